@@ -1,6 +1,6 @@
 """The compiled kernels; see native/bind/module.cpp."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,14 @@ def quantise_rows(
     tier: str,
     threads: int,
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]: ...
+
+class NewerPart:
+    @property
+    def first(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+class NewerRows: ...
 
 class Scanner:
     def __init__(
@@ -57,6 +65,8 @@ class Scanner:
         rerank: int,
         allowed: NDArray[np.bool_] | None,
         primary_only: bool,
+        newer: object = None,
+        newer_only: bool = False,
         threads: int,
     ) -> tuple[
         NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]
@@ -71,9 +81,31 @@ class Scanner:
         allowed: NDArray[np.bool_] | None,
         primary_only: bool,
         threads: int,
+        newer: object = None,
     ) -> tuple[
         NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]
     ]: ...
+    def pack(
+        self,
+        *,
+        offsets: NDArray[np.int64],
+        mids: NDArray[np.int64],
+        rows: NDArray[np.int32],
+        others: NDArray[np.int32],
+        codes: NDArray[np.int8] | NDArray[np.float32],
+        scales: NDArray[np.float32],
+        biases: NDArray[np.float32],
+        first: int,
+        flat: bool,
+        threads: int,
+    ) -> NewerPart: ...
+    def newer_rows(
+        self,
+        *,
+        parts: Sequence[object],
+        vectors: NDArray[np.float32],
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> NewerRows: ...
 
 class Assigner:
     def __init__(

@@ -5,12 +5,15 @@ GleannError
 │   ├── DimensionMismatchError           two dimensions that must agree do not
 │   ├── NonFiniteError                   NaN or infinity
 │   ├── ZeroVectorError                  a zero vector has no direction (cosine)
-│   └── DuplicateIdError                 one id twice in a batch
+│   ├── DuplicateIdError                 one id twice in a batch
+│   ├── UnknownColumnError               no payload column has this name
+│   └── InvalidFilterError               a condition that cannot be evaluated
 ├── InvalidParamsError (ValueError)      a parameter out of its range
 ├── NotFoundError (LookupError)
 │   ├── UnknownIndexError
 │   ├── UnknownIdError
 │   ├── UnknownJobError                  operation, selection job or session
+│   ├── UnknownSnapshotError
 │   └── MissingFileError
 ├── AlreadyExistsError
 ├── NotReadyError                        right call, wrong moment (not built, empty)
@@ -56,6 +59,26 @@ class DuplicateIdError(InvalidInputError):
     """One id appears twice in a batch."""
 
 
+class UnknownColumnError(InvalidInputError):
+    """No payload column has this name."""
+
+
+class InvalidFilterError(InvalidInputError):
+    """A condition on payload does not follow the grammar, or does not fit its columns.
+
+    Attributes:
+        position: offset in characters, from 0, of what is wrong; None if it has none.
+        column: the payload column concerned, None if there is none.
+    """
+
+    def __init__(
+        self, message: str, *, position: int | None = None, column: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.position = position
+        self.column = column
+
+
 class InvalidParamsError(GleannError, ValueError):
     """A parameter is out of its range."""
 
@@ -74,6 +97,10 @@ class UnknownIdError(NotFoundError):
 
 class UnknownJobError(NotFoundError):
     """No operation, selection job or labelling session has this name."""
+
+
+class UnknownSnapshotError(NotFoundError):
+    """No snapshot has this name."""
 
 
 class MissingFileError(NotFoundError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,16 +69,25 @@ class Found(Tabular):
         distances: float32 (nq, k), ascending: squared L2, 1 - cos, or -ip; +inf where
             there is no id.
         stats: settings and work of the search.
+        payload: `pyarrow.Table` (nq * k,) with the requested columns of payload of each
+            neighbour, query by query, null where there is no id; None if none was
+            requested.
     """
 
     ids: Ids
     distances: Distances
     stats: SearchStats
+    payload: Any = None
 
     def table(self) -> Table:
-        """One line per neighbour: query, rank, id and distance; none for no id."""
+        """One line per neighbour: query, rank, id, distance and payload.
+
+        There is none for no id. Columns of payload called query, rank or distance are
+        "payload.query" and so on.
+        """
         there = self.ids != ("" if self.ids.dtype.kind == "U" else -1)
-        return _hits("id", self.ids, self.distances, there, self.stats)
+        table = _hits("id", self.ids, self.distances, there, self.stats)
+        return with_payload(table, self.payload, np.flatnonzero(there))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,33 +112,40 @@ class FoundRows(Tabular):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FoundWithin(Tabular):
-    """Rows within a distance of a batch of queries.
-
-    Query i has the hits `offsets[i]:offsets[i + 1]`, nearest first, ties by lower row.
+    """All neighbours within a distance of each of a batch of queries.
 
     Attributes:
-        offsets: int64 (nq + 1).
-        ids: (m,), of all hits; strings are as wide as the longest of this answer.
-        distances: float32 (m,): squared L2, 1 - cos, or -ip.
-        complete: whether all rows within the distance are proven to be among the hits,
-            but for what a limit cuts off.
+        offsets: int64 (nq + 1,); query i has the hits offsets[i] to offsets[i + 1].
+        ids: (m,) of the hits, nearest first for each query.
+        distances: float32 (m,), as in `Found`.
+        complete: whether no vector within the distance is missing, but for what a limit
+            cut off.
         stats: settings and work of the search.
+        payload: `pyarrow.Table` (m,) with the requested columns of payload; None if
+            none was requested.
     """
 
-    offsets: NDArray[np.int64]
+    offsets: Rows
     ids: Ids
     distances: Distances
     complete: bool
     stats: SearchStats
+    payload: Any = None
 
     def table(self) -> Table:
-        """One line per hit: query, rank, id and distance."""
-        query, rank = _places(self.offsets)
-        columns = {"query": query, "rank": rank, "id": self.ids}
-        return Table(
-            columns=columns | {"distance": self.distances},
+        """One line per hit: query, rank, id, distance and payload, as `Found`."""
+        counts = np.diff(self.offsets)
+        places = np.arange(len(self.ids))
+        table = Table(
+            columns={
+                "query": np.repeat(np.arange(len(counts)), counts),
+                "rank": places - np.repeat(self.offsets[:-1], counts),
+                "id": self.ids,
+                "distance": self.distances,
+            },
             facts={"complete": self.complete, "stats": self.stats._asdict()},
         )
+        return with_payload(table, self.payload, places)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -193,6 +209,24 @@ def _hits(
         },
         facts={"stats": stats._asdict()},
     )
+
+
+def with_payload(table: Table, payload: Any, lines: Rows) -> Table:
+    """A table with the columns of payload beside its own.
+
+    Args:
+        table: of m lines.
+        payload: `pyarrow.Table`, or None for no columns.
+        lines: (m,) the line of `payload` for each line.
+    """
+    if payload is None or not payload.num_columns:
+        return table
+    taken = payload.take(lines)
+    beside = {
+        f"payload.{name}" if name in table.columns else name: taken.column(name)
+        for name in taken.column_names
+    }
+    return Table(columns={**table.columns, **beside}, facts=table.facts)
 
 
 def widened(found: FoundRows, *, k: int) -> FoundRows:

@@ -66,6 +66,28 @@ def invert(primary: ListNos, secondary: ListNos, *, nlist: int) -> InvertedLists
     return lists
 
 
+def assignment(lists: InvertedLists, *, n: int) -> tuple[ListNos, ListNos]:
+    """First and second list of each of n rows, -1 where not spilled; as `invert` got.
+
+    Returns:
+        int32 (n,) and int32 (n,).
+    """
+    list_nos = np.arange(lists.nlist, dtype=np.int32)
+    starts, ends = lists.offsets[:-1], lists.offsets[1:]
+    primary, secondary = np.empty(n, np.int32), np.full(n, -1, np.int32)
+    of_entry = np.repeat(list_nos, ends - starts)
+    place = np.arange(lists.entries) - np.repeat(lists.mids, ends - starts)
+    is_primary = place < 0
+    primary[lists.rows[is_primary]] = of_entry[is_primary]
+    secondary[lists.rows[~is_primary]] = of_entry[~is_primary]
+    return primary, secondary
+
+
+def one_list(n: int) -> InvertedLists:
+    """All of n rows in one list, each once."""
+    return invert(np.zeros(n, np.int32), np.full(n, -1, np.int32), nlist=1)
+
+
 def _fill(
     lists: InvertedLists, list_nos: ListNos, others: ListNos, starts: NDArray[np.int64]
 ) -> None:

@@ -22,6 +22,9 @@ from gleann.index.heartbeat import repeating
 from gleann.index.ids.checks import hold_row_ids
 from gleann.index.ids.held import IdLookup
 from gleann.index.ids.table import IdTable
+from gleann.index.newer.lists import NewerLists
+from gleann.index.newer.rows import NewerRows
+from gleann.index.newer.search import NewerSearcher
 from gleann.index.operating_points import OperatingPoint, SpillReport, best_recall
 from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.portable import Origin, Portable
@@ -67,6 +70,7 @@ class SoarIndex(Portable, RowFinder):
             points=header.points,
             primary_points=header.primary_points,
         )
+        self._newer_searcher = NewerSearcher(data, engine, self._searcher)
 
     @classmethod
     def build(  # noqa: PLR0913  all of them are optional
@@ -219,10 +223,37 @@ class SoarIndex(Portable, RowFinder):
         return Found(ids=ids, distances=found.distances, stats=found.stats)
 
     def find_rows(
-        self, queries: ArrayLike, params: SearchParams | None = None
+        self,
+        queries: ArrayLike,
+        params: SearchParams | None = None,
+        *,
+        newer: NewerRows | None = None,
     ) -> FoundRows:
-        """`search` without its warning, answering with row numbers (-1 for none)."""
-        return self._search(queries, params or SearchParams())
+        """`search` without its warning, answering with row numbers (-1 for none).
+
+        Args:
+            queries: as in `search`.
+            params: as in `search`; k and rerank may exceed the rows that there are.
+                `allowed` is of the rows of the index, dead ones left out; newer rows
+                are filtered by their `alive`.
+            newer: rows newer than the index, to be searched too: `newer_lists` makes
+                them. They are numbered after its own. Where they are in its lists, they
+                are found as well as its own, so `estimated_recall` holds as long as
+                they are distributed as its rows are.
+
+        Raises:
+            InvalidInputError, InvalidParamsError: as `search`.
+        """
+        params = params or SearchParams()
+        if newer is None:
+            return self._search(queries, params)
+        self._require_whole()
+        checked = as_matrix(queries, name="queries", dim=self.dim)
+        return self._newer_searcher.search(checked, params, newer)
+
+    def newer_lists(self) -> NewerLists:
+        """Empty lists for rows newer than this index, with its centroids and codes."""
+        return NewerLists(self._data, self.params, self._engine)
 
     def search_rows(
         self, queries: ArrayLike, params: SearchParams | None = None
@@ -385,6 +416,11 @@ class SoarIndex(Portable, RowFinder):
         """(n, d) the rows as searched, of unit length under cosine; read-only."""
         self._require_whole()
         return self._data.vectors
+
+    @property
+    def header(self) -> Header:
+        """The metadata that is saved with it."""
+        return self._header
 
     @property
     def spilled_share(self) -> float:

@@ -9,6 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime
 from enum import Enum
 from importlib import import_module
 from math import isfinite
@@ -23,7 +24,7 @@ from gleann.index.errors import EngineUnavailableError, StorageError
 from gleann.index.texts import Texts
 
 Values: TypeAlias = NDArray[Any] | Texts
-"""A column (m,)."""
+"""A column (m,); one of payload is a `pyarrow.ChunkedArray`, which has no types."""
 
 _SCALARS = (str, bool, int, float, np.generic, type(None))
 
@@ -85,20 +86,34 @@ class Tabular(ABC):
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Write the columns to a csv file in UTF-8 with a heading; facts are left out.
 
-        An existing file is replaced. NaN is an empty field.
+        An existing file is replaced. NaN and null are empty fields; lists are JSON.
 
         Raises:
             EngineUnavailableError: the package pyarrow is not installed.
             StorageError: the file cannot be written.
         """
         csv = _package("pyarrow.csv", "to_csv")
-        table = self.to_arrow()
+        table = without_lists(self.to_arrow())
         try:
             with Path(path).open("wb") as file:
                 csv.write_csv(table, file)
         except OSError as error:
             reason = error.strerror or str(error)
             raise StorageError(f"cannot write {path}: {reason}") from error
+
+
+def without_lists(table: Any) -> Any:
+    """A `pyarrow.Table` with the lists of its columns as JSON texts, for csv."""
+    pa = _package("pyarrow", "to_csv")
+    for place, column in enumerate(table.schema):
+        if pa.types.is_list(column.type):
+            texts = [
+                None if value is None else json.dumps(value, ensure_ascii=False)
+                for value in table.column(place).to_pylist()
+            ]
+            listed = pa.array(texts, pa.string())
+            table = table.set_column(place, column.name, listed)
+    return table
 
 
 class Record(Tabular):
@@ -166,12 +181,14 @@ def as_json(value: Any) -> Any:
     """`value` in the types of JSON; what it lacks becomes None, or a text.
 
     NaN and infinity become None; arrays, tuples and sets lists; dataclasses objects;
-    members of an enum their names; any other object its `str`.
+    members of an enum their names; times RFC 3339; any other object its `str`.
     """
     if isinstance(value, Mapping):
         return {str(key): as_json(part) for key, part in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: as_json(getattr(value, f.name)) for f in fields(value)}
+    if _is_arrow(value):
+        return [as_json(part) for part in value.to_pylist()]
     if isinstance(value, np.ndarray | Texts):
         return [as_json(part) for part in value.tolist()]
     if isinstance(value, list | tuple | set | frozenset):
@@ -186,6 +203,8 @@ def _cell(value: Any) -> str | float | None:
         return plain.name
     if isinstance(plain, float) and not isfinite(plain):
         return None
+    if isinstance(plain, datetime):
+        return plain.isoformat()
     known = plain is None or isinstance(plain, bool | int | float | str)
     return plain if known else str(plain)
 
@@ -206,14 +225,22 @@ def _package(name: str, wanted_by: str) -> Any:
         ) from error
 
 
+def _is_arrow(values: object) -> bool:
+    return type(values).__module__.partition(".")[0] == "pyarrow"
+
+
 def _to_arrow(pa: Any, values: Values) -> Any:
+    if _is_arrow(values):
+        return values
     if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
         return pa.array(values, from_pandas=True)
     # Arrow cuts NumPy's strings at the first NUL.
     return pa.array(_cells(values))
 
 
-def _to_pandas(values: Values) -> Any:
+def _to_pandas(values: Any) -> Any:
+    if _is_arrow(values):
+        return values.to_pandas()
     if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
         return values
     return np.array([*_cells(values), None], object)[:-1]

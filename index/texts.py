@@ -63,7 +63,7 @@ class Texts:
                 f" for {len(text)} bytes"
             )
         held = cls(_offsets(lengths), text)
-        held._arrow().validate(full=True)  # an ArrowInvalid is a ValueError
+        held.to_arrow().validate(full=True)  # an ArrowInvalid is a ValueError
         return held
 
     @classmethod
@@ -116,7 +116,7 @@ class Texts:
         import pyarrow as pa
 
         # What a null would say is in a bitmap that is left behind: its length is 0.
-        return self.of_arrow(self._arrow().take(pa.array(rows, mask=rows < 0)))
+        return self.of_arrow(self.to_arrow().take(pa.array(rows, mask=rows < 0)))
 
     def at(self, row: int) -> str:
         """One string."""
@@ -124,7 +124,7 @@ class Texts:
 
     def tolist(self) -> list[str]:
         """All strings."""
-        return list(self._arrow().to_numpy(zero_copy_only=False))
+        return list(self.to_arrow().to_numpy(zero_copy_only=False))
 
     def to_numpy(self) -> FixedWidth:
         """All strings (n,), fixed-width, as wide as the longest of them."""
@@ -132,7 +132,7 @@ class Texts:
 
         if not self.nbytes:
             return np.zeros(len(self), "<U1")
-        array = self._arrow()
+        array = self.to_arrow()
         if self.packed().isascii():
             width = int(self.lengths.max())
             padded = pc.ascii_rpad(array, width, "\0")
@@ -165,10 +165,11 @@ class Texts:
         """(n,) whether each string is the one of `others` (n,) at its place."""
         import pyarrow.compute as pc
 
-        same = pc.equal(self._arrow(), others._arrow())
+        same = pc.equal(self.to_arrow(), others.to_arrow())
         return np.asarray(same.to_numpy(zero_copy_only=False), np.bool_)
 
-    def _arrow(self) -> Any:
+    def to_arrow(self) -> Any:
+        """All strings as a `pyarrow.LargeStringArray`, without a copy."""
         import pyarrow as pa
 
         return pa.LargeStringArray.from_buffers(

@@ -3,7 +3,7 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -16,14 +16,23 @@ from numpy.typing import NDArray
 
 import gleann
 from gleann.index import SearchParams
-from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.arrays import HeldIds, Rows, Vectors
 from gleann.index.checks import as_vectors, require_measurable
 from gleann.index.engines.choose import require_usable
-from gleann.index.errors import AnswerTooLargeError, InvalidParamsError, LimitError
+from gleann.index.errors import (
+    AnswerTooLargeError,
+    DimensionMismatchError,
+    InvalidInputError,
+    InvalidParamsError,
+    LimitError,
+)
+from gleann.index.filters.condition import Condition
 from gleann.index.found import FoundRows
 from gleann.index.ids.checks import hold_distinct, hold_ids
 from gleann.index.metric import prepare, require_distances
 from gleann.index.params import Metric
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Column, Schema
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import Building
@@ -43,12 +52,22 @@ from gleann.service.state.expiry import Expiry
 from gleann.service.state.idempotency import Receipts
 from gleann.service.state.live_index import View, require_not_empty
 from gleann.service.state.registry import Registry
+from gleann.service.state.row_writer import Targets, require_fitting
+from gleann.service.state.scrolling import scrolled
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
-from gleann.service.values import IndexInfo, IndexVersion, ServerInfo
+from gleann.service.values import (
+    IndexInfo,
+    IndexVersion,
+    OptimizerParams,
+    ServerInfo,
+)
 from gleann.service.wire.index_messages import build_params_of
 from gleann.service.wire.paging import message_room
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
+
+Counted: TypeAlias = tuple[int, IndexVersion]
+"""Vectors that a change applied to, and the first state with it."""
 
 Asked: TypeAlias = Callable[[], operations_pb2.Operation]
 """Puts long work into the queue: a quick call, for a transaction."""
@@ -165,18 +184,56 @@ class Application:
             index_count=len(self.registry.names()),
         )
 
-    def create_index(self, name: str, *, dim: int, metric: Metric) -> IndexInfo:
+    def create_index(
+        self,
+        name: str,
+        *,
+        dim: int,
+        metric: Metric,
+        schema: Schema | None = None,
+        optimizer: OptimizerParams | None = None,
+    ) -> IndexInfo:
         """Make an empty index.
 
         Raises:
             InvalidParamsError: a bad name or dim.
-            LimitError: dim over the cap.
+            LimitError: dim or the number of columns over the cap.
             AlreadyExistsError: the name is taken.
         """
         if dim < 1:
             raise InvalidParamsError(f"dim must be at least 1, got {dim}")
         require_within(dim, self.limits.dim, "dim")
-        return self.registry.info(self.registry.create(name, dim=dim, metric=metric))
+        return self.registry.info(
+            self.registry.create(
+                name, dim=dim, metric=metric, schema=schema, optimizer=optimizer
+            )
+        )
+
+    def update_index(
+        self,
+        name: str,
+        *,
+        add_columns: Sequence[Column] = (),
+        drop_columns: Sequence[str] = (),
+        optimizer: OptimizerParams | None = None,
+    ) -> IndexInfo:
+        """Drop columns, then add columns, and set fields of the optimizer.
+
+        A column that is dropped and added again has no values. A column to add that is
+        there with the same type is left as it is.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            UnknownColumnError: a column to drop that there is not.
+            InvalidInputError: a column to add whose name is taken, or too many.
+        """
+        view = self.registry.update(
+            name,
+            add_columns=add_columns,
+            drop_columns=drop_columns,
+            optimizer=optimizer,
+        )
+        return self.registry.info(view)
 
     def get_index(self, name: str) -> IndexInfo:
         """Describe an index, also one that cannot be served.
@@ -191,49 +248,182 @@ class Application:
         return [self.get_index(name) for name in self.registry.names()]
 
     def upsert(
-        self, name: str, ids: HeldIds, vectors: NDArray[np.generic]
+        self,
+        name: str,
+        ids: HeldIds,
+        vectors: NDArray[np.generic],
+        payload: Payload | None = None,
     ) -> IndexVersion:
-        """Store vectors (m, dim) under ids (m,); return the first state with them.
+        """Store vectors (m, dim) and their payload under ids (m,).
+
+        It replaces whole rows: columns that `payload` lacks become null.
+
+        Returns:
+            The first state with them.
 
         Raises:
             UnknownIndexError: no index has this name.
-            InvalidInputError: vectors or ids that are invalid.
+            UnknownColumnError: a column that the index does not have.
+            InvalidInputError: vectors, ids or values that are invalid.
             LimitError: too many.
         """
-        return self.upserting(name, ids, vectors)()
+        return self.upserting(name, ids, vectors, payload)()
 
     def upserting(
-        self, name: str, ids: HeldIds, vectors: NDArray[np.generic]
+        self,
+        name: str,
+        ids: HeldIds,
+        vectors: NDArray[np.generic],
+        payload: Payload | None = None,
     ) -> Callable[[], IndexVersion]:
         """Check and prepare an `upsert`; return the function that performs it."""
         view = self.registry.view(name)
         require_within(len(vectors), self.limits.rows, "vectors")
+        require_fitting(payload, view.schema)
         rows = as_vectors(vectors, dim=view.dim)
         names = hold_ids(ids, n=len(rows))
+        require_rows(payload, len(rows))
         if view.metric != "cosine":
             require_measurable(rows, ids=names)
         prepared = prepare(rows, view.metric)
-        return lambda: self.registry.upsert(name, names, prepared)
+        return lambda: self.registry.upsert(name, names, prepared, payload)
 
     def delete_vectors(
-        self, name: str, ids: HeldIds, *, missing_ok: bool = False
+        self, name: str, targets: Targets, *, missing_ok: bool = False
     ) -> tuple[int, IndexVersion]:
-        """Remove vectors; return their number and the first state without them.
+        """Remove the vectors of ids or of a condition.
+
+        Returns:
+            Their number, and the first state without them.
 
         Raises:
             UnknownIndexError: no index has this name.
             UnknownIdError: unknown id without `missing_ok`; nothing is removed.
-            LimitError: too many.
+            InvalidFilterError: a condition that does not fit the index.
+            LimitError: too many ids.
         """
-        return self.deleting(name, ids, missing_ok=missing_ok)()
+        return self.deleting(name, targets, missing_ok=missing_ok)()
 
     def deleting(
-        self, name: str, ids: HeldIds, *, missing_ok: bool
-    ) -> Callable[[], tuple[int, IndexVersion]]:
+        self, name: str, targets: Targets, *, missing_ok: bool
+    ) -> Callable[[], Counted]:
         """Check a `delete_vectors`; return the function that performs it."""
-        require_within(len(ids), self.limits.rows, "ids")
-        names = hold_distinct(ids)
-        return lambda: self.registry.delete_vectors(name, names, missing_ok=missing_ok)
+        checked = self._checked(name, targets)
+        return lambda: self.registry.delete_vectors(
+            name, checked, missing_ok=missing_ok
+        )
+
+    def update_payload(
+        self, name: str, targets: Targets, payload: Payload
+    ) -> tuple[int, IndexVersion]:
+        """Set values of payload: a row for each id, or one row for a condition.
+
+        Returns:
+            The number of vectors, and the first state with the values.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            UnknownIdError: unknown id; nothing is changed.
+            UnknownColumnError: a column that the index does not have.
+            InvalidFilterError: a condition that does not fit the index.
+            InvalidInputError: no column, or one of another type.
+            DimensionMismatchError: another number of rows.
+            LimitError: too many ids.
+        """
+        return self.updating_payload(name, targets, payload)()
+
+    def updating_payload(
+        self, name: str, targets: Targets, payload: Payload
+    ) -> Callable[[], Counted]:
+        """Check an `update_payload`; return the function that performs it."""
+        checked = self._checked(name, targets)
+        require_rows(payload, 1 if isinstance(checked, Condition) else len(checked))
+        require_fitting(payload, self.registry.view(name).schema)
+        if not len(payload.schema):
+            raise InvalidInputError("payload has no columns to set")
+        return lambda: self.registry.update_payload(name, checked, payload)
+
+    def delete_payload(
+        self, name: str, targets: Targets, names: Sequence[str]
+    ) -> tuple[int, IndexVersion]:
+        """Remove the values of the columns `names`.
+
+        Returns:
+            The number of vectors, and the first state without the values.
+
+        Raises:
+            As `update_payload`.
+        """
+        return self.deleting_payload(name, targets, names)()
+
+    def deleting_payload(
+        self, name: str, targets: Targets, names: Sequence[str]
+    ) -> Callable[[], Counted]:
+        """Check a `delete_payload`; return the function that performs it."""
+        checked = self._checked(name, targets)
+        if not names:
+            raise InvalidInputError("there are no columns to remove values of")
+        self.registry.view(name).schema.select(names)
+        return lambda: self.registry.delete_payload(name, checked, names)
+
+    def _checked(self, name: str, targets: Targets) -> Targets:
+        """Targets of a change of an index, checked.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            InvalidFilterError: a condition that does not fit the index.
+            DuplicateIdError: one id twice.
+            LimitError: too many ids.
+        """
+        view = self.registry.view(name)
+        if isinstance(targets, Condition):
+            view.bind(targets)
+            return targets
+        require_within(len(targets), self.limits.rows, "ids")
+        return hold_distinct(targets)
+
+    def count(
+        self, name: str, condition: Condition | None = None
+    ) -> tuple[int, IndexVersion]:
+        """Count the vectors of a condition, or all; and the state that was counted.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            InvalidFilterError: a condition that does not fit the index.
+        """
+        view = self.registry.view(name)
+        if condition is None:
+            return view.count, view.state
+        passing = view.passing(view.bind(condition))
+        return int(np.count_nonzero(passing)), view.state
+
+    def scroll(
+        self,
+        name: str,
+        condition: Condition | None = None,
+        *,
+        after_id: int | str | None = None,
+        size: int,
+    ) -> tuple[Rows, View]:
+        """The next vectors of a condition in the order of their ids.
+
+        Args:
+            name: of the index.
+            condition: None for all vectors.
+            after_id: the last id before; None starts.
+            size: most vectors.
+
+        Returns:
+            Rows of the view that answered, and that view.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            InvalidFilterError: a condition that does not fit the index.
+            InvalidParamsError: `after_id` of the other kind of ids.
+        """
+        view = self.registry.view(name)
+        bound = None if condition is None else view.bind(condition)
+        return scrolled(view, bound, after_id=after_id, size=size), view
 
     def get_vectors(self, name: str, ids: HeldIds) -> Vectors:
         """Vectors (m, dim) by id.
@@ -330,6 +520,18 @@ class Application:
                 f"the answer to {len(found.rows)} queries takes {size} bytes, a message"
                 f" may have {self.limits.message_bytes}: ask for less at once"
             )
+
+
+def require_rows(payload: Payload | None, count: int) -> None:
+    """Refuse a payload with another number of rows than there are vectors.
+
+    Raises:
+        DimensionMismatchError: with both numbers.
+    """
+    if payload is not None and len(payload) != count:
+        raise DimensionMismatchError(
+            f"payload has {len(payload)} rows, expected {count}"
+        )
 
 
 def require_within(value: int, cap: int, name: str) -> None:

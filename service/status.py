@@ -21,6 +21,9 @@ MAX_BYTES = 4000
 """Bytes of trailers that a message may take: it travels there twice, and gRPC drops
 calls whose trailers have more than 8 KiB, now and then or always."""
 
+MAX_DETAIL_BYTES = 400
+"""Of the same, that a detail beside the message may take."""
+
 STATUS_OF: dict[type[errors.GleannError], grpc.StatusCode] = {
     errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidParamsError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -61,7 +64,9 @@ def reason_of(kind: type[errors.GleannError]) -> str:
 
 def status_of(error: errors.GleannError) -> status_pb2.Status:
     """The status of an exception, with its ErrorInfo."""
-    info = error_details_pb2.ErrorInfo(reason=reason_of(type(error)), domain=DOMAIN)
+    info = error_details_pb2.ErrorInfo(
+        reason=reason_of(type(error)), domain=DOMAIN, metadata=_details(error)
+    )
     detail = AnyMessage()
     detail.Pack(info)
     number: int = code_of(error).value[0]
@@ -75,9 +80,34 @@ def error_of(status: status_pb2.Status) -> errors.GleannError:
     info = error_details_pb2.ErrorInfo()
     for detail in status.details:
         if detail.Unpack(info) and info.domain == DOMAIN:
-            kind = _class_of(info.reason)
-            return kind(status.message)
+            return _made(_class_of(info.reason), status.message, info)
     return errors.ServiceError(status.message)
+
+
+def _details(error: errors.GleannError) -> dict[str, str]:
+    """What an exception has beside its message."""
+    if not isinstance(error, errors.InvalidFilterError):
+        return {}
+    found = {"position": error.position, "column": error.column}
+    # A column that is not there can have any name.
+    return {
+        name: _fitting(str(value), most=MAX_DETAIL_BYTES)
+        for name, value in found.items()
+        if value is not None
+    }
+
+
+def _made(
+    kind: type[errors.GleannError], message: str, info: error_details_pb2.ErrorInfo
+) -> errors.GleannError:
+    if not issubclass(kind, errors.InvalidFilterError):
+        return kind(message)
+    position = info.metadata.get("position", "")
+    return kind(
+        message,
+        position=int(position) if position.isdecimal() else None,
+        column=info.metadata.get("column"),
+    )
 
 
 def error_of_call(call: grpc.RpcError) -> errors.GleannError:
@@ -102,13 +132,13 @@ def _class_of(reason: str) -> type[errors.GleannError]:
     return by_reason.get(reason, errors.ServiceError)
 
 
-def _fitting(text: str) -> str:
+def _fitting(text: str, *, most: int = MAX_BYTES) -> str:
     """The text, truncated with a note if too long; without lone surrogates."""
-    start = text[:MAX_BYTES].encode(errors="backslashreplace").decode()
-    if len(text) <= MAX_BYTES and _trailer_bytes(start) <= MAX_BYTES:
+    start = text[:most].encode(errors="backslashreplace").decode()
+    if len(text) <= most and _trailer_bytes(start) <= most:
         return start
-    length = len(start) + max(0, len(text) - MAX_BYTES)
-    room = MAX_BYTES - _trailer_bytes(_cut_note(length))
+    length = len(start) + max(0, len(text) - most)
+    room = most - _trailer_bytes(_cut_note(length))
     costs = accumulate(_trailer_bytes(letter) for letter in start)
     kept = sum(1 for _ in takewhile(lambda cost: cost <= room, costs))
     return start[:kept] + _cut_note(length - kept)

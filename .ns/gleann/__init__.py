@@ -15,7 +15,10 @@ if TYPE_CHECKING:
         exact_search,
         recall_at_k,
     )
+    from gleann.index.filters.condition import Condition
     from gleann.index.graph.knn_graph import KnnGraph, knn_graph
+    from gleann.index.payload.payload import Payload
+    from gleann.index.payload.schema import Column, Schema
     from gleann.service.client import Client
 
 __version__ = "0.1.0"
@@ -23,8 +26,12 @@ __version__ = "0.1.0"
 __all__ = [
     "BuildParams",
     "Client",
+    "Column",
+    "Condition",
     "Found",
     "KnnGraph",
+    "Payload",
+    "Schema",
     "SearchParams",
     "SoarIndex",
     "__version__",
@@ -36,8 +43,12 @@ __all__ = [
 _HOME = {
     "BuildParams": "gleann.index",
     "Client": "gleann.service.client",
+    "Column": "gleann.index.payload.schema",
+    "Condition": "gleann.index.filters.condition",
     "Found": "gleann.index",
     "KnnGraph": "gleann.index",
+    "Payload": "gleann.index.payload.payload",
+    "Schema": "gleann.index.payload.schema",
     "SearchParams": "gleann.index",
     "SoarIndex": "gleann.index",
     "exact_search": "gleann.index",

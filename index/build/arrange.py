@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.build.choose_spill import choose_spill
 from gleann.index.build.contract import BuildKernels
+from gleann.index.build.distortion import total_distortion
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.build.sample import Sample, draw_queries, make_sample
 from gleann.index.build.tune import measure_points
@@ -19,6 +20,7 @@ from gleann.index.metric import prepare
 from gleann.index.params import BuildParams, Metric
 from gleann.index.progress import Progress, Report
 from gleann.index.storage.packing import Header
+from gleann.index.training import Training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,7 +91,9 @@ def arrange(
     asking = draw_queries(rows, params, nlist=nlist, queries=queries)
     kept_out = None if asking is None else asking.own
     centroids = _train(rows, nlist, params, report, kernels, shift, kept_out=kept_out)
-    primary, secondary = _assign(rows, centroids, params, report, kernels, shift)
+    primary, secondary, distortion = _assign(
+        rows, centroids, params, report, kernels, shift
+    )
     sample = None
     if asking is not None:
         sample = make_sample(
@@ -106,11 +110,12 @@ def arrange(
         encoding = sample.encoding
     decided = replace(params, codes=encoding.kind)
     header, secondary = _judge(sample, primary, secondary, decided)
+    trained = Training(rows=len(rows), distortion=distortion, kept=len(rows))
     return Arranged(
         centroids=centroids,
         lists=invert(primary, secondary, nlist=nlist),
         encoding=encoding,
-        header=header,
+        header=replace(header, training=trained),
     )
 
 
@@ -181,11 +186,15 @@ def _assign(
     report: Report,
     kernels: BuildKernels,
     shift: Vectors | None,
-) -> tuple[ListNos, ListNos]:
+) -> tuple[ListNos, ListNos, float]:
+    """First and second list of each row, and the mean distortion of all."""
     primary = np.empty(len(rows), np.int32)
     secondary = np.empty(len(rows), np.int32)
+    distortion = 0.0
     assigned = kernels.assign_blocks(rows, centroids, params=params, center=shift)
     for block, first, second in assigned:
         primary[block], secondary[block] = first, second
+        distortion += total_distortion(rows[block], centroids, first)
         report(Progress(phase="assign", done=block.stop, total=len(rows)))
-    return primary, secondary
+    # Rounded: blocks of other sizes add up to another last digit.
+    return primary, secondary, float(np.float32(distortion / len(rows)))

@@ -128,7 +128,7 @@ def _write_rows(
     digest = sha256()
     with draft.growing("vectors", dtype="<f4", shape=(n, dim)) as vectors:
         for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
-            rows = _read_rows(source, block, metric, kernels)
+            rows = read_rows(source, block, metric, kernels)
             vectors.append(rows)
             digest.update(rows.data)
             report(Progress(phase="prepare", done=block.stop, total=n))
@@ -141,28 +141,42 @@ def _write_codes(draft: files.Draft, encoding: Encoding, kernels: BuildKernels) 
     n, dim = rows.shape
     draft.add("center", encoding.center)
     with ExitStack() as stack:
-
-        def growing(name: str, dtype: str, *shape: int) -> GrowingArray:
-            return stack.enter_context(draft.growing(name, dtype=dtype, shape=shape))
-
-        open_arrays: dict[str, GrowingArray] = {}
-        if encoding.kind == "int8":
-            open_arrays["codes"] = growing("codes", "|i1", n, dim)
-            open_arrays["code_scales"] = growing("code_scales", "<f4", n)
-        if encoding.has_biases:
-            open_arrays["code_biases"] = growing("code_biases", "<f4", n)
-        if not open_arrays:
+        open_files = code_files(stack, draft, encoding, n=n, dim=dim)
+        if not open_files:
             return
         for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
             codes = kernels.codes(np.ascontiguousarray(rows[block]), encoding)
             arrays = packing.pack_codes(codes, encoding)
-            for name, file in open_arrays.items():
+            for name, file in open_files.items():
                 file.append(arrays[name])
 
 
-def _read_rows(
+def code_files(
+    stack: ExitStack, draft: files.Draft, encoding: Encoding, *, n: int, dim: int
+) -> dict[str, GrowingArray]:
+    """Open the files of what is scanned of n rows, by the names of their arrays."""
+
+    def growing(name: str, dtype: str, *shape: int) -> GrowingArray:
+        return stack.enter_context(draft.growing(name, dtype=dtype, shape=shape))
+
+    open_files: dict[str, GrowingArray] = {}
+    if encoding.kind == "int8":
+        open_files["codes"] = growing("codes", "|i1", n, dim)
+        open_files["code_scales"] = growing("code_scales", "<f4", n)
+    if encoding.has_biases:
+        open_files["code_biases"] = growing("code_biases", "<f4", n)
+    return open_files
+
+
+def read_rows(
     source: RowSource, block: slice, metric: Metric, kernels: BuildKernels
 ) -> Vectors:
+    """The rows of a block, checked and prepared.
+
+    Raises:
+        DimensionMismatchError: the source gives another number of rows.
+        InvalidInputError: as in `SoarIndex.build`, naming the first bad row.
+    """
     given = np.asarray(source[block])
     expected = block.stop - block.start, source.shape[1]
     if given.shape != expected:

@@ -7,6 +7,7 @@ row, except for rows that the scan scores too low to be re-ranked (where more th
 twice.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -187,6 +188,66 @@ class SearchesRows(Protocol):
 
     def search_rows(self, rows: Rows, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Search with `rows` (m,) as queries, in the `nprobe` best lists of each."""
+
+
+class PackedPart(Protocol):
+    """Consecutive newer rows as an engine scans them; see `ScansNewer.pack_newer`."""
+
+    @property
+    def first(self) -> int:
+        """Number of its first row among the newer rows."""
+
+    @property
+    def end(self) -> int:
+        """Number of its last row, plus 1."""
+
+
+@runtime_checkable
+class ScansNewer(Protocol):
+    """An engine that scans rows newer than its index together with the lists.
+
+    Newer rows are numbered after those of the index. Answers are those of one index of
+    all rows with the same centroids, except that every query scans the flat parts.
+    """
+
+    def pack_newer(
+        self, codes: Codes, lists: InvertedLists | None, *, first: int
+    ) -> PackedPart:
+        """Pack consecutive newer rows; any engine of the same index may scan them.
+
+        Args:
+            codes: of m rows, by the encoding of the index.
+            lists: of those rows, counted from 0; None for a flat part.
+            first: number of the first among the newer rows.
+        """
+
+    def join_newer(
+        self, parts: Sequence[PackedPart], vectors: Vectors, alive: Mask | None
+    ) -> object:
+        """The newer rows that one state of an index has.
+
+        Args:
+            parts: they hold all rows, each once.
+            vectors: float32 (m, d), prepared.
+            alive: bool (m,), rows that may be returned; longer, and False from m on,
+                if parts hold rows behind the m-th. None for all.
+        """
+
+    def search_newer(
+        self, queries: Vectors, *, nprobe: int, request: ScanRequest, newer: object
+    ) -> Scanned:
+        """`Engine.search` among the rows of the index and `newer` (of `join_newer`)."""
+
+    def scan_newer(
+        self,
+        queries: Vectors,
+        list_nos: ListNos,
+        request: ScanRequest,
+        newer: object,
+        *,
+        only: bool,
+    ) -> Scanned:
+        """`Engine.scan` of both; with `only`, of no row of the index itself."""
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ The kernels exist once per instruction set ("tier"); the best one this CPU has i
 when the engine is made. All tiers return the same rows.
 """
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
@@ -14,10 +15,16 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.checks import require_finite, require_threads
 from gleann.index.codes import Codes, Encoding
-from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
+from gleann.index.engines.contract import (
+    IndexData,
+    PackedPart,
+    Scanned,
+    ScanRequest,
+    Work,
+)
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.extension import available, compiled, tiers, unavailable_reason
-from gleann.index.lists import InvertedLists
+from gleann.index.lists import InvertedLists, one_list
 from gleann.index.metric import ListRanking, prepare
 from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams, Segments
 
@@ -74,7 +81,7 @@ class NativeEngine:
         self._data = data
         self._threads = threads
         self._metric = data.metric
-        encoding = data.encoding
+        self._encoding = encoding = data.encoding
         directions = ListRanking(data.centroids, encoding).directions
         codes = _given(data.codes, encoding)
         of_lists = _given(directions, encoding)
@@ -128,6 +135,18 @@ class NativeEngine:
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
         """Keep the best scores of codes, re-rank those rows; see `Engine.scan`."""
+        return self.scan_newer(queries, list_nos, request, None, only=False)
+
+    def scan_newer(
+        self,
+        queries: Vectors,
+        list_nos: ListNos,
+        request: ScanRequest,
+        newer: object,
+        *,
+        only: bool,
+    ) -> Scanned:
+        """See `ScansNewer.scan_newer`."""
         return _scanned(
             self._scanner.scan(
                 _packed(queries, np.float32),
@@ -136,8 +155,39 @@ class NativeEngine:
                 rerank=request.rerank,
                 allowed=_packed_mask(request.allowed),
                 primary_only=request.segments == "primary",
+                newer=newer,
+                newer_only=only,
                 threads=self._threads,
             )
+        )
+
+    def pack_newer(
+        self, codes: Codes, lists: InvertedLists | None, *, first: int
+    ) -> PackedPart:
+        """On one thread: others search meanwhile; see `ScansNewer.pack_newer`."""
+        given = _given(codes, self._encoding)
+        held = one_list(len(codes)) if lists is None else lists
+        return self._scanner.pack(
+            offsets=_packed(held.offsets, np.int64),
+            mids=_packed(held.mids, np.int64),
+            rows=_packed(held.rows, np.int32),
+            others=_packed(held.others, np.int32),
+            codes=given.values,
+            scales=given.scales,
+            biases=given.biases,
+            first=first,
+            flat=lists is None,
+            threads=1,
+        )
+
+    def join_newer(
+        self, parts: Sequence[PackedPart], vectors: Vectors, alive: Mask | None
+    ) -> object:
+        """See `ScansNewer.join_newer`."""
+        return self._scanner.newer_rows(
+            parts=list(parts),
+            vectors=_packed(vectors, np.float32),
+            allowed=_packed_mask(alive),
         )
 
     def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
@@ -146,6 +196,12 @@ class NativeEngine:
 
     def search(self, queries: Vectors, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Everything in one call to the kernels; see `Engine.search`."""
+        return self.search_newer(queries, nprobe=nprobe, request=request, newer=None)
+
+    def search_newer(
+        self, queries: Vectors, *, nprobe: int, request: ScanRequest, newer: object
+    ) -> Scanned:
+        """Each list and the newer rows in it, in one scan; see `ScansNewer`."""
         try:
             # By position: names cost a query on its own a few per cent of its time.
             found = self._scanner.search(
@@ -157,6 +213,7 @@ class NativeEngine:
                 _packed_mask(request.allowed),
                 request.segments == "primary",
                 self._threads,
+                newer,
             )
         except ValueError:
             # These two name the invalid query.

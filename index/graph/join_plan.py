@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Rows
-from gleann.index.engines.contract import Engine, IndexData, ScanRequest
+from gleann.index.engines.contract import ScanRequest
 from gleann.index.evaluate import recall_at_k
 from gleann.index.exact import others_than
-from gleann.index.graph.self_join import ask, lists_of, take
+from gleann.index.graph.joined import Joined
+from gleann.index.graph.self_join import ask
 
 SAMPLE_ROWS = 512
 PAIRS_A_ROW = 10
@@ -29,7 +30,7 @@ NEVER = np.iinfo(np.int32).max
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KnownRows:
-    """Rows whose true neighbours are known.
+    """Rows whose true neighbours are known; all are places of `Joined`.
 
     Attributes:
         own: rows (s,), ascending.
@@ -48,36 +49,34 @@ class KnownRows:
         return recall_at_k(distances[self.own], self.distances)
 
 
-def draw_sample(
-    engine: Engine, data: IndexData, *, k: int, rng: np.random.Generator
-) -> KnownRows:
+def draw_sample(joined: Joined, *, k: int, rng: np.random.Generator) -> KnownRows:
     """Draw rows and find their k nearest others by scanning every list.
 
     Args:
-        engine: what scans; one that scans codes re-ranks ten rows a neighbour.
-        data: the sealed index, of more than k rows.
+        joined: more than k rows; an engine that scans codes re-ranks ten rows a
+            neighbour.
         k: neighbours.
         rng: draws the rows.
     """
-    n = len(data.vectors)
+    n = len(joined)
     own = np.sort(rng.choice(n, min(SAMPLE_ROWS, n), replace=False))
-    queries = take(data.vectors, own)
-    list_nos = engine.rank_lists(queries, nprobe=data.lists.nlist)
+    queries = joined.vectors_at(own)
+    list_nos = joined.engine.rank_lists(queries, nprobe=joined.data.lists.nlist)
     rerank = min(TRUTH_RERANK * k + 1, n)
     request = ScanRequest(k=k + 1, rerank=rerank, segments="primary")
-    scanned = engine.scan(queries, list_nos, request)
-    others = others_than(own, scanned.rows)
+    scanned = joined.engine.scan(queries, list_nos, request)
+    found = joined.places_of(scanned.rows)
+    others = others_than(own, found)
     return KnownRows(
         own=own,
-        rows=scanned.rows[others].reshape(len(own), k),
+        rows=found[others].reshape(len(own), k),
         distances=scanned.distances[others].reshape(len(own), k),
         list_nos=list_nos,
     )
 
 
 def plan_nprobe(
-    engine: Engine,
-    data: IndexData,
+    joined: Joined,
     sample: KnownRows,
     *,
     width: int,
@@ -90,24 +89,23 @@ def plan_nprobe(
     as with more equal rows than `width`, the nprobe beyond which no more are found.
 
     Args:
-        engine: ranks and scans.
-        data: the sealed index.
+        joined: the rows of the graph.
         sample: rows with known neighbours.
         width: candidates kept a row, the row itself included.
         target_recall: recall@k of the graph.
         rng: draws pairs of the sample.
     """
     near = _draw_pairs(sample, rng)
-    primary, secondary = lists_of(data.lists, len(data.vectors))
+    primary, secondary = joined.lists_of()
     forward = _ranks(sample.list_nos, primary[near], secondary[near])
     deep = int(_least(forward, target_recall))
-    found, _ = ask(engine, data, sample.own, nprobe=deep, width=width)
+    found, _ = ask(joined, sample.own, nprobe=deep, width=width)
     forward[~_holds(found, near)] = NEVER
 
     asked, back = np.unique(near, return_inverse=True)
     own = np.broadcast_to(sample.own[:, None], near.shape).ravel()
-    list_nos = engine.rank_lists(take(data.vectors, asked), nprobe=deep)
-    found, _ = ask(engine, data, asked, nprobe=deep, width=width)
+    list_nos = joined.engine.rank_lists(joined.vectors_at(asked), nprobe=deep)
+    found, _ = ask(joined, asked, nprobe=deep, width=width)
     backward = _ranks(list_nos[back.ravel()], primary[own, None], secondary[own, None])
     backward[~_holds(found[back.ravel()], own[:, None])] = NEVER
 

@@ -1,4 +1,4 @@
-"""The k-nearest-neighbour graph of all rows of an index: a list-major self-join.
+"""The k-nearest-neighbour graph of an index, or of some rows: a list-major self-join.
 
 Every row searches its own lists, in the order of the lists (`self_join.py`), and what
 it finds counts for both ends (`mutual.py`): so a graph needs fewer probes than a search
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Distances, HeldIds, Ids
-from gleann.index.checks import require_integer, require_threads
-from gleann.index.engines.contract import IndexData
-from gleann.index.errors import InvalidParamsError
+from gleann.index.arrays import Distances, HeldIds, Ids, Mask, Rows
+from gleann.index.checks import as_mask, require_integer, require_threads
+from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.exact import exact_search_prepared, others_than
 from gleann.index.graph.join_plan import draw_sample, plan_nprobe
 from gleann.index.graph.mutual import mutual_neighbours
-from gleann.index.graph.self_join import CandidateLists, candidates_of, join_lists, take
+from gleann.index.graph.joined import Joined
+from gleann.index.graph.self_join import CandidateLists, candidates_of, join_lists
 from gleann.index.heartbeat import repeating
 from gleann.index.ids.held import ids_at, take_ids, to_numpy
 from gleann.index.params import DEFAULT_TARGET_RECALL
@@ -36,17 +36,19 @@ class KnnGraph(Tabular):
     """The k nearest neighbours of every row, in CSR form.
 
     Row i has the neighbours `rows[indptr[i]:indptr[i + 1]]`, nearest first, ties by
-    lower row; it is never its own neighbour. All rows have the same number of them.
+    lower row; it is never its own neighbour. All rows of the graph have the same number
+    of them; rows that are not `among` them have none.
 
     Attributes:
         indptr: int64 (n + 1).
-        rows: int32 (m,), as the rows of `InvertedLists`: half the memory of int64.
-        distances: float32 (m,): squared L2, 1 - cos, or -ip.
+        rows: int32 (e,), as the rows of `InvertedLists`: half the memory of int64.
+        distances: float32 (e,): squared L2, 1 - cos, or -ip.
         held_ids: (n,) the caller's ids, in row order, as the index holds them.
-        k: neighbours per row: as requested, or n - 1 if that is less.
+        k: neighbours per row: as requested, or one less than the rows of the graph.
         nprobe: lists that each row probed.
         estimated_recall: recall@k of a sample of rows in this graph.
         engine: which engine scanned.
+        among: int64 (m,), the rows of the graph, ascending; None where they are all.
     """
 
     indptr: NDArray[np.int64]
@@ -57,6 +59,7 @@ class KnnGraph(Tabular):
     nprobe: int
     estimated_recall: float
     engine: str
+    among: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -73,16 +76,25 @@ class KnnGraph(Tabular):
 
     @property
     def neighbours(self) -> NDArray[np.int32]:
-        """(n, k) `rows` as a table."""
-        return self.rows.reshape(len(self), self.k)
+        """(n, k) `rows` as a table; (m, k), as the rows of `among`, where it is set."""
+        return self.rows.reshape(self._own_count, self.k)
+
+    @property
+    def own_rows(self) -> Rows:
+        """(m,) the rows of the graph, ascending."""
+        return np.arange(len(self)) if self.among is None else self.among
+
+    @property
+    def _own_count(self) -> int:
+        return len(self) if self.among is None else len(self.among)
 
     def table(self) -> Table:
         """One line per edge: id, rank, neighbour and distance."""
-        own = np.repeat(np.arange(len(self)), self.k)
+        own = np.repeat(self.own_rows, self.k)
         return Table(
             columns={
                 "id": take_ids(self.held_ids, own),
-                "rank": np.tile(np.arange(self.k), len(self)),
+                "rank": np.tile(np.arange(self.k), self._own_count),
                 "neighbour": take_ids(self.held_ids, self.rows.astype(np.int64)),
                 "distance": self.distances,
             },
@@ -92,6 +104,7 @@ class KnnGraph(Tabular):
                     "nprobe": self.nprobe,
                     "estimated_recall": self.estimated_recall,
                     "engine": self.engine,
+                    **({} if self.among is None else {"among": len(self.among)}),
                 }
             },
         )
@@ -113,55 +126,77 @@ def knn_graph(
     k: int = 10,
     target_recall: float | None = None,
     nprobe: int | None = None,
+    among: Mask | None = None,
     threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> KnnGraph:
-    """Find the k nearest other rows of every row.
+    """Find the k nearest other rows of every row, or of some rows among each other.
 
     Holds about 24 k bytes a row while it works, of which 8 k are its answer. The same
     index gives the same graph on any number of threads.
 
     Args:
         index: of n rows.
-        k: neighbours per row; at most n - 1 are returned.
+        k: neighbours per row; at most as many as there are other rows are returned.
         target_recall: recall@k to aim for, 0.95 if nprobe is not given either; chooses
             nprobe from a sample of rows that the seed of the index draws.
         nprobe: lists a row probes, instead. Rows whose lists hold fewer than k others
             are completed by exhaustive search: with few lists that can be most rows.
-        threads: worker threads; 0 takes every core, None as many as the index does.
+        among: bool (n,), True for the rows that have neighbours and can be some, such
+            as `index.mask_of(ids)`; None for all. They are joined on the host by a list
+            of theirs alone: the vectors are not copied.
+        threads: worker threads; 0 takes every core, None as many as the index does (as
+            `among` says, every core).
         progress: called as phases "plan" and "join" go on; an exception that it raises
             stops the work.
 
     Raises:
         InvalidParamsError: k, nprobe or target_recall out of their ranges, or both of
             the latter.
+        InvalidInputError: `among` is not bool, or has no row.
+        DimensionMismatchError: it is of another length.
     """
     _check(index, k=k, target_recall=target_recall, nprobe=nprobe, threads=threads)
-    k = min(k, len(index) - 1)
+    joined = _joined(index, among, threads)
+    k = min(k, len(joined) - 1)
     if k == 0:
-        return _graph(index, _nothing(len(index)), nprobe=0, estimated_recall=1.0)
+        nothing = _nothing(len(joined))
+        return _graph(index, joined, nothing, nprobe=0, estimated_recall=1.0)
     with repeating(progress or ignore) as report:
         report(Progress(phase="plan", done=0, total=1))
-        engine = index.engine if threads is None else index.engine.with_threads(threads)
-        width = min(candidates_of(k) + 1, len(index))
+        width = min(candidates_of(k) + 1, len(joined))
         rng = np.random.default_rng([index.params.seed, 11])
-        sample = draw_sample(engine, index.data, k=k, rng=rng)
+        sample = draw_sample(joined, k=k, rng=rng)
         if nprobe is None:
             nprobe = plan_nprobe(
-                engine,
-                index.data,
+                joined,
                 sample,
                 width=width,
                 target_recall=target_recall or DEFAULT_TARGET_RECALL,
                 rng=rng,
             )
-        candidates = join_lists(
-            engine, index.data, nprobe=nprobe, width=width, report=report
-        )
+        candidates = join_lists(joined, nprobe=nprobe, width=width, report=report)
         found = mutual_neighbours(candidates, k=k, threads=threads or 0)
-        _complete(found, index.data)
+        _complete(found, joined)
         recall = sample.recall_of(found.distances)
-        return _graph(index, found, nprobe=nprobe, estimated_recall=recall)
+        return _graph(index, joined, found, nprobe=nprobe, estimated_recall=recall)
+
+
+def _joined(index: SoarIndex, among: Mask | None, threads: int | None) -> Joined:
+    """The rows to join.
+
+    Raises:
+        InvalidInputError: `among` is not bool, or has no row.
+        DimensionMismatchError: it is of another length.
+    """
+    if among is not None:
+        mask = as_mask(among, n=len(index), name="among")
+        if not mask.any():
+            raise InvalidInputError(f"among has 0 of {len(index)} rows")
+        if not mask.all():
+            return Joined.among(index.engine, index.data, mask, threads=threads or 0)
+    engine = index.engine if threads is None else index.engine.with_threads(threads)
+    return Joined(engine=engine, data=index.data)
 
 
 def _check(
@@ -190,17 +225,22 @@ def _check(
         require_threads(threads)
 
 
-def _complete(found: CandidateLists, data: IndexData) -> None:
+def _complete(found: CandidateLists, joined: Joined) -> None:
     """Answer rows whose lists contain too few others by exhaustive search, in place."""
     short = np.flatnonzero((found.rows < 0).any(axis=1))
     if not short.size:
         return
     k = found.rows.shape[1]
     rows, distances = exact_search_prepared(
-        take(data.vectors, short), data.vectors, metric=data.metric, k=k + 1
+        joined.vectors_at(short),
+        joined.data.vectors,
+        metric=joined.data.metric,
+        k=k + 1,
+        allowed=joined.mask,
     )
-    others = others_than(short, rows)
-    found.rows[short] = rows[others].reshape(len(short), k)
+    places = joined.places_of(rows)
+    others = others_than(short, places)
+    found.rows[short] = places[others].reshape(len(short), k)
     found.distances[short] = distances[others].reshape(len(short), k)
 
 
@@ -211,16 +251,24 @@ def _nothing(n: int) -> CandidateLists:
 
 
 def _graph(
-    index: SoarIndex, found: CandidateLists, *, nprobe: int, estimated_recall: float
+    index: SoarIndex,
+    joined: Joined,
+    found: CandidateLists,
+    *,
+    nprobe: int,
+    estimated_recall: float,
 ) -> KnnGraph:
-    n, k = found.rows.shape
+    n, k = len(index), found.rows.shape[1]
+    mask = joined.mask
+    held = np.ones(n, np.int64) if mask is None else mask.astype(np.int64)
     return KnnGraph(
-        indptr=np.arange(n + 1, dtype=np.int64) * k,
-        rows=found.rows.ravel(),
+        indptr=np.concatenate([[0], np.cumsum(held * k)]),
+        rows=joined.rows_at(found.rows).astype(np.int32, copy=False).ravel(),
         distances=found.distances.ravel(),
         held_ids=index.held_ids,
         k=k,
         nprobe=nprobe,
         estimated_recall=estimated_recall,
-        engine=index.engine_name,
+        engine=joined.engine.name,
+        among=joined.rows,
     )

@@ -10,14 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Distances, ListNos, Rows, Vectors
-from gleann.index.engines.contract import (
-    Engine,
-    IndexData,
-    ScanRequest,
-    SearchesRows,
-)
-from gleann.index.lists import InvertedLists
+from gleann.index.arrays import Distances, Rows
+from gleann.index.engines.contract import ScanRequest, SearchesRows
+from gleann.index.graph.joined import Joined
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.progress import Progress
 
@@ -30,7 +25,7 @@ class CandidateLists:
     """The candidates that each row found.
 
     Attributes:
-        rows: int32 (n, width), nearest first, ties by lower row, -1 past the last. The
+        rows: int32 (n, width), places of `Joined`, nearest first, ties by lower row, -1 past the last. The
             row itself can be among them.
         distances: float32 (n, width), ascending, +inf past the last.
     """
@@ -49,75 +44,46 @@ def candidates_of(k: int) -> int:
 
 
 def join_lists(
-    engine: Engine,
-    data: IndexData,
-    *,
-    nprobe: int,
-    width: int,
-    report: Callable[[Progress], None],
+    joined: Joined, *, nprobe: int, width: int, report: Callable[[Progress], None]
 ) -> CandidateLists:
     """Search the `nprobe` best lists of every row for its nearest rows.
 
     Args:
-        engine: what ranks and scans.
-        data: the sealed index.
+        joined: m rows.
         nprobe: lists a row probes.
-        width: candidates to keep a row, the row itself included; at most n.
+        width: candidates to keep a row, the row itself included; at most m.
         report: called after every chunk; what it raises ends the join.
+
+    Returns:
+        Candidates (m, width) as places.
     """
-    n = len(data.vectors)
+    m = len(joined)
     candidates = CandidateLists(
-        rows=np.empty((n, width), np.int32),
-        distances=np.empty((n, width), np.float32),
+        rows=np.empty((m, width), np.int32),
+        distances=np.empty((m, width), np.float32),
     )
-    order = in_list_order(data.lists)
-    for chunk in block_slices(n, CHUNK_ROWS):
-        report(Progress(phase="join", done=chunk.start, total=n))
+    order = joined.in_list_order()
+    for chunk in block_slices(m, CHUNK_ROWS):
+        report(Progress(phase="join", done=chunk.start, total=m))
         asking = order[chunk]
-        found, near = ask(engine, data, asking, nprobe=nprobe, width=width)
+        found, near = ask(joined, asking, nprobe=nprobe, width=width)
         candidates.rows[asking] = found
         candidates.distances[asking] = near
-    report(Progress(phase="join", done=n, total=n))
+    report(Progress(phase="join", done=m, total=m))
     return candidates
 
 
 def ask(
-    engine: Engine, data: IndexData, asking: Rows, *, nprobe: int, width: int
+    joined: Joined, asking: Rows, *, nprobe: int, width: int
 ) -> tuple[Rows, Distances]:
-    """The best `width` rows (m, width) of the lists that each of `asking` probes."""
+    """The best `width` places (p, width) of the lists that each of `asking` probes."""
     request = ScanRequest(k=width, rerank=width)
+    engine = joined.engine
     if isinstance(engine, SearchesRows):
-        scanned = engine.search_rows(asking, nprobe=nprobe, request=request)
+        rows = joined.rows_at(asking)
+        scanned = engine.search_rows(rows, nprobe=nprobe, request=request)
     else:
-        queries = take(data.vectors, asking)
+        queries = joined.vectors_at(asking)
         list_nos = engine.rank_lists(queries, nprobe=nprobe)
         scanned = engine.scan(queries, list_nos, request)
-    return scanned.rows, scanned.distances
-
-
-def take(vectors: Vectors, rows: Rows) -> Vectors:
-    """A contiguous copy (m, d) of some rows, which may be memory-mapped."""
-    return np.ascontiguousarray(vectors[rows])
-
-
-def in_list_order(lists: InvertedLists) -> Rows:
-    """Every row once (n,), list after list."""
-    return lists.rows[is_primary(lists)].astype(np.int64)
-
-
-def lists_of(lists: InvertedLists, n: int) -> tuple[ListNos, ListNos]:
-    """First and second list of each row (n,), -1 for no second."""
-    kept = is_primary(lists)
-    rows = lists.rows[kept]
-    primary = np.empty(n, np.int32)
-    secondary = np.empty(n, np.int32)
-    sizes = lists.mids - lists.offsets[:-1]
-    primary[rows] = np.repeat(np.arange(lists.nlist, dtype=np.int32), sizes)
-    secondary[rows] = lists.others[kept]
-    return primary, secondary
-
-
-def is_primary(lists: InvertedLists) -> NDArray[np.bool_]:
-    """Which entries (entries,) are a row's first copy."""
-    list_nos = np.repeat(np.arange(lists.nlist), np.diff(lists.offsets))
-    return np.arange(lists.entries) < lists.mids[list_nos]
+    return joined.places_of(scanned.rows), scanned.distances

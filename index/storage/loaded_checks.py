@@ -21,6 +21,7 @@ from gleann.index.ids.held import repeated_id
 from gleann.index.lists import InvertedLists
 from gleann.index.operating_points import OperatingPoint, SpillReport
 from gleann.index.texts import Texts
+from gleann.index.training import Training
 
 SHAPES: Mapping[str, tuple[str, ...]] = {
     "centroids": ("lists", "dim"),
@@ -237,6 +238,21 @@ def check_spill_report(report: SpillReport) -> None:
     fits = fits and all(_is_number(v) for part in parts for v in part)
     fits = fits and len({len(part) for part in parts}) == 1
     require(fits and _is_number(report.saving), f"spill_report is {report}")
+
+
+def check_training(training: Training, *, n: int) -> None:
+    """Check that a training is one of n rows.
+
+    Raises:
+        CorruptDataError: it is not.
+    """
+    fits = _is_int(training.rows) and _is_int(training.kept)
+    fits = fits and 0 <= training.kept <= min(n, training.rows)
+    fits = fits and _is_number(training.distortion) and training.distortion >= 0
+    added = training.added_distortion
+    fits = fits and (added is None) == (training.kept == n)
+    fits = fits and (added is None or (_is_number(added) and added >= 0))
+    require(fits, f"training is {training}")
 
 
 def _is_int(value: object) -> bool:

@@ -23,10 +23,12 @@ from gleann.index.storage.loaded_checks import (
     check_shapes,
     check_spill_report,
     check_text_offsets,
+    check_training,
     require,
 )
 from gleann.index.storage.manifest import VERSION
 from gleann.index.texts import Texts
+from gleann.index.training import Training
 
 Array = NDArray[Any]
 
@@ -54,12 +56,14 @@ class Header:
         points: operating points, if any were measured.
         primary_points: the same without second copies, if there are any.
         spill_report: the reason for the choice of spilling, if it was "auto".
+        training: what its lists were trained on; None where an older gleann built it.
     """
 
     params: BuildParams
     points: tuple[OperatingPoint, ...] = ()
     primary_points: tuple[OperatingPoint, ...] = ()
     spill_report: SpillReport | None = None
+    training: Training | None = None
 
 
 def pack_codes(codes: Codes, encoding: Encoding) -> dict[str, Array]:
@@ -97,6 +101,8 @@ def pack_header(header: Header, encoding: Encoding) -> dict[str, Any]:
         values["primary_points"] = [asdict(point) for point in header.primary_points]
     if header.spill_report is not None:
         values["spill_report"] = asdict(header.spill_report)
+    if header.training is not None:
+        values["training"] = asdict(header.training)
     return values
 
 
@@ -147,6 +153,8 @@ def _check_loaded(data: IndexData, header: Header) -> None:
     check_points(header.primary_points, name="primary_points", n=n, nlist=nlist)
     if header.spill_report is not None:
         check_spill_report(header.spill_report)
+    if header.training is not None:
+        check_training(header.training, n=n)
 
 
 def _upgraded(
@@ -190,12 +198,13 @@ def _unpack_codes(arrays: Mapping[str, Array], encoding: Encoding) -> Codes:
 
 def _unpack_header(header: Mapping[str, Any]) -> Header:
     try:
-        report = header.get("spill_report")
+        report, training = header.get("spill_report"), header.get("training")
         return Header(
             params=BuildParams(**header["params"]),
             points=_unpack_points(header["operating_points"]),
             primary_points=_unpack_points(header.get("primary_points", [])),
             spill_report=None if report is None else _unpack_report(report),
+            training=None if training is None else Training(**training),
         )
     except (AttributeError, LookupError, TypeError, InvalidParamsError) as error:
         raise CorruptDataError(f"the index header does not fit: {error}") from error

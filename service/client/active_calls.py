@@ -11,7 +11,7 @@ from gleann.service.client.connection import Connection, name_of, pages_of, part
 from gleann.service.values import Scores, Selected, SessionInfo
 from gleann.service.wire import active_messages
 from gleann.service.wire.arrays import ids_of, ids_to_wire
-from gleann.service.wire.index_messages import fill
+from gleann.service.wire.fields import fill
 from gleann.service.wire.paging import (
     answer_sizes,
     as_answers,

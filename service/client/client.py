@@ -13,6 +13,7 @@ from gleann.service.client.estimate_calls import EstimateCalls
 from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls
 from gleann.service.client.operation_calls import OperationCalls
+from gleann.service.client.payload_calls import PayloadCalls
 from gleann.service.client.rounds_calls import RoundsCalls
 from gleann.service.client.session_calls import SessionCalls
 from gleann.service.client.target import Server, read_target
@@ -42,6 +43,7 @@ class Client:
     Attributes:
         indexes: makes, describes, builds and removes indexes.
         vectors: stores, fetches, removes and searches vectors.
+        payload: sets, fetches and removes the payload of vectors.
         coresets: chooses subsets by selection jobs.
         active: sessions of active learning.
         rounds: sessions of training sets chosen in rounds.
@@ -88,6 +90,7 @@ class Client:
         connection = Connection(stubs)
         self.indexes = IndexCalls(connection)
         self.vectors = VectorCalls(connection)
+        self.payload = PayloadCalls(connection)
         self.coresets = CoresetCalls(connection)
         self.active = ActiveCalls(connection)
         self.rounds = RoundsCalls(connection)
@@ -100,15 +103,24 @@ class Client:
     def _shorten(self) -> None:
         """Set the short forms; each is the bound method, with its documentation."""
         self.create_index = self.indexes.create
+        self.update_index = self.indexes.update
         self.get_index = self.indexes.get
         self.list_indexes = self.indexes.list
         self.delete_index = self.indexes.delete
         self.build = self.indexes.build
+        self.optimize = self.indexes.optimize
         self.upsert = self.vectors.upsert
+        self.upsert_table = self.vectors.upsert_table
         self.get_vectors = self.vectors.get
         self.delete_vectors = self.vectors.delete
         self.import_vectors = self.vectors.import_file
+        self.count = self.vectors.count
+        self.scroll = self.vectors.scroll
         self.search = self.vectors.search
+        self.search_radius = self.vectors.search_radius
+        self.update_payload = self.payload.update
+        self.delete_payload = self.payload.delete
+        self.get_payload = self.payload.get
         self.start_active_session = self.active.start
         self.score_items = self.active.score_items
         self.start_rounds_session = self.rounds.start

@@ -16,7 +16,7 @@ from gleann.service.wire.coreset_messages import (
     costs_to_wire,
     quotas_to_wire,
 )
-from gleann.service.wire.index_messages import fill
+from gleann.service.wire.fields import fill
 from gleann.service.wire.selected_messages import selection_info_of
 from gleann.v1 import coreset_pb2
 

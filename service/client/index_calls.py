@@ -1,15 +1,29 @@
 """Client calls on indexes."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
 from gleann.index import BuildParams
 from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.index.params import Metric
+from gleann.index.payload.schema import Column, Schema
 from gleann.service.client.connection import Connection
 from gleann.service.client.operation import Operation
-from gleann.service.values import IndexInfo
+from gleann.service.client.payload_values import Columns, column_names
+from gleann.service.values import CompactionKind, IndexInfo, OptimizerParams
 from gleann.service.wire import index_messages
+from gleann.service.wire.fields import fill
+from gleann.service.wire.optimizer_messages import (
+    compaction_kind_to_wire,
+    optimizer_params_to_wire,
+)
+from gleann.service.wire.payload_messages import columns_to_wire
 from gleann.v1 import index_pb2
+
+Declared: TypeAlias = Mapping[str, str] | Iterable[Column] | Any
+"""Columns of payload: types by name, `Column` values, or a `pyarrow.Schema`."""
 
 
 class IndexCalls:
@@ -20,7 +34,14 @@ class IndexCalls:
         self._stubs = connection.stubs
 
     def create(
-        self, name: str, *, dim: int, metric: Metric = "cosine", request_id: str = ""
+        self,
+        name: str,
+        *,
+        dim: int,
+        metric: Metric = "cosine",
+        columns: Declared = (),
+        optimizer: OptimizerParams | None = None,
+        request_id: str = "",
     ) -> IndexInfo:
         """Make an empty index.
 
@@ -28,16 +49,88 @@ class IndexCalls:
             name: matches ^[a-z][a-z0-9-]{0,62}$.
             dim: dimensions of a vector.
             metric: "cosine", "ip" or "l2"; under cosine, vectors are stored normalized.
+            columns: its columns of payload: types by name, such as
+                {"split": "string", "score": "float64"}, or `Column` values, or a
+                `pyarrow.Schema`. The types are "string", "int64", "float64", "bool",
+                "timestamp", "strings" (lists) and "json".
+            optimizer: when it is compacted; None takes the server's defaults.
             request_id: a repeat with the same string returns the first answer.
 
         Raises:
             AlreadyExistsError: the name is taken.
             InvalidParamsError: a bad name, dim or metric.
+            InvalidInputError: a bad name or type of a column, or one twice.
             LimitError: dim is over the cap.
         """
-        request = index_pb2.CreateIndexRequest(name=name, request_id=request_id)
-        index_messages.fill(request, {"dim": dim, "metric": metric})
+        request = index_pb2.CreateIndexRequest(
+            name=name,
+            columns=columns_to_wire(Schema.of(columns).columns),
+            optimizer=optimizer_params_to_wire(optimizer),
+            request_id=request_id,
+        )
+        fill(request, {"dim": dim, "metric": metric})
         return index_messages.index_info_of(self._stubs.index.CreateIndex(request))
+
+    def update(
+        self,
+        name: str,
+        *,
+        add_columns: Declared = (),
+        drop_columns: Columns = (),
+        optimizer: OptimizerParams | None = None,
+        request_id: str = "",
+    ) -> IndexInfo:
+        """Add or remove columns of payload, or set when an index is compacted.
+
+        Args:
+            name: the index.
+            add_columns: as `columns` of `create`; the vectors that are there have no
+                value in them. One that is there with the same type is left as it is.
+            drop_columns: names of columns to remove, with their values.
+            optimizer: parameters that are not None replace those of the index.
+            request_id: a repeat with the same string returns the first answer.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            UnknownColumnError: a column to remove is not there.
+            InvalidInputError: a column to add is there with another type.
+        """
+        request = index_pb2.UpdateIndexRequest(
+            name=name,
+            add_columns=columns_to_wire(Schema.of(add_columns).columns),
+            drop_columns=column_names(drop_columns),
+            optimizer=optimizer_params_to_wire(optimizer),
+            request_id=request_id,
+        )
+        return index_messages.index_info_of(self._stubs.index.UpdateIndex(request))
+
+    def optimize(
+        self,
+        name: str,
+        kind: CompactionKind | None = None,
+        *,
+        request_id: str = "",
+    ) -> Operation[IndexInfo]:
+        """Fold newer vectors and removals into a new version now.
+
+        The server does this by itself where the index's optimizer says so. Searches and
+        changes go on meanwhile.
+
+        Args:
+            name: the index.
+            kind: "fold" adds newer vectors to the lists there are, "rebuild" trains and
+                fills the lists anew; None takes what the optimizer decides.
+            request_id: a repeat with the same string returns the same operation.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            InvalidParamsError: no such kind.
+            NotReadyError: the index is empty.
+        """
+        request = index_pb2.OptimizeIndexRequest(
+            name=name, kind=compaction_kind_to_wire(kind), request_id=request_id
+        )
+        return self._connection.operation(self._stubs.index.OptimizeIndex(request))
 
     def get(self, name: str) -> IndexInfo:
         """Describe an index.

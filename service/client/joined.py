@@ -1,11 +1,14 @@
 """Combine search results of query blocks or of filter parts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index import Found
-from gleann.index.found import sum_stats
+from gleann.index.found import FoundWithin, sum_stats
 
 
 def joined(parts: Sequence[Found]) -> Found:
@@ -16,7 +19,32 @@ def joined(parts: Sequence[Found]) -> Found:
         ids=np.concatenate([part.ids for part in parts]),
         distances=np.concatenate([part.distances for part in parts]),
         stats=sum_stats([part.stats for part in parts]),
+        payload=_joined_payload(parts),
     )
+
+
+def joined_within(parts: Sequence[FoundWithin]) -> FoundWithin:
+    """Concatenate results of query blocks; a single part is returned as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    counts = np.concatenate([np.diff(part.offsets) for part in parts])
+    return replace(
+        parts[0],
+        offsets=np.concatenate([[0], np.cumsum(counts)]),
+        ids=np.concatenate([part.ids for part in parts]),
+        distances=np.concatenate([part.distances for part in parts]),
+        complete=all(part.complete for part in parts),
+        stats=sum_stats([part.stats for part in parts]),
+        payload=_joined_payload(parts),
+    )
+
+
+def _joined_payload(parts: Sequence[Found] | Sequence[FoundWithin]) -> Any:
+    if parts[0].payload is None:
+        return None
+    import pyarrow as pa
+
+    return pa.concat_tables([part.payload for part in parts])
 
 
 def merged(parts: Sequence[Found]) -> Found:
@@ -38,4 +66,16 @@ def merged(parts: Sequence[Found]) -> Found:
         stats=sum_stats(stats)._replace(
             estimated_recall=min(known) if len(known) == len(stats) else None
         ),
+        payload=_merged_payload(parts, order),
     )
+
+
+def _merged_payload(parts: Sequence[Found], order: NDArray[np.intp]) -> Any:
+    """The payload of the neighbours at `order` (nq, k) of all parts side by side."""
+    together = _joined_payload(parts)
+    if together is None or not together.num_columns:
+        return together
+    nq, k = order.shape
+    part, place = np.divmod(order, k)
+    query = np.arange(nq)[:, None]
+    return together.take(((part * nq + query) * k + place).ravel())

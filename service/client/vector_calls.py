@@ -1,24 +1,32 @@
-"""Client calls on vectors: changes and searches."""
+"""Client calls on vectors and payload: changes, fetches and searches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike, fspath
+from typing import Any, TypedDict, Unpack
 from warnings import warn
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gleann.index import Found, SearchParams
-from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.arrays import Vectors
 from gleann.index.checks import as_queries
-from gleann.index.errors import (
-    AnswerTooLargeError,
-    RecallWarning,
-)
-from gleann.index.found import shortfall
+from gleann.index.errors import RecallWarning
+from gleann.index.found import FoundWithin, shortfall
 from gleann.index.ids.checks import hold_distinct, hold_id_array, hold_ids
+from gleann.service.client import scrolling, searches
 from gleann.service.client.connection import Connection, part_id
-from gleann.service.client.joined import joined, merged
 from gleann.service.client.operation import Operation
+from gleann.service.client.payload_values import (
+    Columns,
+    FilterOptions,
+    column_names,
+    given_payload,
+    ids_or_filter,
+    schema_of_index,
+    split_table,
+)
+from gleann.service.client.scrolling import ScrollPage
 from gleann.service.values import Imported
 from gleann.service.wire import index_messages
 from gleann.service.wire.arrays import (
@@ -27,11 +35,31 @@ from gleann.service.wire.arrays import (
     vectors_to_wire,
     wire_array,
 )
+from gleann.service.wire.fields import fill
+from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.paging import blocks_within, id_sizes
-from gleann.v1 import index_pb2, search_pb2, vector_pb2
+from gleann.service.wire.payload_messages import payload_sizes, payload_to_wire
+from gleann.v1 import index_pb2, payload_pb2, search_pb2, vector_pb2
 
-CHUNK_HITS = 500_000
-"""Hits asked for in one message; fewer where the ids are too long for that."""
+
+class ImportOptions(TypedDict, total=False):
+    """What an import takes from a file.
+
+    Attributes:
+        ids_path: for .npy, a .npy file of n ids; None numbers the rows.
+        payload_path: for .npy, a .csv, .jsonl or .parquet file of n lines, or None.
+        id_column: for parquet, the column of ids; None numbers the rows.
+        vector_column: for parquet, the column of vectors; "vector" by default.
+        columns: of payload to take; none takes those that the index has.
+        add_columns: whether columns that the index does not have are added to it.
+    """
+
+    ids_path: str | PathLike[str] | None
+    payload_path: str | PathLike[str] | None
+    id_column: str | None
+    vector_column: str
+    columns: Columns
+    add_columns: bool
 
 
 class VectorCalls:
@@ -42,9 +70,15 @@ class VectorCalls:
         self._stubs = connection.stubs
 
     def upsert(
-        self, name: str, ids: ArrayLike, vectors: ArrayLike, *, request_id: str = ""
+        self,
+        name: str,
+        ids: ArrayLike,
+        vectors: ArrayLike,
+        payload: Any = None,
+        *,
+        request_id: str = "",
     ) -> int:
-        """Store vectors under their ids, replacing existing ones.
+        """Store vectors under their ids, replacing existing ones and their payload.
 
         An acknowledged change is on disk and visible to the next search. A batch above
         the message limit is sent in several messages, each atomic.
@@ -54,6 +88,9 @@ class VectorCalls:
             ids: n distinct ids, int64 at least 0, strings, or UUIDs, which are kept as
                 text; one kind per index.
             vectors: (n, dim), dtypes and columns as in `as_vectors`.
+            payload: n values of each column: a mapping of names to sequences, or a
+                table of pyarrow, pandas or polars. None is null, and so is each column
+                that is not in it.
             request_id: a repeat with the same string and data changes nothing.
 
         Returns:
@@ -61,13 +98,20 @@ class VectorCalls:
 
         Raises:
             UnknownIndexError: no such index.
+            UnknownColumnError: a column that the index does not have.
             InvalidInputError: wrong dtype, shape or dimension, NaN, a repeated id, the
-                other kind of ids, a zero vector under cosine.
+                other kind of ids, a zero vector under cosine, or a value that its
+                column cannot hold.
             StorageError: a disk error.
         """
         matrix = wire_array(vectors, name="vectors")
         row_ids = hold_ids(ids, n=len(matrix))
         sizes = id_sizes(row_ids) + matrix.shape[1] * matrix.itemsize
+        held = None
+        if payload is not None:
+            schema = schema_of_index(self._stubs, name)
+            held = given_payload(payload, schema, n=len(matrix))
+            sizes = sizes + payload_sizes(held)
         limits = self._connection.limits
         for part in blocks_within(sizes, limits, name="vectors", most=limits.rows):
             request = vector_pb2.UpsertVectorsRequest(
@@ -76,24 +120,58 @@ class VectorCalls:
                 vectors=vectors_to_wire(matrix[part]),
                 request_id=part_id(request_id, part),
             )
+            if held is not None:
+                values = held.slice(part.start, part.stop)
+                request.payload.CopyFrom(payload_to_wire(values))
             self._stubs.vector.UpsertVectors(request)
         return len(matrix)
+
+    def upsert_table(
+        self,
+        name: str,
+        table: Any,
+        *,
+        id_column: str = "id",
+        vector_column: str = "vector",
+        request_id: str = "",
+    ) -> int:
+        """Store the rows of a table; errors as `upsert`.
+
+        Args:
+            name: the index.
+            table: of pyarrow, pandas or polars, or a mapping of names to columns.
+            id_column: the column of ids.
+            vector_column: the column of vectors, lists of numbers.
+            request_id: as in `upsert`.
+
+        Returns:
+            Number of vectors.
+        """
+        ids, vectors, payload = split_table(
+            table, id_column=id_column, vector_column=vector_column
+        )
+        return self.upsert(name, ids, vectors, payload, request_id=request_id)
 
     def delete(
         self,
         name: str,
-        ids: ArrayLike,
+        ids: ArrayLike | None = None,
         *,
+        where: str | None = None,
+        parameters: Sequence[object] = (),
         missing_ok: bool = False,
         request_id: str = "",
     ) -> int:
-        """Remove vectors; all of them, or none if an id is unknown.
+        """Remove vectors by id or by a filter.
 
-        Ids above the message limit are sent in several messages, each atomic.
+        All of the ids are removed, or none if one is unknown. Ids above the message
+        limit are sent in several messages, each atomic.
 
         Args:
             name: the index.
             ids: (m,) distinct ids.
+            where: in place of ids, the vectors to remove; "true" removes all.
+            parameters: of `where`.
             missing_ok: leave unknown ids out instead of refusing the request.
             request_id: a repeat with the same string changes nothing.
 
@@ -104,8 +182,16 @@ class VectorCalls:
             UnknownIndexError: no such index.
             UnknownIdError: unknown id without `missing_ok`.
             DuplicateIdError: a repeated id.
+            InvalidInputError: neither ids nor where, or both.
+            InvalidFilterError: a filter that cannot be evaluated.
         """
-        gone = hold_distinct(ids)
+        chosen = ids_or_filter(ids, where, parameters)
+        if isinstance(chosen, payload_pb2.Filter):
+            request = vector_pb2.DeleteVectorsRequest(
+                index=name, filter=chosen, request_id=request_id
+            )
+            return int(self._stubs.vector.DeleteVectors(request).count)
+        gone = hold_distinct(chosen)
         limits, count = self._connection.limits, 0
         for part in blocks_within(id_sizes(gone), limits, name="ids", most=limits.rows):
             request = vector_pb2.DeleteVectorsRequest(
@@ -118,7 +204,7 @@ class VectorCalls:
         return count
 
     def get(self, name: str, ids: ArrayLike) -> Vectors:
-        """Fetch vectors.
+        """Fetch vectors; `client.payload.get` fetches their payload.
 
         Returns:
             float32 (m, dim) in the order of `ids`; of unit length under cosine.
@@ -139,15 +225,65 @@ class VectorCalls:
             parts.append(float32_rows(reply.vectors))
         return np.concatenate(parts)
 
+    def count(
+        self, name: str, where: str | None = None, parameters: Sequence[object] = ()
+    ) -> int:
+        """Count the vectors of a filter; all for None.
+
+        Raises:
+            UnknownIndexError: no such index.
+            InvalidFilterError: a filter that cannot be evaluated.
+        """
+        request = vector_pb2.CountVectorsRequest(
+            index=name, filter=filter_to_wire(where, parameters)
+        )
+        return int(self._stubs.vector.CountVectors(request).count)
+
+    def scroll(
+        self,
+        name: str,
+        *,
+        columns: Columns = "*",
+        with_vectors: bool = False,
+        page_size: int = 1000,
+        page_token: str = "",
+        **filtered: Unpack[FilterOptions],
+    ) -> Iterator[ScrollPage]:
+        """All vectors of a filter in the order of their ids, page by page.
+
+        Each page is of the state of the index when it was fetched; a vector that is
+        there throughout is on exactly one page.
+
+        Args:
+            name: the index.
+            columns: of payload to return.
+            with_vectors: whether the pages have the vectors.
+            page_size: most vectors a page; fewer where a message has no room.
+            page_token: `next_page_token` of a page, to go on behind it.
+            **filtered: see `FilterOptions`.
+
+        Raises:
+            UnknownIndexError: no such index.
+            UnknownColumnError: a column that the index does not have.
+            InvalidFilterError: a filter that cannot be evaluated.
+        """
+        request = vector_pb2.ScrollVectorsRequest(
+            index=name,
+            filter=filter_to_wire(**filtered),
+            columns=column_names(columns),
+            with_vectors=with_vectors,
+            page_token=page_token,
+        )
+        fill(request, {"page_size": page_size})
+        return scrolling.scroll(self._stubs, request)
+
     def import_file(
         self,
         name: str,
         path: str | PathLike[str],
         *,
-        ids_path: str | PathLike[str] | None = None,
-        id_column: str | None = None,
-        vector_column: str = "vector",
         request_id: str = "",
+        **options: Unpack[ImportOptions],
     ) -> Operation[Imported]:
         """Upsert the rows of a file that the server can read, atomically.
 
@@ -155,10 +291,8 @@ class VectorCalls:
             name: the index.
             path: a .npy file (n, dim), or a .parquet file; on the server's machine and
                 under one of its import roots (in process, any file).
-            ids_path: for .npy, a .npy file of n ids; None numbers the rows.
-            id_column: for parquet, the column of ids; None numbers the rows.
-            vector_column: for parquet, the column of vectors.
             request_id: a repeat with the same string returns the same operation.
+            **options: see `ImportOptions`.
 
         Raises:
             UnknownIndexError: no such index.
@@ -166,14 +300,20 @@ class VectorCalls:
             ForbiddenPathError: the file is outside the import roots.
             InvalidInputError: neither .npy nor .parquet, or its header does not fit.
         """
-        request = vector_pb2.ImportVectorsRequest(index=name, request_id=request_id)
+        request = vector_pb2.ImportVectorsRequest(
+            index=name,
+            columns=column_names(options.get("columns", ())),
+            add_columns=options.get("add_columns", False),
+            request_id=request_id,
+        )
         if fspath(path).endswith(".parquet"):
             request.parquet.path = fspath(path)
-            request.parquet.vector_column = vector_column
-            request.parquet.id_column = id_column or ""
+            request.parquet.vector_column = options.get("vector_column", "vector")
+            request.parquet.id_column = options.get("id_column") or ""
         else:
             request.npy.path = fspath(path)
-            request.npy.ids_path = "" if ids_path is None else fspath(ids_path)
+            request.npy.ids_path = fspath(options.get("ids_path") or "")
+            request.npy.payload_path = fspath(options.get("payload_path") or "")
         return self._connection.operation(self._stubs.vector.ImportVectors(request))
 
     def search(
@@ -183,11 +323,11 @@ class VectorCalls:
         params: SearchParams | None = None,
         *,
         allowed_ids: ArrayLike | None = None,
+        columns: Columns = (),
+        radius: float | None = None,
+        **filtered: Unpack[FilterOptions],
     ) -> Found:
         """Find the nearest vectors of each query.
-
-        Vectors newer than the sealed version are searched exhaustively, so an index
-        that was never built gives exact answers.
 
         Args:
             name: the index.
@@ -196,10 +336,15 @@ class VectorCalls:
             params: search parameters, with `allowed` None; defaults to
                 `SearchParams()`.
             allowed_ids: if set, only these vectors may be returned.
+            columns: of payload to return with the hits.
+            radius: if set, hits at a greater distance are left out.
+            **filtered: see `FilterOptions`.
 
         Raises:
             UnknownIndexError: no such index.
             UnknownIdError: unknown allowed id.
+            UnknownColumnError: a column that the index does not have.
+            InvalidFilterError: a filter that cannot be evaluated.
             InvalidInputError: wrong dtype, shape or dimension, NaN, a zero vector under
                 cosine.
             InvalidParamsError: nprobe above nlist.
@@ -212,54 +357,52 @@ class VectorCalls:
         params = params or SearchParams()
         matrix = wire_array(as_queries(queries, name="queries"), name="queries")
         request = search_pb2.SearchRequest(
-            index=name, params=index_messages.search_params_to_wire(params)
+            index=name,
+            params=index_messages.search_params_to_wire(params),
+            filter=filter_to_wire(**filtered),
+            columns=column_names(columns),
         )
-        parts = []
-        for part in self._filters(allowed_ids):
-            if part is not None:
-                request.allowed_ids.CopyFrom(ids_to_wire(part))
-            parts.append(self._search(request, matrix, params.k))
-        found = merged(parts)
+        fill(request, {"radius": radius})
+        found = searches.search(
+            self._connection, request, matrix, k=params.k, allowed_ids=allowed_ids
+        )
         if (text := shortfall(found.stats, params)) is not None:
             warn(text, RecallWarning, stacklevel=2)
         return found
 
-    def _filters(self, allowed_ids: ArrayLike | None) -> Sequence[HeldIds | None]:
-        """The ids of a filter in disjoint parts, one per message; None for none."""
-        if allowed_ids is None:
-            return [None]
-        allowed = hold_id_array(allowed_ids, name="allowed_ids")
-        blocks = blocks_within(
-            id_sizes(allowed), self._connection.limits, name="allowed_ids"
-        )
-        if len(blocks) > 1:
-            allowed = hold_id_array(list(dict.fromkeys(allowed.tolist())))
-            blocks = blocks_within(
-                id_sizes(allowed), self._connection.limits, name="allowed_ids"
-            )
-        return [allowed[part] for part in blocks]
+    def search_radius(
+        self,
+        name: str,
+        queries: ArrayLike,
+        radius: float,
+        *,
+        columns: Columns = (),
+        target_recall: float | None = None,
+        limit: int | None = None,
+        **filtered: Unpack[FilterOptions],
+    ) -> FoundWithin:
+        """Find all vectors within a distance of each query, nearest first.
 
-    def _search(
-        self, request: search_pb2.SearchRequest, queries: NDArray[np.generic], k: int
-    ) -> Found:
-        """Search, split into messages by the size of queries and answers."""
-        row_bytes = queries.shape[1] * queries.itemsize
-        sizes = np.full(len(queries), row_bytes, np.int64)
-        most = max(1, CHUNK_HITS // k)
-        waiting = blocks_within(
-            sizes, self._connection.limits, name="queries", most=most
-        )[::-1]
-        parts = []
-        while waiting:
-            part = waiting.pop()
-            request.queries.CopyFrom(vectors_to_wire(queries[part]))
-            try:
-                reply = self._stubs.search.Search(request)
-            except AnswerTooLargeError:
-                if (rows := part.stop - part.start) == 1:
-                    raise
-                half = part.start + rows // 2
-                waiting += [slice(half, part.stop), slice(part.start, half)]
-            else:
-                parts.append(index_messages.found_of(reply))
-        return joined(parts)
+        Args:
+            name: the index.
+            queries: as in `search`.
+            radius: the greatest distance of a hit, as the metric measures it: squared
+                L2, 1 - cos, or -ip.
+            columns: of payload to return with the hits.
+            target_recall: above 0 and at most 1; None takes 1, which looks wherever a
+                hit can be.
+            limit: most hits of a query, its nearest; None for all.
+            **filtered: see `FilterOptions`.
+
+        Raises:
+            As `search`.
+        """
+        matrix = wire_array(as_queries(queries, name="queries"), name="queries")
+        request = search_pb2.SearchRadiusRequest(
+            index=name,
+            filter=filter_to_wire(**filtered),
+            columns=column_names(columns),
+        )
+        wanted = {"radius": radius, "target_recall": target_recall, "limit": limit}
+        fill(request, wanted)
+        return searches.search_radius(self._connection, request, matrix)

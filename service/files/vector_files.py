@@ -1,6 +1,5 @@
 """Readers of vectors in .npy and parquet files, restricted to the import roots."""
 
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +14,14 @@ from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
     DuplicateIdError,
-    ForbiddenPathError,
     InvalidInputError,
-    MissingFileError,
 )
 from gleann.index.ids.checks import MAX_ID_BYTES, hold_ids
 from gleann.index.ids.held import joined_ids, shown_id
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.texts import Texts
 from gleann.service.files.npy_file import NpyFile
+from gleann.service.files.roots import missing_as_error
 from gleann.service.files.vector_columns import (
     matrix_of,
     reading,
@@ -77,7 +75,7 @@ def unchanged(source: VectorFile) -> Iterator[None]:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    with _missing(path.name):
+    with missing_as_error(path.name):
         found = path.stat()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
@@ -89,32 +87,6 @@ def changed_error(source: VectorFile, found: str) -> CorruptDataError:
         f"{source.path.name} was changed while it was read: it had {source.count}"
         f" vectors before, and has {found} now"
     )
-
-
-def allowed_path(path: str, roots: tuple[Path, ...]) -> Path:
-    """The real path of a file under one of `roots`.
-
-    Raises:
-        ForbiddenPathError: no roots, or a path outside them (after links are followed).
-        MissingFileError: it does not exist or is not a regular file.
-    """
-    if not roots:
-        raise ForbiddenPathError(
-            "no import roots are configured: set import_roots (GLEANN_IMPORT_ROOTS) to"
-            " the directories that files may be imported from"
-        )
-    try:
-        real = Path(path).resolve(strict=False)
-        inside = any(real.is_relative_to(root.resolve()) for root in roots)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ForbiddenPathError(f"{path!r} cannot be resolved") from error
-    if not inside:
-        # Do not reveal whether the path exists.
-        raise ForbiddenPathError(f"{path!r} is outside the import roots")
-    with _missing(path):
-        if not stat.S_ISREG(real.stat().st_mode):
-            raise MissingFileError(f"{path!r} is not a regular file")
-    return real
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -366,11 +338,3 @@ def _require_dim(path: Path, found: int, dim: int) -> None:
         raise DimensionMismatchError(
             f"{path.name} has {found} dimensions, expected {dim}"
         )
-
-
-@contextmanager
-def _missing(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise MissingFileError(f"{path!r}: {error.strerror}") from error

@@ -11,8 +11,8 @@ from gleann.index.build.on_disk import BuildSummary
 from gleann.index.checks import require_measurable
 from gleann.index.errors import GleannError
 from gleann.service.devices.devices import Devices
-from gleann.service.jobs.jobs import Task
 from gleann.service.jobs.queue import Demand
+from gleann.service.jobs.task import Task
 from gleann.service.state.live_index import View, require_not_empty
 from gleann.service.state.registry import Registry
 from gleann.service.wire import index_messages

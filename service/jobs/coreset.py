@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from gleann.index import Progress
 from gleann.index.arrays import Vectors
 from gleann.service.jobs.candidates import Candidates, resolve
-from gleann.service.jobs.jobs import Task
+from gleann.service.jobs.task import Task
 from gleann.service.state.live_index import View
 from gleann.service.values import Selected
 from gleann.service.wire.coreset_messages import quotas_of

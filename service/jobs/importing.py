@@ -13,16 +13,16 @@ from gleann.index.errors import (
     StorageError,
 )
 from gleann.index.metric import prepare
+from gleann.service.files.roots import allowed_path
 from gleann.service.files.vector_files import (
     NpyVectors,
     ParquetVectors,
     VectorFile,
-    allowed_path,
     changed_error,
     unchanged,
 )
-from gleann.service.jobs.jobs import Task
 from gleann.service.jobs.queue import Demand
+from gleann.service.jobs.task import Task
 from gleann.service.state.registry import Registry
 from gleann.service.wire import index_messages
 from gleann.v1 import vector_pb2

@@ -1,21 +1,20 @@
-"""Long-running operations: stored on disk, run by two workers, cancelled, resumed.
+"""Long-running operations: stored on disk, run by three workers, cancelled, resumed.
 
-One worker takes any work; the other takes short work only, so that short work never
-waits for long work of other indexes. Work interrupted by a crash or a stop is rerun
-from its request at the next start.
+One worker takes any work; one takes short work only, so that short work never waits for
+long work of other indexes; and one takes work of the background. Work interrupted by a
+crash or a stop is rerun from its request at the next start.
 """
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from secrets import token_hex
 from sqlite3 import Row
 from threading import Condition, Thread
 from typing import TypeVar
 
 from google.longrunning import operations_pb2
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError, Message
 
 from gleann.index import Progress
@@ -29,12 +28,20 @@ from gleann.index.errors import (
 )
 from gleann.service.jobs.operation_message import Live, operation_message
 from gleann.service.jobs.queue import Demand, Entry, JobQueue
+from gleann.service.jobs.run import Outcome, Run, packed
+from gleann.service.jobs.task import Task
 from gleann.service.state import changes
-from gleann.service.state.store import Store, Transaction
+from gleann.service.state.group import Transaction
+from gleann.service.state.store import Store
 from gleann.service.status import status_of
 
 MAX_ATTEMPTS = 3
 """Starts of one piece of work, in case the work is what stops the server."""
+
+NO_MEMORY = "the server has not enough memory for this work"
+
+MOST_WAYS_GIVEN = 3
+"""Times that one piece of background work gives way; then others wait for it."""
 
 FIRST_PAUSE, LAST_PAUSE = 0.1, 10.0
 """Seconds between two tries of a write that the store refuses."""
@@ -43,45 +50,19 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One piece of work, as passed to the code that performs it.
-
-    Attributes:
-        operation: its name, "operations/3f2a".
-        request: the serialized request.
-        progress: callback for progress; raises when the work must stop.
-    """
-
-    operation: str
-    request: bytes
-    progress: Callable[[Progress], None]
-
-
 Work = Callable[[Task], Message]
+Take = Callable[[], list[Entry]]
+"""Takes the requests of the next run from the queue; none if there is nothing to do."""
 Demands = Mapping[str, Callable[[bytes], Demand]]
 """What is known of a serialised request before it runs, by kind of operation."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Run:
-    """The operations that one run satisfies; it runs under the first one."""
-
-    index: str
-    names: list[str]
-    live: Live = field(default_factory=Live)
-    cancelled: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
-    state: str
-    error: bytes | None = None
-    response: bytes | None = None
-
-
 class _StoppingError(Exception):
     """The server is stopping; the work resumes at the next start."""
+
+
+class _GivingWayError(Exception):
+    """Background work gives way to a request; it is queued again."""
 
 
 class Jobs:
@@ -92,17 +73,19 @@ class Jobs:
         self._works: Mapping[str, Work] = {}
         self._demands: Demands = {}
         self._queue = JobQueue()
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, Run] = {}
         self._news = Condition()
         self._stopping = False
+        self._ways_given: Counter[str] = Counter()
+        queue = self._queue
+        takes = {
+            "gleann-jobs": lambda: queue.take(short=False),
+            "gleann-short-jobs": lambda: queue.take(short=True),
+            "gleann-background-jobs": queue.take_background,
+        }
         self._workers = [
-            Thread(
-                target=self._serve,
-                kwargs={"short": short},
-                name="gleann-short-jobs" if short else "gleann-jobs",
-                daemon=True,
-            )
-            for short in (False, True)
+            Thread(target=self._serve, args=(take,), name=name, daemon=True)
+            for name, take in takes.items()
         ]
 
     def open(self, works: Mapping[str, Work], demands: Demands | None = None) -> None:
@@ -131,10 +114,7 @@ class Jobs:
         for row in self._store.rows(
             "SELECT * FROM operations WHERE state = 'queued' ORDER BY number"
         ):
-            demand = self._demand(row["kind"], row["request"])
-            self._enqueue(
-                Entry(name=row["name"], index=row["index_name"], demand=demand)
-            )
+            self._enqueue(self._entry(row))
         for worker in self._workers:
             worker.start()
 
@@ -150,7 +130,8 @@ class Jobs:
         """The function that stores work on disk and enqueues it; it is quick."""
         name = f"operations/{token_hex(8)}"
         packed = request.SerializeToString()
-        entry = Entry(name=name, index=index, demand=self._demand(kind, packed))
+        demand = self._demand(kind, packed)
+        entry = Entry(name=name, index=index, demand=demand, kind=kind)
 
         def start() -> operations_pb2.Operation:
             with self._store.transaction() as transaction:
@@ -186,7 +167,7 @@ class Jobs:
                 now,
                 now,
                 now,
-                _packed(response),
+                packed(response),
             )
             return self.get(name)
 
@@ -194,6 +175,14 @@ class Jobs:
         """Whether no work that changes an index is running or queued."""
         with self._news:
             return self._queue.is_settled(index)
+
+    def under_way(self, kind: str, *, index: str | None = None) -> str | None:
+        """An operation of this kind that is running or queued, of one index or any."""
+        with self._news:
+            for name, run in self._runs.items():
+                if run.kind == kind and index in (None, run.index):
+                    return name
+        return None
 
     def get(self, name: str) -> operations_pb2.Operation:
         """The current state of the operation.
@@ -235,7 +224,7 @@ class Jobs:
             run = self._runs.get(name)
             shared = state == "running" and run is not None and len(run.names) > 1
             if state == "queued" or shared:
-                self._write_end(transaction, name, _cancelled(name))
+                self._write_end(transaction, name, Outcome.cancelled(name))
                 transaction.after_commit(lambda: self._forget(name))
             elif run is not None:
                 run.cancelled = True
@@ -273,9 +262,14 @@ class Jobs:
         except (DecodeError, TypeError):
             return Demand()  # an invalid request; it fails by itself when it runs
 
+    def _entry(self, row: Row) -> Entry:
+        kind, demand = row["kind"], self._demand(row["kind"], row["request"])
+        index = row["index_name"]
+        return Entry(name=row["name"], index=index, demand=demand, kind=kind)
+
     def _enqueue(self, entry: Entry) -> None:
         with self._news:
-            self._runs[entry.name] = _Run(index=entry.index, names=[entry.name])
+            self._runs[entry.name] = Run.of([entry])
             self._queue.add(entry)
             self._news.notify_all()
 
@@ -287,12 +281,15 @@ class Jobs:
                 run.names.remove(name)
             self._news.notify_all()
 
-    def _serve(self, *, short: bool) -> None:
-        while (run := self._next(short=short)) is not None:
+    def _serve(self, take: Take) -> None:
+        while (run := self._next(take)) is not None:
+            again: list[Entry] = []
             try:
                 self._do(run)
             except _StoppingError:
                 pass
+            except _GivingWayError:
+                again = [self._entry(self._row(name)) for name in run.names]
             except GleannError:
                 # It is rerun at the next start.
                 _log.exception("%s: the store refused", ", ".join(run.names))
@@ -300,27 +297,32 @@ class Jobs:
                 _log.exception("%s failed inside", ", ".join(run.names))
             finally:
                 self._end(run)
+            if not again:
+                self._ways_given.pop(run.first, None)
+            for entry in again:
+                self._enqueue(entry)
 
-    def _next(self, *, short: bool) -> _Run | None:
+    def _next(self, take: Take) -> Run | None:
         with self._news:
             while not self._stopping:
-                if entries := self._queue.take(short=short):
-                    run = _Run(
-                        index=entries[0].index, names=[entry.name for entry in entries]
-                    )
+                if entries := take():
+                    run = Run.of(entries)
                     self._runs.update(dict.fromkeys(run.names, run))
                     return run
                 self._news.wait()
             return None
 
-    def _end(self, run: _Run) -> None:
+    def _end(self, run: Run) -> None:
         with self._news:
             for name in run.names:
                 self._runs.pop(name, None)
-            self._queue.done(run.index)
+            if run.demand.background:
+                self._queue.done_background()
+            else:
+                self._queue.done(run.index)
             self._news.notify_all()
 
-    def _do(self, run: _Run) -> None:
+    def _do(self, run: Run) -> None:
         if not self._insist(lambda: self._begin_all(run)):
             return
         first = run.names[0]
@@ -329,38 +331,53 @@ class Jobs:
             outcome = self._outcome(run, row)
         except _StoppingError:
             self._put_back(run)
+        except _GivingWayError:
+            self._insist(lambda: self._put_back(run))
+            raise
         else:
             self._insist(lambda: self._write_all(run, outcome))
 
-    def _outcome(self, run: _Run, row: Row) -> _Outcome:
+    def _outcome(self, run: Run, row: Row) -> Outcome:
         """Do the work and return its outcome."""
         task = Task(
             operation=row["name"],
             request=row["request"],
             progress=lambda news: self._advance(run, news),
+            conclude=lambda response: self._write_all(run, Outcome.done(response)),
+            is_rerun=row["attempts"] > 1,
         )
         try:
             response = self._works[row["kind"]](task)
         except CancelledError:
-            return _cancelled(run.names[0])
+            return Outcome.cancelled(run.names[0])
         except GleannError as error:
-            return _failed(error)
-        except _StoppingError:
+            return Outcome.failed(error)
+        except (_StoppingError, _GivingWayError):
             raise
         except MemoryError:
             _log.error("%s: out of memory", row["name"])
-            return _failed(LimitError("the server has not enough memory for this work"))
+            return Outcome.failed(LimitError(NO_MEMORY))
         except Exception:  # noqa: BLE001  the edge: a bug ends one operation, not all
             _log.exception("%s failed inside", row["name"])
-            return _failed(ServiceError("internal error"))
-        return _Outcome(state="done", response=_packed(response))
+            return Outcome.failed(ServiceError("internal error"))
+        return Outcome.done(response)
 
-    def _advance(self, run: _Run, news: Progress) -> None:
+    def _advance(self, run: Run, news: Progress) -> None:
         if self._stopping:
             raise _StoppingError
         if run.cancelled:
             raise CancelledError("the operation was cancelled")
+        if run.demand.background:
+            self._give_way(run)
         run.live.take(news)
+
+    def _give_way(self, run: Run) -> None:
+        """Stop background work that delays a request, unless it did so too often."""
+        with self._news:
+            in_the_way = self._queue.is_in_the_way(run.index)
+        if in_the_way and self._ways_given[run.first] < MOST_WAYS_GIVEN:
+            self._ways_given[run.first] += 1
+            raise _GivingWayError
 
     def _insist(self, write: Callable[[], T]) -> T:
         """Write to the store; retry on errors.
@@ -381,7 +398,7 @@ class Jobs:
                     raise _StoppingError
             pause = min(2 * pause, LAST_PAUSE)
 
-    def _begin_all(self, run: _Run) -> bool:
+    def _begin_all(self, run: Run) -> bool:
         """Mark a run's operations as running, except cancelled ones."""
         with self._store.transaction():
             begun = [name for name in run.names if self._begin(name)]
@@ -400,7 +417,7 @@ class Jobs:
             )
             return begun.rowcount == 1
 
-    def _put_back(self, run: _Run) -> None:
+    def _put_back(self, run: Run) -> None:
         with self._store.transaction() as transaction:
             for name in run.names:
                 transaction.run(
@@ -409,14 +426,12 @@ class Jobs:
                     name,
                 )
 
-    def _write_all(self, run: _Run, outcome: _Outcome) -> None:
+    def _write_all(self, run: Run, outcome: Outcome) -> None:
         with self._store.transaction() as transaction:
             for name in run.names:
                 self._write_end(transaction, name, outcome)
 
-    def _write_end(
-        self, transaction: Transaction, name: str, outcome: _Outcome
-    ) -> None:
+    def _write_end(self, transaction: Transaction, name: str, outcome: Outcome) -> None:
         """Store the outcome of an operation; drop staged parts of a failed import."""
         transaction.run(
             "UPDATE operations SET state = ?, ended = ?, error = ?, response = ?"
@@ -433,18 +448,3 @@ class Jobs:
     def _message(self, row: Row) -> operations_pb2.Operation:
         run = self._runs.get(row["name"])
         return operation_message(row, Live() if run is None else run.live)
-
-
-def _packed(response: Message) -> bytes:
-    packed = AnyMessage()
-    packed.Pack(response)
-    return packed.SerializeToString()
-
-
-def _failed(error: GleannError) -> _Outcome:
-    return _Outcome(state="failed", error=status_of(error).SerializeToString())
-
-
-def _cancelled(name: str) -> _Outcome:
-    status = status_of(CancelledError(f"{name} was cancelled"))
-    return _Outcome(state="cancelled", error=status.SerializeToString())

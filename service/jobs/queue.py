@@ -2,6 +2,9 @@
 
 Requests of one index run one at a time, in order of arrival. Indexes take turns: many
 requests of one index do not delay another index until all are done.
+
+Background requests wait apart. One runs beside requests that only read its index, and
+gives way to those that change it: it ends early then and is queued again.
 """
 
 from collections.abc import Callable, Hashable
@@ -24,11 +27,14 @@ class Demand:
             "nothing".
         size: estimated count of numbers to read; None if unknown. Called under a
             lock: it must read memory only.
+        background: whether it is work that nobody waits for, and that changes the
+            sealed "version" only.
     """
 
     same: Hashable = None
     changes: Literal["rows", "version", "nothing"] = "rows"
     size: Callable[[], int | None] = lambda: None
+    background: bool = False
 
     @property
     def short(self) -> bool:
@@ -45,11 +51,13 @@ class Entry:
         name: name of its operation.
         index: name of its index.
         demand: its estimated demand.
+        kind: of its operation, such as "build".
     """
 
     name: str
     index: str
     demand: Demand
+    kind: str = ""
 
 
 class JobQueue:
@@ -58,18 +66,24 @@ class JobQueue:
     def __init__(self) -> None:
         self._waiting: dict[str, list[Entry]] = {}
         self._busy: dict[str, Demand] = {}
+        self._background: list[Entry] = []
+        self._background_busy: str | None = None
         # Start of each index's wait for a turn: its arrival or the end of its last run.
         self._turns: dict[str, int] = {}
         self._clock = 0
 
     def add(self, entry: Entry) -> None:
-        """Append a request to the queue of its index."""
+        """Append a request to the queue of its index, or to the background."""
+        if entry.demand.background:
+            self._background.append(entry)
+            return
         if entry.index not in self._turns:
             self._wait_from_now(entry.index)
         self._waiting.setdefault(entry.index, []).append(entry)
 
     def drop(self, name: str) -> None:
         """Remove a request if it is queued."""
+        self._background = [one for one in self._background if one.name != name]
         for index, entries in list(self._waiting.items()):
             left = [entry for entry in entries if entry.name != name]
             if len(left) < len(entries):
@@ -87,13 +101,51 @@ class JobQueue:
         ready = [
             index
             for index, entries in self._waiting.items()
-            if index not in self._busy and (not short or entries[0].demand.short)
+            if index not in self._busy
+            and (not short or entries[0].demand.short)
+            and not self._is_behind_background(index, entries[0].demand)
         ]
         if not ready:
             return []
         index = min(ready, key=lambda name: self._turns[name])
         self._busy[index] = self._waiting[index][0].demand
         return self._taken(index)
+
+    def take_background(self) -> list[Entry]:
+        """The background requests that the next run satisfies; empty if none can run.
+
+        One runs at a time, of all indexes, and none while a request that changes its
+        index is running or queued.
+        """
+        if self._background_busy is not None:
+            return []
+        ready = (one for one in self._background if not self._has_changes(one.index))
+        first = next(ready, None)
+        if first is None:
+            return []
+        same = first.demand.same
+        taken = [first] + [
+            one
+            for one in self._background
+            if one is not first
+            and one.index == first.index
+            and same is not None
+            and one.demand.same == same
+        ]
+        self._background = [one for one in self._background if one not in taken]
+        self._background_busy = first.index
+        return taken
+
+    def is_in_the_way(self, index: str) -> bool:
+        """Whether the background run of `index` delays a request that changes it."""
+        waiting = self._waiting.get(index, ())
+        return index == self._background_busy and any(
+            entry.demand.changes != "nothing" for entry in waiting
+        )
+
+    def done_background(self) -> None:
+        """End the background run and allow the next one."""
+        self._background_busy = None
 
     def done(self, index: str) -> None:
         """End the run of an index and allow its next one."""
@@ -103,10 +155,19 @@ class JobQueue:
 
     def is_settled(self, index: str) -> bool:
         """Whether no request that changes an index is running or queued."""
+        queued = any(entry.index == index for entry in self._background)
+        background = queued or index == self._background_busy
+        return not background and not self._has_changes(index)
+
+    def _has_changes(self, index: str) -> bool:
+        """Whether a request before the background changes an index."""
         demands = [entry.demand for entry in self._waiting.get(index, ())]
         if index in self._busy:
             demands.append(self._busy[index])
-        return all(demand.changes == "nothing" for demand in demands)
+        return any(demand.changes != "nothing" for demand in demands)
+
+    def _is_behind_background(self, index: str, demand: Demand) -> bool:
+        return index == self._background_busy and demand.changes != "nothing"
 
     def _taken(self, index: str) -> list[Entry]:
         """Take the first request, and those that its run satisfies as well.

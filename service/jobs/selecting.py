@@ -10,8 +10,8 @@ from gleann.index import Progress
 from gleann.index.errors import CorruptDataError, GleannError, UnknownJobError
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.coreset import choose
-from gleann.service.jobs.jobs import Task
 from gleann.service.jobs.queue import Demand
+from gleann.service.jobs.task import Task
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.values import Selected

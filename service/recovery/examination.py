@@ -8,11 +8,14 @@ from typing import Any
 
 from gleann.index import SoarIndex
 from gleann.index.errors import CorruptDataError, GleannError
+from gleann.index.payload.schema import Schema
 from gleann.service.recovery.snapshot import Snapshot
-from gleann.service.state.changes import read_change
+from gleann.service.state.change import read_change
 from gleann.service.state.checksums import CHECKED
 from gleann.service.state.delta import Delta
-from gleann.service.state.live_index import View
+from gleann.service.state.live_index import Sealed, View
+from gleann.service.state.live_payload import LivePayload
+from gleann.service.state.loading import require_columns
 from gleann.service.state.seal import Seal, read_seal, require_sealed
 from gleann.service.state.versions import LOST
 
@@ -133,6 +136,8 @@ def _examined(
         reasons += log.damaged
         if log.missing:
             reasons.append(f"changes {_span(log.missing)} are not in the log")
+        elif not log.damaged:
+            reasons += _wrong_columns(snapshot, row, log)
     return ExaminedIndex(
         number=number,
         name=_name(number, row if is_whole or not seals else None, seals),
@@ -153,7 +158,9 @@ def _versions(directory: Path, number: int) -> tuple[list[Seal], dict[int, str]]
         path = directory / "indexes" / str(number) / "versions" / str(version)
         try:
             index = SoarIndex.load(path, engine="reference")
-            whole.append(read_seal(path) or _seal_made_up(index, path, number))
+            seal = read_seal(path) or _seal_made_up(index, path, number)
+            require_columns(Sealed(index), Schema.from_json(seal.columns))
+            whole.append(seal)
         except GleannError as error:
             wrong[version] = str(error)
     return whole, wrong
@@ -200,16 +207,20 @@ def _wrong_with(
     return reasons
 
 
+def _wrong_columns(snapshot: Snapshot, row: Row, log: Log) -> list[str]:
+    stored = Schema.from_json(dict(row).get("columns", "[]"))
+    replayed = schema_after(snapshot, row, log)
+    if stored == replayed:
+        return []
+    return [
+        f"the database has other columns of payload ({stored.described()}) than its log"
+        f" leaves it with ({replayed.described()})"
+    ]
+
+
 def log_of(snapshot: Snapshot, row: Mapping[str, Any] | Row) -> Log:
     """Check the log of an index after the version in its row."""
-    view = View(
-        number=row["number"],
-        name=row["name"],
-        dim=row["dim"],
-        metric=row["metric"],
-        delta=Delta(row["dim"]),
-        sequence=row["sealed_sequence"],
-    )
+    view = _empty_view(row)
     whole, damaged = [], []
     for sequence, number in logged_rows(snapshot, view.number, view.sequence):
         change = snapshot.change(number)
@@ -227,6 +238,30 @@ def log_of(snapshot: Snapshot, row: Mapping[str, Any] | Row) -> Log:
         whole=tuple(whole),
         damaged=tuple(damaged),
         missing=tuple(sequence for sequence in expected if sequence not in there),
+    )
+
+
+def schema_after(snapshot: Snapshot, row: Mapping[str, Any] | Row, log: Log) -> Schema:
+    """The columns of payload after the undamaged changes of a log."""
+    view = _empty_view(row)
+    for _, number in log.whole:
+        stored = snapshot.change(number)
+        if stored is not None and dict(stored).get("kind") == "schema":
+            view = read_change(stored, view).applied(view)
+    return view.schema
+
+
+def _empty_view(row: Mapping[str, Any] | Row) -> View:
+    """A view of an index without rows, in the state of its sealed version."""
+    columns = dict(row).get("sealed_columns", "[]")
+    return View(
+        number=row["number"],
+        name=row["name"],
+        dim=row["dim"],
+        metric=row["metric"],
+        delta=Delta(row["dim"]),
+        sequence=row["sealed_sequence"],
+        payload=LivePayload(schema=Schema.from_json(columns)),
     )
 
 

@@ -13,13 +13,16 @@ import pyarrow.parquet
 from gleann.index.arrays import Vectors
 from gleann.index.errors import CorruptDataError, GleannError, StorageError
 from gleann.index.params import Metric
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Schema
 from gleann.index.storage.array_file import read_array
 from gleann.index.storage.manifest import read_manifest
 from gleann.service.recovery.examination import ExaminedIndex
 from gleann.service.recovery.snapshot import Snapshot
-from gleann.service.state.changes import Change, read_change
+from gleann.service.state.change import Change, fitting, read_change
 from gleann.service.state.delta import Delta
 from gleann.service.state.live_index import View
+from gleann.service.state.live_payload import LivePayload
 from gleann.service.state.registry import NAME
 
 BLOCK_ROWS = 8192
@@ -34,7 +37,7 @@ class Exported:
     """The export of one index.
 
     Attributes:
-        file: parquet, with the columns id and vector.
+        file: parquet, with the columns id and vector and those of payload.
         count: rows in it.
         left_out: reasons for missing rows; empty if complete.
     """
@@ -58,22 +61,18 @@ def export_index(snapshot: Snapshot, index: ExaminedIndex, folder: Path) -> Expo
     left_out: list[str] = list(index.log.damaged)
     if not index.is_whole and index.row is not None:
         left_out.append("the changes since: its row of the table indexes is damaged")
-    parts: list[Vectors] = []
-    places: dict[Name, tuple[int, int]] = {}
+    rows = _Rows(schema=Schema.from_json(source.columns))
     if source.version:
         try:
-            names, vectors = _sealed_rows(source.path(snapshot.directory))
+            rows.add_sealed(source.path(snapshot.directory))
         except GleannError as error:
             left_out.append(f"the rows of version {source.version}: {error}")
-        else:
-            parts.append(vectors)
-            places = {name: (0, at) for at, name in enumerate(names)}
     for change in _changes(snapshot, index, source):
-        _apply(change, parts, places)
+        rows.apply(change)
     name = index.name if NAME.fullmatch(index.name) else f"index-{index.number}"
     file = folder / f"{name}.parquet"
-    _write(file, source.dim, parts, places)
-    return Exported(file=file, count=len(places), left_out=tuple(left_out))
+    _write(file, source.dim, rows)
+    return Exported(file=file, count=len(rows.places), left_out=tuple(left_out))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +83,7 @@ class _Source:
     dim: int
     metric: Metric
     version: int
+    columns: str
 
     def path(self, directory: Path) -> Path:
         versions = directory / "indexes" / str(self.number) / "versions"
@@ -97,9 +97,11 @@ def _source(index: ExaminedIndex) -> _Source:
         raise CorruptDataError(f"{index.name!r}: nothing tells what its rows are")
     if seal is not None and (row is None or seal.sequence > row["sequence"]):
         values: Any = {"dim": seal.dim, "metric": seal.metric, "version": seal.version}
+        values["columns"] = seal.columns
     else:
         assert row is not None
         values = {key: row[key] for key in ("dim", "metric", "version")}
+        values["columns"] = dict(row).get("sealed_columns", "[]")
     return _Source(number=index.number, **values)
 
 
@@ -121,6 +123,72 @@ def _sealed_rows(path: Path) -> tuple[Names, Vectors]:
     return [content[start:end].decode() for start, end in spans], vectors
 
 
+class _Rows:
+    """The rows of an index while its changes are applied.
+
+    Attributes:
+        places: the number of the live row of each id, in order of arrival.
+        payload: of all rows.
+    """
+
+    def __init__(self, *, schema: Schema) -> None:
+        self.places: dict[Name, int] = {}
+        self.payload = LivePayload(schema=schema)
+        self._parts: list[Vectors] = []
+        self._starts: list[int] = [0]
+
+    def add_sealed(self, path: Path) -> None:
+        """Add the rows of a sealed version, before any change.
+
+        Raises:
+            CorruptDataError: its vectors, ids or payload are damaged.
+        """
+        names, vectors = _sealed_rows(path)
+        self._add(names, vectors, None)
+
+    def apply(self, change: Change) -> None:
+        """Apply an undamaged change."""
+        names: Names = list(change.ids.tolist())
+        if change.kind == "delete":
+            for name in names:
+                self.places.pop(name, None)
+        elif change.kind == "upsert":
+            assert change.vectors is not None
+            values = change.payload
+            if values is not None:
+                values = fitting(values, self.payload.schema)
+            self._add(names, change.vectors, values)
+        elif change.kind == "schema":
+            drop, add = change.reshaping(self.payload.schema)
+            self.payload = self.payload.reshaped(drop=drop, add=add)
+        else:
+            self._set(names, change.new_values(self.payload.schema))
+
+    def vectors_at(self, rows: list[int]) -> Vectors:
+        """The vectors (m, dim) of rows."""
+        parts = np.searchsorted(self._starts, rows, side="right") - 1
+        return np.stack(
+            [
+                self._parts[part][row - self._starts[part]]
+                for part, row in zip(parts.tolist(), rows, strict=True)
+            ]
+        )
+
+    def _add(self, names: Names, vectors: Vectors, payload: Payload | None) -> None:
+        start = self._starts[-1]
+        self.places.update((name, row) for row, name in enumerate(names, start=start))
+        self.payload = self.payload.extended(payload, len(names))
+        self._parts.append(vectors)
+        self._starts.append(start + len(names))
+
+    def _set(self, names: Names, values: Payload) -> None:
+        there = [at for at, name in enumerate(names) if name in self.places]
+        if len(values) == len(names):
+            values = values.take(there)
+        rows = np.array([self.places[names[at]] for at in there], np.int64)
+        self.payload = self.payload.patched(rows, values)
+
+
 def _changes(
     snapshot: Snapshot, index: ExaminedIndex, source: _Source
 ) -> Iterator[Change]:
@@ -134,43 +202,27 @@ def _changes(
     for _, number in index.log.whole:
         change = snapshot.change(number)
         if change is not None:
-            yield read_change(change, view)
+            yield read_change(change, view).change
 
 
-def _apply(
-    change: Change, parts: list[Vectors], places: dict[Name, tuple[int, int]]
-) -> None:
-    names = change.ids.tolist()
-    if change.vectors is None:
-        for name in names:
-            places.pop(name, None)
-        return
-    parts.append(change.vectors)
-    places.update((name, (len(parts) - 1, at)) for at, name in enumerate(names))
-
-
-def _write(
-    file: Path, dim: int, parts: list[Vectors], places: dict[Name, tuple[int, int]]
-) -> None:
-    texts = any(isinstance(name, str) for name in places)
-    schema = pa.schema(
-        {
-            "id": pa.string() if texts else pa.int64(),
-            "vector": pa.list_(pa.float32(), dim),
-        }
-    )
-    names, at = list(places), list(places.values())
+def _write(file: Path, dim: int, rows: _Rows) -> None:
+    texts = any(isinstance(name, str) for name in rows.places)
+    id_type = pa.string() if texts else pa.int64()
+    names, numbers = list(rows.places), list(rows.places.values())
+    vector = pa.field("vector", pa.list_(pa.float32(), dim))
+    columns = rows.payload.at(np.empty(0, np.int64)).to_arrow().schema
+    schema = pa.schema([pa.field("id", id_type), vector, *columns])
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with pa.parquet.ParquetWriter(file, schema) as writer:
             for start in range(0, len(names), BLOCK_ROWS):
-                block = at[start : start + BLOCK_ROWS]
-                rows = np.stack([parts[part][row] for part, row in block])
+                block = slice(start, start + BLOCK_ROWS)
                 vectors = pa.FixedSizeListArray.from_arrays(
-                    pa.array(rows.ravel(), pa.float32()), dim
+                    pa.array(rows.vectors_at(numbers[block]).ravel()), dim
                 )
-                chosen = pa.array(names[start : start + BLOCK_ROWS], schema[0].type)
-                writer.write_table(pa.table([chosen, vectors], schema=schema))
+                values = rows.payload.at(np.array(numbers[block])).to_arrow()
+                listed = [pa.array(names[block], id_type), vectors, *values.columns]
+                writer.write_table(pa.table(listed, schema=schema))
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"cannot write {file}: {reason}") from error

@@ -22,21 +22,27 @@ from gleann.service.recovery.examination import (
     ExaminedIndex,
     log_of,
     logged_rows,
+    schema_after,
 )
 from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state import schema
 from gleann.service.state.acknowledged import NAME as ACKNOWLEDGED
 from gleann.service.state.checksums import CHECKED, change_checksum, sequence_bits
 from gleann.service.state.database import NAME as DATABASE
+from gleann.service.state.group import Transaction
+from gleann.service.state.packed_change import PackedChange
 from gleann.service.state.registry import NAME
 from gleann.service.state.seal import Seal, seal_of, write_seal
-from gleann.service.state.store import Store, Transaction
+from gleann.service.state.store import Store
 from gleann.service.state.versions import LOST
 from gleann.service.values import IdType
 from gleann.service.wire.arrays import ids_to_wire
 
 OTHERS = ("operations", "selections", "sessions", "requests", "deleted")
-NO_IDS = ids_to_wire(np.empty(0, np.int64)).SerializeToString()
+NOTHING = PackedChange(
+    kind="delete", ids=ids_to_wire(np.empty(0, np.int64)).SerializeToString()
+)
+"""In the place of a lost change: it removes no vector."""
 MOST_FILLED = 1_000_000
 """Lost changes of one index that are filled in; more is a number that was damaged."""
 
@@ -121,6 +127,7 @@ def _add_index(
     log = log_of(snapshot, row)
     if not index.is_whole:
         row["sequence"] = max([row["sequence"], *(one for one, _ in log.whole)])
+    row["columns"] = schema_after(snapshot, row, log).to_json()
     _insert(transaction, "indexes", row)
     version = row["version"]
     path = snapshot.directory / "indexes" / str(index.number) / "versions"
@@ -150,8 +157,11 @@ def _row_to_be(index: ExaminedIndex, plan: RepairPlan) -> dict[str, Any] | None:
         return _row_of(newest)
     versions = {seal.version for seal in index.seals}
     if row["version"] and row["version"] not in versions and plan.skip_damaged:
-        version, sequence = (newest.version, newest.sequence) if newest else (0, 0)
-        return row | {"version": version, "sealed_sequence": sequence}
+        sealed: dict[str, Any] = {"version": 0, "sealed_sequence": 0}
+        sealed["sealed_columns"] = row.get("columns", "[]")
+        if newest is not None:
+            sealed = _sealed_of(newest)
+        return row | sealed
     return row
 
 
@@ -176,10 +186,17 @@ def _row_of(seal: Seal) -> dict[str, Any]:
         "metric": seal.metric,
         "id_type": seal.id_type,
         "sequence": seal.sequence,
-        "version": seal.version,
-        "sealed_sequence": seal.sequence,
         "created": seal.created,
         "built": seal.created,
+        "optimizer": seal.optimizer,
+    } | _sealed_of(seal)
+
+
+def _sealed_of(seal: Seal) -> dict[str, Any]:
+    return {
+        "version": seal.version,
+        "sealed_sequence": seal.sequence,
+        "sealed_columns": seal.columns,
     }
 
 
@@ -191,13 +208,14 @@ def _copy_whole(
     for _, number in log.whole:
         _insert(transaction, "changes", dict(snapshot.change(number) or {}))
     for sequence in log.missing[:MOST_FILLED]:
-        checksum = change_checksum(row["number"], NO_IDS, None)
+        checksum = change_checksum(row["number"], NOTHING)
         transaction.run(
-            "INSERT INTO changes (index_number, sequence, ids, checksum)"
-            " VALUES (?, ?, ?, ?)",
+            "INSERT INTO changes (index_number, sequence, kind, ids, checksum)"
+            " VALUES (?, ?, ?, ?, ?)",
             row["number"],
             sequence,
-            NO_IDS,
+            NOTHING.kind,
+            NOTHING.ids,
             checksum + sequence_bits(sequence),
         )
     return len(log.missing)

@@ -7,7 +7,9 @@ from google.protobuf.empty_pb2 import Empty
 
 from gleann.service.application import Application
 from gleann.service.wire import index_messages
+from gleann.service.wire.optimizer_messages import optimizer_params_of
 from gleann.service.wire.page_tokens import page_position, page_size, page_token
+from gleann.service.wire.payload_messages import schema_of
 from gleann.v1 import index_pb2, index_pb2_grpc
 
 
@@ -58,12 +60,49 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
             request, self._application.asked_to_build, operations_pb2.Operation
         )
 
+    def UpdateIndex(  # noqa: N802
+        self, request: index_pb2.UpdateIndexRequest, _: object
+    ) -> index_pb2.Index:
+        """Add or remove columns of payload, and set when the index is compacted."""
+        return self._application.receipts.once(request, self._update, index_pb2.Index)
+
+    def OptimizeIndex(  # noqa: N802
+        self, request: index_pb2.OptimizeIndexRequest, _: object
+    ) -> operations_pb2.Operation:
+        """Start a compaction."""
+        return self._application.receipts.once(
+            request, self._application.asked_to_optimize, operations_pb2.Operation
+        )
+
     def _create(
         self, request: index_pb2.CreateIndexRequest
     ) -> Callable[[], index_pb2.Index]:
         metric = index_messages.metric_of(request.metric)
+        schema = schema_of(request.columns)
+        optimizer = optimizer_params_of(request.optimizer)
         return lambda: index_messages.index_info_to_wire(
-            self._application.create_index(request.name, dim=request.dim, metric=metric)
+            self._application.create_index(
+                request.name,
+                dim=request.dim,
+                metric=metric,
+                schema=schema,
+                optimizer=optimizer,
+            )
+        )
+
+    def _update(
+        self, request: index_pb2.UpdateIndexRequest
+    ) -> Callable[[], index_pb2.Index]:
+        added = schema_of(request.add_columns).columns
+        changed = request.HasField("optimizer")
+        optimizer = optimizer_params_of(request.optimizer) if changed else None
+        return lambda: index_messages.index_info_to_wire(
+            self._application.update_index(
+                request.name,
+                add_columns=added,
+                drop_columns=tuple(request.drop_columns),
+                optimizer=optimizer,
+            )
         )
 
     def _delete(self, request: index_pb2.DeleteIndexRequest) -> Callable[[], Empty]:

@@ -10,9 +10,11 @@ from gleann.index.errors import (
     DeviceLostError,
     DeviceMemoryError,
     GleannError,
+    InvalidInputError,
     NotReadyError,
 )
 from gleann.index.params import Metric
+from gleann.index.payload.schema import Column, Schema
 from gleann.service.state.seal import Seal
 from gleann.service.values import IdType, IndexInfo
 
@@ -56,6 +58,7 @@ def broken(row: Row, seal: Seal | None, error: BaseException) -> Broken:
         sequence=_whole(row["sequence"]),
         created_at=_moment(row["created"]),
         broken=reason,
+        columns=_columns(row["columns"] if seal is None else seal.columns),
     )
     return Broken(row["number"], _kind(error), reason, info)
 
@@ -85,6 +88,13 @@ def _metric(value: object) -> Metric:
 
 def _id_type(value: object) -> IdType | None:
     return next((known for known in get_args(IdType) if known == value), None)
+
+
+def _columns(value: object) -> tuple[Column, ...]:
+    try:
+        return Schema.from_json(str(value)).columns
+    except InvalidInputError:
+        return ()
 
 
 def _moment(value: object) -> datetime:

@@ -1,97 +1,72 @@
 """Log of acknowledged changes after the sealed version."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from sqlite3 import Row
 
-import numpy as np
-from google.protobuf.message import DecodeError
-
-from gleann.index.arrays import HeldIds, Vectors
-from gleann.index.errors import (
-    CorruptDataError,
-    DimensionMismatchError,
-    InvalidInputError,
-)
+from gleann.index.arrays import HeldIds
+from gleann.index.errors import CorruptDataError, InvalidInputError
 from gleann.index.texts import Texts
+from gleann.service.state.change import Change, LoggedChange, read_change
 from gleann.service.state.checksums import change_checksum, sequence_bits
+from gleann.service.state.group import Transaction
 from gleann.service.state.live_index import View
-from gleann.service.state.store import Store, Transaction
+from gleann.service.state.store import Store
 from gleann.service.values import IdType
-from gleann.service.wire.arrays import ids_of, ids_to_wire
+from gleann.service.wire.arrays import ids_of
 from gleann.v1 import types_pb2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One row of the log.
-
-    Attributes:
-        sequence: of the change, which may have several rows.
-        ids: (m,).
-        vectors: (m, dim) prepared rows; None for a deletion.
-    """
-
-    sequence: int
-    ids: HeldIds
-    vectors: Vectors | None
-
-
-def log_change(
-    transaction: Transaction, view: View, ids: HeldIds, vectors: Vectors | None
-) -> int:
-    """Log an upsert, or a deletion if `vectors` is None; return its sequence.
+def log_change(transaction: Transaction, view: View, change: Change) -> int:
+    """Log a change of the state `view`; return its sequence.
 
     Raises:
-        DimensionMismatchError: not one vector per id.
         InvalidInputError: the index has the other kind of ids.
     """
-    if vectors is not None:
-        _require_pairs(ids, vectors)
-        claim_id_type(transaction, view, ids)
+    if change.kind == "upsert":
+        claim_id_type(transaction, view, change.ids)
     sequence = _advance(transaction, view)
-    packed_ids = ids_to_wire(ids).SerializeToString()
-    packed_vectors = None if vectors is None else vectors.tobytes()
-    checksum = change_checksum(view.number, packed_ids, packed_vectors)
-    transaction.run(
-        "INSERT INTO changes (index_number, sequence, ids, vectors, checksum)"
-        " VALUES (?, ?, ?, ?, ?)",
-        view.number,
-        sequence,
-        packed_ids,
-        packed_vectors,
-        checksum + sequence_bits(sequence),
-    )
+    for part in change.parts():
+        _insert(transaction, view, part, sequence=sequence, operation=None)
+    if change.kind == "schema":
+        after = change.applied(view, sequence=sequence).schema
+        transaction.run(
+            "UPDATE indexes SET columns = ? WHERE number = ?",
+            after.to_json(),
+            view.number,
+        )
     return sequence
 
 
 def log_staged(
-    transaction: Transaction, view: View, operation: str, ids: HeldIds, vectors: Vectors
+    transaction: Transaction, view: View, operation: str, change: Change
 ) -> None:
-    """Log a part of an import, without a sequence yet.
+    """Log a part of an import, without a sequence yet."""
+    for part in change.parts():
+        _insert(transaction, view, part, sequence=None, operation=operation)
 
-    Raises:
-        DimensionMismatchError: not one vector per id.
-    """
-    _require_pairs(ids, vectors)
-    packed_ids, packed_vectors = ids_to_wire(ids).SerializeToString(), vectors.tobytes()
+
+def _insert(
+    transaction: Transaction,
+    view: View,
+    change: Change,
+    *,
+    sequence: int | None,
+    operation: str | None,
+) -> None:
+    packed = change.packed()
+    checksum = change_checksum(view.number, packed)
     transaction.run(
-        "INSERT INTO changes (index_number, operation, ids, vectors, checksum)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO changes (index_number, sequence, operation, kind, ids, vectors,"
+        " detail, payload, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         view.number,
+        sequence,
         operation,
-        packed_ids,
-        packed_vectors,
-        change_checksum(view.number, packed_ids, packed_vectors),
+        packed.kind,
+        packed.ids,
+        packed.vectors,
+        packed.detail,
+        packed.payload,
+        checksum if sequence is None else checksum + sequence_bits(sequence),
     )
-
-
-def _require_pairs(ids: HeldIds, vectors: Vectors) -> None:
-    # Checked before: an invalid row in the log would break the whole index.
-    if len(ids) != len(vectors):
-        raise DimensionMismatchError(
-            f"a change has {len(ids)} ids, but {len(vectors)} vectors"
-        )
 
 
 def drop_staged(transaction: Transaction, operation: str) -> int:
@@ -149,15 +124,12 @@ def replayed(store: Store, view: View) -> View:
     Raises:
         CorruptDataError: a change is missing or damaged; it is named.
     """
-    for change in logged(store, view):
-        if change.vectors is None:
-            view = view.deleted(change.ids, sequence=change.sequence)
-        else:
-            view = view.upserted(change.ids, change.vectors, sequence=change.sequence)
+    for logged_change in logged(store, view):
+        view = logged_change.applied(view)
     return view
 
 
-def logged(store: Store, view: View) -> Iterator[Change]:
+def logged(store: Store, view: View) -> Iterator[LoggedChange]:
     """The changes newer than `view`, in order.
 
     Raises:
@@ -179,46 +151,6 @@ def logged(store: Store, view: View) -> Iterator[Change]:
         assert whole is not None, "the store runs one transaction at a time"
         yield read_change(whole, view)
     _require_last(store, view, last)
-
-
-def read_change(row: Row, view: View) -> Change:
-    """The change in a row of the log, checked.
-
-    Raises:
-        CorruptDataError: it is damaged; the message names the row.
-    """
-    where = (
-        f"change {row['sequence']} of {view.name!r} (row {row['number']} of the table"
-        " changes)"
-    )
-    ids, vectors = row["ids"], row["vectors"]
-    # A database that was not migrated has no checksums.
-    checksum = dict(row).get("checksum")
-    kinds = isinstance(ids, bytes) and isinstance(vectors, bytes | None)
-    if not kinds or not isinstance(checksum, int | None):
-        raise CorruptDataError(f"{where} is damaged: it holds values of other types")
-    if checksum is not None:
-        expected = change_checksum(view.number, ids, vectors)
-        expected += sequence_bits(row["sequence"])
-        if checksum != expected:
-            raise CorruptDataError(f"{where} is damaged: its checksum does not match")
-    return _unpacked(row, view, where)
-
-
-def _unpacked(row: Row, view: View, where: str) -> Change:
-    try:
-        ids = ids_of(types_pb2.Ids.FromString(row["ids"]), name="ids")
-        if row["vectors"] is None:
-            return Change(sequence=row["sequence"], ids=ids, vectors=None)
-        vectors = np.frombuffer(row["vectors"], "<f4").reshape(-1, view.dim)
-    except (DecodeError, InvalidInputError, ValueError) as error:
-        raise CorruptDataError(f"{where} is damaged: {error}") from error
-    if len(ids) != len(vectors) or not np.isfinite(vectors).all():
-        raise CorruptDataError(
-            f"{where} is damaged: {len(ids)} ids, {len(vectors)} vectors, of which"
-            f" {np.isfinite(vectors).all(axis=1).sum()} are finite"
-        )
-    return Change(sequence=row["sequence"], ids=ids, vectors=vectors)
 
 
 def _require_last(store: Store, view: View, last: int) -> None:

@@ -9,6 +9,7 @@ from struct import pack
 from zlib import crc32
 
 from gleann.service.state import schema
+from gleann.service.state.packed_change import ChangeKind, PackedChange
 
 CHECKED = {
     "indexes": "number",
@@ -20,15 +21,31 @@ CHECKED = {
 }
 """Tables with checksums by trigger, and the column that names a row."""
 
+FIRST_CHECKED = 2
+"""The first schema version with checksums."""
 
-def change_checksum(index_number: int, ids: bytes, vectors: bytes | None) -> int:
+_KINDS: dict[ChangeKind, bytes] = {
+    "upsert": b"upsert",
+    "delete": b"deletion",
+    "update payload": b"payload update",
+    "delete payload": b"payload deletion",
+    "schema": b"schema",
+}
+
+
+def change_checksum(index_number: int, change: PackedChange) -> int:
     """The checksum of a change's index and content, without its sequence.
 
-    The sum with `sequence_bits` is the checksum of the published change.
+    The sum with `sequence_bits` is the checksum of the published change. Upserts and
+    deletions without payload have the one that schema version 2 gave them.
     """
-    kind = b"deletion" if vectors is None else b"upsert"
-    head = pack("<qq", index_number, len(ids)) + kind
-    return crc32(vectors or b"", crc32(ids, crc32(head)))
+    head = pack("<qq", index_number, len(change.ids)) + _KINDS[change.kind]
+    checksum = crc32(change.vectors or b"", crc32(change.ids, crc32(head)))
+    if change.detail is None and change.payload is None:
+        return checksum
+    detail = (change.detail or "").encode()
+    checksum = crc32(pack("<q", len(detail)) + detail, checksum)
+    return crc32(change.payload or b"", checksum)
 
 
 def sequence_bits(sequence: int) -> int:
@@ -76,21 +93,37 @@ def seal_unchecked(connection: sqlite3.Connection) -> None:
         )
 
 
+def renew_widened(connection: sqlite3.Connection, *, since: int) -> None:
+    """Renew the checksums of rows whose table has columns that version `since` lacks.
+
+    A row that did not match its checksum before does not match it afterwards.
+    """
+    know_checksums(connection)
+    for table in CHECKED if since >= FIRST_CHECKED else ():
+        before, now = _columns(table, since), _columns(table)
+        if before != now:
+            connection.execute(
+                f"UPDATE {table} SET checksum = {_expression(now)}"
+                f" WHERE checksum IS {_expression(before)}"
+            )
+
+
 def damaged_rows(connection: sqlite3.Connection, table: str) -> set[int | str]:
     """Keys of the rows of a table in `CHECKED` that do not match their checksum.
 
     A row without a checksum is a mismatch: `seal_unchecked` leaves none.
     """
     know_checksums(connection)
+    columns = _columns(table, schema.version_of(connection))
     found = connection.execute(
         f"SELECT {CHECKED[table]} FROM {table}"
-        f" WHERE checksum IS NOT {_expression(_columns(table))}"
+        f" WHERE checksum IS NOT {_expression(columns)}"
     )
     return {row[0] for row in found}
 
 
-def _columns(table: str) -> list[str]:
-    columns = [name for name, _ in schema.expected_tables()[table]]
+def _columns(table: str, version: int = schema.VERSION) -> list[str]:
+    columns = [name for name, _ in schema.expected_tables(version)[table]]
     columns.remove("checksum")
     return columns
 

@@ -12,11 +12,17 @@ from urllib.parse import quote
 from gleann.index.errors import CorruptDataError, ServiceError, StorageError
 from gleann.service.state import schema
 from gleann.service.state.acknowledged import read_acknowledged
-from gleann.service.state.checksums import keep_checksums, seal_unchecked
+from gleann.service.state.checksums import (
+    keep_checksums,
+    renew_widened,
+    seal_unchecked,
+)
 
 NAME = "gleann.sqlite3"
 CHECK_SECONDS = 10.0
 """Longest look at the whole database while it is opened."""
+MOST_LOG_BYTES = 64 * 1024 * 1024
+"""Size that the write-ahead log keeps after a checkpoint."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +77,9 @@ def require_usable(directory: Path) -> None:
 
 def open_read_only(file: Path) -> sqlite3.Connection:
     """A read-only connection, which changes neither the file nor its log."""
-    connection = sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)
+    connection = sqlite3.connect(
+        f"file:{quote(str(file))}?mode=ro", uri=True, check_same_thread=False
+    )
     lenient(connection)
     return connection
 
@@ -166,6 +174,8 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    # What one large transaction left behind is cut off at the next checkpoint.
+    connection.execute(f"PRAGMA journal_size_limit = {MOST_LOG_BYTES}")
     connection.execute("PRAGMA foreign_keys = ON")
     if found := damage(connection, seconds=CHECK_SECONDS):
         raise CorruptDataError(
@@ -183,6 +193,7 @@ def migrate(connection: sqlite3.Connection, file: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         schema.migrate(connection)
+        renew_widened(connection, since=version)
         seal_unchecked(connection)
         connection.execute("COMMIT")
     finally:

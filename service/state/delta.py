@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
-from gleann.index.ids.held import IdLookup, joined_ids
+from gleann.index.ids.held import IdLookup, joined_ids, take_ids
 
 
 class Delta:
@@ -59,6 +59,16 @@ class Delta:
         following.ids = joined_ids([self.ids, ids]) if start else ids
         following.alive = np.append(following.alive, np.ones(len(ids), np.bool_))
         self._row_of.update(zip(ids.tolist(), range(start, end), strict=True))
+        return following
+
+    def detached(self) -> "Delta":
+        """An equal delta, with a look-up table that no undone change was written to."""
+        following = self._next()
+        following.alive = self.alive
+        rows = np.flatnonzero(self.alive)
+        following._row_of = dict(
+            zip(take_ids(self.ids, rows).tolist(), rows.tolist(), strict=True)
+        )
         return following
 
     @cached_property

@@ -25,6 +25,8 @@ def index_info(view: View, row: Row) -> IndexInfo:
         data_hash=None if sealed is None else sealed.data_hash,
         created_at=datetime.fromtimestamp(row["created"], UTC),
         built_at=_moment(row["built"]),
+        columns=view.schema.columns,
+        removed=view.sealed_rows - view.sealed_count,
     )
 
 

@@ -3,7 +3,8 @@
 A `View` is immutable: a search keeps its view, a change creates the next one.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,23 +12,38 @@ import numpy as np
 from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
 from gleann.index.errors import NotReadyError
+from gleann.index.filters.condition import BoundCondition, Condition
 from gleann.index.ids.held import (
     IdLookup,
     bytes_at,
     joined_ids,
     take_ids,
 )
+from gleann.index.ids.order import id_order
 from gleann.index.ids.table import require_found
 from gleann.index.params import Metric
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Column, Schema
+from gleann.index.texts import Texts
 from gleann.service.state.delta import Delta
-from gleann.service.values import IndexVersion
+from gleann.service.state.live_payload import LivePayload, Part
+from gleann.service.state.masks import MaskCache
+from gleann.service.values import IdType, IndexVersion
 
 
 class Sealed:
-    """A sealed version and its id lookup."""
+    """A sealed version, its id lookup and its payload."""
 
-    def __init__(self, index: SoarIndex) -> None:
+    def __init__(self, index: SoarIndex, masks: MaskCache | None = None) -> None:
         self.index = index
+        held = getattr(index, "payload", None)
+        if held is None:
+            held = Payload.nulls(Schema([]), len(index))
+        self.payload = LivePayload(
+            schema=held.schema,
+            sealed=Part(held),
+            masks=MaskCache() if masks is None else masks,
+        )
 
     def __len__(self) -> int:
         return len(self.index)
@@ -36,6 +52,11 @@ class Sealed:
     def lookup(self) -> IdLookup:
         """Rows by id, masked ones included."""
         return self.index.id_lookup
+
+    @cached_property
+    def id_order(self) -> Rows:
+        """(n,) the rows in the order of their ids."""
+        return id_order(self.index.held_ids)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +73,8 @@ class View:
         sequence: number of the last applied change.
         sealed: the sealed version, or None.
         alive: bool (len(sealed),), its live rows; None for all.
+        payload: the payload of all rows, live or not; that of the sealed version if
+            there is one and nothing else is given.
     """
 
     number: int
@@ -63,6 +86,24 @@ class View:
     sequence: int = 0
     sealed: Sealed | None = None
     alive: Mask | None = None
+    payload: LivePayload = field(default_factory=lambda: LivePayload(schema=Schema([])))
+
+    def __post_init__(self) -> None:
+        if self.sealed is not None and self.payload.sealed is None:
+            object.__setattr__(self, "payload", self.sealed.payload)
+
+    @property
+    def schema(self) -> Schema:
+        """The columns of payload."""
+        return self.payload.schema
+
+    @property
+    def id_type(self) -> IdType | None:
+        """Kind of the ids; None while there is no row."""
+        if self.sealed is None and not len(self.delta):
+            return None
+        held = self.delta.ids if self.sealed is None else self.sealed.index.held_ids
+        return "string" if isinstance(held, Texts) else "int64"
 
     @property
     def state(self) -> IndexVersion:
@@ -72,7 +113,7 @@ class View:
     @property
     def has_changes(self) -> bool:
         """Whether the view differs from its sealed version."""
-        return len(self.delta) > 0 or self.alive is not None
+        return len(self.delta) > 0 or self.alive is not None or self.payload.has_changes
 
     @cached_property
     def sealed_count(self) -> int:
@@ -161,14 +202,80 @@ class View:
         new = np.flatnonzero(self.delta.alive) + self.sealed_rows
         return np.concatenate([old, new])
 
-    def upserted(self, ids: HeldIds, vectors: Vectors, *, sequence: int) -> "View":
-        """The next view, with prepared `vectors` under `ids`."""
+    @cached_property
+    def live(self) -> Mask:
+        """The live rows, bool (sealed_rows + len(delta),); not to be written."""
+        old = np.ones(self.sealed_rows, np.bool_) if self.alive is None else self.alive
+        live = np.concatenate([old, self.delta.alive])
+        live.flags.writeable = False
+        return live
+
+    def bind(self, condition: Condition) -> BoundCondition:
+        """Bind a condition to the columns and the ids of this state.
+
+        Raises:
+            InvalidFilterError: it does not fit them.
+        """
+        return condition.bound(self.schema, id_type=self.id_type)
+
+    def passing(self, bound: BoundCondition | None) -> Mask:
+        """The live rows for which a condition is true; all live ones for None.
+
+        A part of the rows that does not change is evaluated once.
+
+        Returns:
+            bool (sealed_rows + len(delta),).
+        """
+        if bound is None:
+            return self.live
+        return self.payload.mask(bound, self.ids_at) & self.live
+
+    def payload_at(self, rows: Rows, names: Sequence[str] | None = None) -> Payload:
+        """The payload (m,) of `rows`, of some columns or all; null for row -1.
+
+        Raises:
+            UnknownColumnError: there is no such column.
+        """
+        return self.payload.at(rows, names)
+
+    def upserted(
+        self,
+        ids: HeldIds,
+        vectors: Vectors,
+        payload: Payload | None = None,
+        *,
+        sequence: int,
+    ) -> "View":
+        """The next view, with prepared `vectors` under `ids`.
+
+        Columns that `payload` lacks are null in the new rows.
+        """
         return replace(
             self,
             alive=self._alive_without(ids),
             delta=self.delta.extended(ids, vectors),
+            payload=self.payload.extended(payload, len(ids)),
             sequence=sequence,
         )
+
+    def payload_set(self, rows: Rows, values: Payload, *, sequence: int) -> "View":
+        """The next view, with `values` in their columns at distinct live `rows`.
+
+        Args:
+            rows: (m,).
+            values: m rows, or one for all.
+            sequence: of the change.
+        """
+        return replace(
+            self, payload=self.payload.patched(rows, values), sequence=sequence
+        )
+
+    def reshaped(
+        self, *, drop: Sequence[str], add: Sequence[Column], sequence: int
+    ) -> "View":
+        """The next view, without the columns `drop`, and then with those of `add`."""
+        payload = self.payload.reshaped(drop=drop, add=add)
+        return replace(self, payload=payload, sequence=sequence)
 
     def deleted(self, ids: HeldIds, *, sequence: int) -> "View":
         """The next view, without `ids`."""

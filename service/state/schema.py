@@ -5,7 +5,7 @@ from functools import cache
 
 from gleann.index.errors import CorruptDataError
 
-VERSION = 2
+VERSION = 3
 """What `PRAGMA user_version` says of a database with the tables below."""
 
 SCHEMA = """
@@ -20,7 +20,10 @@ CREATE TABLE indexes (
     sealed_sequence INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL,
     built REAL,
-    checksum INTEGER                           -- see checksums.py; NULL is unchecked
+    checksum INTEGER,                          -- see checksums.py; NULL is unchecked
+    columns TEXT NOT NULL DEFAULT '[]',        -- of payload, JSON of a Schema
+    sealed_columns TEXT NOT NULL DEFAULT '[]', -- those at `sealed_sequence`
+    optimizer TEXT NOT NULL DEFAULT '{}'       -- JSON of the parameters that are set
 );
 CREATE TABLE changes (                         -- newer than the sealed version
     number INTEGER PRIMARY KEY,
@@ -28,8 +31,11 @@ CREATE TABLE changes (                         -- newer than the sealed version
     sequence INTEGER,                          -- NULL while an import is under way
     operation TEXT,                            -- the import that brought it
     ids BLOB NOT NULL,                         -- a serialised gleann.v1.Ids
-    vectors BLOB,                              -- float32 rows; NULL for a deletion
-    checksum INTEGER                           -- likewise; NULL before version 2
+    vectors BLOB,                              -- float32 rows, of an upsert only
+    checksum INTEGER,                          -- likewise; NULL before version 2
+    kind TEXT,                                 -- see change.py; NULL before version 3
+    detail TEXT,                               -- JSON, columns dropped or added
+    payload BLOB                               -- the bytes of a Payload
 );
 CREATE INDEX changes_by_sequence ON changes (index_number, sequence);
 CREATE TABLE operations (
@@ -96,7 +102,21 @@ CREATE TABLE commits (count INTEGER NOT NULL);
 INSERT INTO commits VALUES (0);
 """
 
-MIGRATIONS = {1: _TO_VERSION_2}
+_TO_VERSION_3 = """
+ALTER TABLE indexes ADD COLUMN columns TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE indexes ADD COLUMN sealed_columns TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE indexes ADD COLUMN optimizer TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE changes ADD COLUMN kind TEXT;
+ALTER TABLE changes ADD COLUMN detail TEXT;
+ALTER TABLE changes ADD COLUMN payload BLOB;
+"""
+
+_SINCE_VERSION_3 = {
+    "indexes": {"columns", "sealed_columns", "optimizer"},
+    "changes": {"kind", "detail", "payload"},
+}
+
+MIGRATIONS = {1: _TO_VERSION_2, 2: _TO_VERSION_3}
 """The statements that take a database of a version to the next one."""
 
 Tables = dict[str, list[tuple[str, str]]]
@@ -172,6 +192,9 @@ def expected_tables(version: int = VERSION) -> Tables:
     if version == 0:
         return {}
     tables = _tables_made_by(SCHEMA)
+    if version < 3:
+        for table, added in _SINCE_VERSION_3.items():
+            tables[table] = [one for one in tables[table] if one[0] not in added]
     if version == 1:
         del tables["deleted"], tables["commits"]
         for columns in tables.values():

@@ -29,6 +29,8 @@ class Seal:
         version: of the sealed version; names its directory.
         sequence: of the last change in the version.
         created: creation time of the index, seconds since 1970.
+        columns: of payload in the version, JSON of a Schema.
+        optimizer: JSON of what was set of the compaction when it was built.
     """
 
     number: int
@@ -39,10 +41,32 @@ class Seal:
     version: int
     sequence: int
     created: float
+    columns: str = "[]"
+    optimizer: str = "{}"
 
 
-def seal_of(row: Row | Mapping[str, Any], *, version: int, sequence: int) -> Seal:
-    """The seal of a version of the index in `row` of the table `indexes`."""
+_MAY_DIFFER = ("created", "optimizer")
+"""Fields of a seal that need not be those of the database."""
+
+
+def seal_of(
+    row: Row | Mapping[str, Any],
+    *,
+    version: int,
+    sequence: int,
+    columns: str | None = None,
+) -> Seal:
+    """The seal of a version of the index in `row` of the table `indexes`.
+
+    Args:
+        row: of a database of any schema version.
+        version: of the sealed version.
+        sequence: of the last change in it.
+        columns: of payload in it; None takes those that the row says are sealed.
+    """
+    values = dict(row)
+    if columns is None:
+        columns = values.get("sealed_columns", "[]")
     return Seal(
         number=row["number"],
         name=row["name"],
@@ -52,6 +76,8 @@ def seal_of(row: Row | Mapping[str, Any], *, version: int, sequence: int) -> Sea
         version=version,
         sequence=sequence,
         created=row["created"],
+        columns=columns,
+        optimizer=values.get("optimizer", "{}"),
     )
 
 
@@ -73,8 +99,11 @@ def read_seal(path: Path) -> Seal | None:
     if not isinstance(found, Mapping):
         raise CorruptDataError(f"{path}: its seal is no object")
     values: dict[str, Any] = {f.name: found.get(f.name) for f in fields(Seal)}
+    # A gleann without payload wrote neither.
+    values |= {"columns": found.get("columns", "[]")}
+    values |= {"optimizer": found.get("optimizer", "{}")}
     whole = ("number", "dim", "version", "sequence")
-    texts = ("name", "metric")
+    texts = ("name", "metric", "columns", "optimizer")
     if not (
         all(isinstance(values[key], int) for key in whole)
         and all(isinstance(values[key], str) for key in texts)
@@ -98,7 +127,7 @@ def require_sealed(path: Path, row: Row) -> None:
     expected = seal_of(row, version=row["version"], sequence=row["sealed_sequence"])
     for field in fields(Seal):
         here, there = getattr(seal, field.name), getattr(expected, field.name)
-        if here != there and field.name != "created":
+        if here != there and field.name not in _MAY_DIFFER:
             raise CorruptDataError(
                 f"{path} is sealed with {field.name} {here!r}, the database says"
                 f" {there!r}"

@@ -5,16 +5,17 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock, Thread
+from threading import Lock, RLock, Thread, get_ident
 
 from gleann.index.errors import (
     CorruptDataError,
     GleannError,
     InvalidInputError,
     NotReadyError,
+    ServiceError,
     StorageError,
 )
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
@@ -26,7 +27,16 @@ from gleann.service.state.database import (
     commits,
     disk_errors,
     open_database,
+    open_read_only,
     shrink,
+)
+from gleann.service.state.group import (
+    Group,
+    GroupEnds,
+    Pending,
+    Transaction,
+    Turns,
+    nothing_pending,
 )
 from gleann.service.state.permissions import PRIVATE, keep_private
 
@@ -37,22 +47,6 @@ SHRINKING_SECONDS = 60.0
 """Longest that the files are shrunk at once; the next time goes on."""
 
 _log = logging.getLogger(__name__)
-
-
-class Transaction:
-    """Statements that are committed together."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self.committed: list[Callable[[], None]] = []
-
-    def run(self, sql: str, *values: object) -> sqlite3.Cursor:
-        """Execute one statement."""
-        return self._connection.execute(sql, values)
-
-    def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call `callback` after the commit, before the next transaction begins."""
-        self.committed.append(callback)
 
 
 def refuse_index(directory: Path) -> None:
@@ -81,7 +75,9 @@ def _refuse_file(directory: Path) -> None:
 class Store:
     """The database of one data directory, which is locked while open.
 
-    Any number of threads may use it; transactions run one after the other.
+    Any number of threads may use it. Transactions run one after the other; those that
+    wait for their turn at the same time are committed together. Reads outside of a
+    transaction see what is committed, and wait for no writer.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -94,7 +90,13 @@ class Store:
             CorruptDataError: as `open_database`.
         """
         self._lock = RLock()
+        self._reading = Lock()
+        self._turns = Turns(self._lock)
+        self._ends = GroupEnds()
+        self._group: Group | None = None
         self._open: Transaction | None = None
+        self._owner: int | None = None
+        self._pending: Pending = nothing_pending
         self._shrinking: Thread | None = None
         self._closing = False
         self.file = directory / NAME
@@ -107,6 +109,7 @@ class Store:
         try:
             self._connection = open_database(directory)
             with disk_errors(self.file):
+                self._reader = open_read_only(self.file)
                 self._commits = commits(self._connection)
                 self._damaged = {
                     table: damaged_rows(self._connection, table) for table in CHECKED
@@ -142,42 +145,67 @@ class Store:
         """Keys of the rows of a table that did not match their checksum."""
         return set(self._damaged[table])
 
+    def follow(self, pending: Pending) -> None:
+        """Register the state in memory that follows the transactions.
+
+        It is published when they are committed, before they are acknowledged, and
+        otherwise goes back.
+        """
+        self._pending = pending
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Commit on leaving, or roll back on an exception; inside one, join it.
+
+        Transactions of other threads that wait for their turn share the commit. An
+        exception in one of them rolls back that one only.
 
         Raises:
             StorageError: a disk error; nothing was changed.
             OutcomeUnknownError: the commit failed; no change is visible, but it may
                 reappear after a crash before the next commit.
         """
-        with self._lock, disk_errors(self.file):
-            if self._open is not None:
-                yield self._open
-                return
-            transaction = self._open = Transaction(self._connection)
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                before = self._connection.total_changes
-                yield transaction
-                self._commit(changed=self._connection.total_changes != before)
-            finally:
-                self._open = None
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-            for callback in transaction.committed:
-                callback()
+        if self._open is not None and self._owner == get_ident():
+            yield self._open
+            return
+        with disk_errors(self.file):
+            with self._turns.next():
+                group = self._group or self._begin()
+                transaction = self._open = Transaction(self._connection)
+                self._owner = get_ident()
+                mark = self._pending.mark()
+                try:
+                    self._connection.execute("SAVEPOINT member")
+                    yield transaction
+                    self._connection.execute("RELEASE member")
+                    group.members += 1
+                except BaseException:
+                    self._undo(group, mark)
+                    raise
+                finally:
+                    self._open = self._owner = None
+                    if self._group is group and self._is_due(group):
+                        self._end(group)
+            if not self._ends.wait(group):
+                with self._lock:
+                    if self._group is group:
+                        self._end(group)
+            group.require_committed()
+        for callback in transaction.committed:
+            callback()
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """All rows of a query."""
-        with self._lock, disk_errors(self.file):
-            return self._connection.execute(sql, values).fetchall()
+        with disk_errors(self.file):
+            if self._open is not None and self._owner == get_ident():
+                return self._connection.execute(sql, values).fetchall()
+            with self._reading:
+                return self._reader.execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: object) -> sqlite3.Row | None:
         """The first row of a query, or None."""
-        with self._lock, disk_errors(self.file):
-            found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
-            return found
+        found = self.rows(sql, *values)
+        return found[0] if found else None
 
     def give_back_space(self, *, seconds: float = SHRINKING_SECONDS) -> None:
         """Shrink the files by the space of deleted rows, for at most `seconds`.
@@ -187,13 +215,14 @@ class Store:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not self._closing:
             with self._lock, disk_errors(self.file):
-                if self._open is not None or not self._free_pages():
-                    break
-                shrink(self._connection, pages=PAGES_A_STEP)
+                if self._group is None:
+                    if not self._free_pages():
+                        break
+                    shrink(self._connection, pages=PAGES_A_STEP)
             # Without a pause the same thread would get the lock again.
             time.sleep(0.001)
         with self._lock, disk_errors(self.file):
-            if self._open is None and not self._closing:
+            if self._group is None and not self._closing:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def give_back_space_soon(self) -> None:
@@ -215,7 +244,10 @@ class Store:
         self._closing = True
         if self._shrinking is not None:
             self._shrinking.join()
-        with self._lock:
+        with self._lock, self._reading:
+            if self._group is not None:
+                self._end(self._group)
+            self._reader.close()
             self._connection.close()
             # A closed file descriptor may have been reused.
             if self._directory_lock is not None:
@@ -223,11 +255,58 @@ class Store:
                 os.close(self._directory_lock)
                 self._directory_lock = None
 
+    def _begin(self) -> Group:
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._group = Group(changes_before=self._connection.total_changes)
+        return self._group
+
+    def _undo(self, group: Group, mark: int) -> None:
+        """Roll back the transaction that failed, and not the others of its group."""
+        if self._connection.in_transaction:
+            self._pending.rewind(mark)
+            self._connection.execute("ROLLBACK TO member")
+            self._connection.execute("RELEASE member")
+            return
+        # Some disk errors make SQLite roll back all of it.
+        self._group = None
+        self._pending.rewind(0)
+        self._ends.end(group, StorageError(f"{self.file}: the disk failed"))
+
+    def _is_due(self, group: Group) -> bool:
+        """Whether to commit now: nobody waits to join, or the group is large or old."""
+        return not self._turns.waiting or group.is_full
+
+    def _end(self, group: Group) -> None:
+        """Commit a group, publish its state, and wake the threads that wait for it."""
+        self._group = None
+        if not group.members:
+            self._connection.execute("ROLLBACK")
+            self._ends.end(group, None)
+            return
+        error: GleannError | None = ServiceError("the commit was interrupted")
+        try:
+            with disk_errors(self.file):
+                total = self._connection.total_changes
+                self._commit(changed=total != group.changes_before)
+            error = None
+        except GleannError as refusal:
+            error = refusal
+        finally:
+            if error is None:
+                self._pending.publish()
+            else:
+                self._pending.rewind(0)
+            self._ends.end(group, error)
+
     def _commit(self, *, changed: bool) -> None:
         count = self._commits + changed
-        if changed:
-            self._connection.execute("UPDATE commits SET count = ?", (count,))
-        commit(self._connection, file=self.file)
+        try:
+            if changed:
+                self._connection.execute("UPDATE commits SET count = ?", (count,))
+            commit(self._connection, file=self.file)
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
         self._commits = count
         if changed:
             self._acknowledged.write(count)

@@ -23,7 +23,7 @@ from gleann.service.wire.arrays import (
     labels_of,
     labels_to_wire,
 )
-from gleann.service.wire.index_messages import fill, given
+from gleann.service.wire.fields import fill, given
 from gleann.service.wire.page_tokens import next_token
 from gleann.v1 import active_pb2
 

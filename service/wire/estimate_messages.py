@@ -17,7 +17,7 @@ from gleann.service.wire.arrays import (
     ids_of,
     ids_to_wire,
 )
-from gleann.service.wire.index_messages import fill, given
+from gleann.service.wire.fields import fill, given
 from gleann.v1 import estimate_pb2
 
 if TYPE_CHECKING:

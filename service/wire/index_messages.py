@@ -1,20 +1,17 @@
 """Conversion of messages and values for indexes, searches and the server."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from gleann.index import BuildParams, Found, SearchParams, SearchStats
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import InvalidInputError, InvalidParamsError
-from gleann.index.found import FoundRows
-from gleann.index.ids.held import own_ids
+from gleann.index.found import FoundRows, FoundWithin, sum_stats
+from gleann.index.ids.held import joined_ids, own_ids
 from gleann.index.params import Metric
+from gleann.index.payload.payload import Payload
 from gleann.service.values import (
     Imported,
     IndexInfo,
@@ -23,54 +20,27 @@ from gleann.service.values import (
     ServerInfo,
 )
 from gleann.service.wire.arrays import ids_of, ids_to_wire
+from gleann.service.wire.fields import (
+    enum_text,
+    fill,
+    given,
+    time_of,
+    time_to_wire,
+)
+from gleann.service.wire.optimizer_messages import optimizer_of, optimizer_to_wire
+from gleann.service.wire.payload_messages import (
+    columns_to_wire,
+    payload_of,
+    schema_of,
+)
 from gleann.v1 import admin_pb2, index_pb2, search_pb2, types_pb2, vector_pb2
-
-
-def fill(message: Message, values: Mapping[str, object]) -> None:
-    """Set the fields of `message` in `values`; None leaves a field unset.
-
-    Enum fields take their text, such as "soar", and repeated ones a tuple.
-
-    Raises:
-        InvalidParamsError: a value out of the field's range.
-    """
-    for name, value in values.items():
-        if value is None:
-            continue
-        field = message.DESCRIPTOR.fields_by_name[name]
-        try:
-            if isinstance(value, tuple):
-                getattr(message, name).extend(value)
-            elif field.enum_type is not None:
-                setattr(message, name, _enum_number(field.enum_type, str(value)))
-            else:
-                setattr(message, name, value)
-        except (TypeError, ValueError, KeyError) as error:
-            raise InvalidParamsError(f"{name} cannot be {value!r}") from error
-
-
-def given(message: Message) -> dict[str, Any]:
-    """The set fields of `message` as keyword arguments; enums as text.
-
-    Raises:
-        InvalidParamsError: an enum number that this version does not know.
-    """
-    values: dict[str, Any] = {}
-    for field, value in message.ListFields():
-        if field.is_repeated:
-            values[field.name] = tuple(value)
-        elif field.enum_type is None:
-            values[field.name] = value
-        elif value:
-            values[field.name] = _enum_text(field.enum_type, value)
-    return values
 
 
 def metric_of(number: int) -> Metric:
     """The metric of a request; cosine by default."""
     if number == types_pb2.METRIC_UNSPECIFIED:
         return "cosine"
-    metric: Metric = _enum_text(types_pb2.Metric.DESCRIPTOR, number)
+    metric: Metric = enum_text(types_pb2.Metric.DESCRIPTOR, number)
     return metric
 
 
@@ -79,10 +49,12 @@ def index_info_to_wire(info: IndexInfo) -> index_pb2.Index:
     message = index_pb2.Index(
         version=types_pb2.IndexVersion(sealed=info.version, sequence=info.sequence)
     )
-    values = asdict(info)
-    for name in ("version", "sequence", "created_at", "built_at"):
-        del values[name]
-    fill(message, values)
+    apart = ("version", "sequence", "created_at", "built_at", "columns", "optimizer")
+    names = [field.name for field in fields(info) if field.name not in apart]
+    fill(message, {name: getattr(info, name) for name in names})
+    message.columns.extend(columns_to_wire(info.columns))
+    if info.optimizer is not None:
+        message.optimizer.CopyFrom(optimizer_to_wire(info.optimizer))
     message.create_time.CopyFrom(time_to_wire(info.created_at))
     if info.built_at is not None:
         message.build_time.CopyFrom(time_to_wire(info.built_at))
@@ -93,11 +65,14 @@ def index_info_of(message: index_pb2.Index) -> IndexInfo:
     """Read the description of an index."""
     values = given(message)
     built = values.pop("build_time", None)
-    for name in ("version", "create_time"):
-        del values[name]
+    for name in ("version", "create_time", "columns", "optimizer"):
+        values.pop(name, None)
     values |= {name: values.get(name, 0) for name in ("count", "pending")}
+    known = message.HasField("optimizer")
     return IndexInfo(
         **{"id_type": None, **values},
+        columns=schema_of(message.columns).columns,
+        optimizer=optimizer_of(message.optimizer) if known else None,
         version=message.version.sealed,
         sequence=message.version.sequence,
         created_at=time_of(message.create_time),
@@ -181,31 +156,65 @@ def found_to_wire(
         k=found.rows.shape[1],
         ids=ids_to_wire(ids),
         distances=found.distances.astype("<f4", copy=False).tobytes(),
-        stats=search_pb2.SearchStats(**found.stats._asdict()),
+        stats=stats_to_wire(found.stats),
         version=version_to_wire(version),
+    )
+
+
+def stats_to_wire(stats: SearchStats) -> search_pb2.SearchStats:
+    """Pack the settings and the work of a search."""
+    return search_pb2.SearchStats(**stats._asdict())
+
+
+def stats_of(message: search_pb2.SearchStats) -> SearchStats:
+    """Read the settings and the work of a search."""
+    known = message.HasField("estimated_recall")
+    return SearchStats(
+        engine=message.engine,
+        nprobe=message.nprobe,
+        rerank=message.rerank,
+        lists_probed=message.lists_probed,
+        entries_scanned=message.entries_scanned,
+        survivors=message.survivors,
+        reranked=message.reranked,
+        completed=message.completed,
+        estimated_recall=message.estimated_recall if known else None,
+        exact=message.exact,
     )
 
 
 def found_of(message: search_pb2.SearchResponse) -> Found:
     """Read the neighbours of a batch."""
     shape = (message.count, message.k)
-    stats = message.stats
-    known = stats.HasField("estimated_recall")
+    payload = None
+    if message.HasField("payload"):
+        payload = payload_of(message.payload, None, message.count * message.k)
     return Found(
         ids=own_ids(ids_of(message.ids, name="ids")).reshape(shape),
         distances=np.frombuffer(message.distances, "<f4").reshape(shape).copy(),
-        stats=SearchStats(
-            engine=stats.engine,
-            nprobe=stats.nprobe,
-            rerank=stats.rerank,
-            lists_probed=stats.lists_probed,
-            entries_scanned=stats.entries_scanned,
-            survivors=stats.survivors,
-            reranked=stats.reranked,
-            completed=stats.completed,
-            estimated_recall=stats.estimated_recall if known else None,
-            exact=stats.exact,
-        ),
+        stats=stats_of(message.stats),
+        payload=None if payload is None else payload.to_arrow(),
+    )
+
+
+def found_within_of(pages: Sequence[search_pb2.SearchRadiusResponse]) -> FoundWithin:
+    """Read the hits within a distance, from all pages of an answer."""
+    counts = np.sum([np.frombuffer(page.counts, "<i8") for page in pages], axis=0)
+    distances = [np.frombuffer(page.distances, "<f4") for page in pages]
+    payload = None
+    if pages[0].HasField("payload"):
+        parts = [
+            payload_of(page.payload, None, len(part))
+            for page, part in zip(pages, distances, strict=True)
+        ]
+        payload = Payload.concat(parts).to_arrow()
+    return FoundWithin(
+        offsets=np.concatenate([[0], np.cumsum(counts)]),
+        ids=own_ids(joined_ids([ids_of(page.ids, name="ids") for page in pages])),
+        distances=np.concatenate(distances),
+        complete=all(page.complete for page in pages),
+        stats=sum_stats([stats_of(page.stats) for page in pages]),
+        payload=payload,
     )
 
 
@@ -228,32 +237,3 @@ def server_info_of(message: admin_pb2.ServerInfo) -> ServerInfo:
         features=tuple(message.features),
         index_count=message.index_count,
     )
-
-
-def time_to_wire(moment: datetime) -> Timestamp:
-    """Pack a time."""
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
-
-
-def time_of(message: Timestamp) -> datetime:
-    """Read a time, UTC."""
-    return message.ToDatetime(tzinfo=UTC)
-
-
-def _enum_number(enum: Any, text: str) -> int:
-    number: int = enum.values_by_name[_enum_prefix(enum) + text.upper()].number
-    return number
-
-
-def _enum_text(enum: Any, number: int) -> Any:
-    value = enum.values_by_number.get(number)
-    if value is None:
-        raise InvalidParamsError(f"{enum.name} has no value {number}")
-    return value.name.removeprefix(_enum_prefix(enum)).lower()
-
-
-def _enum_prefix(enum: Any) -> str:
-    """SPILL_ for Spill and SCALAR_TYPE_ for ScalarType, by the zero value's name."""
-    return str(enum.values_by_number[0].name).removesuffix("UNSPECIFIED")

@@ -1,7 +1,14 @@
-"""Page sizes and page tokens of list requests."""
+"""Page sizes and page tokens.
+
+A token is base64 of a position in a list, or of the id after which a page begins. It
+names no state of the server, so it stays good while an index changes.
+"""
 
 import base64
-import binascii
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
 
 from gleann.index.errors import InvalidParamsError
 
@@ -36,10 +43,121 @@ def page_position(token: str) -> int:
     if not token:
         return 0
     try:
-        text = base64.b64decode(token, altchars=b"-_", validate=True).decode("ascii")
+        text = _decoded(token).decode("ascii")
         position = int(text)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidParamsError("page_token is not one that was returned") from error
+    except ValueError as error:
+        raise InvalidParamsError(_NOT_OURS) from error
     if position < 0 or len(text) > 18:
-        raise InvalidParamsError("page_token is not one that was returned")
+        raise InvalidParamsError(_NOT_OURS)
     return position
+
+
+_NOT_OURS = "page_token is not one that was returned"
+_LARGEST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitPosition:
+    """The last hit of a page of a radius search; the next page begins after it.
+
+    Attributes:
+        query: number of the query.
+        distance: of the hit; None if the query has none on an earlier page.
+        id: of the hit; None with its distance.
+    """
+
+    query: int
+    distance: float | None = None
+    id: int | str | None = None
+
+
+def id_token(last: int | str) -> str:
+    """The token of the page that begins after the id `last`."""
+    return _encoded([last])
+
+
+def id_position(token: str) -> int | str | None:
+    """The id after which a page begins; None for the first page.
+
+    Raises:
+        InvalidParamsError: not a valid token.
+    """
+    if not token:
+        return None
+    match _parsed(token):
+        case [int() | str() as last] if _is_id(last):
+            return last
+    raise InvalidParamsError(_NOT_OURS)
+
+
+def hit_token(position: HitPosition) -> str:
+    """The token of the page that begins after a hit."""
+    values: list[object] = [position.query]
+    if position.distance is not None:
+        values += [position.distance.hex(), position.id]
+    return _encoded(values)
+
+
+def hit_position(token: str) -> HitPosition:
+    """The hit after which a page of a radius search begins.
+
+    Raises:
+        InvalidParamsError: not a valid token.
+    """
+    if not token:
+        return HitPosition(query=0)
+    match _parsed(token):
+        case [int() as query] if _is_id(query):
+            return HitPosition(query=query)
+        case [int() as query, str() as distance, int() | str() as last] if _is_id(
+            query
+        ) and _is_id(last):
+            return HitPosition(query=query, distance=_distance(distance), id=last)
+    raise InvalidParamsError(_NOT_OURS)
+
+
+def _is_id(value: object) -> bool:
+    if isinstance(value, str):
+        return bool(value) and _has_utf8(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return False
+    return 0 <= value <= _LARGEST_ID
+
+
+def _has_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON can have half of a surrogate pair
+        return False
+    return True
+
+
+def _distance(text: str) -> float:
+    try:
+        distance = float.fromhex(text)
+    except (ValueError, OverflowError) as error:
+        raise InvalidParamsError(_NOT_OURS) from error
+    if not math.isfinite(distance):
+        raise InvalidParamsError(_NOT_OURS)
+    return distance
+
+
+def _encoded(values: list[Any]) -> str:
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _parsed(token: str) -> object:
+    try:
+        return json.loads(_decoded(token).decode())
+    except (ValueError, RecursionError) as error:
+        raise InvalidParamsError(_NOT_OURS) from error
+
+
+def _decoded(token: str) -> bytes:
+    """The bytes of a token.
+
+    Raises:
+        ValueError: no base64.
+    """
+    return base64.b64decode(token, altchars=b"-_", validate=True)

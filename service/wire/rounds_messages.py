@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from gleann.service.wire.index_messages import fill, given
+from gleann.service.wire.fields import fill, given
 from gleann.v1 import rounds_pb2
 
 if TYPE_CHECKING:

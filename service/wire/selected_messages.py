@@ -15,7 +15,7 @@ from gleann.service.wire.arrays import (
     ids_of,
     ids_to_wire,
 )
-from gleann.service.wire.index_messages import time_of
+from gleann.service.wire.fields import time_of
 from gleann.service.wire.page_tokens import next_token
 from gleann.v1 import active_pb2, coreset_pb2, estimate_pb2, types_pb2
 

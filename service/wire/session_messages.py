@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, cast
 
 from gleann.service.values import SessionInfo
-from gleann.service.wire.index_messages import time_of, time_to_wire
+from gleann.service.wire.fields import time_of, time_to_wire
 from gleann.v1 import session_pb2
 
 if TYPE_CHECKING:

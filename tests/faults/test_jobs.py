@@ -15,7 +15,8 @@ from gleann.service.config import Config
 from gleann.service.jobs import jobs as jobs_module
 from gleann.service.jobs.jobs import MAX_ATTEMPTS
 from gleann.service.jobs.queue import SHORT
-from gleann.service.state.store import Store, Transaction
+from gleann.service.state.group import Transaction
+from gleann.service.state.store import Store
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 ROWS = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)

@@ -208,7 +208,7 @@ def test_an_upgrade_needs_no_seal(
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system", "manifest.json.new")
 
-    monkeypatch.setattr("gleann.service.state.registry.write_seal", refuse)
+    monkeypatch.setattr("gleann.service.state.loading.write_seal", refuse)
     with caplog.at_level(logging.WARNING), gleann.Client(data) as client:
         require_expected(client)
     assert "could not be sealed: Read-only file system" in caplog.text

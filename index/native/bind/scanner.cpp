@@ -1,60 +1,22 @@
 // Scanner for Python: checks shapes, keeps arrays alive, releases the GIL.
 #include <pybind11/stl.h>
 
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
-#include <variant>
+#include <vector>
 
 #include "bind/arrays.hpp"
 #include "bind/bindings.hpp"
+#include "bind/codes.hpp"
+#include "bind/newer.hpp"
 #include "scan/engine.hpp"
 
 namespace py = pybind11;
 
 namespace gleann {
 namespace {
-
-// int8 codes; or rows in float32.
-using CodeArray = std::variant<Array<int8_t>, Array<float>>;
-
-// The codes of the rows, or of the directions of the lists; see RowCodes.
-class GivenCodes {
- public:
-  // Scales and biases have n numbers or none, the center d or none.
-  GivenCodes(const CodeArray& values, const Array<float>& scales,
-             const Array<float>& biases, const Array<float>& center) {
-    std::visit([&](const auto& array) { take(array); }, values);
-    require_aligned(scales, biases, center);
-    const bool coded = codes_.values != nullptr;
-    require(scales.size() == (coded ? codes_.n : 0),
-            "codes and scales differ in shape");
-    require(biases.size() == 0 || biases.size() == codes_.n, "biases are not (n,)");
-    require(center.size() == 0 || center.size() == codes_.d, "the center is not (d,)");
-    codes_.scales = coded ? scales.data() : nullptr;
-    codes_.biases = biases.size() ? biases.data() : nullptr;
-    codes_.center = center.size() ? center.data() : nullptr;
-  }
-
-  const RowCodes& codes() const { return codes_; }
-
- private:
-  template <class T>
-  void take(const Array<T>& array) {
-    require(array.ndim() == 2, "codes, vectors and directions must be matrices");
-    require_aligned(array);
-    codes_.n = array.shape(0);
-    codes_.d = array.shape(1);
-    if constexpr (std::is_same_v<T, int8_t>) {
-      codes_.values = array.data();
-    } else {
-      codes_.rows = array.data();
-    }
-  }
-
-  RowCodes codes_{};
-};
 
 Distance distance_of(const std::string& metric) {
   if (metric == "ip") return Distance::kNegatedDot;
@@ -73,6 +35,7 @@ class PyScanner {
             const Array<float>& scales, const Array<float>& biases,
             const Array<float>& vectors, const std::string& tier, int threads)
       : kept_(py::make_tuple(offsets, mids, rows, others, vectors)),
+        center_(center),
         engine_(
             make(view(metric, GivenCodes(codes, scales, biases, center).codes(),
                       GivenCodes(directions, direction_scales, direction_biases, center)
@@ -81,6 +44,26 @@ class PyScanner {
                  tier, threads)) {}
 
   std::string tier() const { return engine_.tier(); }
+
+  // Newer rows in the lists of this index, or flat; see NewerPart.
+  std::shared_ptr<PyNewerPart> pack(const Array<int64_t>& offsets,
+                                    const Array<int64_t>& mids,
+                                    const Array<int32_t>& rows,
+                                    const Array<int32_t>& others,
+                                    const CodeArray& codes, const Array<float>& scales,
+                                    const Array<float>& biases, int64_t first,
+                                    bool flat, int threads) const {
+    const GivenCodes given(codes, scales, biases, center_);
+    return std::make_shared<PyNewerPart>(engine_,
+                                         ListArrays{offsets, mids, rows, others},
+                                         given.codes(), first, flat, threads);
+  }
+
+  std::unique_ptr<PyNewerRows> newer_rows(
+      const std::vector<std::shared_ptr<PyNewerPart>>& parts,
+      const Array<float>& vectors, const std::optional<Array<bool>>& allowed) const {
+    return std::make_unique<PyNewerRows>(engine_, parts, vectors, allowed);
+  }
 
   Array<int32_t> rank_lists(const Array<float>& queries, int64_t nprobe,
                             int threads) const {
@@ -97,7 +80,8 @@ class PyScanner {
 
   py::tuple scan(const Array<float>& queries, const Array<int32_t>& list_nos, int32_t k,
                  int32_t rerank, const std::optional<Array<bool>>& allowed,
-                 bool primary_only, int threads) const {
+                 bool primary_only, const PyNewerRows* newer, bool newer_only,
+                 int threads) const {
     check_queries(queries);
     require(list_nos.ndim() == 2 && list_nos.shape(0) == queries.shape(0),
             "list_nos is not (nq, nprobe)");
@@ -105,17 +89,20 @@ class PyScanner {
     ScanJob job{};
     job.list_nos = list_nos.data();
     job.nprobe = list_nos.shape(1);
+    job.newer_only = newer_only;
+    take(job, newer);
     return run(job, queries, k, rerank, allowed, primary_only, threads);
   }
 
   py::tuple search(const Array<float>& queries, int64_t nprobe, bool to_unit, int32_t k,
                    int32_t rerank, const std::optional<Array<bool>>& allowed,
-                   bool primary_only, int threads) const {
+                   bool primary_only, int threads, const PyNewerRows* newer) const {
     check_queries(queries);
     require(nprobe >= 1 && nprobe <= engine_.nlist(), "nprobe is not in 1..nlist");
     ScanJob job{};
     job.nprobe = nprobe;
     job.to_unit = to_unit;
+    take(job, newer);
     return run(job, queries, k, rerank, allowed, primary_only, threads);
   }
 
@@ -187,7 +174,14 @@ class PyScanner {
                                          work.survivors, work.reranked));
   }
 
+  void take(ScanJob& job, const PyNewerRows* newer) const {
+    if (!newer) return;
+    newer->require_of(engine_);
+    job.newer = &newer->rows();
+  }
+
   py::tuple kept_;  // the arrays that the engine points into
+  Array<float> center_;
   Engine engine_;
 };
 
@@ -196,6 +190,7 @@ class PyScanner {
 void bind_scanner(py::module_& module) {
   // noconvert: pybind11 would silently copy an array of another type or order, and so
   // read a memory-mapped one whole.
+  bind_newer(module);
   py::class_<PyScanner>(module, "Scanner")
       .def(py::init<const std::string&, const Array<float>&, const CodeArray&,
                     const Array<float>&, const Array<float>&, const Array<int64_t>&,
@@ -215,11 +210,19 @@ void bind_scanner(py::module_& module) {
       .def("scan", &PyScanner::scan, py::arg("queries").noconvert(),
            py::arg("list_nos").noconvert(), py::kw_only(), py::arg("k"),
            py::arg("rerank"), py::arg("allowed").noconvert() = py::none(),
-           py::arg("primary_only"), py::arg("threads"))
+           py::arg("primary_only"), py::arg("newer") = py::none(),
+           py::arg("newer_only") = false, py::arg("threads"))
       .def("search", &PyScanner::search, py::arg("queries").noconvert(),
            py::arg("nprobe"), py::arg("to_unit"), py::arg("k"), py::arg("rerank"),
            py::arg("allowed").noconvert() = py::none(), py::arg("primary_only"),
-           py::arg("threads"));
+           py::arg("threads"), py::arg("newer") = py::none())
+      .def("pack", &PyScanner::pack, py::kw_only(), py::arg("offsets").noconvert(),
+           py::arg("mids").noconvert(), py::arg("rows").noconvert(),
+           py::arg("others").noconvert(), py::arg("codes").noconvert(),
+           py::arg("scales").noconvert(), py::arg("biases").noconvert(),
+           py::arg("first"), py::arg("flat"), py::arg("threads"))
+      .def("newer_rows", &PyScanner::newer_rows, py::kw_only(), py::arg("parts"),
+           py::arg("vectors").noconvert(), py::arg("allowed").noconvert() = py::none());
 }
 
 }  // namespace gleann

@@ -58,11 +58,12 @@ struct Sink {
 
 // The entries of a list, and the conditions on those that pass the threshold.
 struct Entries {
-  const int32_t* rows;    // row of each entry
+  const int32_t* rows;    // row of each entry, less `first`
   const int32_t* others;  // the other list of each entry
   int64_t primaries;      // entries before this one are primary
   bool primary_only;
-  const uint8_t* allowed;  // per row; null: all
+  const uint8_t* allowed;  // per row from `first` on; null: all
+  int32_t first;
 };
 
 // An entry of the panel whose score passed a query's threshold.

@@ -7,23 +7,12 @@
 namespace gleann {
 namespace {
 
-// Checks every reference that the scan follows without a check.
-void check_list(const IndexArrays& arrays, int64_t list_no) {
-  const Lists& lists = arrays.lists;
-  const int64_t low = lists.offsets[list_no], high = lists.offsets[list_no + 1];
-  const int64_t mid = lists.mids[list_no];
-  require(low <= mid && mid <= high, "list offsets do not ascend");
-  for (int64_t e = low; e < high; ++e) {
-    require(lists.rows[e] >= 0 && lists.rows[e] < arrays.codes.n,
-            "an entry's row does not exist");
-    require(e < mid || (lists.others[e] >= 0 && lists.others[e] < lists.nlist),
-            "a spilled entry has no primary list");
-  }
-}
-
 const IndexArrays& checked(const IndexArrays& arrays) {
   require(arrays.lists.offsets[0] == 0, "list offsets do not start at 0");
-  for (int64_t j = 0; j < arrays.lists.nlist; ++j) check_list(arrays, j);
+  const Lists& lists = arrays.lists;
+  for (int64_t j = 0; j < lists.nlist; ++j) {
+    check_list(lists, j, arrays.codes.n, lists.nlist);
+  }
   const RowCodes &codes = arrays.codes, &directions = arrays.directions;
   require(!codes.values == !directions.values && !codes.biases == !directions.biases,
           "codes and directions are not of one kind");

@@ -10,6 +10,7 @@
 #include "kernels/pack.hpp"
 #include "scan/coded_queries.hpp"
 #include "scan/list_picker.hpp"
+#include "scan/newer.hpp"
 
 namespace gleann {
 
@@ -31,6 +32,8 @@ struct ScanJob {
   int32_t rerank;          // rows to re-rank, at least k
   const uint8_t* allowed;  // (n), or null
   bool primary_only;
+  const NewerRows* newer;  // to be searched too, or null
+  bool newer_only;         // skip the rows of the index
   int threads;
   int64_t* rows;     // (nq, k), out
   float* distances;  // (nq, k), out
@@ -56,6 +59,12 @@ class Engine {
   int64_t d() const { return arrays_.codes.d; }
   int64_t n() const { return arrays_.codes.n; }
   int64_t nlist() const { return arrays_.lists.nlist; }
+  const ScanKernels& kernels() const { return scan_; }
+  // Whether codes of other rows can be scanned with those of the index.
+  bool has_kind_of(const RowCodes& codes) const {
+    return !codes.values == !arrays_.codes.values &&
+           !codes.biases == !arrays_.codes.biases;
+  }
 
   // The nprobe best lists of each query, best first, ties to the lower number; -1 past
   // the last list.

@@ -90,6 +90,7 @@ Work Engine::scan_list_major(const ScanJob& job) const {
       poll();
       batch.scan(at, queries, count);
     });
+    batch.scan_flat();
     batch.rerank();
     const std::lock_guard<std::mutex> hold(mutex);
     total += batch.work();

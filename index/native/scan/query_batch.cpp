@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "base/keys.hpp"
 #include "base/require.hpp"
@@ -153,21 +154,52 @@ void QueryBatch::gather(const int32_t* queries, int64_t count) {
   }
 }
 
-QueryBatch::Scanned QueryBatch::list(int32_t list_no, int64_t queries) {
-  const Lists& lists = engine_.arrays_.lists;
+const NewerParts& QueryBatch::parts() const {
+  static const NewerParts none;
+  return job_.newer ? job_.newer->parts : none;
+}
+
+void QueryBatch::add(const Lists& lists, const PackedLists& packed, int32_t list_no,
+                     int64_t queries, const uint8_t* allowed, int64_t first) {
   const int64_t low = lists.offsets[list_no];
   const int64_t primaries = lists.mids[list_no] - low;
   const int64_t entries =
       job_.primary_only ? primaries : lists.offsets[list_no + 1] - low;
-  work_.lists_probed += queries;
+  if (entries == 0) return;
   work_.entries_scanned += queries * entries;
-  return Scanned{engine_.packed_.panel(list_no, entries),
-                 Entries{lists.rows + low, lists.others + low, primaries,
-                         job_.primary_only, job_.allowed}};
+  panels_.push_back(Scanned{
+      packed.panel(list_no, entries),
+      Entries{lists.rows + low, lists.others + low, primaries, job_.primary_only,
+              allowed, static_cast<int32_t>(first)},
+  });
+}
+
+void QueryBatch::add(const NewerPart& part, int32_t list_no, int64_t queries) {
+  const uint8_t* allowed = job_.newer->allowed;
+  add(part.lists, part.packed, list_no, queries,
+      allowed ? allowed + part.first : nullptr, engine_.n() + part.first);
+}
+
+void QueryBatch::collect(int32_t list_no, int64_t queries) {
+  panels_.clear();
+  work_.lists_probed += queries;
+  if (!job_.newer_only) {
+    add(engine_.arrays_.lists, engine_.packed_, list_no, queries, job_.allowed, 0);
+  }
+  for (const NewerPart* part : parts()) {
+    if (!part->flat) add(*part, list_no, queries);
+  }
 }
 
 void QueryBatch::seed(int32_t list_no, const int32_t* queries, int64_t count) {
-  const Scanned scanned = list(list_no, count);
+  collect(list_no, count);
+  if (panels_.empty()) return;
+  seed_from(panels_.front(), queries, count);
+  scan_panels(panels_.begin() + 1, queries, count);
+}
+
+void QueryBatch::seed_from(const Scanned& scanned, const int32_t* queries,
+                           int64_t count) {
   const ScanKernels& kernels = engine_.scan_;
   const int64_t slots = scanned.panel.blocks * kBlock;
   const int64_t room = slots * std::min(kSeeded, count);
@@ -186,17 +218,44 @@ void QueryBatch::seed(int32_t list_no, const int32_t* queries, int64_t count) {
 }
 
 void QueryBatch::scan(int32_t list_no, const int32_t* queries, int64_t count) {
-  const Scanned scanned = list(list_no, count);
+  collect(list_no, count);
+  scan_panels(panels_.begin(), queries, count);
+}
+
+void QueryBatch::scan_panels(Panels::const_iterator from, const int32_t* queries,
+                             int64_t count) {
+  if (from == panels_.end()) return;
   for (int64_t at = 0; at < count; at += group_limit_) {
     gather(queries + at, std::min(group_limit_, count - at));
-    engine_.scan_.scan(scanned.panel, group_, scanned.entries);
+    for (auto scanned = from; scanned != panels_.end(); ++scanned) {
+      engine_.scan_.scan(scanned->panel, group_, scanned->entries);
+    }
   }
 }
 
+void QueryBatch::scan_flat() {
+  panels_.clear();
+  for (const NewerPart* part : parts()) {
+    if (part->flat) add(*part, 0, count_);
+  }
+  if (panels_.empty()) return;
+  std::vector<int32_t> all(count_);
+  std::iota(all.begin(), all.end(), 0);
+  scan_panels(panels_.begin(), all.data(), count_);
+}
+
 void QueryBatch::prefetch(int32_t list_no) const {
-  const Panel panel = engine_.packed_.panel(list_no, 0);
-  for (int64_t at = 0; at < kPrefetched; at += kCacheLine) {
-    __builtin_prefetch(panel.codes + at);
+  const auto fetch = [list_no](const Lists& lists, const PackedLists& packed) {
+    const int64_t entries = lists.offsets[list_no + 1] - lists.offsets[list_no];
+    const Panel panel = packed.panel(list_no, entries);
+    const int64_t bytes = std::min(kPrefetched, panel.blocks * panel.block_bytes);
+    for (int64_t at = 0; at < bytes; at += kCacheLine) {
+      __builtin_prefetch(panel.codes + at);
+    }
+  };
+  fetch(engine_.arrays_.lists, engine_.packed_);
+  for (const NewerPart* part : parts()) {
+    if (!part->flat) fetch(part->lists, part->packed);
   }
 }
 
@@ -218,23 +277,44 @@ void QueryBatch::merge(QueryBatch& other) {
 }
 
 void QueryBatch::rerank() {
-  std::vector<int32_t> rows(job_.rerank);
+  rows_.resize(job_.rerank);
   std::vector<float> distances(job_.rerank);
   std::vector<uint64_t> keys(job_.rerank);
   for (int64_t q = 0; q < count_; ++q) {
     Sink& sink = sinks_[q];
     compact(sink);
-    for (int32_t i = 0; i < sink.count; ++i) rows[i] = key_row(sink.keys[i]);
-    engine_.kernels_.distances(queries_ + q * engine_.d(), engine_.arrays_.vectors,
-                               rows.data(), sink.count, engine_.d(),
-                               engine_.arrays_.distance, distances.data());
+    measure(q, sink, distances.data());
     // A key descends by its score, so the score is the negated distance.
-    for (int32_t i = 0; i < sink.count; ++i) keys[i] = make_key(-distances[i], rows[i]);
+    for (int32_t i = 0; i < sink.count; ++i) {
+      keys[i] = make_key(-distances[i], key_row(sink.keys[i]));
+    }
     write_nearest(q, sink.count, keys);
     work_.survivors += sink.survivors;
     work_.reranked += sink.count;
     work_.short_queries += sink.count < job_.k;
   }
+}
+
+// The distances of a query to the rows of its sink, whose keys change their order: rows
+// of the index first, since newer ones have their vectors elsewhere.
+void QueryBatch::measure(int64_t query, const Sink& sink, float* distances) {
+  const int64_t n = engine_.n(), d = engine_.d();
+  uint64_t* end = sink.keys + sink.count;
+  const auto newer =
+      job_.newer ? std::partition(sink.keys, end,
+                                  [n](uint64_t key) { return key_row(key) < n; })
+                 : end;
+  const auto old = newer - sink.keys;
+  for (int32_t i = 0; i < sink.count; ++i) {
+    rows_[i] = static_cast<int32_t>(key_row(sink.keys[i]) - (i < old ? 0 : n));
+  }
+  const auto to_rows = [&](const float* vectors, int64_t from, int64_t to) {
+    engine_.kernels_.distances(queries_ + query * d, vectors, rows_.data() + from,
+                               to - from, d, engine_.arrays_.distance,
+                               distances + from);
+  };
+  to_rows(engine_.arrays_.vectors, 0, old);
+  if (old < sink.count) to_rows(job_.newer->vectors, old, sink.count);
 }
 
 void QueryBatch::write_nearest(int64_t query, int64_t found,

@@ -32,6 +32,8 @@ class QueryBatch {
   void seed(int32_t list_no, const int32_t* queries, int64_t count);
   // Scan one more list for some queries of the batch.
   void scan(int32_t list_no, const int32_t* queries, int64_t count);
+  // Scan the newer rows that are in no list for all queries of the batch.
+  void scan_flat();
   // Start to fetch a list that will be scanned soon.
   void prefetch(int32_t list_no) const;
 
@@ -49,12 +51,21 @@ class QueryBatch {
     Entries entries;
   };
 
+  using Panels = std::vector<Scanned>;
+
   int64_t gather_room() const;
   const float* prepare();
   const int32_t* pick_lists();
   void mark_probed(int64_t query);
-  Scanned list(int32_t list_no, int64_t queries);
+  const NewerParts& parts() const;
+  void collect(int32_t list_no, int64_t queries);
+  void add(const Lists& lists, const PackedLists& packed, int32_t list_no,
+           int64_t queries, const uint8_t* allowed, int64_t first);
+  void add(const NewerPart& part, int32_t list_no, int64_t queries);
+  void seed_from(const Scanned& scanned, const int32_t* queries, int64_t count);
+  void scan_panels(Panels::const_iterator from, const int32_t* queries, int64_t count);
   void gather(const int32_t* queries, int64_t count);
+  void measure(int64_t query, const Sink& sink, float* distances);
   void write_nearest(int64_t query, int64_t found, std::vector<uint64_t>& keys);
 
   const Engine& engine_;
@@ -76,6 +87,8 @@ class QueryBatch {
   std::vector<Sink> sinks_;
   std::unique_ptr<Hit[]> hits_;
   Group group_;
+  Panels panels_;              // of one list: of the index, then of the newer rows
+  std::vector<int32_t> rows_;  // to re-rank
   Work work_;
 };
 

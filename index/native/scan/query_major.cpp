@@ -38,6 +38,7 @@ void scan_part(QueryBatch& batch, int64_t nprobe, int64_t part, int64_t parts) {
       batch.scan(at, &kOnlyQuery, 1);
     }
   }
+  if (part == 0) batch.scan_flat();
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ inline void thin(Sink& sink) {
 inline void admit(Group& group, const Hit& hit, const Entries& entries) {
   Sink& sink = *group.sinks[hit.query];
   const int32_t row = entries.rows[hit.slot];
-  const uint64_t key = make_key(hit.score, row);
+  const uint64_t key = make_key(hit.score, entries.first + row);
   if (key >= sink.cutoff || !wanted(sink, entries, hit.slot, row)) return;
   sink.keys[sink.count++] = key;
   ++sink.survivors;

@@ -6,7 +6,8 @@ import pytest
 from gleann.index import BuildParams, SoarIndex, exact_search, knn_graph, recall_at_k
 from gleann.index.errors import CancelledError, InvalidParamsError
 from gleann.index.graph.join_plan import NEVER, draw_sample, plan_nprobe
-from gleann.index.graph.self_join import candidates_of, in_list_order, lists_of
+from gleann.index.graph.joined import Joined
+from gleann.index.graph.self_join import candidates_of
 
 METRICS = ["ip", "cosine", "l2"]
 
@@ -97,7 +98,8 @@ def test_needs_fewer_probes_than_a_search(clustered):
     true = brute_force(index, 10)
     graph = knn_graph(index, k=10, nprobe=4)
     lists = index.engine.rank_lists(index.vectors, nprobe=4)
-    primary, secondary = lists_of(index.data.lists, len(index))
+    joined = Joined(engine=index.engine, data=index.data)
+    primary, secondary = joined.lists_of()
     near, _ = exact_search(index.vectors, index.vectors, metric="l2", k=11)
     near = np.array([row[row != i][:10] for i, row in enumerate(near)])
     reached = (
@@ -211,9 +213,10 @@ def test_refuses_what_cannot_be(clustered, wrong, message):
 def test_list_order_is_a_permutation_that_lists_of_inverts(clustered):
     index = build(clustered(500, 6, seed=13), nlist=9)
     lists = index.data.lists
-    order = in_list_order(lists)
+    joined = Joined(engine=index.engine, data=index.data)
+    order = joined.in_list_order()
     assert sorted(order.tolist()) == list(range(500))
-    primary, secondary = lists_of(lists, 500)
+    primary, secondary = joined.lists_of()
     assert (np.diff(primary[order]) >= 0).all()
     for j in range(9):
         held = lists.rows[lists.offsets[j] : lists.offsets[j + 1]]
@@ -224,7 +227,8 @@ def test_list_order_is_a_permutation_that_lists_of_inverts(clustered):
 def test_the_sample_holds_true_neighbours(clustered):
     index = build(clustered(900, 8, seed=14), "cosine", nlist=12)
     rng = np.random.default_rng(0)
-    sample = draw_sample(index.engine, index.data, k=6, rng=rng)
+    joined = Joined(engine=index.engine, data=index.data)
+    sample = draw_sample(joined, k=6, rng=rng)
     np.testing.assert_allclose(
         sample.distances, brute_force(index, 6)[sample.own], rtol=1e-5, atol=1e-7
     )
@@ -235,10 +239,10 @@ def test_the_plan_is_the_least_that_reaches_its_target(clustered):
     """On an index whose every row is sampled, one probe fewer is no better."""
     index = build(clustered(500, 16, seed=15, clusters=90, spread=1.0), nlist=40)
     rng = np.random.default_rng(0)
-    sample = draw_sample(index.engine, index.data, k=10, rng=rng)
+    joined = Joined(engine=index.engine, data=index.data)
+    sample = draw_sample(joined, k=10, rng=rng)
     nprobe = plan_nprobe(
-        index.engine,
-        index.data,
+        joined,
         sample,
         width=candidates_of(10) + 1,
         target_recall=0.9,

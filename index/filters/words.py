@@ -1,0 +1,137 @@
+"""The words of a condition: sqlglot splits it, and what the grammar lacks is refused.
+
+All words but those of the grammar become names in quotes. So a column may be called
+`date` or `group`, and what else sqlglot knows of SQL (functions, casts, subqueries)
+cannot be written at all.
+"""
+
+from typing import Any, TypeAlias
+
+from sqlglot import tokens as sqlglot_tokens
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import SqlglotError
+
+from gleann.index.errors import InvalidFilterError
+
+Word: TypeAlias = Any
+"""A `sqlglot.tokens.Token`."""
+_Kind: Any = sqlglot_tokens.TokenType  # type: ignore[attr-defined, unused-ignore]
+
+MAX_BYTES = 65_536
+"""Most bytes of a condition."""
+MAX_DEPTH = 32
+"""Most parentheses and NOTs around a test."""
+MAX_TESTS = 1_000
+"""Most tests of a condition, counted by its ANDs and ORs."""
+
+DIALECT = Dialect.get_or_raise("postgres")
+"""The one in which `$1` is a parameter and `"a"` a name."""
+
+_KEYWORDS = frozenset(
+    ("AND", "OR", "NOT", "IN", "BETWEEN", "IS", "NULL", "LIKE", "TRUE", "FALSE")
+)
+_FUNCTIONS = frozenset(("STARTS_WITH", "CONTAINS"))
+_SIGNS = frozenset(("=", "<>", "!=", "<", "<=", ">", ">=", "(", ")", ",", "-", "$"))
+_DIGITS = frozenset("0123456789.eE+-")
+_SHOWN = 40
+
+
+def refuse(message: str, position: int | None, column: str | None = None) -> Any:
+    """Raise `InvalidFilterError` with the position in the message, counted from 1."""
+    at = "" if position is None else f", character {position + 1}"
+    raise InvalidFilterError(f"where{at}: {message}", position=position, column=column)
+
+
+def words_of(where: str) -> list[Word]:
+    """The words of a condition within the caps, all of them of the grammar.
+
+    Raises:
+        InvalidFilterError: over a cap, or what the grammar lacks.
+    """
+    if not isinstance(where, str):
+        raise InvalidFilterError(f"where is a text, got a {type(where).__name__}")
+    # A character has at most 4 bytes, so that this also bounds what is encoded.
+    size = len(where) if len(where) > MAX_BYTES else _utf8_size(where)
+    if size > MAX_BYTES:
+        raise InvalidFilterError(
+            f"where has {size} bytes, at most {MAX_BYTES} are allowed"
+        )
+    try:
+        tokens = DIALECT.tokenize(where)
+    except SqlglotError as error:
+        raise InvalidFilterError(
+            f"where cannot be split into words: {error}"
+        ) from error
+    if not tokens:
+        raise InvalidFilterError("where is empty: leave it out to let all vectors pass")
+    words = [_word(where, tokens, place) for place in range(len(tokens))]
+    _require_caps(words)
+    return words
+
+
+def _utf8_size(where: str) -> int:
+    try:
+        return len(where.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidFilterError(
+            f"where, character {error.start + 1}: it has no UTF-8 (half of a"
+            " surrogate pair)",
+            position=error.start,
+        ) from error
+
+
+def _word(where: str, tokens: list[Word], place: int) -> Word:
+    """A word of the grammar; another word becomes a name."""
+    token = tokens[place]
+    raw = where[token.start : token.end + 1]
+    if token.comments:
+        refuse("comments are not allowed", token.start)
+    if raw.isidentifier():
+        if _is_keyword(raw.upper(), tokens[place + 1 : place + 2]):
+            return token
+        return type(token)(
+            _Kind.IDENTIFIER, raw, token.line, token.col, token.start, token.end
+        )
+    if token.token_type == _Kind.STRING and raw.startswith("'"):
+        return token
+    if token.token_type == _Kind.IDENTIFIER and raw.startswith('"'):
+        return token
+    is_number = token.token_type == _Kind.NUMBER and raw[0].isdigit()
+    if (is_number and set(raw) <= _DIGITS) or raw in _SIGNS:
+        return token
+    return refuse(
+        f"{raw!r:.{_SHOWN}} is not part of the grammar of conditions", token.start
+    )
+
+
+def _is_keyword(word: str, following: list[Word]) -> bool:
+    kind = following[0].token_type if following else None
+    if word == "TIMESTAMP":
+        return kind == _Kind.STRING
+    if word in _FUNCTIONS:
+        return kind == _Kind.L_PAREN
+    return word in _KEYWORDS
+
+
+def _closes(word: Word | None) -> bool:
+    return word is not None and word.token_type == _Kind.R_PAREN
+
+
+def _require_caps(words: list[Word]) -> None:
+    depth = nots = joins = 0
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        kind = word.token_type
+        if kind == _Kind.COMMA and _closes(following):
+            refuse("a value is missing behind the comma", word.start)
+        nots = nots + 1 if kind == _Kind.NOT else nots
+        depth += (kind == _Kind.L_PAREN) - (kind == _Kind.R_PAREN)
+        joins += kind in (_Kind.AND, _Kind.OR)
+        if depth + nots > MAX_DEPTH:
+            refuse(
+                f"conditions are nested over {MAX_DEPTH} deep in parentheses and NOT",
+                word.start,
+            )
+        if joins >= MAX_TESTS:
+            refuse(f"it has over {MAX_TESTS} tests joined by AND and OR", word.start)
+        if kind not in (_Kind.NOT, _Kind.L_PAREN):
+            nots = 0

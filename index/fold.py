@@ -1,0 +1,65 @@
+"""Fold newer rows into an index and leave removed ones out: a new index on disk."""
+
+from os import PathLike
+from pathlib import Path
+
+from numpy.typing import ArrayLike
+
+from gleann.index.arrays import Mask
+from gleann.index.build.fold import Folding, FoldSummary, fold
+from gleann.index.build.kernels import kernels_on
+from gleann.index.build.on_disk import RowSource
+from gleann.index.heartbeat import repeating
+from gleann.index.progress import Report, ignore
+from gleann.index.soar_index import SoarIndex
+
+
+def fold_on_disk(  # noqa: PLR0913  all but three are optional
+    old: SoarIndex,
+    newer: RowSource | None,
+    path: str | PathLike[str],
+    *,
+    ids: ArrayLike | None = None,
+    keep: Mask | None = None,
+    progress: Report | None = None,
+    threads: int = 0,
+    device: str | None = None,
+) -> FoldSummary:
+    """Write an index of the rows of `old` and newer ones, in the lists of `old`.
+
+    Rows that stay are copied with their codes and lists, in their order; newer rows
+    follow them, in the lists whose centroids are nearest to them, by the rule of the
+    build. Nothing is trained or measured: operating points stay as they are, with the
+    entries scaled, and `Header.training` says how well the newer rows fit. Memory and
+    failures are as in `SoarIndex.build_on_disk`.
+
+    Args:
+        old: the index; it stays as it is.
+        newer: (m, d), as in `build_on_disk`; None for none.
+        path: the directory to write, as in `SoarIndex.save`; not that of `old`.
+        ids: (m,) ids of the newer rows, of the kind that `old` has; none of them is of
+            a row that stays.
+        keep: bool (n,), the rows of `old` that stay; None for all.
+        progress: as in `SoarIndex.build`.
+        threads: as in `SoarIndex.build`.
+        device: as in `SoarIndex.build`; it assigns and encodes the newer rows.
+
+    Raises:
+        InvalidInputError: as in `SoarIndex.build`; a mask of another shape; no row is
+            left.
+        InvalidParamsError: fewer rows than lists are left: build anew.
+        AlreadyExistsError: `path` holds something that is not an index.
+        CorruptDataError: a file of `old` was cut or grew.
+        StorageError: the disk refused.
+    """
+    folding = Folding(
+        data=old.data,
+        header=old.header,
+        ids=old.held_ids,
+        keep=keep,
+        newer=newer,
+        newer_ids=ids,
+    )
+    with repeating(progress or ignore) as report:
+        kernels = kernels_on(device, threads=threads)
+        return fold(folding, Path(path), report=report, kernels=kernels)

@@ -1,0 +1,118 @@
+"""The rows that a graph is of, and the engine that searches them with each other.
+
+A graph of some rows scans lists that hold these rows only: centroids, codes and vectors
+are those of the index, and nothing of the size of the vectors is copied.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import ListNos, Mask, Rows, Vectors
+from gleann.index.engines.choose import make_engine
+from gleann.index.engines.contract import Engine, IndexData
+from gleann.index.lists import InvertedLists
+
+HOST_ENGINES = ("native", "faiss", "reference")
+"""Engines that are made anew for the lists of some rows; others would need a second
+index on their device."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Joined:
+    """m of the n rows of an index, numbered from 0 by rising row: their places.
+
+    Attributes:
+        engine: ranks and scans lists that hold these rows only.
+        data: the index with these lists.
+        rows: int64 (m,), ascending; None where they are all.
+        places: int32 (n,), place of each of them; None where they are all.
+    """
+
+    engine: Engine
+    data: IndexData
+    rows: Rows | None = None
+    places: NDArray[np.int32] | None = None
+
+    @classmethod
+    def among(
+        cls, engine: Engine, data: IndexData, mask: Mask, *, threads: int
+    ) -> "Joined":
+        """The rows of `mask` (n,).
+
+        Args:
+            engine: that serves the index.
+            data: of the index.
+            mask: True for each of the rows.
+            threads: of the engine that joins them.
+        """
+        rows = np.flatnonzero(mask)
+        places = np.full(len(mask), -1, np.int32)
+        places[rows] = np.arange(len(rows), dtype=np.int32)
+        some = replace(data, lists=lists_among(data.lists, mask))
+        name = engine.name.split("/")[0]
+        served = name if name in HOST_ENGINES else "auto"
+        return cls(
+            engine=make_engine(some, name=served, threads=threads),
+            data=some,
+            rows=rows,
+            places=places,
+        )
+
+    def __len__(self) -> int:
+        return len(self.data.vectors if self.rows is None else self.rows)
+
+    def rows_at(self, places: Rows) -> Rows:
+        """The rows of the index at `places`, of any shape."""
+        return places if self.rows is None else self.rows[places]
+
+    def places_of(self, rows: Rows) -> Rows:
+        """Places of `rows`, of any shape; -1 for -1."""
+        if self.places is None:
+            return rows
+        return np.where(rows < 0, -1, self.places[rows]).astype(np.int64)
+
+    def vectors_at(self, places: Rows) -> Vectors:
+        """A contiguous copy (p, d) of some rows, which may be memory-mapped."""
+        return np.ascontiguousarray(self.data.vectors[self.rows_at(places)])
+
+    @property
+    def mask(self) -> Mask | None:
+        """bool (n,), True for each of the rows; None where they are all."""
+        return None if self.places is None else self.places >= 0
+
+    def in_list_order(self) -> Rows:
+        """Every place once (m,), list after list."""
+        lists = self.data.lists
+        return self.places_of(lists.rows[is_primary(lists)].astype(np.int64))
+
+    def lists_of(self) -> tuple[ListNos, ListNos]:
+        """First and second list at each place (m,), -1 for no second."""
+        lists = self.data.lists
+        kept = is_primary(lists)
+        places = self.places_of(lists.rows[kept])
+        primary = np.empty(len(self), np.int32)
+        secondary = np.empty(len(self), np.int32)
+        sizes = lists.mids - lists.offsets[:-1]
+        primary[places] = np.repeat(np.arange(lists.nlist, dtype=np.int32), sizes)
+        secondary[places] = lists.others[kept]
+        return primary, secondary
+
+
+def lists_among(lists: InvertedLists, mask: Mask) -> InvertedLists:
+    """The same lists with the rows of `mask` (n,) only."""
+    kept = mask[lists.rows]
+    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+    return InvertedLists(
+        offsets=before[lists.offsets],
+        mids=before[lists.mids],
+        rows=lists.rows[kept],
+        others=lists.others[kept],
+    )
+
+
+def is_primary(lists: InvertedLists) -> NDArray[np.bool_]:
+    """Which entries (entries,) are a row's first copy."""
+    list_nos = np.repeat(np.arange(lists.nlist), np.diff(lists.offsets))
+    return np.arange(lists.entries) < lists.mids[list_nos]

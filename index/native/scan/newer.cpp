@@ -1,0 +1,35 @@
+#include "scan/newer.hpp"
+
+#include "base/require.hpp"
+
+namespace gleann {
+namespace {
+
+const Lists& checked(const Lists& lists, int64_t n, int64_t nlist) {
+  require(lists.offsets[0] == 0, "list offsets do not start at 0");
+  for (int64_t j = 0; j < lists.nlist; ++j) check_list(lists, j, n, nlist);
+  return lists;
+}
+
+}  // namespace
+
+void check_list(const Lists& lists, int64_t list_no, int64_t n, int64_t nlist) {
+  const int64_t low = lists.offsets[list_no], high = lists.offsets[list_no + 1];
+  const int64_t mid = lists.mids[list_no];
+  require(low <= mid && mid <= high, "list offsets do not ascend");
+  for (int64_t e = low; e < high; ++e) {
+    require(lists.rows[e] >= 0 && lists.rows[e] < n, "an entry's row does not exist");
+    require(e < mid || (lists.others[e] >= 0 && lists.others[e] < nlist),
+            "a spilled entry has no primary list");
+  }
+}
+
+NewerPart::NewerPart(const ScanKernels& scan, const Lists& given, const RowCodes& codes,
+                     int64_t nlist, int64_t first_row, bool is_flat, int threads)
+    : lists(checked(given, codes.n, nlist)),
+      first(first_row),
+      end(first_row + codes.n),
+      flat(is_flat),
+      packed(lists, codes, scan.layout, threads) {}
+
+}  // namespace gleann

@@ -1,0 +1,1 @@
+"""Rows newer than an index: assigned to its lists and searched together with them."""

@@ -1,0 +1,48 @@
+"""`NewerRows`: one state of the rows newer than an index."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gleann.index.arrays import Mask, Vectors
+from gleann.index.newer.thinning import Thinned
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NewerRows:
+    """Rows newer than an index, numbered after its own; made by `NewerLists.rows`.
+
+    Attributes:
+        vectors: float32 (m, d), prepared.
+        alive: bool (m,), rows that may be returned; None for all.
+        sealed_alive: bool (n,), rows of the index that may; None for all. A search with
+            `allowed` ignores it: that mask must leave out the same rows.
+        thinned: what `sealed_alive` leaves of the lists; None without it.
+        joined: what the engine scans; None where it does not scan newer rows.
+        source: the parts of `NewerLists` that this was made from.
+    """
+
+    vectors: Vectors
+    alive: Mask | None
+    sealed_alive: Mask | None
+    thinned: Thinned | None
+    joined: object | None
+    source: tuple[object, ...]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @cached_property
+    def count(self) -> int:
+        """How many newer rows may be returned."""
+        return len(self) if self.alive is None else int(np.count_nonzero(self.alive))
+
+    def sealed_count(self, n: int) -> int:
+        """How many of the n rows of the index may be returned."""
+        return n if self.sealed_alive is None else self._sealed_count
+
+    @cached_property
+    def _sealed_count(self) -> int:
+        assert self.sealed_alive is not None
+        return int(np.count_nonzero(self.sealed_alive))

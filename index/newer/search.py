@@ -1,0 +1,237 @@
+"""Search of an index and the rows newer than it.
+
+Together where the engine scans newer rows in the lists it probes: the settings are
+those of the index, and newer rows are found as well as its own. Apart where an answer
+needs more than that (a filter, an exhaustive search, lists that lost most of their rows,
+another engine): then all newer rows are compared with each query.
+"""
+
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+
+from gleann.index.arrays import Distances, Mask, Rows, Vectors
+from gleann.index.checks import require_finite
+from gleann.index.engines.contract import Engine, IndexData, ScanRequest, ScansNewer
+from gleann.index.exact import exact_search_prepared
+from gleann.index.found import FoundRows, SearchStats, sum_stats, widened
+from gleann.index.metric import prepare
+from gleann.index.newer.rows import NewerRows
+from gleann.index.parallel.blas import one_blas_thread
+from gleann.index.params import Metric, SearchParams
+from gleann.index.search.plan import SearchPlan, stats_of
+from gleann.index.search.searcher import Searcher
+
+ONE_THREAD = 1 << 31
+"""Products of numbers, up to which newer rows are compared on one thread. More of them
+take so long that threads which wait for each other are worth it."""
+
+EXACT = SearchStats(
+    engine="exact",
+    nprobe=0,
+    rerank=0,
+    lists_probed=0,
+    entries_scanned=0,
+    survivors=0,
+    reranked=0,
+    completed=0,
+    estimated_recall=1.0,
+    exact=True,
+)
+"""The statistics of an exhaustive search, less its work."""
+
+
+class NewerSearcher:
+    """Searches an index and newer rows; see `SoarIndex.find_rows`.
+
+    Args:
+        data: the arrays of the index.
+        engine: made from `data`.
+        searcher: of the same index.
+    """
+
+    def __init__(self, data: IndexData, engine: Engine, searcher: Searcher) -> None:
+        self._data = data
+        self._n = len(data.vectors)
+        self._engine = engine
+        self._searcher = searcher
+
+    def search(
+        self, queries: Vectors, params: SearchParams, newer: NewerRows
+    ) -> FoundRows:
+        """As `Searcher.search`, of all rows; those of the index come first."""
+        if newer.count == 0 and newer.sealed_alive is None:
+            return self._searcher.search(queries, params)
+        plan = self._plan_together(params, newer, count=len(queries))
+        if plan is None:
+            return self._search_apart(queries, params, newer)
+        return self._search_together(queries, params, plan, newer)
+
+    def _plan_together(
+        self, params: SearchParams, newer: NewerRows, *, count: int
+    ) -> SearchPlan | None:
+        """The plan of a search of all rows at once; None where they need two."""
+        if newer.joined is None or params.allowed is not None:
+            return None
+        if max(params.k, params.rerank or 0) > self._n:
+            return None
+        plan = self._searcher.plan(params, count=count)
+        if plan.exact:
+            return None
+        thinned = newer.thinned
+        if thinned is None:
+            return plan
+        if thinned.thin is not None:
+            return None
+        nprobe = plan.nprobe
+        if params.nprobe is None:
+            nprobe = thinned.widened(nprobe, nlist=self._data.lists.nlist)
+        request = replace(plan.request, allowed=newer.sealed_alive)
+        return replace(plan, nprobe=nprobe, request=request)
+
+    def _search_together(
+        self,
+        queries: Vectors,
+        params: SearchParams,
+        plan: SearchPlan,
+        newer: NewerRows,
+    ) -> FoundRows:
+        engine = self._engine
+        assert isinstance(engine, ScansNewer)
+        scanned = engine.search_newer(
+            queries, nprobe=plan.nprobe, request=plan.request, newer=newer.joined
+        )
+        completed = 0
+        if scanned.short:
+            exist = min(params.k, newer.count + newer.sealed_count(self._n))
+            short = np.flatnonzero((scanned.rows[:, :exist] < 0).any(axis=1))
+            completed = len(short)
+            if completed:
+                exact = replace(params, exact=True, nprobe=None, target_recall=None)
+                found = self._search_apart(queries[short], exact, newer)
+                scanned.rows[short] = found.rows
+                scanned.distances[short] = found.distances
+        stats = stats_of(plan, scanned.work, engine=engine.name, completed=completed)
+        return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
+
+    def _search_apart(
+        self, queries: Vectors, params: SearchParams, newer: NewerRows
+    ) -> FoundRows:
+        parts = []
+        if params.allowed is not None or newer.sealed_count(self._n):
+            parts.append(self._search_sealed(queries, params, newer))
+        if newer.count:
+            parts.append(self._search_newer(queries, params, newer))
+        return merged(parts, count=len(queries), k=params.k)
+
+    def _search_sealed(
+        self, queries: Vectors, params: SearchParams, newer: NewerRows
+    ) -> FoundRows:
+        k = min(params.k, self._n)
+        rerank = params.rerank
+        if rerank is not None:
+            # It counts the newer rows too, which are re-ranked apart.
+            rerank = max(k, min(rerank, self._n))
+        allowed = newer.sealed_alive if params.allowed is None else params.allowed
+        own = replace(params, k=k, rerank=rerank, allowed=allowed)
+        return self._searcher.search(queries, own)
+
+    def _search_newer(
+        self, queries: Vectors, params: SearchParams, newer: NewerRows
+    ) -> FoundRows:
+        """The nearest newer rows of each query, numbered after those of the index."""
+        require_finite(queries, name="queries")
+        prepared = prepare(queries, self._data.metric, name="queries")
+        k = min(params.k, newer.count)
+        exact = params.exact or params.target_recall == 1
+        if newer.joined is None or exact:
+            found = search_exactly(
+                prepared,
+                newer.vectors,
+                alive=newer.alive,
+                k=k,
+                metric=self._data.metric,
+            )
+            rows = np.where(found.rows < 0, -1, found.rows + self._n)
+            return replace(found, rows=rows)
+        return self._scan_newer(prepared, params, newer, k=k)
+
+    def _scan_newer(
+        self, queries: Vectors, params: SearchParams, newer: NewerRows, *, k: int
+    ) -> FoundRows:
+        """The same by the codes of all newer rows, each read once."""
+        engine = self._engine
+        assert isinstance(engine, ScansNewer)
+        least = replace(params, k=min(k, self._n), rerank=None, allowed=None)
+        rerank = self._searcher.plan(least, count=len(queries)).request.rerank
+        request = ScanRequest(
+            k=k,
+            rerank=max(k, params.rerank or rerank),
+            segments="primary",
+        )
+        nlist = self._data.lists.nlist
+        all_lists = np.tile(np.arange(nlist, dtype=np.int32), (len(queries), 1))
+        scanned = engine.scan_newer(
+            queries, all_lists, request, newer.joined, only=True
+        )
+        stats = EXACT._replace(
+            engine=engine.name,
+            rerank=request.rerank,
+            entries_scanned=scanned.work.entries_scanned,
+            survivors=scanned.work.survivors,
+            reranked=scanned.work.reranked,
+            exact=False,
+        )
+        return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
+
+
+def search_exactly(
+    queries: Vectors, vectors: Vectors, *, alive: Mask | None, k: int, metric: Metric
+) -> FoundRows:
+    """The k nearest rows of each query by comparing all of them.
+
+    Args:
+        queries: (nq, d), prepared.
+        vectors: (m, d), prepared.
+        alive: bool (m,), rows that may be returned, at least k; None for all.
+        k: neighbours, at most m.
+        metric: which distance.
+    """
+    products = len(queries) * vectors.size
+    with one_blas_thread() if products <= ONE_THREAD else nullcontext():
+        rows, distances = exact_search_prepared(
+            queries, vectors, metric=metric, k=k, allowed=alive
+        )
+    count = len(vectors) if alive is None else int(np.count_nonzero(alive))
+    looked_at = len(queries) * count
+    stats = EXACT._replace(
+        entries_scanned=looked_at, survivors=looked_at, reranked=looked_at
+    )
+    return FoundRows(rows=rows, distances=distances, stats=stats)
+
+
+def merged(parts: list[FoundRows], *, count: int, k: int) -> FoundRows:
+    """The k nearest of all parts; on ties, those of earlier parts first.
+
+    Args:
+        parts: of `count` queries each; the statistics are those of the first, with
+            the work of all.
+        count: number of queries.
+        k: places a query, -1 and +inf in those behind its last row.
+    """
+    if not parts:
+        rows: Rows = np.full((count, k), -1, np.int64)
+        none: Distances = np.full((count, k), np.inf, np.float32)
+        return FoundRows(rows=rows, distances=none, stats=EXACT)
+    if len(parts) == 1 and parts[0].rows.shape[1] == k:
+        return parts[0]
+    rows = np.concatenate([part.rows for part in parts], axis=1)
+    distances = np.concatenate([part.distances for part in parts], axis=1)
+    order = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    found = FoundRows(
+        rows=np.take_along_axis(rows, order, axis=1),
+        distances=np.take_along_axis(distances, order, axis=1),
+        stats=sum_stats([part.stats for part in parts]),
+    )
+    return found if order.shape[1] == k else widened(found, k=k)

@@ -1,0 +1,1 @@
+"""Payload: typed columns of values beside the vectors of an index."""

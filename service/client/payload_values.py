@@ -1,0 +1,154 @@
+"""Payload and columns as callers give them, made ready for requests."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypedDict
+
+from numpy.typing import ArrayLike
+
+from gleann.index.errors import InvalidInputError
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Schema
+from gleann.service.stubs import Stubs
+from gleann.service.wire.filter_messages import filter_to_wire
+from gleann.service.wire.payload_messages import schema_of
+from gleann.v1 import index_pb2, payload_pb2
+
+Columns: TypeAlias = str | Sequence[str]
+"""Names of columns, one name, or "*" for all of them."""
+
+
+class FilterOptions(TypedDict, total=False):
+    """A filter on payload.
+
+    Attributes:
+        where: the condition, such as "split = 'train' AND score > $1"; None for no
+            filter.
+        parameters: the values of $1, $2 and so on.
+    """
+
+    where: str | None
+    parameters: Sequence[object]
+
+
+def ids_or_filter(
+    ids: ArrayLike | None, where: str | None, parameters: Sequence[object]
+) -> ArrayLike | payload_pb2.Filter:
+    """What a change applies to: the ids, or a filter in their place.
+
+    Raises:
+        InvalidInputError: both or neither.
+        InvalidFilterError: a parameter that no filter can compare with.
+    """
+    if (ids is None) == (where is None):
+        raise InvalidInputError(
+            "give ids, or a where in their place, such as 'true' for all vectors;"
+            f" {'neither' if ids is None else 'both'} is given"
+        )
+    if ids is not None:
+        return ids
+    chosen = filter_to_wire(where, parameters)
+    assert chosen is not None
+    return chosen
+
+
+def column_names(columns: Columns) -> list[str]:
+    """Names of columns as a request has them."""
+    return [columns] if isinstance(columns, str) else list(columns)
+
+
+def schema_of_index(stubs: Stubs, name: str) -> Schema:
+    """The columns of an index.
+
+    Raises:
+        UnknownIndexError: no index has this name.
+    """
+    described = stubs.index.GetIndex(index_pb2.GetIndexRequest(name=name))
+    return schema_of(described.columns)
+
+
+def given_payload(values: Any, schema: Schema, *, n: int) -> Payload:
+    """The columns that `values` has, checked against those of the index.
+
+    Args:
+        values: as `Payload.of` takes them.
+        schema: of the index.
+        n: rows that there must be.
+
+    Raises:
+        UnknownColumnError: a column that the index does not have.
+        InvalidInputError: a value that its column cannot hold.
+        DimensionMismatchError: not n rows.
+    """
+    if not isinstance(values, Mapping):
+        values = as_table(values)
+    names = values if isinstance(values, Mapping) else values.column_names
+    return Payload.of(values, schema.select(dict.fromkeys(names)), n=n)
+
+
+def payload_for_all(values: Any, schema: Schema) -> Payload:
+    """One row of payload, from one value a column.
+
+    Args:
+        values: a mapping of names to one value each, or a table of one row.
+        schema: of the index.
+
+    Raises:
+        As `given_payload`.
+    """
+    if isinstance(values, Mapping):
+        values = {name: [value] for name, value in values.items()}
+    return given_payload(values, schema, n=1)
+
+
+def as_table(values: Any) -> Any:
+    """A `pyarrow.Table` of a table: of Arrow, pandas or polars.
+
+    Raises:
+        InvalidInputError: something else.
+    """
+    import pyarrow as pa
+
+    if isinstance(values, Payload):
+        return values.to_arrow()
+    is_arrow = hasattr(values, "__arrow_c_stream__") or isinstance(
+        values, pa.RecordBatch
+    )
+    if is_arrow:
+        return values if isinstance(values, pa.Table) else pa.table(values)
+    if type(values).__module__.partition(".")[0] == "pandas":
+        return pa.Table.from_pandas(values, preserve_index=False)
+    raise InvalidInputError(
+        "a table is a mapping of names to values, or has __arrow_c_stream__, as tables"
+        f" of pyarrow, pandas and polars have; got a {type(values).__name__}"
+    )
+
+
+def split_table(
+    table: Any, *, id_column: str, vector_column: str
+) -> tuple[Any, Any, Any]:
+    """The ids, the vectors and the payload of a table.
+
+    Returns:
+        Two columns, and a `pyarrow.Table` of all others.
+
+    Raises:
+        InvalidInputError: one of the two is missing, or there twice.
+    """
+    if isinstance(table, Mapping):
+        columns = dict(table)
+        for name in (id_column, vector_column):
+            _require_once(name, list(columns))
+        return columns.pop(id_column), columns.pop(vector_column), columns
+    held = as_table(table)
+    for name in (id_column, vector_column):
+        _require_once(name, held.column_names)
+    others = held.drop_columns([id_column, vector_column])
+    return held.column(id_column), held.column(vector_column), others
+
+
+def _require_once(name: str, names: Sequence[str]) -> None:
+    if (times := names.count(name)) != 1:
+        listed = ", ".join(names[:12])
+        raise InvalidInputError(
+            f"the table needs one column {name!r}, it has {times} among {listed}"
+        )

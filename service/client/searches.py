@@ -1,0 +1,110 @@
+"""Searches split into messages, and their answers joined."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index import Found
+from gleann.index.arrays import HeldIds
+from gleann.index.errors import AnswerTooLargeError
+from gleann.index.found import FoundWithin
+from gleann.index.ids.checks import hold_id_array
+from gleann.service.client.connection import Connection, pages_of
+from gleann.service.client.joined import joined, joined_within, merged
+from gleann.service.wire import index_messages
+from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire
+from gleann.service.wire.paging import blocks_within, id_sizes
+from gleann.v1 import search_pb2
+
+CHUNK_HITS = 500_000
+"""Hits asked for in one message; fewer where the ids are too long for that."""
+
+
+def search(
+    connection: Connection,
+    request: search_pb2.SearchRequest,
+    queries: NDArray[np.generic],
+    *,
+    k: int,
+    allowed_ids: ArrayLike | None,
+) -> Found:
+    """Search, in as many messages as the queries, the ids and the answers take.
+
+    Args:
+        connection: to the server.
+        request: with all but queries and allowed ids.
+        queries: (nq, dim).
+        k: neighbours of each.
+        allowed_ids: if set, only these may be returned.
+
+    Raises:
+        AnswerTooLargeError: the answer to one query exceeds a message.
+    """
+    parts = []
+    for part in _filters(connection, allowed_ids):
+        if part is not None:
+            request.allowed_ids.CopyFrom(ids_to_wire(part))
+        parts.append(_search_blocks(connection, request, queries, k))
+    return merged(parts)
+
+
+def search_radius(
+    connection: Connection,
+    request: search_pb2.SearchRadiusRequest,
+    queries: NDArray[np.generic],
+) -> FoundWithin:
+    """Find all hits within a distance, in as many messages as it takes."""
+    parts = []
+    for part in _query_blocks(connection, queries, most=len(queries)):
+        request.queries.CopyFrom(vectors_to_wire(queries[part]))
+        pages = pages_of(connection.stubs.search.SearchRadius, request)
+        parts.append(index_messages.found_within_of(list(pages)))
+    return joined_within(parts)
+
+
+def _filters(
+    connection: Connection, allowed_ids: ArrayLike | None
+) -> Sequence[HeldIds | None]:
+    """The ids of a filter in disjoint parts, one per message; None for none."""
+    if allowed_ids is None:
+        return [None]
+    limits, name = connection.limits, "allowed_ids"
+    allowed = hold_id_array(allowed_ids, name=name)
+    blocks = blocks_within(id_sizes(allowed), limits, name=name)
+    if len(blocks) > 1:
+        allowed = hold_id_array(list(dict.fromkeys(allowed.tolist())))
+        blocks = blocks_within(id_sizes(allowed), limits, name=name)
+    return [allowed[part] for part in blocks]
+
+
+def _search_blocks(
+    connection: Connection,
+    request: search_pb2.SearchRequest,
+    queries: NDArray[np.generic],
+    k: int,
+) -> Found:
+    most = max(1, CHUNK_HITS // k)
+    waiting = _query_blocks(connection, queries, most=most)[::-1]
+    parts = []
+    while waiting:
+        part = waiting.pop()
+        request.queries.CopyFrom(vectors_to_wire(queries[part]))
+        try:
+            reply = connection.stubs.search.Search(request)
+        except AnswerTooLargeError:
+            if (rows := part.stop - part.start) == 1:
+                raise
+            half = part.start + rows // 2
+            waiting += [slice(half, part.stop), slice(part.start, half)]
+        else:
+            parts.append(index_messages.found_of(reply))
+    return joined(parts)
+
+
+def _query_blocks(
+    connection: Connection, queries: NDArray[np.generic], *, most: int
+) -> list[slice]:
+    row_bytes = queries.shape[1] * queries.itemsize
+    sizes = np.full(len(queries), row_bytes, np.int64)
+    return blocks_within(sizes, connection.limits, name="queries", most=most)

@@ -1,0 +1,89 @@
+"""The directories to which a server's reads and writes of files are restricted."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gleann.index.errors import (
+    AlreadyExistsError,
+    ForbiddenPathError,
+    MissingFileError,
+)
+
+
+def allowed_path(path: str, roots: tuple[Path, ...]) -> Path:
+    """The real path of a file under one of the import roots.
+
+    Raises:
+        ForbiddenPathError: no roots, or a path outside them (after links are followed).
+        MissingFileError: it does not exist or is not a regular file.
+    """
+    real = _inside(path, roots, "import")
+    with missing_as_error(path):
+        if not stat.S_ISREG(real.stat().st_mode):
+            raise MissingFileError(f"{path!r} is not a regular file")
+    return real
+
+
+def allowed_source(path: str, roots: tuple[Path, ...]) -> Path:
+    """The real path of a file or directory under one of the import roots.
+
+    Raises:
+        ForbiddenPathError: as `allowed_path`.
+        MissingFileError: it does not exist, or is neither.
+    """
+    real = _inside(path, roots, "import")
+    with missing_as_error(path):
+        mode = real.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise MissingFileError(f"{path!r} is neither a regular file nor a directory")
+    return real
+
+
+def allowed_target(path: str, roots: tuple[Path, ...]) -> Path:
+    """The real path of a new file or directory under one of the export roots.
+
+    Raises:
+        ForbiddenPathError: no roots, or a path outside them (after links are followed).
+        MissingFileError: the directory that it would be in does not exist.
+        AlreadyExistsError: it exists.
+    """
+    real = _inside(path, roots, "export")
+    if os.path.lexists(path):
+        raise AlreadyExistsError(f"{path!r} exists already: name a new path")
+    if not real.parent.is_dir():
+        raise MissingFileError(f"{str(real.parent)!r} is not a directory")
+    return real
+
+
+def _inside(path: str, roots: tuple[Path, ...], kind: str) -> Path:
+    if not roots:
+        raise ForbiddenPathError(
+            f"no {kind} roots are configured: set {kind}_roots"
+            f" (GLEANN_{kind.upper()}_ROOTS) to the directories that files may be"
+            f" {kind}ed {'from' if kind == 'import' else 'to'}"
+        )
+    try:
+        real = Path(path).resolve(strict=False)
+        inside = any(real.is_relative_to(root.resolve()) for root in roots)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ForbiddenPathError(f"{path!r} cannot be resolved") from error
+    if not path or not inside:
+        # Do not reveal whether the path exists.
+        raise ForbiddenPathError(f"{path!r} is outside the {kind} roots")
+    return real
+
+
+@contextmanager
+def missing_as_error(path: str) -> Iterator[None]:
+    """Convert an error of the operating system about `path`.
+
+    Raises:
+        MissingFileError: for it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise MissingFileError(f"{path!r}: {error.strerror}") from error

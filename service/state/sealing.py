@@ -1,0 +1,138 @@
+"""Publish sealed versions, and remove those that nobody needs."""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from sqlite3 import Row
+
+from gleann.index import SoarIndex
+from gleann.index.errors import GleannError, OutcomeUnknownError, UnknownIndexError
+from gleann.service.state import changes
+from gleann.service.state.delta import Delta
+from gleann.service.state.live_index import Sealed, View
+from gleann.service.state.loading import require_columns
+from gleann.service.state.masks import MaskCache
+from gleann.service.state.seal import seal_of
+from gleann.service.state.served import Served
+from gleann.service.state.store import Store
+from gleann.service.state.versions import Versions
+
+_log = logging.getLogger(__name__)
+
+
+class Sealing:
+    """The sealed versions of all indexes."""
+
+    def __init__(
+        self, store: Store, versions: Versions, served: Served, masks: MaskCache
+    ) -> None:
+        self._store = store
+        self._versions = versions
+        self._served = served
+        self._masks = masks
+
+    def publish(self, view: View, save: Callable[[Path], object]) -> None:
+        """Serve the index that `save` builds from `view` and writes to a directory.
+
+        Changes newer than `view` stay in the delta. One transaction publishes the new
+        version; before it, the old one is served and is loaded after a restart.
+
+        Raises:
+            StorageError: a disk error; the old version is still served.
+            UnknownIndexError: the index was deleted meanwhile.
+            DeviceMemoryError: it does not fit the required device; likewise.
+            DeviceLostError: that device failed.
+        """
+        version = view.version + 1
+        old = None if view.sealed is None else view.sealed.index
+        seal = seal_of(
+            self.row(view),
+            version=version,
+            sequence=view.sequence,
+            columns=view.schema.to_json(),
+        )
+        published = self._versions.published(save, seal=seal, old=old)
+        try:
+            with published as index:
+                self._publish(view, version, Sealed(index, self._masks))
+        except BaseException as error:
+            if not isinstance(error, OutcomeUnknownError):  # a crash may publish it
+                self._discard(view.number, version)
+            raise
+        self.sweep(view.number)
+        self._store.give_back_space_soon()
+
+    def _publish(self, view: View, version: int, sealed: Sealed) -> None:
+        require_columns(sealed, view.schema)
+        with self._store.transaction() as transaction:
+            self._served.latest(view.name)
+            transaction.run(
+                "UPDATE indexes SET version = ?, sealed_sequence = ?, built = ?,"
+                " sealed_columns = ? WHERE number = ?",
+                version,
+                view.sequence,
+                time.time(),
+                view.schema.to_json(),
+                view.number,
+            )
+            changes.drop_sealed(transaction, view)
+            base = View(
+                number=view.number,
+                name=view.name,
+                dim=view.dim,
+                metric=view.metric,
+                delta=Delta(view.dim),
+                version=version,
+                sequence=view.sequence,
+                sealed=sealed,
+            )
+            self._served.advance(view.name, lambda: changes.replayed(self._store, base))
+
+    def version(self, number: int, version: int) -> SoarIndex:
+        """A sealed version by number, also one that is no longer the current one."""
+        for view in self._served.views():
+            if view.number == number and view.version == version and view.sealed:
+                return view.sealed.index
+        return self._versions.load(number, version)
+
+    def sweep(self, number: int) -> None:
+        """Remove the unneeded versions of an index.
+
+        A broken index keeps all of them: they may be its only remaining data. Errors
+        are logged, not raised: the change that made them unneeded is committed.
+        """
+        if self._store.damaged("sessions"):
+            return  # the versions that sessions need are not certain
+        try:
+            row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
+            if row is not None and self._served.is_served(row["name"]):
+                needed = self.needed(row)
+                self._versions.drop_older(number, than=row["version"], needed=needed)
+        except (GleannError, OSError) as error:
+            _log.warning("old versions of index %d were not removed: %s", number, error)
+
+    def _discard(self, number: int, version: int) -> None:
+        """Remove a version, unless it was published after all."""
+        row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
+        if row is None or version not in self.needed(row):
+            self._versions.drop(number, version)
+
+    def needed(self, row: Row) -> set[int]:
+        """Versions of an index that are served or that sessions belong to."""
+        pinned = self._store.rows(
+            "SELECT DISTINCT version FROM sessions WHERE index_number = ?",
+            row["number"],
+        )
+        return {row["version"]} | {session["version"] for session in pinned}
+
+    def row(self, view: View) -> Row:
+        """The row of an index in the table `indexes`.
+
+        Raises:
+            UnknownIndexError: it was deleted meanwhile.
+        """
+        row = self._store.row("SELECT * FROM indexes WHERE number = ?", view.number)
+        if row is None:
+            raise UnknownIndexError(f"there is no index {view.name!r}")
+        return row
