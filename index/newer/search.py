@@ -156,7 +156,11 @@ class NewerSearcher:
         exact = params.exact or params.target_recall == 1
         if newer.joined is None or exact:
             found = search_exactly(
-                prepared, newer.vectors, alive=newer.alive, k=k, metric=self._data.metric
+                prepared,
+                newer.vectors,
+                alive=newer.alive,
+                k=k,
+                metric=self._data.metric,
             )
             rows = np.where(found.rows < 0, -1, found.rows + self._n)
             return replace(found, rows=rows)
