@@ -179,7 +179,7 @@ class Optimizer:
         return decision
 
     def _params(self, view: View) -> OptimizerParams:
-        return self._registry.optimizer(view.name).filled(self._defaults)
+        return self._registry.optimizer(view).filled(self._defaults)
 
     def _kind_wanted(self, view: View) -> CompactionKind:
         return kind_wanted(self._measuring.of(view), self._params(view))

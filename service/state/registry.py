@@ -217,13 +217,13 @@ class Registry:
         info = index_info(view, self._sealing.row(view))
         return replace(info, optimizer=self._compaction_of(view))
 
-    def optimizer(self, name: str) -> OptimizerParams:
+    def optimizer(self, view: View) -> OptimizerParams:
         """What is set of an index's compaction; None in what is not.
 
         Raises:
-            UnknownIndexError: no index has this name.
+            UnknownIndexError: it was deleted meanwhile.
         """
-        return optimizer_of(self._sealing.row(self.view(name)))
+        return optimizer_of(self._sealing.row(view))
 
     def version_path(self, view: View) -> Path:
         """The directory of the sealed version of a view."""
