@@ -170,7 +170,9 @@ def require_fitting(payload: Payload | None, schema: Schema) -> None:
         UnknownColumnError: naming the column, and those there are.
         InvalidInputError: a column of another type.
     """
-    for column in () if payload is None else payload.schema.columns:
+    if payload is None or payload.schema == schema:
+        return
+    for column in payload.schema.columns:
         expected = schema.column(column.name).type
         if column.type != expected:
             raise InvalidInputError(
