@@ -41,15 +41,12 @@ from gleann.service.state.group import (
 from gleann.service.state.permissions import PRIVATE, keep_private
 
 PAGES_A_STEP = 256
-"""Pages given back at first while nobody else can write; 1 MiB, mostly milliseconds."""
-
-SECONDS_A_STEP = 0.02
-"""A step that took less is followed by one of twice as many pages."""
+"""Pages given back while nobody else can write; 1 MiB, a millisecond or two."""
 
 SHRINKING_SECONDS = 60.0
 """Longest that the files are shrunk at once; the next time goes on."""
 
-CLOSING_SECONDS = 3.0
+CLOSING_SECONDS = 5.0
 """Longest that closing waits for the files to be shrunk; the next start goes on."""
 
 _log = logging.getLogger(__name__)
@@ -216,16 +213,13 @@ class Store:
 
         Other threads may write between the steps.
         """
-        deadline, pages = time.monotonic() + seconds, PAGES_A_STEP
+        deadline = time.monotonic() + seconds
         while time.monotonic() < min(deadline, self._close_before):
-            began = time.monotonic()
             with self._lock, disk_errors(self.file):
                 if self._group is None:
                     if not self._free_pages():
                         break
-                    shrink(self._connection, pages=pages)
-            quick = time.monotonic() - began < SECONDS_A_STEP
-            pages = 2 * pages if quick else max(PAGES_A_STEP, pages // 2)
+                    shrink(self._connection, pages=PAGES_A_STEP)
             # Without a pause the same thread would get the lock again.
             time.sleep(0.001)
         with self._lock, disk_errors(self.file):
