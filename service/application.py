@@ -37,6 +37,9 @@ from gleann.service.jobs.candidates import resolve
 from gleann.service.jobs.importing import Importing, ImportRules, open_source
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
+from gleann.service.optimizer.compaction import Compaction
+from gleann.service.optimizer.history import KIND as OPTIMIZE
+from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.row_operations import RowOperations, require_within
 from gleann.service.search import view_search
 from gleann.service.search.batcher import Batcher
@@ -45,6 +48,7 @@ from gleann.service.sessions.estimates import EstimateSessions
 from gleann.service.sessions.groups import GroupSessions
 from gleann.service.sessions.rounds import RoundsSessions
 from gleann.service.sessions.store import SessionStore
+from gleann.service.snapshots.snapshots import Snapshots, Work
 from gleann.service.state.damaged_rows import tell_damage
 from gleann.service.state.expiry import Expiry
 from gleann.service.state.idempotency import Receipts
@@ -98,6 +102,8 @@ class Application(RowOperations):
         rounds: operations on rounds sessions.
         estimates: operations on estimate sessions.
         groups: operations on group-estimate sessions.
+        snapshots: the snapshots.
+        optimizer: compacts the indexes by itself.
         receipts: stored answers to idempotent requests.
         limits: the caps on single requests.
     """
@@ -127,6 +133,7 @@ class Application(RowOperations):
             self.store.close()
             raise
         self._expiry.open()
+        self.optimizer.open()
 
     def _open(self, config: Config, devices: Devices) -> None:
         """Create the components on the store and resume interrupted work."""
@@ -149,13 +156,37 @@ class Application(RowOperations):
             keep_operations=config.keep_operations,
         )
         self.building = Building(self.registry, threads=threads, devices=devices)
-        works: dict[str, Building | Importing | Selecting] = {
+        self.snapshots = Snapshots(
+            self.registry,
+            self.store,
+            versions,
+            self.jobs,
+            directory=config.data_dir,
+            threads=threads,
+            devices=devices,
+            import_roots=config.import_roots,
+            export_roots=config.export_roots,
+        )
+        self.optimizer = Optimizer(
+            self.registry,
+            self.store,
+            self.jobs,
+            defaults=config.optimizer,
+            threads=threads,
+        )
+        self.registry.ask_of_compaction(self.optimizer.state)
+        works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
             "build": self.building,
-            "import": Importing(self.registry, self._rules),
+            OPTIMIZE: self.optimizer.compaction,
+            "import": Importing(
+                self.registry, self._rules, threads=threads, devices=devices
+            ),
             "select": self.selections,
+            **self.snapshots.works,
         }
         tell_damage(self.store)
         self.registry.open()
+        self.snapshots.shelf.sweep()
         self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
 
     def close(self, *, seconds: float = 30.0) -> None:
@@ -164,6 +195,7 @@ class Application(RowOperations):
         Waits at most `seconds` for jobs, which resume at the next opening.
         """
         self._expiry.close()
+        self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
 
@@ -248,7 +280,7 @@ class Application(RowOperations):
     def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
         """Check the file; return the function that starts an import."""
         view = self.registry.view(request.index)
-        open_source(request, dim=view.dim, rules=self._rules)
+        open_source(request, view=view, rules=self._rules)
         return self.jobs.asked("import", index=request.index, request=request)
 
     def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:
@@ -267,6 +299,16 @@ class Application(RowOperations):
         return lambda: self.jobs.answered(
             "build", index=request.name, request=request, response=response
         )
+
+    def optimize(
+        self, request: index_pb2.OptimizeIndexRequest
+    ) -> operations_pb2.Operation:
+        """Start a compaction; it is done at once if there is nothing to fold in."""
+        return self.asked_to_optimize(request)()
+
+    def asked_to_optimize(self, request: index_pb2.OptimizeIndexRequest) -> Asked:
+        """Return the function that starts a compaction; see `Optimizer.asked`."""
+        return self.optimizer.asked(request)
 
     def select(
         self, request: coreset_pb2.CreateSelectionJobRequest

@@ -164,7 +164,7 @@ def claim_id_type(transaction: Transaction, view: View, ids: HeldIds) -> None:
     Raises:
         InvalidInputError: the index has the other kind.
     """
-    kind: IdType = "string" if isinstance(ids, Texts) else "int64"
+    kind = id_type_of(ids)
     if view.id_type == kind:
         return
     row = transaction.run(
@@ -178,6 +178,11 @@ def claim_id_type(transaction: Transaction, view: View, ids: HeldIds) -> None:
         raise InvalidInputError(
             f"{view.name!r} has {row['id_type']} ids, these are {kind} ids"
         )
+
+
+def id_type_of(ids: HeldIds) -> IdType:
+    """The kind of some ids."""
+    return "string" if isinstance(ids, Texts) else "int64"
 
 
 def set_sequence(transaction: Transaction, view: View, sequence: int) -> None:
