@@ -25,7 +25,7 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.index.filters.condition import Condition
-from gleann.index.found import FoundRows
+from gleann.index.found import FoundRows, RowsWithin
 from gleann.index.ids.held import take_ids
 from gleann.index.metric import require_distances
 from gleann.index.params import Metric
@@ -41,7 +41,7 @@ from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.row_operations import RowOperations, require_within
-from gleann.service.search import view_search
+from gleann.service.search import radius_search, view_search
 from gleann.service.search.batcher import Batcher
 from gleann.service.sessions.active import ActiveSessions
 from gleann.service.sessions.estimates import EstimateSessions
@@ -74,6 +74,11 @@ FEATURES = (
     "metric:l2",
     "import:npy",
     "import:parquet",
+    "payload",
+    "filter",
+    "scroll",
+    "radius",
+    "optimizer",
     "select:weighted_k_center",
     "select:farthest_first",
     "select:margin",
@@ -362,6 +367,46 @@ class Application(RowOperations):
         if radius is not None:
             found = within(found, radius)
         self._require_room(found, view)
+        return found, view
+
+    def search_radius(
+        self,
+        name: str,
+        queries: NDArray[np.generic],
+        radius: float,
+        *,
+        target_recall: float = 1.0,
+        limit: int | None = None,
+        condition: Condition | None = None,
+    ) -> tuple[RowsWithin, View]:
+        """All vectors within a distance of queries (nq, dim), as rows of a view.
+
+        Args:
+            name: of the index.
+            queries: (nq, dim).
+            radius: the greatest distance of a hit.
+            target_recall: 1 looks wherever a hit can be.
+            limit: most hits of a query, its nearest; None for all.
+            condition: what the vectors must pass; None for nothing.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            InvalidFilterError: a condition that does not fit the index.
+            InvalidInputError: queries that are invalid.
+            and what `radius_search.search_radius` raises.
+        """
+        view = self.registry.view(name)
+        checked = as_vectors(queries, name="queries", dim=view.dim)
+        require_distances(checked, view.metric, name="queries")
+        allowed = None if condition is None else view.passing(view.bind(condition))
+        found = radius_search.search_radius(
+            view,
+            checked,
+            radius,
+            target_recall=target_recall,
+            limit=limit,
+            allowed=allowed,
+        )
         return found, view
 
     def _require_room(self, found: FoundRows, view: View) -> None:
