@@ -141,7 +141,7 @@ def recalls(index: SoarIndex, dataset: Dataset) -> list[dict[str, float]]:
 def largest_loss(
     folded: list[dict[str, float]], built: list[dict[str, float]]
 ) -> float:
-    """The most recall that folding loses for equal entries, where both were measured."""
+    """The most recall that folding loses for equal entries scanned."""
     work = np.log([point["entries"] for point in built])
     expected = [point["recall"] for point in built]
     losses = [

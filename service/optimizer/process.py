@@ -65,7 +65,7 @@ def perform_apart(
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The variables of the process: it finds the same modules, and takes few threads."""
+    """The variables of the process: with the same modules, and few threads."""
     few = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     paths = os.pathsep.join(path for path in sys.path if path)
     return {**os.environ, "PYTHONPATH": paths, **dict.fromkeys(few, str(threads))}
