@@ -55,6 +55,8 @@ class Config:
             file.
         allow_remote: whether other machines may reach the `listen` address.
         import_roots: directories under which files may be imported; none by default.
+        export_roots: directories under which snapshots may be exported; none by
+            default.
         import_rows: maximum number of vectors in an imported file.
         api_key: if set, every call must send it.
         engine: the scan engine: "auto", "native", "faiss", "faiss-gpu", "reference",
@@ -79,6 +81,7 @@ class Config:
     listen: str = "127.0.0.1:50051"
     allow_remote: bool = False
     import_roots: tuple[Path, ...] = ()
+    export_roots: tuple[Path, ...] = ()
     import_rows: int = 100_000_000
     api_key: str | None = field(default=None, repr=False)
     engine: str = "auto"

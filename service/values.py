@@ -208,6 +208,37 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotInfo:
+    """A whole state of an index, kept apart from it.
+
+    Attributes:
+        name: such as "snapshots/words-3f2a9c418d20".
+        index: the index that it was made of.
+        dim: dimensions of a vector.
+        metric: the distance it ranks by.
+        count: number of vectors.
+        version: the state of the index that it holds.
+        columns: its columns of payload.
+        size_bytes: bytes of its files, some of which it may share with the index.
+        checksum: SHA-256 of its manifest, which has those of its files, in hexadecimal.
+        created_at: when it was made, UTC.
+        where: the condition that its vectors were chosen by; "" for all.
+    """
+
+    name: str
+    index: str
+    dim: int
+    metric: Metric
+    count: int
+    version: IndexVersion
+    columns: tuple[Column, ...]
+    size_bytes: int
+    checksum: str
+    created_at: datetime
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Caps above which a request is refused with `LimitError`.
 

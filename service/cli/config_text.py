@@ -23,6 +23,7 @@ FLAGS = {
     "listen": "--listen",
     "allow_remote": "--allow-remote",
     "import_roots": "--import-root",
+    "export_roots": "--export-root",
     "engine": "--engine",
     "device": "--device",
     "threads": "--threads",

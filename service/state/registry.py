@@ -21,6 +21,7 @@ from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.state import changes, orphans
+from gleann.service.state.adoption import Adopted, Adoption
 from gleann.service.state.broken_index import Broken
 from gleann.service.state.change import Change
 from gleann.service.state.delta import Delta
@@ -30,7 +31,7 @@ from gleann.service.state.live_index import View
 from gleann.service.state.live_payload import LivePayload
 from gleann.service.state.loading import Loading
 from gleann.service.state.row_writer import RowWriter, Targets
-from gleann.service.state.sealing import Sealing
+from gleann.service.state.sealing import Sealing, publish_nothing_else
 from gleann.service.state.served import Served, Watcher
 from gleann.service.state.staging import Staging
 from gleann.service.state.store import Store
@@ -63,6 +64,7 @@ class Registry:
         self._rows = RowWriter(store, self._served)
         self._staging = Staging(store, self._served)
         self._sealing = Sealing(store, versions, self._served, self._loading.masks)
+        self._adoption = Adoption(store, versions, self._served, self._loading.masks)
         self._compaction_of: CompactionOf = _unknown
         store.follow(self._served)
 
@@ -173,8 +175,14 @@ class Registry:
             change = _schema_change(view.schema, add=add_columns, drop=drop_columns)
             if change is None:
                 return view
-            sequence = changes.log_change(transaction, view, change)
+            sequence = view.sequence + 1
+            changes.log_change(transaction, view, change, sequence=sequence)
             following = change.applied(view, sequence=sequence)
+            transaction.run(
+                "UPDATE indexes SET columns = ? WHERE number = ?",
+                following.schema.to_json(),
+                view.number,
+            )
             self._served.advance(name, lambda: following)
         return following
 
@@ -224,6 +232,14 @@ class Registry:
             UnknownIndexError: it was deleted meanwhile.
         """
         return optimizer_of(self._sealing.row(view))
+
+    def optimizer_text(self, view: View) -> str:
+        """JSON of what is set of an index's compaction.
+
+        Raises:
+            UnknownIndexError: it was deleted meanwhile.
+        """
+        return str(self._sealing.row(view)["optimizer"])
 
     def version_path(self, view: View) -> Path:
         """The directory of the sealed version of a view."""
@@ -298,9 +314,22 @@ class Registry:
         """As `Staging.publish`."""
         self._staging.publish(name, operation, ids)
 
-    def publish_version(self, view: View, save: Callable[[Path], object]) -> None:
+    def publish_version(
+        self,
+        view: View,
+        save: Callable[[Path], object],
+        *,
+        ids: HeldIds | None = None,
+        published: Callable[[View], None] = publish_nothing_else,
+    ) -> None:
         """As `Sealing.publish`."""
-        self._sealing.publish(view, save)
+        self._sealing.publish(view, save, ids=ids, published=published)
+
+    def adopt(
+        self, name: str, adopted: Adopted, *, published: Callable[[View], None]
+    ) -> None:
+        """As `Adoption.adopt`."""
+        self._adoption.adopt(name, adopted, published=published)
 
     def sealed_version(self, number: int, version: int) -> SoarIndex:
         """As `Sealing.version`."""
