@@ -21,6 +21,8 @@ from gleann.index.errors import (
 )
 from gleann.index.exact import exact_search
 from gleann.index.params import SearchParams
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Column, Schema
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.optimizer import compaction, process
@@ -436,6 +438,54 @@ def test_a_name_of_strings(tmp_path: Path) -> None:
     np.testing.assert_array_equal(index.ids, ids[5:])
     world.ended(world.asked("rebuild").name)
     np.testing.assert_array_equal(world.view().sealed.index.ids, ids[5:])
+    world.app.close()
+
+
+SCHEMA = Schema([Column("split", "string"), Column("n", "int64")])
+
+
+def values_of(ids: np.ndarray, split: str) -> Payload:
+    return Payload.of({"split": [split] * len(ids), "n": ids.tolist()}, SCHEMA)
+
+
+def payload_in(view: View) -> dict[int, tuple[str, int]]:
+    """The payload of each id."""
+    rows = view.live_rows()
+    held = view.payload_at(rows).to_arrow().to_pylist()
+    ids = view.ids_at(rows).tolist()
+    return {i: (one["split"], one["n"]) for i, one in zip(ids, held, strict=True)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["fold", "rebuild"])
+def test_payload_goes_along(tmp_path: Path, kind: str) -> None:
+    world = World(tmp_path)
+    world.app.create_index("i", dim=DIM, metric="l2", schema=SCHEMA)
+    ids = np.arange(100)
+    world.app.upsert("i", ids, rows_of(ids), values_of(ids, "old"))
+    world.build()
+    expected = {i: ("old", i) for i in range(100)}
+
+    def upsert(some: np.ndarray, split: str) -> None:
+        world.app.upsert("i", some, rows_of(some), values_of(some, split))
+        expected.update({i: (split, i) for i in some.tolist()})
+
+    upsert(np.arange(95, 120), "new")
+    world.app.delete_vectors("i", np.arange(1))
+    del expected[0]
+    world.ended(world.asked(kind).name)
+    assert not world.view().has_changes
+    assert payload_in(world.view()) == expected
+    # Patches of sealed and of newer rows.
+    upsert(np.arange(120, 130), "new")
+    patched = np.array([7, 125])
+    split = Schema([SCHEMA.columns[0]])
+    values = Payload.of({"split": ["p", "p"]}, split)
+    world.app.update_payload("i", patched, values)
+    expected.update({i: ("p", i) for i in patched.tolist()})
+    world.ended(world.asked(kind).name)
+    assert not world.view().has_changes
+    assert payload_in(world.view()) == expected
     world.app.close()
 
 
