@@ -112,9 +112,7 @@ class NewerSearcher:
                 found = self._search_apart(queries[short], exact, newer)
                 scanned.rows[short] = found.rows
                 scanned.distances[short] = found.distances
-        stats = stats_of(
-            plan, scanned.work, engine=engine.name, completed=completed
-        )
+        stats = stats_of(plan, scanned.work, engine=engine.name, completed=completed)
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
     def _search_apart(
@@ -149,7 +147,11 @@ class NewerSearcher:
         exact = params.exact or params.target_recall == 1
         if newer.joined is None or exact:
             found = search_exactly(
-                prepared, newer.vectors, alive=newer.alive, k=k, metric=self._data.metric
+                prepared,
+                newer.vectors,
+                alive=newer.alive,
+                k=k,
+                metric=self._data.metric,
             )
             rows = np.where(found.rows < 0, -1, found.rows + self._n)
             return replace(found, rows=rows)
