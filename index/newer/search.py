@@ -54,7 +54,9 @@ class NewerSearcher:
     def __init__(self, data: IndexData, engine: Engine, searcher: Searcher) -> None:
         self._data = data
         self._n = len(data.vectors)
-        self._engine = engine
+        # Checked once: for a protocol, that takes as long as the scan of a short list.
+        self._engine = engine if isinstance(engine, ScansNewer) else None
+        self._engine_name = engine.name
         self._searcher = searcher
 
     def search(
@@ -97,9 +99,8 @@ class NewerSearcher:
         plan: SearchPlan,
         newer: NewerRows,
     ) -> FoundRows:
-        engine = self._engine
-        assert isinstance(engine, ScansNewer)
-        scanned = engine.search_newer(
+        assert self._engine is not None
+        scanned = self._engine.search_newer(
             queries, nprobe=plan.nprobe, request=plan.request, newer=newer.joined
         )
         completed = 0
@@ -112,18 +113,26 @@ class NewerSearcher:
                 found = self._search_apart(queries[short], exact, newer)
                 scanned.rows[short] = found.rows
                 scanned.distances[short] = found.distances
-        stats = stats_of(plan, scanned.work, engine=engine.name, completed=completed)
+        stats = stats_of(
+            plan, scanned.work, engine=self._engine_name, completed=completed
+        )
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
     def _search_apart(
         self, queries: Vectors, params: SearchParams, newer: NewerRows
     ) -> FoundRows:
         parts = []
-        if params.allowed is not None or newer.sealed_count(self._n):
+        if self._has_allowed(params, newer):
             parts.append(self._search_sealed(queries, params, newer))
         if newer.count:
             parts.append(self._search_newer(queries, params, newer))
         return merged(parts, count=len(queries), k=params.k)
+
+    def _has_allowed(self, params: SearchParams, newer: NewerRows) -> bool:
+        """Whether any row of the index may be returned."""
+        if params.allowed is not None:
+            return bool(np.any(params.allowed))
+        return newer.sealed_count(self._n) > 0
 
     def _search_sealed(
         self, queries: Vectors, params: SearchParams, newer: NewerRows
@@ -161,8 +170,7 @@ class NewerSearcher:
         self, queries: Vectors, params: SearchParams, newer: NewerRows, *, k: int
     ) -> FoundRows:
         """The same by the codes of all newer rows, each read once."""
-        engine = self._engine
-        assert isinstance(engine, ScansNewer)
+        assert self._engine is not None
         least = replace(params, k=min(k, self._n), rerank=None, allowed=None)
         rerank = self._searcher.plan(least, count=len(queries)).request.rerank
         request = ScanRequest(
@@ -172,11 +180,11 @@ class NewerSearcher:
         )
         nlist = self._data.lists.nlist
         all_lists = np.tile(np.arange(nlist, dtype=np.int32), (len(queries), 1))
-        scanned = engine.scan_newer(
+        scanned = self._engine.scan_newer(
             queries, all_lists, request, newer.joined, only=True
         )
         stats = EXACT._replace(
-            engine=engine.name,
+            engine=self._engine_name,
             rerank=request.rerank,
             entries_scanned=scanned.work.entries_scanned,
             survivors=scanned.work.survivors,
