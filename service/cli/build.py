@@ -169,7 +169,7 @@ def command(job: BuildJob) -> None:
                 job.out,
                 _params(job),
                 ids=ids,
-                payload=source and source.blocks(schema, n=len(read.vectors)),
+                payload=source.blocks(schema, n=len(read.vectors)) if source else None,
                 schema=schema,
                 queries=queries,
                 progress=report,

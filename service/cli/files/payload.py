@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.payload.payload import Payload
-from gleann.index.payload.schema import COLUMN_TYPES, Column, ColumnType, Schema
+from gleann.index.payload.schema import COLUMN_TYPES, Column, Schema
 from gleann.service.files.payload_files import PayloadFile
 
 
@@ -40,7 +40,7 @@ def schema_of(
     """
     if columns is None:
         return file.possible(leave_out=leave_out)
-    chosen = []
+    chosen: list[Column] = []
     for text in names_of(columns):
         name, _, kind = text.partition(":")
         if not kind:
@@ -53,7 +53,7 @@ def schema_of(
         elif name not in file.names:
             file.schema([name])
         else:
-            chosen.append(Column(name, cast("ColumnType", kind)))
+            chosen.append(Column(name, kind))
     return Schema(chosen)
 
 
