@@ -21,7 +21,6 @@ from gleann.service.state.registry import Registry
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
 
-
 BLOCK_ROWS = 1 << 16
 """Rows whose payload is in memory at once."""
 
