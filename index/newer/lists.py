@@ -106,7 +106,9 @@ class NewerLists:
         if self._engine is not None:
             source, parts = self._cover(vectors, self._engine, least=self.small)
             joined = self._engine.join_newer(
-                [part.packed for part in parts], vectors, _covering(alive, parts, vectors)
+                [part.packed for part in parts],
+                vectors,
+                _covering(alive, parts, vectors),
             )
         thinned = None
         if sealed_alive is not None:
@@ -158,7 +160,9 @@ class NewerLists:
             start = _end(self._parts)
             if m - start >= least:
                 self._parts += tuple(
-                    self._pack_flat(vectors, start + block.start, start + block.stop, engine)
+                    self._pack_flat(
+                        vectors, start + block.start, start + block.stop, engine
+                    )
                     for block in block_slices(m - start, LARGEST_FLAT)
                 )
             kept = self._parts

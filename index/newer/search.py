@@ -2,8 +2,8 @@
 
 Together where the engine scans newer rows in the lists it probes: the settings are
 those of the index, and newer rows are found as well as its own. Apart where an answer
-needs more than that (a filter, an exhaustive search, lists that lost most of their rows,
-another engine): then all newer rows are compared with each query.
+needs more than that (a filter, an exhaustive search, lists that lost most of their
+rows, another engine): then all newer rows are compared with each query.
 """
 
 from contextlib import nullcontext
@@ -20,6 +20,7 @@ from gleann.index.metric import prepare
 from gleann.index.newer.rows import NewerRows
 from gleann.index.parallel.blas import one_blas_thread
 from gleann.index.params import Metric, SearchParams
+from gleann.index.search.allowed import AllowedRows
 from gleann.index.search.plan import SearchPlan, stats_of
 from gleann.index.search.searcher import Searcher
 
@@ -130,9 +131,12 @@ class NewerSearcher:
 
     def _has_allowed(self, params: SearchParams, newer: NewerRows) -> bool:
         """Whether any row of the index may be returned."""
-        if params.allowed is not None:
-            return bool(np.any(params.allowed))
-        return newer.sealed_count(self._n) > 0
+        allowed = params.allowed
+        if allowed is None:
+            return newer.sealed_count(self._n) > 0
+        if isinstance(allowed, np.ndarray):
+            return bool(allowed.any())
+        return not isinstance(allowed, AllowedRows) or allowed.count > 0
 
     def _search_sealed(
         self, queries: Vectors, params: SearchParams, newer: NewerRows
@@ -156,7 +160,11 @@ class NewerSearcher:
         exact = params.exact or params.target_recall == 1
         if newer.joined is None or exact:
             found = search_exactly(
-                prepared, newer.vectors, alive=newer.alive, k=k, metric=self._data.metric
+                prepared,
+                newer.vectors,
+                alive=newer.alive,
+                k=k,
+                metric=self._data.metric,
             )
             rows = np.where(found.rows < 0, -1, found.rows + self._n)
             return replace(found, rows=rows)

@@ -45,8 +45,9 @@ def served(built, engine_name, metric, **kind):
     index, rows = built(metric, **kind)
     newer = np.ascontiguousarray(rows[SEALED:])
     queries = prepare(
-        rows[::37] + 0.2 * np.random.default_rng(1).normal(size=rows[::37].shape)
-        .astype(np.float32),
+        rows[::37]
+        + 0.2
+        * np.random.default_rng(1).normal(size=rows[::37].shape).astype(np.float32),
         metric,
     )
     return index.with_engine(engine_name), newer, queries
@@ -57,7 +58,9 @@ ALL = SearchParams(k=10, nprobe=NLIST, rerank=SEALED)
 
 def assert_exact(found, queries, rows, *, metric, k, allowed=None):
     """The exact answer; on ties in the distance, any rows."""
-    want, near = exact_search_prepared(queries, rows, metric=metric, k=k, allowed=allowed)
+    want, near = exact_search_prepared(
+        queries, rows, metric=metric, k=k, allowed=allowed
+    )
     np.testing.assert_allclose(found.distances, near, rtol=2e-5, atol=2e-5)
     differing = found.rows != want
     gaps = np.abs(np.diff(near, axis=1, append=np.inf)) > 1e-4
@@ -137,9 +140,7 @@ def test_a_filter_is_complete(built, engine_name, share):
     assert mask[found.rows[:, :there]].all()
     if there:
         rows = np.concatenate([index.vectors, newer])
-        want, _ = exact_search_prepared(
-            queries, rows, metric="l2", k=10, allowed=mask
-        )
+        want, _ = exact_search_prepared(queries, rows, metric="l2", k=10, allowed=mask)
         assert (found.rows == want).mean() > 0.95
 
 

@@ -66,7 +66,11 @@ def one_index(index, newer, assigned):
     n = len(index)
     primary, secondary = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
     for j in range(index.nlist):
-        low, mid, high = data.lists.offsets[j], data.lists.mids[j], data.lists.offsets[j + 1]
+        low, mid, high = (
+            data.lists.offsets[j],
+            data.lists.mids[j],
+            data.lists.offsets[j + 1],
+        )
         primary[data.lists.rows[low:mid]] = j
         secondary[data.lists.rows[mid:high]] = j
     primary = np.concatenate([primary, *(first for first, _ in blocks)])
@@ -213,9 +217,7 @@ def test_thin_lists_are_searched_as_with_a_filter(built):
     gone = index.data.centroids[:4]
     for j in range(4):
         sealed_alive[lists.rows[lists.offsets[j] : lists.offsets[j + 1]]] = False
-    state = index.newer_lists().rows(
-        make_newer(index, 0), sealed_alive=sealed_alive
-    )
+    state = index.newer_lists().rows(make_newer(index, 0), sealed_alive=sealed_alive)
     assert state.thinned.thin[:4].all()
     found = index.find_rows(gone, SearchParams(k=5, target_recall=0.9), newer=state)
     exact = index.find_rows(gone, SearchParams(k=5, exact=True), newer=state)
