@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from gleann.index import KnnGraph, SearchParams, SoarIndex
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.among import Among
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.checks import kept
 from gleann.selection.list_scan import (
     LISTS,
@@ -53,7 +53,7 @@ class IndexNeighbours:
         *,
         nprobe: int | None = None,
         target_recall: float | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> None:
         self._index = index
         self._nprobe = nprobe

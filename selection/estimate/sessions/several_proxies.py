@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
+from gleann.selection.among import AmongLike
 from gleann.selection.checks import require_count
 from gleann.selection.estimate.labels.answers import as_positives, as_values
 from gleann.selection.estimate.labels.known import (
@@ -95,7 +96,7 @@ class ChoosingSession:
         pilot: int | None = None,
         ids: ArrayLike | None = None,
         known: Known | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> "ChoosingSession":
         """Start an estimate by the best of several proxies.
 
