@@ -69,7 +69,12 @@ class Portable:
 
 
 def _parts_of(index: Any) -> dict[str, Any]:
-    return {"data": index.data, "ids": index.held_ids, "header": index._header}
+    return {
+        "data": index.data,
+        "ids": index.held_ids,
+        "header": index._header,
+        "payload": index.payload,
+    }
 
 
 def _engine_kind(index: Any) -> str:

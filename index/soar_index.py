@@ -1,15 +1,17 @@
 """`SoarIndex`: inverted lists with SOAR spilling; build, search, save and load."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
+from typing import Any
 from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Distances, HeldIds, Ids, Mask, Rows, Vectors
+from gleann.index.arrays import Distances, HeldIds, Rows, Vectors
 from gleann.index.build.arrange import arrange, as_sample
 from gleann.index.build.kernels import kernels_on
 from gleann.index.build.on_disk import BuildSummary, RowSource, build_on_disk
@@ -20,15 +22,19 @@ from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.found import Found, FoundRows, shortfall
 from gleann.index.heartbeat import repeating
 from gleann.index.ids.checks import hold_row_ids
-from gleann.index.ids.held import IdLookup
 from gleann.index.ids.table import IdTable
 from gleann.index.newer.lists import NewerLists
 from gleann.index.newer.rows import NewerRows
 from gleann.index.newer.search import NewerSearcher
 from gleann.index.operating_points import OperatingPoint, SpillReport, best_recall
 from gleann.index.params import BuildParams, Metric, SearchParams
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.saved import add_payload, read_payload
+from gleann.index.payload.schema import Schema
 from gleann.index.portable import Origin, Portable
 from gleann.index.progress import Progress, Report, ignore
+from gleann.index.row_access import RowAccess, as_payload
+from gleann.index.row_finder import RowFinder
 from gleann.index.search.device_search import (
     FoundTensors,
     as_tensor,
@@ -42,7 +48,7 @@ from gleann.index.storage.mapped_file import mapped_files
 from gleann.index.storage.packing import Header
 
 
-class SoarIndex(Portable):
+class SoarIndex(RowAccess, RowFinder, Portable):
     """A sealed inverted-file index in which a row can be in two lists.
 
     Immutable: searching changes nothing, and any number of threads may search at once.
@@ -56,11 +62,12 @@ class SoarIndex(Portable):
         ids: HeldIds,
         header: Header,
         engine: Engine,
+        payload: Payload | None = None,
     ) -> None:
+        super().__init__(IdTable(ids), payload)
         freeze(data)
         self._data = data
         self._mapped = mapped_files(data.vectors)
-        self._table = IdTable(ids)
         self._header = header
         self._engine = engine
         self._searcher = Searcher(
@@ -78,6 +85,7 @@ class SoarIndex(Portable):
         params: BuildParams | None = None,
         *,
         ids: ArrayLike | None = None,
+        payload: Any = None,
         queries: ArrayLike | None = None,
         progress: Report | None = None,
         engine: str = "auto",
@@ -93,6 +101,8 @@ class SoarIndex(Portable):
             params: how; defaults to `BuildParams()`.
             ids: n distinct ids, int64 at least 0, strings of at most 4 KiB in UTF-8,
                 kept byte for byte, or UUIDs, kept as text; None numbers the rows.
+            payload: (n,) values to filter by and to return: a `Payload`, or a table or
+                mapping that `Payload.of` takes.
             queries: (m, d), some of the kind that will be asked, to measure recall and
                 cost with; None takes rows of the index, which is good where queries are
                 distributed as the rows are.
@@ -123,6 +133,7 @@ class SoarIndex(Portable):
         checked = as_vectors(given)
         n = len(checked)
         row_ids = hold_row_ids(ids, n=n)
+        held = as_payload(payload, n=n)
         with repeating(progress or ignore) as report:
             rows = kernels.prepare(checked, params.metric)
             arranged = arrange(
@@ -142,7 +153,8 @@ class SoarIndex(Portable):
             )
             served = make_engine(data, name=engine, threads=threads)
             report(Progress(phase="done", done=n, total=n))
-        return cls(data, ids=row_ids, header=arranged.header, engine=served)
+        header = arranged.header
+        return cls(data, ids=row_ids, header=header, engine=served, payload=held)
 
     @classmethod
     def build_on_disk(  # noqa: PLR0913  all but two are optional
@@ -152,6 +164,8 @@ class SoarIndex(Portable):
         params: BuildParams | None = None,
         *,
         ids: ArrayLike | None = None,
+        payload: Payload | Iterable[Payload] | None = None,
+        schema: Schema | None = None,
         queries: ArrayLike | None = None,
         progress: Report | None = None,
         threads: int = 0,
@@ -175,6 +189,8 @@ class SoarIndex(Portable):
             path: the directory to write, as in `save`.
             params: how; defaults to `BuildParams()`.
             ids: as in `build`.
+            payload: (n,) in blocks of any size, read once, in the order of the rows.
+            schema: that of all blocks; needed unless `payload` is a single `Payload`.
             queries: as in `build`.
             progress: as in `build`.
             threads: as in `build`.
@@ -192,6 +208,8 @@ class SoarIndex(Portable):
                 Path(path),
                 params or BuildParams(),
                 ids=ids,
+                payload=[payload] if isinstance(payload, Payload) else payload,
+                schema=payload.schema if isinstance(payload, Payload) else schema,
                 queries=queries,
                 report=report,
                 kernels=kernels_on(device, threads=threads),
@@ -320,7 +338,12 @@ class SoarIndex(Portable):
             | packing.pack_lists(data.centroids, data.lists, self.held_ids)
         )
         header = packing.pack_header(self._header, data.encoding)
-        files.write(Path(path), arrays, header)
+
+        def add(draft: files.Draft) -> None:
+            if self._payload is not None:
+                add_payload(draft, [self._payload], self.schema, n=len(self))
+
+        files.write(Path(path), arrays, header, add=add)
 
     @classmethod
     def load(
@@ -339,13 +362,15 @@ class SoarIndex(Portable):
             EngineUnavailableError: the engine is not installed.
         """
         origin = Origin.of(Path(path))
-        arrays, header, version = files.read(Path(path))
+        saved = files.read(Path(path))
         try:
-            data, ids, known = packing.unpack(arrays, header, version)
+            data, ids, known = packing.unpack(saved.arrays, saved.header, saved.version)
+            payload = read_payload(saved, n=len(data.vectors))
         except CorruptDataError as error:
             raise CorruptDataError(f"{path}: {error}") from error
         served = make_engine(data, name=engine, threads=threads)
-        return cls(data, ids=ids, header=known, engine=served)._loaded(origin)
+        index = cls(data, ids=ids, header=known, engine=served, payload=payload)
+        return index._loaded(origin)
 
     def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":
         """The same index served by another engine; the arrays are shared."""
@@ -353,9 +378,14 @@ class SoarIndex(Portable):
 
     def served_by(self, engine: Engine) -> "SoarIndex":
         """The same index served by `engine`, which was made from its `data`."""
-        return SoarIndex(
-            self._data, ids=self.held_ids, header=self._header, engine=engine
-        )._loaded(self._origin)
+        index = SoarIndex(
+            self._data,
+            ids=self.held_ids,
+            header=self._header,
+            engine=engine,
+            payload=self._payload,
+        )
+        return index._loaded(self._origin)
 
     def __len__(self) -> int:
         return len(self._data.vectors)
@@ -364,24 +394,6 @@ class SoarIndex(Portable):
         shape = f"n={len(self)}, dim={self.dim}, metric={self.metric!r}"
         lists = f"nlist={self.nlist}, spilled={self.spilled_share:.0%}"
         return f"SoarIndex({shape}, {lists}, engine={self.engine_name!r})"
-
-    @property
-    def ids(self) -> Ids:
-        """(n,) the caller's ids, in row order; strings as wide as the longest.
-
-        Integers are read-only, strings a copy.
-        """
-        return self._table.ids
-
-    @property
-    def held_ids(self) -> HeldIds:
-        """(n,) the ids; in memory, a long string costs its own length only."""
-        return self._table.held
-
-    @property
-    def id_lookup(self) -> IdLookup:
-        """Finds rows by id."""
-        return self._table.lookup
 
     @property
     def dim(self) -> int:
@@ -455,24 +467,6 @@ class SoarIndex(Portable):
     def data_hash(self) -> str:
         """SHA-256 of the prepared vectors, without ids, in hexadecimal."""
         return sha256(np.ascontiguousarray(self.vectors).data).hexdigest()
-
-    def rows_of(self, ids: ArrayLike) -> Rows:
-        """Rows (m,) of `ids` (m,).
-
-        Raises:
-            UnknownIdError: an id that is not in the index.
-        """
-        return self._table.rows_of(ids)
-
-    def mask_of(self, ids: ArrayLike) -> Mask:
-        """The `allowed` mask (n,) that lets exactly `ids` through.
-
-        Raises:
-            UnknownIdError: an id that is not in the index.
-        """
-        mask = np.zeros(len(self), np.bool_)
-        mask[self.rows_of(ids)] = True
-        return mask
 
     def _search(self, queries: ArrayLike, params: SearchParams) -> FoundRows:
         self._require_whole()

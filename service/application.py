@@ -4,6 +4,7 @@ The gRPC servicers and the in-process client call the same object.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -16,22 +17,18 @@ from numpy.typing import NDArray
 
 import gleann
 from gleann.index import SearchParams
-from gleann.index.arrays import HeldIds, Rows, Vectors
-from gleann.index.checks import as_vectors, require_measurable
+from gleann.index.arrays import HeldIds
+from gleann.index.checks import as_vectors
 from gleann.index.engines.choose import require_usable
 from gleann.index.errors import (
     AnswerTooLargeError,
-    DimensionMismatchError,
-    InvalidInputError,
     InvalidParamsError,
-    LimitError,
 )
 from gleann.index.filters.condition import Condition
 from gleann.index.found import FoundRows
-from gleann.index.ids.checks import hold_distinct, hold_ids
-from gleann.index.metric import prepare, require_distances
+from gleann.index.ids.held import take_ids
+from gleann.index.metric import require_distances
 from gleann.index.params import Metric
-from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
@@ -40,6 +37,10 @@ from gleann.service.jobs.candidates import resolve
 from gleann.service.jobs.importing import Importing, ImportRules, open_source
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
+from gleann.service.optimizer.compaction import Compaction
+from gleann.service.optimizer.history import KIND as OPTIMIZE
+from gleann.service.optimizer.optimizer import Optimizer
+from gleann.service.row_operations import RowOperations, require_within
 from gleann.service.search import view_search
 from gleann.service.search.batcher import Batcher
 from gleann.service.sessions.active import ActiveSessions
@@ -47,27 +48,22 @@ from gleann.service.sessions.estimates import EstimateSessions
 from gleann.service.sessions.groups import GroupSessions
 from gleann.service.sessions.rounds import RoundsSessions
 from gleann.service.sessions.store import SessionStore
+from gleann.service.snapshots.snapshots import Snapshots, Work
 from gleann.service.state.damaged_rows import tell_damage
 from gleann.service.state.expiry import Expiry
 from gleann.service.state.idempotency import Receipts
 from gleann.service.state.live_index import View, require_not_empty
 from gleann.service.state.registry import Registry
-from gleann.service.state.row_writer import Targets, require_fitting
-from gleann.service.state.scrolling import scrolled
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
 from gleann.service.values import (
     IndexInfo,
-    IndexVersion,
     OptimizerParams,
     ServerInfo,
 )
 from gleann.service.wire.index_messages import build_params_of
 from gleann.service.wire.paging import message_room
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
-
-Counted: TypeAlias = tuple[int, IndexVersion]
-"""Vectors that a change applied to, and the first state with it."""
 
 Asked: TypeAlias = Callable[[], operations_pb2.Operation]
 """Puts long work into the queue: a quick call, for a transaction."""
@@ -94,7 +90,7 @@ FEATURES = (
 )
 
 
-class Application:
+class Application(RowOperations):
     """One open data directory.
 
     Attributes:
@@ -106,6 +102,8 @@ class Application:
         rounds: operations on rounds sessions.
         estimates: operations on estimate sessions.
         groups: operations on group-estimate sessions.
+        snapshots: the snapshots.
+        optimizer: compacts the indexes by itself.
         receipts: stored answers to idempotent requests.
         limits: the caps on single requests.
     """
@@ -135,6 +133,7 @@ class Application:
             self.store.close()
             raise
         self._expiry.open()
+        self.optimizer.open()
 
     def _open(self, config: Config, devices: Devices) -> None:
         """Create the components on the store and resume interrupted work."""
@@ -157,13 +156,37 @@ class Application:
             keep_operations=config.keep_operations,
         )
         self.building = Building(self.registry, threads=threads, devices=devices)
-        works: dict[str, Building | Importing | Selecting] = {
+        self.snapshots = Snapshots(
+            self.registry,
+            self.store,
+            versions,
+            self.jobs,
+            directory=config.data_dir,
+            threads=threads,
+            devices=devices,
+            import_roots=config.import_roots,
+            export_roots=config.export_roots,
+        )
+        self.optimizer = Optimizer(
+            self.registry,
+            self.store,
+            self.jobs,
+            defaults=config.optimizer,
+            threads=threads,
+        )
+        self.registry.ask_of_compaction(self.optimizer.state)
+        works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
             "build": self.building,
-            "import": Importing(self.registry, self._rules),
+            OPTIMIZE: self.optimizer.compaction,
+            "import": Importing(
+                self.registry, self._rules, threads=threads, devices=devices
+            ),
             "select": self.selections,
+            **self.snapshots.works,
         }
         tell_damage(self.store)
         self.registry.open()
+        self.snapshots.shelf.sweep()
         self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
 
     def close(self, *, seconds: float = 30.0) -> None:
@@ -172,6 +195,7 @@ class Application:
         Waits at most `seconds` for jobs, which resume at the next opening.
         """
         self._expiry.close()
+        self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
 
@@ -247,198 +271,6 @@ class Application:
         """Describe all indexes, by name; also those that cannot be served."""
         return [self.get_index(name) for name in self.registry.names()]
 
-    def upsert(
-        self,
-        name: str,
-        ids: HeldIds,
-        vectors: NDArray[np.generic],
-        payload: Payload | None = None,
-    ) -> IndexVersion:
-        """Store vectors (m, dim) and their payload under ids (m,).
-
-        It replaces whole rows: columns that `payload` lacks become null.
-
-        Returns:
-            The first state with them.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            UnknownColumnError: a column that the index does not have.
-            InvalidInputError: vectors, ids or values that are invalid.
-            LimitError: too many.
-        """
-        return self.upserting(name, ids, vectors, payload)()
-
-    def upserting(
-        self,
-        name: str,
-        ids: HeldIds,
-        vectors: NDArray[np.generic],
-        payload: Payload | None = None,
-    ) -> Callable[[], IndexVersion]:
-        """Check and prepare an `upsert`; return the function that performs it."""
-        view = self.registry.view(name)
-        require_within(len(vectors), self.limits.rows, "vectors")
-        require_fitting(payload, view.schema)
-        rows = as_vectors(vectors, dim=view.dim)
-        names = hold_ids(ids, n=len(rows))
-        require_rows(payload, len(rows))
-        if view.metric != "cosine":
-            require_measurable(rows, ids=names)
-        prepared = prepare(rows, view.metric)
-        return lambda: self.registry.upsert(name, names, prepared, payload)
-
-    def delete_vectors(
-        self, name: str, targets: Targets, *, missing_ok: bool = False
-    ) -> tuple[int, IndexVersion]:
-        """Remove the vectors of ids or of a condition.
-
-        Returns:
-            Their number, and the first state without them.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            UnknownIdError: unknown id without `missing_ok`; nothing is removed.
-            InvalidFilterError: a condition that does not fit the index.
-            LimitError: too many ids.
-        """
-        return self.deleting(name, targets, missing_ok=missing_ok)()
-
-    def deleting(
-        self, name: str, targets: Targets, *, missing_ok: bool
-    ) -> Callable[[], Counted]:
-        """Check a `delete_vectors`; return the function that performs it."""
-        checked = self._checked(name, targets)
-        return lambda: self.registry.delete_vectors(
-            name, checked, missing_ok=missing_ok
-        )
-
-    def update_payload(
-        self, name: str, targets: Targets, payload: Payload
-    ) -> tuple[int, IndexVersion]:
-        """Set values of payload: a row for each id, or one row for a condition.
-
-        Returns:
-            The number of vectors, and the first state with the values.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            UnknownIdError: unknown id; nothing is changed.
-            UnknownColumnError: a column that the index does not have.
-            InvalidFilterError: a condition that does not fit the index.
-            InvalidInputError: no column, or one of another type.
-            DimensionMismatchError: another number of rows.
-            LimitError: too many ids.
-        """
-        return self.updating_payload(name, targets, payload)()
-
-    def updating_payload(
-        self, name: str, targets: Targets, payload: Payload
-    ) -> Callable[[], Counted]:
-        """Check an `update_payload`; return the function that performs it."""
-        checked = self._checked(name, targets)
-        require_rows(payload, 1 if isinstance(checked, Condition) else len(checked))
-        require_fitting(payload, self.registry.view(name).schema)
-        if not len(payload.schema):
-            raise InvalidInputError("payload has no columns to set")
-        return lambda: self.registry.update_payload(name, checked, payload)
-
-    def delete_payload(
-        self, name: str, targets: Targets, names: Sequence[str]
-    ) -> tuple[int, IndexVersion]:
-        """Remove the values of the columns `names`.
-
-        Returns:
-            The number of vectors, and the first state without the values.
-
-        Raises:
-            As `update_payload`.
-        """
-        return self.deleting_payload(name, targets, names)()
-
-    def deleting_payload(
-        self, name: str, targets: Targets, names: Sequence[str]
-    ) -> Callable[[], Counted]:
-        """Check a `delete_payload`; return the function that performs it."""
-        checked = self._checked(name, targets)
-        if not names:
-            raise InvalidInputError("there are no columns to remove values of")
-        self.registry.view(name).schema.select(names)
-        return lambda: self.registry.delete_payload(name, checked, names)
-
-    def _checked(self, name: str, targets: Targets) -> Targets:
-        """Targets of a change of an index, checked.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            InvalidFilterError: a condition that does not fit the index.
-            DuplicateIdError: one id twice.
-            LimitError: too many ids.
-        """
-        view = self.registry.view(name)
-        if isinstance(targets, Condition):
-            view.bind(targets)
-            return targets
-        require_within(len(targets), self.limits.rows, "ids")
-        return hold_distinct(targets)
-
-    def count(
-        self, name: str, condition: Condition | None = None
-    ) -> tuple[int, IndexVersion]:
-        """Count the vectors of a condition, or all; and the state that was counted.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            InvalidFilterError: a condition that does not fit the index.
-        """
-        view = self.registry.view(name)
-        if condition is None:
-            return view.count, view.state
-        passing = view.passing(view.bind(condition))
-        return int(np.count_nonzero(passing)), view.state
-
-    def scroll(
-        self,
-        name: str,
-        condition: Condition | None = None,
-        *,
-        after_id: int | str | None = None,
-        size: int,
-    ) -> tuple[Rows, View]:
-        """The next vectors of a condition in the order of their ids.
-
-        Args:
-            name: of the index.
-            condition: None for all vectors.
-            after_id: the last id before; None starts.
-            size: most vectors.
-
-        Returns:
-            Rows of the view that answered, and that view.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            InvalidFilterError: a condition that does not fit the index.
-            InvalidParamsError: `after_id` of the other kind of ids.
-        """
-        view = self.registry.view(name)
-        bound = None if condition is None else view.bind(condition)
-        return scrolled(view, bound, after_id=after_id, size=size), view
-
-    def get_vectors(self, name: str, ids: HeldIds) -> Vectors:
-        """Vectors (m, dim) by id.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            UnknownIdError: unknown id.
-            LimitError: too many, or too large for a message.
-        """
-        view = self.registry.view(name)
-        require_within(len(ids), self.limits.rows, "ids")
-        reply_bytes = 4 * len(ids) * view.dim
-        require_within(reply_bytes, self.limits.message_bytes, "bytes of vectors")
-        return view.vectors_at(view.require(ids))
-
     def import_vectors(
         self, request: vector_pb2.ImportVectorsRequest
     ) -> operations_pb2.Operation:
@@ -448,7 +280,7 @@ class Application:
     def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
         """Check the file; return the function that starts an import."""
         view = self.registry.view(request.index)
-        open_source(request, dim=view.dim, rules=self._rules)
+        open_source(request, view=view, rules=self._rules)
         return self.jobs.asked("import", index=request.index, request=request)
 
     def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:
@@ -468,6 +300,16 @@ class Application:
             "build", index=request.name, request=request, response=response
         )
 
+    def optimize(
+        self, request: index_pb2.OptimizeIndexRequest
+    ) -> operations_pb2.Operation:
+        """Start a compaction; it is done at once if there is nothing to fold in."""
+        return self.asked_to_optimize(request)()
+
+    def asked_to_optimize(self, request: index_pb2.OptimizeIndexRequest) -> Asked:
+        """Return the function that starts a compaction; see `Optimizer.asked`."""
+        return self.optimizer.asked(request)
+
     def select(
         self, request: coreset_pb2.CreateSelectionJobRequest
     ) -> operations_pb2.Operation:
@@ -485,12 +327,23 @@ class Application:
         queries: NDArray[np.generic],
         params: SearchParams,
         *,
-        allowed_ids: HeldIds | None,
+        allowed_ids: HeldIds | None = None,
+        condition: Condition | None = None,
+        radius: float | None = None,
     ) -> tuple[FoundRows, View]:
         """Neighbours of queries (nq, dim), as rows of the view that answered.
 
+        Args:
+            name: of the index.
+            queries: (nq, dim).
+            params: search parameters, without `allowed`.
+            allowed_ids: the only vectors that may be returned; None for all.
+            condition: what they must pass besides; None for nothing.
+            radius: the greatest distance of a neighbour; None for any.
+
         Raises:
             UnknownIndexError: no index has this name.
+            InvalidFilterError: a condition that does not fit the index.
             LimitError: too many hits.
             AnswerTooLargeError: the answer exceeds the message limit.
             InvalidInputError: queries that are invalid.
@@ -501,10 +354,13 @@ class Application:
         checked = as_vectors(queries, name="queries", dim=view.dim)
         # Checked here: a refused query in a batch makes the others search twice.
         require_distances(checked, view.metric, name="queries")
-        if allowed_ids is None:
+        allowed = allowed_ids_of(view, allowed_ids, condition)
+        if allowed is None:
             found = self._batcher.search(view, checked, params)
         else:
-            found = view_search.search(view, checked, params, allowed_ids=allowed_ids)
+            found = view_search.search(view, checked, params, allowed_ids=allowed)
+        if radius is not None:
+            found = within(found, radius)
         self._require_room(found, view)
         return found, view
 
@@ -522,23 +378,28 @@ class Application:
             )
 
 
-def require_rows(payload: Payload | None, count: int) -> None:
-    """Refuse a payload with another number of rows than there are vectors.
+def allowed_ids_of(
+    view: View, allowed_ids: HeldIds | None, condition: Condition | None
+) -> HeldIds | None:
+    """The vectors that pass both; None for all.
 
     Raises:
-        DimensionMismatchError: with both numbers.
+        UnknownIdError: unknown id.
+        InvalidFilterError: a condition that does not fit the index.
     """
-    if payload is not None and len(payload) != count:
-        raise DimensionMismatchError(
-            f"payload has {len(payload)} rows, expected {count}"
-        )
+    if condition is None:
+        return allowed_ids
+    passing = view.passing(view.bind(condition))
+    if allowed_ids is None:
+        return view.ids_at(np.flatnonzero(passing))
+    return take_ids(allowed_ids, np.flatnonzero(passing[view.require(allowed_ids)]))
 
 
-def require_within(value: int, cap: int, name: str) -> None:
-    """Refuse a value above its cap.
-
-    Raises:
-        LimitError: with both numbers.
-    """
-    if value > cap:
-        raise LimitError(f"{name}: {value} is over the limit of {cap}")
+def within(found: FoundRows, radius: float) -> FoundRows:
+    """The neighbours at most at the distance `radius`."""
+    far = found.distances > radius
+    return replace(
+        found,
+        rows=np.where(far, -1, found.rows),
+        distances=np.where(far, np.float32(np.inf), found.distances),
+    )

@@ -17,9 +17,15 @@ from gleann.service.settings import (
     read_settings,
     variable_of,
 )
-from gleann.service.values import DeviceChoice, Limits
+from gleann.service.values import (
+    OPTIMIZER_DEFAULTS,
+    DeviceChoice,
+    Limits,
+    OptimizerParams,
+)
 
 LIMITS = "limits."
+OPTIMIZER = "optimizer."
 UNIX = "unix:"
 SOCKET_BYTES = 107
 """Longest path of a socket file on Linux."""
@@ -49,6 +55,8 @@ class Config:
             file.
         allow_remote: whether other machines may reach the `listen` address.
         import_roots: directories under which files may be imported; none by default.
+        export_roots: directories under which snapshots may be exported; none by
+            default.
         import_rows: maximum number of vectors in an imported file.
         api_key: if set, every call must send it.
         engine: the scan engine: "auto", "native", "faiss", "faiss-gpu", "reference",
@@ -65,12 +73,15 @@ class Config:
             requests with a request_id.
         keep_operations: number of finished operations to keep, the latest ones.
         limits: caps on single requests.
+        optimizer: when indexes are compacted that set nothing else; what is None in it
+            is as in `OPTIMIZER_DEFAULTS`.
     """
 
     data_dir: Path
     listen: str = "127.0.0.1:50051"
     allow_remote: bool = False
     import_roots: tuple[Path, ...] = ()
+    export_roots: tuple[Path, ...] = ()
     import_rows: int = 100_000_000
     api_key: str | None = field(default=None, repr=False)
     engine: str = "auto"
@@ -83,8 +94,11 @@ class Config:
     keep_days: int = 7
     keep_operations: int = 1000
     limits: Limits = field(default_factory=Limits)
+    optimizer: OptimizerParams = OPTIMIZER_DEFAULTS
 
     def __post_init__(self) -> None:
+        whole = self.optimizer.filled(OPTIMIZER_DEFAULTS)
+        object.__setattr__(self, "optimizer", whole)
         if not self.allow_remote and _is_remote(self.listen):
             raise InvalidParamsError(
                 f"listen is {self.listen!r}, which other machines can reach;"
@@ -114,17 +128,23 @@ def _require_number(name: str, value: int, *, at_least: int = 1) -> None:
 
 def _kind(hint: object) -> str:
     """The name of a field's converter."""
-    if hint in (int, bool, str, Path):
-        return str(getattr(hint, "__name__", hint))
+    for kind in (bool, int, float, str, Path):
+        if hint in (kind, kind | None):
+            return kind.__name__
     return "tuple[Path, ...]" if hint == tuple[Path, ...] else "str"
 
 
-_LIMITS = tuple(cap.name for cap in fields(Limits))
+_TABLES: dict[str, type] = {LIMITS: Limits, OPTIMIZER: OptimizerParams}
+"""Fields of `Config` that are tables of a file, with a dot."""
+
 SETTINGS: dict[str, str] = {
-    **{k: _kind(hint) for k, hint in get_type_hints(Config).items() if k != "limits"},
-    **{LIMITS + name: "int" for name in _LIMITS},
+    k: _kind(hint)
+    for k, hint in get_type_hints(Config).items()
+    if k + "." not in _TABLES
 }
 """The name of each setting, and of its converter."""
+for _table, _type in _TABLES.items():
+    SETTINGS |= {_table + k: _kind(hint) for k, hint in get_type_hints(_type).items()}
 
 
 def require_host_engine(engine: str, device: DeviceChoice) -> None:
@@ -150,9 +170,11 @@ def load_config(
     """Read a configuration from file, environment and overrides; later ones win.
 
     Args:
-        path: a TOML file with the fields of `Config`, and a table [limits].
-        environ: variables GLEANN_<FIELD> and GLEANN_LIMITS_<FIELD>; defaults to the
-            process environment. GLEANN_IMPORT_ROOTS separates paths as PATH does.
+        path: a TOML file with the fields of `Config`, and tables [limits] and
+            [optimizer].
+        environ: variables GLEANN_<FIELD>, GLEANN_LIMITS_<FIELD> and
+            GLEANN_OPTIMIZER_<FIELD>; defaults to the process environment.
+            GLEANN_IMPORT_ROOTS separates paths as PATH does.
         overrides: fields by name; None leaves a field alone.
         flags: how messages name an override, such as "--data" for data_dir.
 
@@ -168,11 +190,26 @@ def load_config(
             f"data_dir is required: give --data, {variable_of('data_dir')}, or data_dir"
             " in the file of --config"
         )
-    limits = {k: values.pop(LIMITS + k) for k in _LIMITS if LIMITS + k in values}
+    limits, optimizer = _of_table(LIMITS, values), _of_table(OPTIMIZER, values)
     try:
-        return Config(**values, limits=Limits(**limits))
+        return Config(
+            **values, limits=Limits(**limits), optimizer=_optimizer_params(optimizer)
+        )
     except InvalidParamsError as error:
         raise InvalidParamsError(_at_origin(str(error), found)) from error
+
+
+def _of_table(table: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Take the values of a table out of `values`, without the name of the table."""
+    names = [name for name in values if name.startswith(table)]
+    return {name.removeprefix(table): values.pop(name) for name in names}
+
+
+def _optimizer_params(values: Mapping[str, Any]) -> OptimizerParams:
+    try:
+        return OptimizerParams(**values)
+    except InvalidParamsError as error:
+        raise InvalidParamsError(f"{OPTIMIZER}{error}") from error
 
 
 def _at_origin(message: str, found: Mapping[str, Setting]) -> str:

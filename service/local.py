@@ -18,11 +18,12 @@ from gleann.service.servicers.operations import OperationsServicer
 from gleann.service.servicers.rounds import RoundsServicer
 from gleann.service.servicers.search import SearchServicer
 from gleann.service.servicers.session import SessionServicer
+from gleann.service.servicers.snapshot import SnapshotServicer
 from gleann.service.servicers.vector import VectorServicer
 from gleann.service.stubs import Stubs
 
 EVERYWHERE = (Path("/"),)
-"""In process, files are read with the caller's own rights: there is nobody to jail."""
+"""In process, files are used with the caller's own rights: there is nobody to jail."""
 
 
 def open_directory(directory: str | PathLike[str]) -> Stubs:
@@ -33,7 +34,9 @@ def open_directory(directory: str | PathLike[str]) -> Stubs:
         StorageError: it cannot be created or written.
         CorruptDataError: its contents cannot be read.
     """
-    config = Config(data_dir=Path(directory), import_roots=EVERYWHERE)
+    config = Config(
+        data_dir=Path(directory), import_roots=EVERYWHERE, export_roots=EVERYWHERE
+    )
     return application_stubs(Application(config))
 
 
@@ -49,6 +52,7 @@ def application_stubs(application: Application) -> Stubs:
         rounds=_Direct(RoundsServicer(application), state),
         estimate=_Direct(EstimateServicer(application), state),
         session=_Direct(SessionServicer(application), state),
+        snapshot=_Direct(SnapshotServicer(application), state),
         admin=_Direct(AdminServicer(application), state),
         operations=_Direct(OperationsServicer(application), state),
         close=state.close,

@@ -72,6 +72,16 @@ def whole(given: Setting) -> int:
         raise InvalidParamsError(_not("an integer", given)) from error
 
 
+def real(given: Setting) -> float:
+    """A number, from a number of a file or the text of a variable."""
+    if isinstance(given.value, bool) or not isinstance(given.value, int | float | str):
+        raise InvalidParamsError(_not("a number", given))
+    try:
+        return float(given.value)
+    except ValueError as error:
+        raise InvalidParamsError(_not("a number", given)) from error
+
+
 def flag(given: Setting) -> bool:
     """True or false; a variable may also have 1 or 0."""
     text = str(given.value).lower()
@@ -104,6 +114,7 @@ def paths(given: Setting) -> tuple[Path, ...]:
 
 CONVERTERS: dict[str, Callable[[Setting], Any]] = {
     "int": whole,
+    "float": real,
     "bool": flag,
     "str": text,
     "Path": path,

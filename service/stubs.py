@@ -20,6 +20,7 @@ class Stubs:
         rounds: RoundsService.
         estimate: EstimateService.
         session: SessionService.
+        snapshot: SnapshotService.
         admin: AdminService.
         operations: google.longrunning.Operations.
         close: closes the connection.
@@ -33,6 +34,7 @@ class Stubs:
     rounds: Any
     estimate: Any
     session: Any
+    snapshot: Any
     admin: Any
     operations: Any
     close: Callable[[], None]

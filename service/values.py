@@ -48,7 +48,7 @@ class OptimizerParams:
     """When an index is compacted by itself. None takes the server's default.
 
     Attributes:
-        enabled: whether it is.
+        enabled: whether an index is compacted by itself.
         pending_share: share of newer vectors among all from which they are folded in,
             in (0, 1].
         removed_share: share of removed rows in the sealed version from which it is
@@ -205,6 +205,37 @@ class Imported:
 
     count: int
     index: IndexInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotInfo:
+    """A whole state of an index, kept apart from it.
+
+    Attributes:
+        name: such as "snapshots/words-3f2a9c418d20".
+        index: the index that it was made of.
+        dim: dimensions of a vector.
+        metric: the distance it ranks by.
+        count: number of vectors.
+        version: the state of the index that it holds.
+        columns: its columns of payload.
+        size_bytes: bytes of its files, some of which it may share with the index.
+        checksum: SHA-256 of its manifest, which has those of its files, in hexadecimal.
+        created_at: when it was made, UTC.
+        where: the condition that its vectors were chosen by; "" for all.
+    """
+
+    name: str
+    index: str
+    dim: int
+    metric: Metric
+    count: int
+    version: IndexVersion
+    columns: tuple[Column, ...]
+    size_bytes: int
+    checksum: str
+    created_at: datetime
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

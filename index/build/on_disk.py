@@ -1,5 +1,6 @@
 """Build an index larger than memory directly into its files."""
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,11 +15,14 @@ from gleann.index.build.arrange import arrange, as_sample, resolve_nlist
 from gleann.index.build.contract import BuildKernels
 from gleann.index.checks import as_float32, require_matrix
 from gleann.index.codes import Encoding
-from gleann.index.errors import DimensionMismatchError
+from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_row_ids
 from gleann.index.operating_points import SpillReport, best_recall
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams, Metric
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.saved import add_payload
+from gleann.index.payload.schema import Schema
 from gleann.index.progress import Progress, Report
 from gleann.index.storage import files, packing
 from gleann.index.storage.array_file import GrowingArray
@@ -74,6 +78,8 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
     params: BuildParams,
     *,
     ids: ArrayLike | None,
+    payload: Iterable[Payload] | None,
+    schema: Schema | None,
     queries: ArrayLike | None,
     report: Report,
     kernels: BuildKernels,
@@ -83,9 +89,13 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
     n, dim = source.shape
     resolve_nlist(params, n)  # fail before hours of work
     row_ids = hold_row_ids(ids, n=n)
+    if payload is not None and schema is None:
+        raise InvalidInputError("blocks of payload need a schema")
     sample = as_sample(queries, dim, params.metric)
     with files.drafting(path) as draft:
         data_hash = _write_rows(draft, source, params.metric, report, kernels)
+        if payload is not None and schema is not None:
+            add_payload(draft, payload, schema, n=n)
         arranged = arrange(
             draft.mapped("vectors"),
             params,

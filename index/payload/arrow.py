@@ -11,7 +11,7 @@
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NoReturn, TypeAlias
 
@@ -55,6 +55,28 @@ def arrow_type(column: Column) -> pa.DataType:
 def arrow_schema(schema: Schema) -> pa.Schema:
     """The schema of the Arrow table that holds a payload."""
     return pa.schema([(c.name, arrow_type(c)) for c in schema.columns])
+
+
+def schema_of(columns: Mapping[str, Any]) -> Schema:
+    """The columns that hold values, by the types that Arrow gives them.
+
+    Raises:
+        InvalidInputError: a type that no column holds.
+    """
+    fields = []
+    for name, values in columns.items():
+        given = values if hasattr(values, "type") else _inferred(values, name)
+        fields.append(pa.field(name, _stored(given.type)))
+    return Schema.of(pa.schema(fields))
+
+
+def _inferred(values: Any, name: str) -> Any:
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise InvalidInputError(
+            f"column {name!r:.{_SHOWN}} has no type of its own: {error}"
+        ) from error
 
 
 def as_column(values: Any, column: Column, *, first: int = 0) -> Values:
@@ -257,7 +279,8 @@ def _refuse_type(given: Values, column: Column, first: int) -> NoReturn:
 
 def _refuse(column: Column, row: int, value: Any, reason: str) -> NoReturn:
     if isinstance(value, pa.Scalar):
-        value = value.as_py() if not pa.types.is_timestamp(value.type) else str(value)
+        is_moment = pa.types.is_timestamp(value.type)
+        value = value.cast(pa.string()).as_py() if is_moment else value.as_py()
     if reason.startswith(f"column {column.name!r}"):
         raise InvalidInputError(reason)
     raise InvalidInputError(

@@ -24,9 +24,9 @@ from gleann.index.payload.messages import batch_of_message
 from gleann.index.payload.schema import Schema
 from gleann.index.storage.mapped_file import MappedFile
 
-BATCH_ROWS = 1 << 16
+BATCH_ROWS = 1 << 20
 """Rows of a record batch."""
-BATCH_BYTES = 1 << 26
+BATCH_BYTES = 1 << 27
 """Bytes from which a record batch has fewer rows: Arrow's texts end at 2 GiB."""
 
 _MAGIC = b"ARROW1\0\0"
@@ -92,8 +92,8 @@ def _read(mapped: MappedFile, schema: Schema) -> OpenedFile:
     tables, n = [wanted.empty_table()], 0
     stream = pa.BufferReader(whole)
     stream.seek(len(_MAGIC))
-    messages = pa.ipc.MessageReader.open_stream(stream)
-    _require_schema(messages.read_next_message(), wanted)
+    messages = _messages(stream)
+    _require_schema(next(messages, None), wanted)
     for message in messages:
         end = stream.tell()
         digest.update(memoryview(whole)[hashed:end])
@@ -108,7 +108,20 @@ def _read(mapped: MappedFile, schema: Schema) -> OpenedFile:
     return OpenedFile(table=table, rows=n, sha256=digest.hexdigest(), mapped=mapped)
 
 
+def _messages(stream: pa.BufferReader) -> Iterator[Any]:
+    """The messages up to the mark of the end, or to the end of the file."""
+    reader = pa.ipc.MessageReader.open_stream(stream)
+    while True:
+        try:
+            message = reader.read_next_message()
+        except StopIteration:
+            return
+        yield message
+
+
 def _require_schema(message: Any, wanted: pa.Schema) -> None:
+    if message is None:
+        raise CorruptDataError("the file ends before its schema")
     said = pa.ipc.read_schema(message)
     if not said.equals(wanted):
         raise CorruptDataError(

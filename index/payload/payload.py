@@ -50,7 +50,9 @@ class Payload:
         self._files = files
 
     @classmethod
-    def of(cls, values: Any, schema: Any, *, n: int | None = None) -> "Payload":
+    def of(
+        cls, values: Any, schema: Any = None, *, n: int | None = None, first: int = 0
+    ) -> "Payload":
         """Check and hold `values`.
 
         Args:
@@ -61,8 +63,10 @@ class Payload:
                 is null); booleans; datetimes (in UTC where they have no zone), dates,
                 or texts in RFC 3339; lists of strings; texts of JSON. A column of the
                 schema that is absent is null.
-            schema: the columns to hold, as `Schema.of` takes them.
+            schema: the columns to hold, as `Schema.of` takes them; None for those that
+                the values have, by their Arrow types.
             n: how many rows there must be; None takes the rows there are.
+            first: number of the first row in messages.
 
         Raises:
             InvalidInputError: a value that its column cannot hold; naming column and
@@ -72,10 +76,10 @@ class Payload:
         """
         import pyarrow as pa
 
-        from gleann.index.payload.arrow import arrow_type, as_column
+        from gleann.index.payload.arrow import arrow_type, as_column, schema_of
 
-        schema = Schema.of(schema)
         columns, rows = _columns_of(values)
+        schema = schema_of(columns) if schema is None else Schema.of(schema)
         if (count := rows if n is None else n) is None:
             raise InvalidInputError("values has no column, and n is not given")
         given = {schema.column(name).name: part for name, part in columns.items()}
@@ -85,7 +89,7 @@ class Payload:
                 held.append(pa.nulls(count, arrow_type(column)))
                 continue
             part = given[column.name]
-            held.append(as_column(part, column))
+            held.append(as_column(part, column, first=first))
             _require_count(len(held[-1]), count, column.name)
         if not held and rows is not None:
             _require_count(rows, count, "values")

@@ -31,12 +31,42 @@ NPY_HEADER = re.compile(
 )
 
 
-class GrowingArray:
-    """A `.npy` file written from its first row to its last, and its checksum.
+class HashedFile:
+    """A file written front to back, and its checksum.
 
     By writes, not through a memory map: a full disk is an error there, and a fatal
     signal here.
     """
+
+    closed = False  # Arrow asks
+
+    def __init__(self, handle: BinaryIO, path: Path) -> None:
+        self._handle = handle
+        self._path = path
+        self._digest = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes written so far, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def write(self, content: bytes | memoryview) -> int:
+        """Write the bytes that follow, and return their number.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        with refusing_disk(self._path):
+            self._handle.write(content)
+        self._digest.update(content)
+        return len(content)
+
+    def flush(self) -> None:
+        """Nothing: the bytes are synced when all are written."""
+
+
+class GrowingArray(HashedFile):
+    """A `.npy` file written from its first row to its last, and its checksum."""
 
     def __init__(
         self,
@@ -46,20 +76,13 @@ class GrowingArray:
         dtype: np.dtype[Any],
         shape: tuple[int, ...],
     ) -> None:
-        self._handle = handle
-        self._path = path
+        super().__init__(handle, path)
         self._dtype = dtype
         self._missing = math.prod(shape) * dtype.itemsize
-        self._digest = hashlib.sha256()
         header = io.BytesIO()
         described = {"descr": dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(header, described)
-        self._write(header.getvalue())
-
-    @property
-    def sha256(self) -> str:
-        """Of the bytes written so far, in hexadecimal."""
-        return self._digest.hexdigest()
+        self.write(header.getvalue())
 
     def append(self, rows: Array) -> None:
         """Write the rows that follow those written so far.
@@ -71,7 +94,7 @@ class GrowingArray:
         content = packed.reshape(-1).view(np.uint8)
         self._missing -= len(content)
         for start in range(0, len(content), CHUNK_BYTES):
-            self._write(content[start : start + CHUNK_BYTES].data)
+            self.write(content[start : start + CHUNK_BYTES].data)
 
     def require_whole(self) -> None:
         """Check that the data written match the header.
@@ -85,11 +108,6 @@ class GrowingArray:
                 f"{abs(self._missing)} bytes too {amount} were written for the shape"
                 " that was announced"
             )
-
-    def _write(self, content: bytes | memoryview) -> None:
-        with refusing_disk(self._path):
-            self._handle.write(content)
-        self._digest.update(content)
 
 
 def read_array(

@@ -8,10 +8,11 @@ manifest, so at every moment the directory holds one whole index, the old or the
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -24,6 +25,7 @@ from gleann.index.errors import (
 from gleann.index.storage.array_file import (
     Array,
     GrowingArray,
+    HashedFile,
     read_array,
     refusing_disk,
 )
@@ -40,13 +42,39 @@ MAPPED = ("vectors", "codes")
 """Arrays too large to be read. Nothing in them says where to read on."""
 
 
-def write(path: Path, arrays: Mapping[str, Array], header: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What `read` found.
+
+    Attributes:
+        arrays: by name, read-only; `MAPPED` memory-mapped.
+        header: JSON values.
+        version: of the format.
+        folder: the data folder.
+        payload: the entry of the payload file, None if there is none.
+    """
+
+    arrays: dict[str, Array]
+    header: dict[str, Any]
+    version: int
+    folder: Path
+    payload: dict[str, Any] | None
+
+
+def write(
+    path: Path,
+    arrays: Mapping[str, Array],
+    header: Mapping[str, Any],
+    *,
+    add: Callable[["Draft"], None] | None = None,
+) -> None:
     """Write one index to the directory `path`, replacing an index that is there.
 
     Args:
         path: created when absent.
         arrays: by name; little-endian on disk.
         header: JSON values, stored in the manifest under "index".
+        add: called to write what is no array.
 
     Raises:
         AlreadyExistsError: `path` is a file, or a directory with something else in it.
@@ -55,6 +83,8 @@ def write(path: Path, arrays: Mapping[str, Array], header: Mapping[str, Any]) ->
     with drafting(path) as draft:
         for name, array in arrays.items():
             draft.add(name, array)
+        if add is not None:
+            add(draft)
         draft.publish(header)
 
 
@@ -96,6 +126,7 @@ class Draft:
         self._path = path
         self._data_dir = data_dir
         self._entries: dict[str, dict[str, Any]] = {}
+        self._others: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, array: Array) -> None:
         """Write a whole array.
@@ -116,20 +147,39 @@ class Draft:
             StorageError: the disk refused.
         """
         little = np.dtype(dtype).newbyteorder("<")
-        with refusing_disk(self._path):
-            handle = (self._data_dir / f"{name}.npy").open("wb")
-        with handle:
+        with self._open(f"{name}.npy") as handle:
             file = GrowingArray(handle, self._path, dtype=little, shape=shape)
             yield file
             file.require_whole()
-            with refusing_disk(self._path):
-                handle.flush()
-                os.fsync(handle.fileno())
         self._entries[name] = {
             "dtype": little.str,
             "shape": list(shape),
             "sha256": file.sha256,
         }
+
+    @contextmanager
+    def hashed(self, name: str) -> Iterator[HashedFile]:
+        """Write another file, of this whole name, front to back; see `describe`.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        with self._open(name) as handle:
+            yield HashedFile(handle, self._path)
+
+    def describe(self, name: str, value: Mapping[str, Any]) -> None:
+        """Put JSON values under a key of their own into the manifest to be."""
+        self._others[name] = dict(value)
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[BinaryIO]:
+        with refusing_disk(self._path):
+            handle = (self._data_dir / name).open("wb")
+        with handle:
+            yield handle
+            with refusing_disk(self._path):
+                handle.flush()
+                os.fsync(handle.fileno())
 
     def mapped(self, name: str) -> Array:
         """A finished array, memory-mapped, read-only."""
@@ -146,6 +196,7 @@ class Draft:
             "data": self._data_dir.name,
             "arrays": self._entries,
             "index": dict(header),
+            **self._others,
         }
         with refusing_disk(self._path):
             sync_dir(self._data_dir)
@@ -153,11 +204,8 @@ class Draft:
         _sweep(self._path, keep={self._data_dir.name})
 
 
-def read(path: Path) -> tuple[dict[str, Array], dict[str, Any], int]:
-    """Read what `write` wrote; the arrays are read-only, `MAPPED` memory-mapped.
-
-    Returns:
-        The arrays by name, the header, and the version of the format.
+def read(path: Path) -> Saved:
+    """Read what `write` wrote, but what is no array.
 
     Raises:
         MissingFileError: there is no index at `path`.
@@ -169,7 +217,13 @@ def read(path: Path) -> tuple[dict[str, Array], dict[str, Any], int]:
         name: read_array(data_dir, name, entry, mapped=name in MAPPED)
         for name, entry in manifest["arrays"].items()
     }
-    return arrays, manifest["index"], manifest["version"]
+    return Saved(
+        arrays=arrays,
+        header=manifest["index"],
+        version=manifest["version"],
+        folder=data_dir,
+        payload=manifest.get("payload"),
+    )
 
 
 def _refuse_foreign(path: Path) -> None:

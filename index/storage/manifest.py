@@ -11,11 +11,14 @@ from typing import Any
 from gleann.index.errors import CorruptDataError, MissingFileError
 
 FORMAT = "gleann-index"
-VERSION = 2
+VERSION = 3
 OLDEST_VERSION = 1
 """Versions from this one on are read."""
 MANIFEST = "manifest.json"
 NEW_MANIFEST = f"{MANIFEST}.new"
+PAYLOAD_FILE = "payload.arrow"
+KNOWN_FEATURES: frozenset[str] = frozenset()
+"""What may stand under "requires": features without which answers would be wrong."""
 DATA_DIR = re.compile(r"data-[0-9a-f]{16}")
 
 
@@ -86,6 +89,34 @@ def _check_manifest(file: Path, manifest: Any) -> None:
     for name, entry in manifest["arrays"].items():
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "sha256"}:
             raise CorruptDataError(f"{file} does not describe its array {name!r}")
+    _check_features(file, manifest)
+    _check_payload(file, manifest.get("payload"))
+
+
+def _check_features(file: Path, manifest: Mapping[str, Any]) -> None:
+    required = manifest.get("requires", [])
+    if not isinstance(required, list):
+        raise CorruptDataError(f"{file} does not list what it requires")
+    for feature in required:
+        if feature not in KNOWN_FEATURES:
+            raise CorruptDataError(
+                f"{file} requires {feature!r:.40}, which this gleann does not have: a"
+                " newer one wrote it"
+            )
+
+
+def _check_payload(file: Path, entry: Any) -> None:
+    if entry is None:
+        return
+    if not isinstance(entry, dict) or set(entry) != {
+        "file",
+        "rows",
+        "sha256",
+        "schema",
+    }:
+        raise CorruptDataError(f"{file} does not describe its payload")
+    if entry["file"] != PAYLOAD_FILE:
+        raise CorruptDataError(f"{file} names a payload file it must not")
 
 
 def manifest_checksum(manifest: Mapping[str, Any]) -> str:

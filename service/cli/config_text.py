@@ -4,24 +4,26 @@ import inspect
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 
 from gleann.service.config import (
     LIMITS,
+    OPTIMIZER,
     SETTINGS,
     Config,
     load_config,
     typed_settings,
 )
 from gleann.service.settings import Setting, variable_of
-from gleann.service.values import Limits
+from gleann.service.values import OPTIMIZER_DEFAULTS, Limits, OptimizerParams
 
 FLAGS = {
     "data_dir": "--data",
     "listen": "--listen",
     "allow_remote": "--allow-remote",
     "import_roots": "--import-root",
+    "export_roots": "--export-root",
     "engine": "--engine",
     "device": "--device",
     "threads": "--threads",
@@ -44,9 +46,12 @@ def config_text(found: Mapping[str, Setting]) -> str:
     """
     values = _checked(found)
     lines = ["# gleann serve --config FILE reads this file."]
+    last = ""
     for name in SETTINGS:
-        if name == LIMITS + fields(Limits)[0].name:
-            lines += ["", "[limits]"]
+        table = name.rpartition(".")[0]
+        if table != last:
+            lines += ["", f"[{table}]"]
+        last = table
         lines += ["", *_entry(name, values[name], found.get(name))]
     return "\n".join(lines)
 
@@ -83,7 +88,7 @@ def _plain(value: object) -> object:
 def _entry(name: str, value: object, given: Setting | None) -> list[str]:
     says = f"# {meanings()[name]}"
     origin = f"from {given.origin}" if given else "default"
-    key = name.removeprefix(LIMITS)
+    key = name.rpartition(".")[2]
     if name == "api_key":
         shown = f"{origin}, not shown" if value else "no key is asked for"
         return [says, f"# {key} = ...  # {shown}"]
@@ -114,13 +119,16 @@ def defaults() -> dict[str, object]:
     for one in fields(Config):
         if one.name in SETTINGS:
             found[one.name] = REQUIRED if one.default is MISSING else one.default
-    return found | {LIMITS + cap.name: cap.default for cap in fields(Limits)}
+    found |= {LIMITS + cap.name: cap.default for cap in fields(Limits)}
+    return found | {OPTIMIZER + k: v for k, v in asdict(OPTIMIZER_DEFAULTS).items()}
 
 
 def meanings() -> dict[str, str]:
     """What every setting means, from the documentation of its field."""
-    own, caps = _attributes(Config), _attributes(Limits)
-    return own | {LIMITS + name: says for name, says in caps.items()}
+    found = _attributes(Config)
+    for table, kind in ((LIMITS, Limits), (OPTIMIZER, OptimizerParams)):
+        found |= {table + name: says for name, says in _attributes(kind).items()}
+    return found
 
 
 def _attributes(kind: type) -> dict[str, str]:

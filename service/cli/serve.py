@@ -37,6 +37,7 @@ class ServeJob:
     listen: str | None
     allow_remote: bool | None
     import_root: tuple[Path, ...]
+    export_root: tuple[Path, ...]
     engine: str | None
     device: str | None
     threads: int | None
@@ -75,6 +76,12 @@ class ServeJob:
     type=options.PATH,
     multiple=True,
     help="Directory from which clients may import files; may be repeated.",
+)
+@click.option(
+    "--export-root",
+    type=options.PATH,
+    multiple=True,
+    help="Directory to which clients may export snapshots; may be repeated.",
 )
 @click.option(
     "--engine",
@@ -123,6 +130,7 @@ def command(job: ServeJob) -> None:
         "listen": job.listen,
         "allow_remote": job.allow_remote,
         "import_roots": job.import_root or None,
+        "export_roots": job.export_root or None,
         "engine": job.engine,
         "device": job.device,
         "threads": job.threads,

@@ -16,6 +16,7 @@ from gleann.service.client.operation_calls import OperationCalls
 from gleann.service.client.payload_calls import PayloadCalls
 from gleann.service.client.rounds_calls import RoundsCalls
 from gleann.service.client.session_calls import SessionCalls
+from gleann.service.client.snapshot_calls import SnapshotCalls
 from gleann.service.client.target import Server, read_target
 from gleann.service.client.vector_calls import VectorCalls
 from gleann.service.stubs import Stubs
@@ -50,6 +51,7 @@ class Client:
         estimates: sessions of an estimate from few labels.
         groups: sessions of estimates for several groups.
         sessions: describes and closes sessions of any kind.
+        snapshots: keeps states of indexes, and makes indexes of them again.
         operations: finds, cancels and deletes operations.
     """
 
@@ -97,6 +99,7 @@ class Client:
         self.estimates = EstimateCalls(connection)
         self.groups = GroupCalls(connection)
         self.sessions = SessionCalls(connection)
+        self.snapshots = SnapshotCalls(connection)
         self.operations = OperationCalls(connection)
         self._shorten()
 

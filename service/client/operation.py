@@ -14,7 +14,8 @@ from gleann.service.stubs import Stubs
 from gleann.service.values import Selected
 from gleann.service.wire import index_messages
 from gleann.service.wire.selected_messages import selected_of
-from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
+from gleann.service.wire.snapshot_messages import snapshot_info_of
+from gleann.v1 import coreset_pb2, index_pb2, snapshot_pb2, vector_pb2
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ POLL_SECONDS = 0.25
 
 
 class Operation(Generic[T]):
-    """A build, import or selection, running or done.
+    """Long work such as a build, running or done.
 
     The properties have the state of the last `refresh` or `wait`.
     """
@@ -44,7 +45,7 @@ class Operation(Generic[T]):
 
     @property
     def kind(self) -> str:
-        """Its kind: "build", "import" or "select"."""
+        """Its kind, such as "build", "import" or "snapshot"."""
         return self._metadata.kind
 
     @property
@@ -159,6 +160,10 @@ def _read_response(message: operations_pb2.Operation, stubs: Stubs) -> object:
         imported = vector_pb2.ImportVectorsResponse()
         response.Unpack(imported)
         return index_messages.imported_of(imported)
+    if response.Is(snapshot_pb2.Snapshot.DESCRIPTOR):
+        snapshot = snapshot_pb2.Snapshot()
+        response.Unpack(snapshot)
+        return snapshot_info_of(snapshot)
     if response.Is(coreset_pb2.Selection.DESCRIPTOR):
         selection = coreset_pb2.Selection()
         response.Unpack(selection)

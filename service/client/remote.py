@@ -25,6 +25,7 @@ from gleann.v1 import (
     rounds_pb2_grpc,
     search_pb2_grpc,
     session_pb2_grpc,
+    snapshot_pb2_grpc,
     vector_pb2_grpc,
 )
 
@@ -43,6 +44,7 @@ _STUBS: dict[str, Callable[[grpc.Channel], object]] = {
     "rounds": rounds_pb2_grpc.RoundsServiceStub,
     "estimate": estimate_pb2_grpc.EstimateServiceStub,
     "session": session_pb2_grpc.SessionServiceStub,
+    "snapshot": snapshot_pb2_grpc.SnapshotServiceStub,
     "admin": admin_pb2_grpc.AdminServiceStub,
     "operations": operations_pb2_grpc.OperationsStub,
 }

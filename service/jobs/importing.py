@@ -1,18 +1,19 @@
-"""Import job: read a file, stage its rows on disk, publish them atomically."""
+"""Import job: read a file, and publish its rows atomically.
 
-import shutil
-from contextlib import suppress
+A large file becomes a part of a new sealed version directly; a small one is staged in
+the log first.
+"""
+
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gleann.index import Progress
+from gleann.index.arrays import HeldIds
 from gleann.index.checks import as_float32, require_matrix
-from gleann.index.errors import (
-    InvalidInputError,
-    LimitError,
-    StorageError,
-)
+from gleann.index.errors import InvalidInputError, LimitError
 from gleann.index.metric import prepare
+from gleann.service.devices.devices import Devices
 from gleann.service.files.roots import allowed_path
 from gleann.service.files.vector_files import (
     NpyVectors,
@@ -22,14 +23,19 @@ from gleann.service.files.vector_files import (
     unchanged,
 )
 from gleann.service.jobs.queue import Demand
+from gleann.service.jobs.sealed_import import (
+    SealedImport,
+    is_sealed_at_once,
+    require_space,
+)
 from gleann.service.jobs.task import Task
+from gleann.service.state.changes import id_type_of
+from gleann.service.state.live_index import View
 from gleann.service.state.registry import Registry
 from gleann.service.wire import index_messages
 from gleann.v1 import vector_pb2
 
 DEFAULT_VECTOR_COLUMN = "vector"
-BYTES_AN_ID = 16
-"""About what an id and its row take on disk besides the vector."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +54,7 @@ class ImportRules:
 
 
 def open_source(
-    request: vector_pb2.ImportVectorsRequest, *, dim: int, rules: ImportRules
+    request: vector_pb2.ImportVectorsRequest, *, view: View, rules: ImportRules
 ) -> VectorFile:
     """Open and check the file of a request.
 
@@ -59,7 +65,7 @@ def open_source(
         LimitError: too many vectors for one import.
         StorageError: not enough disk space.
     """
-    source = _look_at(request, dim=dim, roots=rules.roots)
+    source = _look_at(request, dim=view.dim, roots=rules.roots)
     if source.count == 0:
         raise InvalidInputError(f"{source.path.name} holds 0 vectors")
     if source.count > rules.most_rows:
@@ -67,13 +73,7 @@ def open_source(
             f"{source.path.name} holds {source.count} vectors, at most"
             f" {rules.most_rows} are imported at once (import_rows)"
         )
-    needed = source.count * (4 * dim + BYTES_AN_ID)
-    free = shutil.disk_usage(rules.directory).free
-    if needed > free:
-        raise StorageError(
-            f"{source.path.name} holds {source.count} vectors, which take about"
-            f" {needed} bytes in {rules.directory}, where {free} are free"
-        )
+    require_space(view, source, rules.directory)
     return source
 
 
@@ -101,9 +101,13 @@ def _look_at(
 class Importing:
     """Runs imports."""
 
-    def __init__(self, registry: Registry, rules: ImportRules) -> None:
+    def __init__(
+        self, registry: Registry, rules: ImportRules, *, threads: int, devices: Devices
+    ) -> None:
         self._registry = registry
         self._rules = rules
+        self._threads = threads
+        self._devices = devices
 
     def demand(self, packed: bytes) -> Demand:
         """Estimate the demand of an import before it runs, from the file's size."""
@@ -121,33 +125,84 @@ class Importing:
         request = vector_pb2.ImportVectorsRequest.FromString(task.request)
         # An interrupted run may have published its rows without recording its end.
         count = self._registry.count_published(task.operation)
-        if count == 0:
-            count = self._stage(request, task)
-        info = self._registry.info(self._registry.view(request.index))
-        return vector_pb2.ImportVectorsResponse(
-            count=count, index=index_messages.index_info_to_wire(info)
-        )
-
-    def _stage(self, request: vector_pb2.ImportVectorsRequest, task: Task) -> int:
+        if count:
+            return self._response(self._registry.view(request.index), count)
         # An interrupted run may have left staged parts.
         self._registry.drop_staged(task.operation)
         view = self._registry.view(request.index)
-        source = open_source(request, dim=view.dim, rules=self._rules)
-        total, done = source.count, 0
-        task.progress(Progress(phase="read", done=0, total=total))
-        with unchanged(source):
+        source = open_source(request, view=view, rules=self._rules)
+        task.progress(Progress(phase="read", done=0, total=source.count))
+        with ExitStack() as reading:
+            reading.enter_context(unchanged(source))
             ids = source.ids()
-            for block in source.blocks():
-                if done + len(block) > total:
-                    raise changed_error(source, f"{done + len(block)} or more")
-                require_matrix(block.dtype, block.shape, name="vectors", dim=view.dim)
-                rows = as_float32(block, name="vectors", first_row=done)
-                vectors = prepare(rows, view.metric, first_row=done)
-                part = ids[done : done + len(vectors)]
-                self._registry.stage(request.index, task.operation, part, vectors)
-                done += len(vectors)
-                task.progress(Progress(phase="read", done=done, total=total))
-            if done != total:
-                raise changed_error(source, f"{done}")
+            self._require_id_type(view, ids)
+            if is_sealed_at_once(view, source.count):
+                return self._seal(view, source, ids, task, reading)
+            self._stage(view, source, ids, task)
         self._registry.publish_staged(request.index, task.operation, ids)
-        return total
+        return self._response(self._registry.view(request.index), source.count)
+
+    def _require_id_type(self, view: View, ids: HeldIds) -> None:
+        """Refuse ids of the other kind before the vectors are read."""
+        kind = self._registry.info(view).id_type
+        if kind not in (None, id_type_of(ids)):
+            raise InvalidInputError(
+                f"{view.name!r} has {kind} ids, these are {id_type_of(ids)} ids"
+            )
+
+    def _seal(
+        self,
+        view: View,
+        source: VectorFile,
+        ids: HeldIds,
+        task: Task,
+        reading: ExitStack,
+    ) -> vector_pb2.ImportVectorsResponse:
+        """Write and publish a sealed version with the rows of a file.
+
+        Args:
+            view: the index.
+            source: the file.
+            ids: its ids.
+            task: the import.
+            reading: is closed when the file was read; raises if it has changed.
+        """
+        importing = SealedImport(
+            view=view,
+            file=source,
+            ids=ids,
+            report=task.progress,
+            threads=self._threads,
+        )
+        responses: list[vector_pb2.ImportVectorsResponse] = []
+
+        def save(path: Path) -> None:
+            self._devices.run(lambda device: importing.write(path, device))
+            reading.close()
+
+        def published(following: View) -> None:
+            responses.append(self._response(following, source.count))
+            task.conclude(responses[-1])
+
+        self._registry.publish_version(view, save, ids=ids, published=published)
+        return responses[-1]
+
+    def _stage(self, view: View, source: VectorFile, ids: HeldIds, task: Task) -> None:
+        """Write the rows of a file to the log, not visible yet."""
+        total, done = source.count, 0
+        for block in source.blocks():
+            if done + len(block) > total:
+                raise changed_error(source, f"{done + len(block)} or more")
+            require_matrix(block.dtype, block.shape, name="vectors", dim=view.dim)
+            rows = as_float32(block, name="vectors", first_row=done)
+            vectors = prepare(rows, view.metric, first_row=done)
+            part = ids[done : done + len(vectors)]
+            self._registry.stage(view.name, task.operation, part, vectors)
+            done += len(vectors)
+            task.progress(Progress(phase="read", done=done, total=total))
+        if done != total:
+            raise changed_error(source, f"{done}")
+
+    def _response(self, view: View, count: int) -> vector_pb2.ImportVectorsResponse:
+        index = index_messages.index_info_to_wire(self._registry.info(view))
+        return vector_pb2.ImportVectorsResponse(count=count, index=index)

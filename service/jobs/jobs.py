@@ -29,7 +29,7 @@ from gleann.index.errors import (
 from gleann.service.jobs.operation_message import Live, operation_message
 from gleann.service.jobs.queue import Demand, Entry, JobQueue
 from gleann.service.jobs.run import Outcome, Run, packed
-from gleann.service.jobs.task import Task
+from gleann.service.jobs.task import EarlyEndError, Task
 from gleann.service.state import changes
 from gleann.service.state.group import Transaction
 from gleann.service.state.store import Store
@@ -57,11 +57,11 @@ Demands = Mapping[str, Callable[[bytes], Demand]]
 """What is known of a serialised request before it runs, by kind of operation."""
 
 
-class _StoppingError(Exception):
+class _StoppingError(EarlyEndError):
     """The server is stopping; the work resumes at the next start."""
 
 
-class _GivingWayError(Exception):
+class _GivingWayError(EarlyEndError):
     """Background work gives way to a request; it is queued again."""
 
 
@@ -352,7 +352,7 @@ class Jobs:
             return Outcome.cancelled(run.names[0])
         except GleannError as error:
             return Outcome.failed(error)
-        except (_StoppingError, _GivingWayError):
+        except EarlyEndError:
             raise
         except MemoryError:
             _log.error("%s: out of memory", row["name"])

@@ -26,3 +26,7 @@ class Task:
     progress: Callable[[Progress], None]
     conclude: Callable[[Message], None]
     is_rerun: bool
+
+
+class EarlyEndError(Exception):
+    """Raised by `Task.progress` where work is to end now and to be run again later."""

@@ -31,6 +31,7 @@ from gleann.service.servicers.operations import OperationsServicer
 from gleann.service.servicers.rounds import RoundsServicer
 from gleann.service.servicers.search import SearchServicer
 from gleann.service.servicers.session import SessionServicer
+from gleann.service.servicers.snapshot import SnapshotServicer
 from gleann.service.servicers.vector import VectorServicer
 from gleann.v1 import (
     active_pb2_grpc,
@@ -41,6 +42,7 @@ from gleann.v1 import (
     rounds_pb2_grpc,
     search_pb2_grpc,
     session_pb2_grpc,
+    snapshot_pb2_grpc,
     vector_pb2_grpc,
 )
 
@@ -53,6 +55,7 @@ SERVICES = (
     "gleann.v1.RoundsService",
     "gleann.v1.EstimateService",
     "gleann.v1.SessionService",
+    "gleann.v1.SnapshotService",
     "gleann.v1.AdminService",
     "google.longrunning.Operations",
 )
@@ -72,6 +75,7 @@ _COMPUTING: tuple[Registration, ...] = (
     (rounds_pb2_grpc.add_RoundsServiceServicer_to_server, RoundsServicer),
     (estimate_pb2_grpc.add_EstimateServiceServicer_to_server, EstimateServicer),
     (session_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer),
+    (snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, SnapshotServicer),
 )
 _CONTROLLING: tuple[Registration, ...] = (
     (admin_pb2_grpc.add_AdminServiceServicer_to_server, AdminServicer),

@@ -1,7 +1,7 @@
 """`Change`: one acknowledged change of an index, and its form in the log."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from sqlite3 import Row
 from typing import Any
@@ -16,7 +16,7 @@ from gleann.index.errors import (
     GleannError,
     InvalidInputError,
 )
-from gleann.index.ids.held import take_ids
+from gleann.index.ids.held import joined_ids, repeated_id, take_ids
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.state.checksums import change_checksum, sequence_bits
@@ -143,6 +143,34 @@ class Change:
         if self.kind == "schema":
             return json.dumps([self.dropped, Schema(self.added).to_values()])
         return None
+
+
+def applied_upserts(upserts: Sequence[Change], view: View) -> View:
+    """The view after consecutive upserts, at least one; in one step if possible."""
+    ids = joined_ids([upsert.ids for upsert in upserts])
+    if len(upserts) > 1 and repeated_id(ids) is None:
+        return _joined(upserts, ids, view.schema).applied(
+            view, sequence=view.sequence + len(upserts)
+        )
+    for upsert in upserts:
+        view = upsert.applied(view, sequence=view.sequence + 1)
+    return view
+
+
+def _joined(upserts: Sequence[Change], ids: HeldIds, schema: Schema) -> Change:
+    """One upsert in the place of several of distinct ids."""
+    vectors = [upsert.vectors for upsert in upserts if upsert.vectors is not None]
+    payload = None
+    if any(upsert.payload is not None for upsert in upserts):
+        payload = Payload.concat(
+            Payload.nulls(schema, len(upsert.ids))
+            if upsert.payload is None
+            else upsert.payload.with_schema(schema)
+            for upsert in upserts
+        )
+    return Change(
+        kind="upsert", ids=ids, vectors=np.concatenate(vectors), payload=payload
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

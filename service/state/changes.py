@@ -15,25 +15,20 @@ from gleann.service.wire.arrays import ids_of
 from gleann.v1 import types_pb2
 
 
-def log_change(transaction: Transaction, view: View, change: Change) -> int:
-    """Log a change of the state `view`; return its sequence.
+def log_change(
+    transaction: Transaction, view: View, change: Change, *, sequence: int
+) -> None:
+    """Log a change of the index of `view`.
+
+    The sequence in the table `indexes` is brought up to date before the commit.
 
     Raises:
         InvalidInputError: the index has the other kind of ids.
     """
     if change.kind == "upsert":
         claim_id_type(transaction, view, change.ids)
-    sequence = _advance(transaction, view)
     for part in change.parts():
         _insert(transaction, view, part, sequence=sequence, operation=None)
-    if change.kind == "schema":
-        after = change.applied(view, sequence=sequence).schema
-        transaction.run(
-            "UPDATE indexes SET columns = ? WHERE number = ?",
-            after.to_json(),
-            view.number,
-        )
-    return sequence
 
 
 def log_staged(
@@ -99,7 +94,8 @@ def publish_staged(
 ) -> None:
     """Assign one sequence to all parts of an import, whose ids are `ids`."""
     claim_id_type(transaction, view, ids)
-    sequence = _advance(transaction, view)
+    sequence = view.sequence + 1
+    set_sequence(transaction, view, sequence)
     transaction.run(
         "UPDATE changes SET sequence = ?, checksum = checksum + ?"
         " WHERE operation = ? AND sequence IS NULL",  # a run may have published
@@ -168,7 +164,9 @@ def claim_id_type(transaction: Transaction, view: View, ids: HeldIds) -> None:
     Raises:
         InvalidInputError: the index has the other kind.
     """
-    kind: IdType = "string" if isinstance(ids, Texts) else "int64"
+    kind = id_type_of(ids)
+    if view.id_type == kind:
+        return
     row = transaction.run(
         "SELECT id_type FROM indexes WHERE number = ?", view.number
     ).fetchone()
@@ -182,9 +180,13 @@ def claim_id_type(transaction: Transaction, view: View, ids: HeldIds) -> None:
         )
 
 
-def _advance(transaction: Transaction, view: View) -> int:
-    sequence = view.sequence + 1
+def id_type_of(ids: HeldIds) -> IdType:
+    """The kind of some ids."""
+    return "string" if isinstance(ids, Texts) else "int64"
+
+
+def set_sequence(transaction: Transaction, view: View, sequence: int) -> None:
+    """Store the sequence of the last change of the index of `view`."""
     transaction.run(
         "UPDATE indexes SET sequence = ? WHERE number = ?", sequence, view.number
     )
-    return sequence

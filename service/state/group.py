@@ -35,6 +35,10 @@ class Pending(Protocol):
         """Undo what was done since `mark`."""
         ...
 
+    def settle(self, transaction: "Transaction") -> None:
+        """Make the statements that all transactions of a group need once."""
+        ...
+
     def publish(self) -> None:
         """Show everybody the state, which is committed now."""
         ...
@@ -47,6 +51,9 @@ class _Nothing:
         return 0
 
     def rewind(self, mark: int) -> None:
+        pass
+
+    def settle(self, transaction: "Transaction") -> None:
         pass
 
     def publish(self) -> None:

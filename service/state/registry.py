@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from sqlite3 import Row
 
@@ -21,6 +21,7 @@ from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.state import changes, orphans
+from gleann.service.state.adoption import Adopted, Adoption
 from gleann.service.state.broken_index import Broken
 from gleann.service.state.change import Change
 from gleann.service.state.delta import Delta
@@ -30,14 +31,22 @@ from gleann.service.state.live_index import View
 from gleann.service.state.live_payload import LivePayload
 from gleann.service.state.loading import Loading
 from gleann.service.state.row_writer import RowWriter, Targets
-from gleann.service.state.sealing import Sealing
+from gleann.service.state.sealing import Sealing, publish_nothing_else
 from gleann.service.state.served import Served, Watcher
 from gleann.service.state.staging import Staging
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
-from gleann.service.values import IndexInfo, IndexVersion, OptimizerParams
+from gleann.service.values import (
+    IndexInfo,
+    IndexVersion,
+    OptimizerParams,
+    OptimizerState,
+)
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+
+
+CompactionOf = Callable[[View], OptimizerState | None]
 
 
 class Registry:
@@ -55,6 +64,8 @@ class Registry:
         self._rows = RowWriter(store, self._served)
         self._staging = Staging(store, self._served)
         self._sealing = Sealing(store, versions, self._served, self._loading.masks)
+        self._adoption = Adoption(store, versions, self._served, self._loading.masks)
+        self._compaction_of: CompactionOf = _unknown
         store.follow(self._served)
 
     def watch(self, tell: Watcher) -> None:
@@ -65,6 +76,10 @@ class Registry:
                 deleted one.
         """
         self._served.watch(tell)
+
+    def ask_of_compaction(self, state_of: CompactionOf) -> None:
+        """Register what knows the state of an index's compaction, to describe it."""
+        self._compaction_of = state_of
 
     def open(self) -> None:
         """Load every index, and clean up files of an interrupted process.
@@ -160,8 +175,14 @@ class Registry:
             change = _schema_change(view.schema, add=add_columns, drop=drop_columns)
             if change is None:
                 return view
-            sequence = changes.log_change(transaction, view, change)
+            sequence = view.sequence + 1
+            changes.log_change(transaction, view, change, sequence=sequence)
             following = change.applied(view, sequence=sequence)
+            transaction.run(
+                "UPDATE indexes SET columns = ? WHERE number = ?",
+                following.schema.to_json(),
+                view.number,
+            )
             self._served.advance(name, lambda: following)
         return following
 
@@ -201,15 +222,28 @@ class Registry:
         Raises:
             UnknownIndexError: it was deleted meanwhile.
         """
-        return index_info(view, self._sealing.row(view))
+        info = index_info(view, self._sealing.row(view))
+        return replace(info, optimizer=self._compaction_of(view))
 
-    def optimizer(self, name: str) -> OptimizerParams:
+    def optimizer(self, view: View) -> OptimizerParams:
         """What is set of an index's compaction; None in what is not.
 
         Raises:
-            UnknownIndexError: no index has this name.
+            UnknownIndexError: it was deleted meanwhile.
         """
-        return optimizer_of(self._sealing.row(self.view(name)))
+        return optimizer_of(self._sealing.row(view))
+
+    def optimizer_text(self, view: View) -> str:
+        """JSON of what is set of an index's compaction.
+
+        Raises:
+            UnknownIndexError: it was deleted meanwhile.
+        """
+        return str(self._sealing.row(view)["optimizer"])
+
+    def version_path(self, view: View) -> Path:
+        """The directory of the sealed version of a view."""
+        return self._versions.path(view.number, view.version)
 
     def delete(self, name: str) -> None:
         """Remove an index and its files.
@@ -280,9 +314,22 @@ class Registry:
         """As `Staging.publish`."""
         self._staging.publish(name, operation, ids)
 
-    def publish_version(self, view: View, save: Callable[[Path], object]) -> None:
+    def publish_version(
+        self,
+        view: View,
+        save: Callable[[Path], object],
+        *,
+        ids: HeldIds | None = None,
+        published: Callable[[View], None] = publish_nothing_else,
+    ) -> None:
         """As `Sealing.publish`."""
-        self._sealing.publish(view, save)
+        self._sealing.publish(view, save, ids=ids, published=published)
+
+    def adopt(
+        self, name: str, adopted: Adopted, *, published: Callable[[View], None]
+    ) -> None:
+        """As `Adoption.adopt`."""
+        self._adoption.adopt(name, adopted, published=published)
 
     def sealed_version(self, number: int, version: int) -> SoarIndex:
         """As `Sealing.version`."""
@@ -365,12 +412,17 @@ def _schema_change(
     return Change(kind="schema", dropped=tuple(drop), added=tuple(added))
 
 
+def _unknown(_view: View) -> None:
+    """What is known of the compaction before anything looks after it: nothing."""
+
+
 def _require_idle(transaction: Transaction, name: str, number: int) -> None:
     queries: Iterable[tuple[str, str, int | str]] = (
         (
             "operation",
+            # A compaction is nobody's wish: it ends by itself without its index.
             "SELECT name FROM operations WHERE index_name = ?"
-            " AND state IN ('queued', 'running')",
+            " AND state IN ('queued', 'running') AND kind != 'optimize'",
             name,
         ),
         ("session", "SELECT name FROM sessions WHERE index_number = ?", number),

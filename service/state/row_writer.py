@@ -13,7 +13,6 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.service.state import changes
 from gleann.service.state.change import Change
-from gleann.service.state.group import Transaction
 from gleann.service.state.live_index import View
 from gleann.service.state.served import Served
 from gleann.service.state.store import Store
@@ -47,9 +46,11 @@ class RowWriter:
         """
         change = Change(kind="upsert", ids=ids, vectors=vectors, payload=payload)
         with self._store.transaction() as transaction:
-            view = self._served.latest(name)
+            view, before = self._served.before_upsert(name)
             require_fitting(payload, view.schema)
-            return self._apply(transaction, view, change)
+            changes.log_change(transaction, view, change, sequence=before + 1)
+            self._served.queue(name, change)
+        return IndexVersion(sealed=view.version, sequence=before + 1)
 
     def delete(
         self, name: str, targets: Targets, *, missing_ok: bool
@@ -127,14 +128,10 @@ class RowWriter:
             wanted = change(ids, view)
             if not len(ids):
                 return 0, view.state
-            return len(ids), self._apply(transaction, view, wanted)
-
-    def _apply(
-        self, transaction: Transaction, view: View, change: Change
-    ) -> IndexVersion:
-        sequence = changes.log_change(transaction, view, change)
-        self._served.advance(view.name, lambda: change.applied(view, sequence=sequence))
-        return IndexVersion(sealed=view.version, sequence=sequence)
+            sequence = view.sequence + 1
+            changes.log_change(transaction, view, wanted, sequence=sequence)
+            self._served.advance(name, lambda: wanted.applied(view, sequence=sequence))
+        return len(ids), IndexVersion(sealed=view.version, sequence=sequence)
 
 
 def _named(view: View, targets: Targets, *, missing_ok: bool) -> HeldIds:

@@ -3,10 +3,12 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from sqlite3 import Row
 
 from gleann.index import SoarIndex
+from gleann.index.arrays import HeldIds
 from gleann.index.errors import GleannError, OutcomeUnknownError, UnknownIndexError
 from gleann.service.state import changes
 from gleann.service.state.delta import Delta
@@ -21,6 +23,10 @@ from gleann.service.state.versions import Versions
 _log = logging.getLogger(__name__)
 
 
+def publish_nothing_else(_: View) -> None:
+    """Nothing else is published."""
+
+
 class Sealing:
     """The sealed versions of all indexes."""
 
@@ -32,13 +38,27 @@ class Sealing:
         self._served = served
         self._masks = masks
 
-    def publish(self, view: View, save: Callable[[Path], object]) -> None:
+    def publish(
+        self,
+        view: View,
+        save: Callable[[Path], object],
+        *,
+        ids: HeldIds | None = None,
+        published: Callable[[View], None] = publish_nothing_else,
+    ) -> None:
         """Serve the index that `save` builds from `view` and writes to a directory.
 
         Changes newer than `view` stay in the delta. One transaction publishes the new
         version; before it, the old one is served and is loaded after a restart.
 
+        Args:
+            view: the state that the new version replaces.
+            save: writes it.
+            ids: ids in it that are not in `view`; None for none.
+            published: called in that transaction with the state that it publishes.
+
         Raises:
+            InvalidInputError: the index has the other kind of ids.
             StorageError: a disk error; the old version is still served.
             UnknownIndexError: the index was deleted meanwhile.
             DeviceMemoryError: it does not fit the required device; likewise.
@@ -52,10 +72,15 @@ class Sealing:
             sequence=view.sequence,
             columns=view.schema.to_json(),
         )
-        published = self._versions.published(save, seal=seal, old=old)
+        if ids is not None:
+            seal = replace(seal, id_type=changes.id_type_of(ids))
+        writing = self._versions.published(save, seal=seal, old=old)
         try:
-            with published as index:
+            with writing as index, self._store.transaction() as transaction:
+                if ids is not None:
+                    changes.claim_id_type(transaction, view, ids)
                 self._publish(view, version, Sealed(index, self._masks))
+                published(self._served.latest(view.name))
         except BaseException as error:
             if not isinstance(error, OutcomeUnknownError):  # a crash may publish it
                 self._discard(view.number, version)
@@ -66,10 +91,11 @@ class Sealing:
     def _publish(self, view: View, version: int, sealed: Sealed) -> None:
         require_columns(sealed, view.schema)
         with self._store.transaction() as transaction:
-            self._served.latest(view.name)
+            latest = self._served.latest(view.name)
             transaction.run(
-                "UPDATE indexes SET version = ?, sealed_sequence = ?, built = ?,"
-                " sealed_columns = ? WHERE number = ?",
+                "UPDATE indexes SET sequence = ?, version = ?, sealed_sequence = ?,"
+                " built = ?, sealed_columns = ? WHERE number = ?",
+                latest.sequence,
                 version,
                 view.sequence,
                 time.time(),

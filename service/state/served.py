@@ -1,28 +1,47 @@
 """`Served`: the views that are served, and those that a commit will publish."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from gleann.index.errors import UnknownIndexError
 from gleann.service.state.broken_index import Broken
+from gleann.service.state.change import Change, applied_upserts
+from gleann.service.state.changes import set_sequence
+from gleann.service.state.group import Transaction
 from gleann.service.state.live_index import View
 
 Watcher = Callable[[str, bool | None], None]
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Head:
+    """The state of an index that the next change is made to, committed or not.
+
+    Attributes:
+        view: a view; None if the index is removed.
+        queued: upserts that are logged after it. They get into the view together, since
+            that takes hardly longer for many rows than for one.
+        stored: the sequence in the database.
+    """
+
+    view: View | None
+    stored: int
+    queued: list[Change] = field(default_factory=list)
+
+
 class Served:
     """The views of all indexes, by name.
 
-    The writer in turn works on the latest view of an index, which may not be committed
-    yet; everybody else reads the published one. A `Store` publishes what is pending
-    after the commit, or makes it go back.
+    The writer in turn works on the head of an index, which may not be committed yet;
+    everybody else reads the published view. A `Store` publishes the heads after the
+    commit, or makes them go back.
     """
 
     def __init__(self) -> None:
         self._views: dict[str, View] = {}
         self._broken: dict[str, Broken] = {}
-        self._pending: dict[str, View | None] = {}
-        self._journal: list[tuple[str, bool, View | None]] = []
+        self._heads: dict[str, Head] = {}
+        self._undo: list[Callable[[], None]] = []
         self._tell: Watcher = _nobody
 
     def watch(self, tell: Watcher) -> None:
@@ -60,27 +79,6 @@ class Served:
         """
         return self._found(self._views.get(name), name)
 
-    def latest(self, name: str) -> View:
-        """The view that the next change is made to; for the writer in turn.
-
-        Raises:
-            As `view`.
-        """
-        return self._found(self._pending.get(name, self._views.get(name)), name)
-
-    def is_taken(self, name: str) -> bool:
-        """Whether an index has this name; for the writer in turn."""
-        if name in self._pending:
-            return self._pending[name] is not None
-        return name in self._views or name in self._broken
-
-    def advance(self, name: str, change: Callable[[], View | None]) -> None:
-        """Make the result of `change` the latest view; None removes the index."""
-        before = self._pending.get(name)
-        # Before the change: it may write into buffers that the view before shares.
-        self._journal.append((name, name in self._pending, before))
-        self._pending[name] = change()
-
     def serve(self, view: View) -> None:
         """Publish a view that was loaded."""
         is_new = view.name not in self._views
@@ -93,41 +91,115 @@ class Served:
         self._broken[left.info.name] = left
         self._tell(left.info.name, False)
 
+    # The rest is for the writer in turn.
+
+    def is_taken(self, name: str) -> bool:
+        """Whether an index has this name."""
+        if (head := self._heads.get(name)) is not None:
+            return head.view is not None
+        return name in self._views or name in self._broken
+
+    def latest(self, name: str) -> View:
+        """The view that the next change is made to.
+
+        Raises:
+            As `view`.
+        """
+        head = self._heads.get(name)
+        if head is None:
+            return self.view(name)
+        self._fold_in(head)
+        return self._found(head.view, name)
+
+    def before_upsert(self, name: str) -> tuple[View, int]:
+        """A view with the columns that an upsert meets, and the sequence before it.
+
+        Its rows need not be the latest ones: that would take time for each upsert.
+
+        Raises:
+            As `view`.
+        """
+        head = self._heads.get(name)
+        if head is None:
+            view = self.view(name)
+            return view, view.sequence
+        view = self._found(head.view, name)
+        return view, view.sequence + len(head.queued)
+
+    def queue(self, name: str, upsert: Change) -> None:
+        """Add an upsert to the head of an index."""
+        head = self._head(name)
+        head.queued.append(upsert)
+        self._undo.append(lambda: _shorten(head.queued))
+
+    def advance(self, name: str, change: Callable[[], View | None]) -> None:
+        """Make the result of `change` the latest view; None removes the index."""
+        head = self._head(name)
+        self._fold_in(head)
+        before = head.view
+        # Before the change: it may write into buffers that the view before shares.
+        self._undo.append(lambda: self._go_back(head, before, []))
+        head.view = change()
+
+    def settle(self, transaction: Transaction) -> None:
+        """Bring the heads and their sequences in the database up to date."""
+        for head in self._heads.values():
+            self._fold_in(head)
+            if head.view is not None and head.view.sequence != head.stored:
+                set_sequence(transaction, head.view, head.view.sequence)
+
     def mark(self) -> int:
         """The place that `rewind` goes back to."""
-        return len(self._journal)
+        return len(self._undo)
 
     def rewind(self, mark: int) -> None:
         """Undo what was done since `mark`."""
-        undone = self._journal[mark:]
-        del self._journal[mark:]
-        for name, was_pending, before in reversed(undone):
-            if was_pending:
-                self._pending[name] = before
-            else:
-                self._pending.pop(name, None)
-        for name in {name for name, _, _ in undone}:
-            self._detach(name)
+        while len(self._undo) > mark:
+            self._undo.pop()()
 
     def publish(self) -> None:
-        """Show everybody the latest views."""
-        pending, self._pending = self._pending, {}
-        self._journal.clear()
-        for name, view in pending.items():
+        """Show everybody the heads, which were settled and committed."""
+        heads, self._heads = self._heads, {}
+        self._undo.clear()
+        for name, head in heads.items():
             self._broken.pop(name, None)
-            if view is not None:
-                self.serve(view)
+            if head.view is not None:
+                self.serve(head.view)
             else:
                 self._views.pop(name, None)
                 self._tell(name, None)
 
-    def _detach(self, name: str) -> None:
-        """Give the latest view look-up tables that no undone change was written to."""
-        places: dict[str, View] | dict[str, View | None] = self._views
-        if name in self._pending:
-            places = self._pending
-        if (view := places.get(name)) is not None:
-            places[name] = replace(view, delta=view.delta.detached())
+    def _head(self, name: str) -> Head:
+        if (head := self._heads.get(name)) is not None:
+            return head
+        view = self._views.get(name)
+        head = Head(view=view, stored=0 if view is None else view.sequence)
+        self._heads[name] = head
+
+        def forget() -> None:
+            del self._heads[name]
+            # Changes that were undone may have been written into what it shares.
+            if head.view is not None:
+                self._views[name] = head.view
+
+        self._undo.append(forget)
+        return head
+
+    def _fold_in(self, head: Head) -> None:
+        """Apply the upserts that are queued."""
+        if not (queued := head.queued):
+            return
+        assert head.view is not None, "a removed index gets no upserts"
+        before = head.view
+        self._undo.append(lambda: self._go_back(head, before, queued))
+        head.queued = []
+        head.view = applied_upserts(queued, before)
+
+    def _go_back(self, head: Head, view: View | None, queued: list[Change]) -> None:
+        """Put a view back, with look-up tables that no undone change was written to."""
+        if view is not None:
+            view = replace(view, delta=view.delta.detached())
+        head.view, head.queued = view, queued
 
     def _found(self, view: View | None, name: str) -> View:
         if view is not None:
@@ -135,6 +207,10 @@ class Served:
         if (left := self._broken.get(name)) is not None:
             raise left.kind(left.reason)
         raise UnknownIndexError(f"there is no index {name[:80]!r}")
+
+
+def _shorten(queued: list[Change]) -> None:
+    queued.pop()
 
 
 def _nobody(_name: str, _serving: bool | None) -> None:

@@ -286,12 +286,18 @@ class Store:
         error: GleannError | None = ServiceError("the commit was interrupted")
         try:
             with disk_errors(self.file):
+                self._pending.settle(Transaction(self._connection))
                 total = self._connection.total_changes
                 self._commit(changed=total != group.changes_before)
             error = None
         except GleannError as refusal:
             error = refusal
+        except Exception as bug:  # noqa: BLE001  the edge: all of the group are told
+            _log.exception("a change was not committed")
+            error = _refusal_of(bug)
         finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             if error is None:
                 self._pending.publish()
             else:
@@ -300,13 +306,9 @@ class Store:
 
     def _commit(self, *, changed: bool) -> None:
         count = self._commits + changed
-        try:
-            if changed:
-                self._connection.execute("UPDATE commits SET count = ?", (count,))
-            commit(self._connection, file=self.file)
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        if changed:
+            self._connection.execute("UPDATE commits SET count = ?", (count,))
+        commit(self._connection, file=self.file)
         self._commits = count
         if changed:
             self._acknowledged.write(count)
@@ -315,6 +317,12 @@ class Store:
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         (mode,) = self._connection.execute("PRAGMA auto_vacuum").fetchone()
         return int(free) if mode else 0
+
+
+def _refusal_of(error: Exception) -> GleannError:
+    if isinstance(error, MemoryError):
+        return NotReadyError("there is not enough memory for a change: it is not made")
+    return ServiceError(f"a change is not made: {type(error).__name__}: {error}")
 
 
 def lock_directory(directory: Path) -> int:

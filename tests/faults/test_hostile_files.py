@@ -20,7 +20,7 @@ from gleann.service.cli.files import inputs
 from gleann.service.config import Config
 from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.vector_files import ParquetVectors
-from gleann.service.jobs import importing
+from gleann.service.jobs import sealed_import
 from gleann.v1 import vector_pb2
 
 DIM = 4
@@ -376,12 +376,12 @@ def test_more_rows_than_the_disk_has_room_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     np.save(tmp_path / "v.npy", np.ones((11, DIM), np.float32))
-    room = type("Usage", (), {"free": 351})
+    room = type("Usage", (), {"free": 395})
     opened = application()
-    monkeypatch.setattr(importing.shutil, "disk_usage", lambda _: room)
+    monkeypatch.setattr(sealed_import.shutil, "disk_usage", lambda _: room)
     with pytest.raises(
-        errors.StorageError, match=r"about 352 bytes in .* 351 are free"
+        errors.StorageError, match=r"about 396 bytes in .* 395 are free"
     ):
         opened.import_vectors(request_of(tmp_path / "v.npy"))
-    room.free = 352
+    room.free = 396
     assert opened.import_vectors(request_of(tmp_path / "v.npy")).name

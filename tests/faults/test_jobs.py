@@ -261,14 +261,14 @@ def test_an_import_that_got_through_is_not_done_again(
     path = tmp_path / "v.npy"
     np.save(path, ROWS)
     application = open_directory()
-    application.create_index("a", dim=8, metric="l2")
+    filled(application, "a", 1)  # into an empty index, it would be sealed at once
     request = vector_pb2.ImportVectorsRequest(index="a")
     request.npy.path = str(path)
     with monkeypatch.context() as patched:
         refuse(patched, OUTCOME)
         name = application.import_vectors(request).name
         end = time.monotonic() + 20
-        while application.get_index("a").count == 0 and time.monotonic() < end:
+        while application.get_index("a").count == 1 and time.monotonic() < end:
             time.sleep(0.02)
         application.upsert("a", np.arange(3), ROWS[:3] + 5)
         application.close(seconds=10)

@@ -129,6 +129,7 @@ def stage(self, *arguments):
 Registry.stage = stage
 client = gleann.Client(sys.argv[1])
 client.create_index("k", dim=8, metric="l2")
+client.upsert("k", [0], [[9.0] * 8])  # into an empty index, it would be sealed at once
 client.import_vectors("k", sys.argv[2]).wait()
 """
     arguments = [str(tmp_path / "data"), str(tmp_path / "v.npy")]
@@ -157,6 +158,7 @@ def publish_staged(self, *arguments):
 Registry.publish_staged = publish_staged
 client = gleann.Client(sys.argv[1])
 client.create_index("k", dim=8, metric="l2")
+client.upsert("k", [0], [[9.0] * 8])  # into an empty index, it would be sealed at once
 client.import_vectors("k", sys.argv[2]).wait()
 """
     arguments = [str(tmp_path / "data"), str(tmp_path / "v.npy")]
@@ -169,3 +171,55 @@ client.import_vectors("k", sys.argv[2]).wait()
             assert client.get_index("k").count == len(rows)
             ids = np.arange(len(rows))
             assert np.array_equal(client.get_vectors("k", ids), rows)
+
+
+SEALED_IMPORT = """
+import sys, os, signal
+import gleann
+from gleann.service.files.row_source import FileRows
+from gleann.service.state.registry import Registry
+from gleann.service.state.versions import Versions
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def after(owner, name):
+    real = getattr(owner, name)
+    def call(*arguments, **named):
+        real(*arguments, **named)
+        die()
+    setattr(owner, name, call)
+
+moment = sys.argv[3]
+if moment == "reading":
+    FileRows._require_end = die
+elif moment == "written":
+    after(Versions, "_write")
+elif moment == "published":
+    after(Registry, "publish_version")
+client = gleann.Client(sys.argv[1])
+client.create_index("k", dim=8, metric="l2")
+client.import_vectors("k", sys.argv[2]).wait()
+"""
+
+
+@pytest.mark.parametrize("moment", ["reading", "written", "published"])
+def test_kill_during_an_import_that_is_sealed(tmp_path: Path, moment: str) -> None:
+    """It is there whole after the next start, once, and nothing else is left."""
+    rows = rows_of(np.arange(3_000))
+    np.save(tmp_path / "v.npy", rows)
+    data = tmp_path / "data"
+    arguments = [str(data), str(tmp_path / "v.npy"), moment]
+    done = subprocess.run(
+        [sys.executable, "-c", SEALED_IMPORT, *arguments], check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    for _ in range(2):
+        with gleann.Client(data) as client:
+            (operation,) = client.operations.list()
+            imported = operation.wait(timeout=60)
+            info = client.get_index("k")
+            assert (imported.count, info.count, info.version) == (3_000, 3_000, 1)
+            assert np.array_equal(client.get_vectors("k", np.arange(3_000)), rows)
+            assert len(list((data / "indexes" / "1" / "versions").iterdir())) == 1
+            assert not (data / "lost").exists()

@@ -12,6 +12,8 @@ import pytest
 import gleann
 from gleann.index import SearchParams, errors
 from gleann.service.files import vector_files
+from gleann.service.jobs import sealed_import
+from gleann.service.jobs.sealed_import import SealedImport
 from gleann.service.server import Server
 
 
@@ -24,7 +26,8 @@ def test_npy(
     np.save(tmp_path / "v.npy", np.asarray(values, order=order))
     client.create_index("n", dim=8, metric="l2")
     imported = client.import_vectors("n", tmp_path / "v.npy").wait(timeout=60)
-    assert imported.count == imported.index.count == imported.index.pending == len(rows)
+    assert imported.count == imported.index.count == len(rows)
+    assert (imported.index.pending, imported.index.version) == (0, 1)
     got = client.get_vectors("n", np.arange(len(rows)))
     assert np.array_equal(got, values.astype(np.float32))
 
@@ -157,3 +160,107 @@ def test_a_file_that_changes_between_look_and_read(
     np.save(path, np.array([[{}] * 8]), allow_pickle=True)
     with pytest.raises(errors.InvalidInputError, match="pickled"):
         list(source.blocks())
+
+
+def test_an_import_into_an_empty_index_is_sealed_and_searched_well(
+    client: gleann.Client, rows: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "v.npy", rows)
+    client.create_index("n", dim=8, metric="l2")
+    client.upsert("n", [7], rows[:1])
+    client.delete_vectors("n", [7])
+    info = client.import_vectors("n", tmp_path / "v.npy").wait(timeout=60).index
+    assert (info.version, info.nlist, info.pending) == (1, 1, 0)
+    found = client.search("n", rows, SearchParams(k=10))
+    exact = client.search("n", rows, SearchParams(k=10, exact=True))
+    assert np.array_equal(found.ids, exact.ids)
+    assert found.stats.estimated_recall is not None
+    built = client.build("n", gleann.BuildParams(metric="l2", nlist=4)).wait(timeout=60)
+    assert (built.version, built.nlist, built.count) == (2, 4, len(rows))
+
+
+@pytest.fixture
+def sealing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of any size are sealed at once."""
+    monkeypatch.setattr(sealed_import, "SEALED_BYTES", 0)
+    monkeypatch.setattr(sealed_import, "SEALED_SHARE", 0)
+
+
+@pytest.mark.usefixtures("sealing")
+@pytest.mark.parametrize("is_built", [False, True])
+@pytest.mark.parametrize("names", [np.arange, lambda n: np.arange(n).astype(np.str_)])
+def test_a_large_import_joins_what_is_there(
+    client: gleann.Client, rows: np.ndarray, tmp_path: Path, quick: Any, is_built: bool,
+    names: Any,
+) -> None:  # fmt: skip
+    """Sealed rows, newer ones, removed ones, and ids that the file replaces."""
+    ids = names(len(rows))
+    client.create_index("n", dim=8, metric="l2")
+    client.upsert("n", ids[:100], rows[:100])
+    if is_built:
+        client.build("n", quick).wait(timeout=60)
+    client.upsert("n", ids[90:120], rows[90:120] + 1)
+    client.delete_vectors("n", ids[:10])
+    np.save(tmp_path / "v.npy", rows[110:] + 2)
+    np.save(tmp_path / "ids.npy", ids[110:])
+    imported = client.import_vectors(
+        "n", tmp_path / "v.npy", ids_path=tmp_path / "ids.npy"
+    ).wait(timeout=60)
+    assert (imported.count, imported.index.count) == (130, 230)
+    assert (imported.index.pending, imported.index.version) == (0, 1 + is_built)
+    wanted = rows[10:].copy()
+    wanted[80:100] += 1
+    wanted[100:] += 2
+    assert np.array_equal(client.get_vectors("n", ids[10:]), wanted)
+    with pytest.raises(errors.UnknownIdError):
+        client.get_vectors("n", ids[:1])
+    found = client.search("n", wanted, SearchParams(k=1, exact=True))
+    assert found.ids[:, 0].tolist() == ids[10:].tolist()
+
+
+@pytest.mark.usefixtures("sealing")
+def test_changes_during_an_import_stand(
+    tmp_path: Path, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One id of the file is replaced meanwhile, one is removed, and one is new."""
+    np.save(tmp_path / "v.npy", rows)
+    with gleann.Client(tmp_path / "data") as client:
+        client.create_index("n", dim=8, metric="l2")
+        client.upsert("n", [5, 500], rows[:2] + 3)
+        real = SealedImport.write
+
+        def write(self: SealedImport, *arguments: Any) -> None:
+            real(self, *arguments)
+            client.upsert("n", [6, 600], rows[6:8] + 4)
+            client.delete_vectors("n", [5])
+
+        monkeypatch.setattr(SealedImport, "write", write)
+        info = client.import_vectors("n", tmp_path / "v.npy").wait(timeout=60).index
+        assert (info.count, info.pending) == (len(rows) - 1 + 2, 2)
+    with gleann.Client(tmp_path / "data") as client:
+        assert client.get_index("n").count == len(rows) + 1
+        got = client.get_vectors("n", [6, 600, 500, 7])
+        assert np.array_equal(got, [rows[6] + 4, rows[7] + 4, rows[1] + 3, rows[7]])
+        with pytest.raises(errors.UnknownIdError):
+            client.get_vectors("n", [5])
+
+
+@pytest.mark.usefixtures("sealing")
+def test_a_sealed_import_fails_whole(
+    client: gleann.Client, rows: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "v.npy", rows)
+    np.save(tmp_path / "ids.npy", np.arange(len(rows)).astype(np.str_))
+    spoilt = rows.copy()
+    spoilt[-1, 3] = np.nan
+    np.save(tmp_path / "spoilt.npy", spoilt)
+    client.create_index("n", dim=8, metric="l2")
+    client.upsert("n", [1000], rows[:1])
+    with pytest.raises(errors.NonFiniteError, match="239"):
+        client.import_vectors("n", tmp_path / "spoilt.npy").wait(timeout=60)
+    with pytest.raises(errors.InvalidInputError, match="int64 ids, these are string"):
+        client.import_vectors(
+            "n", tmp_path / "v.npy", ids_path=tmp_path / "ids.npy"
+        ).wait(timeout=60)
+    info = client.get_index("n")
+    assert (info.count, info.version, info.sequence) == (1, 0, 1)

@@ -4,12 +4,14 @@ import errno
 import hashlib
 import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
+from gleann.index.payload.schema import COLUMN_TYPES
 from gleann.index.storage import files
 from gleann.index.storage.manifest import manifest_checksum
 
@@ -54,6 +56,39 @@ def test_version_2_loads_for_ever(name, engine):
     np.testing.assert_allclose(found.distances, expected["distances"], rtol=1e-6)
 
 
+@pytest.mark.golden
+def test_version_3_loads_for_ever():
+    """With payload of every type, nulls among it, in two record batches."""
+    index = SoarIndex.load(GOLDEN.parent / "index-v3")
+    expected = json.loads((GOLDEN.parent / "index-v3-expected.json").read_text())
+    assert [c.type for c in index.schema.columns] == list(COLUMN_TYPES)
+    assert index.schema.to_values() == expected["schema"]
+    said = [{k: _shown(v) for k, v in row.items()} for row in index.payload.to_pylist()]
+    assert said == expected["payload"]
+    allowed = index.where(expected["where"])
+    assert np.flatnonzero(allowed).tolist() == expected["passing"]
+    params = SearchParams(k=3, nprobe=index.nlist, allowed=allowed)
+    found = index.search(index.vectors[:5], params)
+    assert found.ids.tolist() == expected["ids"]
+    np.testing.assert_allclose(found.distances, expected["distances"], rtol=1e-5)
+
+
+def _shown(value):
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def test_what_a_newer_gleann_requires_is_refused_by_name(index, tmp_path):
+    index.save(tmp_path / "a")
+    forge(tmp_path / "a", lambda m: m.update(list_levels={"arrays": []}))
+    assert len(SoarIndex.load(tmp_path / "a")) == 200
+    forge(tmp_path / "a", lambda m: m.update(requires=["newer_lists"]))
+    with pytest.raises(errors.CorruptDataError, match=r"requires 'newer_lists'"):
+        SoarIndex.load(tmp_path / "a")
+    forge(tmp_path / "a", lambda m: m.update(requires="newer_lists"))
+    with pytest.raises(errors.CorruptDataError, match="does not list"):
+        SoarIndex.load(tmp_path / "a")
+
+
 @pytest.mark.parametrize("codes", ["int8", "float32"])
 @pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
 def test_both_kinds_of_codes_are_kept(metric, codes, tmp_path, rows):
@@ -79,9 +114,9 @@ def test_both_kinds_of_codes_are_kept(metric, codes, tmp_path, rows):
 
 def test_a_newer_version_is_refused_with_both(index, tmp_path):
     index.save(tmp_path / "a")
-    forge(tmp_path / "a", lambda m: m.update(version=3))
+    forge(tmp_path / "a", lambda m: m.update(version=4))
     with pytest.raises(
-        errors.CorruptDataError, match=r"version 3, this gleann reads versions 1 to 2"
+        errors.CorruptDataError, match=r"version 4, this gleann reads versions 1 to 3"
     ):
         SoarIndex.load(tmp_path / "a")
 
@@ -274,7 +309,7 @@ def forge(saved, change):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda m: m.update(version=3),
+        lambda m: m.update(version=4),
         lambda m: m.update(version=0),
         lambda m: m.update(version=True),
         lambda m: m.update(version="2"),

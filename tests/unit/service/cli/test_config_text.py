@@ -20,6 +20,7 @@ from gleann.service.cli.main import run
 from gleann.service.cli.serve import command
 from gleann.service.config import SETTINGS, Config, given_settings, load_config
 from gleann.service.settings import Setting
+from gleann.service.values import OPTIMIZER_DEFAULTS
 
 TOP = Path(__file__).parents[4]
 PAGE = (TOP / "docs/configuration.md").read_text()
@@ -29,11 +30,14 @@ def test_the_printed_file_gives_the_same_configuration(tmp_path: Path) -> None:
     file = tmp_path / "gleann.toml"
     overrides = {"data_dir": Path("a 'b\" \\ ü"), "import_roots": (Path("/x"),)}
     environ = {"GLEANN_RPC_THREADS": "4", "GLEANN_LIMITS_DIM": "7"}
+    environ |= {"GLEANN_OPTIMIZER_ENABLED": "0", "GLEANN_OPTIMIZER_DRIFT": "2.5"}
     found = given_settings(None, environ=environ, overrides=overrides)
     file.write_text(config_text(found))
     given = load_config(file, environ={})
     assert given == load_config(environ=environ, overrides=overrides)
     assert (given.rpc_threads, given.limits.dim) == (4, 7)
+    assert (given.optimizer.enabled, given.optimizer.drift) == (False, 2.5)
+    assert given.optimizer.min_rows == OPTIMIZER_DEFAULTS.min_rows
 
 
 def test_the_origin_of_each_value_is_printed() -> None:
@@ -84,6 +88,14 @@ def test_a_refused_value_is_named_as_it_was_given(tmp_path: Path) -> None:
     [
         ("threads = -1", "c.toml: threads must be at least 0, got -1"),
         ('allow_remote = "y"', "c.toml: allow_remote must be true or false, got 'y'"),
+        (
+            "[optimizer]\ndrift = 0.5",
+            "c.toml: optimizer.drift must be a finite number >= 1, got 0.5",
+        ),
+        (
+            "[optimizer]\npending_share = 'x'",
+            "c.toml: optimizer.pending_share must be a number, got 'x'",
+        ),
         ('listen = "0.0.0.0:1"', "(in a file: allow_remote = true) permits that"),
     ],
 )
@@ -111,7 +123,7 @@ def test_settings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_setting_has_a_meaning() -> None:
     assert list(defaults()) == list(SETTINGS)
-    assert set(meanings()) - {"limits"} == set(SETTINGS)
+    assert set(meanings()) - {"limits", "optimizer"} == set(SETTINGS)
     assert all(len(says) > 10 for says in meanings().values())
 
 

@@ -19,6 +19,7 @@ from gleann.service.state.masks import MaskCache
 DIM = 3
 SCHEMA = Schema.of({"split": "string", "score": "int64", "tags": "strings"})
 SPLITS = ("train", "test", None)
+SCORES = (*range(9), None)
 
 
 def values_of(schema: Schema, n: int, rng: np.random.Generator) -> Payload:
@@ -146,31 +147,37 @@ def test_random_changes_of_payload(seed: int) -> None:
     )
     model = Model(view)
     history = []
-    actions = ["upsert"] * 6 + ["delete", "set", "set", "clear", "reshape", "seal"]
     for sequence in range(1, 60):
-        ids = rng.permutation(names)[: rng.integers(1, 8)]
-        there = [name for name in ids.tolist() if name in model.rows]
-        match rng.choice(actions):
-            case "upsert":
-                some = SCHEMA.select(["score", "split"][: rng.integers(1, 3)])
-                schema = some if rng.random() < 0.5 else model.view.schema
-                model.upsert(ids, values_of(schema, len(ids), rng), sequence)
-            case "delete":
-                model.delete(ids, sequence)
-            case "set" if there:
-                schema = SCHEMA.select(["score"])
-                count = 1 if rng.random() < 0.3 else len(there)
-                model.set(there, values_of(schema, count, rng), sequence)
-            case "clear" if there:
-                model.set(there, Payload.nulls(SCHEMA.select(["split"]), 1), sequence)
-            case "reshape":
-                # Dropped and added again, it comes back without its values.
-                model.reshape(["tags"], [SCHEMA.column("tags")], sequence)
-            case "seal" if len(model.rows) > 2:
-                model.seal(sequence)
+        step(model, rng.permutation(names)[: rng.integers(1, 8)], rng, sequence)
         history.append((model.view, model.rows))
     for view, rows in history:
         check(view, rows)
+
+
+def step(
+    model: Model, ids: np.ndarray, rng: np.random.Generator, sequence: int
+) -> None:
+    """Make one change of any kind."""
+    actions = ["upsert"] * 6 + ["delete", "set", "set", "clear", "reshape", "seal"]
+    there = [name for name in ids.tolist() if name in model.rows]
+    match rng.choice(actions):
+        case "upsert":
+            some = SCHEMA.select(["score", "split"][: rng.integers(1, 3)])
+            schema = some if rng.random() < 0.5 else model.view.schema
+            model.upsert(ids, values_of(schema, len(ids), rng), sequence)
+        case "delete":
+            model.delete(ids, sequence)
+        case "set" if there:
+            schema = SCHEMA.select(["score"])
+            count = 1 if rng.random() < 0.3 else len(there)
+            model.set(there, values_of(schema, count, rng), sequence)
+        case "clear" if there:
+            model.set(there, Payload.nulls(SCHEMA.select(["split"]), 1), sequence)
+        case "reshape":
+            # Dropped and added again, it comes back without its values.
+            model.reshape(["tags"], [SCHEMA.column("tags")], sequence)
+        case "seal" if len(model.rows) > 2:
+            model.seal(sequence)
 
 
 def test_newer_rows_get_null_in_columns_that_are_added() -> None:

@@ -1,0 +1,96 @@
+"""The payload of an import: which columns of a file become columns of the index."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gleann.index.errors import InvalidInputError
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Column, Schema
+from gleann.service.files.payload_files import PayloadFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportPayload:
+    """Columns of a file that are imported.
+
+    Attributes:
+        file: the file; None for an import without payload.
+        names: the columns that are read.
+        added: those of them that the index does not have.
+    """
+
+    file: PayloadFile | None = None
+    names: tuple[str, ...] = ()
+    added: tuple[Column, ...] = ()
+
+    def blocks(self, schema: Schema, *, n: int) -> Iterator[Payload]:
+        """The payload of n rows, block by block, with null in all other columns.
+
+        Args:
+            schema: that of the blocks; it has the columns that are read.
+            n: rows of the file.
+
+        Raises:
+            InvalidInputError: a value that its column cannot hold.
+            DimensionMismatchError: another number of rows.
+        """
+        if self.file is None or not self.names:
+            yield Payload.nulls(schema, n)
+            return
+        read = schema.select(self.names)
+        for block in self.file.blocks(read, n=n):
+            yield block.with_schema(schema)
+
+
+def chosen_payload(
+    file: PayloadFile,
+    schema: Schema,
+    *,
+    index: str,
+    wanted: Sequence[str],
+    add: bool,
+    leave_out: Sequence[str | None],
+) -> ImportPayload:
+    """Choose the columns of a file that an import takes.
+
+    Args:
+        file: the file.
+        schema: the columns of the index.
+        index: its name.
+        wanted: the columns to take; none takes those that the index has, or with `add`
+            all that payload can hold.
+        add: whether columns that the index does not have are added to it.
+        leave_out: columns that are no payload: the vectors and the ids.
+
+    Raises:
+        InvalidInputError: a wanted column that is not in the file, is no payload, or is
+            not in the index while `add` is not set.
+    """
+    names = tuple(dict.fromkeys(wanted))
+    if clash := [name for name in names if name in leave_out]:
+        raise InvalidInputError(
+            f"columns has {clash[0]!r}, which {file.path.name} has as vectors or ids"
+        )
+    if names:
+        there = file.schema(names)
+    elif add:
+        there = file.possible(leave_out=leave_out)
+    else:
+        inside = set(file.names) - set(leave_out)
+        return ImportPayload(
+            file=file, names=tuple(name for name in schema.names if name in inside)
+        )
+    added = tuple(one for one in there.columns if one.name not in schema.names)
+    if added and not add:
+        raise InvalidInputError(_refusal(index, added))
+    schema.with_columns(added)  # refuses names that differ in case only
+    return ImportPayload(file=file, names=there.names, added=added)
+
+
+def _refusal(index: str, missing: Sequence[Column]) -> str:
+    listed = ", ".join(f'"{one.name}": "{one.type}"' for one in missing)
+    return (
+        f"{index!r} has no column {missing[0].name!r}: add_columns adds those that are"
+        f" missing, or declare them first: client.indexes.update({index!r},"
+        f" add_columns={{{listed}}})"
+    )

@@ -1,0 +1,138 @@
+"""Payload in a file of one JSON object a line."""
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gleann.index.errors import InvalidInputError, LimitError
+from gleann.index.payload.moments import to_microseconds
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Column, ColumnType, Schema
+
+BLOCK_ROWS = 16_384
+MOST_LINE_BYTES = 1 << 26
+"""Longest line."""
+
+_WIDER: dict[frozenset[ColumnType], ColumnType] = {
+    frozenset(["int64", "float64"]): "float64",
+    frozenset(["timestamp", "string"]): "string",
+    frozenset(["strings", "json"]): "json",
+}
+"""The type that holds the values of two."""
+
+
+class JsonlPayload:
+    """Columns of a file with an object a line; a key that a line lacks is null."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.names = tuple(self._types)
+
+    def column(self, name: str) -> Column:
+        """A column and the type that holds all of its values."""
+        return Column(name, self._types[name] or "string")
+
+    def blocks(self, schema: Schema) -> Iterator[Payload]:
+        """The columns of `schema`, in blocks."""
+        first = 0
+        for lines in self._blocks():
+            columns = {
+                column.name: [value_of(line.get(column.name), column) for line in lines]
+                for column in schema.columns
+            }
+            yield Payload.of(columns, schema, n=len(lines), first=first)
+            first += len(lines)
+
+    @cached_property
+    def _types(self) -> dict[str, ColumnType | None]:
+        types: dict[str, ColumnType | None] = {}
+        row = 0
+        for lines in self._blocks():
+            for line in lines:
+                for name, value in line.items():
+                    types[name] = self._joined(types.get(name), value, name, row)
+                row += 1
+        return types
+
+    def _joined(
+        self, known: ColumnType | None, value: Any, name: str, row: int
+    ) -> ColumnType | None:
+        kind = _kind(value)
+        if kind is None or kind == known:
+            return known
+        if known is None:
+            return kind
+        if (wider := _WIDER.get(frozenset([known, kind]))) is None:
+            raise InvalidInputError(
+                f"{self._path.name}: {name!r:.60} is {kind} in row {row}, and {known}"
+                " in the rows before it"
+            )
+        return wider
+
+    def _blocks(self) -> Iterator[list[dict[str, Any]]]:
+        block: list[dict[str, Any]] = []
+        for row, line in enumerate(self._lines()):
+            block.append(self._object(line, row))
+            if len(block) == BLOCK_ROWS:
+                yield block
+                block = []
+        if block:
+            yield block
+
+    def _lines(self) -> Iterator[bytes]:
+        with self._path.open("rb") as file:
+            while line := file.readline(MOST_LINE_BYTES):
+                if len(line) == MOST_LINE_BYTES:
+                    raise LimitError(
+                        f"{self._path.name} has a line of {MOST_LINE_BYTES} bytes or"
+                        " more"
+                    )
+                if line.strip():
+                    yield line
+
+    def _object(self, line: bytes, row: int) -> dict[str, Any]:
+        try:
+            value = json.loads(line.decode(), parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise InvalidInputError(
+                f"{self._path.name}: row {row} is not JSON: {error}"
+            ) from error
+        if not isinstance(value, dict):
+            raise InvalidInputError(f"{self._path.name}: row {row} is no JSON object")
+        return value
+
+
+def _kind(value: Any) -> ColumnType | None:
+    if value is None:
+        return None
+    simple: dict[type, ColumnType] = {bool: "bool", int: "int64", float: "float64"}
+    if (kind := simple.get(type(value))) is not None:
+        return kind
+    if isinstance(value, str):
+        return "timestamp" if _is_moment(value) else "string"
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return "strings"
+    return "json"
+
+
+def _is_moment(text: str) -> bool:
+    if len(text) < len("2024-02-29T12:00:00Z") or not text[:4].isdigit():
+        return False
+    try:
+        to_microseconds(text)
+    except ValueError:
+        return False
+    return True
+
+
+def value_of(value: Any, column: Column) -> Any:
+    """A value of a line as `Payload.of` takes it for `column`."""
+    if column.type == "json" and value is not None:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"JSON has no {name}")

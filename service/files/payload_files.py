@@ -1,0 +1,171 @@
+"""Readers of payload: .csv, .jsonl and .parquet files, a block of rows at a time.
+
+The columns of a parquet file have types. Those of the others are found by reading the
+file once: of text in a csv file, whole numbers, numbers, true and false, and moments in
+RFC 3339 are told from other text, and an empty cell is null; of JSON the values have
+types, moments are told from other text, and objects and lists of other things than
+text are kept as JSON.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gleann.index.errors import DimensionMismatchError, InvalidInputError
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Column, Schema
+from gleann.service.files import csv_payload, jsonl_payload
+from gleann.service.files.vector_columns import reading, require_columns
+
+SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet", ".pq")
+BLOCK_ROWS = 65_536
+
+
+class _Reader(Protocol):
+    """A format of payload files."""
+
+    names: tuple[str, ...]
+
+    def column(self, name: str) -> Column:
+        """A column and its type in the file."""
+
+    def blocks(self, schema: Schema) -> Iterator[Payload]:
+        """The columns of `schema`, in blocks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadFile:
+    """A file of payload: its columns are known, its rows are read when they are needed.
+
+    Attributes:
+        path: the file.
+        reader: of its format.
+    """
+
+    path: Path
+    reader: _Reader
+
+    @classmethod
+    def open(cls, path: Path) -> "PayloadFile":
+        """Open a file; its suffix decides the format.
+
+        Raises:
+            MissingFileError: it cannot be read.
+            InvalidInputError: another suffix, or contents of another format.
+        """
+        suffix = path.suffix.lower()
+        if suffix not in SUFFIXES:
+            raise InvalidInputError(
+                f"{path.name} must end in one of {', '.join(SUFFIXES)}"
+            )
+        with reading(path.name):
+            if suffix == ".csv":
+                return cls(path=path, reader=csv_payload.CsvPayload(path))
+            if suffix in (".jsonl", ".ndjson"):
+                return cls(path=path, reader=jsonl_payload.JsonlPayload(path))
+            return cls(path=path, reader=ParquetPayload(path))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all columns, in the order of the file."""
+        return self.reader.names
+
+    def schema(self, names: Iterable[str]) -> Schema:
+        """The columns of these names, with their types in the file.
+
+        Raises:
+            InvalidInputError: the file lacks one, or payload cannot hold it.
+        """
+        wanted = tuple(names)
+        require_columns(self.path.name, wanted, self.names)
+        with reading(self.path.name):
+            return Schema(self._column(name) for name in wanted)
+
+    def possible(self, *, leave_out: Sequence[str | None] = ()) -> Schema:
+        """All columns that payload can hold, but some; vectors, say, it cannot."""
+        found = []
+        with reading(self.path.name):
+            for name in self.names:
+                if name in leave_out:
+                    continue
+                try:
+                    found.append(self._column(name))
+                except InvalidInputError:
+                    continue
+        return Schema(found)
+
+    def blocks(self, schema: Schema, *, n: int) -> Iterator[Payload]:
+        """The columns of `schema` that the file has, block by block; others are null.
+
+        Args:
+            schema: what the blocks are to have; may have other types than `possible`
+                says, such as `json` for text.
+            n: rows that the file must have.
+
+        Raises:
+            InvalidInputError: a value that its column cannot hold; names column and
+                row.
+            DimensionMismatchError: more or fewer rows than n.
+        """
+        there = Schema(c for c in schema.columns if c.name in self.names)
+        rows = 0
+        with reading(self.path.name), self._naming():
+            for block in self.reader.blocks(there):
+                rows += len(block)
+                if rows > n:
+                    break
+                yield block.with_schema(schema)
+        if rows != n:
+            more = "or more " if rows > n else ""
+            raise DimensionMismatchError(
+                f"{self.path.name} has {rows} {more}rows of payload for {n} vectors"
+            )
+
+    def _column(self, name: str) -> Column:
+        with self._naming():
+            return self.reader.column(name)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Name the file where a message does not."""
+        try:
+            yield
+        except InvalidInputError as error:
+            if str(error).startswith(self.path.name):
+                raise
+            raise InvalidInputError(f"{self.path.name}: {error}") from error
+
+
+class ParquetPayload:
+    """Columns of a parquet file."""
+
+    def __init__(self, path: Path) -> None:
+        from pyarrow.parquet import ParquetFile
+
+        self._path = path
+        with ParquetFile(path) as file:
+            self._fields = {field.name: field for field in file.schema_arrow}
+            self.names = tuple(file.schema_arrow.names)
+
+    def column(self, name: str) -> Column:
+        """A column and its type in the file."""
+        import pyarrow as pa
+
+        (column,) = Schema.of(pa.schema([self._fields[name]])).columns
+        return column
+
+    def blocks(self, schema: Schema) -> Iterator[Payload]:
+        """The columns of `schema`, in blocks."""
+        from pyarrow.parquet import ParquetFile
+
+        first = 0
+        with ParquetFile(self._path) as file:
+            names = list(schema.names)
+            for batch in file.iter_batches(BLOCK_ROWS, columns=names):
+                if names:
+                    yield Payload.of(batch, schema, first=first)
+                else:
+                    yield Payload.nulls(schema, batch.num_rows)
+                first += batch.num_rows

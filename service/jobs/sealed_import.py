@@ -1,0 +1,144 @@
+"""Imports straight into a sealed version: no copy of the file in the database."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gleann.index import SoarIndex
+from gleann.index.arrays import HeldIds, Rows
+from gleann.index.build.on_disk import RowSource
+from gleann.index.errors import StorageError
+from gleann.index.fold import fold_on_disk
+from gleann.index.ids.held import joined_ids
+from gleann.index.progress import Report
+from gleann.service.files.row_source import FileRows, JoinedRows
+from gleann.service.files.vector_files import VectorFile
+from gleann.service.jobs.building import LiveRows
+from gleann.service.jobs.first_version import first_params
+from gleann.service.state.live_index import View
+
+LARGE_BYTES = 1 << 30
+"""Vectors of a file from which it is always sealed."""
+SEALED_BYTES, SEALED_SHARE = 1 << 24, 0.2
+"""Vectors of a file, and its share of the index, from which it is sealed."""
+
+BYTES_AN_ID = 16
+"""About what an id and its row take on disk besides the vector."""
+BYTES_A_NUMBER = 5
+"""Four of a vector, one of its code."""
+
+
+def is_sealed_at_once(view: View, rows: int) -> bool:
+    """Whether an import of so many rows writes a sealed version.
+
+    A small file is logged instead: a version costs a copy of the whole index.
+    """
+    size = 4 * rows * view.dim
+    if view.count == 0 or size >= LARGE_BYTES:
+        return True
+    return size >= SEALED_BYTES and rows >= SEALED_SHARE * view.count
+
+
+def require_space(
+    view: View, source: VectorFile, directory: Path, *, bytes_a_row: int = 0
+) -> None:
+    """Refuse an import for which the disk has no room.
+
+    Raises:
+        StorageError: with both numbers.
+    """
+    numbers, rows = 4 * view.dim, source.count
+    if is_sealed_at_once(view, source.count):
+        numbers, rows = BYTES_A_NUMBER * view.dim, source.count + view.count
+    needed = rows * (numbers + BYTES_AN_ID + bytes_a_row)
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        raise StorageError(
+            f"{source.path.name} holds {source.count} vectors, which take about"
+            f" {needed} bytes in {directory}, where {free} are free"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SealedImport:
+    """A file that is imported into a new sealed version of an index.
+
+    Attributes:
+        view: the index as it was when the import began.
+        file: its rows replace those with the same ids.
+        ids: (n,) of its rows.
+        report: called with the progress.
+        threads: of the engine; 0 takes all cores.
+    """
+
+    view: View
+    file: VectorFile
+    ids: HeldIds
+    report: Report
+    threads: int
+
+    def write(self, path: Path, device: str | None) -> None:
+        """Write the new version.
+
+        Raises:
+            InvalidInputError: rows of the file that cannot be stored.
+            StorageError: the disk refused.
+        """
+        rows = FileRows(self.file, dim=self.view.dim)
+        sealed = self.view.sealed
+        staying = self._staying()
+        if sealed is None or len(staying) + self.file.count < sealed.index.nlist:
+            self._build(path, rows, staying, device)
+            return
+        keep = np.zeros(len(sealed), np.bool_)
+        keep[staying[staying < len(sealed)]] = True
+        newer = staying[staying >= len(sealed)]
+        fold_on_disk(
+            sealed.index,
+            self._with(rows, newer),
+            path,
+            ids=self._ids_with(newer),
+            keep=keep,
+            progress=self.report,
+            threads=self.threads,
+            device=device,
+        )
+
+    def _build(
+        self, path: Path, rows: FileRows, staying: Rows, device: str | None
+    ) -> None:
+        """Write a version with one list."""
+        SoarIndex.build_on_disk(
+            self._with(rows, staying),
+            path,
+            first_params(self.view.metric),
+            ids=self._ids_with(staying),
+            progress=self.report,
+            threads=self.threads,
+            device=device,
+        )
+
+    def _staying(self) -> Rows:
+        """The live rows of the index that the file does not replace."""
+        replaced = self.view.find(self.ids)
+        stays = np.zeros(self.view.sealed_rows + len(self.view.delta), np.bool_)
+        stays[self.view.live_rows()] = True
+        stays[replaced[replaced >= 0]] = False
+        return np.flatnonzero(stays)
+
+    def _with(self, rows: FileRows, others: Rows) -> RowSource:
+        """The rows of the file, and then `others` of the index.
+
+        In this order, messages name the rows of the file.
+        """
+        if not len(others):
+            return rows
+        live = LiveRows(self.view, others, self.view.ids_at(others))
+        return JoinedRows([rows, live])
+
+    def _ids_with(self, others: Rows) -> HeldIds:
+        if not len(others):
+            return self.ids
+        return joined_ids([self.ids, self.view.ids_at(others)])

@@ -1,0 +1,1 @@
+"""Compaction by itself: when an index is compacted, and how, beside searches."""

@@ -1,0 +1,61 @@
+"""Measures what the policy decides by: the state of an index, and its times."""
+
+import time
+from collections.abc import Callable
+
+from gleann.service.optimizer.history import History
+from gleann.service.optimizer.policy import Measured
+from gleann.service.state.live_index import View
+from gleann.service.state.store import Store
+
+
+class Measuring:
+    """Measures indexes of one data directory."""
+
+    def __init__(
+        self, store: Store, history: History, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Begin to count; the directory was opened now.
+
+        Args:
+            store: has the times of versions.
+            history: has those of compactions.
+            clock: seconds since 1970.
+        """
+        self._store = store
+        self._history = history
+        self._clock = clock
+        self._opened = clock()
+
+    def of(self, view: View) -> Measured:
+        """Measure one state of an index; quick, but for the first time."""
+        past, now = self._history.of(view), self._clock()
+        row = self._store.row(
+            "SELECT created, built FROM indexes WHERE number = ?", view.number
+        )
+        # An index that was deleted meanwhile is new, and nothing is done about it.
+        made = now if row is None else row["built"] or row["created"]
+        since = now - max(self._opened, past.ended or 0.0)
+        if view.sealed is None:
+            return Measured(
+                rows=view.count,
+                pending=view.count,
+                age=max(0.0, now - made),
+                since=max(0.0, since),
+                failures=past.failures,
+            )
+        index = view.sealed.index
+        training = index.header.training
+        return Measured(
+            rows=view.count,
+            sealed=len(index),
+            pending=view.delta.count,
+            removed=len(index) - view.sealed_count,
+            nlist=index.nlist,
+            trained=None if training is None else training.rows,
+            added=0 if training is None else len(index) - training.kept,
+            drift=None if training is None else training.drift,
+            age=max(0.0, now - made),
+            since=max(0.0, since),
+            failures=past.failures,
+        )

@@ -1,0 +1,116 @@
+"""Starts the process that writes a compacted version, follows it and stops it."""
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from subprocess import PIPE, Popen
+from threading import Thread
+from typing import Any
+
+from gleann.index import Progress, errors
+from gleann.index.errors import GleannError, LimitError, ServiceError
+from gleann.service.optimizer.worker import Inputs, perform
+
+SECONDS_BETWEEN = 0.1
+"""Between two looks at whether the work must stop."""
+
+CODE = "import sys; from gleann.service.optimizer.worker import main; main(sys.argv[1])"
+LAST_WORDS = 2000
+"""Characters of what a process that failed wrote, for the log."""
+
+_log = logging.getLogger(__name__)
+
+
+def perform_apart(
+    inputs: Inputs, progress: Callable[[Progress], None], *, threads: int
+) -> None:
+    """Do what `inputs` describe in a process of its own.
+
+    Args:
+        inputs: the folder, whole.
+        progress: called at least ten times a second, also without news; what it raises
+            stops the process.
+        threads: of the libraries for matrix products.
+
+    Raises:
+        GleannError: as the process says; `LimitError` where the kernel ended it, which
+            it does for want of memory.
+    """
+    errors_file = inputs.folder / "errors.txt"
+    try:
+        with errors_file.open("wb") as words:
+            process = Popen(
+                [sys.executable, "-P", "-c", CODE, str(inputs.folder)],
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=words,
+                env=_environment(threads),
+            )
+    except (OSError, ValueError) as error:
+        _log.warning("a compaction runs without a process of its own: %s", error)
+        perform(inputs, progress)
+        return
+    with process:
+        try:
+            _follow(process, progress)
+        except BaseException:
+            process.kill()
+            raise
+    _require_done(process, errors_file)
+
+
+def _environment(threads: int) -> dict[str, str]:
+    few = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return {**os.environ, "PYTHONPATH": paths, **dict.fromkeys(few, str(threads))}
+
+
+def _follow(process: "Popen[bytes]", progress: Callable[[Progress], None]) -> None:
+    """Pass on progress until the process ends; raises what it says went wrong."""
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    assert process.stdout is not None
+    Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+    news = Progress(phase="start", done=0, total=0)
+    while True:
+        progress(news)
+        try:
+            line = lines.get(timeout=SECONDS_BETWEEN)
+        except Empty:
+            continue
+        if not line:
+            return
+        said = json.loads(line)
+        if "error" in said:
+            raise _error(said)
+        if "progress" in said:
+            news = Progress(**said["progress"])
+
+
+def _read(stdout: Any, lines: "SimpleQueue[bytes]") -> None:
+    """Put each line in the queue, and an empty one at the end."""
+    for line in stdout:
+        lines.put(line)
+    lines.put(b"")
+
+
+def _error(said: dict[str, str]) -> GleannError:
+    kind = getattr(errors, said["error"], ServiceError)
+    return kind(said["message"])
+
+
+def _require_done(process: "Popen[bytes]", errors_file: Path) -> None:
+    status = process.returncode
+    if status == 0:
+        return
+    words = errors_file.read_text(encoding="utf-8", errors="replace")[-LAST_WORDS:]
+    _log.error("a compaction ended with status %d: %s", status, words)
+    if status == -signal.SIGKILL:
+        raise LimitError(
+            "the compaction was ended by the system: not enough memory, most likely"
+        )
+    raise ServiceError(f"the compaction ended with status {status}")

@@ -1,0 +1,91 @@
+"""SnapshotService."""
+
+from collections.abc import Callable
+
+from google.longrunning import operations_pb2
+from google.protobuf.empty_pb2 import Empty
+
+from gleann.service.application import Application
+from gleann.service.snapshots.description import snapshot_to_wire
+from gleann.service.wire.page_tokens import page_position, page_size, page_token
+from gleann.v1 import snapshot_pb2, snapshot_pb2_grpc
+
+
+class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
+    """Servicer of snapshots."""
+
+    def __init__(self, application: Application) -> None:
+        self._snapshots = application.snapshots
+        self._receipts = application.receipts
+
+    def CreateSnapshot(  # noqa: N802
+        self, request: snapshot_pb2.CreateSnapshotRequest, _: object
+    ) -> operations_pb2.Operation:
+        """Start a snapshot."""
+        return self._receipts.once(
+            request, self._snapshots.asked_to_create, operations_pb2.Operation
+        )
+
+    def GetSnapshot(  # noqa: N802
+        self, request: snapshot_pb2.GetSnapshotRequest, _: object
+    ) -> snapshot_pb2.Snapshot:
+        """Describe a snapshot."""
+        return snapshot_to_wire(self._snapshots.shelf.get(request.name))
+
+    def ListSnapshots(  # noqa: N802
+        self, request: snapshot_pb2.ListSnapshotsRequest, _: object
+    ) -> snapshot_pb2.ListSnapshotsResponse:
+        """Describe a page of snapshots, oldest first."""
+        start = page_position(request.page_token)
+        size = page_size(request.page_size, default=100, most=1000)
+        found = self._snapshots.shelf.listed(request.index)
+        more = len(found) > start + size
+        return snapshot_pb2.ListSnapshotsResponse(
+            snapshots=map(snapshot_to_wire, found[start : start + size]),
+            next_page_token=page_token(start + size) if more else "",
+        )
+
+    def DeleteSnapshot(  # noqa: N802
+        self, request: snapshot_pb2.DeleteSnapshotRequest, _: object
+    ) -> Empty:
+        """Delete a snapshot."""
+        return self._receipts.once(request, self._delete, Empty)
+
+    def VerifySnapshot(  # noqa: N802
+        self, request: snapshot_pb2.VerifySnapshotRequest, _: object
+    ) -> operations_pb2.Operation:
+        """Start a verification."""
+        return self._snapshots.verify(request)
+
+    def RestoreSnapshot(  # noqa: N802
+        self, request: snapshot_pb2.RestoreSnapshotRequest, _: object
+    ) -> operations_pb2.Operation:
+        """Start a restore."""
+        return self._receipts.once(
+            request, self._snapshots.asked_to_restore, operations_pb2.Operation
+        )
+
+    def ExportSnapshot(  # noqa: N802
+        self, request: snapshot_pb2.ExportSnapshotRequest, _: object
+    ) -> operations_pb2.Operation:
+        """Start an export."""
+        return self._receipts.once(
+            request, self._snapshots.asked_to_export, operations_pb2.Operation
+        )
+
+    def ImportSnapshot(  # noqa: N802
+        self, request: snapshot_pb2.ImportSnapshotRequest, _: object
+    ) -> operations_pb2.Operation:
+        """Start an import."""
+        return self._receipts.once(
+            request, self._snapshots.asked_to_import, operations_pb2.Operation
+        )
+
+    def _delete(
+        self, request: snapshot_pb2.DeleteSnapshotRequest
+    ) -> Callable[[], Empty]:
+        def delete() -> Empty:
+            self._snapshots.delete(request.name)
+            return Empty()
+
+        return delete

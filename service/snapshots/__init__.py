@@ -1,0 +1,1 @@
+"""Snapshots: whole states of indexes on disk, and indexes made of them again."""
