@@ -154,6 +154,11 @@ class ActiveSession:
         return self._strategy.pool.looked_at
 
     @property
+    def among(self) -> Among | None:
+        """The only rows that are picked; None for all."""
+        return self._labels.among
+
+    @property
     def available(self) -> int:
         """Rows that are labelled or may be asked for: the most labels there can be."""
         return int(self._labels.usable.sum())

@@ -169,6 +169,11 @@ class RoundsSession:
         return self._batch.weight
 
     @property
+    def among(self) -> Among | None:
+        """The only rows that are picked; None for all."""
+        return self._labels.among
+
+    @property
     def available(self) -> int:
         """Rows that are labelled or may be picked: the most labels there can be."""
         return int(self._labels.usable.sum())

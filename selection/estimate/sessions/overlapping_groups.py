@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
-from gleann.selection.among import AmongLike
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.labels.known import Known
 from gleann.selection.estimate.params import BEFORE_1_1, EstimateParams
@@ -92,6 +92,11 @@ class OverlappingGroupsSession:
     def params(self) -> EstimateParams:
         """Parameters of the estimates; the budget is that of all groups."""
         return self._params
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return next(iter(self._sessions.values())).among
 
     @property
     def done(self) -> bool:

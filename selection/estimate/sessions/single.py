@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
-from gleann.selection.among import AmongLike
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.estimate.baselines.abae_widths import abae_width
 from gleann.selection.estimate.labels.known import (
     Known,
@@ -132,6 +132,11 @@ class EstimateSession:
     def params(self) -> EstimateParams:
         """Parameters of the estimate."""
         return self._core.params
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return self._core.among
 
     @property
     def done(self) -> bool:
