@@ -25,7 +25,8 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.optimizer import compaction, process
+from gleann.service.optimizer import compaction, optimizer, process
+from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.optimizer.worker import Inputs
 from gleann.service.state.live_index import View
 from gleann.service.values import OptimizerParams, OptimizerState
@@ -34,6 +35,7 @@ from gleann.v1 import index_pb2
 
 DIM, SEALED = 8, 400
 PARAMS = OptimizerParams(min_rows=10, pending_share=0.1, removed_share=0.2)
+OPEN = Optimizer.open
 HANGS = "import sys, time; sys.stdin; time.sleep(60)"
 
 
@@ -170,6 +172,17 @@ def test_newer_rows_are_folded_in_when_they_are_due(world: World) -> None:
     training = view.sealed.index.header.training
     assert (training.rows, training.kept) == (SEALED, SEALED)
     assert world.looked() is None
+
+
+def test_it_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.app.close(seconds=10)
+    monkeypatch.setattr(Optimizer, "open", OPEN)
+    monkeypatch.setattr(optimizer, "SECONDS_BETWEEN", 0.02)
+    params = OptimizerParams(min_rows=10, pending_share=0.1, min_seconds=0)
+    world.app = Application(Config(data_dir=world.config.data_dir, optimizer=params))
+    world.upsert(np.arange(SEALED, SEALED + 60))
+    until(lambda: world.view().version == 2)
+    assert_holds(world.view(), BASE | dict.fromkeys(range(SEALED, SEALED + 60), 0))
 
 
 def test_two_compactions_are_some_time_apart(world: World) -> None:
