@@ -1,6 +1,7 @@
 """Compaction by itself: when it is due, beside changes, and whatever stops it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -401,6 +402,17 @@ def test_a_process_that_is_killed_costs_nothing_but_time(
     os.kill(started[0].pid, signal.SIGKILL)
     assert "not enough memory" in world.ended(name).error.message
     assert_holds(world.view(), BASE)
+
+
+def test_a_compaction_needs_room_on_the_disk(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(world.config.data_dir)._replace(free=20_000)
+    monkeypatch.setattr(compaction.shutil, "disk_usage", lambda _: usage)
+    error = world.ended(world.asked("rebuild").name).error
+    assert "takes about 41600 bytes" in error.message
+    assert "20000 are free" in error.message
+    assert not list(world.config.data_dir.glob("indexes/1/versions/.new-*"))
 
 
 def test_without_processes_a_compaction_runs_in_this_one(
