@@ -1,6 +1,6 @@
 """The process that writes a compacted version, apart from the one that searches.
 
-It has the lowest priority, memory and an interpreter lock of its own, and ends with the
+It has a low priority, memory and an interpreter lock of its own, and ends with the
 process that started it: when its standard input is closed. It reads a folder of inputs
 and writes progress, and at last its outcome, to standard output, a JSON object a line.
 """
@@ -31,7 +31,10 @@ from gleann.index.texts import Texts
 from gleann.service.values import CompactionKind
 
 SPEC = "spec.json"
-LOWEST_PRIORITY = 19
+NICENESS = 10
+"""A tenth of the weight of what searches where both want a core; with the lowest, 19,
+a compaction would not come to an end on a server that is busy all the time."""
+
 BLOCK_BYTES = 1 << 24
 
 
@@ -205,7 +208,7 @@ def _payload(
 def main(folder: str) -> None:
     """Do what the folder says; the exit status is 0 where the outcome was written."""
     Thread(target=_end_with_parent, daemon=True).start()
-    os.nice(LOWEST_PRIORITY)
+    os.nice(NICENESS)
     try:
         perform(Inputs(Path(folder)), lambda news: _say(progress=asdict(news)))
     except GleannError as error:

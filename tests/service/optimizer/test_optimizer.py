@@ -1,6 +1,7 @@
 """Compaction by itself: when it is due, beside changes, and whatever stops it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +26,8 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.optimizer import compaction, process
+from gleann.service.optimizer import compaction, optimizer, process
+from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.optimizer.worker import Inputs
 from gleann.service.state.live_index import View
 from gleann.service.values import OptimizerParams, OptimizerState
@@ -34,6 +36,7 @@ from gleann.v1 import index_pb2
 
 DIM, SEALED = 8, 400
 PARAMS = OptimizerParams(min_rows=10, pending_share=0.1, removed_share=0.2)
+OPEN = Optimizer.open
 HANGS = "import sys, time; sys.stdin; time.sleep(60)"
 
 
@@ -170,6 +173,17 @@ def test_newer_rows_are_folded_in_when_they_are_due(world: World) -> None:
     training = view.sealed.index.header.training
     assert (training.rows, training.kept) == (SEALED, SEALED)
     assert world.looked() is None
+
+
+def test_it_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.app.close(seconds=10)
+    monkeypatch.setattr(Optimizer, "open", OPEN)
+    monkeypatch.setattr(optimizer, "SECONDS_BETWEEN", 0.02)
+    params = OptimizerParams(min_rows=10, pending_share=0.1, min_seconds=0)
+    world.app = Application(Config(data_dir=world.config.data_dir, optimizer=params))
+    world.upsert(np.arange(SEALED, SEALED + 60))
+    until(lambda: world.view().version == 2)
+    assert_holds(world.view(), BASE | dict.fromkeys(range(SEALED, SEALED + 60), 0))
 
 
 def test_two_compactions_are_some_time_apart(world: World) -> None:
@@ -390,6 +404,17 @@ def test_a_process_that_is_killed_costs_nothing_but_time(
     assert_holds(world.view(), BASE)
 
 
+def test_a_compaction_needs_room_on_the_disk(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(world.config.data_dir)._replace(free=20_000)
+    monkeypatch.setattr(compaction.shutil, "disk_usage", lambda _: usage)
+    error = world.ended(world.asked("rebuild").name).error
+    assert "takes about 41600 bytes" in error.message
+    assert "20000 are free" in error.message
+    assert not list(world.config.data_dir.glob("indexes/1/versions/.new-*"))
+
+
 def test_without_processes_a_compaction_runs_in_this_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -402,7 +427,7 @@ def test_without_processes_a_compaction_runs_in_this_one(
     assert world.view().version == 2
 
 
-def test_the_process_has_the_lowest_priority_and_ends_with_its_parent() -> None:
+def test_the_process_has_a_low_priority_and_ends_with_its_parent() -> None:
     code = process.CODE.replace(
         "main(sys.argv[1])",
         "import gleann.service.optimizer.worker as w, os, time;"
@@ -416,7 +441,7 @@ def test_the_process_has_the_lowest_priority_and_ends_with_its_parent() -> None:
         env=process.environment(1),
     )
     assert child.stdout is not None
-    assert child.stdout.readline() == b"19\n"
+    assert child.stdout.readline() == b"10\n"
     assert child.stdin is not None
     child.stdin.close()
     assert child.wait(timeout=20) == 1
