@@ -1,5 +1,6 @@
 """Fold newer rows into an index and leave removed ones out: a new index on disk."""
 
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from gleann.index.build.fold import Folding, FoldSummary, fold
 from gleann.index.build.kernels import kernels_on
 from gleann.index.build.on_disk import RowSource
 from gleann.index.heartbeat import repeating
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Schema
 from gleann.index.progress import Report, ignore
 from gleann.index.soar_index import SoarIndex
 
@@ -21,6 +24,8 @@ def fold_on_disk(  # noqa: PLR0913  all but three are optional
     *,
     ids: ArrayLike | None = None,
     keep: Mask | None = None,
+    payload: Iterable[Payload] | None = None,
+    schema: Schema | None = None,
     progress: Report | None = None,
     threads: int = 0,
     device: str | None = None,
@@ -40,6 +45,9 @@ def fold_on_disk(  # noqa: PLR0913  all but three are optional
         ids: (m,) ids of the newer rows, of the kind that `old` has; none of them is of
             a row that stays.
         keep: bool (n,), the rows of `old` that stay; None for all.
+        payload: that of all rows of the new index, in their order, in blocks of any
+            size; None for none.
+        schema: that of all its blocks.
         progress: as in `SoarIndex.build`.
         threads: as in `SoarIndex.build`.
         device: as in `SoarIndex.build`; it assigns and encodes the newer rows.
@@ -59,6 +67,8 @@ def fold_on_disk(  # noqa: PLR0913  all but three are optional
         keep=keep,
         newer=newer,
         newer_ids=ids,
+        payload=payload,
+        schema=Schema() if schema is None else schema,
     )
     with repeating(progress or ignore) as report:
         kernels = kernels_on(device, threads=threads)

@@ -79,7 +79,7 @@ class Joined:
 
     @property
     def mask(self) -> Mask | None:
-        """bool (n,), True for each of the rows; None where they are all."""
+        """Bool (n,), True for each of the rows; None where they are all."""
         return None if self.places is None else self.places >= 0
 
     def in_list_order(self) -> Rows:

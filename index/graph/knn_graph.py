@@ -17,8 +17,8 @@ from gleann.index.checks import as_mask, require_integer, require_threads
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.exact import exact_search_prepared, others_than
 from gleann.index.graph.join_plan import draw_sample, plan_nprobe
-from gleann.index.graph.mutual import mutual_neighbours
 from gleann.index.graph.joined import Joined
+from gleann.index.graph.mutual import mutual_neighbours
 from gleann.index.graph.self_join import CandidateLists, candidates_of, join_lists
 from gleann.index.heartbeat import repeating
 from gleann.index.ids.held import ids_at, take_ids, to_numpy

@@ -1,5 +1,6 @@
 """Build job: seal all acknowledged vectors into a new version."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from gleann.index.arrays import HeldIds, Rows, Vectors
 from gleann.index.build.on_disk import BuildSummary
 from gleann.index.checks import require_measurable
 from gleann.index.errors import GleannError
+from gleann.index.parallel.blocks import block_slices
+from gleann.index.payload.payload import Payload
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import Task
@@ -17,6 +20,9 @@ from gleann.service.state.live_index import View, require_not_empty
 from gleann.service.state.registry import Registry
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
+
+PAYLOAD_ROWS = 1 << 16
+"""Rows of payload that are held at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +88,8 @@ class Building:
                     directory,
                     params,
                     ids=ids,
+                    payload=payload_blocks(view, rows),
+                    schema=view.schema,
                     progress=task.progress,
                     threads=self._threads,
                     device=device,
@@ -135,6 +143,12 @@ class LiveRows:
         if self._view.metric != "cosine":
             require_measurable(vectors, ids=self._ids[rows])
         return vectors
+
+
+def payload_blocks(view: View, rows: Rows) -> Iterator[Payload]:
+    """The payload of rows of a view, a block at a time."""
+    for block in block_slices(len(rows), PAYLOAD_ROWS):
+        yield view.payload.at(rows[block])
 
 
 def _params_asked(request: index_pb2.BuildIndexRequest) -> BuildParams | None:
