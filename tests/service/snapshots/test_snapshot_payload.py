@@ -49,7 +49,11 @@ def filled(client: gleann.Client, rows: np.ndarray, quick: BuildParams) -> glean
 
 def table(client: gleann.Client, name: str) -> list[dict[str, object]]:
     pages = client.scroll(name, columns="*")
-    return [row for page in pages for row in page.to_pylist()]
+    found = []
+    for page in pages:
+        columns = page.payload.to_pylist()
+        found += [{"id": one} | row for one, row in zip(page.ids.tolist(), columns)]
+    return found
 
 
 def test_all_of_it(filled: gleann.Client, rows: np.ndarray) -> None:
