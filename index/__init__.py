@@ -3,7 +3,7 @@
 from gleann.index.checks import as_vectors
 from gleann.index.evaluate import recall_at_k
 from gleann.index.exact import exact_search
-from gleann.index.found import Found, SearchStats
+from gleann.index.found import Found, FoundWithin, SearchStats
 from gleann.index.graph.knn_graph import KnnGraph, knn_graph
 from gleann.index.ids.checks import as_ids
 from gleann.index.params import BuildParams, SearchParams
@@ -13,6 +13,7 @@ from gleann.index.soar_index import SoarIndex
 __all__ = [
     "BuildParams",
     "Found",
+    "FoundWithin",
     "KnnGraph",
     "Progress",
     "SearchParams",

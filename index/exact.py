@@ -102,7 +102,7 @@ def exact_search_prepared(
     depth = min(k, chosen.count)
     if depth == 0:
         return rows, distances
-    n, shift = len(chosen.vectors), _shift_of(chosen.vectors)
+    n, shift = len(chosen.vectors), shift_of(chosen.vectors)
     blocks = block_slices(len(queries), QUERY_BLOCK)
     for number, block in enumerate(blocks):
         heard = _of_all(progress, number * n, len(blocks) * n)
@@ -160,7 +160,7 @@ def _of_all(
     return lambda done: progress(before + done, total)
 
 
-def _shift_of(vectors: Vectors) -> Vectors | None:
+def shift_of(vectors: Vectors) -> Vectors | None:
     """The common offset (d,) of rows (n, d); None if it is small.
 
     The median of a few rows, which no row that is far from the others moves.
@@ -183,15 +183,23 @@ class LeastDistances:
         metric: which distance.
         shift: (d,), subtracted from the rows, and from the queries if that keeps their
             distances; None takes nothing off.
+        roundings: as many of a sum of d products are reckoned with in one direction;
+            None takes the root of d, which random ones stay below, and d is all.
     """
 
     def __init__(
-        self, queries: Vectors, *, metric: Metric, shift: Vectors | None
+        self,
+        queries: Vectors,
+        *,
+        metric: Metric,
+        shift: Vectors | None,
+        roundings: int | None = None,
     ) -> None:
         self.queries = queries
         self.metric = metric
         self._shift = shift
-        self._eps = np.finfo(np.float32).eps * (8 + queries.shape[1] ** 0.5)
+        roundings_of_sum = roundings or queries.shape[1] ** 0.5
+        self._eps = np.finfo(np.float32).eps * (8 + roundings_of_sum)
         moved = queries if shift is None or metric == "ip" else queries - shift
         squares = np.square(moved.astype(np.float64)).sum(axis=1)
         self._scales = np.full(len(queries), 0.5 if metric == "cosine" else 1.0)
@@ -227,6 +235,18 @@ class LeastDistances:
         """Bounds (nq,) as distances, none above what a distance is rounded to."""
         wide = bounds.astype(np.float64) * self._scales + self._offsets
         return wide.astype(np.float32)
+
+    def cuts(self, distances: Distances) -> Distances:
+        """The bounds (nq,) that no row exceeds whose distance is at most `distances`.
+
+        Rounded up at each step, as `distances` rounds down.
+        """
+        wide = np.nextafter(distances, np.float32(np.inf)).astype(np.float64)
+        wide = (wide - self._offsets) / self._scales
+        wide += 1e-12 * (np.abs(wide) + np.abs(self._offsets / self._scales))
+        with np.errstate(over="ignore"):
+            narrow: Distances = wide.astype(np.float32)
+        return np.nextafter(narrow, np.float32(np.inf))
 
     def one(self, number: int) -> "LeastDistances":
         """The same for one of the queries."""

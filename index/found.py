@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, Ids, Mask, Rows
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
@@ -145,6 +146,53 @@ class FoundWithin(Tabular):
             facts={"complete": self.complete, "stats": self.stats._asdict()},
         )
         return with_payload(table, self.payload, places)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowsWithin(Tabular):
+    """`FoundWithin` by row.
+
+    Attributes:
+        offsets: as in `FoundWithin`.
+        rows: int64 (m,), of all hits.
+        distances: as in `FoundWithin`.
+        complete: as in `FoundWithin`.
+        stats: as in `FoundWithin`.
+    """
+
+    offsets: NDArray[np.int64]
+    rows: Rows
+    distances: Distances
+    complete: bool
+    stats: SearchStats
+
+    def table(self) -> Table:
+        """One line per hit: query, rank, row and distance."""
+        query, rank = _places(self.offsets)
+        columns = {"query": query, "rank": rank, "row": self.rows}
+        return Table(
+            columns=columns | {"distance": self.distances},
+            facts={"complete": self.complete, "stats": self.stats._asdict()},
+        )
+
+
+def _places(offsets: NDArray[np.int64]) -> tuple[Rows, Rows]:
+    """Query and rank (m,) of each hit."""
+    counts = np.diff(offsets)
+    query = np.repeat(np.arange(len(counts)), counts)
+    return query, np.arange(len(query)) - offsets[query]
+
+
+def cut_at(found: FoundRows, radius: float) -> FoundRows:
+    """`found` with -1 and +inf in place of rows farther than `radius`, in float32."""
+    far = found.distances > np.float32(radius)
+    if not far.any():
+        return found
+    return FoundRows(
+        rows=np.where(far, -1, found.rows),
+        distances=np.where(far, np.float32(np.inf), found.distances),
+        stats=found.stats,
+    )
 
 
 def _hits(

@@ -23,6 +23,10 @@ ZERO_RESIDUAL = 1e-7
 """A squared residual below this share of the mean squared row length is zero."""
 
 
+class RowFilter:
+    """Rows of one index that searches may return, as `SoarIndex.allow` makes it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildParams:
     """Fixed when an index is built; stored in its manifest.
@@ -92,8 +96,11 @@ class SearchParams:
         target_recall: recall@k to aim for when nprobe is None; None aims for 0.95.
         exact: scan every row in float32 instead.
         allowed: bool (n,), True for each row (in `index.ids` order) that may be
-            returned; None allows all. What a read-only array leaves of the lists is
-            counted once, as long as searches go on with it.
+            returned; or what `SoarIndex.allow` made of that, which is faster when asked
+            again. None allows all.
+        radius: rows at a greater distance are left out of the answer: -1 or "" and
+            +inf in their places. Distances are compared in float32. None leaves out
+            none.
         segments: scan both copies of spilled rows, or primaries only. Where nprobe is
             left to measurement, an engine may take primaries in place of both, with
             the probes that find as much.
@@ -109,7 +116,8 @@ class SearchParams:
     rerank: int | None = None
     target_recall: float | None = None
     exact: bool = False
-    allowed: Mask | None = None
+    allowed: Mask | RowFilter | None = None
+    radius: float | None = None
     segments: Segments = "both"
     certain: bool = True
 
@@ -125,6 +133,10 @@ class SearchParams:
                 "give nprobe or target_recall, not both: "
                 f"nprobe={self.nprobe}, target_recall={self.target_recall}"
             )
+        if self.radius is not None:
+            require_number("radius", self.radius)
+            if not np.isfinite(self.radius):
+                raise InvalidParamsError(f"radius must be finite, got {self.radius}")
         require_one_of("segments", self.segments, get_args(Segments))
         _require_bool("exact", self.exact)
         _require_bool("certain", self.certain)

@@ -34,6 +34,7 @@ from gleann.index.payload.schema import Schema
 from gleann.index.portable import Origin, Portable
 from gleann.index.progress import Progress, Report, ignore
 from gleann.index.row_access import RowAccess, as_payload
+from gleann.index.row_finder import RowFinder
 from gleann.index.search.device_search import (
     FoundTensors,
     as_tensor,
@@ -47,7 +48,7 @@ from gleann.index.storage.mapped_file import mapped_files
 from gleann.index.storage.packing import Header
 
 
-class SoarIndex(RowAccess, Portable):
+class SoarIndex(RowAccess, RowFinder, Portable):
     """A sealed inverted-file index in which a row can be in two lists.
 
     Immutable: searching changes nothing, and any number of threads may search at once.

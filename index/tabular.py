@@ -106,7 +106,7 @@ def without_lists(table: Any) -> Any:
     """A `pyarrow.Table` with the lists of its columns as JSON texts, for csv."""
     pa = _package("pyarrow", "to_csv")
     for place, column in enumerate(table.schema):
-        if pa.types.is_list(column.type):
+        if pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
             texts = [
                 None if value is None else json.dumps(value, ensure_ascii=False)
                 for value in table.column(place).to_pylist()

@@ -216,10 +216,12 @@ class IdMap(IdTable):
     Args:
         ids: n distinct ids, copied if they are writable; None numbers the rows.
         n: rows.
+        of: rows that these are some of; None where they are all.
     """
 
-    def __init__(self, ids: ArrayLike | None, *, n: int) -> None:
-        super().__init__(hold_row_ids(ids, n=n), where=f"the {n} rows")
+    def __init__(self, ids: ArrayLike | None, *, n: int, of: int | None = None) -> None:
+        where = f"the {n} rows" if of is None else f"the {n} of {of} rows to look at"
+        super().__init__(hold_row_ids(ids, n=n), where=where)
 
     def rows_of(self, ids: ArrayLike, *, name: str = "ids") -> Rows:
         """Rows (m,) of distinct `ids` (m,), or of a mask (n,) of bool.

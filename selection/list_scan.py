@@ -4,55 +4,86 @@ Rows near a hyperplane, and rows along a direction under l2, are read from the l
 whose centroids score best.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData
+from gleann.index.lists import InvertedLists
 
 LISTS, FEWEST_LISTS, ROWS = 64, 8, 6_000
 """Lists read for one plane or direction, once per batch (selection/DECISIONS.md 5): 64,
 fewer if they hold more than 6,000 rows, but at least 8."""
 
 
-def rows_near_plane(
-    data: IndexData, plane: Vectors, offset: float, *, k: int, allowed: Mask
-) -> Rows:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ListScan:
+    """What is read: the lists of least cost.
+
+    Attributes:
+        data: of an index.
+        allowed: (n,) rows that may be returned.
+        counts: (nlist,), rows of each list that may ever be returned, where a session
+            is limited to some rows: lists are then read until they have 6,000 of these
+            rows, however many lists that takes. None for all rows.
+    """
+
+    data: IndexData
+    allowed: Mask
+    counts: NDArray[np.int64] | None = None
+
+    def rows(self, costs: NDArray[np.float32]) -> Rows:
+        """Allowed rows, ascending, whose first list is among those of least cost.
+
+        Args:
+            costs: (nlist,), of the lists.
+        """
+        lists = self.data.lists
+        near = np.argsort(costs, kind="stable")
+        if self.counts is None:
+            near = near[:LISTS]
+            held = lists.mids[near] - lists.offsets[near]
+        else:
+            near = near[self.counts[near] > 0]
+            held = self.counts[near]
+        near = near[: max(FEWEST_LISTS, int(np.searchsorted(np.cumsum(held), ROWS)))]
+        spans = [lists.rows[lists.offsets[at] : lists.mids[at]] for at in near.tolist()]
+        rows = np.concatenate(spans)
+        return np.sort(rows[self.allowed[rows]]).astype(np.int64)
+
+
+def count_primaries(lists: InvertedLists, mask: Mask) -> NDArray[np.int64]:
+    """How many rows (nlist,) of `mask` (n,) each list has, by first copies."""
+    before = np.concatenate([[0], np.cumsum(mask[lists.rows], dtype=np.int64)])
+    counts: NDArray[np.int64] = before[lists.mids] - before[lists.offsets[:-1]]
+    return counts
+
+
+def rows_near_plane(scan: ListScan, plane: Vectors, offset: float, *, k: int) -> Rows:
     """The `k` allowed rows (at most) with the least abs(w.x + b), best first.
 
     Args:
-        data: of an index; the lists whose centroids are nearest to the plane are read.
+        scan: reads the lists whose centroids are nearest to the plane.
         plane: (d,) the weights w.
         offset: b.
         k: rows to return.
-        allowed: (n,) rows that may be returned.
     """
-    rows = _rows_of(data, np.abs(data.centroids @ plane + offset), allowed)
-    return _least(np.abs(data.vectors[rows] @ plane + offset), rows, k=k)
+    rows = scan.rows(np.abs(scan.data.centroids @ plane + offset))
+    return _least(np.abs(scan.data.vectors[rows] @ plane + offset), rows, k=k)
 
 
-def rows_along(data: IndexData, direction: Vectors, *, k: int, allowed: Mask) -> Rows:
+def rows_along(scan: ListScan, direction: Vectors, *, k: int) -> Rows:
     """The `k` allowed rows (at most) with the largest w.x, best first.
 
     Args:
-        data: of an index; the lists whose centroids lie farthest along are read.
+        scan: reads the lists whose centroids lie farthest along.
         direction: (d,) w.
         k: rows to return.
-        allowed: (n,) rows that may be returned.
     """
-    rows = _rows_of(data, -(data.centroids @ direction), allowed)
-    return _least(-(data.vectors[rows] @ direction), rows, k=k)
-
-
-def _rows_of(data: IndexData, costs: NDArray[np.float32], allowed: Mask) -> Rows:
-    """Allowed rows, ascending, whose first list is among those of least cost."""
-    lists = data.lists
-    near = np.argsort(costs, kind="stable")[:LISTS]
-    held = np.cumsum(lists.mids[near] - lists.offsets[near])
-    near = near[: max(FEWEST_LISTS, int(np.searchsorted(held, ROWS)))]
-    spans = [lists.rows[lists.offsets[at] : lists.mids[at]] for at in near.tolist()]
-    rows = np.sort(np.concatenate(spans)).astype(np.int64)
-    return rows[allowed[rows]]
+    rows = scan.rows(-(scan.data.centroids @ direction))
+    return _least(-(scan.data.vectors[rows] @ direction), rows, k=k)
 
 
 def _least(costs: NDArray[np.float32], rows: Rows, *, k: int) -> Rows:

@@ -1,15 +1,23 @@
 """The nearest neighbours of rows: searched in an index, or read from a graph."""
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import KnnGraph, SearchParams, SoarIndex
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.errors import InvalidParamsError
+from gleann.selection.among import Among
 from gleann.selection.checks import kept
-from gleann.selection.list_scan import LISTS, rows_along, rows_near_plane
+from gleann.selection.list_scan import (
+    LISTS,
+    ListScan,
+    count_primaries,
+    rows_along,
+    rows_near_plane,
+)
 
 LONGEST = 1e15
 """Largest coordinate of a direction; longer ones are scaled down, same direction."""
@@ -35,6 +43,8 @@ class IndexNeighbours:
         index: whose rows are searched.
         nprobe: lists to probe; None derives it from `target_recall`.
         target_recall: as in `SearchParams`.
+        among: the only rows that are found: a mask (n,) of bool, or rows; None for all.
+            Searches go on until they find enough of them.
     """
 
     def __init__(
@@ -43,24 +53,39 @@ class IndexNeighbours:
         *,
         nprobe: int | None = None,
         target_recall: float | None = None,
+        among: ArrayLike | None = None,
     ) -> None:
         self._index = index
         self._nprobe = nprobe
         self._target_recall = target_recall
+        self._among = _Found.of(index, Among.of(among, n=len(index)))
 
     def __len__(self) -> int:
         return len(self._index)
 
     def neighbours(self, rows: Rows, *, k: int) -> Rows:
         """The `k` nearest rows (m, k) of each of `rows` (m,); see `Neighbours`."""
-        return self._near(rows, k=k, allowed=None)
+        allowed = None if self._among is None else self._among.mask
+        return self._near(rows, k=k, allowed=allowed)
+
+    def limited_to(self, among: Among) -> "IndexNeighbours":
+        """The same, of which only the rows of `among` are found."""
+        if self._among is not None:
+            held = among.has(self._among.rows)
+            among = Among(rows=self._among.rows[held], n=among.n)
+        return IndexNeighbours(
+            self._index,
+            nprobe=self._nprobe,
+            target_recall=self._target_recall,
+            among=among.rows,
+        )
 
     def open_neighbours(self, rows: Rows, *, k: int, allowed: Mask) -> Rows:
         """The `k` nearest allowed rows (m, k) of each of `rows` (m,), nearest first.
 
         A row is never its own neighbour; -1 where there are fewer than k others.
         """
-        return self._near(rows, k=k, allowed=allowed)
+        return self._near(rows, k=k, allowed=self._allowed(allowed))
 
     def along(self, directions: Vectors, *, k: int, allowed: Mask) -> Rows:
         """The `k` allowed rows (m, k) with the largest w.x for each w of (m, d).
@@ -69,6 +94,7 @@ class IndexNeighbours:
         search of the index. Under l2, where the rows nearest to w are others, and for
         w = 0 it reads the lists whose centroids have the largest w.x.
         """
+        allowed = self._allowed(allowed)
         searched = np.any(directions, axis=1) & (self._index.metric != "l2")
         width = min(k, len(self))
         found = np.full((len(directions), k), -1, np.int64)
@@ -79,13 +105,9 @@ class IndexNeighbours:
             queries = _shortened(directions[searched])
             found[searched, :width] = self._index.search_rows(queries, params)[0]
         if not searched.all():
-            data = self._index.data
+            scan = self._scan(allowed)
             found[~searched] = padded(
-                [
-                    rows_along(data, one, k=k, allowed=allowed)
-                    for one in directions[~searched]
-                ],
-                k=k,
+                [rows_along(scan, one, k=k) for one in directions[~searched]], k=k
             )
         return found
 
@@ -102,14 +124,21 @@ class IndexNeighbours:
         The best of the lists whose centroids are nearest to the plane. Best first,
         ties by lower row; -1 where these lists have fewer.
         """
-        data = self._index.data
+        scan = self._scan(self._allowed(allowed))
         return padded(
             [
-                rows_near_plane(data, plane, float(offset), k=k, allowed=allowed)
+                rows_near_plane(scan, plane, float(offset), k=k)
                 for plane, offset in zip(planes, offsets, strict=True)
             ],
             k=k,
         )
+
+    def _allowed(self, allowed: Mask) -> Mask:
+        return allowed if self._among is None else allowed & self._among.mask
+
+    def _scan(self, allowed: Mask) -> ListScan:
+        counts = None if self._among is None else self._among.counts
+        return ListScan(data=self._index.data, allowed=allowed, counts=counts)
 
     def _near(self, rows: Rows, *, k: int, allowed: Mask | None) -> Rows:
         if not len(rows):
@@ -123,6 +152,59 @@ class IndexNeighbours:
         )
         found, _ = self._index.search_rows(self._index.vectors[rows], params)
         return without_self(found, rows, k=k)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    """The rows that may be found, counted once for all searches.
+
+    Attributes:
+        rows: int64 (m,), ascending.
+        mask: bool (n,), read-only, so that searches count its rows once.
+        counts: int64 (nlist,), how many of them are in each list, by first copies.
+    """
+
+    rows: Rows
+    mask: Mask
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, index: SoarIndex, among: Among | None) -> "_Found | None":
+        if among is None:
+            return None
+        mask = among.mask
+        mask.flags.writeable = False
+        return cls(
+            rows=among.rows, mask=mask, counts=count_primaries(index.data.lists, mask)
+        )
+
+
+@runtime_checkable
+class Limitable(Neighbours, Protocol):
+    """`Neighbours` that can be limited to some rows, of which they then find enough."""
+
+    def limited_to(self, among: Among) -> Neighbours:
+        """The same, of which only the rows of `among` are found.
+
+        Raises:
+            InvalidParamsError: it cannot find enough of them.
+        """
+
+
+def neighbours_among(neighbours: Neighbours, among: Among) -> Neighbours:
+    """`neighbours` of which only the rows of `among` are found.
+
+    Raises:
+        InvalidParamsError: they cannot be limited: to drop the others after a search
+            would leave too few.
+    """
+    if not isinstance(neighbours, Limitable):
+        raise InvalidParamsError(
+            f"to pick among {len(among)} of {among.n} rows needs neighbours that can be"
+            " limited to them, such as IndexNeighbours; got"
+            f" {type(neighbours).__name__}"
+        )
+    return neighbours.limited_to(among)
 
 
 def _shortened(directions: Vectors) -> Vectors:
@@ -140,10 +222,11 @@ def padded(found: list[Rows], *, k: int) -> Rows:
 
 
 class GraphNeighbours:
-    """`Neighbours` read from a graph of all rows.
+    """`Neighbours` read from a graph.
 
     Faster where the neighbours of most rows are needed, or one graph serves several
-    sessions; with few rows `IndexNeighbours` is faster.
+    sessions; with few rows `IndexNeighbours` is faster. A graph of some rows has no
+    neighbours of the others.
 
     Args:
         graph: its neighbours are copied if the array is writable.
@@ -151,9 +234,28 @@ class GraphNeighbours:
 
     def __init__(self, graph: KnnGraph) -> None:
         self._near = kept(graph.neighbours, graph.neighbours)
+        self._n = len(graph)
+        self._own = graph.among
 
     def __len__(self) -> int:
-        return len(self._near)
+        return self._n
+
+    def limited_to(self, among: Among) -> "GraphNeighbours":
+        """Itself, if it is a graph of these rows.
+
+        Raises:
+            InvalidParamsError: it is of others, so that too few would be left.
+        """
+        own = len(self) if self._own is None else len(self._own)
+        if own != len(among) or not (
+            self._own is None or np.array_equal(self._own, among.rows)
+        ):
+            raise InvalidParamsError(
+                f"the graph is of {own} rows, not of the {len(among)} of {among.n} to"
+                " pick from: take IndexNeighbours, or a graph of these rows"
+                " (knn_graph(..., among=))"
+            )
+        return self
 
     def neighbours(self, rows: Rows, *, k: int) -> Rows:
         """The `k` nearest rows (m, k) of each of `rows` (m,); see `Neighbours`.
@@ -162,11 +264,16 @@ class GraphNeighbours:
             InvalidParamsError: the graph holds fewer neighbours, though more exist.
         """
         held = self._near.shape[1]
-        if k > held and held < len(self) - 1:
+        if k > held and held < len(self._near) - 1:
             raise InvalidParamsError(
                 f"the graph holds {held} neighbours a row, but k is {k}"
             )
-        near = self._near[rows, :k].astype(np.int64)
+        if self._own is None:
+            near = self._near[rows, :k].astype(np.int64)
+        else:
+            at = np.minimum(np.searchsorted(self._own, rows), len(self._own) - 1)
+            near = self._near[at, :k].astype(np.int64)
+            near[self._own[at] != rows] = -1
         return np.pad(near, ((0, 0), (0, max(0, k - held))), constant_values=-1)
 
 

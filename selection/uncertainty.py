@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
+from gleann.selection.among import Among, origin_of
 from gleann.selection.checks import (
     IdMap,
     as_probabilities,
@@ -84,6 +85,7 @@ def select_by_score(
     k: int,
     strategy: str = "entropy",
     ids: ArrayLike | None = None,
+    among: ArrayLike | None = None,
 ) -> Selection:
     """Pick the `k` rows of highest score, ties by lower row.
 
@@ -92,19 +94,25 @@ def select_by_score(
         k: rows to pick, at most n.
         strategy: one of `STRATEGIES`.
         ids: (n,) names of the rows; None numbers them.
+        among: the rows to pick from: a mask (n,) of bool, or their ids where `ids` are
+            given, else rows; None for all.
 
     Raises:
-        InvalidParamsError: k outside 1..n, or an unknown strategy.
+        InvalidParamsError: k outside 1..n (or the rows in `among`), or an unknown
+            strategy.
         InvalidInputError: probabilities that are not such.
     """
     require_one_of("strategy", strategy, tuple(STRATEGIES))
     table = as_probabilities(probabilities)
     require_count("k", k)
-    if k > len(table):
-        raise InvalidParamsError(f"k is {k}, but there are {len(table)} rows")
-    names = IdMap(ids, n=len(table))
+    named = None if ids is None else IdMap(ids, n=len(table))
+    within = Among.of(among, n=len(table), names=named)
+    if k > (room := len(table if within is None else within)):
+        raise InvalidParamsError(f"k is {k}, but there are {room} rows")
+    names = named or IdMap(None, n=len(table))
     scores = STRATEGIES[strategy](table)
-    rows = np.argsort(-scores, kind="stable")[:k]
+    open_rows = np.arange(len(table)) if within is None else within.rows
+    rows = open_rows[np.argsort(-scores[open_rows], kind="stable")[:k]]
     return Selection(
         rows=rows,
         ids=names.ids_of(rows),
@@ -112,5 +120,6 @@ def select_by_score(
         weights=np.ones(k, np.float32),
         provenance=provenance(
             strategy, params={"k": k}, seed=None, data_hash=fingerprint(table)
-        ),
+        )
+        | origin_of(within),
     )

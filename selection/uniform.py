@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError
+from gleann.selection.among import Among, origin_of
 from gleann.selection.checks import IdMap, as_rows, require_count
 from gleann.selection.provenance import provenance
 from gleann.selection.result import Selection
@@ -44,6 +45,7 @@ def uniform(
     seed: int = 0,
     ids: ArrayLike | None = None,
     excluded: ArrayLike = (),
+    among: ArrayLike | None = None,
 ) -> Selection:
     """`uniform_rows` as a `Selection`.
 
@@ -54,11 +56,15 @@ def uniform(
         ids: (n,) names of the rows; None numbers them.
         excluded: rows that are never drawn, such as the labelled ones: a mask (n,) of
             bool, or their ids where `ids` are given, else rows.
+        among: the rows to draw from, given as `excluded`; None for all.
     """
     require_count("n", n)
     names = None if ids is None else IdMap(ids, n=n)
     closed = as_rows(excluded, n=n, name="excluded", names=names)
-    rows = uniform_rows(n, k=k, seed=seed, excluded=closed)
+    within = Among.of(among, n=n, names=names)
+    barred = np.zeros(n, np.bool_) if within is None else ~within.mask
+    barred[closed] = True
+    rows = uniform_rows(n, k=k, seed=seed, excluded=barred)
     return Selection(
         rows=rows,
         ids=(names or IdMap(None, n=n)).ids_of(rows),
@@ -69,5 +75,6 @@ def uniform(
             params={"n": n, "k": k, "excluded": len(closed)},
             seed=seed,
             data_hash=None,
-        ),
+        )
+        | origin_of(within),
     )

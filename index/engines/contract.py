@@ -170,6 +170,19 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class ScansSubsets(Protocol):
+    """An engine that can scan some of its rows as if there were no others."""
+
+    def over(self, lists: InvertedLists) -> Engine:
+        """An engine that scans the same rows in other lists; codes are packed anew.
+
+        Args:
+            lists: any lists of any of the rows. Only `scan` is to be called: it has no
+                centroids to rank them by.
+        """
+
+
+@runtime_checkable
 class SearchesRows(Protocol):
     """An engine that holds the rows of the index and can use them as queries."""
 

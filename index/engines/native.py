@@ -6,6 +6,7 @@ when the engine is made. All tiers return the same rows.
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -77,6 +78,7 @@ class NativeEngine:
                 f"this CPU runs the tiers {', '.join(tiers())}, not {tier!r}"
             )
         require_threads(threads)
+        self._data = data
         self._threads = threads
         self._metric = data.metric
         self._encoding = encoding = data.encoding
@@ -113,6 +115,15 @@ class NativeEngine:
         other = copy(self)
         other._threads = threads
         return other
+
+    def over(self, lists: InvertedLists) -> "NativeEngine":
+        """See `ScansSubsets.over`."""
+        shape = lists.nlist, self._data.vectors.shape[1]
+        unranked = replace(
+            self._data, lists=lists, centroids=np.zeros(shape, np.float32)
+        )
+        tier = self._scanner.tier
+        return NativeEngine(unranked, tier=tier, threads=self._threads)
 
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Score the codes of all lists; see `Engine.rank_lists`."""

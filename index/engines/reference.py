@@ -1,5 +1,7 @@
 """The NumPy engine: slow and simple, the oracle of every other engine."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
@@ -21,6 +23,10 @@ class ReferenceEngine(StepwiseEngine):
     def with_threads(self, threads: int) -> "ReferenceEngine":
         """See `Engine.with_threads`: this one never has more than BLAS takes."""
         return self
+
+    def over(self, lists: InvertedLists) -> "ReferenceEngine":
+        """See `ScansSubsets.over`."""
+        return ReferenceEngine(replace(self._data, lists=lists))
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest

@@ -63,7 +63,7 @@ class Joined:
     def __len__(self) -> int:
         return len(self.data.vectors if self.rows is None else self.rows)
 
-    def rows_at(self, places: Rows) -> Rows:
+    def rows_at(self, places: NDArray[np.signedinteger]) -> NDArray[np.signedinteger]:
         """The rows of the index at `places`, of any shape."""
         return places if self.rows is None else self.rows[places]
 
@@ -79,7 +79,7 @@ class Joined:
 
     @property
     def mask(self) -> Mask | None:
-        """Bool (n,), True for each of the rows; None where they are all."""
+        """True for each of the rows (n,); None where they are all."""
         return None if self.places is None else self.places >= 0
 
     def in_list_order(self) -> Rows:
@@ -91,7 +91,7 @@ class Joined:
         """First and second list at each place (m,), -1 for no second."""
         lists = self.data.lists
         kept = is_primary(lists)
-        places = self.places_of(lists.rows[kept])
+        places = self.places_of(lists.rows[kept].astype(np.int64))
         primary = np.empty(len(self), np.int32)
         secondary = np.empty(len(self), np.int32)
         sizes = lists.mids - lists.offsets[:-1]

@@ -120,7 +120,7 @@ class KnnGraph(Tabular):
         return csr_array((self.distances, self.rows, self.indptr), shape=(n, n))
 
 
-def knn_graph(
+def knn_graph(  # noqa: PLR0913 (how far, of what, by whom)
     index: SoarIndex,
     *,
     k: int = 10,

@@ -25,8 +25,8 @@ class CandidateLists:
     """The candidates that each row found.
 
     Attributes:
-        rows: int32 (n, width), places of `Joined`, nearest first, ties by lower row, -1 past the last. The
-            row itself can be among them.
+        rows: int32 (m, width), places of `Joined`, nearest first, ties by lower place,
+            -1 past the last. The row itself can be among them.
         distances: float32 (n, width), ascending, +inf past the last.
     """
 

@@ -104,9 +104,11 @@ class NewerLists:
         source: tuple[Part, ...] = ()
         parts = source
         if self._engine is not None:
-            source, parts = self._cover(vectors, self._engine)
+            source, parts = self._cover(vectors, self._engine, least=self.small)
             joined = self._engine.join_newer(
-                [part.packed for part in parts], vectors, _covering(alive, parts, vectors)
+                [part.packed for part in parts],
+                vectors,
+                _covering(alive, parts, vectors),
             )
         thinned = None
         if sealed_alive is not None:
@@ -126,29 +128,41 @@ class NewerLists:
         return rows.source is self._parts
 
     def assign(self, vectors: Vectors) -> None:
-        """Assign the rows of flat parts to lists; returns when none is left.
+        """Assign all rows (m, d) to lists, those that were never searched too."""
+        if self._engine is not None:
+            self._cover(vectors, self._engine, least=1)
+        while self.assign_next(vectors):
+            pass
+
+    def assign_next(self, vectors: Vectors) -> bool:
+        """Assign the rows of the first flat part to lists; whether there was one.
 
         Args:
-            vectors: float32 (m, d), prepared, at least all rows of the parts.
+            vectors: float32 (m, d), prepared. Parts behind the m-th row stay flat.
         """
         with self._assigning:
-            while (stop := self._next_stop()) is not None:
-                self._assign_upto(vectors, stop)
+            stop = self._next_stop()
+            if stop is None or stop > len(vectors):
+                return False
+            self._assign_upto(vectors, stop)
+            return True
 
     def _cover(
-        self, vectors: Vectors, engine: ScansNewer
+        self, vectors: Vectors, engine: ScansNewer, *, least: int
     ) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
         """All kept parts, and parts that hold all rows of `vectors`.
 
-        Many new rows become kept parts. Few are packed for this state alone, and again
-        with the next ones.
+        `least` new rows or more become kept parts. Fewer are packed for this state
+        alone, and again with the next ones.
         """
         m = len(vectors)
         with self._changing:
             start = _end(self._parts)
-            if m - start >= self.small:
+            if m - start >= least:
                 self._parts += tuple(
-                    self._pack_flat(vectors, start + block.start, start + block.stop, engine)
+                    self._pack_flat(
+                        vectors, start + block.start, start + block.stop, engine
+                    )
                     for block in block_slices(m - start, LARGEST_FLAT)
                 )
             kept = self._parts

@@ -2,8 +2,8 @@
 
 Together where the engine scans newer rows in the lists it probes: the settings are
 those of the index, and newer rows are found as well as its own. Apart where an answer
-needs more than that (a filter, an exhaustive search, lists that lost most of their rows,
-another engine): then all newer rows are compared with each query.
+needs more than that (a filter, an exhaustive search, lists that lost most of their
+rows, another engine): then all newer rows are compared with each query.
 """
 
 from contextlib import nullcontext
@@ -20,6 +20,7 @@ from gleann.index.metric import prepare
 from gleann.index.newer.rows import NewerRows
 from gleann.index.parallel.blas import one_blas_thread
 from gleann.index.params import Metric, SearchParams
+from gleann.index.search.allowed import AllowedRows
 from gleann.index.search.plan import SearchPlan, stats_of
 from gleann.index.search.searcher import Searcher
 
@@ -54,7 +55,9 @@ class NewerSearcher:
     def __init__(self, data: IndexData, engine: Engine, searcher: Searcher) -> None:
         self._data = data
         self._n = len(data.vectors)
-        self._engine = engine
+        # Checked once: for a protocol, that takes as long as the scan of a short list.
+        self._engine = engine if isinstance(engine, ScansNewer) else None
+        self._engine_name = engine.name
         self._searcher = searcher
 
     def search(
@@ -97,9 +100,8 @@ class NewerSearcher:
         plan: SearchPlan,
         newer: NewerRows,
     ) -> FoundRows:
-        engine = self._engine
-        assert isinstance(engine, ScansNewer)
-        scanned = engine.search_newer(
+        assert self._engine is not None
+        scanned = self._engine.search_newer(
             queries, nprobe=plan.nprobe, request=plan.request, newer=newer.joined
         )
         completed = 0
@@ -113,7 +115,7 @@ class NewerSearcher:
                 scanned.rows[short] = found.rows
                 scanned.distances[short] = found.distances
         stats = stats_of(
-            plan, scanned.work, engine=engine.name, completed=completed
+            plan, scanned.work, engine=self._engine_name, completed=completed
         )
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
@@ -121,11 +123,20 @@ class NewerSearcher:
         self, queries: Vectors, params: SearchParams, newer: NewerRows
     ) -> FoundRows:
         parts = []
-        if params.allowed is not None or newer.sealed_count(self._n):
+        if self._has_allowed(params, newer):
             parts.append(self._search_sealed(queries, params, newer))
         if newer.count:
             parts.append(self._search_newer(queries, params, newer))
         return merged(parts, count=len(queries), k=params.k)
+
+    def _has_allowed(self, params: SearchParams, newer: NewerRows) -> bool:
+        """Whether any row of the index may be returned."""
+        allowed = params.allowed
+        if allowed is None:
+            return newer.sealed_count(self._n) > 0
+        if isinstance(allowed, np.ndarray):
+            return bool(allowed.any())
+        return not isinstance(allowed, AllowedRows) or allowed.count > 0
 
     def _search_sealed(
         self, queries: Vectors, params: SearchParams, newer: NewerRows
@@ -149,7 +160,11 @@ class NewerSearcher:
         exact = params.exact or params.target_recall == 1
         if newer.joined is None or exact:
             found = search_exactly(
-                prepared, newer.vectors, alive=newer.alive, k=k, metric=self._data.metric
+                prepared,
+                newer.vectors,
+                alive=newer.alive,
+                k=k,
+                metric=self._data.metric,
             )
             rows = np.where(found.rows < 0, -1, found.rows + self._n)
             return replace(found, rows=rows)
@@ -159,8 +174,7 @@ class NewerSearcher:
         self, queries: Vectors, params: SearchParams, newer: NewerRows, *, k: int
     ) -> FoundRows:
         """The same by the codes of all newer rows, each read once."""
-        engine = self._engine
-        assert isinstance(engine, ScansNewer)
+        assert self._engine is not None
         least = replace(params, k=min(k, self._n), rerank=None, allowed=None)
         rerank = self._searcher.plan(least, count=len(queries)).request.rerank
         request = ScanRequest(
@@ -170,11 +184,11 @@ class NewerSearcher:
         )
         nlist = self._data.lists.nlist
         all_lists = np.tile(np.arange(nlist, dtype=np.int32), (len(queries), 1))
-        scanned = engine.scan_newer(
+        scanned = self._engine.scan_newer(
             queries, all_lists, request, newer.joined, only=True
         )
         stats = EXACT._replace(
-            engine=engine.name,
+            engine=self._engine_name,
             rerank=request.rerank,
             entries_scanned=scanned.work.entries_scanned,
             survivors=scanned.work.survivors,

@@ -113,11 +113,15 @@ def require_device_params(params: SearchParams) -> None:
     """Refuse what only `SoarIndex.search` does.
 
     Raises:
-        InvalidParamsError: a filter, or a search of all rows.
+        InvalidParamsError: a filter, a radius, or a search of all rows.
     """
     if params.allowed is not None:
         raise InvalidParamsError(
             "allowed is not supported by search_tensors: filter with search"
+        )
+    if params.radius is not None:
+        raise InvalidParamsError(
+            "radius is not supported by search_tensors: cut its distances"
         )
     if params.exact or params.target_recall == 1:
         raise InvalidParamsError(

@@ -1,14 +1,18 @@
-"""Search with a filter: each query probes more lists until its answer does not change.
+"""Search with a filter: as many lists as the allowed rows around each query need.
 
 Operating points were measured without a filter. Allowed rows can be spread thinly over
-all lists or lie in a few lists far from the query. So each query first scans about
-half of the lists that suffice without a filter, then as many again, and goes on
-doubling until more lists do not change its answer.
+all lists or lie in a few lists far from the query.
 
-Lists without an allowed row do not count; a query around which nearly all rows are
-allowed reads what it would have read without a filter; and one that would scan more
-than it costs to look at all allowed rows does that. Answers do not depend on the batch.
-`index/DECISIONS.md` 18 has the figures.
+- Few allowed rows are packed in one run, and all of them are scanned.
+- Otherwise a query reads its best lists until the geometric mean of the entries in them
+  and of the allowed ones among these reaches `REACH` of the entries that it would read
+  without a filter. That is enough where its nearest lists have as large a share of
+  allowed rows as all lists it read, and these as large a share as the index.
+- Any other query is beside the rows allowed. It goes on, in lists with allowed rows
+  only, and doubles them until more lists do not change its answer.
+
+Answers depend neither on the batch nor on what was packed. `index/DECISIONS.md` 18 and
+the note on sub-lists have the figures.
 """
 
 from dataclasses import dataclass
@@ -19,49 +23,51 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest, Work
 from gleann.index.engines.stepwise import count_short
-from gleann.index.exact import exact_search_prepared
-from gleann.index.lists import InvertedLists
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.search.allowed import AllowedRows, exact_among
+from gleann.index.search.list_stats import ListStats
+
+REACH = 0.85
+"""Share of the entries read without a filter that few allowed rows take, as above."""
 
 NEARLY_ALL = 0.98
 """Share of rows allowed around a query that is as good as no filter."""
 
-LEAST_SHARE = 1 / 64
-"""Share of allowed rows that the first scan reckons with, at least."""
+NO_LESS = 0.8
+"""A share of allowed rows is no less than another from this multiple of it up."""
 
-EXACT_ROW = 8
-"""Entries scanned by codes in the time of one row compared in float32."""
+NEAREST = 4
+"""The nearest lists are those read at first, divided by this."""
 
-RANKED = 8
-"""Lists ranked at first, as a multiple of those that would do without a filter."""
+FEW = 2048
+"""Allowed rows that are always few."""
+
+PACKED_ROW = 24
+"""Entries that a query scans in the time that one row takes to be packed in a run."""
+
+RANKED = 1.5
+"""Lists ranked at first, as a multiple of those that an independent filter needs."""
+
+RANKED_ON = 4
+"""Lists ranked to go on, as a multiple of those read so far."""
 
 QUERIES = 1024
 """Queries searched at once: the ranked lists of each are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Allowed:
-    """What a filter leaves of an index.
+class FilteredAnswer:
+    """What a search with a filter found.
 
     Attributes:
-        count: rows that may be returned.
-        entries: int64 (nlist), entries of each list that may.
-        sizes: int64 (nlist), all entries of each list.
+        scanned: the neighbours and the work.
+        looked_at_all: whether every allowed row was scanned for every query.
+        exact: whether each of them was compared in float32.
     """
 
-    count: int
-    entries: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-
-
-def count_allowed(lists: InvertedLists, allowed: Mask) -> Allowed:
-    """Count what `allowed` (n,) leaves of each list."""
-    sums = np.concatenate([[0], np.cumsum(allowed[lists.rows], dtype=np.int64)])
-    return Allowed(
-        count=int(np.count_nonzero(allowed)),
-        entries=np.diff(sums[lists.offsets]),
-        sizes=np.diff(lists.offsets),
-    )
+    scanned: Scanned
+    looked_at_all: bool
+    exact: bool
 
 
 def search_filtered(
@@ -71,36 +77,80 @@ def search_filtered(
     request: ScanRequest,
     *,
     nprobe: int,
-    allowed: Allowed,
-) -> tuple[Scanned, int]:
+    allowed: AllowedRows,
+) -> FilteredAnswer:
     """Search the allowed rows, as far as it takes.
 
     Args:
         engine: what ranks lists and scans them.
         data: the sealed index.
         queries: (nq, d), prepared.
-        request: what to bring back, with a filter.
+        request: what to bring back; its own `allowed` is not read.
         nprobe: lists that would do without the filter.
-        allowed: what the filter leaves of the lists.
-
-    Returns:
-        The answer, and the number of queries that scanned all allowed rows.
+        allowed: rows of this index.
     """
-    blocks = [
-        _Search(engine, data, queries[block], request, allowed).run(nprobe)
+    if is_few(allowed, nprobe=nprobe):
+        return _search_run(engine, data, queries, request, allowed)
+    parts = [
+        _Search(engine, queries[block], request, allowed).run(nprobe)
         for block in block_slices(len(queries), QUERIES)
     ]
-    if len(blocks) == 1:
-        return blocks[0]
-    rows = np.concatenate([scanned.rows for scanned, _ in blocks])
-    scanned = Scanned(
-        rows=rows,
-        distances=np.concatenate([scanned.distances for scanned, _ in blocks]),
-        short=count_short(rows),
-        work=_summed([scanned.work for scanned, _ in blocks]),
-        engine=blocks[0][0].engine,
+    return FilteredAnswer(scanned=_joined(parts), looked_at_all=False, exact=False)
+
+
+def is_few(allowed: AllowedRows, *, nprobe: int) -> bool:
+    """Whether packing and scanning the allowed rows is cheaper than reading lists.
+
+    The same for every batch, since it decides what is found.
+    """
+    read = _expected_lists(allowed, nprobe) * allowed.stats.typical
+    return allowed.count <= max(FEW, read / PACKED_ROW)
+
+
+def _expected_lists(allowed: AllowedRows, nprobe: int) -> float:
+    """Lists that a query reads under a filter that has nothing to do with it."""
+    return nprobe * max(1.0, _reach(allowed) / max(allowed.share, 1e-9) ** 0.5)
+
+
+def _reach(allowed: AllowedRows) -> float:
+    """`REACH`, or more of it the less is hidden: all where nothing is."""
+    return REACH + (1 - REACH) * allowed.share**2
+
+
+def _search_run(
+    engine: Engine,
+    data: IndexData,
+    queries: Vectors,
+    request: ScanRequest,
+    allowed: AllowedRows,
+) -> FilteredAnswer:
+    """Scan all allowed rows: by codes where the engine can, or else in float32."""
+    run = allowed.runs(engine) if allowed.count else None
+    looked_at = len(queries) * allowed.count
+    if run is not None:
+        runner, lists = run
+        list_nos = np.empty((len(queries), lists), np.int32)
+        list_nos[:] = np.arange(lists)
+        scanned = runner.scan(queries, list_nos, _with(request, None))
+        exact = request.rerank >= allowed.count
+        work = scanned.work._replace(lists_probed=0)
+        return FilteredAnswer(
+            scanned=scanned._replace(work=work), looked_at_all=True, exact=exact
+        )
+    rows, distances = exact_among(data, queries, k=request.k, allowed=allowed)
+    work = Work(0, looked_at, looked_at, looked_at)
+    scanned = Scanned(rows, distances, count_short(rows), work)
+    return FilteredAnswer(scanned=scanned, looked_at_all=True, exact=True)
+
+
+def _with(request: ScanRequest, allowed: Mask | None) -> ScanRequest:
+    return ScanRequest(
+        k=request.k,
+        rerank=request.rerank,
+        allowed=allowed,
+        segments=request.segments,
+        certain=request.certain,
     )
-    return scanned, sum(exhaustive for _, exhaustive in blocks)
 
 
 class _Search:
@@ -109,129 +159,118 @@ class _Search:
     def __init__(
         self,
         engine: Engine,
-        data: IndexData,
         queries: Vectors,
         request: ScanRequest,
-        allowed: Allowed,
+        allowed: AllowedRows,
     ) -> None:
         self._engine = engine
-        self._data = data
         self._queries = queries
         self._request = request
         self._allowed = allowed
+        self._stats: ListStats = allowed.stats
+        self._nlist = self._stats.lists.nlist
         shape = len(queries), request.k
-        self._rows = np.full(shape, -1, np.int64)
-        self._distances = np.full(shape, np.inf, np.float32)
+        self._rows = np.empty(shape, np.int64)  # of the first scan
+        self._distances = np.empty(shape, np.float32)
         self._work: list[Work] = []
         self._served_by = ""
-        self._exhaustive = 0
 
-    def run(self, nprobe: int) -> tuple[Scanned, int]:
+    def run(self, nprobe: int) -> Scanned:
         """Answer all; `nprobe` as in `search_filtered`."""
-        share, settled = self._scan_as_without(nprobe)
-        if not settled.all():
-            open_ = np.flatnonzero(~settled)
-            self._probe_on(open_, share[open_], nprobe)
-        scanned = Scanned(
+        ranked = int(_expected_lists(self._allowed, nprobe) * RANKED) + 1
+        list_nos, probed, settled = self._first_lists(nprobe, min(ranked, self._nlist))
+        self._scan(slice(None), list_nos)
+        open_ = np.flatnonzero(~settled | self._short())
+        if open_.size:
+            self._probe_on(open_, probed[open_], nprobe)
+        return Scanned(
             rows=self._rows,
             distances=self._distances,
             short=count_short(self._rows),
             work=_summed(self._work),
             engine=self._served_by,
         )
-        return scanned, self._exhaustive
 
-    def _scan_as_without(self, nprobe: int) -> tuple[NDArray[np.float64], Mask]:
-        """Search as without the filter if nearly all rows are allowed.
+    def _first_lists(
+        self, nprobe: int, ranked: int
+    ) -> tuple[ListNos, NDArray[np.int64], Mask]:
+        """The lists (nq, p) that each query reads at first, -1 behind its last.
 
         Returns:
-            The share of allowed entries in the best `nprobe` lists of each query (nq,),
-            and which queries (nq,) are answered.
+            The lists; how many (nq,); and for which queries (nq,) they do.
         """
-        list_nos = self._engine.rank_lists(self._queries, nprobe=nprobe)
-        sizes = self._allowed.sizes[list_nos].sum(axis=1)
-        share = self._allowed.entries[list_nos].sum(axis=1) / np.maximum(sizes, 1)
-        settled: Mask = share >= NEARLY_ALL
-        some = np.flatnonzero(settled)
-        if some.size:
-            self._scan(some, list_nos[some])
-            settled[some] = ~self._short(some)
-        return share, settled
+        order = self._engine.rank_lists(self._queries, nprobe=ranked)
+        sizes = self._stats.sizes[order]
+        shares = self._allowed.shares_of(order)
+        read = np.cumsum(sizes, axis=1)
+        kept = np.cumsum(sizes * shares, axis=1)
+        enough = _reach(self._allowed) * read[:, nprobe - 1]
+        reached = read * kept >= (enough * enough)[:, None]
+        if ranked < self._nlist and not reached[:, -1].all():
+            return self._first_lists(nprobe, self._nlist)
+        probed = np.where(reached[:, -1], reached.argmax(axis=1) + 1, ranked)
+        probed = np.maximum(probed, nprobe)
+        around = _share_at(kept, read, probed)
+        nearest = _share_at(kept, read, np.maximum(probed // NEAREST, 1))
+        beside = (nearest < NO_LESS * around) | (around < NO_LESS * self._allowed.share)
+        settled = ~beside | (around >= NEARLY_ALL)
+        order = order[:, : int(probed.max())]
+        order[np.arange(order.shape[1]) >= probed[:, None]] = -1
+        return order, probed, settled
 
-    def _probe_on(self, open_: Rows, share: NDArray[np.float64], nprobe: int) -> None:
-        """Double the lists of some queries until that changes nothing."""
-        nlist = self._data.lists.nlist
-        ranked = min(RANKED * nprobe, nlist)
-        order = self._live_order(open_, ranked)
-        fill = np.sqrt(np.maximum(share, LEAST_SHARE))
-        step = np.ceil(nprobe / 2 / fill).astype(np.int64)
-        probed = np.zeros(len(open_), np.int64)
+    def _probe_on(self, open_: Rows, probed: NDArray[np.int64], nprobe: int) -> None:
+        """Double the lists of some queries until that changes nothing.
+
+        Args:
+            open_: which queries.
+            probed: how many of the best lists each of them has read.
+            nprobe: as in `search_filtered`.
+        """
+        ranked = min(RANKED_ON * int(probed.max()), self._nlist)
+        order, probed = self._live_order(open_, ranked, probed)
+        step = np.maximum(probed, nprobe)
         while open_.size:
-            live = np.count_nonzero(order >= 0, axis=1)
-            if ranked < nlist and (probed + step > live).any():
-                ranked = nlist
-                order = self._live_order(open_, ranked)
-            limit = EXACT_ROW * self._allowed.count
-            costly = self._entries(order, probed + step) >= limit
-            self._look_at_all(open_[costly])
+            while ranked < self._nlist and (_length(order) < probed + step).any():
+                ranked = min(RANKED_ON * ranked, self._nlist)
+                order, _ = self._live_order(open_, ranked, probed)
             window = _window(order, probed, step)
-            going = ~costly & (window >= 0).any(axis=1)
-            open_, order = open_[going], order[going]
-            probed, step, window = probed[going], step[going], window[going]
-            changed = self._scan(open_, window)
-            going = (probed == 0) | self._short(open_) | changed
-            probed = probed + step
+            going = (window >= 0).any(axis=1)
+            open_, order, window = open_[going], order[going], window[going]
+            probed = (probed + step)[going]
+            if not open_.size:
+                return
+            going = self._scan(open_, window) | self._short()[open_]
             open_, order = open_[going], order[going]
             probed = step = probed[going]
 
-    def _live_order(self, some: Rows, ranked: int) -> ListNos:
-        """The best `ranked` lists of some queries less those without allowed rows.
+    def _live_order(
+        self, some: Rows, ranked: int, probed: NDArray[np.int64]
+    ) -> tuple[ListNos, NDArray[np.int64]]:
+        """The best `ranked` lists of some queries, less those without allowed rows.
+
+        Args:
+            some: which queries.
+            ranked: at least the greatest of `probed`.
+            probed: how many of the best lists each of them has read.
 
         Returns:
-            (m, ranked), -1 behind the last.
+            Lists (m, ranked), -1 behind the last; how many of them each has read (m,).
         """
         list_nos = self._engine.rank_lists(self._queries[some], nprobe=ranked)
-        live = self._allowed.entries[list_nos] > 0
-        order = np.argsort(~live, axis=1, kind="stable")
-        list_nos = np.take_along_axis(list_nos, order, axis=1)
-        list_nos[np.arange(ranked) >= live.sum(axis=1)[:, None]] = -1
-        return list_nos
+        dead = self._allowed.entries == 0
+        before = np.arange(ranked) < probed[:, None]
+        read = np.count_nonzero(before & ~dead[list_nos], axis=1)
+        return _without(list_nos, dead), read
 
-    def _entries(self, order: ListNos, probed: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Entries (m,) of the first `probed` lists (m,) of each query."""
-        sizes = np.where(order >= 0, self._allowed.sizes[order], 0)
-        at = np.clip(probed, 1, order.shape[1]) - 1
-        sums: NDArray[np.int64] = np.cumsum(sizes, axis=1)[np.arange(len(order)), at]
-        return sums
-
-    def _look_at_all(self, some: Rows) -> None:
-        """Answer some queries from all allowed rows."""
-        if not some.size:
-            return
-        self._rows[some], self._distances[some] = exact_search_prepared(
-            self._queries[some],
-            self._data.vectors,
-            metric=self._data.metric,
-            k=self._request.k,
-            allowed=self._request.allowed,
-        )
-        looked_at = len(some) * self._allowed.count
-        self._work.append(Work(0, looked_at, looked_at, looked_at))
-        self._exhaustive += len(some)
-
-    def _scan(self, some: Rows, list_nos: ListNos) -> Mask:
+    def _scan(self, some: Rows | slice, list_nos: ListNos) -> Mask:
         """Scan lists (m, p) for some queries; for which that changed the answer."""
-        if not some.size:
-            return np.zeros(0, np.bool_)
-        scanned = self._engine.scan(
-            self._queries[some], np.ascontiguousarray(list_nos), self._request
-        )
+        scanned = self._scan_lists(self._queries[some], list_nos)
         self._work.append(scanned.work)
         self._served_by = scanned.engine
+        if len(self._work) == 1:
+            self._rows, self._distances = scanned.rows, scanned.distances
+            return np.ones(len(list_nos), np.bool_)
         before = self._rows[some]
-        if (before < 0).all():
-            self._rows[some], self._distances[some] = scanned.rows, scanned.distances
-            return np.ones(len(some), np.bool_)
         rows, distances = _merged(
             np.concatenate([before, scanned.rows], axis=1),
             np.concatenate([self._distances[some], scanned.distances], axis=1),
@@ -241,11 +280,45 @@ class _Search:
         changed: Mask = (rows != before).any(axis=1)
         return changed
 
-    def _short(self, some: Rows) -> Mask:
-        """Which of some queries have fewer rows than there are."""
+    def _scan_lists(self, queries: Vectors, list_nos: ListNos) -> Scanned:
+        """Scan lists: what is allowed of them where it is packed, or else all."""
+        allowed, entries = self._allowed, self._allowed.known_entries
+        list_nos = np.ascontiguousarray(list_nos, np.int32)
+        if entries is not None:
+            list_nos = _without(list_nos, entries == 0)
+        packed = allowed.packed_lists(self._engine)
+        if packed is None:
+            read = self._stats.sizes[list_nos[list_nos >= 0]].sum()
+            packed = allowed.pack_lists(self._engine, int(read * (1 - allowed.share)))
+        if packed is not None:
+            return packed.scan(queries, list_nos, _with(self._request, None))
+        return self._engine.scan(queries, list_nos, _with(self._request, allowed.mask))
+
+    def _short(self) -> Mask:
+        """Which queries have fewer rows than there are."""
         there = min(self._request.k, self._allowed.count)
-        short: Mask = self._rows[some, there - 1] < 0
+        short: Mask = self._rows[:, there - 1] < 0
         return short
+
+
+def _share_at(
+    kept: NDArray[np.float64], read: NDArray[np.int64], count: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Share of allowed entries in the first `count` (nq,) lists of each query.
+
+    Args:
+        kept: allowed entries (nq, p) in the first lists.
+        read: all entries (nq, p) in them.
+        count: at least 1.
+    """
+    last = np.arange(len(count)), count - 1
+    share: NDArray[np.float64] = kept[last] / np.maximum(read[last], 1)
+    return share
+
+
+def _length(list_nos: ListNos) -> NDArray[np.int64]:
+    """How many lists (nq,) there are before the -1 of each query."""
+    return np.count_nonzero(list_nos >= 0, axis=1)
 
 
 def _window(
@@ -257,6 +330,17 @@ def _window(
     at = np.minimum(columns, order.shape[1] - 1)
     lists: ListNos = np.where(inside, np.take_along_axis(order, at, axis=1), -1)
     return lists.astype(np.int32)
+
+
+def _without(list_nos: ListNos, dead: Mask) -> ListNos:
+    """The lists (nq, p) of each query less `dead` ones (nlist), -1 behind the last."""
+    gone = (list_nos < 0) | dead[list_nos]
+    if not gone.any():
+        return list_nos
+    order = np.argsort(gone, axis=1, kind="stable")
+    kept = np.take_along_axis(list_nos, order, axis=1)
+    kept[np.take_along_axis(gone, order, axis=1)] = -1
+    return kept
 
 
 def _merged(rows: Rows, distances: Distances, *, k: int) -> tuple[Rows, Distances]:
@@ -274,5 +358,19 @@ def _merged(rows: Rows, distances: Distances, *, k: int) -> tuple[Rows, Distance
     )
 
 
+def _joined(parts: list[Scanned]) -> Scanned:
+    """The answers of blocks of queries as one."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = np.concatenate([part.rows for part in parts])
+    return Scanned(
+        rows=rows,
+        distances=np.concatenate([part.distances for part in parts]),
+        short=count_short(rows),
+        work=_summed([part.work for part in parts]),
+        engine=parts[0].engine,
+    )
+
+
 def _summed(work: list[Work]) -> Work:
-    return Work(*np.sum(work, axis=0).tolist()) if work else Work()
+    return work[0] if len(work) == 1 else Work(*map(sum, zip(*work, strict=True)))

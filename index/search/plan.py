@@ -5,12 +5,14 @@ from math import ceil
 
 import numpy as np
 
+from gleann.index.arrays import Mask
 from gleann.index.checks import as_mask
 from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.errors import InvalidParamsError
 from gleann.index.found import SearchStats
 from gleann.index.operating_points import OperatingPoint, choose_point, default_rerank
-from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
+from gleann.index.params import DEFAULT_TARGET_RECALL, RowFilter, SearchParams
+from gleann.index.search.allowed import AllowedRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,8 +23,10 @@ class SearchPlan:
         nprobe: lists to probe; with `adaptive`, as many as would do without a filter.
         request: what to bring back from them.
         exact: scan every allowed row instead.
-        adaptive: go on probing while more lists change the answer (`filtered.py`).
+        adaptive: read as many lists as the filter takes (`filtered.py`).
         estimated_recall: as measured at build time, if nprobe came from there.
+        allowed: the filter, if there is one; the mask of `request` is there only where
+            nprobe was given, and so is scanned with it.
     """
 
     nprobe: int
@@ -30,6 +34,7 @@ class SearchPlan:
     exact: bool
     adaptive: bool
     estimated_recall: float | None
+    allowed: Mask | AllowedRows | None = None
 
 
 def plan_search(
@@ -50,19 +55,17 @@ def plan_search(
         InvalidInputError: an `allowed` that is not bool (n,).
     """
     _check(params, n=n, nlist=nlist)
-    if params.allowed is not None:
-        allowed = as_mask(params.allowed, n=n)
-        params = replace(params, allowed=None if allowed.all() else allowed)
+    allowed = as_filter(params.allowed, n=n)
     if params.nprobe is not None:
-        request = _request(params, params.rerank, n=n)
         read = entries * params.nprobe / nlist
-        few = params.allowed is not None and allowed_count(request, n) <= read
+        few = allowed is not None and allowed_count(allowed, n) <= read
         return SearchPlan(
             nprobe=params.nprobe,
-            request=request,
+            request=_request(params, params.rerank, n=n, allowed=mask_of(allowed)),
             exact=params.exact or few,
             adaptive=False,
             estimated_recall=None,
+            allowed=allowed,
         )
     target = params.target_recall or DEFAULT_TARGET_RECALL
     point = choose_point(points, k=params.k, target_recall=target)
@@ -72,9 +75,25 @@ def plan_search(
         else _probes(point, params.k, nlist),
         request=_request(params, params.rerank or _rerank(point, params.k), n=n),
         exact=params.exact or target == 1,
-        adaptive=params.allowed is not None,
+        adaptive=allowed is not None,
         estimated_recall=None if point is None else point.recall,
+        allowed=allowed,
     )
+
+
+def as_filter(allowed: Mask | RowFilter | None, *, n: int) -> Mask | AllowedRows | None:
+    """The filter; None where it allows all n rows.
+
+    Raises:
+        InvalidInputError: a mask that is not bool (n,).
+    """
+    if allowed is None:
+        return None
+    if isinstance(allowed, RowFilter):
+        assert isinstance(allowed, AllowedRows)
+        return None if allowed.count == n else allowed
+    mask = as_mask(allowed, n=n)
+    return None if mask.all() else mask
 
 
 def without_copies(
@@ -138,16 +157,25 @@ def stats_of(
     )
 
 
-def allowed_count(request: ScanRequest, n: int) -> int:
+def allowed_count(allowed: Mask | AllowedRows | None, n: int) -> int:
     """How many of n rows may be returned."""
-    return n if request.allowed is None else int(np.count_nonzero(request.allowed))
+    if isinstance(allowed, AllowedRows):
+        return allowed.count
+    return n if allowed is None else int(np.count_nonzero(allowed))
 
 
-def _request(params: SearchParams, rerank: int | None, *, n: int) -> ScanRequest:
+def mask_of(allowed: Mask | AllowedRows | None) -> Mask | None:
+    """The filter as a mask (n,)."""
+    return allowed.mask if isinstance(allowed, AllowedRows) else allowed
+
+
+def _request(
+    params: SearchParams, rerank: int | None, *, n: int, allowed: Mask | None = None
+) -> ScanRequest:
     return ScanRequest(
         k=params.k,
         rerank=min(rerank or default_rerank(params.k), n),
-        allowed=params.allowed,
+        allowed=allowed,
         segments=params.segments,
         certain=bool(params.certain),
     )

@@ -1,25 +1,32 @@
 """A search of one index on the host: planned, carried out, completed and counted."""
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from gleann.index.arrays import Distances, Mask, Rows, Vectors
 from gleann.index.checks import require_finite
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
+from gleann.index.errors import InvalidInputError
 from gleann.index.exact import exact_search_prepared
-from gleann.index.found import FoundRows, SearchStats, widened
+from gleann.index.found import FoundRows, RowsWithin, SearchStats, cut_at, widened
 from gleann.index.metric import prepare
 from gleann.index.operating_points import OperatingPoint
-from gleann.index.params import SearchParams
-from gleann.index.search.filtered import Allowed, count_allowed, search_filtered
+from gleann.index.params import Metric, RowFilter, SearchParams
+from gleann.index.search.allowed import AllowedRows, allow, exact_among
+from gleann.index.search.filtered import search_filtered
+from gleann.index.search.list_stats import ListStats
 from gleann.index.search.plan import (
     SearchPlan,
     allowed_count,
+    as_filter,
     plan_search,
     stats_of,
     without_copies,
 )
+from gleann.index.search.radius import RadiusSearch, probed_within
+from gleann.index.search.within import require_radius
 
 Points = tuple[OperatingPoint, ...]
 
@@ -42,8 +49,18 @@ class Searcher:
         self._engine = engine
         self._points = points
         self._primary_points = primary_points
-        self._last_filter: tuple[Mask, Allowed] | None = None
+        self._last_filter: tuple[Mask, AllowedRows] | None = None
         self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        return int(self._data.vectors.shape[1])
+
+    @property
+    def metric(self) -> Metric:
+        """Which distance."""
+        return self._data.metric
 
     def search(self, queries: Vectors, params: SearchParams) -> FoundRows:
         """The nearest rows of each query.
@@ -58,6 +75,9 @@ class Searcher:
             InvalidInputError: a query too long; an `allowed` that is not bool (n,).
             InvalidParamsError: nprobe above nlist.
         """
+        if params.radius is not None:
+            radius = require_radius(params.radius, self.metric)
+            return cut_at(self.search(queries, replace(params, radius=None)), radius)
         if params.k > self._n or (params.rerank or 0) > self._n:
             return widened(self.search(queries, self._within(params)), k=params.k)
         plan = self.plan(params, count=len(queries))
@@ -66,7 +86,7 @@ class Searcher:
         require_finite(queries, name="queries")
         prepared = prepare(queries, self._data.metric, name="queries")
         if plan.exact:
-            return self._search_exact(prepared, plan.request)
+            return self._search_exact(prepared, plan)
         return self._search_filtered(prepared, plan)
 
     def _within(self, params: SearchParams) -> SearchParams:
@@ -83,8 +103,10 @@ class Searcher:
         last = self._last_plan
         if last is not None and last[0] is params and last[1] == count:
             return last[2]
+        if isinstance(params.allowed, RowFilter):
+            self._require_own(params.allowed)
         plan = self._cheaper(self._plan_both(params), params, count=count)
-        if params.allowed is None:  # a mask could be changed
+        if not isinstance(params.allowed, np.ndarray):  # a mask could be changed
             self._last_plan = params, count, plan
         return plan
 
@@ -111,73 +133,153 @@ class Searcher:
             entries=self._data.lists.entries,
         )
 
-    def _counted(self, request: ScanRequest) -> Allowed:
-        """What a filter leaves of the lists; kept for a mask that nobody can change."""
-        mask = request.allowed
-        assert mask is not None
+    @cached_property
+    def list_stats(self) -> ListStats:
+        """What filters know of the lists."""
+        return ListStats(self._data)
+
+    @cached_property
+    def radius_search(self) -> RadiusSearch:
+        """What a complete search within a distance needs."""
+        return RadiusSearch(self._data, self.list_stats)
+
+    def within(
+        self,
+        queries: Vectors,
+        radius: float,
+        *,
+        target_recall: float,
+        limit: int | None,
+        allowed: Mask | RowFilter | None,
+    ) -> RowsWithin:
+        """The rows within `radius` of each query, as `SoarIndex.search_radius` says.
+
+        Args:
+            queries: float32 (nq, d), not prepared and perhaps not finite.
+            radius: checked.
+            target_recall: 1 for a complete answer.
+            limit: most hits a query; None for all.
+            allowed: rows that may be hits; None for all.
+        """
+        kept = as_filter(allowed, n=self._n)
+        if isinstance(kept, AllowedRows):
+            self._require_own(kept)
+        if kept is not None:
+            kept = self._allowed_rows(kept)
+        if target_recall < 1:
+            most = self._n if kept is None else kept.count
+            hits, stats = probed_within(
+                lambda some, k: self.search(
+                    some, SearchParams(k=k, target_recall=target_recall, allowed=kept)
+                ),
+                queries,
+                radius,
+                most=max(1, most if limit is None else min(limit, most)),
+            )
+            complete = stats.exact
+        else:
+            require_finite(queries, name="queries")
+            looked = self.radius_search.all_within(
+                prepare(queries, self._data.metric, name="queries"),
+                radius,
+                limit=limit,
+                allowed=kept,
+            )
+            hits, stats, complete = looked.hits, looked.stats(), True
+        return RowsWithin(
+            offsets=hits.offsets(len(queries)),
+            rows=hits.rows,
+            distances=hits.distances,
+            complete=complete,
+            stats=stats,
+        )
+
+    def _require_own(self, allowed: RowFilter) -> None:
+        """Refuse rows that another index allowed.
+
+        Raises:
+            InvalidInputError: its lists are not those of this index.
+        """
+        assert isinstance(allowed, AllowedRows)
+        if allowed.stats.lists is not self._data.lists:
+            raise InvalidInputError(
+                f"{allowed!r} was made by another index: take allow of the one that is"
+                " searched"
+            )
+
+    def _allowed_rows(self, allowed: Mask | AllowedRows) -> AllowedRows:
+        """The allowed rows; kept for a mask that nobody can change."""
+        if isinstance(allowed, AllowedRows):
+            return allowed
         last = self._last_filter
-        fixed = not mask.flags.writeable and mask.base is None
-        if fixed and last is not None and last[0] is mask:
+        fixed = not allowed.flags.writeable and allowed.base is None
+        if fixed and last is not None and last[0] is allowed:
             return last[1]
-        counted = count_allowed(self._data.lists, mask)
-        if fixed:
-            self._last_filter = mask, counted
-        return counted
+        if not fixed:  # nobody changes it during this call
+            return AllowedRows(self.list_stats, mask=allowed)
+        made = allow(self.list_stats, allowed)
+        self._last_filter = allowed, made
+        return made
 
     def _search_filtered(self, queries: Vectors, plan: SearchPlan) -> FoundRows:
-        scanned, exhaustive = search_filtered(
+        assert plan.allowed is not None
+        answer = search_filtered(
             self._engine,
             self._data,
             queries,
             plan.request,
             nprobe=plan.nprobe,
-            allowed=self._counted(plan.request),
+            allowed=self._allowed_rows(plan.allowed),
         )
-        all_exact = exhaustive == len(queries)
+        scanned, work = answer.scanned, answer.scanned.work
+        served_by = scanned.engine or self._engine.name
+        completed = len(queries) if answer.looked_at_all and not answer.exact else 0
         stats = SearchStats(
-            engine="exact" if all_exact else scanned.engine or self._engine.name,
-            nprobe=-(-scanned.work.lists_probed // len(queries)),
+            engine="exact" if answer.exact else served_by,
+            nprobe=-(-work.lists_probed // len(queries)),
             rerank=plan.request.rerank,
-            lists_probed=scanned.work.lists_probed,
-            entries_scanned=scanned.work.entries_scanned,
-            survivors=scanned.work.survivors,
-            reranked=scanned.work.reranked,
-            completed=0 if all_exact else exhaustive,
-            estimated_recall=1.0 if all_exact else plan.estimated_recall,
-            exact=all_exact,
+            lists_probed=work.lists_probed,
+            entries_scanned=work.entries_scanned,
+            survivors=work.survivors,
+            reranked=work.reranked,
+            completed=completed,
+            estimated_recall=1.0 if answer.exact else plan.estimated_recall,
+            exact=answer.exact,
         )
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
     def _search_lists(self, queries: Vectors, plan: SearchPlan) -> FoundRows:
         scanned = self._engine.search(queries, nprobe=plan.nprobe, request=plan.request)
-        completed = self._complete(queries, scanned, plan.request)
+        completed = self._complete(queries, scanned, plan)
         engine = scanned.engine or self._engine.name
         stats = stats_of(plan, scanned.work, engine=engine, completed=completed)
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
-    def _complete(
-        self, queries: Vectors, scanned: Scanned, request: ScanRequest
-    ) -> int:
+    def _complete(self, queries: Vectors, scanned: Scanned, plan: SearchPlan) -> int:
         """Answer the queries whose lists contain too few rows by exhaustive search."""
         if scanned.short == 0:
             return 0
-        exist = min(request.k, allowed_count(request, self._n))
+        exist = min(plan.request.k, allowed_count(plan.allowed, self._n))
         short = np.flatnonzero((scanned.rows[:, :exist] < 0).any(axis=1))
         if short.size == 0:
             return 0
-        found = self.scan_unprepared(queries[short], request)
+        prepared = prepare(queries[short], self._data.metric)
+        found = self._scan_all(prepared, plan)
         scanned.rows[short], scanned.distances[short] = found
         return int(short.size)
 
     def scan_unprepared(
         self, queries: Vectors, request: ScanRequest
     ) -> tuple[Rows, Distances]:
-        """Exhaustive search for queries (nq, d) that are not prepared."""
-        return self._scan_all(prepare(queries, self._data.metric), request)
+        """Exhaustive search of all rows for queries (nq, d) that are not prepared."""
+        data = self._data
+        return exact_search_prepared(
+            prepare(queries, data.metric), data.vectors, metric=data.metric, k=request.k
+        )
 
-    def _search_exact(self, queries: Vectors, request: ScanRequest) -> FoundRows:
-        rows, distances = self._scan_all(queries, request)
-        looked_at = len(queries) * allowed_count(request, self._n)
+    def _search_exact(self, queries: Vectors, plan: SearchPlan) -> FoundRows:
+        rows, distances = self._scan_all(queries, plan)
+        looked_at = len(queries) * allowed_count(plan.allowed, self._n)
         stats = SearchStats(
             engine="exact",
             nprobe=0,
@@ -192,13 +294,5 @@ class Searcher:
         )
         return FoundRows(rows=rows, distances=distances, stats=stats)
 
-    def _scan_all(
-        self, queries: Vectors, request: ScanRequest
-    ) -> tuple[Rows, Distances]:
-        return exact_search_prepared(
-            queries,
-            self._data.vectors,
-            metric=self._data.metric,
-            k=request.k,
-            allowed=request.allowed,
-        )
+    def _scan_all(self, queries: Vectors, plan: SearchPlan) -> tuple[Rows, Distances]:
+        return exact_among(self._data, queries, k=plan.request.k, allowed=plan.allowed)

@@ -6,15 +6,24 @@ import numpy as np
 
 from gleann.index.arrays import Mask, Rows
 from gleann.selection.active.questions import LabelArray, Questions
+from gleann.selection.among import Among
 from gleann.selection.saved import Saved
 
 
 class Labels:
-    """Labels (m, q) and ignored rows of a session over `n` rows."""
+    """Labels (m, q) and ignored rows of a session over `n` rows.
 
-    __slots__ = ("_labelled", "answers", "ignored", "rows")
+    Args:
+        n: rows.
+        questions: columns of a label.
+        among: the rows that labels may be asked for; None for all. Labels may be of
+            others.
+    """
 
-    def __init__(self, n: int, *, questions: int) -> None:
+    __slots__ = ("_labelled", "among", "answers", "ignored", "rows")
+
+    def __init__(self, n: int, *, questions: int, among: Among | None = None) -> None:
+        self.among = among
         self._labelled: Mask = np.zeros(n, np.bool_)
         self.ignored: Mask = np.zeros(n, np.bool_)
         # Kept besides the masks, so that the cost of a batch does not grow with n.
@@ -23,8 +32,14 @@ class Labels:
 
     @property
     def open(self) -> Mask:
-        """(n,), True where there is no label and one is wanted."""
-        return ~(self._labelled | self.ignored)
+        """(n,), True where there is no label and one may be asked for."""
+        free = ~(self._labelled | self.ignored)
+        return free if self.among is None else free & self.among.mask
+
+    @property
+    def usable(self) -> Mask:
+        """(n,), True where there is a label, or one may be asked for."""
+        return self._labelled | self.open
 
     @property
     def closed_rows(self) -> Rows:
@@ -75,8 +90,15 @@ class Labels:
         }
 
     @classmethod
-    def of_state(cls, state: Saved, *, n: int, questions: Questions) -> "Labels":
-        """Rebuild from `state`, over `n` rows.
+    def of_state(
+        cls,
+        state: Saved,
+        *,
+        n: int,
+        questions: Questions,
+        among: Among | None = None,
+    ) -> "Labels":
+        """Rebuild from `state`, over `n` rows, of which labels are asked for `among`.
 
         Raises:
             CorruptDataError: rows that are not there or are there twice, labels that
@@ -89,7 +111,7 @@ class Labels:
         ignored = state.rows("ignored", n=n)
         if (both := np.intersect1d(rows, ignored)).size:
             state.refuse("ignored", f"has {both.size} rows that are labelled")
-        labels = cls(n, questions=questions.count)
+        labels = cls(n, questions=questions.count, among=among)
         labels.add(rows, answers)
         labels.ignored[ignored] = True
         return labels

@@ -22,6 +22,7 @@ from gleann.selection.active.query.strategy import QueryStrategy
 from gleann.selection.active.questions import GivenLabels, params_as_json
 from gleann.selection.active.scores import ClassScores
 from gleann.selection.active.stopping import StopAdvice, advise
+from gleann.selection.among import Among, origin_of, state_of
 from gleann.selection.checks import IdMap, as_rows, kept, require_count, shown
 from gleann.selection.neighbours import Neighbours
 from gleann.selection.provenance import (
@@ -70,6 +71,7 @@ class ActiveSession:
         labels: ArrayLike,
         neighbours: Neighbours | None = None,
         classifier: Classifier | None = None,
+        among: ArrayLike | None = None,
     ) -> "ActiveSession":
         """Start from a seed of labelled rows.
 
@@ -85,6 +87,10 @@ class ActiveSession:
             neighbours: over the same n rows; the pools "seals", "classifier" and
                 "anchors" need them, and "auto" does for many rows.
             classifier: for `model="own"`: any of scikit-learn, not fitted; cloned.
+            among: the only rows that may be candidates: a mask (n,) of bool, or their
+                ids where `ids` are given, else rows; None for all. The seed may have
+                others: they train the model, and their nearest rows of these are
+                candidates.
 
         Raises:
             InvalidInputError: vectors, ids, rows or labels that cannot be used; a seed
@@ -93,6 +99,8 @@ class ActiveSession:
             DimensionMismatchError: lengths differ.
         """
         points = kept(as_vectors(vectors), vectors)
+        names = IdMap(ids, n=len(points))
+        named = None if ids is None else names
         strategy = seeded_strategy(
             points,
             params or ActiveParams(),
@@ -100,8 +108,9 @@ class ActiveSession:
             labels=labels,
             neighbours=neighbours,
             classifier=classifier,
+            among=Among.of(among, n=len(points), names=named),
         )
-        return cls(IdMap(ids, n=len(points)), strategy)
+        return cls(names, strategy)
 
     @property
     def params(self) -> ActiveParams:
@@ -146,8 +155,8 @@ class ActiveSession:
 
     @property
     def available(self) -> int:
-        """Rows that are not ignored: the most labels there can be."""
-        return int((~self._labels.ignored).sum())
+        """Rows that are labelled or may be asked for: the most labels there can be."""
+        return int(self._labels.usable.sum())
 
     def next_batch(self) -> Selection:
         """The rows to label next: the rest of the open batch, or else a new one.
@@ -170,7 +179,7 @@ class ActiveSession:
             summary={
                 "labelled": len(self._labels.rows),
                 "looked_at": self.looked_at,
-                "rows": len(self._strategy.vectors),
+                "rows": self._strategy.rows,
                 "pool": self.pool_choice.pool,
                 "pool_reason": self.pool_choice.reason,
                 "short": len(self._pending.batch.rows) < self.params.batch,
@@ -181,7 +190,8 @@ class ActiveSession:
                 seed=self.params.seed,
                 data_hash=self._data_hash,
             )
-            | {"pool_choice": asdict(self.pool_choice)},
+            | {"pool_choice": asdict(self.pool_choice)}
+            | origin_of(self._labels.among),
         )
 
     def wanted(self) -> Ids:
@@ -352,6 +362,7 @@ class ActiveSession:
                 "ids_hash": self._ids_hash,
                 "classes": list(self._questions.classes),
                 **({"words": words.state()} if words is not None else {}),
+                **state_of(self._labels.among),
                 "ledger": self._labels.state(),
                 "picker": self._strategy.state(),
                 "docket": self._pending.state(),

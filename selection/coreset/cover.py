@@ -39,7 +39,9 @@ def measure(
         uncovered=0,
         **shared,
     )
-    checked = as_rows(chosen, n=len(problem.vectors))
+    checked = as_rows(chosen, n=problem.all_rows)
+    if problem.among is not None:
+        checked = problem.among.places_of(checked, name="rows", ids=problem.names)
     if (both := np.intersect1d(checked, problem.locked)).size:
         raise InvalidInputError(
             f"{both.size} of {len(checked)} rows are locked too, such as {both[0]}"

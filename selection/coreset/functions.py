@@ -135,6 +135,7 @@ def farthest_first(  # noqa: PLR0913 (the problem)
     k: int,
     covered: ArrayLike | None = None,
     ids: ArrayLike | None = None,
+    among: ArrayLike | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
     device: str | None = None,
@@ -153,6 +154,7 @@ def farthest_first(  # noqa: PLR0913 (the problem)
             any, the first pick is drawn from the seed.
         ids: (n,) names of the rows, by which `covered` is given, and which the answer's
             table has; None numbers them.
+        among: the rows to pick from and to cover, given as `covered`; None for all.
         seed: the only source of randomness.
         progress: called before each batch of picks, at most 256.
         device: torch's name of a device that holds the rows and measures distances,
@@ -164,7 +166,9 @@ def farthest_first(  # noqa: PLR0913 (the problem)
         EngineUnavailableError: no such device, or it failed.
         DeviceMemoryError: too little memory on it.
     """
-    problem = Problem.of(vectors, k=k, locked=covered, ids=ids, device=device)
+    problem = Problem.of(
+        vectors, k=k, locked=covered, ids=ids, among=among, device=device
+    )
     return traversal(problem, seed=seed, progress=progress)
 
 

@@ -11,8 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index import Progress, as_vectors, exact_search
 from gleann.index.arrays import Distances, Rows, Vectors
 from gleann.index.checks import require_one_of
-from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    InvalidParamsError,
+)
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
+from gleann.selection.among import Among, origin_of
 from gleann.selection.checks import (
     IdMap,
     as_costs,
@@ -46,6 +51,7 @@ class ProblemOptions(TypedDict, total=False):
     cost_on: CostOn
     locked: ArrayLike | None
     ids: ArrayLike | None
+    among: ArrayLike | None
     device: str | None
 
 
@@ -54,6 +60,8 @@ class Problem:
     """Rows to choose from, how many, and at what costs; make one with `of`.
 
     Distances are prepared, and vectors hashed, once for all methods that solve it.
+    With `among` it is the problem of those rows and the locked ones alone: its arrays
+    have n of the caller's rows, and only `finished` numbers rows as the caller does.
 
     Attributes:
         vectors: float32 (n, d).
@@ -64,7 +72,8 @@ class Problem:
         locked: int64 (m,), rows that are centres already, never chosen.
         device: torch's name of the device that measures distances; None is the host.
         progress: called as rows are measured, with the phase "measure".
-        names: the caller's ids of the rows; None where none were given.
+        names: the caller's ids of all rows; None where none were given.
+        among: the caller's rows that the problem has; None for all.
     """
 
     vectors: Vectors
@@ -76,6 +85,7 @@ class Problem:
     device: str | None = None
     progress: ProgressCallback | None = None
     names: IdMap | None = None
+    among: Among | None = None
 
     @classmethod
     def of(  # noqa: PLR0913 (the problem)
@@ -88,6 +98,7 @@ class Problem:
         cost_on: CostOn = "sum",
         locked: ArrayLike | None = None,
         ids: ArrayLike | None = None,
+        among: ArrayLike | None = None,
         uncovered: int = 1,
         device: str | None = None,
     ) -> "Problem":
@@ -98,7 +109,8 @@ class Problem:
                 (`metric_vectors` provides it). Squared L2 or 1 - cos break all bounds.
             k: rows to choose.
             costs: (n,) at least 0, small where a row should be chosen, such as
-                `margin_costs`; None for none.
+                `margin_costs`; None for none. With `among` only those of its rows are
+                read.
             cost_weight: lambda of the objective radius + lambda * cost.
             cost_on: what lambda multiplies, the "sum" or the "mean" of the chosen
                 rows' costs. With the mean the balance does not change with k.
@@ -106,28 +118,33 @@ class Problem:
                 A mask (n,) of bool, or their ids where `ids` are given, else rows.
             ids: (n,) names of the rows, which the answer's table has; None numbers
                 them.
+            among: the rows to choose from and to cover, given as `locked`; None for
+                all. Locked rows may be others. They and the locked rows are copied.
             uncovered: rows that must remain to be covered; 0 lets a draw take all.
             device: torch's name of the device that measures distances, such as "cuda";
                 None is the host. The rows chosen are the same.
 
         Raises:
-            InvalidInputError: vectors, costs or locked rows that cannot be used.
+            InvalidInputError: vectors, costs or locked rows that cannot be used; no
+                row in `among`.
             InvalidParamsError: k outside 1..n - uncovered, or above the unlocked rows;
                 a negative cost_weight, or one too large for the costs.
         """
         rows = as_vectors(vectors)
         n = len(rows)
-        _require_measurable(rows)
         names = None if ids is None else IdMap(ids, n=n)
         closed = as_rows(
             [] if locked is None else locked, n=n, name="locked", names=names
         )
-        room = n - max(uncovered, len(closed))
-        require_count("k", k, at_least=0)
-        require_between(
-            "k", k, low=1, high=room, why=f"{n} rows, of which {len(closed)} locked"
-        )
-        prices = np.zeros(n) if costs is None else as_costs(costs, n=n)
+        within = Among.of(among, n=n, names=names)
+        if within is not None:
+            costs = None if costs is None else _costs_among(costs, within, closed)
+            within = within.besides(closed)
+            rows, closed = rows[within.rows], within.places_of(closed, name="locked")
+        m = len(rows)
+        prices = np.zeros(m) if costs is None else as_costs(costs, n=m)
+        _require_measurable(rows)
+        _require_room(k, n=m, locked=len(closed), uncovered=uncovered)
         require_one_of("cost_on", cost_on, ("sum", "mean"))
         _require_summable(prices, cost_weight)
         return cls(
@@ -139,6 +156,7 @@ class Problem:
             locked=closed,
             device=device,
             names=names,
+            among=within,
         )
 
     def reporting(self, progress: ProgressCallback | None) -> "Problem":
@@ -159,7 +177,25 @@ class Problem:
             costs=self.costs[rows],
             locked=np.flatnonzero(np.isin(rows, self.locked)),
             names=None,
+            among=None,
         )
+
+    @property
+    def all_rows(self) -> int:
+        """The caller's rows."""
+        return len(self.vectors) if self.among is None else self.among.n
+
+    def of_these(self, given: NDArray[Any], *, name: str) -> NDArray[Any]:
+        """What the caller gave for all rows, of those that the problem has (n,).
+
+        Raises:
+            DimensionMismatchError: not one entry for each of the caller's rows.
+        """
+        if len(given) != (n := self.all_rows):
+            raise DimensionMismatchError(
+                f"{name} has {len(given)} entries for {n} rows"
+            )
+        return given if self.among is None else given[self.among.rows]
 
     @property
     def cost_weight(self) -> float:
@@ -253,6 +289,8 @@ class Problem:
         if winners is None:
             winners = {chosen.method: 1} if method else {}
         neighbours, apart = _nearest_others(self.vectors[chosen.rows])
+        if self.among is not None:
+            chosen = chosen.placed(self.among)
         shared = {
             "k": self.k,
             "cost_weight": float(self.weight_given),
@@ -271,6 +309,7 @@ class Problem:
                 seed=seed,
                 data_hash=self.data_hash,
             )
+            | origin_of(self.among)
             | ({"winners": dict(winners)} if winners else {}),
         )
 
@@ -296,6 +335,22 @@ def _require_measurable(vectors: Vectors) -> None:
                 f"vectors must be within {LARGEST:g} of 0 for their distances to be"
                 f" float32, got row {row} at {lengths[long[0]]:g}"
             )
+
+
+def _costs_among(costs: ArrayLike, among: Among, locked: Rows) -> NDArray[Any]:
+    """The costs (m,) of the rows of `among`, and 0 of other locked rows."""
+    given = among.given(costs, name="costs")
+    whole = np.zeros(among.n, given.dtype)
+    whole[among.rows] = given
+    chosen: NDArray[Any] = whole[among.besides(locked).rows]
+    return chosen
+
+
+def _require_room(k: int, *, n: int, locked: int, uncovered: int) -> None:
+    require_count("k", k, at_least=0)
+    room = n - max(uncovered, locked)
+    why = f"{n} rows, of which {locked} locked"
+    require_between("k", k, low=1, high=room, why=why)
 
 
 def _require_summable(costs: NDArray[np.float64], cost_weight: float) -> None:

@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Rows
-from gleann.index.errors import (
-    DimensionMismatchError,
-    InvalidParamsError,
-)
+from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_count
 from gleann.selection.coreset.groups import (
     Groups,
     Label,
     Quota,
+    as_groups,
     in_proportion,
     resolved,
 )
@@ -47,7 +45,7 @@ def within_groups(
             are taken, cheapest first.
         problem: of all rows. Locked rows cover within their group, and do not count
             towards its quota.
-        groups: (n,) integers, strings, or other words.
+        groups: (n,) integers, strings, or other words, of all the caller's rows.
         quotas: rows to choose from each group: an integer is their number, at least 0,
             a float in (0, 1] a share of k. Groups that are not named share what is left
             of k in proportion to their open rows. `equal_quotas` and
@@ -63,9 +61,7 @@ def within_groups(
             group, or larger than the group's open rows; quotas that sum to more than k,
             or leave more of it than the other groups have.
     """
-    named = Groups.of(groups)
-    if len(named) != (n := len(problem.vectors)):
-        raise DimensionMismatchError(f"groups has {len(named)} entries for {n} rows")
+    named = Groups.of(problem.of_these(as_groups(groups), name="groups"))
     counts = resolved(quotas, named, k=problem.k, locked=problem.locked)
     wanted = {label: count for label, count in counts.items() if count}
     places = [named.words.places[label] for label in wanted]

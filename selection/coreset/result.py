@@ -1,6 +1,6 @@
 """The answer of every coreset method: rows with radius, cost and objective."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Distances, Rows
 from gleann.index.tabular import Table, Tabular
+from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
 from gleann.selection.result import Selection
 
@@ -35,8 +36,10 @@ class Coreset(Tabular):
         ratio: objective / lower_bound, 1 where both are 0; None without a bound.
         radius_guess: the guess that the set was formed for; None if there was none.
         nearest: int64 (n,), position in `rows` of each row's nearest one, itself where
-            it is chosen; -1 where a locked row is as near.
-        distances: float32 (n,), to the nearest chosen or locked row.
+            it is chosen; -1 where a locked row is as near, and for rows that were not
+            to be looked at.
+        distances: float32 (n,), to the nearest chosen or locked row; NaN for rows that
+            were not to be looked at.
         neighbours: int64 (k,), position in `rows` of each one's nearest other; itself
             where there is no other.
         apart: float32 (k,), the distance to it; inf where there is none.
@@ -70,6 +73,16 @@ class Coreset(Tabular):
     def table(self) -> Table:
         """One line per chosen row, in the order they were chosen."""
         return self.to_selection().table()
+
+    def placed(self, among: Among) -> "Coreset":
+        """The answer to the problem of some rows, numbered as all rows are."""
+        nearest = np.full(among.n, -1, np.int64)
+        nearest[among.rows] = self.nearest
+        distances = np.full(among.n, np.nan, np.float32)
+        distances[among.rows] = self.distances
+        return replace(
+            self, rows=among.rows[self.rows], nearest=nearest, distances=distances
+        )
 
     @property
     def note(self) -> str:

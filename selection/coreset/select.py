@@ -12,6 +12,7 @@ from gleann.index import Progress
 from gleann.index.arrays import Rows
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.selection.among import Among
 from gleann.selection.checks import as_rows
 from gleann.selection.coreset import methods
 from gleann.selection.coreset.baselines import Baselines, Choose, choose_baselines
@@ -103,6 +104,8 @@ class CoresetRequest:
             `defaults.COST_WEIGHT` for "weighted_k_center" and 0 for the others.
         cost_on: what it multiplies, the "sum" or the "mean" of the chosen rows' costs.
         locked: rows that are centres already, or a mask (n,) of them; never chosen.
+        among: the rows to choose from and to cover, or a mask (n,) of them; None for
+            all. Locked rows may be others.
         groups: (n,) integers, strings or other words, to choose within each; None for
             no groups.
         quotas: how groups share k: "proportional" to their open rows, "equal", or the
@@ -123,6 +126,7 @@ class CoresetRequest:
     cost_weight: float | None = None
     cost_on: CostOn = "sum"
     locked: ArrayLike | None = None
+    among: ArrayLike | None = None
     groups: ArrayLike | None = None
     quotas: QuotaRule | Mapping[Label, Quota] = "proportional"
     seed: int = 0
@@ -153,6 +157,7 @@ class CoresetRequest:
             cost_weight=weight,
             cost_on=self.cost_on,
             locked=self.locked,
+            among=self.among,
             uncovered=0 if self.method == "random" else 1,
             device=device,
         )
@@ -247,18 +252,25 @@ def draw(request: CoresetRequest, *, n: int, ids: ArrayLike | None = None) -> Se
     locked = as_rows(
         [] if request.locked is None else request.locked, n=n, name="locked"
     )
+    # Masks, as rows would be read as ids.
     mask = np.zeros(n, np.bool_)
     mask[locked] = True
+    within = Among.of(request.among, n=n)
+    among = None if within is None else within.mask
     if request.groups is None:
-        return draw_uniform(n, k=request.k, seed=request.seed, ids=ids, excluded=mask)
+        return draw_uniform(
+            n, k=request.k, seed=request.seed, ids=ids, excluded=mask, among=among
+        )
     groups = as_groups(request.groups)
+    closed = mask if among is None else mask | ~among
     return draw_within_groups(
         groups,
-        quotas=request.shares(groups, locked=locked),
+        quotas=request.shares(groups, locked=np.flatnonzero(closed)),
         k=request.k,
         locked=mask,
         seed=request.seed,
         ids=ids,
+        among=among,
     )
 
 
@@ -271,7 +283,9 @@ def _chooser(request: CoresetRequest, problem: Problem) -> Choose:
 
         return choose
     groups = as_groups(request.groups)
-    quotas = request.shares(groups, locked=problem.locked)
+    quotas = request.shares(
+        problem.of_these(groups, name="groups"), locked=problem.locked
+    )
 
     def choose_within(method: Callable[..., Coreset], *, seed: int | None) -> Coreset:
         return within_groups(method, problem, groups=groups, quotas=quotas, seed=seed)

@@ -14,8 +14,9 @@ from scipy.special import ndtri
 
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.index.tabular import Record
-from gleann.selection.checks import as_scores, require_between
+from gleann.selection.checks import require_between
 from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.population import Population, count_of
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.round_sizes import (
     least_labels,
@@ -183,6 +184,7 @@ def plan_labels(  # noqa: PLR0913 (a width, and what is assumed)
     prevalence: float | None = None,
     mean: float = 1.0,
     deviation: float = 1.0,
+    among: ArrayLike | None = None,
 ) -> LabelPlan:
     """Labels that an interval of some width will take, before the first label.
 
@@ -195,6 +197,7 @@ def plan_labels(  # noqa: PLR0913 (a width, and what is assumed)
             must lie in 0..1.
         mean: guessed mean value of positives, for a sum or a relative width.
         deviation: guessed standard deviation of it, for an average or a sum.
+        among: rows of the population, or a mask (n,) of them; None for all.
 
     Raises:
         InvalidInputError: proxies that are not finite, or below 0 under "sqrt_mass".
@@ -203,7 +206,7 @@ def plan_labels(  # noqa: PLR0913 (a width, and what is assumed)
     require_one_width(width, relative_width)
     require_between("mean", mean, low=-float_info.max, high=float_info.max)
     require_between("deviation", deviation, low=0, high=float_info.max)
-    scores = as_scores(proxy, name="proxy")
+    scores = Population.of(None, among, n=count_of(proxy)).proxy(proxy)
     rate = _prevalence(scores, prevalence)
     notes = [_prevalence_note(rate, guessed=prevalence is not None)]
     if params.statistic != "count":

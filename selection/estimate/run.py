@@ -49,13 +49,14 @@ class LabellingSession(BatchSession, Protocol):
         """The estimate from the labels so far."""
 
 
-def estimate(
+def estimate(  # noqa: PLR0913 (the data of one estimate)
     proxy: ArrayLike,
     oracle: Oracle,
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
     known: Known | None = None,
+    among: ArrayLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> Estimate:
     """Label `params.budget` rows by `oracle`, and estimate.
@@ -69,9 +70,10 @@ def estimate(
         params: of the estimate.
         ids: (n,) names of the rows; None numbers them.
         known: labels known before, as for `EstimateSession.start`.
+        among: rows of the population, as for `EstimateSession.start`.
         progress: called as labels arrive.
     """
-    session = EstimateSession.start(proxy, params, ids=ids, known=known)
+    session = EstimateSession.start(proxy, params, ids=ids, known=known, among=among)
     return run_estimate(session, oracle, progress=progress)
 
 
@@ -81,6 +83,7 @@ def uniform_estimate(
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
+    among: ArrayLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> Estimate:
     """The baseline: `estimate` from one uniform sample that ignores the proxies.
@@ -90,9 +93,11 @@ def uniform_estimate(
         oracle: labels rows.
         params: of the estimate; strata and rounds are not used.
         ids: (n,) names of the rows; None numbers them.
+        among: rows of the population, as for `EstimateSession.start`.
         progress: called as labels arrive.
     """
-    return estimate(proxy, oracle, as_uniform(params), ids=ids, progress=progress)
+    alike = as_uniform(params)
+    return estimate(proxy, oracle, alike, ids=ids, among=among, progress=progress)
 
 
 def as_uniform(params: EstimateParams) -> EstimateParams:
@@ -114,6 +119,7 @@ def estimate_choosing(
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
+    among: ArrayLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> Estimate:
     """`estimate` with the best of several proxies, chosen by a pilot.
@@ -123,9 +129,10 @@ def estimate_choosing(
         oracle: labels rows; called once per row at most.
         params: of the estimate; a fifth of the budget is the pilot.
         ids: (n,) names of the rows; None numbers them.
+        among: rows of the population, as for `EstimateSession.start`.
         progress: called as labels arrive.
     """
-    session = ChoosingSession.start(proxies, params, ids=ids)
+    session = ChoosingSession.start(proxies, params, ids=ids, among=among)
     return run_estimate(session, oracle, progress=progress)
 
 

@@ -27,6 +27,7 @@ def estimate_overlapping_groups(
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
+    among: ArrayLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> GroupEstimates:
     """Estimate every group with its own oracle; see `OverlappingGroupsSession`.
@@ -36,6 +37,7 @@ def estimate_overlapping_groups(
         oracles: of each group, by the same names.
         params: of the estimates, `budget` for all groups together.
         ids: (n,) names of the rows; None numbers them.
+        among: rows of the population, as for `EstimateSession.start`.
         progress: called as labels arrive.
 
     Raises:
@@ -46,7 +48,7 @@ def estimate_overlapping_groups(
             f"{len(missing)} of {len(proxies)} groups have no oracle: {missing}"
         )
     return run_overlapping_groups(
-        OverlappingGroupsSession.start(proxies, params, ids=ids),
+        OverlappingGroupsSession.start(proxies, params, ids=ids, among=among),
         oracles,
         progress=progress,
     )
@@ -82,6 +84,7 @@ def estimate_disjoint_groups(
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
+    among: ArrayLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> GroupEstimates:
     """Estimate disjoint groups by an oracle that names the group.
@@ -91,9 +94,10 @@ def estimate_disjoint_groups(
         oracle: returns group numbers, in the order of `proxies`, or their names.
         params: of the estimates, `budget` for all groups together.
         ids: (n,) names of the rows; None numbers them.
+        among: rows of the population, as for `EstimateSession.start`.
         progress: called as labels arrive.
     """
-    session = DisjointGroupsSession.start(proxies, params, ids=ids)
+    session = DisjointGroupsSession.start(proxies, params, ids=ids, among=among)
     return run_disjoint_groups(session, oracle, progress=progress)
 
 

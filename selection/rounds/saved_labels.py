@@ -6,6 +6,7 @@ import numpy as np
 
 from gleann.selection.active.labels import Labels
 from gleann.selection.active.questions import LARGEST
+from gleann.selection.among import Among
 from gleann.selection.saved import Saved
 
 
@@ -18,8 +19,8 @@ def labels_state(labels: Labels) -> dict[str, Any]:
     }
 
 
-def labels_of_state(state: Saved, *, n: int) -> Labels:
-    """Rebuild from `state`, over `n` rows.
+def labels_of_state(state: Saved, *, n: int, among: Among | None = None) -> Labels:
+    """Rebuild from `state`, over `n` rows, of which those `among` may be picked.
 
     Raises:
         CorruptDataError: rows that are not there or are there twice, or labels that are
@@ -30,7 +31,7 @@ def labels_of_state(state: Saved, *, n: int) -> Labels:
     ignored = state.rows("ignored", n=n)
     if (both := np.intersect1d(rows, ignored)).size:
         state.refuse("ignored", f"has {both.size} rows that are labelled")
-    labels = Labels(n, questions=1)
+    labels = Labels(n, questions=1, among=among)
     labels.add(rows, answers[:, None])
     labels.ignored[ignored] = True
     return labels

@@ -15,6 +15,7 @@ from gleann.index.errors import (
 )
 from gleann.selection.active.labels import Labels
 from gleann.selection.active.questions import GivenLabels
+from gleann.selection.among import Among, origin_of, state_of
 from gleann.selection.checks import IdMap, as_rows, kept, shown
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import (
@@ -83,6 +84,7 @@ class RoundsSession:
         ids: ArrayLike | None = None,
         rows: ArrayLike = (),
         labels: ArrayLike = (),
+        among: ArrayLike | None = None,
     ) -> "RoundsSession":
         """Start, from labelled rows or from none.
 
@@ -94,6 +96,9 @@ class RoundsSession:
             ids: (n,) names of the rows; None numbers them.
             rows: (m,) that are labelled already, or a mask (n,) of them.
             labels: (m,) their classes: integers, or words of any kind.
+            among: the only rows that are picked: a mask (n,) of bool, or their ids
+                where `ids` are given, else rows; None for all. Others may be labelled:
+                they train the model and count as chosen already.
 
         Raises:
             InvalidInputError: vectors, ids, rows or labels that cannot be used.
@@ -101,19 +106,23 @@ class RoundsSession:
         """
         points = kept(as_vectors(vectors), vectors)
         chosen = params or RoundsParams()
-        held = Labels(len(points), questions=1)
+        names = IdMap(ids, n=len(points))
+        within = Among.of(among, n=len(points), names=None if ids is None else names)
+        held = Labels(len(points), questions=1, among=within)
         seed_rows = as_rows(rows, n=len(points))
         numbers, classes = Classes().read(labels, n=len(seed_rows), begun=False)
         held.add(seed_rows, numbers)
         clusters = None
         if chosen.picker == "cluster_margin":
             clusters = cluster(
-                points, cluster_rows=chosen.cluster_rows, seed=chosen.seed
+                points if within is None else points[within.rows],
+                cluster_rows=chosen.cluster_rows,
+                seed=chosen.seed,
             )
         return cls(
             points,
             chosen,
-            IdMap(ids, n=len(points)),
+            names,
             labels=held,
             batch=RoundBatch.none(),
             number=0,
@@ -161,8 +170,8 @@ class RoundsSession:
 
     @property
     def available(self) -> int:
-        """Rows that are not ignored: the most labels there can be."""
-        return int((~self._labels.ignored).sum())
+        """Rows that are labelled or may be picked: the most labels there can be."""
+        return int(self._labels.usable.sum())
 
     def next_batch(self, *, progress: ProgressCallback | None = None) -> Selection:
         """The rows to label next: the rest of the open batch, or else a new one.
@@ -189,7 +198,8 @@ class RoundsSession:
                 params=asdict(self._params),
                 seed=self._params.seed,
                 data_hash=self._data_hash,
-            ),
+            )
+            | origin_of(self._labels.among),
         )
 
     def submit_labels(self, ids: ArrayLike, labels: ArrayLike) -> int:
@@ -269,6 +279,7 @@ class RoundsSession:
                 "labels": labels_state(self._labels),
                 "batch": self._batch.state(),
                 "clusters": clusters,
+                **state_of(self._labels.among),
                 **self._classes.state(),
             }
         )
@@ -301,7 +312,9 @@ class RoundsSession:
         clustered = params.picker == "cluster_margin"
         if not clustered and saved.value("clusters") is not None:
             saved.refuse("clusters", f"are not of the picker {params.picker!r}")
-        labels = labels_of_state(saved.part("labels"), n=n)
+        among = Among.of_state(saved, n=n)
+        labels = labels_of_state(saved.part("labels"), n=n, among=among)
+        m = n if among is None else len(among)
         session = cls(
             points,
             params,
@@ -309,7 +322,7 @@ class RoundsSession:
             labels=labels,
             batch=RoundBatch.of_state(saved.part("batch"), n=n),
             number=saved.integer("round"),
-            clusters=saved.integers("clusters", low=0, high=n - 1, length=n)
+            clusters=saved.integers("clusters", low=0, high=m - 1, length=m)
             if clustered
             else None,
             classes=Classes.of_state(saved, classes, numbers=labels.answers),
@@ -331,7 +344,7 @@ class RoundsSession:
 
     def _put(self, progress: ProgressCallback | None) -> None:
         """Replace the batch by that of the next round, if any row is left."""
-        usable = np.flatnonzero(~self._labels.ignored)
+        usable = np.flatnonzero(self._labels.usable)
         left = len(usable) - len(self._labels.rows)
         if not left:
             return
@@ -361,9 +374,6 @@ class RoundsSession:
             rows = np.setdiff1d(np.arange(len(usable)), labelled)
             return Picked(rows=rows, method="all", note="these are all rows left")
         whole = len(usable) == len(self._vectors)
-        clusters = self._clusters
-        if clusters is not None:
-            clusters = clusters[usable]
         return pick(
             Situation(
                 params=self._params,
@@ -371,12 +381,22 @@ class RoundsSession:
                 labelled=labelled,
                 labels=self._labels.answers[:, 0],
                 model=self._model,
-                clusters=clusters,
+                clusters=self._clusters_of(usable),
                 k=k,
                 seed=stream_seed(self._params.seed, self._number + 1),
                 progress=progress,
             )
         )
+
+    def _clusters_of(self, usable: Rows) -> Rows | None:
+        """Clusters (u,) of rows; 0 for those that are labelled and are not picked."""
+        among = self._labels.among
+        if self._clusters is None or among is None:
+            return None if self._clusters is None else self._clusters[usable]
+        clusters = np.zeros(len(usable), np.int64)
+        inside = among.has(usable)
+        clusters[inside] = self._clusters[np.searchsorted(among.rows, usable[inside])]
+        return clusters
 
     def _summary(self) -> dict[str, float | int | str | bool]:
         batch = self._batch

@@ -29,6 +29,8 @@ BROKEN_PIPE = 141
 
 COMMANDS = {
     "serve": "serve",
+    "index": "collections.index",
+    "rows": "collections.rows",
     "build": "build",
     "search": "search",
     "graph": "graph",

@@ -1,6 +1,7 @@
 """Options that several commands share, and command lines as values."""
 
 import errno
+import json
 import os
 import re
 from collections.abc import Callable
@@ -158,6 +159,53 @@ def column_options(function: Callback) -> Callback:
         " numbers. '' takes row numbers always.",
     )
     return vectors(ids(function))
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots, so that a job has other bases too
+class FilterOptions:
+    """Parameters of a filter on payload; jobs inherit them.
+
+    Attributes:
+        where: the condition, or None for no filter.
+        param: values of $1, $2 and so on, as they are written.
+    """
+
+    where: str | None = None
+    param: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> tuple[object, ...]:
+        """The values of $1, $2 and so on.
+
+        What is JSON has the value that it has there, all else is text.
+        """
+        return tuple(map(_parameter, self.param))
+
+
+def filter_options(function: Callback) -> Callback:
+    """The options --where and --param."""
+    where = click.option(
+        "--where",
+        metavar="CONDITION",
+        help="Condition on payload as in SQL, such as \"split = 'train' AND score >"
+        ' $1".',
+    )
+    param = click.option(
+        "--param",
+        metavar="VALUE",
+        multiple=True,
+        help="Value of $1; repeat for $2 and so on. 5, 0.5, true, null and [1, 2] are"
+        " what they are in JSON, all else is text; so is '\"5\"'.",
+    )
+    return where(param(function))
+
+
+def _parameter(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return text if isinstance(value, dict) else value
 
 
 def metric_option(function: Callback) -> Callback:

@@ -23,9 +23,14 @@ def json_option(function: Callback) -> Callback:
     )(function)
 
 
+def is_json_wanted() -> bool:
+    """Whether the command was given --json."""
+    return bool(_meta().get(_WANTED))
+
+
 def say(line: str) -> None:
     """Print a line to stdout, unless JSON is wanted."""
-    if not _meta().get(_WANTED):
+    if not is_json_wanted():
         click.echo(line)
 
 

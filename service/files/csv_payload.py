@@ -51,7 +51,7 @@ class CsvPayload:
         first = 0
         for table in self._tables():
             columns = {
-                column.name: _parsed(table[column.name], column, first)
+                column.name: parsed(table[column.name], column, first)
                 for column in schema.columns
             }
             yield Payload.of(columns, schema, n=len(table), first=first)
@@ -111,8 +111,17 @@ def _fits(texts: Any, kind: ColumnType) -> bool:
     return True
 
 
-def _parsed(texts: Any, column: Column, first: int) -> Any:
-    """Text as something that `Payload.of` takes for `column`."""
+def parsed(texts: Any, column: Column, first: int) -> Any:
+    """Text as something that `Payload.of` takes for `column`.
+
+    Args:
+        texts: (n,) an Arrow column of strings; null is null.
+        column: what they become.
+        first: number of the first row, for messages.
+
+    Raises:
+        InvalidInputError: a text of another form; names column and row.
+    """
     if column.type in ("string", "json", "timestamp"):
         return texts
     if column.type == "strings":

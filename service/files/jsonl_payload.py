@@ -39,7 +39,7 @@ class JsonlPayload:
         first = 0
         for lines in self._blocks():
             columns = {
-                column.name: [_value(line.get(column.name), column) for line in lines]
+                column.name: [value_of(line.get(column.name), column) for line in lines]
                 for column in schema.columns
             }
             yield Payload.of(columns, schema, n=len(lines), first=first)
@@ -127,8 +127,8 @@ def _is_moment(text: str) -> bool:
     return True
 
 
-def _value(value: Any, column: Column) -> Any:
-    """A value as `Payload.of` takes it for `column`."""
+def value_of(value: Any, column: Column) -> Any:
+    """A value of a line as `Payload.of` takes it for `column`."""
     if column.type == "json" and value is not None:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return value

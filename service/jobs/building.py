@@ -21,8 +21,8 @@ from gleann.service.state.registry import Registry
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
 
-PAYLOAD_ROWS = 1 << 16
-"""Rows of payload that are held at once."""
+BLOCK_ROWS = 1 << 16
+"""Rows whose payload is in memory at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Building:
                     directory,
                     params,
                     ids=ids,
-                    payload=payload_blocks(view, rows),
+                    payload=live_payload(view, rows),
                     schema=view.schema,
                     progress=task.progress,
                     threads=self._threads,
@@ -145,10 +145,10 @@ class LiveRows:
         return vectors
 
 
-def payload_blocks(view: View, rows: Rows) -> Iterator[Payload]:
-    """The payload of rows of a view, a block at a time."""
-    for block in block_slices(len(rows), PAYLOAD_ROWS):
-        yield view.payload.at(rows[block])
+def live_payload(view: View, rows: Rows) -> Iterator[Payload]:
+    """The payload of rows of a view, block by block."""
+    for block in block_slices(len(rows), BLOCK_ROWS):
+        yield view.payload_at(rows[block])
 
 
 def _params_asked(request: index_pb2.BuildIndexRequest) -> BuildParams | None:

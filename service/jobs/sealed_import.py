@@ -18,7 +18,7 @@ from gleann.index.progress import Report
 from gleann.service.files.import_payload import ImportPayload
 from gleann.service.files.row_source import FileRows, JoinedRows
 from gleann.service.files.vector_files import VectorFile
-from gleann.service.jobs.building import LiveRows, payload_blocks
+from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.first_version import first_params
 from gleann.service.state.live_index import View
 
@@ -157,9 +157,9 @@ class SealedImport:
 
     def _payload_with(self, others: Rows, before: Rows = NO_ROWS) -> Iterator[Payload]:
         """The payload of the rows `before`, of the file, and then of `others`."""
-        yield from payload_blocks(self.view, before)
+        yield from live_payload(self.view, before)
         yield from self.payload.blocks(self.view.schema, n=self.file.count)
-        yield from payload_blocks(self.view, others)
+        yield from live_payload(self.view, others)
 
     def _ids_with(self, others: Rows) -> HeldIds:
         if not len(others):

@@ -10,7 +10,8 @@ from gleann.index.ids.held import id_at, shown_id
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
-from gleann.service.application import Application, require_within
+from gleann.service.application import Application
+from gleann.service.row_operations import require_within
 from gleann.service.state.live_index import View
 from gleann.service.values import Limits
 from gleann.service.wire.arrays import ids_of, ids_to_wire, vectors_to_wire

@@ -18,7 +18,7 @@ from gleann.index.progress import Report
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.index.storage.manifest import read_manifest as read_index_manifest
 from gleann.service.devices.devices import Devices
-from gleann.service.jobs.building import LiveRows, payload_blocks
+from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.first_version import first_params
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import Task
@@ -143,7 +143,7 @@ class Creating:
                 path,
                 params,
                 ids=ids,
-                payload=payload_blocks(view, rows),
+                payload=live_payload(view, rows),
                 schema=view.schema,
                 progress=report,
                 threads=self._threads,

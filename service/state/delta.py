@@ -4,8 +4,11 @@ from functools import cached_property
 
 import numpy as np
 
+from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
 from gleann.index.ids.held import IdLookup, joined_ids, take_ids
+from gleann.index.newer.lists import NewerLists
+from gleann.index.newer.rows import NewerRows
 
 
 class Delta:
@@ -20,6 +23,8 @@ class Delta:
         self.alive: Mask = np.empty(0, np.bool_)
         self._buffer: Vectors = np.empty((0, dim), np.float32)
         self._row_of: dict[int | str, int] = {}
+        self._shared = _SharedLists()
+        self._newer: tuple[Mask | None, NewerRows] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -33,6 +38,26 @@ class Delta:
     def count(self) -> int:
         """Number of live rows."""
         return int(np.count_nonzero(self.alive))
+
+    def newer_lists(self, index: SoarIndex) -> NewerLists:
+        """The lists of these rows in a sealed version, shared by successive deltas."""
+        return self._shared.of(index)
+
+    def newer_rows(self, index: SoarIndex, sealed_alive: Mask | None) -> NewerRows:
+        """These rows as searches of a sealed version read them.
+
+        Args:
+            index: the sealed version that they are newer than.
+            sealed_alive: bool (n,), its live rows; None for all.
+        """
+        lists = self.newer_lists(index)
+        last = self._newer
+        if last and last[0] is sealed_alive and lists.is_current(last[1]):
+            return last[1]
+        alive = None if self.count == len(self) else self.alive
+        rows = lists.rows(self.vectors, alive=alive, sealed_alive=sealed_alive)
+        self._newer = sealed_alive, rows
+        return rows
 
     def find(self, ids: HeldIds) -> Rows:
         """Rows (m,) of `ids`, -1 without a live row."""
@@ -80,6 +105,7 @@ class Delta:
         following = Delta(0)
         following.ids, following._buffer = self.ids, self._buffer
         following._row_of = self._row_of
+        following._shared = self._shared
         return following
 
     def _reserve(self, rows: int) -> None:
@@ -89,3 +115,17 @@ class Delta:
             grown = np.empty((room, self._buffer.shape[1]), np.float32)
             grown[: len(self.ids)] = self.vectors
             self._buffer = grown
+
+
+class _SharedLists:
+    """The lists of the rows of successive deltas in the latest sealed version."""
+
+    def __init__(self) -> None:
+        self._made: tuple[SoarIndex, NewerLists] | None = None
+
+    def of(self, index: SoarIndex) -> NewerLists:
+        """Those in `index`; made again where it differs from that of the last call."""
+        made = self._made
+        if made is None or made[0] is not index:
+            self._made = made = index, index.newer_lists()
+        return made[1]

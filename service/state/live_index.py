@@ -36,7 +36,7 @@ class Sealed:
 
     def __init__(self, index: SoarIndex, masks: MaskCache | None = None) -> None:
         self.index = index
-        held = getattr(index, "payload", None)
+        held = index.payload
         if held is None:
             held = Payload.nulls(Schema([]), len(index))
         self.payload = LivePayload(

@@ -32,7 +32,7 @@ class Part:
     """Payload of some rows.
 
     Attributes:
-        payload: one row of values for each.
+        payload: one row of values for each; a column that it lacks is null.
         rows: rows of the view, ascending, each once; None for consecutive ones.
         token: names the part in a cache; -1 for one that is not cached.
     """
@@ -43,6 +43,12 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.payload)
+
+    def taken(self, places: Rows, schema: Schema) -> Payload:
+        """The values (m,) of some columns at `places` (m,) of the part."""
+        known = self.payload.schema
+        there = [name for name in schema.names if name in known]
+        return self.payload.select(there).take(places).with_schema(schema)
 
     def positions(self, rows: Rows) -> Rows:
         """Positions (m,) of `rows` of the view in a patch, -1 where it has none."""
@@ -105,7 +111,7 @@ class LivePayload:
             found.append(
                 Payload.nulls(schema, len(mine))
                 if owner < 0
-                else parts[owner].payload.select(schema.names).take(mine)
+                else parts[owner].taken(mine, schema)
             )
         if not found:
             return Payload.empty(schema)
@@ -139,14 +145,11 @@ class LivePayload:
         Columns that `payload` lacks become null.
         """
         newer_rows = self.newer_rows + added
-        if not self.schema.columns or not added:
+        if not len(self.schema) or not added:
             return replace(self, newer_rows=newer_rows)
-        if payload is None:
-            payload = Payload.nulls(self.schema, added)
-        part = Part(payload.with_schema(self.schema))
-        return replace(
-            self, newer=_merged((*self.newer, part), _joined), newer_rows=newer_rows
-        )
+        part = Part(Payload.nulls(Schema(), added) if payload is None else payload)
+        newer = _merged((*self.newer, part), self._joined)
+        return replace(self, newer=newer, newer_rows=newer_rows)
 
     def patched(self, rows: Rows, values: Payload) -> Self:
         """The next one, with `values` in their columns at distinct `rows`.
@@ -168,7 +171,7 @@ class LivePayload:
             every = np.arange(len(rows))
             values = self.at(rows).replaced(every, values, values.schema.names)
         patch = Part(values, rows=rows)
-        return replace(self, patches=_merged((*self.patches, patch), _overlaid))
+        return replace(self, patches=_merged((*self.patches, patch), self._overlaid))
 
     def reshaped(self, *, drop: Sequence[str], add: Sequence[Column]) -> Self:
         """The next one, without the columns `drop`, and then with those of `add`.
@@ -179,22 +182,34 @@ class LivePayload:
         schema = kept.with_columns(add)
 
         def fitted(part: Part) -> Part:
-            payload = part.payload.with_schema(kept).with_schema(schema)
-            return Part(payload, rows=part.rows)
+            there = [name for name in kept.names if name in part.payload.schema]
+            return Part(part.payload.select(there), rows=part.rows)
 
-        newer = tuple(fitted(part) for part in self.newer)
-        if schema.columns and self.newer_rows and not newer:
-            newer = (Part(Payload.nulls(schema, self.newer_rows)),)
+        newer = tuple(map(fitted, self.newer))
+        if self.newer_rows and not newer:
+            newer = (Part(Payload.nulls(Schema(), self.newer_rows)),)
         return replace(
             self,
             schema=schema,
             sealed=None if self.sealed is None else fitted(self.sealed),
-            newer=newer if schema.columns else (),
-            patches=tuple(fitted(part) for part in self.patches)
-            if schema.columns
-            else (),
+            newer=newer if len(schema) else (),
+            patches=tuple(map(fitted, self.patches)) if len(schema) else (),
             is_reshaped=True,
         )
+
+    def _joined(self, parts: Sequence[Part]) -> Part:
+        return Part(self._concatenated(parts))
+
+    def _overlaid(self, parts: Sequence[Part]) -> Part:
+        """One patch with the newest values of each row."""
+        rows = np.concatenate([part.rows for part in parts if part.rows is not None])
+        # The first occurrence in reverse order is the newest.
+        distinct, last = np.unique(rows[::-1], return_index=True)
+        payload = self._concatenated(parts).take(len(rows) - 1 - last)
+        return Part(payload, rows=distinct)
+
+    def _concatenated(self, parts: Sequence[Part]) -> Payload:
+        return Payload.concat(part.payload.with_schema(self.schema) for part in parts)
 
     def _parts(self) -> tuple[Part, ...]:
         return *self._consecutive(), *self.patches
@@ -203,7 +218,7 @@ class LivePayload:
         """The parts that have all rows between them, in order."""
         newer = self.newer
         if self.newer_rows and not newer:
-            newer = (Part(Payload.nulls(self.schema, self.newer_rows), token=-1),)
+            newer = (Part(Payload.nulls(Schema(), self.newer_rows), token=-1),)
         return newer if self.sealed is None else (self.sealed, *newer)
 
     def _located(self, rows: Rows) -> tuple[Rows, Rows]:
@@ -250,16 +265,3 @@ def _merged(
 def _tier(rows: int) -> int:
     """The power of `FANOUT` that so many rows reach."""
     return (rows.bit_length() - 1) // (FANOUT.bit_length() - 1)
-
-
-def _joined(parts: Sequence[Part]) -> Part:
-    return Part(Payload.concat([part.payload for part in parts]))
-
-
-def _overlaid(parts: Sequence[Part]) -> Part:
-    """One patch with the newest values of each row."""
-    rows = np.concatenate([part.rows for part in parts if part.rows is not None])
-    # The first occurrence in reverse order is the newest.
-    distinct, last = np.unique(rows[::-1], return_index=True)
-    payload = Payload.concat([part.payload for part in parts])
-    return Part(payload.take(len(rows) - 1 - last), rows=distinct)

@@ -283,7 +283,7 @@ class Store:
             self._connection.execute("ROLLBACK")
             self._ends.end(group, None)
             return
-        error: GleannError | None = ServiceError("the commit failed")
+        error: GleannError | None = ServiceError("the commit was interrupted")
         try:
             with disk_errors(self.file):
                 self._pending.settle(Transaction(self._connection))
@@ -292,6 +292,9 @@ class Store:
             error = None
         except GleannError as refusal:
             error = refusal
+        except Exception as bug:  # noqa: BLE001  the edge: all of the group are told
+            _log.exception("a change was not committed")
+            error = _refusal_of(bug)
         finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -314,6 +317,12 @@ class Store:
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         (mode,) = self._connection.execute("PRAGMA auto_vacuum").fetchone()
         return int(free) if mode else 0
+
+
+def _refusal_of(error: Exception) -> GleannError:
+    if isinstance(error, MemoryError):
+        return NotReadyError("there is not enough memory for a change: it is not made")
+    return ServiceError(f"a change is not made: {type(error).__name__}: {error}")
 
 
 def lock_directory(directory: Path) -> int:

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -31,6 +32,15 @@ from gleann.v1 import (
 )
 
 NAME, DIM, N = "fuzz", 4, 60
+COLUMNS: dict[str, str] = {
+    "text": "string",
+    "whole": "int64",
+    "real": "float64",
+    "flag": "bool",
+    "moment": "timestamp",
+    "texts": "strings",
+    "json": "json",
+}
 FILES = (
     index_pb2,
     vector_pb2,
@@ -77,6 +87,15 @@ TEXTS = (
     "x" * 5000,
     "../..",
     "sessions/active-0",
+    "text",
+    "*",
+    "text = 'a' AND (whole < 5 OR NOT flag)",
+    "whole IN ($1, $2) AND contains(texts, $1)",
+    "text LIKE 'a%' OR moment > TIMESTAMP '2024-01-01T00:00:00Z'",
+    "(" * 100 + "flag" + ")" * 100,
+    " AND ".join(["whole = 1"] * 3000),
+    "Wy1d",
+    "WzUsIngiXQ==",
 )
 _INTEGERS = {
     FieldDescriptor.TYPE_INT32: (-(2**31), 2**31 - 1),
@@ -111,15 +130,17 @@ def tour(client: gleann.Client) -> None:
         for session in client.sessions.list(NAME):
             client.sessions.close(session)
         client.delete_index(NAME)
-    client.create_index(NAME, dim=DIM, metric="l2", request_id="")
+    client.create_index(NAME, dim=DIM, metric="l2", columns=COLUMNS, request_id="")
     ids = np.arange(N)
-    client.upsert(NAME, ids, rows)
+    client.upsert(NAME, ids, rows, _payload(N))
     client.build(NAME, gleann.BuildParams(metric="l2", nlist=4, tune_queries=0)).wait()
     client.search(NAME, rows[:3], SearchParams(k=2))
     client.search(NAME, rows[:3], SearchParams(k=2, exact=True), allowed_ids=ids[:9])
     client.get_vectors(NAME, ids[:5])
     client.get_index(NAME)
     client.server_info()
+    _change_payload(client, ids, rows)
+    _filter(client, rows)
     _select(client, ids)
     _learn(client, ids, rows)
     _pick_rounds(client, ids, rows)
@@ -129,6 +150,54 @@ def tour(client: gleann.Client) -> None:
     client.operations.cancel(operation.name)
     client.upsert(NAME, ids[:2], rows[:2], request_id="once")
     client.delete_vectors(NAME, [N - 1], request_id="")
+
+
+def _payload(count: int) -> dict[str, Any]:
+    return {
+        "text": ["a" if i % 2 else None for i in range(count)],
+        "whole": list(range(count)),
+        "real": [i / 7 for i in range(count)],
+        "flag": [i % 3 == 0 for i in range(count)],
+        "moment": ["2024-02-29T12:00:00Z"] * count,
+        "texts": [["a", "b"][: i % 3] for i in range(count)],
+        "json": ['{"a": 1}'] * count,
+    }
+
+
+def _change_payload(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
+    client.update_index(NAME, add_columns={"more": "int64"}, request_id="")
+    client.update_index(NAME, drop_columns=["more"])
+    client.update_payload(NAME, {"text": ["b", None], "texts": [["x"], []]}, ids=[1, 2])
+    client.update_payload(
+        NAME, {"flag": True, "whole": -1}, where="whole < $1", parameters=[3]
+    )
+    client.delete_payload(NAME, "real", ids=[4, 5])
+    client.delete_payload(NAME, "*", where="whole IN $1", parameters=[[7, 8]])
+    client.get_payload(NAME, ids[:5])
+    client.upsert(NAME, ids[:5], rows[:5], _payload(5))
+    client.delete_vectors(NAME, where="whole = 59 AND NOT flag")
+    client.upsert(NAME, ids[-1:], rows[-1:], _payload(1))
+    client.optimize(NAME).wait()
+
+
+def _filter(client: gleann.Client, rows: np.ndarray) -> None:
+    where = "(text = $1 OR text IS NULL) AND whole BETWEEN 0 AND $2 AND moment < $3"
+    parameters = ["a", 50, datetime(2025, 1, 1, tzinfo=UTC)]
+    client.count(NAME, where, parameters)
+    for page in client.scroll(NAME, where=where, parameters=parameters, page_size=20):
+        assert len(page) <= 20
+    list(client.scroll(NAME, columns=["texts"], with_vectors=True, page_size=40))
+    client.search(
+        NAME,
+        rows[:3],
+        SearchParams(k=2),
+        where="real > $1 AND contains(texts, 'a')",
+        parameters=[0.5],
+        columns="*",
+        radius=9.0,
+    )
+    client.search_radius(NAME, rows[:3], 2.0, where="flag", columns=["text", "json"])
+    client.search_radius(NAME, rows[:3], 2.0, limit=3, target_recall=0.9)
 
 
 def _select(client: gleann.Client, ids: np.ndarray) -> None:

@@ -17,12 +17,23 @@ struct NewerPart {
   NewerPart(const ScanKernels& scan, const Lists& lists, const RowCodes& codes,
             int64_t nlist, int64_t first, bool flat, int threads);
 
+  // Where a list is, in one place: a query reads few entries of each.
+  struct Spot {
+    Panel panel;        // of all entries
+    int64_t first;      // of its entries, in `lists`
+    int64_t primaries;  // entries
+    int64_t entries;
+  };
+
   Lists lists;
   int64_t first;  // number of its first row among the newer rows
   int64_t end;    // of its last row, plus 1
   bool flat;
   PackedLists packed;
+  std::vector<Spot> spots;  // by list
 };
+
+NewerPart::Spot spot_of(const Lists& lists, const PackedLists& packed, int64_t list_no);
 
 using NewerParts = std::vector<const NewerPart*>;
 

@@ -159,24 +159,23 @@ const NewerParts& QueryBatch::parts() const {
   return job_.newer ? job_.newer->parts : none;
 }
 
-void QueryBatch::add(const Lists& lists, const PackedLists& packed, int32_t list_no,
-                     int64_t queries, const uint8_t* allowed, int64_t first) {
-  const int64_t low = lists.offsets[list_no];
-  const int64_t primaries = lists.mids[list_no] - low;
-  const int64_t entries =
-      job_.primary_only ? primaries : lists.offsets[list_no + 1] - low;
+void QueryBatch::add(const NewerPart::Spot& spot, const Lists& lists, int64_t queries,
+                     const uint8_t* allowed, int64_t first) {
+  const int64_t entries = job_.primary_only ? spot.primaries : spot.entries;
   if (entries == 0) return;
   work_.entries_scanned += queries * entries;
+  Panel panel = spot.panel;
+  panel.blocks = (entries + kBlock - 1) / kBlock;
   panels_.push_back(Scanned{
-      packed.panel(list_no, entries),
-      Entries{lists.rows + low, lists.others + low, primaries, job_.primary_only,
-              allowed, static_cast<int32_t>(first)},
+      panel,
+      Entries{lists.rows + spot.first, lists.others + spot.first, spot.primaries,
+              job_.primary_only, allowed, static_cast<int32_t>(first)},
   });
 }
 
 void QueryBatch::add(const NewerPart& part, int32_t list_no, int64_t queries) {
   const uint8_t* allowed = job_.newer->allowed;
-  add(part.lists, part.packed, list_no, queries,
+  add(part.spots[list_no], part.lists, queries,
       allowed ? allowed + part.first : nullptr, engine_.n() + part.first);
 }
 
@@ -184,7 +183,8 @@ void QueryBatch::collect(int32_t list_no, int64_t queries) {
   panels_.clear();
   work_.lists_probed += queries;
   if (!job_.newer_only) {
-    add(engine_.arrays_.lists, engine_.packed_, list_no, queries, job_.allowed, 0);
+    const Lists& lists = engine_.arrays_.lists;
+    add(spot_of(lists, engine_.packed_, list_no), lists, queries, job_.allowed, 0);
   }
   for (const NewerPart* part : parts()) {
     if (!part->flat) add(*part, list_no, queries);
@@ -245,18 +245,23 @@ void QueryBatch::scan_flat() {
 }
 
 void QueryBatch::prefetch(int32_t list_no) const {
-  const auto fetch = [list_no](const Lists& lists, const PackedLists& packed) {
-    const int64_t entries = lists.offsets[list_no + 1] - lists.offsets[list_no];
-    const Panel panel = packed.panel(list_no, entries);
-    const int64_t bytes = std::min(kPrefetched, panel.blocks * panel.block_bytes);
-    for (int64_t at = 0; at < bytes; at += kCacheLine) {
-      __builtin_prefetch(panel.codes + at);
-    }
-  };
-  fetch(engine_.arrays_.lists, engine_.packed_);
-  for (const NewerPart* part : parts()) {
-    if (!part->flat) fetch(part->lists, part->packed);
+  const Panel panel = engine_.packed_.panel(list_no, 0);
+  for (int64_t at = 0; at < kPrefetched; at += kCacheLine) {
+    __builtin_prefetch(panel.codes + at);
   }
+  for (const NewerPart* part : parts()) {
+    if (!part->flat) prefetch(part->spots[list_no].panel);
+  }
+}
+
+// A panel of newer rows is short: all of it may be new to the cache.
+void QueryBatch::prefetch(const Panel& panel) {
+  const int64_t bytes = std::min(kPrefetched, panel.blocks * panel.block_bytes);
+  for (int64_t at = 0; at < bytes; at += kCacheLine) {
+    __builtin_prefetch(panel.codes + at);
+  }
+  __builtin_prefetch(panel.scales);
+  __builtin_prefetch(panel.biases);
 }
 
 void QueryBatch::merge(QueryBatch& other) {

@@ -59,9 +59,10 @@ class QueryBatch {
   void mark_probed(int64_t query);
   const NewerParts& parts() const;
   void collect(int32_t list_no, int64_t queries);
-  void add(const Lists& lists, const PackedLists& packed, int32_t list_no,
-           int64_t queries, const uint8_t* allowed, int64_t first);
+  void add(const NewerPart::Spot& spot, const Lists& lists, int64_t queries,
+           const uint8_t* allowed, int64_t first);
   void add(const NewerPart& part, int32_t list_no, int64_t queries);
+  static void prefetch(const Panel& panel);
   void seed_from(const Scanned& scanned, const int32_t* queries, int64_t count);
   void scan_panels(Panels::const_iterator from, const int32_t* queries, int64_t count);
   void gather(const int32_t* queries, int64_t count);

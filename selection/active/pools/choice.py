@@ -50,11 +50,12 @@ class PoolChoice:
         return cls(asked=asked, pool=params.pool, reason=saved.text("reason"))
 
 
-def choose_pool(
+def choose_pool(  # noqa: PLR0913 (the size of a round)
     params: ActiveParams,
     questions: Questions,
     *,
     rows: int,
+    held: int | None = None,
     dim: int,
     labelled: int,
     neighbours: Neighbours | None,
@@ -67,7 +68,8 @@ def choose_pool(
     Args:
         params: as asked.
         questions: of the session.
-        rows: n.
+        rows: that may be candidates.
+        held: rows of the index, where some of them may not; None for `rows`.
         dim: d.
         labelled: rows of the seed.
         neighbours: over the rows; None if there are none.
@@ -80,7 +82,13 @@ def choose_pool(
         return PoolChoice(asked=params.pool, pool=params.pool, reason=AS_ASKED)
     searching = neighbours is None or isinstance(neighbours, Searcher)
     size = _round(
-        params, questions, rows=rows, dim=dim, labelled=labelled, searching=searching
+        params,
+        questions,
+        rows=rows,
+        held=held,
+        dim=dim,
+        labelled=labelled,
+        searching=searching,
     )
     if neighbours is None:
         return _without_neighbours(size)
@@ -134,11 +142,12 @@ def _compared(ours: float, theirs: float) -> str:
     return f"about {ours:.3g} ms a round by the cost model, not {theirs:.3g}"
 
 
-def _round(
+def _round(  # noqa: PLR0913 (the size of a round)
     params: ActiveParams,
     questions: Questions,
     *,
     rows: int,
+    held: int | None,
     dim: int,
     labelled: int,
     searching: bool,
@@ -147,6 +156,7 @@ def _round(
     scores = questions.count * (1 if classes == 2 else classes)
     return Round(
         rows=rows,
+        held=held,
         dim=dim,
         batch=params.batch,
         neighbours=params.neighbours,

@@ -38,6 +38,8 @@ class Round:
         scores: linear functions that score a row: one a concept, or one a class where
             there are more than two.
         searches: of them, those that search rows too; 0 for the pool "seals".
+        held: rows of the index that is searched, where only n of them may be
+            candidates; None for n.
     """
 
     rows: int
@@ -47,6 +49,7 @@ class Round:
     labelled: int
     scores: int
     searches: int
+    held: int | None = None
 
     @property
     def pool(self) -> float:
@@ -72,18 +75,19 @@ class Round:
 
         A round; a pick; the scoring of what joins after it, by each function; the
         lists that its search ranks and scans, whose number and length grow as the root
-        of the rows; the scores of the pool, and of what joins it; a search by the
-        classifier; the rows it reads beside a hyperplane; a row, for masks of all.
+        of the rows searched; the scores of the pool, and of what joins it; a search by
+        the classifier; the rows it reads beside a hyperplane; a row, for masks of all.
         """
+        searched = self.rows if self.held is None else self.held
         return (
             1.0,
             float(self.batch),
             float(self.batch * self.scores),
-            self.batch * self.rows**0.5 * self.dim,
+            self.batch * searched**0.5 * self.dim,
             (self.pool + self.batch * self.neighbours) * self.scores * self.dim,
             float(self.searches),
             float(self.searches * min(self.rows, ROWS) * self.dim),
-            float(self.rows),
+            float(searched),
         )
 
     @property

@@ -4,6 +4,7 @@ import numpy as np
 
 from gleann.index.arrays import Mask, Rows
 from gleann.selection.active.pools.base import LabelState
+from gleann.selection.among import Among
 from gleann.selection.saved import Saved
 
 
@@ -12,18 +13,15 @@ class GlobalPool:
 
     Args:
         n: rows.
+        among: the only rows that are candidates; None for all.
     """
 
-    __slots__ = ("_closed", "entered")
+    __slots__ = ("_closed", "entered", "looked_at")
 
-    def __init__(self, n: int) -> None:
-        self.entered: Mask = np.ones(n, np.bool_)
-        self._closed: Mask = np.zeros(n, np.bool_)
-
-    @property
-    def looked_at(self) -> int:
-        """Every row."""
-        return len(self.entered)
+    def __init__(self, n: int, *, among: Among | None = None) -> None:
+        self.entered: Mask = np.ones(n, np.bool_) if among is None else among.mask
+        self._closed: Mask = ~self.entered
+        self.looked_at = n if among is None else len(among)
 
     def candidates(self) -> Rows:
         """Rows that may be picked now, ascending."""

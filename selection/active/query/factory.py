@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from dataclasses import replace
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows, Vectors
@@ -21,27 +22,44 @@ from gleann.selection.active.pools.global_pool import GlobalPool
 from gleann.selection.active.pools.seals import SealsPool
 from gleann.selection.active.query.strategy import QueryStrategy
 from gleann.selection.active.questions import Questions
-from gleann.selection.neighbours import Neighbours
+from gleann.selection.among import Among
+from gleann.selection.neighbours import Neighbours, neighbours_among
 from gleann.selection.saved import Saved, rebuilding
 
 
 def make_pool(
-    params: ActiveParams, vectors: Vectors, neighbours: Neighbours | None
+    params: ActiveParams,
+    vectors: Vectors,
+    neighbours: Neighbours | None,
+    *,
+    among: Among | None = None,
 ) -> Pool:
     """The pool that `params` name, still empty; "auto" was replaced before.
+
+    Rows that are not `among` the allowed ones are closed in it, and its searches leave
+    them out.
 
     Raises:
         InvalidParamsError: no neighbours, or none of the kind that the pool needs.
         DimensionMismatchError: neighbours of other rows than the vectors.
     """
     if params.pool in ("global", "random"):
-        return GlobalPool(len(vectors))
+        return GlobalPool(len(vectors), among=among)
     if neighbours is None:
         raise InvalidParamsError(f"the pool {params.pool!r} needs neighbours, got None")
     if len(neighbours) != len(vectors):
         raise DimensionMismatchError(
             f"neighbours are of {len(neighbours)} rows, vectors of {len(vectors)}"
         )
+    if among is not None:
+        neighbours = neighbours_among(neighbours, among)
+    pool = _near(params, vectors, neighbours)
+    if among is not None:
+        pool.close(np.flatnonzero(~among.mask))
+    return pool
+
+
+def _near(params: ActiveParams, vectors: Vectors, neighbours: Neighbours) -> Pool:
     if params.pool == "seals":
         return SealsPool(neighbours, k=_neighbours(params, neighbours))
     if params.pool == "anchors":
@@ -93,11 +111,11 @@ def make_strategy(  # noqa: PLR0913 (the parts of one strategy)
         questions=questions,
         labels=labels,
         model=make_model(params, vectors, questions, classifier),
-        pool=make_pool(params, vectors, neighbours),
+        pool=make_pool(params, vectors, neighbours, among=labels.among),
     )
 
 
-def seeded_strategy(
+def seeded_strategy(  # noqa: PLR0913 (the parts of one strategy)
     vectors: Vectors,
     params: ActiveParams,
     *,
@@ -105,6 +123,7 @@ def seeded_strategy(
     labels: ArrayLike,
     neighbours: Neighbours | None,
     classifier: Classifier | None,
+    among: Among | None = None,
 ) -> QueryStrategy:
     """A strategy whose only labels are `labels` of the seed `rows` (m,).
 
@@ -117,12 +136,13 @@ def seeded_strategy(
     questions = Questions.of_seed(params, labels)
     answers = questions.answers(labels, n=len(rows))
     questions.check_seed(answers, params)
-    seed = Labels(len(vectors), questions=questions.count)
+    seed = Labels(len(vectors), questions=questions.count, among=among)
     seed.add(rows, answers)
     choice = choose_pool(
         params,
         questions,
-        rows=len(vectors),
+        rows=len(vectors if among is None else among),
+        held=None if among is None else len(vectors),
         dim=vectors.shape[1],
         labelled=len(rows),
         neighbours=neighbours,
@@ -159,7 +179,13 @@ def saved_strategy(
     choice = PoolChoice.of_state(state, params)
     questions = Questions.of_state(state, params, classes)
     params = questions.stated_params(params)
-    labels = Labels.of_state(state.part("ledger"), n=len(vectors), questions=questions)
+    n = len(vectors)
+    labels = Labels.of_state(
+        state.part("ledger"),
+        n=n,
+        questions=questions,
+        among=Among.of_state(state, n=n),
+    )
     with rebuilding("ledger"):
         questions.check_seed(labels.answers, params)
     return make_strategy(

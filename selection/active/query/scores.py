@@ -7,6 +7,7 @@ from gleann.index.arrays import Rows, Vectors
 from gleann.selection.active.models.base import ProbabilityModel
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.query.greedy import Score
+from gleann.selection.among import Among
 from gleann.selection.uncertainty import STRATEGIES, entropy
 
 
@@ -17,6 +18,7 @@ def make_score(
     *,
     candidates: Rows,
     question: int,
+    among: Among | None = None,
 ) -> Score:
     """The scoring function of one batch and one question.
 
@@ -26,11 +28,10 @@ def make_score(
         model: gives the class probabilities.
         candidates: rows (m,) of the pool before the first pick of the batch.
         question: column of the label whose probabilities are scored.
+        among: the rows that may be candidates; None for all.
     """
     if params.pool == "random":
-        # One fixed random number a row: the order of a uniform draw.
-        luck = np.random.default_rng(params.seed).random(len(vectors))
-        return lambda rows: luck[rows]
+        return _luck(params, len(vectors), among)
     if params.strategy == "information_density":
         return _density_score(
             params, vectors, model, candidates=candidates, question=question
@@ -44,6 +45,18 @@ def make_score(
         return scores
 
     return score
+
+
+def _luck(params: ActiveParams, n: int, among: Among | None) -> Score:
+    """One fixed random number a row: the order of a uniform draw."""
+    rng = np.random.default_rng(params.seed)
+    if among is None:
+        luck = rng.random(n)
+    else:
+        # As for these rows alone; a row that was not to be picked never is.
+        luck = np.full(n, -np.inf)
+        luck[among.rows] = rng.random(len(among))
+    return lambda rows: luck[rows]
 
 
 def _density_score(

@@ -45,6 +45,12 @@ class QueryStrategy:
     model: ProbabilityModel
     pool: Pool
 
+    @property
+    def rows(self) -> int:
+        """How many rows may be candidates."""
+        among = self.labels.among
+        return len(self.vectors if among is None else among)
+
     def prepare(self, number: int) -> Rows:
         """Update model and pool for batch `number`, from 1; return the candidates."""
         self.model.update(self.labels)
@@ -125,6 +131,7 @@ class QueryStrategy:
             self.model,
             candidates=candidates,
             question=question,
+            among=self.labels.among,
         )
         return measure_coverage(
             score(rows), rows, candidates=candidates, picked=scored, top=top
@@ -176,4 +183,5 @@ class QueryStrategy:
             self.model,
             candidates=candidates,
             question=question,
+            among=self.labels.among,
         )

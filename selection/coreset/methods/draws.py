@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError
+from gleann.selection.among import Among, origin_of
 from gleann.selection.checks import IdMap, as_rows
 from gleann.selection.coreset.groups import Groups, Label, Quota, resolved
 from gleann.selection.coreset.quotas import alternated, streams
@@ -15,7 +16,7 @@ from gleann.selection.result import Selection
 from gleann.selection.uniform import uniform_rows
 
 
-def draw_within_groups(
+def draw_within_groups(  # noqa: PLR0913 (the problem, and its groups)
     groups: ArrayLike,
     *,
     quotas: Mapping[Label, Quota],
@@ -23,6 +24,7 @@ def draw_within_groups(
     locked: ArrayLike = (),
     seed: int = 0,
     ids: ArrayLike | None = None,
+    among: ArrayLike | None = None,
 ) -> Selection:
     """The rows of `within_groups(uniform, ...)`, drawn without vectors.
 
@@ -36,6 +38,7 @@ def draw_within_groups(
             `ids` are given, else rows.
         seed: the only source of randomness.
         ids: (n,) names of the rows; None numbers them.
+        among: the rows to draw from, given as `locked`; None for all.
 
     Raises:
         InvalidInputError: groups or locked rows that cannot be used.
@@ -45,6 +48,9 @@ def draw_within_groups(
     n = len(named)
     held = None if ids is None else IdMap(ids, n=n)
     closed = as_rows(locked, n=n, name="locked", names=held)
+    within = Among.of(among, n=n, names=held)
+    if within is not None:
+        closed = np.union1d(closed, np.flatnonzero(~within.mask))
     counts = resolved(quotas, named, k=k, locked=closed)
     wanted = {label: count for label, count in counts.items() if count}
     places = [named.words.places[label] for label in wanted]
@@ -73,7 +79,8 @@ def draw_within_groups(
             },
             seed=seed,
             data_hash=None,
-        ),
+        )
+        | origin_of(within),
     )
 
 

@@ -7,7 +7,7 @@ so an earlier gain is an upper bound (Minoux 1978); here the gains of a batch ar
 recomputed together, as one product.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from gleann.index.errors import EngineUnavailableError, InvalidInputError
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.remedies import DEVICE
 from gleann.index.tabular import Table, Tabular
+from gleann.selection.among import Among, rows_in_all
 from gleann.selection.checks import as_rows, require_between, require_count
 from gleann.selection.progress import ProgressCallback
 
@@ -77,6 +78,7 @@ def facility_location(
     *,
     k: int,
     locked: ArrayLike | None = None,
+    among: ArrayLike | None = None,
     progress: ProgressCallback | None = None,
     device: str | None = None,
 ) -> FacilityLocation:
@@ -89,6 +91,8 @@ def facility_location(
         k: rows to pick, at most the rows not locked.
         locked: rows that are chosen already, such as labelled ones, or a mask (n,) of
             them; never picked.
+        among: the rows to pick from and to have a similar one, or a mask (n,) of them;
+            None for all. Locked rows may be others, which F then has too.
         progress: called as gains are computed and before each batch.
         device: torch's name of a device that multiplies; None is the host. Products
             may round differently, so rows of nearly equal gain can change places.
@@ -99,19 +103,25 @@ def facility_location(
         EngineUnavailableError: no such device, or torch is not installed.
     """
     rows = as_vectors(vectors)
+    n = len(rows)
+    closed = as_rows([] if locked is None else locked, n=n, name="locked")
+    within = Among.of(among, n=n)
+    if within is not None:
+        within = within.besides(closed)
+        rows, closed = rows[within.rows], within.places_of(closed, name="locked")
     if (peak := float(np.abs(rows).max())) > LARGEST:
         raise InvalidInputError(
             f"vectors must be within {LARGEST:g} of 0 for their products to be"
             f" float32, got {peak:g}"
         )
-    closed = as_rows([] if locked is None else locked, n=len(rows), name="locked")
     room = len(rows) - len(closed)
     why = f"{len(rows)} rows, of which {len(closed)} locked"
     require_count("k", k, at_least=0)
     require_between("k", k, low=1, high=room, why=why)
     gains = make_gains(rows, device=device)
     gains.add(closed)
-    return _greedy(gains, _Bounds(gains, len(rows), closed, progress), k=k)
+    found = _greedy(gains, _Bounds(gains, len(rows), closed, progress), k=k)
+    return replace(found, rows=rows_in_all(found.rows, within))
 
 
 def make_gains(vectors: Vectors, *, device: str | None) -> Gains:

@@ -3,7 +3,7 @@
 Gonzalez 1985, Clustering to minimize the maximum intercluster distance.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,8 +25,9 @@ class Traversal(Tabular):
         insertion_distances: float32 (k,), of each row to those before it when it was
             picked; never ascending. The first is inf where nothing was covered.
         nearest: int64 (n,), position in `rows` of each row's nearest one, the earlier
-            of equals; -1 where a covered row is as near.
-        distances: float32 (n,), to it.
+            of equals; -1 where a covered row is as near, and for rows that were not to
+            be looked at.
+        distances: float32 (n,), to it; NaN for rows that were not to be looked at.
         ids: (k,) the caller's ids of `rows`; None where none were given.
     """
 
@@ -79,13 +80,17 @@ def traversal(
     walk = traverse(problem, first=first_of(problem, seed), progress=progress)
     insertions = np.zeros(problem.k, np.float32)
     insertions[: len(walk.insertions)] = walk.insertions
-    rows = filled(problem, walk)
+    found = walked(problem, walk, filled(problem, walk), method="farthest_first")
+    nearest = walk.nearest
+    if problem.among is not None:
+        found = replace(found, nearest=nearest).placed(problem.among)
+        nearest = found.nearest
     return Traversal(
-        rows=rows,
+        rows=found.rows,
         insertion_distances=insertions,
-        nearest=walk.nearest,
-        distances=walk.distances.astype(np.float32),
-        ids=None if problem.names is None else problem.names.ids_of(rows),
+        nearest=nearest,
+        distances=found.distances,
+        ids=None if problem.names is None else problem.names.ids_of(found.rows),
     )
 
 

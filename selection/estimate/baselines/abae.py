@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Mask
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.checks import IdMap, as_scores
+from gleann.selection.among import origin_of
 from gleann.selection.estimate.baselines.abae_allocation import (
     abae_design,
     abae_spreads,
@@ -27,6 +27,7 @@ from gleann.selection.estimate.labels.answers import (
     given_by,
 )
 from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.population import Population, count_of
 from gleann.selection.estimate.result import Estimate, Precision, conclude_from
 from gleann.selection.estimate.stratified.allocate import Draws
 from gleann.selection.estimate.stratified.estimators import Design, Totals, pilot_draws
@@ -49,6 +50,7 @@ def abae_estimate(
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
+    among: ArrayLike | None = None,
 ) -> Estimate:
     """Estimate by ABae's own two stages.
 
@@ -63,13 +65,14 @@ def abae_estimate(
         params: target, budget, strata, pilot_share, confidence and seed; the rest is
             not used.
         ids: (n,) names of the rows; None numbers them.
+        among: rows of the population, as for `EstimateSession.start`.
 
     Raises:
         InvalidInputError: as `EstimateSession.start`.
         InvalidParamsError: a budget above n, or a pilot that takes all of it.
     """
-    scores = as_scores(proxy, name="proxy")
-    names = IdMap(ids, n=len(scores))
+    population = Population.of(ids, among, n=count_of(proxy))
+    scores, names = population.proxy(proxy), population.names
     if params.budget > len(scores):
         raise InvalidParamsError(
             f"budget is {params.budget}, but there are {len(scores)} rows"
@@ -96,7 +99,7 @@ def abae_estimate(
         params=asdict(params),
         seed=params.seed,
         data_hash=fingerprint(scores),
-    )
+    ) | origin_of(population.among)
     made = conclude_from(
         design,
         pooled(design, evidence := gather(rounds, strata=len(pilot))),

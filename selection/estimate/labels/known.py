@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.answers import (
     NO_GROUP,
     as_groups,
@@ -18,6 +17,7 @@ from gleann.selection.estimate.labels.answers import (
     require_in_range,
 )
 from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.population import Population
 from gleann.selection.estimate.stratified.estimators import KnownTotals
 from gleann.selection.estimate.stratified.tally import LARGEST_VALUE
 from gleann.selection.saved import Saved
@@ -46,11 +46,13 @@ class KnownRows:
         rows: int64 (m,).
         positives: bool (m,).
         values: float64 (m,), 0 where not positive.
+        outside: labels of rows outside the population, which are left out.
     """
 
     rows: Rows
     positives: Mask
     values: NDArray[np.float64]
+    outside: int = 0
 
     @property
     def totals(self) -> KnownTotals:
@@ -67,6 +69,7 @@ class KnownRows:
             "rows": self.rows.tolist(),
             "positives": self.positives.tolist(),
             "values": self.values.tolist(),
+            **_outside_state(self.outside),
         }
 
     @classmethod
@@ -87,7 +90,12 @@ class KnownRows:
         """
         rows = state.rows("rows", n=n)
         positives = state.flags("positives", length=len(rows))
-        return cls(rows=rows, positives=positives, values=_values_of(state, positives))
+        return cls(
+            rows=rows,
+            positives=positives,
+            values=_values_of(state, positives),
+            outside=_outside_of(state),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,11 +122,13 @@ class KnownGroupRows:
         rows: int64 (m,).
         groups: int32 (m,), -1 for a row in none.
         values: float64 (m,), 0 for a row in none.
+        outside: labels of rows outside the population, which are left out.
     """
 
     rows: Rows
     groups: NDArray[np.int32]
     values: NDArray[np.float64]
+    outside: int = 0
 
     def totals(self, group: int) -> KnownTotals:
         """Their totals for one group."""
@@ -135,6 +145,7 @@ class KnownGroupRows:
             "rows": self.rows.tolist(),
             "groups": self.groups.tolist(),
             "values": self.values.tolist(),
+            **_outside_state(self.outside),
         }
 
     @classmethod
@@ -160,17 +171,18 @@ class KnownGroupRows:
             rows=rows,
             groups=numbers.astype(np.int32),
             values=_values_of(state, numbers > NO_GROUP),
+            outside=_outside_of(state),
         )
 
 
 def known_group_rows(
     known: KnownGroups | None,
-    names: IdMap,
+    population: Population,
     params: EstimateParams,
     *,
     groups: Sequence[str],
 ) -> KnownGroupRows:
-    """Check known labels of groups, or none.
+    """Check known labels of groups, or none; those outside the population are left out.
 
     Raises:
         UnknownIdError: an id that no row has.
@@ -180,12 +192,14 @@ def known_group_rows(
     """
     if known is None:
         return KnownGroupRows.none()
-    rows = names.rows_of(known.ids)
-    numbers = as_groups(known.groups, n=len(rows), groups=groups)
+    rows, inside = population.find(known.ids)
+    numbers = as_groups(known.groups, n=len(inside), groups=groups)
     held = numbers > NO_GROUP
     values = as_values(known.values, held, target=params.statistic)
-    require_in_range(values, held, names.ids_of(rows), params.value_range)
-    return KnownGroupRows(rows=rows, groups=numbers, values=values)
+    numbers, held, values = numbers[inside], held[inside], values[inside]
+    require_in_range(values, held, population.names.ids_of(rows), params.value_range)
+    outside = len(inside) - len(rows)
+    return KnownGroupRows(rows=rows, groups=numbers, values=values, outside=outside)
 
 
 def require_open_rows(
@@ -202,8 +216,10 @@ def require_open_rows(
         raise InvalidParamsError(f"budget is {params.budget}, but there are {there}")
 
 
-def known_rows(known: Known | None, names: IdMap, params: EstimateParams) -> KnownRows:
-    """Check known labels, or none.
+def known_rows(
+    known: Known | None, population: Population, params: EstimateParams
+) -> KnownRows:
+    """Check known labels, or none; those outside the population are left out.
 
     Raises:
         UnknownIdError: an id that no row has.
@@ -213,11 +229,22 @@ def known_rows(known: Known | None, names: IdMap, params: EstimateParams) -> Kno
     """
     if known is None:
         return KnownRows.none()
-    rows = names.rows_of(known.ids)
-    held = as_positives(known.positives, n=len(rows))
+    rows, inside = population.find(known.ids)
+    held = as_positives(known.positives, n=len(inside))
     values = as_values(known.values, held, target=params.statistic)
-    require_in_range(values, held, names.ids_of(rows), params.value_range)
-    return KnownRows(rows=rows, positives=held, values=values)
+    held, values = held[inside], values[inside]
+    require_in_range(values, held, population.names.ids_of(rows), params.value_range)
+    outside = len(inside) - len(rows)
+    return KnownRows(rows=rows, positives=held, values=values, outside=outside)
+
+
+def _outside_state(outside: int) -> dict[str, int]:
+    """Part of a state; none for 0, as states before there were any."""
+    return {"outside": outside} if outside else {}
+
+
+def _outside_of(state: Saved) -> int:
+    return state.integer("outside") if "outside" in state.names else 0
 
 
 def _values_of(state: Saved, held: Mask) -> NDArray[np.float64]:

@@ -14,12 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
-from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.tabular import Record
-from gleann.selection.checks import as_scores
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.stratified.estimators import (
     Design,
@@ -69,27 +66,6 @@ class ProxyChoice(Record):
     errors: dict[str, float]
     pilot_labels: int
     reason: str
-
-
-def as_proxies(proxies: Mapping[str, ArrayLike]) -> dict[str, Proxy]:
-    """Check proxies by name.
-
-    Raises:
-        InvalidInputError: fewer than two, or numbers that are not finite.
-        DimensionMismatchError: lengths differ.
-    """
-    if len(proxies) < 2:
-        raise InvalidInputError(
-            f"choosing needs at least 2 proxies, got {len(proxies)}"
-        )
-    checked = {
-        name: as_scores(proxy, name=f"proxy {name!r}")
-        for name, proxy in proxies.items()
-    }
-    sizes = {name: len(proxy) for name, proxy in checked.items()}
-    if len(set(sizes.values())) > 1:
-        raise DimensionMismatchError(f"proxies have different lengths: {sizes}")
-    return checked
 
 
 def pilot_chances(

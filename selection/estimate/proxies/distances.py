@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidInputError
+from gleann.selection.among import SomeVectors, peak_of
 
 _ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 2e-15}
 SMALL, FAR = 1e-15, 1e15
@@ -29,14 +30,14 @@ def as_votes(labels: NDArray[np.float64]) -> Vectors:
     return labels.astype(np.float32)
 
 
-def median_of(points: Vectors, labelled: Rows) -> Wide:
+def median_of(points: Vectors | SomeVectors, labelled: Rows) -> Wide:
     """The median (d,) of the labelled rows, in the precision for distances from it.
 
     Distances between rows near the origin lose fewer digits, and outliers do not move
     the median away from the other rows.
     """
     middle = np.median(points[labelled].astype(np.float64), axis=0)
-    peak = max(float(points.max()), -float(points.min()))
+    peak = peak_of(points)
     return middle.astype(np.float32) if SMALL <= peak <= FAR else middle
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gleann.index import Progress
 from gleann.index.arrays import Rows, Vectors
+from gleann.selection.among import SomeVectors
 from gleann.selection.estimate.proxies.distances import (
     Wide,
     as_votes,
@@ -74,7 +75,7 @@ class LabelVotes:
             distances lose few digits.
     """
 
-    def __init__(self, vectors: Vectors, first: Rows) -> None:
+    def __init__(self, vectors: Vectors | SomeVectors, first: Rows) -> None:
         self._vectors = vectors
         self._origin = median_of(vectors, first)
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index import Progress, as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError
+from gleann.selection.among import Among, rows_in_all
 from gleann.selection.checks import as_rows, as_scores, require_between, require_count
 from gleann.selection.coreset.methods.farthest_first import traversal
 from gleann.selection.coreset.problem import Problem
@@ -25,12 +26,13 @@ BLOCK_ENTRIES = 2**20
 """Distances held at a time: 4 MiB, which a core's cache may keep."""
 
 
-def representatives(
+def representatives(  # noqa: PLR0913 (the problem)
     vectors: ArrayLike,
     *,
     k: int,
     random_share: float = 0.25,
     covered: ArrayLike | None = None,
+    among: ArrayLike | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
 ) -> Rows:
@@ -44,6 +46,8 @@ def representatives(
         k: rows to pick, at most n - 1, and at most the rows not covered.
         random_share: part of them that is drawn uniformly.
         covered: labelled rows; they are not picked, and the picks are far from them.
+        among: the rows to pick from, or a mask (n,) of them; None for all. Covered rows
+            may be others.
         seed: the only source of randomness.
         progress: called before each batch of farthest-first picks.
 
@@ -53,6 +57,10 @@ def representatives(
     rows = as_vectors(vectors)
     require_count("k", k)
     before = np.empty(0, np.int64) if covered is None else as_rows(covered, n=len(rows))
+    within = Among.of(among, n=len(rows))
+    if within is not None:
+        within = within.besides(before)
+        rows, before = rows[within.rows], within.places_of(before, name="covered")
     if k >= len(rows):
         raise InvalidParamsError(f"k is {k}, but must be below {len(rows)} rows")
     if k > len(rows) - len(before):
@@ -66,7 +74,7 @@ def representatives(
     picked = traversal(problem, seed=seed, progress=progress).rows
     rest = np.setdiff1d(np.arange(len(rows)), np.concatenate([before, picked]))
     drawn = np.random.default_rng(seed).permutation(rest)[: k - far]
-    return np.concatenate([picked, drawn])
+    return rows_in_all(np.concatenate([picked, drawn]), within)
 
 
 def propagate_labels(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.errors import CorruptDataError
+from gleann.selection.among import SomeVectors
 from gleann.selection.estimate.proxies.label_votes import LabelVotes, VoteSums
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import fingerprint
@@ -50,7 +51,7 @@ class RoundProxies:
 
     def __init__(
         self,
-        vectors: Vectors,
+        vectors: Vectors | SomeVectors,
         stage: Callable[[int], StageLabels],
         *,
         origin: str,

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
-from gleann.selection.checks import IdMap
 from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.groups.merge import merge
 from gleann.selection.estimate.groups.samples import GroupSamples
@@ -22,7 +21,7 @@ from gleann.selection.estimate.labels.known import (
     require_open_rows,
 )
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.proxies.choice import as_proxies
+from gleann.selection.estimate.population import Population, counts_of
 from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.sessions.overlapping_groups import (
     check_groups,
@@ -79,6 +78,7 @@ class DisjointGroupsSession:
         *,
         ids: ArrayLike | None = None,
         known: KnownGroups | None = None,
+        among: ArrayLike | None = None,
     ) -> "DisjointGroupsSession":
         """Start the estimates of all groups.
 
@@ -88,20 +88,20 @@ class DisjointGroupsSession:
             ids: (n,) names of the rows; None numbers them.
             known: labels known before, however the rows were chosen. They are counted
                 exactly, do not cost budget, and are not queried again.
+            among: rows of the population, as for `EstimateSession.start`.
 
         Raises:
             InvalidInputError: proxies, ids or known labels that do not fit.
             InvalidParamsError: a budget above the rows without a label or below two
                 labels a stratum and group, or parameters for other than two rounds.
         """
-        checked = as_proxies(proxies)
+        population = Population.of(ids, among, n=counts_of(proxies))
+        checked = population.proxies(proxies)
         _require_plan(params, groups=len(checked))
-        n = len(next(iter(checked.values())))
-        names = IdMap(ids, n=n)
-        before = known_group_rows(known, names, params, groups=list(checked))
-        require_open_rows(params, n=n, known=before)
+        before = known_group_rows(known, population, params, groups=list(checked))
+        require_open_rows(params, n=len(population), known=before)
         data_hash = fingerprint(*checked.values())
-        core = SessionCore.of(params, names, before, data_hash=data_hash)
+        core = SessionCore.of(params, population, before, data_hash=data_hash)
         return cls(core, checked)
 
     @property
@@ -127,7 +127,7 @@ class DisjointGroupsSession:
     @property
     def labelled_rows(self) -> Rows:
         """Rows (m,) labelled so far, those known before not among them."""
-        return self._core.answers.labelled_rows
+        return self._core.in_all(self._core.answers.labelled_rows)
 
     @property
     def split(self) -> dict[str, int] | None:
@@ -142,7 +142,7 @@ class DisjointGroupsSession:
             self._plan()
         rows = self._core.answers.pending
         return Selection(
-            rows=rows,
+            rows=self._core.in_all(rows),
             ids=self._core.names.ids_of(rows),
             scores=np.ones(len(rows), np.float32),
             weights=np.ones(len(rows), np.float32),
@@ -239,12 +239,13 @@ class DisjointGroupsSession:
             CorruptDataError: not such a state, or of other groups, proxies or ids.
         """
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
-        checked = as_proxies(proxies)
+        population = Population.of_state(saved, ids, n=counts_of(proxies))
+        checked = population.proxies(proxies)
         check_groups(saved.texts("groups"), list(checked))
-        n = len(next(iter(checked.values())))
+        n = len(population)
         core = SessionCore.resume(
             saved,
-            IdMap(ids, n=n),
+            population,
             partial(KnownGroupRows.of_state, n=n, groups=len(checked)),
             data="proxies",
             data_hash=fingerprint(*checked.values()),

@@ -51,6 +51,7 @@ class OverlappingGroupsSession:
         *,
         ids: ArrayLike | None = None,
         known: Mapping[str, Known] | None = None,
+        among: ArrayLike | None = None,
     ) -> "OverlappingGroupsSession":
         """Start an estimate for every group.
 
@@ -62,6 +63,7 @@ class OverlappingGroupsSession:
             ids: (n,) names of the rows; None numbers them.
             known: labels of each group known before, by its name, as for
                 `EstimateSession.start`.
+            among: rows of the population, as for `EstimateSession.start`.
 
         Raises:
             InvalidInputError: no group, known labels of another group, or proxies, ids
@@ -78,7 +80,9 @@ class OverlappingGroupsSession:
                 f"{len(strange)} of {len(there)} known groups have no proxy: {strange}"
             )
         sessions = {
-            name: EstimateSession.start(proxy, mine, ids=ids, known=there.get(name))
+            name: EstimateSession.start(
+                proxy, mine, ids=ids, known=there.get(name), among=among
+            )
             for (name, proxy), mine in zip(proxies.items(), own, strict=True)
         }
         return cls(sessions, params)

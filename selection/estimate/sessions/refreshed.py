@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError, NotReadyError
-from gleann.selection.checks import IdMap, kept, require_count
+from gleann.selection.among import SomeVectors, hash_of, vectors_among
+from gleann.selection.checks import kept, require_count
 from gleann.selection.estimate.labels.known import (
     Known,
     KnownRows,
@@ -20,6 +21,7 @@ from gleann.selection.estimate.labels.known import (
 )
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.planning import LabelPlan, plan_from
+from gleann.selection.estimate.population import Population
 from gleann.selection.estimate.proxies.propagate import representatives
 from gleann.selection.estimate.refreshed.interval import refreshed_interval
 from gleann.selection.estimate.refreshed.round_proxies import RoundProxies
@@ -34,10 +36,7 @@ from gleann.selection.estimate.round_sizes import first_labels, next_labels
 from gleann.selection.estimate.sessions.core import SessionCore
 from gleann.selection.estimate.stratified.estimators import Design
 from gleann.selection.progress import ProgressCallback
-from gleann.selection.provenance import (
-    check_format,
-    fingerprint,
-)
+from gleann.selection.provenance import check_format
 from gleann.selection.result import Selection, clipped_scores
 from gleann.selection.saved import Saved, rebuilding
 
@@ -69,7 +68,7 @@ class TastiSession:
     def __init__(
         self,
         core: SessionCore[KnownRows],
-        vectors: Vectors,
+        vectors: Vectors | SomeVectors,
         first: Rows,
         *,
         progress: ProgressCallback | None = None,
@@ -91,7 +90,7 @@ class TastiSession:
         self._made: tuple[int, Estimate] | None = None
 
     @classmethod
-    def start(
+    def start(  # noqa: PLR0913 (all of it is data; how is in `params`)
         cls,
         vectors: ArrayLike,
         params: EstimateParams,
@@ -99,6 +98,7 @@ class TastiSession:
         first: int | None = None,
         ids: ArrayLike | None = None,
         known: Known | None = None,
+        among: ArrayLike | None = None,
         progress: ProgressCallback | None = None,
     ) -> "TastiSession":
         """Start an estimate over the rows of an index.
@@ -116,6 +116,8 @@ class TastiSession:
             ids: (n,) names of the rows; None numbers them.
             known: labels known before; they make proxies too, are counted exactly and
                 do not cost budget.
+            among: rows of the population, as for `EstimateSession.start`; their vectors
+                are read as they are needed.
             progress: called as representatives are chosen, and before each round as
                 rows are scored.
 
@@ -126,22 +128,23 @@ class TastiSession:
                 interval "bootstrap", which rounds of other strata do not have.
         """
         points = kept(as_vectors(vectors), vectors)
-        names = IdMap(ids, n=len(points))
-        before = known_rows(known, names, params)
+        population = Population.of(ids, among, n=len(points))
+        own = vectors_among(points, population.among)
+        before = known_rows(known, population, params)
         size = _first_size(first, params, known=len(before.rows))
-        require_open_rows(params, n=len(points), known=before)
+        require_open_rows(params, n=len(population), known=before)
         _require_room(params, first=size)
         picked = np.empty(0, np.int64)
         if size:
             picked = representatives(
-                points,
+                own[:],
                 k=size,
                 covered=before.rows,
                 seed=params.seed,
                 progress=progress,
             )
-        core = SessionCore.of(params, names, before, data_hash=fingerprint(points))
-        return cls(core, points, picked, progress=progress)
+        core = SessionCore.of(params, population, before, data_hash=hash_of(own))
+        return cls(core, own, picked, progress=progress)
 
     @property
     def params(self) -> EstimateParams:
@@ -166,7 +169,7 @@ class TastiSession:
     @property
     def labelled_rows(self) -> Rows:
         """Rows (m,) labelled so far, those known before not among them."""
-        return self._core.answers.labelled_rows
+        return self._core.in_all(self._core.answers.labelled_rows)
 
     def next_batch(self) -> Selection:
         """The rows to label next: the representatives, then one round after the other.
@@ -183,7 +186,7 @@ class TastiSession:
         rows = self._core.answers.pending
         scores, weights, strata = self._rounds.describe(rows)
         return Selection(
-            rows=rows,
+            rows=self._core.in_all(rows),
             ids=self._core.names.ids_of(rows),
             scores=clipped_scores(scores),
             weights=weights.astype(np.float32),
@@ -281,13 +284,14 @@ class TastiSession:
         """
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
         points = kept(as_vectors(vectors), vectors)
-        n = len(points)
+        population = Population.of_state(saved, ids, n=len(points))
+        own, n = vectors_among(points, population.among), len(population)
         core = SessionCore.resume(
             saved,
-            IdMap(ids, n=n),
+            population,
             partial(KnownRows.of_state, n=n),
             data="vectors",
-            data_hash=fingerprint(points),
+            data_hash=hash_of(own),
         )
         params, known = core.params, core.known
         first = saved.rows("first", n=n)
@@ -297,7 +301,7 @@ class TastiSession:
             require_open_rows(params, n=n, known=known)
             _first_size(len(first), params, known=len(known.rows))
             _require_room(params, first=len(first))
-            session = cls(core, points, first, progress=progress)
+            session = cls(core, own, first, progress=progress)
         session._restore_rounds(saved)
         session._core.answers.restore(saved)
         if proxy_sums:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
-from gleann.selection.checks import IdMap, require_count
+from gleann.selection.checks import require_count
 from gleann.selection.estimate.labels.answers import as_positives, as_values
 from gleann.selection.estimate.labels.known import (
     Known,
@@ -20,9 +20,9 @@ from gleann.selection.estimate.labels.known import (
 )
 from gleann.selection.estimate.labels.round_answers import NOT_QUERIED
 from gleann.selection.estimate.params import EstimateParams
+from gleann.selection.estimate.population import Population, counts_of
 from gleann.selection.estimate.proxies.choice import (
     ProxyChoice,
-    as_proxies,
     candidates_of,
     choose_proxy,
     draw_pilot,
@@ -95,6 +95,7 @@ class ChoosingSession:
         pilot: int | None = None,
         ids: ArrayLike | None = None,
         known: Known | None = None,
+        among: ArrayLike | None = None,
     ) -> "ChoosingSession":
         """Start an estimate by the best of several proxies.
 
@@ -105,22 +106,22 @@ class ChoosingSession:
             ids: (n,) names of the rows; None numbers them.
             known: labels known before, as for `EstimateSession.start`. They do not
                 affect the choice of the proxy, which may have been made from them.
+            among: rows of the population, as for `EstimateSession.start`.
 
         Raises:
             InvalidInputError: proxies, ids or known labels that do not fit.
             InvalidParamsError: a budget above the rows without a label, or too small
                 for pilot and strata.
         """
-        checked = as_proxies(proxies)
-        n = len(next(iter(checked.values())))
-        names = IdMap(ids, n=n)
-        before = known_rows(known, names, params)
+        population = Population.of(ids, among, n=counts_of(proxies))
+        checked = population.proxies(proxies)
+        before = known_rows(known, population, params)
         size = max(1, params.budget // 5) if pilot is None else pilot
         require_count("pilot", size)
-        require_open_rows(params, n=n, known=before)
+        require_open_rows(params, n=len(population), known=before)
         _require_room(params, pilot=size)
         data_hash = fingerprint(*checked.values())
-        core = SessionCore.of(params, names, before, data_hash=data_hash)
+        core = SessionCore.of(params, population, before, data_hash=data_hash)
         return cls(core, checked, pilot=size)
 
     @property
@@ -148,18 +149,18 @@ class ChoosingSession:
     def labelled_rows(self) -> Rows:
         """Rows (m,) labelled so far, including the pilot's."""
         pilot = self._core.answers.labelled_rows
-        if self._session is None:
-            return pilot
-        return np.concatenate([pilot, self._session.labelled_rows])
+        if self._session is not None:
+            pilot = np.concatenate([pilot, self._session.labelled_rows])
+        return self._core.in_all(pilot)
 
     def next_batch(self) -> Selection:
         """The rows to label next: the rest of the pilot, then as `EstimateSession`."""
         if self._session is not None:
-            return self._session.next_batch()
+            return self._core.placed(self._session.next_batch())
         rows = self._core.answers.pending
         chances = self._chances[rows].astype(np.float32)
         return Selection(
-            rows=rows,
+            rows=self._core.in_all(rows),
             ids=self._core.names.ids_of(rows),
             scores=chances,
             weights=np.reciprocal(chances),
@@ -233,12 +234,13 @@ class ChoosingSession:
             CorruptDataError: not such a state, or of other proxies or ids.
         """
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
-        checked = as_proxies(proxies)
+        population = Population.of_state(saved, ids, n=counts_of(proxies))
+        checked = population.proxies(proxies)
         check_groups(saved.texts("proxies"), list(checked))
-        n = len(next(iter(checked.values())))
+        n = len(population)
         core = SessionCore.resume(
             saved,
-            IdMap(ids, n=n),
+            population,
             partial(KnownRows.of_state, n=n),
             data="proxies",
             data_hash=fingerprint(*checked.values()),

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
-from gleann.selection.checks import IdMap, as_scores
 from gleann.selection.estimate.baselines.abae_widths import abae_width
 from gleann.selection.estimate.labels.known import (
     Known,
@@ -19,6 +18,7 @@ from gleann.selection.estimate.labels.known import (
 )
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.planning import LabelPlan, plan_from
+from gleann.selection.estimate.population import Population, count_of
 from gleann.selection.estimate.result import Estimate, Precision, conclude
 from gleann.selection.estimate.round_sizes import first_labels, next_labels
 from gleann.selection.estimate.sessions.core import SessionCore
@@ -95,6 +95,7 @@ class EstimateSession:
         *,
         ids: ArrayLike | None = None,
         known: Known | None = None,
+        among: ArrayLike | None = None,
     ) -> "EstimateSession":
         """Start an estimate over rows with these proxies.
 
@@ -108,17 +109,22 @@ class EstimateSession:
             known: labels known before, however the rows were chosen, such as those that
                 made the proxy. They are counted exactly, do not cost budget, and are
                 not queried again; the estimate is over the other rows.
+            among: rows of the population: a mask (n,) of bool, or their ids where `ids`
+                are given, else rows; None for all. Proxies, sizes, totals and means are
+                of these rows; labels known before of others are left out, and
+                `provenance` says how many.
 
         Raises:
             InvalidInputError: proxies that are not finite numbers, or below 0 under
                 the cut "sqrt_mass"; ids or known labels that do not fit.
             InvalidParamsError: a budget above the rows without a label.
         """
-        checked = as_scores(proxy, name="proxy")
-        names = IdMap(ids, n=len(checked))
-        before = known_rows(known, names, params)
+        population = Population.of(ids, among, n=count_of(proxy))
+        checked = population.proxy(proxy)
+        before = known_rows(known, population, params)
         require_open_rows(params, n=len(checked), known=before)
-        core = SessionCore.of(params, names, before, data_hash=fingerprint(checked))
+        data_hash = fingerprint(checked)
+        core = SessionCore.of(params, population, before, data_hash=data_hash)
         return cls(core, checked)
 
     @property
@@ -146,7 +152,7 @@ class EstimateSession:
     @property
     def labelled_rows(self) -> Rows:
         """Rows (m,) labelled so far, those known before not among them."""
-        return self._core.answers.labelled_rows
+        return self._core.in_all(self._core.answers.labelled_rows)
 
     @property
     def pilot(self) -> Evidence | None:
@@ -202,7 +208,7 @@ class EstimateSession:
         draws = self._draws[-1]
         left = self._design.sizes - self._drawn_before() + draws
         return Selection(
-            rows=rows,
+            rows=self._core.in_all(rows),
             ids=self._core.names.ids_of(rows),
             scores=clipped_scores(self._proxy[rows]),
             weights=(left[strata] / draws[strata]).astype(np.float32),
@@ -311,11 +317,12 @@ class EstimateSession:
             CorruptDataError: not such a state, or of other proxies or ids.
         """
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
-        checked = as_scores(proxy, name="proxy")
+        population = Population.of_state(saved, ids, n=count_of(proxy))
+        checked = population.proxy(proxy)
         n = len(checked)
         core = SessionCore.resume(
             saved,
-            IdMap(ids, n=n),
+            population,
             partial(KnownRows.of_state, n=n),
             data="proxies",
             data_hash=fingerprint(checked),

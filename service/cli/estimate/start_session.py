@@ -22,8 +22,10 @@ from gleann.selection import (
 )
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.known import known_rows
+from gleann.selection.estimate.population import Population
 from gleann.selection.estimate.stratified.allocate import Target, statistic_of
 from gleann.selection.provenance import fingerprint
+from gleann.selection.saved import Saved
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
 from gleann.service.cli.estimate.proxies import by_file_name, read_proxies
 from gleann.service.cli.estimate.session_file import Arrays, SessionFile
@@ -282,7 +284,8 @@ def _require_known(
     Raises:
         InvalidInputError: naming the option.
     """
-    now = known_rows(known, names, params).state()
+    population = Population.of_state(Saved(state), names.held, n=len(names))
+    now = known_rows(known, population, params).state()
     if state["known"] != now:
         raise InvalidInputError(
             f"it was started with {len(state['known']['rows'])} labels of --labelled,"

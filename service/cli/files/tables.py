@@ -175,7 +175,7 @@ def _read_parquet(path: Path, columns: Sequence[str], optional: Sequence[str]) -
 
 
 def _read_jsonl(path: Path, columns: Sequence[str], optional: Sequence[str]) -> Table:
-    rows = list(_objects(path))
+    rows = list(json_objects(path))
     names = tuple(dict.fromkeys(name for row in rows for name in row))
     wanted = _wanted(path, names or tuple(columns), columns, optional)
     return Table(
@@ -186,7 +186,12 @@ def _read_jsonl(path: Path, columns: Sequence[str], optional: Sequence[str]) -> 
     )
 
 
-def _objects(path: Path) -> Iterator[dict[str, object]]:
+def json_objects(path: Path) -> Iterator[dict[str, object]]:
+    """The objects of a file of JSON lines, in order.
+
+    Raises:
+        InvalidInputError: a line that is no JSON object.
+    """
     with path.open(encoding="utf-8-sig") as file:
         for line, text in enumerate(file, 1):
             if not text.strip():

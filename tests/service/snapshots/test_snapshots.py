@@ -208,9 +208,9 @@ def test_a_moment_while_writes_go_on(
         writer = threading.Thread(target=write)
         writer.start()
         try:
-            taken = []
-            for _ in range(6):
-                taken.append(client.snapshots.create("words").wait(timeout=60))
+            taken = [
+                client.snapshots.create("words").wait(timeout=60) for _ in range(6)
+            ]
         finally:
             stop.set()
             writer.join()

@@ -48,8 +48,9 @@ from gleann.v1 import (
     vector_pb2_grpc,
 )
 
-pytest.register_assert_rewrite("selection_round_trips")
-import_module("selection_round_trips")  # registers its round trips
+for module in ("selection_round_trips", "collection_round_trips"):
+    pytest.register_assert_rewrite(module)
+    import_module(module)  # registers its round trips
 
 FILES = (
     index_pb2,

@@ -56,7 +56,7 @@ def test_reaches_its_recall_at_every_share(clustered, share):
     index = build(clustered(6000, 16, seed=2, clusters=60, spread=1.0))
     mask = some_of(6000, share, seed=1)
     graph = knn_graph(index, k=10, target_recall=0.95, among=mask)
-    rows, near = alone(index, mask, 10)
+    _, near = alone(index, mask, 10)
     assert recall_at_k(graph.distances.reshape(near.shape), near) >= 0.93
     assert graph.estimated_recall >= 0.93
     assert (graph.neighbours != graph.own_rows[:, None]).all()

@@ -5,7 +5,6 @@ import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.exact import exact_search
-from gleann.index.search.filtered import count_allowed
 
 N, DIM = 20_000, 16
 FILTERS = ("at random", "against the queries", "along the queries")
@@ -122,19 +121,6 @@ def test_no_row_comes_twice(index, rows, queries):
         assert len(set(ids.tolist())) == 50
 
 
-def test_what_a_filter_leaves_of_the_lists(rows):
-    index = SoarIndex.build(rows[:300], BuildParams(metric="l2", nlist=7, spill="soar"))
-    mask = mask_of("at random", 0.5, rows[:300])
-    lists = index.data.lists
-    counted = count_allowed(lists, mask)
-    assert counted.count == mask.sum()
-    for j, (start, end) in enumerate(
-        zip(lists.offsets[:-1], lists.offsets[1:], strict=True)
-    ):
-        assert counted.sizes[j] == end - start
-        assert counted.entries[j] == mask[lists.rows[start:end]].sum()
-
-
 @pytest.mark.parametrize("engine", ["reference", "native"])
 def test_fewer_allowed_rows_than_neighbours_come_once(rows, engine):
     index = SoarIndex.build(
@@ -146,30 +132,3 @@ def test_fewer_allowed_rows_than_neighbours_come_once(rows, engine):
     found = index.search(rows[:30], SearchParams(k=90, allowed=mask))
     np.testing.assert_array_equal(found.ids, near)
     np.testing.assert_allclose(found.distances, distances, rtol=1e-6)
-
-
-def test_a_mask_that_nobody_can_change_is_counted_once(rows, monkeypatch):
-    index = SoarIndex.build(rows[:3000], BuildParams(metric="l2"))
-    counted = []
-
-    def count(lists, allowed):
-        counted.append(allowed)
-        return count_allowed(lists, allowed)
-
-    monkeypatch.setattr("gleann.index.search.searcher.count_allowed", count)
-    mask = mask_of("at random", 0.5, rows[:3000])
-    params = SearchParams(k=5, allowed=mask)
-    before = index.search(rows[:9], params).ids
-    index.search(rows[:9], params)
-    assert len(counted) == 2
-    mask.flags.writeable = False
-    for _ in range(3):
-        np.testing.assert_array_equal(index.search(rows[:9], params).ids, before)
-    assert len(counted) == 3
-    mask.flags.writeable = True
-    mask[before[:, 0]] = False
-    mask.flags.writeable = False
-    other = mask.copy()
-    other.flags.writeable = False
-    found = index.search(rows[:9], SearchParams(k=5, allowed=other))
-    assert not np.isin(found.ids, before[:, 0]).any()

@@ -1,0 +1,68 @@
+"""What the planner of filtered searches knows of the lists of an index."""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Mask, Rows
+from gleann.index.engines.contract import IndexData
+
+SAMPLED = 16
+"""Entries of each list whose rows estimate the share of it that a filter allows."""
+
+FEW_SHARE = 1 / 16
+"""Share of allowed rows below which a sample of each list would say too little."""
+
+
+class ListStats:
+    """Sizes of lists and samples of their rows; made once per index, used by filters.
+
+    Attributes:
+        lists: of the index.
+        n: rows of the index.
+        sizes: int64 (nlist), entries of each list.
+        typical: entries of the list that a random entry is in, mean.
+        code_bytes: of one code.
+    """
+
+    def __init__(self, data: IndexData) -> None:
+        lists = data.lists
+        self.lists = lists
+        self.n = len(data.vectors)
+        self.code_bytes = data.codes.values.itemsize * data.vectors.shape[1]
+        self.sizes = np.diff(lists.offsets)
+        squares = float(np.square(self.sizes, dtype=np.float64).sum())
+        self.typical = squares / max(lists.entries, 1)
+
+    @cached_property
+    def sampled(self) -> NDArray[np.int32]:
+        """Rows (nlist, SAMPLED) of each list, at even distances; any rows if empty."""
+        steps = np.arange(SAMPLED) * self.sizes[:, None] // SAMPLED
+        at = np.minimum(self.lists.offsets[:-1, None] + steps, self.lists.entries - 1)
+        return self.lists.rows[at]
+
+    def counted(self, mask: Mask) -> NDArray[np.int64]:
+        """Entries (nlist) of each list whose rows `mask` (n,) allows."""
+        sums = np.concatenate([[0], np.cumsum(mask[self.lists.rows], dtype=np.int64)])
+        return np.diff(sums[self.lists.offsets])
+
+    def counted_rows(self, rows: Rows | NDArray[np.int32]) -> NDArray[np.int64]:
+        """Entries (nlist) of each list whose rows are among some distinct `rows`."""
+        first, second = self.lists_of_rows
+        nlist = self.lists.nlist
+        counts = np.bincount(first[rows], minlength=nlist)
+        copies = second[rows]
+        return counts + np.bincount(copies[copies >= 0], minlength=nlist)
+
+    @cached_property
+    def lists_of_rows(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The first and the second list (n,) of each row; -1 for no second."""
+        lists = self.lists
+        first = np.full(self.n, -1, np.int32)
+        second = np.full(self.n, -1, np.int32)
+        list_nos = np.repeat(np.arange(lists.nlist, dtype=np.int32), self.sizes)
+        spilled = np.arange(lists.entries) >= np.repeat(lists.mids, self.sizes)
+        first[lists.rows[~spilled]] = list_nos[~spilled]
+        second[lists.rows[spilled]] = list_nos[spilled]
+        return first, second

@@ -1,0 +1,1 @@
+"""Commands on the indexes of a server or of a data directory."""
