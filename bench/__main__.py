@@ -9,6 +9,7 @@ from bench.comparison.building import run_builds
 from bench.comparison.plots import plot_recall
 from bench.datasets import DatasetError
 from bench.graphs.knn_graph import add_knn_graph
+from bench.measures.compaction import add_compaction
 from bench.measures.costs import add_costs
 from bench.measures.filters import add_filters
 from bench.measures.grpc_calls import add_grpc
@@ -41,6 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(required=True)
     _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
+    add_compaction(commands.add_parser("compaction", help="folding beside building"))
     add_costs(commands.add_parser("costs", help="what a search's steps take"))
     add_filters(commands.add_parser("filters", help="recall under filters"))
     add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))

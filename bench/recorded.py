@@ -17,6 +17,7 @@ from typing import Any
 
 from bench.demo_table import demo_table
 from bench.graphs.result import graph_table
+from bench.measures.compaction import compaction_table
 from bench.measures.costs import costs_table
 from bench.measures.filters import filters_table
 from bench.measures.grpc_calls import grpc_table
@@ -41,6 +42,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "batch100": speed_tables,
     "single": speed_tables,
     "build": build_table,
+    "compaction": compaction_table,
     "costs": costs_table,
     "filters": filters_table,
     "grpc": grpc_table,

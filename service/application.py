@@ -3,6 +3,7 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -109,8 +110,14 @@ class Application(RowOperations):
         limits: the caps on single requests.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self, config: Config, *, clock: Callable[[], float] = time.time
+    ) -> None:
         """Open the directory and resume interrupted work.
+
+        Args:
+            config: of the server.
+            clock: seconds since 1970, for what is due at a time.
 
         Raises:
             NotReadyError: another process has it open.
@@ -126,6 +133,7 @@ class Application(RowOperations):
         )
         self.limits = config.limits
         self._batcher = Batcher()
+        self._clock = clock
         devices = Devices(config.device)
         self.store = Store(config.data_dir)
         try:
@@ -174,6 +182,7 @@ class Application(RowOperations):
             self.jobs,
             defaults=config.optimizer,
             threads=threads,
+            clock=self._clock,
         )
         self.registry.ask_of_compaction(self.optimizer.state)
         works: dict[str, Building | Compaction | Importing | Selecting | Work] = {

@@ -6,7 +6,7 @@ compared with the centroids. So it costs what reading and writing the files does
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +71,8 @@ class Folding:
         keep: bool (n,), the rows that stay; None for all.
         newer: the rows (m, d) that come; None for none.
         newer_ids: (m,) their ids; not read without any.
-        payload: of all rows that there will be, in blocks; None for none.
-        schema: that of all blocks.
+        payload: of all rows of the new index, in blocks in their order; None for none.
+        schema: that of the blocks; None for none.
     """
 
     data: IndexData
@@ -82,7 +82,7 @@ class Folding:
     newer: RowSource | None
     newer_ids: ArrayLike | None
     payload: Iterable[Payload] | None = None
-    schema: Schema = field(default_factory=Schema)
+    schema: Schema | None = None
 
     @property
     def kept(self) -> int:
@@ -160,7 +160,7 @@ def fold(
     data, n = folding.data, kept + newer
     with files.drafting(path) as draft:
         _write_vectors(draft, folding, report, kernels)
-        if folding.payload is not None:
+        if folding.payload is not None and folding.schema is not None:
             add_payload(draft, folding.payload, folding.schema, n=n)
         coming = draft.mapped("vectors")[kept:]
         primary, secondary, distortion = _assign(folding, coming, report, kernels)

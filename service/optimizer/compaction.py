@@ -15,7 +15,7 @@ from gleann.index.errors import (
     UnknownIndexError,
 )
 from gleann.index.parallel.cores import usable_cores
-from gleann.service.jobs.building import LiveRows
+from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import EarlyEndError, Task
 from gleann.service.optimizer.history import History
@@ -145,6 +145,10 @@ class Compaction:
         if len(newer):
             ids = view.ids_at(newer)
             inputs.write_newer(LiveRows(view, newer, ids), ids)
+        held = None if view.sealed is None else view.sealed.index.payload
+        all_rows = view.payload.has_changes or held is None
+        rows = view.live_rows() if all_rows else newer
+        inputs.write_payload(live_payload(view, rows), view.schema)
         old = None if view.sealed is None else view.sealed.index
         spec = Spec(
             kind=kind,
@@ -152,6 +156,8 @@ class Compaction:
             into=str(directory),
             params=asdict(_params(view)),
             threads=self._threads,
+            schema=view.schema.to_json(),
+            payload="all" if all_rows else "newer",
         )
         inputs.write_spec(spec)
 
