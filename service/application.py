@@ -35,7 +35,8 @@ from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
-from gleann.service.jobs.importing import Importing, ImportRules, open_source
+from gleann.service.jobs.import_source import ImportRules, open_source
+from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
 from gleann.service.optimizer.compaction import Compaction
