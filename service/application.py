@@ -3,6 +3,7 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -25,7 +26,7 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.index.filters.condition import Condition
-from gleann.index.found import FoundRows
+from gleann.index.found import FoundRows, RowsWithin
 from gleann.index.ids.held import take_ids
 from gleann.index.metric import require_distances
 from gleann.index.params import Metric
@@ -34,14 +35,15 @@ from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
-from gleann.service.jobs.importing import Importing, ImportRules, open_source
+from gleann.service.jobs.import_source import ImportRules, open_source
+from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.row_operations import RowOperations, require_within
-from gleann.service.search import view_search
+from gleann.service.search import radius_search, view_search
 from gleann.service.search.batcher import Batcher
 from gleann.service.sessions.active import ActiveSessions
 from gleann.service.sessions.estimates import EstimateSessions
@@ -74,6 +76,11 @@ FEATURES = (
     "metric:l2",
     "import:npy",
     "import:parquet",
+    "payload",
+    "filter",
+    "scroll",
+    "radius",
+    "optimizer",
     "select:weighted_k_center",
     "select:farthest_first",
     "select:margin",
@@ -108,8 +115,14 @@ class Application(RowOperations):
         limits: the caps on single requests.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self, config: Config, *, clock: Callable[[], float] = time.time
+    ) -> None:
         """Open the directory and resume interrupted work.
+
+        Args:
+            config: of the server.
+            clock: seconds since 1970, for what is due at a time.
 
         Raises:
             NotReadyError: another process has it open.
@@ -125,6 +138,7 @@ class Application(RowOperations):
         )
         self.limits = config.limits
         self._batcher = Batcher()
+        self._clock = clock
         devices = Devices(config.device)
         self.store = Store(config.data_dir)
         try:
@@ -173,6 +187,7 @@ class Application(RowOperations):
             self.jobs,
             defaults=config.optimizer,
             threads=threads,
+            clock=self._clock,
         )
         self.registry.ask_of_compaction(self.optimizer.state)
         works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
@@ -362,6 +377,46 @@ class Application(RowOperations):
         if radius is not None:
             found = within(found, radius)
         self._require_room(found, view)
+        return found, view
+
+    def search_radius(
+        self,
+        name: str,
+        queries: NDArray[np.generic],
+        radius: float,
+        *,
+        target_recall: float = 1.0,
+        limit: int | None = None,
+        condition: Condition | None = None,
+    ) -> tuple[RowsWithin, View]:
+        """All vectors within a distance of queries (nq, dim), as rows of a view.
+
+        Args:
+            name: of the index.
+            queries: (nq, dim).
+            radius: the greatest distance of a hit.
+            target_recall: 1 looks wherever a hit can be.
+            limit: most hits of a query, its nearest; None for all.
+            condition: what the vectors must pass; None for nothing.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            InvalidFilterError: a condition that does not fit the index.
+            InvalidInputError: queries that are invalid.
+            and what `radius_search.search_radius` raises.
+        """
+        view = self.registry.view(name)
+        checked = as_vectors(queries, name="queries", dim=view.dim)
+        require_distances(checked, view.metric, name="queries")
+        allowed = None if condition is None else view.passing(view.bind(condition))
+        found = radius_search.search_radius(
+            view,
+            checked,
+            radius,
+            target_recall=target_recall,
+            limit=limit,
+            allowed=allowed,
+        )
         return found, view
 
     def _require_room(self, found: FoundRows, view: View) -> None:
