@@ -167,24 +167,17 @@ class Store:
             OutcomeUnknownError: the commit failed; no change is visible, but it may
                 reappear after a crash before the next commit.
         """
-        if self._open is not None and self._owner == get_ident():
+        if self._is_inside():
+            assert self._open is not None
             yield self._open
             return
         with disk_errors(self.file):
             with self._turns.next():
                 group = self._group or self._begin()
-                transaction = self._open = Transaction(self._connection)
-                self._owner = get_ident()
-                mark = self._pending.mark()
                 try:
-                    yield transaction
-                    transaction.keep()
-                    group.members += 1
-                except BaseException:
-                    self._undo(group, transaction, mark)
-                    raise
+                    with self._member(group) as transaction:
+                        yield transaction
                 finally:
-                    self._open = self._owner = None
                     if self._group is group and self._is_due(group):
                         self._end(group)
             if not group.wait():
@@ -195,10 +188,32 @@ class Store:
         for callback in transaction.committed:
             callback()
 
+    @contextmanager
+    def long_transaction(self) -> Iterator[Transaction]:
+        """As `transaction`, for much work: no other one waits to share its commit."""
+        if self._is_inside():
+            assert self._open is not None
+            yield self._open
+            return
+        with disk_errors(self.file):
+            with self._lock:
+                if self._group is not None:
+                    self._end(self._group)
+                group = self._begin()
+                try:
+                    with self._member(group) as transaction:
+                        yield transaction
+                finally:
+                    if self._group is group:
+                        self._end(group)
+            group.require_committed()
+        for callback in transaction.committed:
+            callback()
+
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """All rows of a query."""
         with disk_errors(self.file):
-            if self._open is not None and self._owner == get_ident():
+            if self._is_inside():
                 return self._connection.execute(sql, values).fetchall()
             with self._reading:
                 return self._reader.execute(sql, values).fetchall()
@@ -260,6 +275,26 @@ class Store:
         self._connection.execute("BEGIN IMMEDIATE")
         self._group = Group(changes_before=self._connection.total_changes)
         return self._group
+
+    @contextmanager
+    def _member(self, group: Group) -> Iterator[Transaction]:
+        """A transaction of the thread that has the lock, as a member of a group."""
+        transaction = self._open = Transaction(self._connection)
+        self._owner = get_ident()
+        mark = self._pending.mark()
+        try:
+            yield transaction
+            transaction.keep()
+            group.members += 1
+        except BaseException:
+            self._undo(group, transaction, mark)
+            raise
+        finally:
+            self._open = self._owner = None
+
+    def _is_inside(self) -> bool:
+        """Whether this thread has a transaction open."""
+        return self._open is not None and self._owner == get_ident()
 
     def _undo(self, group: Group, transaction: Transaction, mark: int) -> None:
         """Roll back the transaction that failed, and not the others of its group."""

@@ -202,6 +202,31 @@ def test_reads_see_nothing_that_is_not_committed(
     assert app.store.row("SELECT digest FROM requests")["digest"] == "y"
 
 
+def test_nobody_waits_for_a_long_transaction(
+    app: Application, commits: Commits
+) -> None:
+    """A change that was made before it is acknowledged before it ends."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def publish() -> None:
+        assert begun.wait(5)
+        with app.store.long_transaction() as transaction:
+            transaction.run("INSERT INTO requests VALUES ('x', 'y', x'', 1, NULL)")
+            assert go_on.wait(5)
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    with app.store.transaction():
+        upsert(app, 1)
+        begun.set()
+        time.sleep(0.1)  # the other one waits for its turn now
+    assert app.registry.view("a").count == 1
+    assert app.store.row("SELECT * FROM requests") is None
+    go_on.set()
+    thread.join()
+    assert app.store.row("SELECT digest FROM requests")["digest"] == "y"
+
+
 def test_an_index_that_is_removed_and_made_again_meanwhile(
     app: Application, commits: Commits
 ) -> None:
