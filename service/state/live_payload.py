@@ -24,7 +24,8 @@ FANOUT = 8
 
 _tokens = count()
 
-IdsOf = Callable[[Rows], HeldIds]
+IdsOf = Callable[[Rows | slice], HeldIds]
+"""The ids of rows of a view; of consecutive ones without a copy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -261,9 +262,9 @@ class LivePayload:
         self, part: Part, bound: BoundCondition, ids_of: IdsOf, start: int
     ) -> Mask:
         def evaluate() -> Mask:
-            rows = part.rows
-            if rows is None:
-                rows = np.arange(start, start + len(part))
+            rows: Rows | slice = slice(start, start + len(part))
+            if part.rows is not None:
+                rows = part.rows
             return bound.mask(part.payload, ids_of(rows))
 
         if part.token < 0:
