@@ -14,8 +14,8 @@ from bench.measures.costs import add_costs
 from bench.measures.filters import add_filters
 from bench.measures.grpc_calls import add_grpc
 from bench.measures.hard import add_hard
-from bench.measures.ingest import add_ingest
 from bench.measures.imports import add_imports
+from bench.measures.ingest import add_ingest
 from bench.measures.kmeans import run_kmeans
 from bench.measures.on_disk import add_on_disk
 from bench.measures.reads import add_reads

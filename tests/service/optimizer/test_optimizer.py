@@ -176,7 +176,6 @@ def test_newer_rows_are_folded_in_when_they_are_due(world: World) -> None:
     assert world.looked() is None
 
 
-<<<<<<< HEAD
 def test_it_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.app.close(seconds=10)
     monkeypatch.setattr(Optimizer, "open", OPEN)
@@ -186,7 +185,8 @@ def test_it_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> No
     world.upsert(np.arange(SEALED, SEALED + 60))
     until(lambda: world.view().version == 2)
     assert_holds(world.view(), BASE | dict.fromkeys(range(SEALED, SEALED + 60), 0))
-=======
+
+
 def test_the_one_list_of_an_import_is_trained(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", rows_of(np.arange(SEALED)))
     world = World(tmp_path / "data")
@@ -208,7 +208,6 @@ def test_the_one_list_of_an_import_is_trained(tmp_path: Path) -> None:
     world.clock.now += 1000
     assert world.looked() is None
     world.app.close(seconds=10)
->>>>>>> 6c196a57ed67d8d7234100b1c026deea74061e61
 
 
 def test_two_compactions_are_some_time_apart(world: World) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 import gleann
 from gleann.index import SearchParams, errors
@@ -361,12 +361,16 @@ def test_columns_that_are_chosen_and_added(
         client.upsert("n", [1000], rows[:1])
     given = written(tmp_path, "parquet", rows)
     path = given.pop("path")
-    says = r"no column 'year'.*client\.indexes\.update\('n', add_columns=\{\"year\": \"int"
+    says = (
+        r"no column 'year'.*client\.indexes\.update\('n', add_columns=\{\"year\": \"int"
+    )
     with pytest.raises(errors.InvalidInputError, match=says):
         client.import_vectors("n", path, columns=["year"], **given)
     with pytest.raises(errors.InvalidInputError, match="has no column 'none'"):
         client.import_vectors("n", path, columns=["none"], add_columns=True, **given)
-    assert client.import_vectors("n", path, **given).wait(timeout=60).index.columns == ()
+    assert (
+        client.import_vectors("n", path, **given).wait(timeout=60).index.columns == ()
+    )
     first = client.import_vectors(
         "n", path, columns=["year"], add_columns=True, **given
     ).wait(timeout=60)
@@ -389,15 +393,17 @@ def test_payload_that_does_not_fit(
     with pytest.raises(errors.InvalidInputError, match="score.*row 1"):
         client.import_vectors("n", path, **given).wait(timeout=60)
     (tmp_path / "short.csv").write_text("score\n1\n2\n")
-    with pytest.raises(errors.DimensionMismatchError, match="2 rows of payload for 240"):
-        client.import_vectors(
-            "n", path, payload_path=tmp_path / "short.csv"
-        ).wait(timeout=60)
+    with pytest.raises(
+        errors.DimensionMismatchError, match="2 rows of payload for 240"
+    ):
+        client.import_vectors("n", path, payload_path=tmp_path / "short.csv").wait(
+            timeout=60
+        )
     (tmp_path / "long.csv").write_text("score\n" + "1\n" * 241)
     with pytest.raises(errors.DimensionMismatchError, match="payload for 240"):
-        client.import_vectors(
-            "n", path, payload_path=tmp_path / "long.csv"
-        ).wait(timeout=60)
+        client.import_vectors("n", path, payload_path=tmp_path / "long.csv").wait(
+            timeout=60
+        )
     with pytest.raises(errors.InvalidInputError, match="payload_path"):
         client.import_vectors("n", path, columns=["score"])
     assert client.get_index("n").count == 0
