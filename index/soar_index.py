@@ -267,7 +267,12 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
 
     def newer_lists(self) -> NewerLists:
         """Empty lists for rows newer than this index, with its centroids and codes."""
-        return NewerLists(self._data, self.params, self._engine)
+        return NewerLists(
+            self._data,
+            self.params,
+            stats=self._searcher.list_stats,
+            engine=self._engine,
+        )
 
     def search_rows(
         self, queries: ArrayLike, params: SearchParams | None = None

@@ -25,7 +25,7 @@ QUERY_BLOCK = 16_384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchJob:
+class SearchJob(options.FilterOptions):
     """Parameters of `gleann search`."""
 
     index: Path
@@ -38,8 +38,6 @@ class SearchJob:
     rerank: int | None
     target_recall: float | None
     exact: bool
-    where: str | None
-    param: tuple[str, ...]
     columns: str | None
     engine: str
     threads: int
@@ -71,17 +69,7 @@ class SearchJob:
     help="Target recall if --nprobe is not set; 0.95 by default.",
 )
 @click.option("--exact", is_flag=True, help="Exhaustive search.")
-@click.option(
-    "--where",
-    metavar="CONDITION",
-    help="Search among the vectors whose payload meets a condition, as in SQL.",
-)
-@click.option(
-    "--param",
-    multiple=True,
-    metavar="VALUE",
-    help="Value of $1, $2 and so on: JSON, such as 5 or [1, 2], or else text.",
-)
+@options.filter_options
 @click.option(
     "--columns", metavar="NAME,...", help="Payload to write beside each neighbour."
 )
@@ -163,7 +151,7 @@ def _allowed(job: SearchJob, index: SoarIndex) -> Mask | None:
                 f"--param is given {len(job.param)} times, and --where is not"
             )
         return None
-    return index.where(job.where, tuple(map(payload.parameter_of, job.param)))
+    return index.where(job.where, job.parameters)
 
 
 def _payload(

@@ -57,18 +57,6 @@ def schema_of(
     return Schema(chosen)
 
 
-def parameter_of(text: str) -> object:
-    """The value of `--param`: as JSON where it is, such as 5, true or ["a", "b"].
-
-    Anything else is text; text that looks like JSON is written in quotes: '"5"'.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return value
-
-
 def written(payload: Payload, path: Path, *, taken: Sequence[str]) -> dict[str, Any]:
     """The columns of payload as the format of an output file has them.
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann.index import SearchParams, SoarIndex
-from gleann.service.cli.files.payload import parameter_of
 from gleann.service.cli.main import run
+from gleann.service.cli.options import FilterOptions
 
 N = 300
 
@@ -201,5 +201,6 @@ def test_builds_that_do_not_fit_leave_nothing(
     ],
 )
 def test_parameters_are_json_or_text(text: str, value: object) -> None:
-    assert parameter_of(text) == value
-    assert type(parameter_of(text)) is type(value)
+    (parameter,) = FilterOptions(where="x = $1", param=(text,)).parameters
+    assert parameter == value
+    assert type(parameter) is type(value)
