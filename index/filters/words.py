@@ -51,8 +51,6 @@ def words_of(where: str) -> list[Word]:
     Raises:
         InvalidFilterError: over a cap, or what the grammar lacks.
     """
-    if not isinstance(where, str):
-        raise InvalidFilterError(f"where is a text, got a {type(where).__name__}")
     # A character has at most 4 bytes, so that this also bounds what is encoded.
     size = len(where) if len(where) > MAX_BYTES else _utf8_size(where)
     if size > MAX_BYTES:

@@ -214,7 +214,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], int | None, str]] = [
     ("year = :a", (), 7, "':'"),
     ("year = $1", ([1],), 7, "a list goes with IN only"),
     ("year IN $1", (1,), 8, "needs a list"),
-    ("year IN $1", ([1, "a"],), 8, r"\$2, 'a'"),
+    ("year IN $1", ([1, "a"],), 8, r"\$1, 'a'"),
     ("year = $1", (True,), 7, "whole number"),
     ("year = $1", (1.0,), 7, "whole number"),
     ("score = $1", (float("nan"),), 8, "finite"),
@@ -257,6 +257,15 @@ def test_the_column_is_named() -> None:
 def test_parameters_of_other_types_are_refused(value: Any) -> None:
     with pytest.raises(errors.InvalidFilterError, match="a parameter is"):
         Condition("year = $1", (value,))
+
+
+def test_conditions_are_texts_and_parameters_sequences() -> None:
+    for where in (5, None, ["flag"], b"flag"):
+        with pytest.raises(errors.InvalidFilterError, match="where is a text"):
+            Condition(where)  # type: ignore[arg-type]
+    for parameters in (5, "abc", None):
+        with pytest.raises(errors.InvalidFilterError, match="parameters is a sequence"):
+            Condition("flag", parameters)  # type: ignore[arg-type]
 
 
 def test_conditions_have_caps() -> None:
