@@ -376,7 +376,8 @@ def _columns_of(values: Any) -> tuple[Mapping[str, Any], int | None]:
     if isinstance(values, Payload):
         return dict(_named(values.to_arrow())), len(values)
     if isinstance(values, Mapping):
-        sizes = (len(part) for part in values.values() if hasattr(part, "__len__"))
+        # What has no length is refused with its column.
+        sizes = (len(p) if hasattr(p, "__len__") else 0 for p in values.values())
         return values, next(sizes, None)
     if type(values).__module__.partition(".")[0] == "pandas":
         return {str(name): values[name] for name in values.columns}, len(values)

@@ -87,6 +87,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     (I, [2**63], "9223372036854775808 of row 0"),
     (I, np.array([0, 2**63], np.uint64), "row 1"),
     (I, "123", "sequence"),
+    (I, {1, 2}, "sequence"),
+    (I, (i for i in (1, 2)), "sequence"),
     (I, [[1]], "list"),
     (F, [1.0, float("nan")], "nan of row 1.*finite"),
     (F, [float("-inf")], "finite"),
