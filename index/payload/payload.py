@@ -107,16 +107,20 @@ class Payload:
 
     @classmethod
     def concat(cls, parts: Iterable["Payload"]) -> "Payload":
-        """The rows of all `parts`, at least one and all of one schema, in order."""
+        """The rows of all `parts`, at least one, in order.
+
+        Raises:
+            InvalidInputError: parts of other columns, by name or type.
+        """
         import pyarrow as pa
 
         parts = list(parts)
         schema = parts[0].schema
         for part in parts:
-            if part.schema.names != schema.names:
+            if _kinds(part.schema) != _kinds(schema):
                 raise InvalidInputError(
-                    f"payload of columns {', '.join(part.schema.names)} does not go"
-                    f" behind one of {', '.join(schema.names)}"
+                    f"a part of payload has other columns: {part.schema.described()};"
+                    f" in the first {schema.described()}"
                 )
         table = pa.concat_tables([part.to_arrow() for part in parts])
         chunks = max((column.num_chunks for column in table.columns), default=0)

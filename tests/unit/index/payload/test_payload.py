@@ -218,6 +218,15 @@ def test_rows_of_many_chunks_are_those_of_one(payload: Payload) -> None:
     assert parts.take(ascending).to_pylist() == [listed[row] for row in ascending]
 
 
+def test_only_parts_of_the_same_columns_are_joined(payload: Payload) -> None:
+    many = Payload.concat([payload.slice(row % 4, row % 4 + 1) for row in range(300)])
+    assert many.to_pylist() == [ROWS[row % 4] for row in range(300)]
+    assert many.column(S).num_chunks == 1  # small chunks are put together
+    for other in (payload.select([S]), Payload.of({S: [1]}, {S: "int64"})):
+        with pytest.raises(errors.InvalidInputError, match="other columns"):
+            Payload.concat([payload.select([S, I]), other])
+
+
 def test_values_are_replaced_and_the_last_counts(payload: Payload) -> None:
     parts = Payload.concat([payload, payload])
     other = Payload.of({S: ["x", "y", None], I: [7, 8, 9]}, SCHEMA)
