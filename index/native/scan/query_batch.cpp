@@ -170,7 +170,7 @@ void QueryBatch::add(const NewerPart::Spot& spot, const Lists& lists, int64_t qu
       panel,
       Entries{lists.rows + spot.first, lists.others + spot.first, spot.primaries,
               job_.primary_only, allowed, static_cast<int32_t>(first), spot.skip,
-              entries},
+              entries, 0},
   });
 }
 
@@ -208,14 +208,37 @@ void QueryBatch::seed_from(const Scanned& scanned, const int32_t* queries,
     score_room_ = room;
     scores_ = make_buffer<float>(score_room_);
   }
+  Entries entries = scanned.entries;
+  find_dead(entries);
+  entries.sure =
+      2 * static_cast<int64_t>(dead_.size()) <= entries.primaries && entries.skip == 0
+          ? entries.primaries
+          : 0;
   for (int64_t at = 0; at < count; at += kSeeded) {
     gather(queries + at, std::min<int64_t>(kSeeded, count - at));
     kernels.score(scanned.panel, group_, scores_.get());
     for (int i = 0; i < group_.count; ++i) {
-      kernels.seed(scores_.get() + i * slots, scanned.panel.blocks, group_, i,
-                   scanned.entries);
+      float* scores = scores_.get() + i * slots;
+      if (entries.sure) lower_dead(scores, entries.primaries);
+      kernels.seed(scores, scanned.panel.blocks, group_, i, entries);
     }
   }
+}
+
+// The primary entries whose rows are not allowed.
+void QueryBatch::find_dead(const Entries& entries) {
+  dead_.clear();
+  if (!entries.allowed) return;
+  for (int64_t e = 0; e < entries.primaries; ++e) {
+    if (!entries.allowed[entries.rows[e]]) dead_.push_back(static_cast<int32_t>(e));
+  }
+}
+
+// Give the dead entries the least score of all: so they raise no threshold.
+void QueryBatch::lower_dead(float* scores, int64_t primaries) const {
+  if (dead_.empty()) return;
+  const float least = *std::min_element(scores, scores + primaries);
+  for (const int32_t e : dead_) scores[e] = least;
 }
 
 void QueryBatch::scan(int32_t list_no, const int32_t* queries, int64_t count) {

@@ -64,6 +64,8 @@ class QueryBatch {
   void add(const NewerPart& part, int32_t list_no, int64_t queries);
   static void prefetch(const Panel& panel);
   void seed_from(const Scanned& scanned, const int32_t* queries, int64_t count);
+  void find_dead(const Entries& entries);
+  void lower_dead(float* scores, int64_t primaries) const;
   void scan_panels(Panels::const_iterator from, const int32_t* queries, int64_t count);
   void gather(const int32_t* queries, int64_t count);
   void measure(int64_t query, const Sink& sink, float* distances);
@@ -89,6 +91,7 @@ class QueryBatch {
   std::unique_ptr<Hit[]> hits_;
   Group group_;
   Panels panels_;              // of one list: of the index, then of the newer rows
+  std::vector<int32_t> dead_;  // entries of the first list
   std::vector<int32_t> rows_;  // to re-rank
   Work work_;
 };
