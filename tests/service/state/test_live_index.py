@@ -12,6 +12,7 @@ from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import IdLookup
 from gleann.index.newer import search as newer_search
 from gleann.index.texts import Texts
+from gleann.service.search.allowed import allowed_in
 from gleann.service.search.view_search import search
 from gleann.service.state.live_index import Delta, Sealed, View
 
@@ -50,13 +51,16 @@ def check(view: View, truth: dict[Any, np.ndarray], names: np.ndarray) -> None:
     live = view.live_rows()
     assert sorted(view.ids_at(live).tolist()) == sorted(truth)
     query = expected[:1] + np.float32(0.1)
-    found = search(view, query, SearchParams(k=len(truth), nprobe=2), allowed_ids=None)
+    found = search(view, query, SearchParams(k=len(truth), nprobe=2), allowed=None)
     near = ((expected.astype(float) - query) ** 2).sum(axis=1)
     assert sorted(named(view, found.rows[0])) == sorted(truth)
     assert np.allclose(found.distances[0], np.sort(near), rtol=1e-4)
     some = ids[:: max(1, len(ids) // 3)]
     found = search(
-        view, query, SearchParams(k=len(truth)), allowed_ids=hold_id_array(some)
+        view,
+        query,
+        SearchParams(k=len(truth)),
+        allowed=allowed_in(view, allowed_ids=hold_id_array(some), condition=None),
     )
     assert set(named(view, found.rows[0, : len(some)])) == set(some.tolist())
     assert np.isinf(found.distances[0, len(some) :]).all()
