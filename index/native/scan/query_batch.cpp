@@ -133,6 +133,12 @@ const int32_t* QueryBatch::pick_lists() {
 
 void QueryBatch::mark_probed(int64_t query) {
   uint64_t* probed = probed_.data() + query * words_;
+  if (job_.newer_only) {
+    for (int64_t j = 0; j < engine_.nlist(); ++j) {
+      probed[j >> 6] |= uint64_t{1} << (j & 63);
+    }
+    return;
+  }
   for (int64_t rank = 0; rank < job_.nprobe; ++rank) {
     const int32_t at = list_no(query, rank);
     if (at < 0) continue;
@@ -180,13 +186,23 @@ void QueryBatch::add(const NewerPart& part, int32_t list_no, int64_t queries) {
       allowed ? allowed + part.first : nullptr, engine_.n() + part.first);
 }
 
+void QueryBatch::add_whole(const NewerPart& part) {
+  const uint8_t* allowed = job_.newer->allowed;
+  const auto slots = static_cast<int64_t>(part.slot_rows.size());
+  work_.entries_scanned += count_ * slots;
+  panels_.push_back(Scanned{
+      part.packed.whole(),
+      Entries{part.slot_rows.data(), part.slot_others.data(), 0, false,
+              allowed ? allowed + part.first : nullptr,
+              static_cast<int32_t>(engine_.n() + part.first), 0, slots, 0},
+  });
+}
+
 void QueryBatch::collect(int32_t list_no, int64_t queries) {
   panels_.clear();
   work_.lists_probed += queries;
-  if (!job_.newer_only) {
-    const Lists& lists = engine_.arrays_.lists;
-    add(spot_of(lists, engine_.packed_, list_no), lists, queries, job_.allowed, 0);
-  }
+  const Lists& lists = engine_.arrays_.lists;
+  add(spot_of(lists, engine_.packed_, list_no), lists, queries, job_.allowed, 0);
   for (const NewerPart* part : parts()) {
     if (!part->flat) add(*part, list_no, queries);
   }
@@ -260,7 +276,11 @@ void QueryBatch::scan_panels(Panels::const_iterator from, const int32_t* queries
 void QueryBatch::scan_flat() {
   panels_.clear();
   for (const NewerPart* part : parts()) {
-    if (part->flat) add(*part, 0, count_);
+    if (part->flat) {
+      add(*part, 0, count_);
+    } else if (job_.newer_only) {
+      add_whole(*part);
+    }
   }
   if (panels_.empty()) return;
   std::vector<int32_t> all(count_);

@@ -32,7 +32,8 @@ class QueryBatch {
   void seed(int32_t list_no, const int32_t* queries, int64_t count);
   // Scan one more list for some queries of the batch.
   void scan(int32_t list_no, const int32_t* queries, int64_t count);
-  // Scan the newer rows that are in no list for all queries of the batch.
+  // Scan the newer rows that are in no list, or all of them where the job asks only for
+  // those, for all queries of the batch.
   void scan_flat();
   // Start to fetch a list that will be scanned soon.
   void prefetch(int32_t list_no) const;
@@ -62,6 +63,7 @@ class QueryBatch {
   void add(const NewerPart::Spot& spot, const Lists& lists, int64_t queries,
            const uint8_t* allowed, int64_t first);
   void add(const NewerPart& part, int32_t list_no, int64_t queries);
+  void add_whole(const NewerPart& part);
   static void prefetch(const Panel& panel);
   void seed_from(const Scanned& scanned, const int32_t* queries, int64_t count);
   void find_dead(const Entries& entries);

@@ -45,7 +45,7 @@ def view(index: SoarIndex) -> View:
 
 
 def search(view: View, queries: np.ndarray, params: SearchParams) -> np.ndarray:
-    return view_search.search(view, queries, params, allowed_ids=None).rows
+    return view_search.search(view, queries, params, allowed=None).rows
 
 
 def recall(view: View, queries: np.ndarray) -> float:
@@ -129,7 +129,9 @@ def test_an_acknowledged_row_is_found_while_others_arrive(tmp_path: Path) -> Non
     with gleann.Client(tmp_path / "data") as client:
         client.create_index("i", dim=DIM, metric="l2")
         client.upsert("i", np.arange(N), make_rows(N, 1))
-        client.build("i", BuildParams(metric="l2", nlist=60, tune_queries=64)).wait(timeout=60)
+        client.build("i", BuildParams(metric="l2", nlist=60, tune_queries=64)).wait(
+            timeout=60
+        )
 
         def write(worker: int) -> int:
             for turn in range(12):
