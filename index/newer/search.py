@@ -29,6 +29,10 @@ ONE_THREAD = 1 << 31
 """Products of numbers, up to which newer rows are compared on one thread. More of them
 take so long that threads which wait for each other are worth it."""
 
+MOSTLY_DEAD = 0.5
+"""Share of live entries below which the index is searched as with a filter, which packs
+what is left of its lists."""
+
 EXACT = SearchStats(
     engine="exact",
     nprobe=0,
@@ -90,7 +94,7 @@ class NewerSearcher:
         thinned = newer.thinned
         if thinned is None:
             return plan
-        if thinned.thin is not None:
+        if thinned.thin is not None or thinned.share < MOSTLY_DEAD:
             return None
         nprobe = plan.nprobe
         if params.nprobe is None:

@@ -272,6 +272,19 @@ def test_even_deletions_probe_more_lists(built):
     assert later.thinned.share == pytest.approx(0.5, abs=0.02)
 
 
+def test_mostly_dead_indexes_are_searched_as_with_a_filter(built):
+    index = built(n=3000, nlist=40)
+    alive = np.random.default_rng(5).random(len(index)) < 0.2
+    state = index.newer_lists().rows(make_newer(index, 60), sealed_alive=alive)
+    assert state.thinned.share < 0.5
+    queries = make_newer(index, 40, seed=4)
+    params = SearchParams(k=5, target_recall=0.95)
+    found = index.find_rows(queries, params, newer=state)
+    exact = index.find_rows(queries, SearchParams(k=5, exact=True), newer=state)
+    assert (found.rows == exact.rows).mean() >= 0.9
+    assert (found.rows >= len(index)).any()
+
+
 @pytest.fixture
 def packed(built):
     index = built()
