@@ -10,7 +10,7 @@ import argparse
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,18 @@ SHARES = (0.01, 0.05, 0.2)
 IN_PLACE = (0.01, 0.2)
 ARRIVING = 1000
 K = 10
+JUDGED = 300
+"""Queries whose exact answers are computed."""
+
 SINGLES = 100
 """Queries one by one in a turn."""
+
+
+class Seconds(NamedTuple):
+    """Of one query."""
+
+    wall: float
+    cpu: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +58,7 @@ class State:
     newer: NewerRows | None
     parts: int = 0
     assign_seconds: float = 0.0
-    seconds: dict[int, list[float]] = field(default_factory=dict)
+    seconds: dict[int, list[Seconds]] = field(default_factory=dict)
 
 
 def add_updates(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +85,7 @@ def run_updates(arguments: argparse.Namespace) -> int:
     states = [*arriving(index, rest), *replacing(index, rest, seed=arguments.seed)]
     say(f"{dataset.name}: {len(index)} sealed, {len(rest)} newer rows at most")
     params = SearchParams(k=K, target_recall=arguments.recall)
-    rows = [quality(index, queries, params, state) for state in states]
+    rows = [quality(index, queries[:JUDGED], params, state) for state in states]
     turns = arguments.turns or (5 if arguments.quick else 60)
     for size in (len(queries), 64, 1):
         take_turns(index, queries, params, states, size=size, turns=turns)
@@ -197,9 +207,9 @@ def take_turns(
         batches = _batches(queries, size, turn)
         # Every other turn backwards, so that none is always first.
         for state in states if turn % 2 else reversed(states):
-            seconds = _timed(index, batches, params, state)
+            taken = _timed(index, batches, params, state)
             if turn:  # the first warms up
-                state.seconds[size].append(seconds / sum(map(len, batches)))
+                state.seconds[size].append(taken)
 
 
 def _batches(queries: Vectors, size: int, turn: int) -> list[Vectors]:
@@ -210,22 +220,29 @@ def _batches(queries: Vectors, size: int, turn: int) -> list[Vectors]:
 
 def _timed(
     index: SoarIndex, batches: list[Vectors], params: SearchParams, state: State
-) -> float:
-    begun = time.perf_counter()
+) -> Seconds:
+    count = sum(map(len, batches))
+    begun = time.perf_counter(), time.process_time()
     for batch in batches:
         index.find_rows(batch, params, newer=state.newer)
-    return time.perf_counter() - begun
+    ended = time.perf_counter(), time.process_time()
+    return Seconds((ended[0] - begun[0]) / count, (ended[1] - begun[1]) / count)
 
 
-def compared(base: list[float], seconds: list[float], size: int) -> dict[str, Any]:
-    """Queries a second, and as a share of `base`: of medians; quartiles of turns."""
-    ratios = np.array(base) / np.array(seconds)
-    low, high = np.quantile(ratios, [0.25, 0.75])
+def compared(base: list[Seconds], seconds: list[Seconds], size: int) -> dict[str, Any]:
+    """Queries a second, and as a share of `base`: of medians; quartiles of turns.
+
+    `cpu_ratio` is the same share in CPU time, which a busy machine distorts less.
+    """
+    alone, taken = np.array(base), np.array(seconds)  # (turns, 2)
+    low, high = np.quantile(alone[:, 0] / taken[:, 0], [0.25, 0.75])
+    wall, cpu = np.median(alone, axis=0) / np.median(taken, axis=0)
     return {
         "batch": size,
-        "qps": round(1 / float(np.median(seconds))),
-        "ratio": round(float(np.median(base) / np.median(seconds)), 3),
+        "qps": round(1 / float(np.median(taken[:, 0]))),
+        "ratio": round(float(wall), 3),
         "quartiles": [round(float(low), 3), round(float(high), 3)],
+        "cpu_ratio": round(float(cpu), 3),
     }
 
 
@@ -250,4 +267,4 @@ def _speed(speed: dict[str, Any], share: float) -> str:
     if not share:
         return f"{speed['qps']:,}"
     low, high = speed["quartiles"]
-    return f"{speed['ratio']:.2f} ({low:.2f}-{high:.2f})"
+    return f"{speed['ratio']:.2f} ({low:.2f}-{high:.2f}), CPU {speed['cpu_ratio']:.2f}"

@@ -7,14 +7,17 @@ import pytest
 
 from bench.__main__ import make_parser
 from bench.measures import updates
-from bench.measures.updates import compared, updates_table
+from bench.measures.updates import Seconds, compared, updates_table
 
 
 def test_a_ratio_is_that_of_medians_and_its_quartiles_those_of_turns():
-    got = compared([0.1, 0.2, 0.3], [0.2, 0.4, 0.3], 64)
+    base = [Seconds(0.1, 0.1), Seconds(0.2, 0.1), Seconds(0.3, 0.1)]
+    taken = [Seconds(0.2, 0.2), Seconds(0.4, 0.2), Seconds(0.3, 0.4)]
+    got = compared(base, taken, 64)
     assert got["qps"] == round(1 / 0.3)
     assert got["ratio"] == round(0.2 / 0.3, 3)
     assert got["quartiles"] == [0.5, 0.75]
+    assert got["cpu_ratio"] == 0.5
 
 
 def test_a_run_records_what_it_measured(tmp_path, clustered, monkeypatch, capsys):
