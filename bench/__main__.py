@@ -19,6 +19,7 @@ from bench.measures.ingest import add_ingest
 from bench.measures.kmeans import run_kmeans
 from bench.measures.on_disk import add_on_disk
 from bench.measures.reads import add_reads
+from bench.measures.updates import add_updates
 from bench.peers import DEFAULT_PEERS, PEERS
 from bench.provenance import BUSY_LOAD, allowed_cores, load
 from bench.recorded import add_table
@@ -56,6 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     add_selection(commands.add_parser("selection", help="what selection is worth"))
     add_table(commands.add_parser("table", help="the recorded results as markdown"))
+    add_updates(commands.add_parser("updates", help="searches with newer rows"))
     work = commands.add_parser("work", help="work counts on seeded data")
     work.set_defaults(run=_work)
     return parser

@@ -25,6 +25,7 @@ from bench.measures.hard import hard_table
 from bench.measures.imports import imports_table
 from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
+from bench.measures.updates import updates_table
 from bench.records import RESULTS, read_results
 from bench.say import say
 from bench.selection.proxy_choices import choices_table
@@ -58,6 +59,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "selection-rounds": rounds_tables,
     "selection-tasti": tasti_table,
     "selection-widths": widths_table,
+    "updates": updates_table,
 }
 """By the `mode` of a result; the rest have documents of their own."""
 
