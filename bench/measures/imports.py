@@ -44,7 +44,7 @@ def add_imports(command: argparse.ArgumentParser) -> None:
 
 
 def run_imports(args: argparse.Namespace) -> int:
-    """Write seeded clustered vectors to a file, import them both ways, and record it."""
+    """Write seeded clustered vectors, import them both ways, and record the costs."""
     if load() > BUSY_LOAD:
         say(f"the machine is busy (load {load()}): the seconds will be noise")
     begun = provenance()
@@ -79,10 +79,19 @@ def imports_table(result: dict[str, Any]) -> str:
             "import and build, peak RssAnon / file",
             lambda way: f"{max(way['peak_anonymous_bytes'].values()) / raw:.2f}",
         ),
-        ("most on disk meanwhile / file", lambda way: f"{way['most_disk_bytes'] / raw:.2f}"),
-        ("disk after the import / file", lambda way: f"{way['import_disk_bytes'] / raw:.2f}"),
+        (
+            "most on disk meanwhile / file",
+            lambda way: f"{way['most_disk_bytes'] / raw:.2f}",
+        ),
+        (
+            "disk after the import / file",
+            lambda way: f"{way['import_disk_bytes'] / raw:.2f}",
+        ),
         ("disk after the build / file", lambda way: f"{way['disk_bytes'] / raw:.2f}"),
-        ("database after the build, kB", lambda way: f"{way['database_bytes'] / 1e3:,.0f}"),
+        (
+            "database after the build, kB",
+            lambda way: f"{way['database_bytes'] / 1e3:,.0f}",
+        ),
         ("one search after the import, ms", lambda way: f"{way['search_ms']:.1f}"),
         ("recall@10 of it", lambda way: f"{way['recall']:.4f}"),
     ]

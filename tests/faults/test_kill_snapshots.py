@@ -153,9 +153,7 @@ def test_while_it_is_exported(tmp_path: Path, moment: str, name: str) -> None:
         client.snapshots.verify(snapshot).wait(timeout=60)
 
 
-@pytest.mark.parametrize(
-    "moment", ["in the midst", "whole, without its name", "there"]
-)
+@pytest.mark.parametrize("moment", ["in the midst", "whole, without its name", "there"])
 def test_while_it_is_imported(tmp_path: Path, moment: str) -> None:
     data, file = tmp_path / "data", tmp_path / "x.tar"
     snapshot = fill(data)

@@ -33,7 +33,9 @@ def payload_of(ids: np.ndarray) -> dict[str, object]:
 
 
 @pytest.fixture
-def filled(client: gleann.Client, rows: np.ndarray, quick: BuildParams) -> gleann.Client:
+def filled(
+    client: gleann.Client, rows: np.ndarray, quick: BuildParams
+) -> gleann.Client:
     """Sealed rows with patches, newer rows, removed ones, and a column that is newer."""
     client.create_index("words", dim=8, metric="l2", columns=COLUMNS)
     ids = np.arange(200)
@@ -52,7 +54,10 @@ def table(client: gleann.Client, name: str) -> list[dict[str, object]]:
     found = []
     for page in pages:
         columns = page.payload.to_pylist()
-        found += [{"id": one} | row for one, row in zip(page.ids.tolist(), columns)]
+        found += [
+            {"id": one} | row
+            for one, row in zip(page.ids.tolist(), columns, strict=True)
+        ]
     return found
 
 
@@ -64,7 +69,11 @@ def test_all_of_it(filled: gleann.Client, rows: np.ndarray) -> None:
     wanted = table(filled, "words")
     assert len(wanted) == 238
     assert table(filled, "again") == wanted
-    for where in ("split = 'a'", "year = 2007 AND good IS NULL", "contains(tags, 't1')"):
+    for where in (
+        "split = 'a'",
+        "year = 2007 AND good IS NULL",
+        "contains(tags, 't1')",
+    ):
         params = SearchParams(k=20, exact=True)
         first, second = (
             filled.search(name, rows[:9], params, where=where)

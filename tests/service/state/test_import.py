@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 import gleann
 from gleann.index import SearchParams, errors
@@ -300,14 +300,20 @@ def written(folder: Path, kind: str, rows: np.ndarray) -> dict[str, Any]:
     return {"path": folder / "v.npy", "payload_path": folder / f"p.{kind}"}
 
 
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are read in many blocks."""
+    monkeypatch.setattr(vector_files, "BLOCK_BYTES", 2000)
+
+
 @pytest.mark.parametrize("kind", ["one parquet", "parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("is_empty", [True, False])
+@pytest.mark.usefixtures("small_blocks")
 def test_payload_comes_with_the_vectors(
     client: gleann.Client, rows: np.ndarray, tmp_path: Path, kind: str, is_empty: bool,
-    quick: Any, monkeypatch: pytest.MonkeyPatch,
+    quick: Any,
 ) -> None:  # fmt: skip
     """Declared columns only; sealed at once, and staged."""
-    monkeypatch.setattr(vector_files, "BLOCK_BYTES", 2000)
     client.create_index("n", dim=8, metric="l2", columns=COLUMNS)
     if not is_empty:
         client.upsert("n", [1000], rows[:1], payload={"year": [1]})
@@ -361,12 +367,16 @@ def test_columns_that_are_chosen_and_added(
         client.upsert("n", [1000], rows[:1])
     given = written(tmp_path, "parquet", rows)
     path = given.pop("path")
-    says = r"no column 'year'.*client\.indexes\.update\('n', add_columns=\{\"year\": \"int"
+    says = (
+        r"no column 'year'.*client\.indexes\.update\('n', add_columns=\{\"year\": \"int"
+    )
     with pytest.raises(errors.InvalidInputError, match=says):
         client.import_vectors("n", path, columns=["year"], **given)
     with pytest.raises(errors.InvalidInputError, match="has no column 'none'"):
         client.import_vectors("n", path, columns=["none"], add_columns=True, **given)
-    assert client.import_vectors("n", path, **given).wait(timeout=60).index.columns == ()
+    assert (
+        client.import_vectors("n", path, **given).wait(timeout=60).index.columns == ()
+    )
     first = client.import_vectors(
         "n", path, columns=["year"], add_columns=True, **given
     ).wait(timeout=60)
@@ -386,18 +396,20 @@ def test_payload_that_does_not_fit(
     client.create_index("n", dim=8, metric="l2", columns={"score": "int64"})
     given = written(tmp_path, "csv", rows)
     path = given.pop("path")
-    with pytest.raises(errors.InvalidInputError, match="score.*row 1"):
+    with pytest.raises(errors.InvalidInputError, match=r"score.*row 1"):
         client.import_vectors("n", path, **given).wait(timeout=60)
     (tmp_path / "short.csv").write_text("score\n1\n2\n")
-    with pytest.raises(errors.DimensionMismatchError, match="2 rows of payload for 240"):
-        client.import_vectors(
-            "n", path, payload_path=tmp_path / "short.csv"
-        ).wait(timeout=60)
+    with pytest.raises(
+        errors.DimensionMismatchError, match="2 rows of payload for 240"
+    ):
+        client.import_vectors("n", path, payload_path=tmp_path / "short.csv").wait(
+            timeout=60
+        )
     (tmp_path / "long.csv").write_text("score\n" + "1\n" * 241)
     with pytest.raises(errors.DimensionMismatchError, match="payload for 240"):
-        client.import_vectors(
-            "n", path, payload_path=tmp_path / "long.csv"
-        ).wait(timeout=60)
+        client.import_vectors("n", path, payload_path=tmp_path / "long.csv").wait(
+            timeout=60
+        )
     with pytest.raises(errors.InvalidInputError, match="payload_path"):
         client.import_vectors("n", path, columns=["score"])
     assert client.get_index("n").count == 0

@@ -98,7 +98,9 @@ def test_a_tar_file_is_served_elsewhere(run_json: Gleann, tmp_path: Path) -> Non
     assert run_json("snapshot", "list", *two)["snapshots"] == []
 
 
-def test_errors_are_one_line(place: list[str], run_json: Gleann, tmp_path: Path) -> None:
+def test_errors_are_one_line(
+    place: list[str], run_json: Gleann, tmp_path: Path
+) -> None:
     unknown = "snapshots/docs-000000000000"
     for command in (
         ("snapshot", "delete", unknown, "--yes"),
