@@ -35,8 +35,11 @@ NEWER_SHARE = 0.05
 PROBES = (4, 8, 16, 32, 64, 128)
 K = 10
 STREAM = (100_000, 256)
+BATCH = 1000
 REST_SECONDS = 5.0
 """Searches at rest are measured for so long, and those at the end of the batches."""
+
+QUICK_STREAM, QUICK_BATCHES, QUICK_SECONDS = (20_000, 32), 5, 1.0
 
 
 def add_compaction(parser: argparse.ArgumentParser) -> None:
@@ -175,7 +178,7 @@ def measure_beside(
         fill(client, dataset.base, dataset.metric)
         client.build(NAME, BuildParams(metric=dataset.metric)).wait()
         queries = dataset.queries
-        seconds = 1.0 if arguments.quick else REST_SECONDS
+        seconds = QUICK_SECONDS if arguments.quick else REST_SECONDS
         measured["rest"] = [latencies(client, queries, seconds=seconds)]
         for kind in ("fold", "rebuild"):
             newer = round(NEWER_SHARE * len(dataset.base))
@@ -207,13 +210,13 @@ def latencies_during(client: Client, kind: Any, queries: Vectors) -> list[float]
 
 def measure_stream(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Searches while batches arrive, a second apart, and nobody asks for a build."""
-    rows, dim = (20_000, 32) if arguments.quick else STREAM
-    batches, size = 5 if arguments.quick else arguments.batches, 1000
+    rows, dim = QUICK_STREAM if arguments.quick else STREAM
+    batches, size = QUICK_BATCHES if arguments.quick else arguments.batches, BATCH
     file = folder / "stream.npy"
     write_rows(file, (rows + batches * size + 1000, dim), seed=arguments.seed)
     vectors = np.load(file)
     queries, base = vectors[-1000:], vectors[:rows]
-    seconds = 1.0 if arguments.quick else REST_SECONDS
+    seconds = QUICK_SECONDS if arguments.quick else REST_SECONDS
     with Client(folder / "stream") as client:
         fill(client, base, "l2")
         client.build(NAME, BuildParams(metric="l2")).wait()

@@ -12,6 +12,7 @@ from gleann.index.errors import (
     CancelledError,
     GleannError,
     InvalidParamsError,
+    StorageError,
     UnknownIndexError,
 )
 from gleann.index.parallel.cores import usable_cores
@@ -32,6 +33,12 @@ from gleann.v1 import index_pb2
 
 CORES_A_THREAD = 4
 """Cores for each thread of a compaction: searches have the others."""
+
+BYTES_A_NUMBER = 5
+"""On disk: float32, and its code."""
+
+BYTES_A_ROW = 64
+"""About what its ids and entries of lists take."""
 
 KindWanted = Callable[[View], CompactionKind]
 
@@ -130,6 +137,7 @@ class Compaction:
 
         try:
             with disk_errors(folder):
+                require_room(view, directory.parent)
                 folder.mkdir(mode=PRIVATE)
                 inputs = Inputs(folder)
                 self._fill(inputs, view, kind, directory)
@@ -161,6 +169,22 @@ class Compaction:
             payload="all" if all_rows else "newer",
         )
         inputs.write_spec(spec)
+
+
+def require_room(view: View, directory: Path) -> None:
+    """Refuse a compaction that could fill the disk, which changes need too.
+
+    Raises:
+        StorageError: with both numbers.
+    """
+    whole = view.count * (BYTES_A_NUMBER * view.dim + BYTES_A_ROW)
+    needed = whole + view.delta.count * (4 * view.dim + BYTES_A_ROW)
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        raise StorageError(
+            f"a compaction of {view.name!r} takes about {needed} bytes in {directory},"
+            f" where {free} are free"
+        )
 
 
 def _params(view: View) -> BuildParams:

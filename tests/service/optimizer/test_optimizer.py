@@ -1,6 +1,7 @@
 """Compaction by itself: when it is due, beside changes, and whatever stops it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +27,8 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.optimizer import compaction, process
+from gleann.service.optimizer import compaction, optimizer, process
+from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.optimizer.worker import Inputs
 from gleann.service.state.live_index import View
 from gleann.service.values import OptimizerParams, OptimizerState
@@ -35,6 +37,7 @@ from gleann.v1 import index_pb2, vector_pb2
 
 DIM, SEALED = 8, 400
 PARAMS = OptimizerParams(min_rows=10, pending_share=0.1, removed_share=0.2)
+OPEN = Optimizer.open
 HANGS = "import sys, time; sys.stdin; time.sleep(60)"
 
 
@@ -171,6 +174,17 @@ def test_newer_rows_are_folded_in_when_they_are_due(world: World) -> None:
     training = view.sealed.index.header.training
     assert (training.rows, training.kept) == (SEALED, SEALED)
     assert world.looked() is None
+
+
+def test_it_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.app.close(seconds=10)
+    monkeypatch.setattr(Optimizer, "open", OPEN)
+    monkeypatch.setattr(optimizer, "SECONDS_BETWEEN", 0.02)
+    params = OptimizerParams(min_rows=10, pending_share=0.1, min_seconds=0)
+    world.app = Application(Config(data_dir=world.config.data_dir, optimizer=params))
+    world.upsert(np.arange(SEALED, SEALED + 60))
+    until(lambda: world.view().version == 2)
+    assert_holds(world.view(), BASE | dict.fromkeys(range(SEALED, SEALED + 60), 0))
 
 
 def test_the_one_list_of_an_import_is_trained(tmp_path: Path) -> None:
@@ -412,6 +426,17 @@ def test_a_process_that_is_killed_costs_nothing_but_time(
     os.kill(started[0].pid, signal.SIGKILL)
     assert "not enough memory" in world.ended(name).error.message
     assert_holds(world.view(), BASE)
+
+
+def test_a_compaction_needs_room_on_the_disk(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(world.config.data_dir)._replace(free=20_000)
+    monkeypatch.setattr(compaction.shutil, "disk_usage", lambda _: usage)
+    error = world.ended(world.asked("rebuild").name).error
+    assert "takes about 41600 bytes" in error.message
+    assert "20000 are free" in error.message
+    assert not list(world.config.data_dir.glob("indexes/1/versions/.new-*"))
 
 
 def test_without_processes_a_compaction_runs_in_this_one(

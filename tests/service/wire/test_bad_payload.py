@@ -258,7 +258,7 @@ RAW: dict[str, tuple[str, Any, type[Exception], str]] = {
         "OptimizeIndex",
         index_pb2.OptimizeIndexRequest(name="a", kind=9),
         errors.InvalidParamsError,
-        "CompactionKind",
+        "kind is 9",
     ),
 }
 
