@@ -89,7 +89,7 @@ def _of_rows(view: View, rows: Rows) -> AllowedInView:
 
 
 def _of_condition(view: View, bound: BoundCondition) -> AllowedInView:
-    newer = view.payload.newer_mask(bound, view.ids_at) & view.delta.alive
+    newer = view.payload.newer_mask(bound, view.ids_of) & view.delta.alive
     if view.sealed is None:
         return AllowedInView(None, newer)
     return AllowedInView(_filters_of(view.sealed).allowed(view, bound), newer)

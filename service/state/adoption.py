@@ -136,7 +136,7 @@ class Adoption:
         sealed: Sealed | None,
         published: Callable[[View], None],
     ) -> View:
-        with self._store.transaction() as transaction:
+        with self._store.long_transaction() as transaction:
             self._require_free(name)
             self._insert(transaction, name, number, adopted, sealed)
             view = self._base(name, number, adopted, sealed)

@@ -157,3 +157,16 @@ def test_a_store_that_closes_while_it_shrinks(tmp_path: Path) -> None:
     again = Store(tmp_path)
     assert again.rows("SELECT * FROM indexes") == []
     again.close()
+
+
+def test_closing_gives_back_what_a_build_folded(tmp_path: Path) -> None:
+    """As of a command that builds and ends; and one large change leaves no log."""
+    store = Store(tmp_path)
+    with store.transaction() as transaction:
+        transaction.run("CREATE TABLE filler (content BLOB)")
+        transaction.run("INSERT INTO filler VALUES (zeroblob(80000000))")
+    with store.transaction() as transaction:
+        transaction.run("DROP TABLE filler")
+    store.give_back_space_soon()
+    store.close()
+    assert bytes_in(tmp_path) < 300_000
