@@ -17,10 +17,12 @@ from typing import Any
 
 from bench.demo_table import demo_table
 from bench.graphs.result import graph_table
+from bench.measures.compaction import compaction_table
 from bench.measures.costs import costs_table
 from bench.measures.filters import filters_table
 from bench.measures.grpc_calls import grpc_table
 from bench.measures.hard import hard_table
+from bench.measures.imports import imports_table
 from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
@@ -40,10 +42,12 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "batch100": speed_tables,
     "single": speed_tables,
     "build": build_table,
+    "compaction": compaction_table,
     "costs": costs_table,
     "filters": filters_table,
     "grpc": grpc_table,
     "hard": hard_table,
+    "imports": imports_table,
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,

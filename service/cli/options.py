@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import NoReturn, TypeVar, get_args
 
 import click
 
@@ -201,9 +201,13 @@ def filter_options(function: Callback) -> Callback:
     return where(param(function))
 
 
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"JSON has no {name}")
+
+
 def _parameter(text: str) -> object:
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return text
     return text if isinstance(value, dict) else value

@@ -92,7 +92,9 @@ def test_a_job_chooses_as_the_library_among_those_rows(
     given = dict(options)
     if "costs" in given:  # of the vectors that pass: others need none
         given["costs"] = (IDS[MASK], COSTS[MASK])
-    made = getattr(split.coresets, name)("built", k=7, **given, **FILTER).wait(timeout=60)
+    made = getattr(split.coresets, name)("built", k=7, **given, **FILTER).wait(
+        timeout=60
+    )
     want = method(rows, k=7, among=MASK, **options)
     assert made.ids.tolist() == IDS[want.rows].tolist()
     assert made.provenance["among"] == AMONG
@@ -141,7 +143,9 @@ def test_locked_vectors_need_not_pass(split: gleann.Client, rows: np.ndarray) ->
 
 def test_allowed_ids_and_a_filter_must_both_hold(split: gleann.Client) -> None:
     allowed = IDS[:100]
-    made = split.coresets.uniform("built", k=20, allowed_ids=allowed, **FILTER).wait(timeout=60)
+    made = split.coresets.uniform("built", k=20, allowed_ids=allowed, **FILTER).wait(
+        timeout=60
+    )
     assert MASK[made.ids // 10].all()
     assert (made.ids < 1000).all()
     assert made.provenance["among"] == {**AMONG, "rows": int(MASK[:100].sum())}
