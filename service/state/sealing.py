@@ -90,6 +90,8 @@ class Sealing:
 
     def _publish(self, view: View, version: int, sealed: Sealed) -> None:
         require_columns(sealed, view.schema)
+        # Made here: the replay of changes needs it, while writers wait.
+        _ = sealed.lookup
         with self._store.transaction() as transaction:
             latest = self._served.latest(view.name)
             transaction.run(
