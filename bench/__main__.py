@@ -14,6 +14,8 @@ from bench.measures.costs import add_costs
 from bench.measures.filters import add_filters
 from bench.measures.grpc_calls import add_grpc
 from bench.measures.hard import add_hard
+from bench.measures.imports import add_imports
+from bench.measures.ingest import add_ingest
 from bench.measures.kmeans import run_kmeans
 from bench.measures.on_disk import add_on_disk
 from bench.measures.reads import add_reads
@@ -46,6 +48,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_filters(commands.add_parser("filters", help="recall under filters"))
     add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))
     add_hard(commands.add_parser("hard", help="recall on data hard for small codes"))
+    add_ingest(commands.add_parser("ingest", help="durable upserts a second"))
+    add_imports(commands.add_parser("imports", help="what an import costs"))
     add_knn_graph(commands.add_parser("knn-graph", help="neighbour graphs of all rows"))
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
     add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))

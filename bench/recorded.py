@@ -22,6 +22,7 @@ from bench.measures.costs import costs_table
 from bench.measures.filters import filters_table
 from bench.measures.grpc_calls import grpc_table
 from bench.measures.hard import hard_table
+from bench.measures.imports import imports_table
 from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
 from bench.records import RESULTS, read_results
@@ -46,6 +47,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "filters": filters_table,
     "grpc": grpc_table,
     "hard": hard_table,
+    "imports": imports_table,
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,

@@ -134,18 +134,13 @@ class FoundWithin(Tabular):
 
     def table(self) -> Table:
         """One line per hit: query, rank, id, distance and payload, as `Found`."""
-        counts = np.diff(self.offsets)
-        places = np.arange(len(self.ids))
+        query, rank = _places(self.offsets)
+        columns = {"query": query, "rank": rank, "id": self.ids}
         table = Table(
-            columns={
-                "query": np.repeat(np.arange(len(counts)), counts),
-                "rank": places - np.repeat(self.offsets[:-1], counts),
-                "id": self.ids,
-                "distance": self.distances,
-            },
+            columns=columns | {"distance": self.distances},
             facts={"complete": self.complete, "stats": self.stats._asdict()},
         )
-        return with_payload(table, self.payload, places)
+        return with_payload(table, self.payload, np.arange(len(query)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

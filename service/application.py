@@ -5,7 +5,6 @@ The gRPC servicers and the in-process client call the same object.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -26,23 +25,25 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.index.filters.condition import Condition
-from gleann.index.found import FoundRows
-from gleann.index.ids.held import take_ids
+from gleann.index.found import FoundRows, RowsWithin, cut_at
 from gleann.index.metric import require_distances
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
+from gleann.index.search.within import require_radius
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
-from gleann.service.jobs.importing import Importing, ImportRules, open_source
+from gleann.service.jobs.import_source import ImportRules, open_source
+from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.row_operations import RowOperations, require_within
-from gleann.service.search import view_search
+from gleann.service.search import radius_search, view_search
+from gleann.service.search.allowed import allowed_in
 from gleann.service.search.batcher import Batcher
 from gleann.service.sessions.active import ActiveSessions
 from gleann.service.sessions.estimates import EstimateSessions
@@ -75,6 +76,11 @@ FEATURES = (
     "metric:l2",
     "import:npy",
     "import:parquet",
+    "payload",
+    "filter",
+    "scroll",
+    "radius",
+    "optimizer",
     "select:weighted_k_center",
     "select:farthest_first",
     "select:margin",
@@ -363,14 +369,55 @@ class Application(RowOperations):
         checked = as_vectors(queries, name="queries", dim=view.dim)
         # Checked here: a refused query in a batch makes the others search twice.
         require_distances(checked, view.metric, name="queries")
-        allowed = allowed_ids_of(view, allowed_ids, condition)
+        allowed = allowed_in(view, allowed_ids=allowed_ids, condition=condition)
+        if radius is not None:
+            radius = require_radius(radius, view.metric)
         if allowed is None:
             found = self._batcher.search(view, checked, params)
         else:
-            found = view_search.search(view, checked, params, allowed_ids=allowed)
+            found = view_search.search(view, checked, params, allowed=allowed)
         if radius is not None:
-            found = within(found, radius)
+            found = cut_at(found, radius)
         self._require_room(found, view)
+        return found, view
+
+    def search_radius(
+        self,
+        name: str,
+        queries: NDArray[np.generic],
+        radius: float,
+        *,
+        target_recall: float = 1.0,
+        limit: int | None = None,
+        condition: Condition | None = None,
+    ) -> tuple[RowsWithin, View]:
+        """All vectors within a distance, as rows of the view that answered.
+
+        Args:
+            name: of the index.
+            queries: (nq, dim).
+            radius: the greatest distance of a hit.
+            target_recall: 1 for a complete answer; below it lists are probed.
+            limit: most hits of a query, its nearest; None for all.
+            condition: what they must pass; None for nothing.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            InvalidFilterError: a condition that does not fit the index.
+            InvalidInputError: queries that are invalid.
+            and what `radius_search.search_radius` raises.
+        """
+        view = self.registry.view(name)
+        checked = as_vectors(queries, name="queries", dim=view.dim)
+        require_distances(checked, view.metric, name="queries")
+        found = radius_search.search_radius(
+            view,
+            checked,
+            radius,
+            target_recall=target_recall,
+            limit=limit,
+            allowed=allowed_in(view, allowed_ids=None, condition=condition),
+        )
         return found, view
 
     def _require_room(self, found: FoundRows, view: View) -> None:
@@ -385,30 +432,3 @@ class Application(RowOperations):
                 f"the answer to {len(found.rows)} queries takes {size} bytes, a message"
                 f" may have {self.limits.message_bytes}: ask for less at once"
             )
-
-
-def allowed_ids_of(
-    view: View, allowed_ids: HeldIds | None, condition: Condition | None
-) -> HeldIds | None:
-    """The vectors that pass both; None for all.
-
-    Raises:
-        UnknownIdError: unknown id.
-        InvalidFilterError: a condition that does not fit the index.
-    """
-    if condition is None:
-        return allowed_ids
-    passing = view.passing(view.bind(condition))
-    if allowed_ids is None:
-        return view.ids_at(np.flatnonzero(passing))
-    return take_ids(allowed_ids, np.flatnonzero(passing[view.require(allowed_ids)]))
-
-
-def within(found: FoundRows, radius: float) -> FoundRows:
-    """The neighbours at most at the distance `radius`."""
-    far = found.distances > radius
-    return replace(
-        found,
-        rows=np.where(far, -1, found.rows),
-        distances=np.where(far, np.float32(np.inf), found.distances),
-    )

@@ -266,16 +266,19 @@ def _literal(node: Any) -> Given:
 
 
 def _parameter(node: Any) -> Parameter:
-    number = node.this if type(node) is exp.Parameter else None
+    number, position = None, _position(node)
+    if type(node) is exp.Parameter:
+        number = node.this
+        # The position is that of the number.
+        position = None if position is None else position - len("$")
     text = str(number.this) if type(number) is exp.Literal else ""
     if not _WHOLE.fullmatch(text) or not 1 <= int(text[:9]) <= MAX_PARAMETERS:
         refuse(
-            f"{_shown(node)} is no parameter: those are $1 to"
-            f" ${MAX_PARAMETERS}, and lists stand in parentheses",
-            _position(node),
+            f"{_shown(node)} is no parameter: those are $1 to ${MAX_PARAMETERS}, and"
+            " lists stand in parentheses",
+            position,
         )
-    assert number is not None
-    return Parameter(int(text), _position(number))
+    return Parameter(int(text), position)
 
 
 _TRANSLATED: dict[type[Any], Callable[[Any], Node]] = {

@@ -123,6 +123,8 @@ def _require_caps(words: list[Word]) -> None:
         kind = word.token_type
         if kind == _Kind.COMMA and _closes(following):
             refuse("a value is missing behind the comma", word.start)
+        if word.text == "$" and (following is None or following.start != word.end + 1):
+            refuse("a parameter is $ and a number, such as $1", word.start)
         nots = nots + 1 if kind == _Kind.NOT else nots
         depth += (kind == _Kind.L_PAREN) - (kind == _Kind.R_PAREN)
         joins += kind in (_Kind.AND, _Kind.OR)

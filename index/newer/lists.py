@@ -23,6 +23,7 @@ from gleann.index.newer.rows import NewerRows
 from gleann.index.newer.thinning import Thinning
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams
+from gleann.index.search.list_stats import ListStats
 
 GROWTH = 8
 """A part is merged with those after it until it is this many times their size."""
@@ -61,11 +62,19 @@ class NewerLists:
     Args:
         data: the index.
         params: its build parameters, with spilling resolved.
+        stats: of its lists.
         engine: made from `data`. One that does not implement `ScansNewer` compares all
             newer rows with every query, and nothing is assigned.
     """
 
-    def __init__(self, data: IndexData, params: BuildParams, engine: Engine) -> None:
+    def __init__(
+        self,
+        data: IndexData,
+        params: BuildParams,
+        *,
+        stats: ListStats,
+        engine: Engine,
+    ) -> None:
         self._data = data
         self._params = params
         self._engine = engine if isinstance(engine, ScansNewer) else None
@@ -74,7 +83,7 @@ class NewerLists:
         self._parts: tuple[Part, ...] = ()
         self._primary: ListNos = np.empty(0, np.int32)
         self._secondary: ListNos = np.empty(0, np.int32)
-        self._thinning = Thinning(data.lists)
+        self._thinning = Thinning(stats)
 
     @cached_property
     def small(self) -> int:

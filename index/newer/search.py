@@ -15,7 +15,7 @@ from gleann.index.arrays import Distances, Mask, Rows, Vectors
 from gleann.index.checks import require_finite
 from gleann.index.engines.contract import Engine, IndexData, ScanRequest, ScansNewer
 from gleann.index.exact import exact_search_prepared
-from gleann.index.found import FoundRows, SearchStats, sum_stats, widened
+from gleann.index.found import FoundRows, SearchStats, cut_at, sum_stats, widened
 from gleann.index.metric import prepare
 from gleann.index.newer.rows import NewerRows
 from gleann.index.parallel.blas import one_blas_thread
@@ -23,6 +23,7 @@ from gleann.index.params import Metric, SearchParams
 from gleann.index.search.allowed import AllowedRows
 from gleann.index.search.plan import SearchPlan, stats_of
 from gleann.index.search.searcher import Searcher
+from gleann.index.search.within import require_radius
 
 ONE_THREAD = 1 << 31
 """Products of numbers, up to which newer rows are compared on one thread. More of them
@@ -66,6 +67,10 @@ class NewerSearcher:
         """As `Searcher.search`, of all rows; those of the index come first."""
         if newer.count == 0 and newer.sealed_alive is None:
             return self._searcher.search(queries, params)
+        if params.radius is not None:
+            radius = require_radius(params.radius, self._data.metric)
+            found = self.search(queries, replace(params, radius=None), newer)
+            return cut_at(found, radius)
         plan = self._plan_together(params, newer, count=len(queries))
         if plan is None:
             return self._search_apart(queries, params, newer)

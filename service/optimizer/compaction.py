@@ -17,6 +17,7 @@ from gleann.index.errors import (
 )
 from gleann.index.parallel.cores import usable_cores
 from gleann.service.jobs.building import LiveRows, live_payload
+from gleann.service.jobs.first_version import is_first_version
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import EarlyEndError, Task
 from gleann.service.optimizer.history import History
@@ -188,7 +189,7 @@ def require_room(view: View, directory: Path) -> None:
 
 def _params(view: View) -> BuildParams:
     """How to build an index anew: as before, with what was left to measurement so."""
-    if view.sealed is None:
+    if view.sealed is None or is_first_version(view.sealed.index.params):
         return index_messages.build_params_of(
             index_pb2.BuildParams(), metric=view.metric
         )

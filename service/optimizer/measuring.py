@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from gleann.service.jobs.first_version import is_first_version
 from gleann.service.optimizer.history import History
 from gleann.service.optimizer.policy import Measured
 from gleann.service.state.live_index import View
@@ -58,4 +59,5 @@ class Measuring:
             age=max(0.0, now - made),
             since=max(0.0, since),
             failures=past.failures,
+            is_first=is_first_version(index.params),
         )

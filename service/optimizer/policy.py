@@ -41,6 +41,7 @@ class Measured:
         since: seconds since anything was tried with the index here: since the last
             compaction ended, or the directory was opened.
         failures: number of compactions that failed since one succeeded.
+        is_first: whether an import wrote its version with one list, not trained.
     """
 
     rows: int
@@ -54,6 +55,7 @@ class Measured:
     age: float
     since: float
     failures: int = 0
+    is_first: bool = False
 
     @property
     def pending_share(self) -> float:
@@ -163,6 +165,12 @@ def _misfit(measured: Measured, params: OptimizerParams) -> str | None:
     rows, nlist, trained = measured.rows, measured.nlist, measured.trained
     if measured.sealed == 0:
         return "It was never built."
+    floor = FIRST_BUILD * _set(params.min_rows)
+    if measured.is_first and rows >= floor:
+        return (
+            f"It has {rows:,} vectors in the one list that an import wrote, at least"
+            f" {floor:,}."
+        )
     if rows < nlist:
         return f"It has {rows:,} vectors, fewer than its {nlist:,} lists."
     if trained is not None:

@@ -56,7 +56,7 @@ class Batcher:
         key = (view, *(getattr(params, name) for name in names))
 
         def run(rows: Vectors) -> FoundRows:
-            return view_search.search(view, rows, params, allowed_ids=None)
+            return view_search.search(view, rows, params, allowed=None)
 
         call = _Call(queries)
         with self._guard:

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from gleann.index import SearchParams, SoarIndex
-from gleann.index.arrays import HeldIds, Mask, Vectors
+from gleann.index.arrays import Mask, Vectors
 from gleann.index.found import FoundRows
 from gleann.index.metric import prepare
 from gleann.index.newer.rows import NewerRows
 from gleann.index.newer.search import merged, search_exactly
+from gleann.service.search.allowed import AllowedInView
 from gleann.service.search.assigning import Assigning
 from gleann.service.state.live_index import View, require_not_empty
 
@@ -17,7 +18,11 @@ _assigning = Assigning()
 
 
 def search(
-    view: View, queries: Vectors, params: SearchParams, *, allowed_ids: HeldIds | None
+    view: View,
+    queries: Vectors,
+    params: SearchParams,
+    *,
+    allowed: AllowedInView | None,
 ) -> FoundRows:
     """Find the nearest vectors of each query, as rows of the view.
 
@@ -25,42 +30,39 @@ def search(
         view: the state to answer from.
         queries: float32 (nq, dim), finite.
         params: search parameters, without `allowed`.
-        allowed_ids: vectors that may be returned; None for all.
+        allowed: rows that may be returned; None for all.
 
     Raises:
         NotReadyError: the index is empty.
         InvalidParamsError: what `SoarIndex.search` refuses.
-        UnknownIdError: unknown allowed id.
     """
     require_not_empty(view)
-    allowed = None if allowed_ids is None else _mask_of(view, allowed_ids)
+    newer_allowed = None if allowed is None else allowed.newer
     if view.sealed is None:
-        return _search_unsealed(view, queries, params, allowed)
+        return _search_unsealed(view, queries, params, newer_allowed)
     index = view.sealed.index
     if allowed is not None:
-        params = replace(params, allowed=allowed[: view.sealed_rows])
-    newer = _newer_rows(view, index, allowed)
+        params = replace(params, allowed=allowed.sealed)
+    newer = _newer_rows(view, index, newer_allowed)
     return index.find_rows(queries, params, newer=newer)
 
 
-def _mask_of(view: View, ids: HeldIds) -> Mask:
-    """The rows of `ids` as a mask of all rows, sealed ones first."""
-    mask = np.zeros(view.sealed_rows + len(view.delta), np.bool_)
-    mask[view.require(ids)] = True
-    mask.flags.writeable = False
-    return mask
-
-
 def _newer_rows(view: View, index: SoarIndex, allowed: Mask | None) -> NewerRows | None:
-    """What a search of `index` must know of newer changes; None without any."""
-    if not view.has_changes:
+    """What a search of `index` must know of newer changes; None without any.
+
+    Args:
+        view: the state.
+        index: its sealed version.
+        allowed: bool (len(delta),), newer rows that may be returned; None for all.
+    """
+    if not view.has_changes or (allowed is not None and not allowed.any()):
         return None
     delta = view.delta
     lists = delta.newer_lists(index)
     if allowed is None:
         rows = delta.newer_rows(index, view.alive)
     else:
-        rows = lists.rows(delta.vectors, alive=allowed[view.sealed_rows :])
+        rows = lists.rows(delta.vectors, alive=allowed)
     if lists.due:
         _assigning.start(lists, delta.vectors)
     return rows

@@ -46,7 +46,8 @@ PAGE_HITS = 100_000
 """Hits of a page where the request does not say."""
 
 QUERY_BLOCK = 64
-"""Queries searched at once; the hits that a page has no room for are found again."""
+"""Queries searched at once, at most: the hits that a page has no room for are found
+again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -190,15 +191,18 @@ def _blocks(
     """The hits of blocks of queries, from the end of `page` on."""
     recall = request.target_recall if request.HasField("target_recall") else 1.0
     condition, radius = condition_of(request), checked_radius(request.radius)
-    begin = page.end
-    for start in range(begin.query, len(queries), QUERY_BLOCK):
-        block = slice(start, min(start + QUERY_BLOCK, len(queries)))
+    begin, limit = page.end, request.limit or None
+    # All rows may be hits of each query: no more hits than a request may have at once.
+    most = max(1, page.view.count if limit is None else min(limit, page.view.count))
+    step = min(max(1, application.limits.hits // most), QUERY_BLOCK)
+    for start in range(begin.query, len(queries), step):
+        block = slice(start, min(start + step, len(queries)))
         found, page.view = application.search_radius(
             request.index,
             queries[block],
             radius,
             target_recall=recall,
-            limit=request.limit or None,
+            limit=limit,
             condition=condition,
         )
         page.stats.append(found.stats)

@@ -18,7 +18,7 @@ from gleann.index.progress import Report
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.index.storage.manifest import read_manifest as read_index_manifest
 from gleann.service.devices.devices import Devices
-from gleann.service.jobs.building import LiveRows
+from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.first_version import first_params
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import Task
@@ -143,7 +143,7 @@ class Creating:
                 path,
                 params,
                 ids=ids,
-                payload=row_files.payload_blocks(view, rows),
+                payload=live_payload(view, rows),
                 schema=view.schema,
                 progress=report,
                 threads=self._threads,
@@ -286,10 +286,14 @@ def _known_checksums(sealed: Path) -> dict[str, str]:
     if not sealed.is_dir():
         return {}
     manifest = read_index_manifest(sealed)
-    return {
-        f"{SEALED}/{manifest['data']}/{name}.npy": str(entry["sha256"])
+    folder = f"{SEALED}/{manifest['data']}"
+    known = {
+        f"{folder}/{name}.npy": str(entry["sha256"])
         for name, entry in manifest["arrays"].items()
     }
+    if (payload := manifest.get("payload")) is not None:
+        known[f"{folder}/{payload['file']}"] = str(payload["sha256"])
+    return known
 
 
 def sha256_of(file: Path) -> str:

@@ -139,6 +139,23 @@ class LivePayload:
             mask[part.rows] = self._part_mask(part, bound, ids_of, 0)
         return mask
 
+    def newer_mask(self, bound: BoundCondition, ids_of: IdsOf) -> Mask:
+        """`mask` of the newer rows only, in time that grows with those."""
+        sealed_rows = self.sealed_rows
+        masks, start = [np.empty(0, np.bool_)], sealed_rows
+        for part in self._consecutive():
+            if part is not self.sealed:
+                masks.append(self._part_mask(part, bound, ids_of, start))
+                start += len(part)
+        mask = np.concatenate(masks)
+        for part in self.patches:
+            assert part.rows is not None
+            newer = part.rows >= sealed_rows
+            if newer.any():
+                flags = self._part_mask(part, bound, ids_of, 0)
+                mask[part.rows[newer] - sealed_rows] = flags[newer]
+        return mask
+
     def extended(self, payload: Payload | None, added: int) -> Self:
         """The next one, with `added` newer rows; None gives them nulls.
 

@@ -80,7 +80,7 @@ class Sealing:
                 if ids is not None:
                     changes.claim_id_type(transaction, view, ids)
                 self._publish(view, version, Sealed(index, self._masks))
-                published(self._served.latest(view.name))
+                published(self._served.latest(transaction, view.name))
         except BaseException as error:
             if not isinstance(error, OutcomeUnknownError):  # a crash may publish it
                 self._discard(view.number, version)
@@ -93,7 +93,7 @@ class Sealing:
         # Made here: the replay of changes needs it, while writers wait.
         _ = sealed.lookup
         with self._store.transaction() as transaction:
-            latest = self._served.latest(view.name)
+            latest = self._served.latest(transaction, view.name)
             transaction.run(
                 "UPDATE indexes SET sequence = ?, version = ?, sealed_sequence = ?,"
                 " built = ?, sealed_columns = ? WHERE number = ?",

@@ -32,7 +32,7 @@ class Staging:
         """
         part = Change(kind="upsert", ids=ids, vectors=vectors, payload=payload)
         with self._store.transaction() as transaction:
-            view = self._served.latest(name)
+            view = self._served.latest(transaction, name)
             require_fitting(payload, view.schema)
             changes.log_staged(transaction, view, operation, part)
 
@@ -53,6 +53,6 @@ class Staging:
             InvalidInputError: the index has the other kind of ids.
         """
         with self._store.transaction() as transaction:
-            view = self._served.latest(name)
+            view = self._served.latest(transaction, name)
             changes.publish_staged(transaction, view, operation, ids)
             self._served.advance(name, lambda: changes.replayed(self._store, view))

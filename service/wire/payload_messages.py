@@ -93,10 +93,9 @@ def wanted_names(asked: Sequence[str], schema: Schema) -> tuple[str, ...]:
                 f" {len(asked) - 1} others"
             )
         return schema.names
-    _require_once(asked)
-    for name in asked:
-        schema.column(name)
-    return tuple(asked)
+    names = tuple(asked)
+    _require_once(names)
+    return schema.select(names).names
 
 
 def _require_once(names: Sequence[str]) -> None:

@@ -24,7 +24,8 @@ NewerPart::Spot spot_of(const Lists& lists, const PackedLists& packed,
                         int64_t list_no) {
   const int64_t low = lists.offsets[list_no];
   const int64_t entries = lists.offsets[list_no + 1] - low;
-  return {packed.panel(list_no, entries), low, lists.mids[list_no] - low, entries};
+  return {packed.panel(list_no, entries), packed.skip(list_no), low,
+          lists.mids[list_no] - low, entries};
 }
 
 void check_list(const Lists& lists, int64_t list_no, int64_t n, int64_t nlist) {
@@ -44,7 +45,7 @@ NewerPart::NewerPart(const ScanKernels& scan, const Lists& given, const RowCodes
       first(first_row),
       end(first_row + codes.n),
       flat(is_flat),
-      packed(lists, codes, scan.layout, threads),
+      packed(lists, codes, scan.layout, Packing::kDense, threads),
       spots(spots_of(lists, packed)) {}
 
 }  // namespace gleann

@@ -20,6 +20,7 @@ struct NewerPart {
   // Where a list is, in one place: a query reads few entries of each.
   struct Spot {
     Panel panel;        // of all entries
+    int32_t skip;       // slots before the first
     int64_t first;      // of its entries, in `lists`
     int64_t primaries;  // entries
     int64_t entries;

@@ -165,11 +165,12 @@ void QueryBatch::add(const NewerPart::Spot& spot, const Lists& lists, int64_t qu
   if (entries == 0) return;
   work_.entries_scanned += queries * entries;
   Panel panel = spot.panel;
-  panel.blocks = (entries + kBlock - 1) / kBlock;
+  panel.blocks = (spot.skip + entries + kBlock - 1) / kBlock;
   panels_.push_back(Scanned{
       panel,
       Entries{lists.rows + spot.first, lists.others + spot.first, spot.primaries,
-              job_.primary_only, allowed, static_cast<int32_t>(first)},
+              job_.primary_only, allowed, static_cast<int32_t>(first), spot.skip,
+              entries},
   });
 }
 

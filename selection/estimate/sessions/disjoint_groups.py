@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.groups.merge import merge
 from gleann.selection.estimate.groups.samples import GroupSamples
@@ -78,7 +79,7 @@ class DisjointGroupsSession:
         *,
         ids: ArrayLike | None = None,
         known: KnownGroups | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> "DisjointGroupsSession":
         """Start the estimates of all groups.
 
@@ -113,6 +114,11 @@ class DisjointGroupsSession:
     def groups(self) -> tuple[str, ...]:
         """Names of the groups, by their numbers."""
         return self._groups
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return self._core.among
 
     @property
     def done(self) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError, NotReadyError
-from gleann.selection.among import SomeVectors, hash_of, vectors_among
+from gleann.selection.among import Among, AmongLike, SomeVectors, hash_of, vectors_among
 from gleann.selection.checks import kept, require_count
 from gleann.selection.estimate.labels.known import (
     Known,
@@ -98,7 +98,7 @@ class TastiSession:
         first: int | None = None,
         ids: ArrayLike | None = None,
         known: Known | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
         progress: ProgressCallback | None = None,
     ) -> "TastiSession":
         """Start an estimate over the rows of an index.
@@ -150,6 +150,11 @@ class TastiSession:
     def params(self) -> EstimateParams:
         """Parameters of the estimate; the budget includes the representatives."""
         return self._core.params
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return self._core.among
 
     @property
     def done(self) -> bool:

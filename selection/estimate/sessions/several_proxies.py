@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.checks import require_count
 from gleann.selection.estimate.labels.answers import as_positives, as_values
 from gleann.selection.estimate.labels.known import (
@@ -95,7 +96,7 @@ class ChoosingSession:
         pilot: int | None = None,
         ids: ArrayLike | None = None,
         known: Known | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> "ChoosingSession":
         """Start an estimate by the best of several proxies.
 
@@ -133,6 +134,11 @@ class ChoosingSession:
     def choice(self) -> ProxyChoice | None:
         """The proxy chosen and why; None before the pilot is labelled."""
         return self._choice
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return self._core.among
 
     @property
     def done(self) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.estimate.baselines.abae_widths import abae_width
 from gleann.selection.estimate.labels.known import (
     Known,
@@ -95,7 +96,7 @@ class EstimateSession:
         *,
         ids: ArrayLike | None = None,
         known: Known | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> "EstimateSession":
         """Start an estimate over rows with these proxies.
 
@@ -131,6 +132,11 @@ class EstimateSession:
     def params(self) -> EstimateParams:
         """Parameters of the estimate."""
         return self._core.params
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return self._core.among
 
     @property
     def done(self) -> bool:

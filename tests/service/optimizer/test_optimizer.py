@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from gleann.service.optimizer.worker import Inputs
 from gleann.service.state.live_index import View
 from gleann.service.values import OptimizerParams, OptimizerState
 from gleann.service.wire.optimizer_messages import compaction_kind_to_wire
-from gleann.v1 import index_pb2
+from gleann.v1 import index_pb2, vector_pb2
 
 DIM, SEALED = 8, 400
 PARAMS = OptimizerParams(min_rows=10, pending_share=0.1, removed_share=0.2)
@@ -184,6 +185,29 @@ def test_it_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> No
     world.upsert(np.arange(SEALED, SEALED + 60))
     until(lambda: world.view().version == 2)
     assert_holds(world.view(), BASE | dict.fromkeys(range(SEALED, SEALED + 60), 0))
+
+
+def test_the_one_list_of_an_import_is_trained(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", rows_of(np.arange(SEALED)))
+    world = World(tmp_path / "data")
+    world.config = replace(world.config, import_roots=(tmp_path,))
+    world.app.close(seconds=10)
+    world.opened()
+    world.app.create_index("i", dim=DIM, metric="l2")
+    request = vector_pb2.ImportVectorsRequest(index="i")
+    request.npy.path = str(tmp_path / "v.npy")
+    world.ended(world.app.import_vectors(request).name)
+    assert world.view().sealed.index.nlist == 1
+    world.clock.now = time.time() + 1000
+    assert "one list that an import wrote" in world.state().decision
+    name = world.looked()
+    assert name is not None
+    assert not world.ended(name).HasField("error")
+    assert (world.view().version, world.view().sealed.index.nlist) == (2, 6)
+    assert_holds(world.view(), BASE)
+    world.clock.now += 1000
+    assert world.looked() is None
+    world.app.close(seconds=10)
 
 
 def test_two_compactions_are_some_time_apart(world: World) -> None:

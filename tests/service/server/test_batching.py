@@ -88,7 +88,7 @@ def test_those_that_wait_run_together(
     answers = crowd.finish()
     assert engine.sizes == [len(blocks[0]), sum(map(len, blocks[1:]))]
     for block, found in zip(blocks, answers, strict=True):
-        alone = engine.real(view, block, params, allowed_ids=None)
+        alone = engine.real(view, block, params, allowed=None)
         assert np.array_equal(found.rows, alone.rows)
         assert np.array_equal(found.distances, alone.distances)
         assert found.stats == alone.stats

@@ -10,8 +10,9 @@ import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import IdLookup
+from gleann.index.newer import search as newer_search
 from gleann.index.texts import Texts
-from gleann.service.search import view_search
+from gleann.service.search.allowed import allowed_in
 from gleann.service.search.view_search import search
 from gleann.service.state.live_index import Delta, Sealed, View
 
@@ -50,13 +51,16 @@ def check(view: View, truth: dict[Any, np.ndarray], names: np.ndarray) -> None:
     live = view.live_rows()
     assert sorted(view.ids_at(live).tolist()) == sorted(truth)
     query = expected[:1] + np.float32(0.1)
-    found = search(view, query, SearchParams(k=len(truth), nprobe=2), allowed_ids=None)
+    found = search(view, query, SearchParams(k=len(truth), nprobe=2), allowed=None)
     near = ((expected.astype(float) - query) ** 2).sum(axis=1)
     assert sorted(named(view, found.rows[0])) == sorted(truth)
     assert np.allclose(found.distances[0], np.sort(near), rtol=1e-4)
     some = ids[:: max(1, len(ids) // 3)]
     found = search(
-        view, query, SearchParams(k=len(truth)), allowed_ids=hold_id_array(some)
+        view,
+        query,
+        SearchParams(k=len(truth)),
+        allowed=allowed_in(view, allowed_ids=hold_id_array(some), condition=None),
     )
     assert set(named(view, found.rows[0, : len(some)])) == set(some.tolist())
     assert np.isinf(found.distances[0, len(some) :]).all()
@@ -104,8 +108,8 @@ def test_lookup_of_the_other_kind_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize(("queries", "threads"), [(2, 1), (5, 3)])
-def test_newer_rows_are_scanned_on_one_thread(
-    built: gleann.Client,
+def test_rows_before_a_build_are_compared_on_one_thread(
+    client: gleann.Client,
     rows: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
     queries: int,
@@ -113,7 +117,7 @@ def test_newer_rows_are_scanned_on_one_thread(
 ) -> None:
     """But for scans that take long; here, those of more than two queries."""
     heard = []
-    real = view_search.exact_search_prepared
+    real = newer_search.exact_search_prepared
 
     def listen(*arguments: Any, **settings: Any) -> Any:
         found = ThreadpoolController().select(user_api="blas").info()
@@ -124,9 +128,10 @@ def test_newer_rows_are_scanned_on_one_thread(
         )
         return real(*arguments, **settings)
 
-    built.upsert("built", np.arange(100), rows[:100])
-    monkeypatch.setattr(view_search, "exact_search_prepared", listen)
-    monkeypatch.setattr(view_search, "ONE_THREAD", 2 * 100 * 8)
+    client.create_index("new", dim=8, metric="l2")
+    client.upsert("new", np.arange(100), rows[:100])
+    monkeypatch.setattr(newer_search, "exact_search_prepared", listen)
+    monkeypatch.setattr(newer_search, "ONE_THREAD", 2 * 100 * 8)
     with threadpool_limits(3, user_api="blas"):
-        built.search("built", rows[:queries], SearchParams(k=5))
+        client.search("new", rows[:queries], SearchParams(k=5))
     assert set(heard) == {threads}

@@ -47,6 +47,17 @@ def state(**changes: object) -> Measured:
         # The first build.
         (state(rows=19_999, sealed=0, trained=None), "none", "fewer than 20,000"),
         (state(rows=20_000, sealed=0, trained=None), "rebuild", "at least 20,000"),
+        # The one list of an import.
+        (
+            state(rows=19_999, sealed=19_999, trained=19_999, nlist=1, is_first=True),
+            "none",
+            "",
+        ),
+        (
+            state(rows=20_000, sealed=20_000, trained=20_000, nlist=1, is_first=True),
+            "rebuild",
+            "20,000 vectors in the one list that an import wrote",
+        ),
         # Lists that do not fit any more.
         (state(rows=200_000, sealed=200_000, added=100_000), "rebuild", "grew"),
         (state(rows=199_999, sealed=199_999, added=99_999), "none", ""),

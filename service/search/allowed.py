@@ -1,0 +1,230 @@
+"""What a filter allows of a view, kept while it is asked again.
+
+A filter that asks for one value of an indexed column takes time that grows with the
+rows of that value, not with the collection: each value's rows are listed once in a
+sealed version. So thousands of tenants can be searched in one collection.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from gleann.index.arrays import HeldIds, Mask, Rows
+from gleann.index.filters.condition import BoundCondition, Condition
+from gleann.index.search.allowed import AllowedRows
+from gleann.service.state.live_index import Sealed, View
+from gleann.service.state.live_payload import Part
+
+if TYPE_CHECKING:
+    from gleann.service.search.value_rows import ValueRows
+
+LEAST_BYTES = 8 << 20
+"""Bytes of filters that are kept for a sealed version, however small it is."""
+
+SHARE = 1 / 16
+"""Kept filters take this share of the bytes of the vectors, or `LEAST_BYTES`."""
+
+_OBJECT_BYTES = 4096
+"""Of a kept filter, beside its arrays."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AllowedInView:
+    """The live rows of a view that a search may return.
+
+    Attributes:
+        sealed: of the sealed version; None where there is none.
+        newer: bool (len(delta),).
+    """
+
+    sealed: AllowedRows | None
+    newer: Mask
+
+
+def allowed_in(
+    view: View, *, allowed_ids: HeldIds | None, condition: Condition | None
+) -> AllowedInView | None:
+    """The live rows among `allowed_ids` for which a condition is true.
+
+    Args:
+        view: the state.
+        allowed_ids: None for all.
+        condition: None for no condition.
+
+    Returns:
+        None where neither is given.
+
+    Raises:
+        UnknownIdError: unknown id.
+        InvalidFilterError: a condition that does not fit the index.
+    """
+    bound = None if condition is None else view.bind(condition)
+    if allowed_ids is not None:
+        rows = np.unique(view.require(allowed_ids))
+        if bound is not None:
+            rows = rows[passing_among(view, bound, rows)]
+        return _of_rows(view, rows)
+    return None if bound is None else _of_condition(view, bound)
+
+
+def passing_among(view: View, bound: BoundCondition, rows: Rows) -> Mask:
+    """For which of some rows (m,) of the view a condition is true."""
+    names = [name for name in view.schema.names if name in bound.columns]
+    return bound.mask(view.payload_at(rows, names), view.ids_at(rows))
+
+
+def _of_rows(view: View, rows: Rows) -> AllowedInView:
+    """Of live rows, ascending."""
+    newer = np.zeros(len(view.delta), np.bool_)
+    newer[rows[rows >= view.sealed_rows] - view.sealed_rows] = True
+    if view.sealed is None:
+        return AllowedInView(None, newer)
+    sealed = view.sealed.index.allow_rows(rows[rows < view.sealed_rows])
+    return AllowedInView(sealed, newer)
+
+
+def _of_condition(view: View, bound: BoundCondition) -> AllowedInView:
+    newer = view.payload.newer_mask(bound, view.ids_at) & view.delta.alive
+    if view.sealed is None:
+        return AllowedInView(None, newer)
+    return AllowedInView(_filters_of(view.sealed).allowed(view, bound), newer)
+
+
+@dataclass(slots=True, eq=False)
+class _Kept:
+    """A filter of a sealed version, as it was asked last.
+
+    Attributes:
+        patches: the changes of payload that it has taken in.
+        alive: the live rows that it has taken in.
+        allowed: its rows that were live then.
+        nbytes: of `allowed`, when it was last looked at.
+    """
+
+    patches: tuple[Part, ...]
+    alive: Mask | None
+    allowed: AllowedRows
+    nbytes: int = 0
+
+
+class SealedFilters:
+    """The filters of one sealed version, the least recently asked ones dropped first.
+
+    Args:
+        most_bytes: that they may take together.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._bytes = 0
+        self._values: dict[tuple[int, str], ValueRows] = {}
+        self._guard = Lock()
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of the kept filters, as far as they were looked at."""
+        return self._bytes
+
+    def allowed(self, view: View, bound: BoundCondition) -> AllowedRows:
+        """The live sealed rows of `view` for which a condition is true."""
+        sealed = view.payload.sealed
+        assert sealed is not None
+        key = sealed.token, bound.key
+        patches, alive = view.payload.patches, view.alive
+        with self._guard:
+            kept = self._kept.get(key)
+            if kept is not None and kept.patches == patches and kept.alive is alive:
+                self._use(key, kept)
+                return kept.allowed
+        allowed = self._made(view, bound, kept)
+        with self._guard:
+            self._drop(key)
+            kept = _Kept(patches, alive, allowed)
+            self._kept[key] = kept
+            self._use(key, kept)
+        return allowed
+
+    def _made(
+        self, view: View, bound: BoundCondition, kept: _Kept | None
+    ) -> AllowedRows:
+        """Those rows anew, or the kept ones if they are the same."""
+        assert view.sealed is not None
+        index = view.sealed.index
+        rows = self._candidates(view, bound)
+        if rows is not None:
+            rows = rows[passing_among(view, bound, rows)]
+            made = index.allow_rows(rows)
+        else:
+            mask = view.passing(bound)[: view.sealed_rows].copy()
+            mask.flags.writeable = False
+            made = index.allow(mask)
+        if kept is None or kept.patches != view.payload.patches:
+            return made
+        # Rows of a sealed version only die: of two sets one has all of the other.
+        return kept.allowed if kept.allowed.count == made.count else made
+
+    def _candidates(self, view: View, bound: BoundCondition) -> Rows | None:
+        """Live sealed rows (m,) that have all that pass; None for all."""
+        lists = [
+            self._rows_of(view, name).rows(value)
+            for name, value in bound.equalities
+            if name in view.schema.names and view.schema.column(name).indexed
+        ]
+        if not lists:
+            return None
+        rows = min(lists, key=len).astype(np.int64)
+        patched = [part.rows for part in view.payload.patches if part.rows is not None]
+        if patched:
+            rows = np.union1d(rows, np.concatenate(patched))
+            rows = rows[rows < view.sealed_rows]
+        return rows if view.alive is None else rows[view.alive[rows]]
+
+    def _rows_of(self, view: View, name: str) -> "ValueRows":
+        """The rows of each value of a column of the sealed payload."""
+        from gleann.service.search.value_rows import ValueRows
+
+        sealed = view.payload.sealed
+        assert sealed is not None
+        key = sealed.token, name
+        with self._guard:
+            found = self._values.get(key)
+            if found is None:
+                # Columns that were dropped or replaced since have another token.
+                self._values = {
+                    old: rows for old, rows in self._values.items() if old[0] == key[0]
+                }
+                found = ValueRows(sealed.payload.column(name))
+                self._values[key] = found
+        return found
+
+    def _use(self, key: Hashable, kept: _Kept) -> None:
+        """Count what it takes now, and drop others until all have room."""
+        self._kept.move_to_end(key)
+        now = kept.allowed.nbytes + _OBJECT_BYTES
+        self._bytes += now - kept.nbytes
+        kept.nbytes = now
+        while self._bytes > self._most_bytes and len(self._kept) > 1:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: Hashable) -> None:
+        if (gone := self._kept.pop(key, None)) is not None:
+            self._bytes -= gone.nbytes
+
+
+_filters: "WeakKeyDictionary[Sealed, SealedFilters]" = WeakKeyDictionary()
+_guard = Lock()
+
+
+def _filters_of(sealed: Sealed) -> SealedFilters:
+    with _guard:
+        found = _filters.get(sealed)
+        if found is None:
+            share = int(SHARE * len(sealed) * sealed.index.dim * 4)
+            found = _filters[sealed] = SealedFilters(max(LEAST_BYTES, share))
+    return found
