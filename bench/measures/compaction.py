@@ -9,7 +9,7 @@ build.
 import argparse
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -27,6 +27,7 @@ from bench.tables import markdown
 from gleann import Client
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.arrays import Distances, Vectors
+from gleann.index.errors import CancelledError
 from gleann.index.evaluate import cut_at_k
 from gleann.index.fold import fold_on_disk
 
@@ -41,6 +42,9 @@ STREAM = (100_000, 256)
 BATCH = 1000
 REST_SECONDS = 5.0
 """Searches at rest are measured for so long, and those at the end of the batches."""
+
+MOST_SECONDS = 60.0
+"""Of a compaction beside which searches are measured; then it is cancelled."""
 
 QUICK_STREAM, QUICK_BATCHES, QUICK_SECONDS = (20_000, 32), 5, 1.0
 
@@ -225,14 +229,19 @@ def measure_beside(
 
 
 def latencies_during(client: Client, kind: Any, queries: Vectors) -> list[float]:
-    """Seconds of each search while a compaction is under way."""
+    """Seconds of each search while a compaction is under way, for a while at most."""
     operation = client.optimize(NAME, kind)
+    begun = perf_counter()
 
-    def is_done() -> bool:
-        return client.operations.get(operation.name).done
+    def is_over() -> bool:
+        late = perf_counter() - begun > MOST_SECONDS
+        return late or client.operations.get(operation.name).done
 
-    times = latencies(client, queries, until=is_done)
-    operation.wait()
+    times = latencies(client, queries, until=is_over)
+    if not client.operations.get(operation.name).done:
+        operation.cancel()
+    with suppress(CancelledError):
+        operation.wait()
     return times
 
 
