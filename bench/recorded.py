@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.demo_table import demo_table
+from bench.filtered.speed import speed_table
 from bench.graphs.result import graph_table
 from bench.measures.costs import costs_table
 from bench.measures.filters import filters_table
@@ -41,6 +42,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "single": speed_tables,
     "build": build_table,
     "costs": costs_table,
+    "filter-speed": speed_table,
     "filters": filters_table,
     "grpc": grpc_table,
     "hard": hard_table,

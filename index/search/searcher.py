@@ -15,7 +15,7 @@ from gleann.index.metric import prepare
 from gleann.index.operating_points import OperatingPoint
 from gleann.index.params import Metric, RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, exact_among
-from gleann.index.search.filtered import search_filtered
+from gleann.index.search.filtered import is_few, scan_few, search_filtered
 from gleann.index.search.list_stats import ListStats
 from gleann.index.search.plan import (
     SearchPlan,
@@ -83,11 +83,17 @@ class Searcher:
         plan = self.plan(params, count=len(queries))
         if not (plan.exact or plan.adaptive):
             return self._search_lists(queries, plan)
-        require_finite(queries, name="queries")
-        prepared = prepare(queries, self._data.metric, name="queries")
         if plan.exact:
-            return self._search_exact(prepared, plan)
-        return self._search_filtered(prepared, plan)
+            return self._search_exact(self._prepared(queries), plan)
+        assert plan.allowed is not None
+        allowed = self._allowed_rows(plan.allowed)
+        if is_few(allowed, nprobe=plan.nprobe):
+            return self._search_few(queries, plan, allowed)
+        return self._search_filtered(self._prepared(queries), plan, allowed)
+
+    def _prepared(self, queries: Vectors) -> Vectors:
+        require_finite(queries, name="queries")
+        return prepare(queries, self._data.metric, name="queries")
 
     def _within(self, params: SearchParams) -> SearchParams:
         """The parameters with no more neighbours or candidates than there are rows."""
@@ -221,31 +227,41 @@ class Searcher:
         self._last_filter = allowed, made
         return made
 
-    def _search_filtered(self, queries: Vectors, plan: SearchPlan) -> FoundRows:
-        assert plan.allowed is not None
-        answer = search_filtered(
-            self._engine,
-            self._data,
-            queries,
-            plan.request,
-            nprobe=plan.nprobe,
-            allowed=self._allowed_rows(plan.allowed),
+    def _search_few(
+        self, queries: Vectors, plan: SearchPlan, allowed: AllowedRows
+    ) -> FoundRows:
+        """Look at all allowed rows: by their codes where the engine can."""
+        scanned = None
+        if allowed.count:
+            scanned = scan_few(self._engine, queries, plan.request, allowed)
+        if scanned is None:
+            return self._search_exact(self._prepared(queries), plan)
+        exact = plan.request.rerank >= allowed.count
+        stats = stats_of(
+            replace(plan, nprobe=0),
+            scanned.work,
+            engine="exact" if exact else self._engine.name,
+            completed=0 if exact else len(queries),
         )
-        scanned, work = answer.scanned, answer.scanned.work
-        served_by = scanned.engine or self._engine.name
-        completed = len(queries) if answer.looked_at_all and not answer.exact else 0
-        stats = SearchStats(
-            engine="exact" if answer.exact else served_by,
-            nprobe=-(-work.lists_probed // len(queries)),
-            rerank=plan.request.rerank,
-            lists_probed=work.lists_probed,
-            entries_scanned=work.entries_scanned,
-            survivors=work.survivors,
-            reranked=work.reranked,
-            completed=completed,
-            estimated_recall=1.0 if answer.exact else plan.estimated_recall,
-            exact=answer.exact,
+        if exact:
+            stats = stats._replace(estimated_recall=1.0, exact=True)
+        return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
+
+    def _search_filtered(
+        self, queries: Vectors, plan: SearchPlan, allowed: AllowedRows
+    ) -> FoundRows:
+        """Read as many lists as the allowed rows around each prepared query take."""
+        scanned = search_filtered(
+            self._engine, queries, plan.request, nprobe=plan.nprobe, allowed=allowed
         )
+        stats = stats_of(
+            plan,
+            scanned.work,
+            engine=scanned.engine or self._engine.name,
+            completed=0,
+        )
+        mean = -(-scanned.work.lists_probed // len(queries))
+        stats = stats._replace(nprobe=mean)
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
     def _search_lists(self, queries: Vectors, plan: SearchPlan) -> FoundRows:
