@@ -17,6 +17,7 @@ from typing import Any
 
 from bench.demo_table import demo_table
 from bench.filtered.speed import speed_table
+from bench.filtered.tenants import tenants_table
 from bench.graphs.result import graph_table
 from bench.measures.costs import costs_table
 from bench.measures.filters import filters_table
@@ -56,6 +57,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "selection-rounds": rounds_tables,
     "selection-tasti": tasti_table,
     "selection-widths": widths_table,
+    "tenants": tenants_table,
 }
 """By the `mode` of a result; the rest have documents of their own."""
 

@@ -99,8 +99,7 @@ def scan_few(
     if run is None:
         return None
     runner, lists = run
-    scanned = runner.search(queries, nprobe=lists, request=_with(request, None))
-    return scanned._replace(work=scanned.work._replace(lists_probed=0))
+    return runner.search(queries, nprobe=lists, request=_with(request, None))
 
 
 def is_few(allowed: AllowedRows, *, nprobe: int) -> bool:
@@ -123,6 +122,8 @@ def _reach(allowed: AllowedRows) -> float:
 
 
 def _with(request: ScanRequest, allowed: Mask | None) -> ScanRequest:
+    if request.allowed is allowed:
+        return request
     return ScanRequest(
         k=request.k,
         rerank=request.rerank,

@@ -30,6 +30,9 @@ from gleann.index.search.within import require_radius
 
 Points = tuple[OperatingPoint, ...]
 
+KEPT_PLANS = 64
+"""Plans that are kept: choosing an operating point takes as long as a small scan."""
+
 
 class Searcher:
     """Searches the rows of an index with one engine; any number of threads may.
@@ -50,6 +53,7 @@ class Searcher:
         self._points = points
         self._primary_points = primary_points
         self._last_filter: tuple[Mask, AllowedRows] | None = None
+        self._plans: dict[tuple[object, ...], SearchPlan] = {}
         self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
 
     @property
@@ -131,6 +135,29 @@ class Searcher:
         return plan if chosen == "both" else other
 
     def _plan_both(self, params: SearchParams) -> SearchPlan:
+        """A plan of both segments; those without a filter and nprobe are kept."""
+        if params.nprobe is not None:
+            return self._planned(params)
+        key = (
+            params.k,
+            params.rerank,
+            params.target_recall,
+            params.exact,
+            params.segments,
+            params.certain,
+        )
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= KEPT_PLANS:
+                self._plans.clear()
+            plan = self._planned(replace(params, allowed=None))
+            self._plans[key] = plan
+        allowed = as_filter(params.allowed, n=self._n)
+        if allowed is None:
+            return plan
+        return replace(plan, adaptive=True, allowed=allowed)
+
+    def _planned(self, params: SearchParams) -> SearchPlan:
         return plan_search(
             params,
             points=self._points,
@@ -237,14 +264,19 @@ class Searcher:
         if scanned is None:
             return self._search_exact(self._prepared(queries), plan)
         exact = plan.request.rerank >= allowed.count
-        stats = stats_of(
-            replace(plan, nprobe=0),
-            scanned.work,
+        work = scanned.work
+        stats = SearchStats(
             engine="exact" if exact else self._engine.name,
+            nprobe=0,
+            rerank=plan.request.rerank,
+            lists_probed=0,
+            entries_scanned=work.entries_scanned,
+            survivors=work.survivors,
+            reranked=work.reranked,
             completed=0 if exact else len(queries),
+            estimated_recall=1.0 if exact else plan.estimated_recall,
+            exact=exact,
         )
-        if exact:
-            stats = stats._replace(estimated_recall=1.0, exact=True)
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
     def _search_filtered(
