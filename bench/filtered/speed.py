@@ -46,7 +46,7 @@ class Entrant:
         ready: with the filter.
         effort: that reaches the recall.
         recall: at that effort.
-        single, batch: seconds a query, one a round.
+        single, batch: seconds a query, one a round; of single ones the median.
         queries: in its batches.
     """
 
@@ -168,13 +168,14 @@ def recall_of(found: Rows, near: Rows) -> float:
 
 
 def time_round(entrant: Entrant, queries: Vectors) -> None:
-    """Time one pass one by one, and one of a batch."""
+    """Time queries one by one, and one batch."""
     search, effort = entrant.ready.search, entrant.effort
-    count = min(SINGLES, entrant.queries)
-    begun = time.perf_counter()
-    for q in range(count):
+    seconds = []
+    for q in range(min(SINGLES, entrant.queries)):
+        begun = time.perf_counter()
         search(queries[q : q + 1], effort)
-    entrant.single.append((time.perf_counter() - begun) / count)
+        seconds.append(time.perf_counter() - begun)
+    entrant.single.append(float(np.median(seconds)))
     some = queries[: entrant.queries]
     begun = time.perf_counter()
     search(some, effort)

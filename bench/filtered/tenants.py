@@ -30,6 +30,7 @@ from gleann.service.state.live_index import Sealed, View
 from gleann.service.state.live_payload import LivePayload, Part
 
 K = 10
+PARAMS = SearchParams(k=K)
 SCHEMA = Schema([Column("tenant", "string", indexed=True)])
 
 
@@ -65,7 +66,7 @@ def run_tenants(args: argparse.Namespace) -> int:
     alone = status_bytes("RssAnon")
     view = view_of(index, owners)
     for tenant in range(args.tenants):
-        ask(view, tenant, queries[:1])
+        ask(view, condition_of(tenant), queries[:1])
     shared = status_bytes("RssAnon")
     say(f"all {args.tenants} tenants asked once: {shared / 2**20:.0f} MiB")
     # From the largest to the smallest, evenly by rank.
@@ -108,11 +109,15 @@ def view_of(index: SoarIndex, owners: np.ndarray) -> View:
     )
 
 
-def ask(view: View, tenant: int, queries: Vectors) -> None:
-    """One search of a tenant, as the service makes it."""
-    condition = Condition("tenant = $1", (f"tenant-{tenant}",))
+def condition_of(tenant: int) -> Condition:
+    """What a client sends to search one tenant."""
+    return Condition("tenant = $1", (f"tenant-{tenant}",))
+
+
+def ask(view: View, condition: Condition, queries: Vectors) -> None:
+    """One search of a tenant, as the service makes it of a decoded request."""
     allowed = allowed_in(view, allowed_ids=None, condition=condition)
-    search(view, queries, SearchParams(k=K), allowed=allowed)
+    search(view, queries, PARAMS, allowed=allowed)
 
 
 def compare(
@@ -122,28 +127,30 @@ def compare(
     queries: Vectors,
     args: argparse.Namespace,
 ) -> dict[str, Any]:
-    """Latency in the shared collection and in an index of its own, in turn."""
+    """Median latency in the collection and in an index of its own, query by query."""
     own = view_of(
         SoarIndex.build(own_rows, BuildParams(metric=view.metric, seed=args.seed)),
         np.full(len(own_rows), tenant),
     )
-    some = queries[: args.queries]
+    some, condition = queries[: args.queries], condition_of(tenant)
     shared, apart = [], []
     for _ in range(args.rounds):
-        begun = time.perf_counter()
+        ours, theirs = [], []
         for q in range(len(some)):
-            ask(view, tenant, some[q : q + 1])
-        middle = time.perf_counter()
-        for q in range(len(some)):
-            search(own, some[q : q + 1], SearchParams(k=K), allowed=None)
-        shared.append((middle - begun) / len(some))
-        apart.append((time.perf_counter() - middle) / len(some))
+            begun = time.perf_counter_ns()
+            ask(view, condition, some[q : q + 1])
+            middle = time.perf_counter_ns()
+            search(own, some[q : q + 1], PARAMS, allowed=None)
+            ours.append(middle - begun)
+            theirs.append(time.perf_counter_ns() - middle)
+        shared.append(np.median(ours))
+        apart.append(np.median(theirs))
     ratios = np.array(shared) / np.array(apart)
     return {
         "tenant": tenant,
         "size": len(own_rows),
-        "shared_us": round(float(np.median(shared)) * 1e6, 1),
-        "own_us": round(float(np.median(apart)) * 1e6, 1),
+        "shared_us": round(float(np.median(shared)) / 1e3, 1),
+        "own_us": round(float(np.median(apart)) / 1e3, 1),
         "ratio": np.quantile(ratios, [0, 0.5, 1]).round(2).tolist(),
     }
 

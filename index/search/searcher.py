@@ -84,16 +84,30 @@ class Searcher:
             return cut_at(self.search(queries, replace(params, radius=None)), radius)
         if params.k > self._n or (params.rerank or 0) > self._n:
             return widened(self.search(queries, self._within(params)), k=params.k)
-        plan = self.plan(params, count=len(queries))
-        if not (plan.exact or plan.adaptive):
-            return self._search_lists(queries, plan)
+        plan, allowed = self._plan_and_filter(params, count=len(queries))
         if plan.exact:
             return self._search_exact(self._prepared(queries), plan)
-        assert plan.allowed is not None
-        allowed = self._allowed_rows(plan.allowed)
+        if allowed is None:
+            return self._search_lists(queries, plan)
         if is_few(allowed, nprobe=plan.nprobe):
             return self._search_few(queries, plan, allowed)
         return self._search_filtered(self._prepared(queries), plan, allowed)
+
+    def _plan_and_filter(
+        self, params: SearchParams, *, count: int
+    ) -> tuple[SearchPlan, AllowedRows | None]:
+        """The plan, and the rows whose lists it adapts to; None for none of these."""
+        kept = params.allowed
+        if isinstance(kept, AllowedRows) and 0 < kept.count < self._n:
+            # The plan without the filter is kept, which is quicker than to make one.
+            plan = self._kept_plan(params)
+            if plan is not None and not plan.exact:
+                self._require_own(kept)
+                return plan, kept
+        plan = self.plan(params, count=count)
+        if not plan.adaptive or plan.allowed is None:
+            return plan, None
+        return plan, self._allowed_rows(plan.allowed)
 
     def _prepared(self, queries: Vectors) -> Vectors:
         require_finite(queries, name="queries")
@@ -135,9 +149,19 @@ class Searcher:
         return plan if chosen == "both" else other
 
     def _plan_both(self, params: SearchParams) -> SearchPlan:
-        """A plan of both segments; those without a filter and nprobe are kept."""
-        if params.nprobe is not None:
+        """A plan of both segments."""
+        plan = self._kept_plan(params)
+        if plan is None:
             return self._planned(params)
+        allowed = as_filter(params.allowed, n=self._n)
+        if allowed is None:
+            return plan
+        return replace(plan, adaptive=True, allowed=allowed)
+
+    def _kept_plan(self, params: SearchParams) -> SearchPlan | None:
+        """The plan without the filter, made once; None where nprobe is given."""
+        if params.nprobe is not None:
+            return None
         key = (
             params.k,
             params.rerank,
@@ -152,10 +176,7 @@ class Searcher:
                 self._plans.clear()
             plan = self._planned(replace(params, allowed=None))
             self._plans[key] = plan
-        allowed = as_filter(params.allowed, n=self._n)
-        if allowed is None:
-            return plan
-        return replace(plan, adaptive=True, allowed=allowed)
+        return plan
 
     def _planned(self, params: SearchParams) -> SearchPlan:
         return plan_search(

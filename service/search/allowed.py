@@ -10,7 +10,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -127,8 +126,7 @@ def _of_condition(
         newer = view.payload.newer_mask(bound, view.ids_at) & newer
     if view.sealed is None:
         return AllowedInView(None, newer)
-    filters = _filters_of(view.sealed)
-    sealed = filters.allowed(view, bound, others=bytes_of(condition))
+    sealed = _filters_of(view.sealed).allowed(view, bound, condition)
     return AllowedInView(sealed, newer)
 
 
@@ -187,14 +185,14 @@ class SealedFilters:
         return bound
 
     def allowed(
-        self, view: View, bound: BoundCondition, *, others: int = 0
+        self, view: View, bound: BoundCondition, condition: Condition
     ) -> AllowedRows:
         """The live sealed rows of `view` for which a condition is true.
 
         Args:
             view: a state with this sealed version.
-            bound: the condition.
-            others: bytes that keeping the condition takes.
+            bound: `condition` for its columns.
+            condition: what was bound.
         """
         sealed = view.payload.sealed
         assert sealed is not None
@@ -208,7 +206,7 @@ class SealedFilters:
         allowed = self._made(view, bound, kept)
         with self._guard:
             self._drop(key)
-            kept = _Kept(patches, alive, allowed, others + _OBJECT_BYTES)
+            kept = _Kept(patches, alive, allowed, bytes_of(condition) + _OBJECT_BYTES)
             self._kept[key] = kept
             self._use(key, kept)
         return allowed
@@ -280,14 +278,10 @@ class SealedFilters:
             self._bytes -= gone.nbytes
 
 
-_filters: "WeakKeyDictionary[Sealed, SealedFilters]" = WeakKeyDictionary()
-_guard = Lock()
-
-
 def _filters_of(sealed: Sealed) -> SealedFilters:
-    with _guard:
-        found = _filters.get(sealed)
-        if found is None:
-            share = int(SHARE * len(sealed) * sealed.index.dim * 4)
-            found = _filters[sealed] = SealedFilters(max(LEAST_BYTES, share))
-    return found
+    found = sealed.filters
+    if isinstance(found, SealedFilters):
+        return found
+    share = int(SHARE * len(sealed) * sealed.index.dim * 4)
+    sealed.filters = made = SealedFilters(max(LEAST_BYTES, share))
+    return made
