@@ -175,14 +175,8 @@ def _reason(measured: Measured, params: OptimizerParams) -> str | None:
 def _misfit(measured: Measured, params: OptimizerParams) -> str | None:
     """Why the lists do not fit the rows; None if they do."""
     rows, nlist, trained = measured.rows, measured.nlist, measured.trained
-    if measured.sealed == 0:
-        return "It was never built."
-    floor = FIRST_BUILD * _set(params.min_rows)
-    if measured.is_first and rows >= floor:
-        return (
-            f"It has {rows:,} vectors in the one list that an import wrote, at least"
-            f" {floor:,}."
-        )
+    if measured.sealed == 0 or measured.is_first:
+        return _why_untrained(measured, params)
     if rows < nlist:
         return f"It has {rows:,} vectors, fewer than its {nlist:,} lists."
     if trained is not None:
@@ -200,6 +194,19 @@ def _misfit(measured: Measured, params: OptimizerParams) -> str | None:
             f" at least {limit:.2f}."
         )
     return None
+
+
+def _why_untrained(measured: Measured, params: OptimizerParams) -> str | None:
+    """Why an index without trained lists is to have some; None if it need not."""
+    if measured.sealed == 0:
+        return "It was never built."
+    floor = FIRST_BUILD * _set(params.min_rows)
+    if measured.rows < floor:
+        return None
+    return (
+        f"It has {measured.rows:,} vectors in the one list that an import wrote, at"
+        f" least {floor:,}."
+    )
 
 
 def _changes(measured: Measured) -> str:
