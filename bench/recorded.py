@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.demo_table import demo_table
+from bench.filtered.speed import speed_table
+from bench.filtered.tenants import tenants_table
 from bench.graphs.result import graph_table
 from bench.measures.compaction import compaction_table
 from bench.measures.costs import costs_table
@@ -45,6 +47,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "build": build_table,
     "compaction": compaction_table,
     "costs": costs_table,
+    "filter-speed": speed_table,
     "filters": filters_table,
     "grpc": grpc_table,
     "hard": hard_table,
@@ -60,6 +63,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "selection-tasti": tasti_table,
     "selection-widths": widths_table,
     "updates": updates_table,
+    "tenants": tenants_table,
 }
 """By the `mode` of a result; the rest have documents of their own."""
 

@@ -28,8 +28,9 @@ WAYS = ("log", "sealed")
 NAME = "bench"
 QUERIES = 100
 K = 10
-SETTLE_SECONDS = 30.0
-"""Longest wait until the database has given back its space."""
+SETTLE_SECONDS, QUIET_SECONDS = 120.0, 10.0
+"""Longest wait until the database has given back its space, and how long its size must
+then stay as it is."""
 
 
 def add_imports(command: argparse.ArgumentParser) -> None:
@@ -44,7 +45,7 @@ def add_imports(command: argparse.ArgumentParser) -> None:
 
 
 def run_imports(args: argparse.Namespace) -> int:
-    """Write seeded clustered vectors to a file, import them both ways, and record it."""
+    """Write seeded clustered vectors, import them both ways, and record the costs."""
     if load() > BUSY_LOAD:
         say(f"the machine is busy (load {load()}): the seconds will be noise")
     begun = provenance()
@@ -211,11 +212,9 @@ def disk_bytes(folder: Path) -> int:
 def _settled(folder: Path) -> int:
     """`disk_bytes` when they no longer fall."""
     end = time.monotonic() + SETTLE_SECONDS
-    last = disk_bytes(folder)
-    while time.monotonic() < end:
+    last, since = disk_bytes(folder), time.monotonic()
+    while time.monotonic() < end and time.monotonic() - since < QUIET_SECONDS:
         time.sleep(1.0)
-        now = disk_bytes(folder)
-        if now == last:
-            break
-        last = now
+        if (now := disk_bytes(folder)) != last:
+            last, since = now, time.monotonic()
     return last

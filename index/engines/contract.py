@@ -177,8 +177,9 @@ class ScansSubsets(Protocol):
         """An engine that scans the same rows in other lists; codes are packed anew.
 
         Args:
-            lists: any lists of any of the rows. Only `scan` is to be called: it has no
-                centroids to rank them by.
+            lists: any lists of any of the rows. All centroids of the new engine are
+                zero: it ranks lists by their number, and is to be given lists or to
+                search all.
         """
 
 

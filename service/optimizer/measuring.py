@@ -52,6 +52,7 @@ class Measuring:
             sealed=len(index),
             pending=view.delta.count,
             removed=len(index) - view.sealed_count,
+            updates=view.payload.updates,
             nlist=index.nlist,
             trained=None if training is None else training.rows,
             added=0 if training is None else len(index) - training.kept,

@@ -130,12 +130,32 @@ def replayed(store: Store, view: View) -> View:
     return view
 
 
+def caught_up(store: Store, view: View) -> View:
+    """`view` with changes that are committed by now, while others are being made.
+
+    Raises:
+        CorruptDataError: a change is damaged; it is named.
+    """
+    for logged_change in _following(store, view):
+        view = logged_change.applied(view)
+    return view
+
+
 def logged(store: Store, view: View) -> Iterator[LoggedChange]:
     """The changes newer than `view`, in order.
 
     Raises:
         CorruptDataError: as `replayed`, after the changes before it.
     """
+    last = view.sequence
+    for change in _following(store, view):
+        last = change.sequence
+        yield change
+    _require_last(store, view, last)
+
+
+def _following(store: Store, view: View) -> Iterator[LoggedChange]:
+    """The changes after `view`, up to the first that is missing."""
     where = "index_number = ? AND sequence > ?"
     numbers = store.rows(
         f"SELECT number, sequence FROM changes WHERE {where} ORDER BY sequence, number",
@@ -149,9 +169,9 @@ def logged(store: Store, view: View) -> Iterator[LoggedChange]:
         last = row["sequence"]
         # One row at a time: all rows together have the size of the log.
         whole = store.row("SELECT * FROM changes WHERE number = ?", row["number"])
-        assert whole is not None, "the store runs one transaction at a time"
+        if whole is None:
+            return  # the index was removed meanwhile
         yield read_change(whole, view)
-    _require_last(store, view, last)
 
 
 def _require_last(store: Store, view: View, last: int) -> None:

@@ -41,15 +41,12 @@ from gleann.service.state.group import (
 from gleann.service.state.permissions import PRIVATE, keep_private
 
 PAGES_A_STEP = 256
-"""Pages given back at first while nobody else can write; 1 MiB, mostly milliseconds."""
-
-SECONDS_A_STEP = 0.02
-"""A step that took less is followed by one of twice as many pages."""
+"""Pages given back while nobody else can write; 1 MiB, a millisecond or two."""
 
 SHRINKING_SECONDS = 60.0
 """Longest that the files are shrunk at once; the next time goes on."""
 
-CLOSING_SECONDS = 3.0
+CLOSING_SECONDS = 5.0
 """Longest that closing waits for the files to be shrunk; the next start goes on."""
 
 _log = logging.getLogger(__name__)
@@ -170,24 +167,17 @@ class Store:
             OutcomeUnknownError: the commit failed; no change is visible, but it may
                 reappear after a crash before the next commit.
         """
-        if self._open is not None and self._owner == get_ident():
+        if self._is_inside():
+            assert self._open is not None
             yield self._open
             return
         with disk_errors(self.file):
             with self._turns.next():
                 group = self._group or self._begin()
-                transaction = self._open = Transaction(self._connection)
-                self._owner = get_ident()
-                mark = self._pending.mark()
                 try:
-                    yield transaction
-                    transaction.keep()
-                    group.members += 1
-                except BaseException:
-                    self._undo(group, transaction, mark)
-                    raise
+                    with self._member(group) as transaction:
+                        yield transaction
                 finally:
-                    self._open = self._owner = None
                     if self._group is group and self._is_due(group):
                         self._end(group)
             if not group.wait():
@@ -198,10 +188,32 @@ class Store:
         for callback in transaction.committed:
             callback()
 
+    @contextmanager
+    def long_transaction(self) -> Iterator[Transaction]:
+        """As `transaction`, for much work: no other one waits to share its commit."""
+        if self._is_inside():
+            assert self._open is not None
+            yield self._open
+            return
+        with disk_errors(self.file):
+            with self._lock:
+                if self._group is not None:
+                    self._end(self._group)
+                group = self._begin()
+                try:
+                    with self._member(group) as transaction:
+                        yield transaction
+                finally:
+                    if self._group is group:
+                        self._end(group)
+            group.require_committed()
+        for callback in transaction.committed:
+            callback()
+
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """All rows of a query."""
         with disk_errors(self.file):
-            if self._open is not None and self._owner == get_ident():
+            if self._is_inside():
                 return self._connection.execute(sql, values).fetchall()
             with self._reading:
                 return self._reader.execute(sql, values).fetchall()
@@ -216,16 +228,13 @@ class Store:
 
         Other threads may write between the steps.
         """
-        deadline, pages = time.monotonic() + seconds, PAGES_A_STEP
+        deadline = time.monotonic() + seconds
         while time.monotonic() < min(deadline, self._close_before):
-            began = time.monotonic()
             with self._lock, disk_errors(self.file):
                 if self._group is None:
                     if not self._free_pages():
                         break
-                    shrink(self._connection, pages=pages)
-            quick = time.monotonic() - began < SECONDS_A_STEP
-            pages = 2 * pages if quick else max(PAGES_A_STEP, pages // 2)
+                    shrink(self._connection, pages=PAGES_A_STEP)
             # Without a pause the same thread would get the lock again.
             time.sleep(0.001)
         with self._lock, disk_errors(self.file):
@@ -266,6 +275,26 @@ class Store:
         self._connection.execute("BEGIN IMMEDIATE")
         self._group = Group(changes_before=self._connection.total_changes)
         return self._group
+
+    @contextmanager
+    def _member(self, group: Group) -> Iterator[Transaction]:
+        """A transaction of the thread that has the lock, as a member of a group."""
+        transaction = self._open = Transaction(self._connection)
+        self._owner = get_ident()
+        mark = self._pending.mark()
+        try:
+            yield transaction
+            transaction.keep()
+            group.members += 1
+        except BaseException:
+            self._undo(group, transaction, mark)
+            raise
+        finally:
+            self._open = self._owner = None
+
+    def _is_inside(self) -> bool:
+        """Whether this thread has a transaction open."""
+        return self._open is not None and self._owner == get_ident()
 
     def _undo(self, group: Group, transaction: Transaction, mark: int) -> None:
         """Roll back the transaction that failed, and not the others of its group."""

@@ -36,7 +36,7 @@ def payload_of(ids: np.ndarray) -> dict[str, object]:
 def filled(
     client: gleann.Client, rows: np.ndarray, quick: BuildParams
 ) -> gleann.Client:
-    """Sealed rows with patches, newer rows, removed ones, and a column that is newer."""
+    """Sealed rows with patches, newer rows, and removed ones."""
     client.create_index("words", dim=8, metric="l2", columns=COLUMNS)
     ids = np.arange(200)
     client.upsert("words", ids, rows[:200], payload=payload_of(ids))
@@ -54,7 +54,10 @@ def table(client: gleann.Client, name: str) -> list[dict[str, object]]:
     found = []
     for page in pages:
         columns = page.payload.to_pylist()
-        found += [{"id": one} | row for one, row in zip(page.ids.tolist(), columns)]
+        found += [
+            {"id": one} | row
+            for one, row in zip(page.ids.tolist(), columns, strict=True)
+        ]
     return found
 
 

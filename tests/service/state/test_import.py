@@ -300,14 +300,20 @@ def written(folder: Path, kind: str, rows: np.ndarray) -> dict[str, Any]:
     return {"path": folder / "v.npy", "payload_path": folder / f"p.{kind}"}
 
 
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are read in many blocks."""
+    monkeypatch.setattr(vector_files, "BLOCK_BYTES", 2000)
+
+
 @pytest.mark.parametrize("kind", ["one parquet", "parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("is_empty", [True, False])
+@pytest.mark.usefixtures("small_blocks")
 def test_payload_comes_with_the_vectors(
     client: gleann.Client, rows: np.ndarray, tmp_path: Path, kind: str, is_empty: bool,
-    quick: Any, monkeypatch: pytest.MonkeyPatch,
+    quick: Any,
 ) -> None:  # fmt: skip
     """Declared columns only; sealed at once, and staged."""
-    monkeypatch.setattr(vector_files, "BLOCK_BYTES", 2000)
     client.create_index("n", dim=8, metric="l2", columns=COLUMNS)
     if not is_empty:
         client.upsert("n", [1000], rows[:1], payload={"year": [1]})
@@ -390,7 +396,7 @@ def test_payload_that_does_not_fit(
     client.create_index("n", dim=8, metric="l2", columns={"score": "int64"})
     given = written(tmp_path, "csv", rows)
     path = given.pop("path")
-    with pytest.raises(errors.InvalidInputError, match="score.*row 1"):
+    with pytest.raises(errors.InvalidInputError, match=r"score.*row 1"):
         client.import_vectors("n", path, **given).wait(timeout=60)
     (tmp_path / "short.csv").write_text("score\n1\n2\n")
     with pytest.raises(

@@ -41,6 +41,10 @@ def state(**changes: object) -> Measured:
             "none",
             "",
         ),
+        # Payload that was set.
+        (state(updates=19_999), "none", ""),
+        (state(updates=20_000), "fold", "payload of 20,000 vectors was set"),
+        (state(updates=1, age=86_401), "fold", "86,401 s old"),
         # The time.
         (state(rows=100_001, pending=1, age=86_401), "fold", "86,401 s old"),
         (state(age=86_401), "none", ""),
