@@ -8,6 +8,7 @@ from bench.ann import Options, Run
 from bench.comparison.building import run_builds
 from bench.comparison.plots import plot_recall
 from bench.datasets import DatasetError
+from bench.filtered.tenants import add_tenants
 from bench.graphs.knn_graph import add_knn_graph
 from bench.measures.compaction import add_compaction
 from bench.measures.costs import add_costs
@@ -19,6 +20,7 @@ from bench.measures.ingest import add_ingest
 from bench.measures.kmeans import run_kmeans
 from bench.measures.on_disk import add_on_disk
 from bench.measures.reads import add_reads
+from bench.measures.updates import add_updates
 from bench.peers import DEFAULT_PEERS, PEERS
 from bench.provenance import BUSY_LOAD, allowed_cores, load
 from bench.recorded import add_table
@@ -45,7 +47,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
     add_compaction(commands.add_parser("compaction", help="folding beside building"))
     add_costs(commands.add_parser("costs", help="what a search's steps take"))
-    add_filters(commands.add_parser("filters", help="recall under filters"))
+    add_filters(
+        commands.add_parser(
+            "filters", help="recall under filters, or speed beside peers"
+        )
+    )
     add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))
     add_hard(commands.add_parser("hard", help="recall on data hard for small codes"))
     add_ingest(commands.add_parser("ingest", help="durable upserts a second"))
@@ -56,6 +62,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     add_selection(commands.add_parser("selection", help="what selection is worth"))
     add_table(commands.add_parser("table", help="the recorded results as markdown"))
+    add_updates(commands.add_parser("updates", help="searches with newer rows"))
+    add_tenants(commands.add_parser("tenants", help="many tenants in one collection"))
     work = commands.add_parser("work", help="work counts on seeded data")
     work.set_defaults(run=_work)
     return parser

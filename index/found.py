@@ -32,7 +32,8 @@ class SearchStats(NamedTuple):
         estimated_recall: recall@k measured for this setting when the index was built;
             None where the caller chose nprobe, 1 for an exhaustive search. With a
             filter that of the same setting without it, which probing on until nothing
-            changes is to keep (`filtered.py`).
+            changes is to keep (`filtered.py`). Rows newer than the index do not change
+            it: it holds as long as they are distributed as the rows of the index are.
         exact: whether every allowed row was scanned.
     """
 

@@ -133,13 +133,20 @@ class SearchParams:
                 "give nprobe or target_recall, not both: "
                 f"nprobe={self.nprobe}, target_recall={self.target_recall}"
             )
-        if self.radius is not None:
-            require_number("radius", self.radius)
-            if not np.isfinite(self.radius):
-                raise InvalidParamsError(f"radius must be finite, got {self.radius}")
-        require_one_of("segments", self.segments, get_args(Segments))
-        _require_bool("exact", self.exact)
-        _require_bool("certain", self.certain)
+        if (self.radius, self.segments) != (None, "both"):
+            _require_radius(self.radius)
+            require_one_of("segments", self.segments, get_args(Segments))
+        if self.exact is not False or self.certain is not True:
+            _require_bool("exact", self.exact)
+            _require_bool("certain", self.certain)
+
+
+def _require_radius(radius: float | None) -> None:
+    if radius is None:
+        return
+    require_number("radius", radius)
+    if not np.isfinite(radius):
+        raise InvalidParamsError(f"radius must be finite, got {radius}")
 
 
 def _require_bool(name: str, value: object) -> None:

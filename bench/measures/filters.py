@@ -1,4 +1,4 @@
-"""Recall and cost of filtered searches; work is counted, not timed.
+"""Recall and cost of filtered searches; work is counted, or with `--peers` timed.
 
 Rows are let through at random, or by their place along the first principal direction
 of the data: on the side of the queries or on the far side, as after the deletion of a
@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.filtered.contenders import CONTENDERS
+from bench.filtered.speed import run_speed
 from bench.provenance import provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -38,11 +40,30 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="default: bench/results/filters-<data>.json"
     )
+    parser.add_argument(
+        "--peers",
+        nargs="+",
+        choices=CONTENDERS,
+        help="time these ways to search instead of counting work",
+    )
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=[0.5, 0.1, 0.01, 0.001]
+    )
+    parser.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=("independent", "along", "against"),
+        default=["independent", "along", "against"],
+        help="of filters, with --peers",
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="with --peers")
     parser.set_defaults(run=run_filters)
 
 
 def run_filters(args: argparse.Namespace) -> int:
     """Measure one data folder; print the table and write it as JSON."""
+    if args.peers:
+        return run_speed(args)
     begun = provenance()
     rng = np.random.default_rng(args.seed)
     metric = json.loads((args.data / "meta.json").read_text())["metric"]

@@ -177,8 +177,9 @@ class ScansSubsets(Protocol):
         """An engine that scans the same rows in other lists; codes are packed anew.
 
         Args:
-            lists: any lists of any of the rows. Only `scan` is to be called: it has no
-                centroids to rank them by.
+            lists: any lists of any of the rows. All centroids of the new engine are
+                zero: it ranks lists by their number, and is to be given lists or to
+                search all.
         """
 
 
@@ -239,15 +240,12 @@ class ScansNewer(Protocol):
         """`Engine.search` among the rows of the index and `newer` (of `join_newer`)."""
 
     def scan_newer(
-        self,
-        queries: Vectors,
-        list_nos: ListNos,
-        request: ScanRequest,
-        newer: object,
-        *,
-        only: bool,
+        self, queries: Vectors, request: ScanRequest, newer: object
     ) -> Scanned:
-        """`Engine.scan` of both; with `only`, of no row of the index itself."""
+        """Compare prepared queries with all of `newer`, but no row of the index.
+
+        `allowed` and `segments` of the request are ignored.
+        """
 
 
 @runtime_checkable

@@ -26,7 +26,9 @@ class ReferenceEngine(StepwiseEngine):
 
     def over(self, lists: InvertedLists) -> "ReferenceEngine":
         """See `ScansSubsets.over`."""
-        return ReferenceEngine(replace(self._data, lists=lists))
+        shape = lists.nlist, self._data.vectors.shape[1]
+        centroids = np.zeros(shape, np.float32)
+        return ReferenceEngine(replace(self._data, lists=lists, centroids=centroids))
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest

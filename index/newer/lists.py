@@ -28,6 +28,9 @@ from gleann.index.search.list_stats import ListStats
 GROWTH = 8
 """A part is merged with those after it until it is this many times their size."""
 
+LEAST_FLAT = 64
+"""Fewer new rows are packed for one state only, however short the lists are."""
+
 LARGEST_FLAT = 8192
 """Rows of a flat part: as many are assigned at once."""
 
@@ -88,7 +91,7 @@ class NewerLists:
     @cached_property
     def small(self) -> int:
         """Rows that are scanned flat without a loss: those of a list of mean length."""
-        return max(1, self._data.lists.entries // self._data.lists.nlist)
+        return max(LEAST_FLAT, self._data.lists.entries // self._data.lists.nlist)
 
     @property
     def due(self) -> bool:
@@ -233,7 +236,7 @@ class NewerLists:
     def _scale(self) -> float:
         rows = self._data.vectors
         some = np.asarray(rows[:: max(1, len(rows) // SCALE_ROWS)])
-        return scale_of(some, self._shift)
+        return scale_of(some, self._shift) if len(some) else 0.0
 
 
 def _end(parts: tuple[Part, ...]) -> int:

@@ -29,6 +29,10 @@ ONE_THREAD = 1 << 31
 """Products of numbers, up to which newer rows are compared on one thread. More of them
 take so long that threads which wait for each other are worth it."""
 
+MOSTLY_DEAD = 0.5
+"""Share of live entries below which the index is searched as with a filter, which packs
+what is left of its lists."""
+
 EXACT = SearchStats(
     engine="exact",
     nprobe=0,
@@ -90,7 +94,7 @@ class NewerSearcher:
         thinned = newer.thinned
         if thinned is None:
             return plan
-        if thinned.thin is not None:
+        if thinned.thin is not None or thinned.share < MOSTLY_DEAD:
             return None
         nprobe = plan.nprobe
         if params.nprobe is None:
@@ -178,20 +182,12 @@ class NewerSearcher:
     def _scan_newer(
         self, queries: Vectors, params: SearchParams, newer: NewerRows, *, k: int
     ) -> FoundRows:
-        """The same by the codes of all newer rows, each read once."""
+        """The same by the codes of all newer rows."""
         assert self._engine is not None
         least = replace(params, k=min(k, self._n), rerank=None, allowed=None)
         rerank = self._searcher.plan(least, count=len(queries)).request.rerank
-        request = ScanRequest(
-            k=k,
-            rerank=max(k, params.rerank or rerank),
-            segments="primary",
-        )
-        nlist = self._data.lists.nlist
-        all_lists = np.tile(np.arange(nlist, dtype=np.int32), (len(queries), 1))
-        scanned = self._engine.scan_newer(
-            queries, all_lists, request, newer.joined, only=True
-        )
+        request = ScanRequest(k=k, rerank=max(k, params.rerank or rerank))
+        scanned = self._engine.scan_newer(queries, request, newer.joined)
         stats = EXACT._replace(
             engine=self._engine_name,
             rerank=request.rerank,

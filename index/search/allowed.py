@@ -27,7 +27,7 @@ RUN = 1024
 PACKED_ENTRY = 128
 """Entries scanned in the time that one takes to be packed."""
 
-PACKED_SHARE = 0.5
+PACKED_SHARE = 0.6
 """Sub-lists hold at most this share of the entries of the index."""
 
 BY_ROW = 0.25

@@ -15,16 +15,14 @@ Answers depend neither on the batch nor on what was packed. `index/DECISIONS.md`
 the note on sub-lists have the figures.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
-from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest, Work
+from gleann.index.engines.contract import Engine, Scanned, ScanRequest, Work
 from gleann.index.engines.stepwise import count_short
 from gleann.index.parallel.blocks import block_slices
-from gleann.index.search.allowed import AllowedRows, exact_among
+from gleann.index.search.allowed import AllowedRows
 from gleann.index.search.list_stats import ListStats
 
 REACH = 0.85
@@ -55,47 +53,53 @@ QUERIES = 1024
 """Queries searched at once: the ranked lists of each are kept in memory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FilteredAnswer:
-    """What a search with a filter found.
-
-    Attributes:
-        scanned: the neighbours and the work.
-        looked_at_all: whether every allowed row was scanned for every query.
-        exact: whether each of them was compared in float32.
-    """
-
-    scanned: Scanned
-    looked_at_all: bool
-    exact: bool
-
-
 def search_filtered(
     engine: Engine,
-    data: IndexData,
     queries: Vectors,
     request: ScanRequest,
     *,
     nprobe: int,
     allowed: AllowedRows,
-) -> FilteredAnswer:
-    """Search the allowed rows, as far as it takes.
+) -> Scanned:
+    """Search the allowed rows in as many lists as it takes.
 
     Args:
         engine: what ranks lists and scans them.
-        data: the sealed index.
         queries: (nq, d), prepared.
         request: what to bring back; its own `allowed` is not read.
         nprobe: lists that would do without the filter.
         allowed: rows of this index.
     """
-    if is_few(allowed, nprobe=nprobe):
-        return _search_run(engine, data, queries, request, allowed)
-    parts = [
-        _Search(engine, queries[block], request, allowed).run(nprobe)
-        for block in block_slices(len(queries), QUERIES)
-    ]
-    return FilteredAnswer(scanned=_joined(parts), looked_at_all=False, exact=False)
+    return _joined(
+        [
+            _Search(engine, queries[block], request, allowed).run(nprobe)
+            for block in block_slices(len(queries), QUERIES)
+        ]
+    )
+
+
+def scan_few(
+    engine: Engine, queries: Vectors, request: ScanRequest, allowed: AllowedRows
+) -> Scanned | None:
+    """Scan the codes of all allowed rows.
+
+    Args:
+        engine: what scans them.
+        queries: (nq, d), not prepared and perhaps not finite.
+        request: what to bring back; its own `allowed` is not read.
+        allowed: rows of this index, at least one.
+
+    Returns:
+        None where the engine cannot.
+
+    Raises:
+        NonFiniteError, ZeroVectorError, InvalidInputError: as `Engine.search`.
+    """
+    run = allowed.runs(engine)
+    if run is None:
+        return None
+    runner, lists = run
+    return runner.search(queries, nprobe=lists, request=_with(request, None))
 
 
 def is_few(allowed: AllowedRows, *, nprobe: int) -> bool:
@@ -117,33 +121,9 @@ def _reach(allowed: AllowedRows) -> float:
     return REACH + (1 - REACH) * allowed.share**2
 
 
-def _search_run(
-    engine: Engine,
-    data: IndexData,
-    queries: Vectors,
-    request: ScanRequest,
-    allowed: AllowedRows,
-) -> FilteredAnswer:
-    """Scan all allowed rows: by codes where the engine can, or else in float32."""
-    run = allowed.runs(engine) if allowed.count else None
-    looked_at = len(queries) * allowed.count
-    if run is not None:
-        runner, lists = run
-        list_nos = np.empty((len(queries), lists), np.int32)
-        list_nos[:] = np.arange(lists)
-        scanned = runner.scan(queries, list_nos, _with(request, None))
-        exact = request.rerank >= allowed.count
-        work = scanned.work._replace(lists_probed=0)
-        return FilteredAnswer(
-            scanned=scanned._replace(work=work), looked_at_all=True, exact=exact
-        )
-    rows, distances = exact_among(data, queries, k=request.k, allowed=allowed)
-    work = Work(0, looked_at, looked_at, looked_at)
-    scanned = Scanned(rows, distances, count_short(rows), work)
-    return FilteredAnswer(scanned=scanned, looked_at_all=True, exact=True)
-
-
 def _with(request: ScanRequest, allowed: Mask | None) -> ScanRequest:
+    if request.allowed is allowed:
+        return request
     return ScanRequest(
         k=request.k,
         rerank=request.rerank,

@@ -15,7 +15,7 @@ from gleann.index.metric import prepare
 from gleann.index.operating_points import OperatingPoint
 from gleann.index.params import Metric, RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, exact_among
-from gleann.index.search.filtered import search_filtered
+from gleann.index.search.filtered import is_few, scan_few, search_filtered
 from gleann.index.search.list_stats import ListStats
 from gleann.index.search.plan import (
     SearchPlan,
@@ -29,6 +29,9 @@ from gleann.index.search.radius import RadiusSearch, probed_within
 from gleann.index.search.within import require_radius
 
 Points = tuple[OperatingPoint, ...]
+
+KEPT_PLANS = 64
+"""Plans that are kept: choosing an operating point takes as long as a small scan."""
 
 
 class Searcher:
@@ -50,6 +53,7 @@ class Searcher:
         self._points = points
         self._primary_points = primary_points
         self._last_filter: tuple[Mask, AllowedRows] | None = None
+        self._plans: dict[tuple[object, ...], SearchPlan] = {}
         self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
 
     @property
@@ -80,14 +84,34 @@ class Searcher:
             return cut_at(self.search(queries, replace(params, radius=None)), radius)
         if params.k > self._n or (params.rerank or 0) > self._n:
             return widened(self.search(queries, self._within(params)), k=params.k)
-        plan = self.plan(params, count=len(queries))
-        if not (plan.exact or plan.adaptive):
-            return self._search_lists(queries, plan)
-        require_finite(queries, name="queries")
-        prepared = prepare(queries, self._data.metric, name="queries")
+        plan, allowed = self._plan_and_filter(params, count=len(queries))
         if plan.exact:
-            return self._search_exact(prepared, plan)
-        return self._search_filtered(prepared, plan)
+            return self._search_exact(self._prepared(queries), plan)
+        if allowed is None:
+            return self._search_lists(queries, plan)
+        if is_few(allowed, nprobe=plan.nprobe):
+            return self._search_few(queries, plan, allowed)
+        return self._search_filtered(self._prepared(queries), plan, allowed)
+
+    def _plan_and_filter(
+        self, params: SearchParams, *, count: int
+    ) -> tuple[SearchPlan, AllowedRows | None]:
+        """The plan, and the rows whose lists it adapts to; None for none of these."""
+        kept = params.allowed
+        if isinstance(kept, AllowedRows) and 0 < kept.count < self._n:
+            # The plan without the filter is kept, which is quicker than to make one.
+            plan = self._kept_plan(params)
+            if plan is not None and not plan.exact:
+                self._require_own(kept)
+                return plan, kept
+        plan = self.plan(params, count=count)
+        if not plan.adaptive or plan.allowed is None:
+            return plan, None
+        return plan, self._allowed_rows(plan.allowed)
+
+    def _prepared(self, queries: Vectors) -> Vectors:
+        require_finite(queries, name="queries")
+        return prepare(queries, self._data.metric, name="queries")
 
     def _within(self, params: SearchParams) -> SearchParams:
         """The parameters with no more neighbours or candidates than there are rows."""
@@ -125,6 +149,36 @@ class Searcher:
         return plan if chosen == "both" else other
 
     def _plan_both(self, params: SearchParams) -> SearchPlan:
+        """A plan of both segments."""
+        plan = self._kept_plan(params)
+        if plan is None:
+            return self._planned(params)
+        allowed = as_filter(params.allowed, n=self._n)
+        if allowed is None:
+            return plan
+        return replace(plan, adaptive=True, allowed=allowed)
+
+    def _kept_plan(self, params: SearchParams) -> SearchPlan | None:
+        """The plan without the filter, made once; None where nprobe is given."""
+        if params.nprobe is not None:
+            return None
+        key = (
+            params.k,
+            params.rerank,
+            params.target_recall,
+            params.exact,
+            params.segments,
+            params.certain,
+        )
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= KEPT_PLANS:
+                self._plans.clear()
+            plan = self._planned(replace(params, allowed=None))
+            self._plans[key] = plan
+        return plan
+
+    def _planned(self, params: SearchParams) -> SearchPlan:
         return plan_search(
             params,
             points=self._points,
@@ -221,31 +275,46 @@ class Searcher:
         self._last_filter = allowed, made
         return made
 
-    def _search_filtered(self, queries: Vectors, plan: SearchPlan) -> FoundRows:
-        assert plan.allowed is not None
-        answer = search_filtered(
-            self._engine,
-            self._data,
-            queries,
-            plan.request,
-            nprobe=plan.nprobe,
-            allowed=self._allowed_rows(plan.allowed),
-        )
-        scanned, work = answer.scanned, answer.scanned.work
-        served_by = scanned.engine or self._engine.name
-        completed = len(queries) if answer.looked_at_all and not answer.exact else 0
+    def _search_few(
+        self, queries: Vectors, plan: SearchPlan, allowed: AllowedRows
+    ) -> FoundRows:
+        """Look at all allowed rows: by their codes where the engine can."""
+        scanned = None
+        if allowed.count:
+            scanned = scan_few(self._engine, queries, plan.request, allowed)
+        if scanned is None:
+            return self._search_exact(self._prepared(queries), plan)
+        exact = plan.request.rerank >= allowed.count
+        work = scanned.work
         stats = SearchStats(
-            engine="exact" if answer.exact else served_by,
-            nprobe=-(-work.lists_probed // len(queries)),
+            engine="exact" if exact else self._engine.name,
+            nprobe=0,
             rerank=plan.request.rerank,
-            lists_probed=work.lists_probed,
+            lists_probed=0,
             entries_scanned=work.entries_scanned,
             survivors=work.survivors,
             reranked=work.reranked,
-            completed=completed,
-            estimated_recall=1.0 if answer.exact else plan.estimated_recall,
-            exact=answer.exact,
+            completed=0 if exact else len(queries),
+            estimated_recall=1.0 if exact else plan.estimated_recall,
+            exact=exact,
         )
+        return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
+
+    def _search_filtered(
+        self, queries: Vectors, plan: SearchPlan, allowed: AllowedRows
+    ) -> FoundRows:
+        """Read as many lists as the allowed rows around each prepared query take."""
+        scanned = search_filtered(
+            self._engine, queries, plan.request, nprobe=plan.nprobe, allowed=allowed
+        )
+        stats = stats_of(
+            plan,
+            scanned.work,
+            engine=scanned.engine or self._engine.name,
+            completed=0,
+        )
+        mean = -(-scanned.work.lists_probed // len(queries))
+        stats = stats._replace(nprobe=mean)
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
     def _search_lists(self, queries: Vectors, plan: SearchPlan) -> FoundRows:

@@ -77,11 +77,7 @@ def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candi
     lookup = IdLookup(ids)
     locked = _locked(request, lookup)
     # A set without a vector to cover is not a coreset.
-    room = (
-        len(rows) - len(locked)
-        if not measured
-        else min(len(rows) - 1, len(rows) - len(locked))
-    )
+    room = len(rows) - max(int(measured), len(locked))
     if not 1 <= request.k <= room:
         which = " that pass the filter" if request.HasField("filter") else ""
         raise InvalidParamsError(

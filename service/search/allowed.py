@@ -10,12 +10,12 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from gleann.index.arrays import HeldIds, Mask, Rows
 from gleann.index.filters.condition import BoundCondition, Condition
+from gleann.index.payload.schema import Schema
 from gleann.index.search.allowed import AllowedRows
 from gleann.service.state.live_index import Sealed, View
 from gleann.service.state.live_payload import Part
@@ -28,6 +28,15 @@ LEAST_BYTES = 8 << 20
 
 SHARE = 1 / 16
 """Kept filters take this share of the bytes of the vectors, or `LEAST_BYTES`."""
+
+KEPT_CONDITIONS = 1024
+"""Bound conditions that are kept for a sealed version; each is small."""
+
+LONGEST_KEPT = 1024
+"""Bytes of a condition that is kept bound, at most."""
+
+_VALUE_BYTES = 64
+"""Of a value in a condition, beside its characters."""
 
 _OBJECT_BYTES = 4096
 """Of a kept filter, beside its arrays."""
@@ -63,13 +72,15 @@ def allowed_in(
         UnknownIdError: unknown id.
         InvalidFilterError: a condition that does not fit the index.
     """
-    bound = None if condition is None else view.bind(condition)
+    bound = None if condition is None else _bound(view, condition)
     if allowed_ids is not None:
         rows = np.unique(view.require(allowed_ids))
         if bound is not None:
             rows = rows[passing_among(view, bound, rows)]
         return _of_rows(view, rows)
-    return None if bound is None else _of_condition(view, bound)
+    if condition is None or bound is None:
+        return None
+    return _of_condition(view, bound, condition)
 
 
 def passing_among(view: View, bound: BoundCondition, rows: Rows) -> Mask:
@@ -88,11 +99,35 @@ def _of_rows(view: View, rows: Rows) -> AllowedInView:
     return AllowedInView(sealed, newer)
 
 
-def _of_condition(view: View, bound: BoundCondition) -> AllowedInView:
-    newer = view.payload.newer_mask(bound, view.ids_of) & view.delta.alive
+def _bound(view: View, condition: Condition) -> BoundCondition:
+    if view.sealed is None:
+        return view.bind(condition)
+    return _filters_of(view.sealed).bound(view, condition)
+
+
+def bytes_of(condition: Condition) -> int:
+    """About what a condition takes in memory."""
+    return len(condition.where) + _bytes_of(condition.parameters)
+
+
+def _bytes_of(value: object) -> int:
+    if isinstance(value, str):
+        return _VALUE_BYTES + len(value)
+    if isinstance(value, tuple):
+        return _VALUE_BYTES + sum(map(_bytes_of, value))
+    return _VALUE_BYTES
+
+
+def _of_condition(
+    view: View, bound: BoundCondition, condition: Condition
+) -> AllowedInView:
+    newer = view.delta.alive
+    if len(newer):
+        newer = view.payload.newer_mask(bound, view.ids_of) & newer
     if view.sealed is None:
         return AllowedInView(None, newer)
-    return AllowedInView(_filters_of(view.sealed).allowed(view, bound), newer)
+    sealed = _filters_of(view.sealed).allowed(view, bound, condition)
+    return AllowedInView(sealed, newer)
 
 
 @dataclass(slots=True, eq=False)
@@ -103,12 +138,14 @@ class _Kept:
         patches: the changes of payload that it has taken in.
         alive: the live rows that it has taken in.
         allowed: its rows that were live then.
-        nbytes: of `allowed`, when it was last looked at.
+        others: bytes it takes beside `allowed`.
+        nbytes: of all, when it was last looked at.
     """
 
     patches: tuple[Part, ...]
     alive: Mask | None
     allowed: AllowedRows
+    others: int
     nbytes: int = 0
 
 
@@ -123,6 +160,7 @@ class SealedFilters:
         self._most_bytes = most_bytes
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._bytes = 0
+        self._bound: dict[Condition, tuple[Schema, BoundCondition]] = {}
         self._values: dict[tuple[int, str], ValueRows] = {}
         self._guard = Lock()
 
@@ -131,8 +169,31 @@ class SealedFilters:
         """Bytes of the kept filters, as far as they were looked at."""
         return self._bytes
 
-    def allowed(self, view: View, bound: BoundCondition) -> AllowedRows:
-        """The live sealed rows of `view` for which a condition is true."""
+    def bound(self, view: View, condition: Condition) -> BoundCondition:
+        """The condition bound to the columns of `view`; kept, as callers ask again."""
+        schema = view.schema
+        kept = self._bound.get(condition)
+        if kept is not None and kept[0] is schema:
+            return kept[1]
+        bound = view.bind(condition)
+        if bytes_of(condition) > LONGEST_KEPT:
+            return bound
+        with self._guard:
+            if len(self._bound) >= KEPT_CONDITIONS:
+                self._bound.clear()
+            self._bound[condition] = schema, bound
+        return bound
+
+    def allowed(
+        self, view: View, bound: BoundCondition, condition: Condition
+    ) -> AllowedRows:
+        """The live sealed rows of `view` for which a condition is true.
+
+        Args:
+            view: a state with this sealed version.
+            bound: `condition` for its columns.
+            condition: what was bound.
+        """
         sealed = view.payload.sealed
         assert sealed is not None
         key = sealed.token, bound.key
@@ -145,7 +206,7 @@ class SealedFilters:
         allowed = self._made(view, bound, kept)
         with self._guard:
             self._drop(key)
-            kept = _Kept(patches, alive, allowed)
+            kept = _Kept(patches, alive, allowed, bytes_of(condition) + _OBJECT_BYTES)
             self._kept[key] = kept
             self._use(key, kept)
         return allowed
@@ -206,7 +267,7 @@ class SealedFilters:
     def _use(self, key: Hashable, kept: _Kept) -> None:
         """Count what it takes now, and drop others until all have room."""
         self._kept.move_to_end(key)
-        now = kept.allowed.nbytes + _OBJECT_BYTES
+        now = kept.allowed.nbytes + kept.others
         self._bytes += now - kept.nbytes
         kept.nbytes = now
         while self._bytes > self._most_bytes and len(self._kept) > 1:
@@ -217,14 +278,10 @@ class SealedFilters:
             self._bytes -= gone.nbytes
 
 
-_filters: "WeakKeyDictionary[Sealed, SealedFilters]" = WeakKeyDictionary()
-_guard = Lock()
-
-
 def _filters_of(sealed: Sealed) -> SealedFilters:
-    with _guard:
-        found = _filters.get(sealed)
-        if found is None:
-            share = int(SHARE * len(sealed) * sealed.index.dim * 4)
-            found = _filters[sealed] = SealedFilters(max(LEAST_BYTES, share))
-    return found
+    found = sealed.filters
+    if isinstance(found, SealedFilters):
+        return found
+    share = int(SHARE * len(sealed) * sealed.index.dim * 4)
+    sealed.filters = made = SealedFilters(max(LEAST_BYTES, share))
+    return made

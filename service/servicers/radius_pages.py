@@ -5,7 +5,6 @@ The hits of a query are ordered by distance, and by id where distances are equal
 position means the same hit while other vectors come and go.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,17 +131,6 @@ class Page:
         return False
 
 
-def checked_radius(radius: float) -> float:
-    """A distance that hits can be compared with.
-
-    Raises:
-        InvalidParamsError: NaN.
-    """
-    if math.isnan(radius):
-        raise InvalidParamsError("radius is NaN")
-    return radius
-
-
 def radius_reply(
     application: Application, request: search_pb2.SearchRadiusRequest
 ) -> search_pb2.SearchRadiusResponse:
@@ -190,7 +178,7 @@ def _blocks(
 ) -> Iterator[tuple[slice, Hits]]:
     """The hits of blocks of queries, from the end of `page` on."""
     recall = request.target_recall if request.HasField("target_recall") else 1.0
-    condition, radius = condition_of(request), checked_radius(request.radius)
+    condition = condition_of(request)
     begin, limit = page.end, request.limit or None
     # All rows may be hits of each query: no more hits than a request may have at once.
     most = max(1, page.view.count if limit is None else min(limit, page.view.count))
@@ -200,7 +188,7 @@ def _blocks(
         found, page.view = application.search_radius(
             request.index,
             queries[block],
-            radius,
+            request.radius,
             target_recall=recall,
             limit=limit,
             condition=condition,

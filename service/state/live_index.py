@@ -36,6 +36,7 @@ class Sealed:
 
     def __init__(self, index: SoarIndex, masks: MaskCache | None = None) -> None:
         self.index = index
+        self.filters: object = None  # what searches keep, see search/allowed.py
         held = index.payload
         if held is None:
             held = Payload.nulls(Schema([]), len(index))

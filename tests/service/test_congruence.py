@@ -166,6 +166,36 @@ def labelling(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterat
     yield client.active.coverage(other, top=20)
 
 
+def filtering(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
+    """Everything that takes a condition, after payload was set on a sealed version."""
+    ids = np.arange(2, len(rows)) * 10
+    client.indexes.update("a", add_columns={"seventh": "int64", "half": "string"})
+    values = {"seventh": ids % 7, "half": np.where(ids % 4, "odd", "even")}
+    yield client.payload.update("a", values, ids=ids)
+    chosen: Any = {"where": "seventh < $1 AND half = 'odd'", "parameters": [5]}
+    made = client.coresets.farthest_first("a", k=5, **chosen).wait(timeout=60)
+    yield replace(made, name="")
+    session = client.active.start(
+        "a", ids=ids[:40], labels=labels_of(ids[:40]), **chosen
+    )
+    for _ in range(2):
+        yield (batch := client.next_batch(session))
+        yield client.active.coverage(session)
+        client.submit_labels(session, batch.ids, labels_of(batch.ids))
+    yield client.next_batch(client.rounds.start("a", **chosen)).ids
+    params = EstimateParams(budget=40, strata=2, seed=1)
+    proxy = (ids, np.linspace(0, 1, len(ids)))
+    for source in ({"proxy": proxy}, {"representatives": 0}):
+        one = client.estimates.start("a", params=params, **source, **chosen)
+        while len((batch := client.next_batch(one)).ids):
+            yield batch
+            client.submit_labels(one, batch.ids, labels_of(batch.ids) > 0)
+        yield client.estimates.get(one)
+    both = {"x": proxy, "y": (ids, proxy[1][::-1])}
+    groups = client.groups.start("a", params=params, proxies=both, **chosen)
+    yield client.groups.next_batches(groups)
+
+
 def rounds(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
     ids = np.arange(2, len(rows)) * 10
     for picker in get_args(PickerName):
@@ -271,6 +301,7 @@ def script(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[
     client.build("a", PARAMS).wait(timeout=60)
     yield from labelling(client, rows, labels_of)
     yield from rounds(client, rows, labels_of)
+    yield from filtering(client, rows, labels_of)
     yield from answering(client, labels_of)
     yield from estimating(client, rows, labels_of)
     yield from grouping(client, rows, labels_of)

@@ -66,6 +66,7 @@ struct Entries {
   int32_t first;
   int32_t skip;   // slots of the panel before the first entry: those of other lists
   int64_t count;  // entries; behind them, there may be others of other lists
+  int64_t sure;   // entries from the first on that set the threshold of a seed
 };
 
 // An entry of the panel whose score passed a query's threshold.

@@ -118,6 +118,12 @@ void PackedLists::pack_list(const Lists& lists, const RowCodes& codes,
   }
 }
 
+Panel PackedLists::whole() const {
+  Panel all = panel(0, 0);
+  all.blocks = slots() / kBlock;
+  return all;
+}
+
 Panel PackedLists::panel(int64_t list_no, int64_t entries) const {
   const int64_t first = first_slots_[list_no] / kBlock;
   return Panel{codes_.get() + first * block_bytes_,

@@ -44,6 +44,10 @@ class PackedLists {
 
   // The list's first `entries` entries.
   Panel panel(int64_t list_no, int64_t entries) const;
+  // All lists.
+  Panel whole() const;
+  int64_t slots() const { return first_slots_.back(); }
+  int64_t first_slot(int64_t list_no) const { return first_slots_[list_no]; }
   // Slots of that panel before the list's first entry.
   int32_t skip(int64_t list_no) const {
     return static_cast<int32_t>(first_slots_[list_no] % kBlock);

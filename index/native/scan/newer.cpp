@@ -46,6 +46,21 @@ NewerPart::NewerPart(const ScanKernels& scan, const Lists& given, const RowCodes
       end(first_row + codes.n),
       flat(is_flat),
       packed(lists, codes, scan.layout, Packing::kDense, threads),
-      spots(spots_of(lists, packed)) {}
+      spots(spots_of(lists, packed)) {
+  if (!flat) fill_slots(nlist);
+}
+
+void NewerPart::fill_slots(int64_t nlist) {
+  slot_rows.assign(packed.slots(), 0);
+  slot_others.assign(packed.slots(), static_cast<int32_t>(nlist));
+  for (int64_t j = 0; j < nlist; ++j) {
+    const Spot& spot = spots[j];
+    const int64_t slot = packed.first_slot(j);
+    for (int64_t e = 0; e < spot.entries; ++e) {
+      slot_rows[slot + e] = lists.rows[spot.first + e];
+      if (e >= spot.primaries) slot_others[slot + e] = lists.others[spot.first + e];
+    }
+  }
+}
 
 }  // namespace gleann

@@ -216,14 +216,13 @@ void score(const Panel& panel, const Group& group, float* scores) {
   visit<Ops, S>(panel, group, Store<Ops>{scores, panel.blocks * kBlock});
 }
 
-// The scan of a query's first list from the scores that `score` has written: the
-// primary entries alone set the threshold before any entry is offered.
+// The scan of a query's first list from the scores that `score` has written: entries
+// that are surely wanted set the threshold before any is offered.
 template <class Ops>
 void seed(const float* scores, int64_t blocks, Group& group, int q,
           const Entries& entries) {
   Sink& sink = *group.sinks[q];
-  const bool unsure = entries.allowed != nullptr || entries.skip != 0;
-  const int64_t sure = unsure ? 0 : entries.primaries / kBlock;
+  const int64_t sure = entries.sure / kBlock;
   if (sure * kBlock >= sink.rerank) {
     const int64_t most = sink.rerank + (sink.capacity - sink.rerank) / 2;
     sink.threshold = threshold_for<Ops>(scores, sure * kBlock, sink.rerank, most);

@@ -23,7 +23,7 @@ from gleann.selection.estimate.labels.known import (
 )
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.population import Population, counts_of
-from gleann.selection.estimate.sessions.core import SessionCore
+from gleann.selection.estimate.sessions.core import CORE_PARTS, SessionCore
 from gleann.selection.estimate.sessions.overlapping_groups import (
     check_groups,
     require_two_rounds,
@@ -38,16 +38,7 @@ from gleann.selection.result import Selection
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-classes/4"
-_PARTS = (
-    "params",
-    "data_hash",
-    "ids_hash",
-    "groups",
-    "known",
-    "planned",
-    "labels",
-    "values",
-)
+_PARTS = (*CORE_PARTS, "groups", "planned", "labels", "values")
 
 
 class DisjointGroupsSession:

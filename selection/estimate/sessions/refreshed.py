@@ -33,7 +33,7 @@ from gleann.selection.estimate.refreshed.rounds import (
 from gleann.selection.estimate.refreshed.session_rounds import RefreshedRounds
 from gleann.selection.estimate.result import Estimate, conclude_from
 from gleann.selection.estimate.round_sizes import first_labels, next_labels
-from gleann.selection.estimate.sessions.core import SessionCore
+from gleann.selection.estimate.sessions.core import CORE_PARTS, SessionCore
 from gleann.selection.estimate.stratified.estimators import Design
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import check_format
@@ -41,16 +41,7 @@ from gleann.selection.result import Selection, clipped_scores
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-tasti/1"
-_PARTS = (
-    "params",
-    "data_hash",
-    "ids_hash",
-    "known",
-    "first",
-    "rounds",
-    "answers",
-    "values",
-)
+_PARTS = (*CORE_PARTS, "first", "rounds", "answers", "values")
 
 
 class TastiSession:
@@ -116,8 +107,7 @@ class TastiSession:
             ids: (n,) names of the rows; None numbers them.
             known: labels known before; they make proxies too, are counted exactly and
                 do not cost budget.
-            among: rows of the population, as for `EstimateSession.start`; their vectors
-                are read as they are needed.
+            among: rows of the population, as for `EstimateSession.start`.
             progress: called as representatives are chosen, and before each round as
                 rows are scored.
 

@@ -30,7 +30,7 @@ from gleann.selection.estimate.proxies.choice import (
     pilot_chances,
 )
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.sessions.core import SessionCore
+from gleann.selection.estimate.sessions.core import CORE_PARTS, SessionCore
 from gleann.selection.estimate.sessions.overlapping_groups import check_groups
 from gleann.selection.estimate.sessions.single import EstimateSession
 from gleann.selection.estimate.stratified.strata import Proxy
@@ -43,17 +43,7 @@ from gleann.selection.result import Selection
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-choosing/3"
-_PARTS = (
-    "params",
-    "known",
-    "pilot",
-    "proxies",
-    "data_hash",
-    "ids_hash",
-    "answers",
-    "values",
-    "session",
-)
+_PARTS = (*CORE_PARTS, "pilot", "proxies", "answers", "values", "session")
 
 
 class ChoosingSession:

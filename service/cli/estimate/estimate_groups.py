@@ -178,13 +178,19 @@ def command(job: GroupsJob) -> None:
         record.add_to(files, job.out, results)
     if among is not None:
         say(f"over {said_of(among, len(names))}")
-    for name, one in made.items():
-        for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
-            say(line)
+    _say(job, made, uniform)
     if items is not None:
         asked = Asked.of(record.contents(job.out, results))
         names = names if among is None else among.names_of(names)
         reports.write(items, groups_page(job, names, made, uniform, asked))
+
+
+def _say(
+    job: GroupsJob, made: Mapping[str, Estimate], uniform: Mapping[str, Estimate | None]
+) -> None:
+    for name, one in made.items():
+        for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
+            say(line)
 
 
 def _paths(groups: tuple[str, ...]) -> dict[str, Path]:

@@ -22,7 +22,7 @@ from gleann.service.state.passing import condition_as_json
 
 def rows_among(
     job: AmongOptions,
-    record: JobRecord,
+    record: JobRecord | None,
     names: IdMap,
     *,
     index: RowAccess | None = None,
@@ -35,7 +35,7 @@ def rows_among(
 
     Args:
         job: its options.
-        record: stores the hash of the payload file.
+        record: stores the hash of the payload file; None keeps no record.
         names: ids of all items.
         index: that has the items, or None.
         own: the file of the items, in their order, or None.
@@ -61,7 +61,7 @@ def rows_among(
 def _mask(
     job: AmongOptions,
     condition: Condition,
-    record: JobRecord,
+    record: JobRecord | None,
     names: IdMap,
     *,
     index: RowAccess | None,
@@ -75,7 +75,7 @@ def _mask(
             "--where needs the payload of the items: name a file with --payload"
             f" ({', '.join(SUFFIXES)}), in their order"
         )
-    if job.payload is not None:
+    if job.payload is not None and record is not None:
         record.add_file(path)
     return _mask_of_file(path, condition, names.held)
 

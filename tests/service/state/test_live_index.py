@@ -128,7 +128,7 @@ def test_rows_before_a_build_are_compared_on_one_thread(
         )
         return real(*arguments, **settings)
 
-    client.create_index("new", dim=8, metric="l2")
+    client.create_index("new", dim=8, metric="ip")
     client.upsert("new", np.arange(100), rows[:100])
     monkeypatch.setattr(newer_search, "exact_search_prepared", listen)
     monkeypatch.setattr(newer_search, "ONE_THREAD", 2 * 100 * 8)

@@ -1,12 +1,13 @@
 """Pages of hits within a distance: each hit once, in order, however they are cut."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import gleann
-from gleann.index import BuildParams
+from gleann.index import BuildParams, SearchParams
 from gleann.index.errors import AnswerTooLargeError, InvalidParamsError
 from gleann.service.client.remote import connect
 from gleann.service.client.target import REMOTE_SCHEME
@@ -122,6 +123,23 @@ def test_limits_and_the_client(held: gleann.Client, names: list) -> None:
     assert none.offsets.tolist() == [0, 0]
     assert none.ids.dtype.kind == np.asarray(names).dtype.kind
     assert none.complete
+
+
+def test_hits_of_a_search_within_a_distance(held: gleann.Client, names: list) -> None:
+    params = SearchParams(k=5, exact=True)
+    for found in (
+        held.search("r", QUERIES, params, radius=RADIUS, columns="text"),
+        held.search("r", QUERIES, replace(params, radius=RADIUS), columns="text"),
+    ):
+        nearest = np.sort(SQUARED, axis=1)[:, :5]
+        near = nearest <= RADIUS
+        assert np.array_equal(found.distances, np.where(near, nearest, np.inf))
+        none = "" if isinstance(names[0], str) else -1
+        assert np.array_equal(found.ids != none, near)
+        assert len(found.payload) == near.size
+        assert len(found.to_arrow()) == np.count_nonzero(near)
+    with pytest.raises(InvalidParamsError, match="radius"):
+        held.search("r", QUERIES, params, radius=-1.0)
 
 
 def test_a_token_of_another_kind_of_ids_is_refused(

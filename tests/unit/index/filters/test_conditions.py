@@ -11,7 +11,7 @@ from gleann.index.filters.condition import Condition
 from gleann.index.filters.parse import parse
 from gleann.index.filters.words import MAX_BYTES, MAX_DEPTH, MAX_TESTS
 from gleann.index.payload.payload import Payload
-from gleann.index.payload.schema import Schema
+from gleann.index.payload.schema import Column, Schema
 
 SCHEMA = Schema.of(
     {
@@ -56,6 +56,8 @@ PASSING: list[tuple[str, tuple[Any, ...], list[int]]] = [
     ("split <> 'train'", (), [1, 3, 5]),
     ("NOT split = 'train'", (), [1, 3, 5]),
     ("split = 'it''s'", (), [3]),
+    ("split = '$' OR split = '--' OR split = '/*' OR split = '$1'", (), []),
+    ("year BETWEEN $1 AND 2020 AND split <> ''", (2020,), [1]),
     ("split = $1", ("it's",), [3]),
     ("split IS NULL", (), [2]),
     ("split IS NOT NULL AND NOT flag", (), [1, 4]),
@@ -148,12 +150,12 @@ REFUSED: list[tuple[str, tuple[Any, ...], int | None, str]] = [
     ("split ILIKE 'a%'", (), 6, "parsed near 'ILIKE'"),
     ("split SIMILAR TO 'a'", (), 6, "'SIMILAR TO'"),
     ("split LIKE 'a%' ESCAPE 'b'", (), 16, "parsed near 'ESCAPE'"),
-    ("split = E'a'", (), 8, "E'a'"),
+    ("split = E'a'", (), 9, "parsed near"),
     ("split = $$a$$", (), 8, r"\$\$a\$\$"),
     ("split = 'a' 'b'", (), 8, "is no value"),
     ("split = `a`", (), 8, "`"),
     ("a.year = 1", (), 1, r"'\.'"),
-    ("year = 0x10", (), 7, "0x10"),
+    ("year = 0x10", (), 8, "parsed near 'x10'"),
     ("year = 1_000", (), 8, "parsed near '_000'"),
     ("score = .5", (), 8, r"'\.'"),
     ("score = 1e999", (), 8, "not a finite number"),
@@ -204,15 +206,15 @@ REFUSED: list[tuple[str, tuple[Any, ...], int | None, str]] = [
     ("year = $2", (1,), 7, r"\$2 is not given: there are 1"),
     ("year = $1", (1, 2), None, r"does not use parameter \$2 of 2"),
     ("year = $0", (), 7, "is no parameter"),
-    ("year = $x", (), 7, "is no parameter"),
+    ("year = $x", (), 7, r"'\$x'"),
     ("year = $70000", (), 7, "is no parameter"),
     ("year = $99999999999999999999", (), 7, "is no parameter"),
-    ("year = $ 1", (1,), 7, "such as"),
+    ("year = $ 1", (1,), 7, r"'\$'"),
     ("year = ?", (), 7, r"'\?'"),
     ("year = :a", (), 7, "':'"),
     ("year = $1", ([1],), 7, "a list goes with IN only"),
     ("year IN $1", (1,), 8, "needs a list"),
-    ("year IN $1", ([1, "a"],), 8, r"\$2, 'a'"),
+    ("year IN $1", ([1, "a"],), 8, r"\$1, 'a'"),
     ("year = $1", (True,), 7, "whole number"),
     ("year = $1", (1.0,), 7, "whole number"),
     ("score = $1", (float("nan"),), 8, "finite"),
@@ -232,6 +234,17 @@ def test_what_does_not_fit_is_refused_at_its_place(
         assert f"character {position + 1}:" in str(refused.value)
 
 
+@pytest.mark.parametrize("where", ["IN", "is", "flag AND in = 1", "LIKE IS NULL"])
+def test_words_of_the_language_are_no_names(where: str) -> None:
+    schema = SCHEMA.with_columns(
+        [Column("IN", "bool"), Column("is", "bool"), Column("LIKE", "bool")]
+    )
+    with pytest.raises(errors.InvalidFilterError):
+        Condition(where).bound(schema, id_type=None)
+    quoted = Condition('"IN" AND "is" AND "LIKE" IS NULL')
+    assert quoted.bound(schema, id_type=None).columns == {"IN", "is", "LIKE"}
+
+
 def test_the_column_is_named() -> None:
     with pytest.raises(errors.InvalidFilterError) as refused:
         Condition("flag AND year = 'a'").bound(SCHEMA, id_type="int64")
@@ -244,6 +257,15 @@ def test_the_column_is_named() -> None:
 def test_parameters_of_other_types_are_refused(value: Any) -> None:
     with pytest.raises(errors.InvalidFilterError, match="a parameter is"):
         Condition("year = $1", (value,))
+
+
+def test_conditions_are_texts_and_parameters_sequences() -> None:
+    for where in (5, None, ["flag"], b"flag"):
+        with pytest.raises(errors.InvalidFilterError, match="where is a text"):
+            Condition(where)  # type: ignore[arg-type]
+    for parameters in (5, "abc", None):
+        with pytest.raises(errors.InvalidFilterError, match="parameters is a sequence"):
+            Condition("flag", parameters)  # type: ignore[arg-type]
 
 
 def test_conditions_have_caps() -> None:

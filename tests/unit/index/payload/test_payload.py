@@ -87,6 +87,8 @@ REFUSED: list[tuple[str, Any, str]] = [
     (I, [2**63], "9223372036854775808 of row 0"),
     (I, np.array([0, 2**63], np.uint64), "row 1"),
     (I, "123", "sequence"),
+    (I, {1, 2}, "sequence"),
+    (I, (i for i in (1, 2)), "sequence"),
     (I, [[1]], "list"),
     (F, [1.0, float("nan")], "nan of row 1.*finite"),
     (F, [float("-inf")], "finite"),
@@ -214,6 +216,15 @@ def test_rows_of_many_chunks_are_those_of_one(payload: Payload) -> None:
     assert parts.take(rows).to_pylist() == expected
     ascending = np.sort(rows[rows >= 0])
     assert parts.take(ascending).to_pylist() == [listed[row] for row in ascending]
+
+
+def test_only_parts_of_the_same_columns_are_joined(payload: Payload) -> None:
+    many = Payload.concat([payload.slice(row % 4, row % 4 + 1) for row in range(300)])
+    assert many.to_pylist() == [ROWS[row % 4] for row in range(300)]
+    assert many.column(S).num_chunks == 1  # small chunks are put together
+    for other in (payload.select([S]), Payload.of({S: [1]}, {S: "int64"})):
+        with pytest.raises(errors.InvalidInputError, match="other columns"):
+            Payload.concat([payload.select([S, I]), other])
 
 
 def test_values_are_replaced_and_the_last_counts(payload: Payload) -> None:

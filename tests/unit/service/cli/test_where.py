@@ -22,6 +22,7 @@ from gleann.selection import (
     RoundsSession,
     TastiSession,
     coreset,
+    plan_labels,
     run_disjoint_groups,
     run_estimate,
     run_overlapping_groups,
@@ -362,6 +363,17 @@ def test_a_graph_of_the_rows_that_pass(folder, capsys):
     assert f"{M} rows" in page.read_text()
 
 
+def test_a_plan_is_of_the_items_that_pass(folder, capsys):
+    ok(
+        "plan-labels", "--proxy", folder / "proxy.npy", "--payload",
+        folder / "items.csv", *WHERE, "--width", 12,
+    )  # fmt: skip
+    want = plan_labels(PROXY, EstimateParams(budget=M), width=12, among=MASK)
+    said = capsys.readouterr().out
+    assert f"over {M} items (those of {N} that pass --where)" in said
+    assert f"about {want.labels:,} labels ({want.low:,} to {want.high:,})" in said
+
+
 REFUSED = [
     (["--where", "colour = 'red'"], "colour"),
     (["--where", "split = 'none'"], f"0 of {N} items pass --where \"split = 'none'\""),
@@ -412,6 +424,7 @@ def test_refuses_files_that_do_not_fit(folder, capsys):
         ["select", "rounds"],
         ["estimate"],
         ["estimate-groups"],
+        ["plan-labels"],
         ["graph"],
     ],
 )

@@ -229,14 +229,18 @@ def test_a_tenant_is_found_without_looking_at_the_others(view, monkeypatch):
 def test_kept_filters_have_a_bound(view):
     filters = SealedFilters(most_bytes=20_000)
     made = []
+
+    def ask(score):
+        condition = Condition("tenant = 't1' AND score >= $1", (score,))
+        return filters.allowed(view, filters.bound(view, condition), condition)
+
     for score in range(9):
-        bound = view.bind(Condition("tenant = 't1' AND score >= $1", (score,)))
-        made.append(filters.allowed(view, bound))
+        made.append(ask(score))
         assert filters.bytes_held <= 20_000
-    assert filters.allowed(view, bound) is made[-1]
-    first = view.bind(Condition("tenant = 't1' AND score >= $1", (0,)))
-    assert filters.allowed(view, first) is not made[0]
-    np.testing.assert_array_equal(filters.allowed(view, first).rows, made[0].rows)
+    assert ask(8) is made[-1]
+    again = ask(0)
+    assert again is not made[0]
+    np.testing.assert_array_equal(again.rows, made[0].rows)
 
 
 def test_many_threads_get_the_same_rows(view):
@@ -245,7 +249,7 @@ def test_many_threads_get_the_same_rows(view):
 
     def ask():
         for _ in range(20):
-            found = filters.allowed(view, view.bind(CONDITIONS[0]))
+            found = filters.allowed(view, view.bind(CONDITIONS[0]), CONDITIONS[0])
             if not np.array_equal(found.rows, expected):
                 wrong.append(found)
 

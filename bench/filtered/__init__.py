@@ -1,0 +1,1 @@
+"""Filtered searches: gleann beside the plain ways and the peers; tenants."""
