@@ -10,13 +10,17 @@ from bench.comparison.plots import plot_recall
 from bench.datasets import DatasetError
 from bench.filtered.tenants import add_tenants
 from bench.graphs.knn_graph import add_knn_graph
+from bench.measures.compaction import add_compaction
 from bench.measures.costs import add_costs
 from bench.measures.filters import add_filters
 from bench.measures.grpc_calls import add_grpc
 from bench.measures.hard import add_hard
+from bench.measures.imports import add_imports
+from bench.measures.ingest import add_ingest
 from bench.measures.kmeans import run_kmeans
 from bench.measures.on_disk import add_on_disk
 from bench.measures.reads import add_reads
+from bench.measures.updates import add_updates
 from bench.peers import DEFAULT_PEERS, PEERS
 from bench.provenance import BUSY_LOAD, allowed_cores, load
 from bench.recorded import add_table
@@ -41,14 +45,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(required=True)
     _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
+    add_compaction(commands.add_parser("compaction", help="folding beside building"))
     add_costs(commands.add_parser("costs", help="what a search's steps take"))
-    add_filters(
-        commands.add_parser(
-            "filters", help="recall under filters, or speed beside peers"
-        )
-    )
+    add_filters(commands.add_parser("filters", help="recall or speed under filters"))
     add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))
     add_hard(commands.add_parser("hard", help="recall on data hard for small codes"))
+    add_ingest(commands.add_parser("ingest", help="durable upserts a second"))
+    add_imports(commands.add_parser("imports", help="what an import costs"))
     add_knn_graph(commands.add_parser("knn-graph", help="neighbour graphs of all rows"))
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
     add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
@@ -56,6 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_selection(commands.add_parser("selection", help="what selection is worth"))
     add_table(commands.add_parser("table", help="the recorded results as markdown"))
     add_tenants(commands.add_parser("tenants", help="many tenants in one collection"))
+    add_updates(commands.add_parser("updates", help="searches with newer rows"))
     work = commands.add_parser("work", help="work counts on seeded data")
     work.set_defaults(run=_work)
     return parser

@@ -19,12 +19,15 @@ from bench.demo_table import demo_table
 from bench.filtered.speed import speed_table
 from bench.filtered.tenants import tenants_table
 from bench.graphs.result import graph_table
+from bench.measures.compaction import compaction_table
 from bench.measures.costs import costs_table
 from bench.measures.filters import filters_table
 from bench.measures.grpc_calls import grpc_table
 from bench.measures.hard import hard_table
+from bench.measures.imports import imports_table
 from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
+from bench.measures.updates import updates_table
 from bench.records import RESULTS, read_results
 from bench.say import say
 from bench.selection.proxy_choices import choices_table
@@ -42,11 +45,13 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "batch100": speed_tables,
     "single": speed_tables,
     "build": build_table,
+    "compaction": compaction_table,
     "costs": costs_table,
     "filter-speed": speed_table,
     "filters": filters_table,
     "grpc": grpc_table,
     "hard": hard_table,
+    "imports": imports_table,
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,
@@ -58,6 +63,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "selection-tasti": tasti_table,
     "selection-widths": widths_table,
     "tenants": tenants_table,
+    "updates": updates_table,
 }
 """By the `mode` of a result; the rest have documents of their own."""
 

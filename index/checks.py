@@ -294,6 +294,8 @@ def require_measurable(
         squares = np.einsum("ij,ij->i", rows, rows)
         # What float32 makes of it decides only where rounding cannot.
         near = np.flatnonzero(~(squares <= 0.99 * MOST_SQUARED))
+        if not near.size:
+            continue
         exact = np.square(rows[near].astype(np.float64)).sum(axis=1)
         bad += (start + near[~(exact <= MOST_SQUARED)]).tolist()
     if not bad:

@@ -72,7 +72,11 @@ class InvalidFilterError(InvalidInputError):
     """
 
     def __init__(
-        self, message: str, *, position: int | None = None, column: str | None = None
+        self,
+        message: str = "",
+        *,
+        position: int | None = None,
+        column: str | None = None,
     ) -> None:
         super().__init__(message)
         self.position = position

@@ -1,17 +1,26 @@
 """Fold newer rows into an index and leave removed ones out: a new index on disk."""
 
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Mask
 from gleann.index.build.fold import Folding, FoldSummary, fold
 from gleann.index.build.kernels import kernels_on
 from gleann.index.build.on_disk import RowSource
+from gleann.index.errors import InvalidInputError
 from gleann.index.heartbeat import repeating
+from gleann.index.parallel.blocks import block_slices
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Schema
 from gleann.index.progress import Report, ignore
 from gleann.index.soar_index import SoarIndex
+
+PAYLOAD_ROWS = 1 << 16
+"""Rows whose payload is in memory at once."""
 
 
 def fold_on_disk(  # noqa: PLR0913  all but three are optional
@@ -21,6 +30,8 @@ def fold_on_disk(  # noqa: PLR0913  all but three are optional
     *,
     ids: ArrayLike | None = None,
     keep: Mask | None = None,
+    payload: Iterable[Payload] | None = None,
+    schema: Schema | None = None,
     progress: Report | None = None,
     threads: int = 0,
     device: str | None = None,
@@ -40,6 +51,10 @@ def fold_on_disk(  # noqa: PLR0913  all but three are optional
         ids: (m,) ids of the newer rows, of the kind that `old` has; none of them is of
             a row that stays.
         keep: bool (n,), the rows of `old` that stay; None for all.
+        payload: of all rows of the new index in their order, in blocks of any size,
+            read once. None keeps that of the rows that stay, if they have any, and
+            gives the newer ones nulls.
+        schema: that of all blocks; needed with `payload`.
         progress: as in `SoarIndex.build`.
         threads: as in `SoarIndex.build`.
         device: as in `SoarIndex.build`; it assigns and encodes the newer rows.
@@ -52,6 +67,13 @@ def fold_on_disk(  # noqa: PLR0913  all but three are optional
         CorruptDataError: a file of `old` was cut or grew.
         StorageError: the disk refused.
     """
+    if payload is not None and schema is None:
+        raise InvalidInputError("blocks of payload need a schema")
+    if payload is None and old.payload is not None:
+        schema = old.payload.schema
+        coming = 0 if newer is None else newer.shape[0]
+        nulls = Payload.nulls(schema, coming)
+        payload = joined_payload(old.payload, keep, [nulls])
     folding = Folding(
         data=old.data,
         header=old.header,
@@ -59,7 +81,19 @@ def fold_on_disk(  # noqa: PLR0913  all but three are optional
         keep=keep,
         newer=newer,
         newer_ids=ids,
+        payload=payload,
+        schema=schema,
     )
     with repeating(progress or ignore) as report:
         kernels = kernels_on(device, threads=threads)
         return fold(folding, Path(path), report=report, kernels=kernels)
+
+
+def joined_payload(
+    old: Payload, keep: Mask | None, newer: Iterable[Payload]
+) -> Iterator[Payload]:
+    """The payload of the rows that `keep` keeps, and that of newer ones, in blocks."""
+    for block in block_slices(len(old), PAYLOAD_ROWS):
+        part = old.slice(block.start, block.stop)
+        yield part if keep is None else part.take(np.flatnonzero(keep[block]))
+    yield from newer

@@ -32,7 +32,8 @@ class SearchStats(NamedTuple):
         estimated_recall: recall@k measured for this setting when the index was built;
             None where the caller chose nprobe, 1 for an exhaustive search. With a
             filter that of the same setting without it, which probing on until nothing
-            changes is to keep (`filtered.py`).
+            changes is to keep (`filtered.py`). Rows newer than the index do not change
+            it: it holds as long as they are distributed as the rows of the index are.
         exact: whether every allowed row was scanned.
     """
 
@@ -134,18 +135,13 @@ class FoundWithin(Tabular):
 
     def table(self) -> Table:
         """One line per hit: query, rank, id, distance and payload, as `Found`."""
-        counts = np.diff(self.offsets)
-        places = np.arange(len(self.ids))
+        query, rank = _places(self.offsets)
+        columns = {"query": query, "rank": rank, "id": self.ids}
         table = Table(
-            columns={
-                "query": np.repeat(np.arange(len(counts)), counts),
-                "rank": places - np.repeat(self.offsets[:-1], counts),
-                "id": self.ids,
-                "distance": self.distances,
-            },
+            columns=columns | {"distance": self.distances},
             facts={"complete": self.complete, "stats": self.stats._asdict()},
         )
-        return with_payload(table, self.payload, places)
+        return with_payload(table, self.payload, np.arange(len(query)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

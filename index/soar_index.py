@@ -1,21 +1,19 @@
 """`SoarIndex`: inverted lists with SOAR spilling; build, search, save and load."""
 
 from collections.abc import Iterable
-from functools import cached_property
-from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 from typing import Any
 from warnings import warn
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Distances, HeldIds, Rows, Vectors
+from gleann.index.arrays import Distances, HeldIds, Rows
 from gleann.index.build.arrange import arrange, as_sample
 from gleann.index.build.kernels import kernels_on
 from gleann.index.build.on_disk import BuildSummary, RowSource, build_on_disk
 from gleann.index.checks import as_matrix, as_vectors, own_rows
+from gleann.index.described import Described
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import Engine, IndexData, freeze
 from gleann.index.errors import CorruptDataError, RecallWarning
@@ -26,8 +24,7 @@ from gleann.index.ids.table import IdTable
 from gleann.index.newer.lists import NewerLists
 from gleann.index.newer.rows import NewerRows
 from gleann.index.newer.search import NewerSearcher
-from gleann.index.operating_points import OperatingPoint, SpillReport, best_recall
-from gleann.index.params import BuildParams, Metric, SearchParams
+from gleann.index.params import BuildParams, SearchParams
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.saved import add_payload, read_payload
 from gleann.index.payload.schema import Schema
@@ -48,7 +45,7 @@ from gleann.index.storage.mapped_file import mapped_files
 from gleann.index.storage.packing import Header
 
 
-class SoarIndex(RowAccess, RowFinder, Portable):
+class SoarIndex(Described, RowAccess, RowFinder, Portable):
     """A sealed inverted-file index in which a row can be in two lists.
 
     Immutable: searching changes nothing, and any number of threads may search at once.
@@ -270,7 +267,12 @@ class SoarIndex(RowAccess, RowFinder, Portable):
 
     def newer_lists(self) -> NewerLists:
         """Empty lists for rows newer than this index, with its centroids and codes."""
-        return NewerLists(self._data, self.params, self._engine)
+        return NewerLists(
+            self._data,
+            self.params,
+            stats=self._searcher.list_stats,
+            engine=self._engine,
+        )
 
     def search_rows(
         self, queries: ArrayLike, params: SearchParams | None = None
@@ -387,92 +389,7 @@ class SoarIndex(RowAccess, RowFinder, Portable):
         )
         return index._loaded(self._origin)
 
-    def __len__(self) -> int:
-        return len(self._data.vectors)
-
-    def __repr__(self) -> str:
-        shape = f"n={len(self)}, dim={self.dim}, metric={self.metric!r}"
-        lists = f"nlist={self.nlist}, spilled={self.spilled_share:.0%}"
-        return f"SoarIndex({shape}, {lists}, engine={self.engine_name!r})"
-
-    @property
-    def dim(self) -> int:
-        """Dimensions of a vector."""
-        return int(self._data.vectors.shape[1])
-
-    @property
-    def metric(self) -> Metric:
-        """The metric it was built for."""
-        return self._data.metric
-
-    @property
-    def nlist(self) -> int:
-        """Number of inverted lists."""
-        return self._data.lists.nlist
-
-    @property
-    def params(self) -> BuildParams:
-        """The parameters of the build; `spill` is the one that "auto" chose."""
-        return self._header.params
-
-    @property
-    def data(self) -> IndexData:
-        """The arrays, as engines read them; read-only."""
-        for file in mapped_files(self._data.vectors, self._data.codes.values):
-            file.require_whole()
-        return self._data
-
-    @property
-    def vectors(self) -> Vectors:
-        """(n, d) the rows as searched, of unit length under cosine; read-only."""
-        self._require_whole()
-        return self._data.vectors
-
-    @property
-    def header(self) -> Header:
-        """The metadata that is saved with it."""
-        return self._header
-
-    @property
-    def spilled_share(self) -> float:
-        """Share of rows that have a second copy."""
-        return self._data.lists.entries / len(self) - 1
-
-    @property
-    def engine_name(self) -> str:
-        """The engine that serves, such as "native/avx512"."""
-        return self._engine.name
-
-    @property
-    def engine(self) -> Engine:
-        """The engine that ranks lists and scans them."""
-        return self._engine
-
-    @property
-    def operating_points(self) -> tuple[OperatingPoint, ...]:
-        """The settings measured at build time; `target_recall` chooses among them."""
-        return self._header.points
-
-    def best_recall(self, *, k: int = 10) -> float | None:
-        """The most recall@k that was measured for any setting; None if nothing was."""
-        points = self._header.points
-        return best_recall(points, k=k) if points else None
-
-    @property
-    def spill_report(self) -> SpillReport | None:
-        """The measurement behind `spill="auto"`; None if spilling was given."""
-        return self._header.spill_report
-
-    @cached_property
-    def data_hash(self) -> str:
-        """SHA-256 of the prepared vectors, without ids, in hexadecimal."""
-        return sha256(np.ascontiguousarray(self.vectors).data).hexdigest()
-
     def _search(self, queries: ArrayLike, params: SearchParams) -> FoundRows:
         self._require_whole()
         checked = as_matrix(queries, name="queries", dim=self.dim)
         return self._searcher.search(checked, params)
-
-    def _require_whole(self) -> None:
-        for file in self._mapped:
-            file.require_whole()

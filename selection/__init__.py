@@ -19,6 +19,7 @@ from gleann.selection.active import (
     StopAdvice,
     run_active,
 )
+from gleann.selection.among import Among
 from gleann.selection.coreset import (
     Coreset,
     FacilityLocation,
@@ -89,6 +90,7 @@ __all__ = [
     "ActiveParams",
     "ActiveRun",
     "ActiveSession",
+    "Among",
     "AnchorPool",
     "BatchRecord",
     "ChoosingSession",

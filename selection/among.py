@@ -2,10 +2,10 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,19 +28,23 @@ class Among:
     Attributes:
         rows: int64 (m,), ascending, at least one.
         n: all rows.
+        by: what told them, such as a condition on payload, as JSON values; it is saved
+            with a session and part of the provenance.
     """
 
     rows: Rows
     n: int
+    by: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, among: ArrayLike | None, *, n: int, names: IdMap | None = None
+        cls, among: "AmongLike | None", *, n: int, names: IdMap | None = None
     ) -> "Among | None":
         """Check the rows that a caller gave; None for all rows.
 
         Args:
-            among: a mask (n,) of bool; or ids where `names` are given, else rows.
+            among: a mask (n,) of bool; or ids where `names` are given, else rows; or
+                made before.
             n: all rows.
             names: the rows' ids.
 
@@ -52,6 +56,12 @@ class Among:
         """
         if among is None:
             return None
+        if isinstance(among, Among):
+            if among.n != n:
+                raise DimensionMismatchError(
+                    f"among is of {among.n} rows, but there are {n}"
+                )
+            return among
         rows = np.sort(as_rows(among, n=n, name="among", names=names))
         if not len(rows):
             raise InvalidInputError(f"among has 0 of {n} rows to choose from")
@@ -83,7 +93,7 @@ class Among:
 
     def besides(self, rows: Rows) -> "Among":
         """These rows and `rows` (m,)."""
-        return Among(rows=np.union1d(self.rows, rows), n=self.n)
+        return replace(self, rows=np.union1d(self.rows, rows))
 
     def has(self, rows: Rows) -> Mask:
         """Which of `rows` (m,) are among these."""
@@ -121,8 +131,8 @@ class Among:
         )
 
     def origin(self) -> dict[str, Any]:
-        """The part of a provenance that says how many rows there were."""
-        return {"among": {"rows": len(self), "of": self.n}}
+        """The part of a provenance that says how many rows there were, and which."""
+        return {"among": {"rows": len(self), "of": self.n, **self.by}}
 
     def state(self) -> dict[str, Any]:
         """JSON values: one bit a row, in base64."""
@@ -131,6 +141,7 @@ class Among:
             "rows": len(self),
             "of": self.n,
             "bits": base64.b64encode(bits).decode(),
+            **({"by": dict(self.by)} if self.by else {}),
         }
 
     @classmethod
@@ -159,7 +170,12 @@ class Among:
         rows = np.flatnonzero(mask)
         if not len(rows) or len(rows) != saved.integer("rows") or rows[-1] >= n:
             saved.refuse("rows", f"are {saved.integer('rows')}, bits {len(rows)}")
-        return cls(rows=rows, n=n)
+        by = saved.part("by").values if "by" in saved.names else {}
+        return cls(rows=rows, n=n, by=by)
+
+
+AmongLike: TypeAlias = ArrayLike | Among
+"""Rows to choose among: a mask (n,) of bool; or ids where a call has ids, else rows."""
 
 
 def rows_in_all(rows: Rows, among: Among | None) -> Rows:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from gleann.index import KnnGraph, SearchParams, SoarIndex
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.among import Among
+from gleann.index.params import RowFilter
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.checks import kept
 from gleann.selection.list_scan import (
     LISTS,
@@ -53,7 +54,7 @@ class IndexNeighbours:
         *,
         nprobe: int | None = None,
         target_recall: float | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> None:
         self._index = index
         self._nprobe = nprobe
@@ -65,8 +66,8 @@ class IndexNeighbours:
 
     def neighbours(self, rows: Rows, *, k: int) -> Rows:
         """The `k` nearest rows (m, k) of each of `rows` (m,); see `Neighbours`."""
-        allowed = None if self._among is None else self._among.mask
-        return self._near(rows, k=k, allowed=allowed)
+        found = None if self._among is None else self._among.allowed
+        return self._near(rows, k=k, allowed=found)
 
     def limited_to(self, among: Among) -> "IndexNeighbours":
         """The same, of which only the rows of `among` are found."""
@@ -140,7 +141,7 @@ class IndexNeighbours:
         counts = None if self._among is None else self._among.counts
         return ListScan(data=self._index.data, allowed=allowed, counts=counts)
 
-    def _near(self, rows: Rows, *, k: int, allowed: Mask | None) -> Rows:
+    def _near(self, rows: Rows, *, k: int, allowed: Mask | RowFilter | None) -> Rows:
         if not len(rows):
             return np.empty((0, k), np.int64)
         # One more than requested: a row usually finds itself.
@@ -160,12 +161,14 @@ class _Found:
 
     Attributes:
         rows: int64 (m,), ascending.
-        mask: bool (n,), read-only, so that searches count its rows once.
+        mask: bool (n,).
+        allowed: the same for searches, which count and pack them once.
         counts: int64 (nlist,), how many of them are in each list, by first copies.
     """
 
     rows: Rows
     mask: Mask
+    allowed: RowFilter
     counts: NDArray[np.int64]
 
     @classmethod
@@ -173,9 +176,11 @@ class _Found:
         if among is None:
             return None
         mask = among.mask
-        mask.flags.writeable = False
         return cls(
-            rows=among.rows, mask=mask, counts=count_primaries(index.data.lists, mask)
+            rows=among.rows,
+            mask=mask,
+            allowed=index.allow_rows(among.rows),
+            counts=count_primaries(index.data.lists, mask),
         )
 
 

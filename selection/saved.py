@@ -52,6 +52,11 @@ class Saved:
         raise CorruptDataError(f"the state's {self._path(name)} {reason}")
 
     @property
+    def values(self) -> dict[str, Any]:
+        """The parts, as they were parsed."""
+        return dict(self._values)
+
+    @property
     def names(self) -> list[str]:
         """Names of the parts, in order."""
         return list(self._values)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.among import Among, origin_of
+from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import (
     IdMap,
     as_probabilities,
@@ -85,7 +85,7 @@ def select_by_score(
     k: int,
     strategy: str = "entropy",
     ids: ArrayLike | None = None,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
 ) -> Selection:
     """Pick the `k` rows of highest score, ties by lower row.
 

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.among import Among, origin_of
+from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import IdMap, as_rows, require_count
 from gleann.selection.provenance import provenance
 from gleann.selection.result import Selection
@@ -45,7 +45,7 @@ def uniform(
     seed: int = 0,
     ids: ArrayLike | None = None,
     excluded: ArrayLike = (),
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
 ) -> Selection:
     """`uniform_rows` as a `Selection`.
 

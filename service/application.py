@@ -3,6 +3,7 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -33,7 +34,8 @@ from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
-from gleann.service.jobs.importing import Importing, ImportRules, open_source
+from gleann.service.jobs.import_source import ImportRules, open_source
+from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
 from gleann.service.optimizer.compaction import Compaction
@@ -74,6 +76,11 @@ FEATURES = (
     "metric:l2",
     "import:npy",
     "import:parquet",
+    "payload",
+    "filter",
+    "scroll",
+    "radius",
+    "optimizer",
     "select:weighted_k_center",
     "select:farthest_first",
     "select:margin",
@@ -108,8 +115,14 @@ class Application(RowOperations):
         limits: the caps on single requests.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(
+        self, config: Config, *, clock: Callable[[], float] = time.time
+    ) -> None:
         """Open the directory and resume interrupted work.
+
+        Args:
+            config: of the server.
+            clock: seconds since 1970, for what is due at a time.
 
         Raises:
             NotReadyError: another process has it open.
@@ -125,6 +138,7 @@ class Application(RowOperations):
         )
         self.limits = config.limits
         self._batcher = Batcher()
+        self._clock = clock
         devices = Devices(config.device)
         self.store = Store(config.data_dir)
         try:
@@ -173,6 +187,7 @@ class Application(RowOperations):
             self.jobs,
             defaults=config.optimizer,
             threads=threads,
+            clock=self._clock,
         )
         self.registry.ask_of_compaction(self.optimizer.state)
         works: dict[str, Building | Compaction | Importing | Selecting | Work] = {

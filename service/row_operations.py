@@ -75,9 +75,12 @@ class RowOperations(ABC):
         rows = as_vectors(vectors, dim=view.dim)
         names = hold_ids(ids, n=len(rows))
         require_rows(payload, len(rows))
-        if view.metric != "cosine":
+        if view.metric == "cosine":
+            prepared = prepare(rows, view.metric)
+        else:
+            # All that `prepare` does for these, but for the id in the message.
             require_measurable(rows, ids=names)
-        prepared = prepare(rows, view.metric)
+            prepared = rows
         return lambda: self.registry.upsert(name, names, prepared, payload)
 
     def delete_vectors(

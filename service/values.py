@@ -157,8 +157,8 @@ class IndexInfo:
         metric: the distance it ranks by.
         id_type: kind of its ids; None until the first upsert.
         count: number of vectors.
-        pending: number of them newer than the sealed version, which are searched
-            exhaustively until the next build.
+        pending: number of them newer than the sealed version; the next compaction or
+            build seals them.
         version: number of the sealed version; 0 before the first build.
         sequence: number of the last acknowledged change.
         nlist: number of inverted lists of the sealed version, or None without one.

@@ -4,7 +4,7 @@ The rows that are kept are copied with their codes and their lists; only newer r
 compared with the centroids. So it costs what reading and writing the files does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,9 @@ from gleann.index.ids.held import joined_ids, kind_of, take_ids
 from gleann.index.lists import assignment, invert
 from gleann.index.operating_points import OperatingPoint
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.saved import add_payload
+from gleann.index.payload.schema import Schema
 from gleann.index.progress import Progress, Report
 from gleann.index.storage import files, packing
 from gleann.index.storage.packing import Header
@@ -68,6 +71,8 @@ class Folding:
         keep: bool (n,), the rows that stay; None for all.
         newer: the rows (m, d) that come; None for none.
         newer_ids: (m,) their ids; not read without any.
+        payload: of all rows of the new index, in blocks in their order; None for none.
+        schema: that of the blocks; None for none.
     """
 
     data: IndexData
@@ -76,6 +81,8 @@ class Folding:
     keep: Mask | None
     newer: RowSource | None
     newer_ids: ArrayLike | None
+    payload: Iterable[Payload] | None = None
+    schema: Schema | None = None
 
     @property
     def kept(self) -> int:
@@ -153,6 +160,8 @@ def fold(
     data, n = folding.data, kept + newer
     with files.drafting(path) as draft:
         _write_vectors(draft, folding, report, kernels)
+        if folding.payload is not None and folding.schema is not None:
+            add_payload(draft, folding.payload, folding.schema, n=n)
         coming = draft.mapped("vectors")[kept:]
         primary, secondary, distortion = _assign(folding, coming, report, kernels)
         _write_codes(draft, folding, coming, report, kernels)

@@ -240,15 +240,12 @@ class ScansNewer(Protocol):
         """`Engine.search` among the rows of the index and `newer` (of `join_newer`)."""
 
     def scan_newer(
-        self,
-        queries: Vectors,
-        list_nos: ListNos,
-        request: ScanRequest,
-        newer: object,
-        *,
-        only: bool,
+        self, queries: Vectors, request: ScanRequest, newer: object
     ) -> Scanned:
-        """`Engine.scan` of both; with `only`, of no row of the index itself."""
+        """Compare prepared queries with all of `newer`, but no row of the index.
+
+        `allowed` and `segments` of the request are ignored.
+        """
 
 
 @runtime_checkable

@@ -135,18 +135,6 @@ class NativeEngine:
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest
     ) -> Scanned:
         """Keep the best scores of codes, re-rank those rows; see `Engine.scan`."""
-        return self.scan_newer(queries, list_nos, request, None, only=False)
-
-    def scan_newer(
-        self,
-        queries: Vectors,
-        list_nos: ListNos,
-        request: ScanRequest,
-        newer: object,
-        *,
-        only: bool,
-    ) -> Scanned:
-        """See `ScansNewer.scan_newer`."""
         return _scanned(
             self._scanner.scan(
                 _packed(queries, np.float32),
@@ -155,8 +143,24 @@ class NativeEngine:
                 rerank=request.rerank,
                 allowed=_packed_mask(request.allowed),
                 primary_only=request.segments == "primary",
+                threads=self._threads,
+            )
+        )
+
+    def scan_newer(
+        self, queries: Vectors, request: ScanRequest, newer: object
+    ) -> Scanned:
+        """See `ScansNewer.scan_newer`."""
+        return _scanned(
+            self._scanner.scan(
+                _packed(queries, np.float32),
+                np.empty((len(queries), 0), np.int32),
+                k=request.k,
+                rerank=request.rerank,
+                allowed=None,
+                primary_only=False,
                 newer=newer,
-                newer_only=only,
+                newer_only=True,
                 threads=self._threads,
             )
         )

@@ -34,7 +34,7 @@ from gleann.index.filters.tree import (
     StartsWith,
     Value,
 )
-from gleann.index.filters.values import IdType, Parameters, converted
+from gleann.index.filters.values import IdType, Parameters, as_plain, converted
 from gleann.index.filters.words import refuse
 from gleann.index.payload.schema import Schema
 
@@ -137,11 +137,9 @@ class Binder:
                 node.values.position,
                 name.name,
             )
-        each = Parameters(listed, set())
-        position = node.values.position
         return [
-            converted(Parameter(number, position), name, operand, each)
-            for number in range(1, len(listed) + 1)
+            None if raw is None else as_plain(raw, name, operand, node.values)
+            for raw in listed
         ]
 
     def is_null(self, node: IsNull, holds: bool) -> BoundNode:

@@ -35,8 +35,13 @@ class Condition:
     def __init__(self, where: str, parameters: Sequence[object] = ()) -> None:
         from gleann.index.filters.values import plain_parameter
 
-        if isinstance(parameters, str):
-            parameters = (parameters,)
+        given: object = where  # from outside
+        if not isinstance(given, str):
+            raise InvalidFilterError(f"where is a text, got a {type(given).__name__}")
+        if isinstance(parameters, str) or not hasattr(parameters, "__len__"):
+            raise InvalidFilterError(
+                f"parameters is a sequence of values, got a {type(parameters).__name__}"
+            )
         kept = tuple(map(plain_parameter, parameters))
         object.__setattr__(self, "where", where)
         object.__setattr__(self, "parameters", kept)

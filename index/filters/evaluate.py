@@ -28,6 +28,8 @@ from gleann.index.texts import Texts
 
 Flags = Any
 """Arrow booleans without null, in one or in several chunks."""
+FEW = 8
+"""Numbers up to which comparing with each takes less time than hashing them all."""
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": pc.equal,
@@ -70,11 +72,21 @@ class _Rows:
 
     def _values(self, operand: Operand) -> Any:
         if operand.is_id:
-            return _arrow_ids(self._ids)
+            return self._id_values(operand)
         column = self._payload.schema.get(operand.name)
         if column is None or column.type != operand.type:
             return pa.nulls(len(self._ids), TYPES[operand.type])
         return self._table[operand.name]
+
+    def _id_values(self, operand: Operand) -> Any:
+        """The ids; a condition that was bound when there were none may be of others."""
+        if isinstance(self._ids, Texts) is (operand.type == "int64"):
+            return pa.nulls(len(self._ids), TYPES[operand.type])
+        return (
+            self._ids.to_arrow()
+            if isinstance(self._ids, Texts)
+            else pa.array(self._ids)
+        )
 
 
 def _compare(values: Any, test: CompareTest) -> Flags:
@@ -87,7 +99,10 @@ def _compare(values: Any, test: CompareTest) -> Flags:
 
 def _member(values: Any, test: MemberTest) -> Flags:
     wanted = pa.array(test.values, values.type)
-    inside = pc.is_in(values, value_set=wanted)
+    if len(wanted) <= FEW and test.operand.type != "string":
+        inside = _certain(reduce(pc.or_, [pc.equal(values, one) for one in wanted]))
+    else:
+        inside = pc.is_in(values, value_set=wanted)
     if test.holds:
         return inside
     return pc.and_(pc.invert(inside), pc.is_valid(values))
@@ -129,12 +144,6 @@ _TEST: dict[type[BoundTest], Callable[[Any, Any], Flags]] = {
 
 def _certain(flags: Flags) -> Flags:
     return pc.fill_null(flags, False) if flags.null_count else flags
-
-
-def _arrow_ids(ids: HeldIds) -> Any:
-    if isinstance(ids, Texts):
-        return ids.to_arrow()
-    return pa.array(ids)
 
 
 def _as_mask(flags: Flags) -> Mask:

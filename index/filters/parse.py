@@ -35,7 +35,15 @@ from gleann.index.filters.tree import (
     StartsWith,
     Value,
 )
-from gleann.index.filters.words import DIALECT, MAX_DEPTH, Word, refuse, words_of
+from gleann.index.filters.words import (
+    DIALECT,
+    MAX_DEPTH,
+    Word,
+    is_parameter,
+    numbered,
+    refuse,
+    words_of,
+)
 
 MAX_DIGITS = 400
 """Most digits of a number: those of the largest float64."""
@@ -65,15 +73,31 @@ def parse(where: str) -> Node:
 
 
 def _parsed(words: list[Word], where: str) -> Any:
+    """The nodes of a condition, whose names and values know where they are written.
+
+    sqlglot gets the numbers of words in place of names and values. So both come back as
+    they were written, and with their places, which not all of its versions keep.
+    """
     parser = DIALECT.parser(error_level=ErrorLevel.IMMEDIATE)
     try:
-        (node,) = parser.parse_into(exp.Condition, words, where)
+        (node,) = parser.parse_into(exp.Condition, numbered(words), where)
     except ParseError as error:
         _refuse_parse(error, where)
     except (SqlglotError, ValueError) as error:
         raise InvalidFilterError(f"where cannot be parsed: {error}") from error
     if node is None:
         raise InvalidFilterError("where has no condition")
+    for part in node.walk():
+        if type(part) in (exp.Identifier, exp.Literal):
+            number = str(part.this)
+            if not number.isdigit():
+                refuse(
+                    f"{number!r:.{_SHOWN}} is no name: put it in double quotes", None
+                )
+            word = words[int(number)]
+            part.args["this"] = word.text
+            part.meta["start"] = word.start
+            part.meta["is_parameter"] = is_parameter(word, where)
     return node
 
 
@@ -215,21 +239,25 @@ def _constant(node: Any) -> Node:
     return Constant(bool(value))
 
 
-def _name(node: Any) -> Name:
+def _identifier(node: Any) -> Any:
+    """The name of a column, or a parameter; None for any other node."""
     if type(node) is not exp.Column:
-        refuse(
-            f"{_shown(node)} is no column: a test begins with one",
-            _position(node),
-        )
+        return None
     (identifier,) = _args(node, "this")
-    if type(identifier) is not exp.Identifier:
-        _refuse_node(node)
+    return identifier if type(identifier) is exp.Identifier else None
+
+
+def _name(node: Any) -> Name:
+    identifier = _identifier(node)
+    if identifier is None or identifier.meta["is_parameter"]:
+        refuse(f"{_shown(node)} is no column: a test begins with one", _position(node))
     return Name(str(identifier.this), _position(identifier))
 
 
 def _value(node: Any) -> Value:
     kind = type(node)
-    if kind is exp.Parameter:
+    identifier = _identifier(node)
+    if identifier is not None and identifier.meta["is_parameter"]:
         return _parameter(node)
     if kind is exp.Literal:
         return _literal(node)
@@ -242,8 +270,8 @@ def _value(node: Any) -> Value:
     if kind is exp.Cast and node.to.is_type("timestamp") and _is_text(node.this):
         return Given(node.this.this, _position(node.this), moment=True)
     return refuse(
-        f"{_shown(node)} is no value: values are texts in single quotes,"
-        " numbers, TRUE, FALSE, TIMESTAMP and a text, or parameters such as $1",
+        f"{_shown(node)} is no value: values are texts in single quotes, numbers,"
+        " TRUE, FALSE, TIMESTAMP and a text, or parameters such as $1",
         _position(node),
     )
 
@@ -266,16 +294,18 @@ def _literal(node: Any) -> Given:
 
 
 def _parameter(node: Any) -> Parameter:
-    number = node.this if type(node) is exp.Parameter else None
-    text = str(number.this) if type(number) is exp.Literal else ""
-    if not _WHOLE.fullmatch(text) or not 1 <= int(text[:9]) <= MAX_PARAMETERS:
+    identifier, position = _identifier(node), _position(node)
+    is_one = identifier is not None and identifier.meta["is_parameter"]
+    digits = str(identifier.this)[1:] if is_one else ""
+    if not 0 < len(digits) <= len(str(MAX_PARAMETERS)) or not (
+        1 <= int(digits) <= MAX_PARAMETERS
+    ):
         refuse(
-            f"{_shown(node)} is no parameter: those are $1 to"
-            f" ${MAX_PARAMETERS}, and lists stand in parentheses",
-            _position(node),
+            f"{_shown(node)} is no parameter: those are $1 to ${MAX_PARAMETERS}, and"
+            " lists stand in parentheses",
+            position,
         )
-    assert number is not None
-    return Parameter(int(text), _position(number))
+    return Parameter(int(digits), position)
 
 
 _TRANSLATED: dict[type[Any], Callable[[Any], Node]] = {

@@ -5,6 +5,7 @@ All words but those of the grammar become names in quotes. So a column may be ca
 cannot be written at all.
 """
 
+import re
 from typing import Any, TypeAlias
 
 from sqlglot import tokens as sqlglot_tokens
@@ -24,14 +25,16 @@ MAX_DEPTH = 32
 MAX_TESTS = 1_000
 """Most tests of a condition, counted by its ANDs and ORs."""
 
-DIALECT = Dialect.get_or_raise("postgres")
-"""The one in which `$1` is a parameter and `"a"` a name."""
+DIALECT = Dialect.get_or_raise(None)
+"""sqlglot's own, in which `$1` is one word. In PostgreSQL's a $ may begin a text, and
+`a BETWEEN $1 AND ''` could not be split."""
 
 _KEYWORDS = frozenset(
     ("AND", "OR", "NOT", "IN", "BETWEEN", "IS", "NULL", "LIKE", "TRUE", "FALSE")
 )
 _FUNCTIONS = frozenset(("STARTS_WITH", "CONTAINS"))
-_SIGNS = frozenset(("=", "<>", "!=", "<", "<=", ">", ">=", "(", ")", ",", "-", "$"))
+_SIGNS = frozenset(("=", "<>", "!=", "<", "<=", ">", ">=", "(", ")", ",", "-"))
+_PARAMETER = re.compile(r"\$[0-9]+")
 _DIGITS = frozenset("0123456789.eE+-")
 _SHOWN = 40
 
@@ -48,8 +51,6 @@ def words_of(where: str) -> list[Word]:
     Raises:
         InvalidFilterError: over a cap, or what the grammar lacks.
     """
-    if not isinstance(where, str):
-        raise InvalidFilterError(f"where is a text, got a {type(where).__name__}")
     # A character has at most 4 bytes, so that this also bounds what is encoded.
     size = len(where) if len(where) > MAX_BYTES else _utf8_size(where)
     if size > MAX_BYTES:
@@ -81,27 +82,50 @@ def _utf8_size(where: str) -> int:
 
 
 def _word(where: str, tokens: list[Word], place: int) -> Word:
-    """A word of the grammar; another word becomes a name."""
+    """A word of the grammar; another word, or a parameter, becomes a name."""
     token = tokens[place]
     raw = where[token.start : token.end + 1]
     if token.comments:
         refuse("comments are not allowed", token.start)
-    if raw.isidentifier():
-        if _is_keyword(raw.upper(), tokens[place + 1 : place + 2]):
-            return token
-        return type(token)(
-            _Kind.IDENTIFIER, raw, token.line, token.col, token.start, token.end
-        )
-    if token.token_type == _Kind.STRING and raw.startswith("'"):
+    is_word = raw.isidentifier()
+    if is_word and _is_keyword(raw.upper(), tokens[place + 1 : place + 2]):
         return token
-    if token.token_type == _Kind.IDENTIFIER and raw.startswith('"'):
-        return token
-    is_number = token.token_type == _Kind.NUMBER and raw[0].isdigit()
-    if (is_number and set(raw) <= _DIGITS) or raw in _SIGNS:
+    if is_word or _PARAMETER.fullmatch(raw):
+        return _changed(token, _Kind.IDENTIFIER, raw)
+    if raw in _SIGNS or _is_value(token, raw):
         return token
     return refuse(
         f"{raw!r:.{_SHOWN}} is not part of the grammar of conditions", token.start
     )
+
+
+def _is_value(token: Word, raw: str) -> bool:
+    """Whether it is a name in quotes, a text or a number as the grammar has them."""
+    kind = token.token_type
+    if kind == _Kind.NUMBER:
+        return raw[0].isdigit() and set(raw) <= _DIGITS
+    quotes = {_Kind.STRING: "'", _Kind.IDENTIFIER: '"'}
+    return kind in quotes and raw.startswith(quotes[kind])
+
+
+def numbered(words: list[Word]) -> list[Word]:
+    """The words, with its number in place of the text of each name and value."""
+    named = (_Kind.IDENTIFIER, _Kind.NUMBER, _Kind.STRING)
+    return [
+        _changed(word, word.token_type, str(number))
+        if word.token_type in named
+        else word
+        for number, word in enumerate(words)
+    ]
+
+
+def is_parameter(word: Word, where: str) -> bool:
+    """Whether a name is a parameter; in double quotes it is not."""
+    return where[word.start] == "$"
+
+
+def _changed(word: Word, kind: Any, text: str) -> Word:
+    return type(word)(kind, text, word.line, word.col, word.start, word.end)
 
 
 def _is_keyword(word: str, following: list[Word]) -> bool:

@@ -64,7 +64,7 @@ def draw_sample(joined: Joined, *, k: int, rng: np.random.Generator) -> KnownRow
     list_nos = joined.engine.rank_lists(queries, nprobe=joined.data.lists.nlist)
     rerank = min(TRUTH_RERANK * k + 1, n)
     request = ScanRequest(k=k + 1, rerank=rerank, segments="primary")
-    scanned = joined.engine.scan(queries, list_nos, request)
+    scanned = joined.scanner.scan(queries, list_nos, request)
     found = joined.places_of(scanned.rows)
     others = others_than(own, found)
     return KnownRows(

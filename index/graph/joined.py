@@ -11,12 +11,8 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
 from gleann.index.engines.choose import make_engine
-from gleann.index.engines.contract import Engine, IndexData
+from gleann.index.engines.contract import Engine, IndexData, ScansSubsets
 from gleann.index.lists import InvertedLists
-
-HOST_ENGINES = ("native", "faiss", "reference")
-"""Engines that are made anew for the lists of some rows; others would need a second
-index on their device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,37 +20,42 @@ class Joined:
     """m of the n rows of an index, numbered from 0 by rising row: their places.
 
     Attributes:
-        engine: ranks and scans lists that hold these rows only.
+        engine: of the index; it ranks the lists.
+        scanner: scans lists that hold these rows only; the same where they are all.
         data: the index with these lists.
         rows: int64 (m,), ascending; None where they are all.
         places: int32 (n,), place of each of them; None where they are all.
     """
 
     engine: Engine
+    scanner: Engine
     data: IndexData
     rows: Rows | None = None
     places: NDArray[np.int32] | None = None
 
     @classmethod
-    def among(
-        cls, engine: Engine, data: IndexData, mask: Mask, *, threads: int
-    ) -> "Joined":
+    def all(cls, engine: Engine, data: IndexData) -> "Joined":
+        """All rows of an index."""
+        return cls(engine=engine, scanner=engine, data=data)
+
+    @classmethod
+    def among(cls, engine: Engine, data: IndexData, mask: Mask) -> "Joined":
         """The rows of `mask` (n,).
 
-        Args:
-            engine: that serves the index.
-            data: of the index.
-            mask: True for each of the rows.
-            threads: of the engine that joins them.
+        An engine that cannot scan lists of some rows, such as those of a device, leaves
+        that to one of the host.
         """
         rows = np.flatnonzero(mask)
         places = np.full(len(mask), -1, np.int32)
         places[rows] = np.arange(len(rows), dtype=np.int32)
         some = replace(data, lists=lists_among(data.lists, mask))
-        name = engine.name.split("/")[0]
-        served = name if name in HOST_ENGINES else "auto"
+        if isinstance(engine, ScansSubsets):
+            scanner = engine.over(some.lists)
+        else:
+            scanner = make_engine(some)
         return cls(
-            engine=make_engine(some, name=served, threads=threads),
+            engine=engine,
+            scanner=scanner,
             data=some,
             rows=rows,
             places=places,

@@ -143,10 +143,9 @@ def knn_graph(  # noqa: PLR0913 (how far, of what, by whom)
         nprobe: lists a row probes, instead. Rows whose lists hold fewer than k others
             are completed by exhaustive search: with few lists that can be most rows.
         among: bool (n,), True for the rows that have neighbours and can be some, such
-            as `index.mask_of(ids)`; None for all. They are joined on the host by a list
-            of theirs alone: the vectors are not copied.
-        threads: worker threads; 0 takes every core, None as many as the index does (as
-            `among` says, every core).
+            as `index.where("split = 'train'")`; None for all. They are joined in lists
+            of theirs alone; their vectors are not copied.
+        threads: worker threads; 0 takes every core, None as many as the index does.
         progress: called as phases "plan" and "join" go on; an exception that it raises
             stops the work.
 
@@ -193,10 +192,10 @@ def _joined(index: SoarIndex, among: Mask | None, threads: int | None) -> Joined
         mask = as_mask(among, n=len(index), name="among")
         if not mask.any():
             raise InvalidInputError(f"among has 0 of {len(index)} rows")
-        if not mask.all():
-            return Joined.among(index.engine, index.data, mask, threads=threads or 0)
     engine = index.engine if threads is None else index.engine.with_threads(threads)
-    return Joined(engine=engine, data=index.data)
+    if among is None or mask.all():
+        return Joined.all(engine, index.data)
+    return Joined.among(engine, index.data, mask)
 
 
 def _check(
@@ -269,6 +268,6 @@ def _graph(
         k=k,
         nprobe=nprobe,
         estimated_recall=estimated_recall,
-        engine=joined.engine.name,
+        engine=joined.scanner.name,
         among=joined.rows,
     )

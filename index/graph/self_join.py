@@ -79,11 +79,10 @@ def ask(
     """The best `width` places (p, width) of the lists that each of `asking` probes."""
     request = ScanRequest(k=width, rerank=width)
     engine = joined.engine
-    if isinstance(engine, SearchesRows):
-        rows = joined.rows_at(asking)
-        scanned = engine.search_rows(rows, nprobe=nprobe, request=request)
+    if joined.rows is None and isinstance(engine, SearchesRows):
+        scanned = engine.search_rows(asking, nprobe=nprobe, request=request)
     else:
         queries = joined.vectors_at(asking)
         list_nos = engine.rank_lists(queries, nprobe=nprobe)
-        scanned = engine.scan(queries, list_nos, request)
+        scanned = joined.scanner.scan(queries, list_nos, request)
     return joined.places_of(scanned.rows), scanned.distances

@@ -23,9 +23,13 @@ from gleann.index.newer.rows import NewerRows
 from gleann.index.newer.thinning import Thinning
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams
+from gleann.index.search.list_stats import ListStats
 
 GROWTH = 8
 """A part is merged with those after it until it is this many times their size."""
+
+LEAST_FLAT = 64
+"""Fewer new rows are packed for one state only, however short the lists are."""
 
 LARGEST_FLAT = 8192
 """Rows of a flat part: as many are assigned at once."""
@@ -61,11 +65,19 @@ class NewerLists:
     Args:
         data: the index.
         params: its build parameters, with spilling resolved.
+        stats: of its lists.
         engine: made from `data`. One that does not implement `ScansNewer` compares all
             newer rows with every query, and nothing is assigned.
     """
 
-    def __init__(self, data: IndexData, params: BuildParams, engine: Engine) -> None:
+    def __init__(
+        self,
+        data: IndexData,
+        params: BuildParams,
+        *,
+        stats: ListStats,
+        engine: Engine,
+    ) -> None:
         self._data = data
         self._params = params
         self._engine = engine if isinstance(engine, ScansNewer) else None
@@ -74,12 +86,12 @@ class NewerLists:
         self._parts: tuple[Part, ...] = ()
         self._primary: ListNos = np.empty(0, np.int32)
         self._secondary: ListNos = np.empty(0, np.int32)
-        self._thinning = Thinning(data.lists)
+        self._thinning = Thinning(stats)
 
     @cached_property
     def small(self) -> int:
         """Rows that are scanned flat without a loss: those of a list of mean length."""
-        return max(1, self._data.lists.entries // self._data.lists.nlist)
+        return max(LEAST_FLAT, self._data.lists.entries // self._data.lists.nlist)
 
     @property
     def due(self) -> bool:
@@ -224,7 +236,7 @@ class NewerLists:
     def _scale(self) -> float:
         rows = self._data.vectors
         some = np.asarray(rows[:: max(1, len(rows) // SCALE_ROWS)])
-        return scale_of(some, self._shift)
+        return scale_of(some, self._shift) if len(some) else 0.0
 
 
 def _end(parts: tuple[Part, ...]) -> int:

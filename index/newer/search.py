@@ -15,7 +15,7 @@ from gleann.index.arrays import Distances, Mask, Rows, Vectors
 from gleann.index.checks import require_finite
 from gleann.index.engines.contract import Engine, IndexData, ScanRequest, ScansNewer
 from gleann.index.exact import exact_search_prepared
-from gleann.index.found import FoundRows, SearchStats, sum_stats, widened
+from gleann.index.found import FoundRows, SearchStats, cut_at, sum_stats, widened
 from gleann.index.metric import prepare
 from gleann.index.newer.rows import NewerRows
 from gleann.index.parallel.blas import one_blas_thread
@@ -23,10 +23,15 @@ from gleann.index.params import Metric, SearchParams
 from gleann.index.search.allowed import AllowedRows
 from gleann.index.search.plan import SearchPlan, stats_of
 from gleann.index.search.searcher import Searcher
+from gleann.index.search.within import require_radius
 
 ONE_THREAD = 1 << 31
 """Products of numbers, up to which newer rows are compared on one thread. More of them
 take so long that threads which wait for each other are worth it."""
+
+MOSTLY_DEAD = 0.5
+"""Share of live entries below which the index is searched as with a filter, which packs
+what is left of its lists."""
 
 EXACT = SearchStats(
     engine="exact",
@@ -66,6 +71,10 @@ class NewerSearcher:
         """As `Searcher.search`, of all rows; those of the index come first."""
         if newer.count == 0 and newer.sealed_alive is None:
             return self._searcher.search(queries, params)
+        if params.radius is not None:
+            radius = require_radius(params.radius, self._data.metric)
+            found = self.search(queries, replace(params, radius=None), newer)
+            return cut_at(found, radius)
         plan = self._plan_together(params, newer, count=len(queries))
         if plan is None:
             return self._search_apart(queries, params, newer)
@@ -85,7 +94,7 @@ class NewerSearcher:
         thinned = newer.thinned
         if thinned is None:
             return plan
-        if thinned.thin is not None:
+        if thinned.thin is not None or thinned.share < MOSTLY_DEAD:
             return None
         nprobe = plan.nprobe
         if params.nprobe is None:
@@ -173,20 +182,12 @@ class NewerSearcher:
     def _scan_newer(
         self, queries: Vectors, params: SearchParams, newer: NewerRows, *, k: int
     ) -> FoundRows:
-        """The same by the codes of all newer rows, each read once."""
+        """The same by the codes of all newer rows."""
         assert self._engine is not None
         least = replace(params, k=min(k, self._n), rerank=None, allowed=None)
         rerank = self._searcher.plan(least, count=len(queries)).request.rerank
-        request = ScanRequest(
-            k=k,
-            rerank=max(k, params.rerank or rerank),
-            segments="primary",
-        )
-        nlist = self._data.lists.nlist
-        all_lists = np.tile(np.arange(nlist, dtype=np.int32), (len(queries), 1))
-        scanned = self._engine.scan_newer(
-            queries, all_lists, request, newer.joined, only=True
-        )
+        request = ScanRequest(k=k, rerank=max(k, params.rerank or rerank))
+        scanned = self._engine.scan_newer(queries, request, newer.joined)
         stats = EXACT._replace(
             engine=self._engine_name,
             rerank=request.rerank,

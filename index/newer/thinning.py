@@ -12,8 +12,8 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import ListNos, Mask
-from gleann.index.lists import InvertedLists
+from gleann.index.arrays import Mask
+from gleann.index.search.list_stats import ListStats
 
 THIN = 0.5
 """A list is thin below this share of the mean share of live entries."""
@@ -46,19 +46,18 @@ class Thinning:
     earlier state, rows that died in between are counted as dead.
     """
 
-    def __init__(self, lists: InvertedLists) -> None:
-        self._lists = lists
+    def __init__(self, stats: ListStats) -> None:
+        self._stats = stats
         self._lock = Lock()
         self._alive: Mask | None = None
-        self._dead = np.zeros(lists.nlist, np.int64)
-        self._homes: ListNos | None = None
+        self._dead = np.zeros(stats.lists.nlist, np.int64)
 
     def of(self, alive: Mask, newer: list[NDArray[np.int64]]) -> Thinned:
         """What `alive` (n,) and newer entries, (nlist) each, leave of the lists."""
         with self._lock:
             self._count(alive)
             dead = self._dead
-        sizes = np.diff(self._lists.offsets)
+        sizes = self._stats.sizes
         live = sizes - dead
         for entries in newer:
             live = live + entries
@@ -71,24 +70,5 @@ class Thinning:
             return
         died = np.flatnonzero(~alive if self._alive is None else self._alive > alive)
         if died.size:
-            homes = self._list_nos()[:, died]
-            self._dead = self._dead + np.bincount(
-                homes[homes >= 0], minlength=self._lists.nlist
-            )
+            self._dead = self._dead + self._stats.counted_rows(died)
             self._alive = alive if self._alive is None else self._alive & alive
-
-    def _list_nos(self) -> ListNos:
-        """Both lists (2, n) of every row, -1 for no second."""
-        if self._homes is None:
-            lists = self._lists
-            ends = np.stack([lists.mids, lists.offsets[1:]])
-            starts = np.stack([lists.offsets[:-1], lists.mids])
-            lengths = np.stack([ends - starts]).reshape(2, -1).T.reshape(-1)
-            numbers = np.arange(lists.nlist, dtype=np.int32).repeat(2).repeat(lengths)
-            second = np.tile([False, True], lists.nlist).repeat(lengths)
-            n = int(lists.rows.max(initial=-1)) + 1
-            homes = np.full((2, n), -1, np.int32)
-            homes[0, lists.rows[~second]] = numbers[~second]
-            homes[1, lists.rows[second]] = numbers[second]
-            self._homes = homes
-        return self._homes

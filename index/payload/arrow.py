@@ -11,7 +11,7 @@
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import cache
 from typing import Any, NoReturn, TypeAlias
 
@@ -143,7 +143,9 @@ def _as_arrow(values: Any, column: Column, first: int) -> Values:
 
 
 def _array_of(values: Any, column: Column, first: int) -> Any:
-    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+    if isinstance(values, str | bytes | Mapping | Set) or not hasattr(
+        values, "__len__"
+    ):
         raise InvalidInputError(
             f"column {column.name!r} needs a sequence of values, got a"
             f" {type(values).__name__}"

@@ -181,8 +181,10 @@ def _joined(pending: list[pa.Table]) -> list[pa.Table]:
 
 
 def _pieces(table: pa.Table) -> Iterator[pa.Table]:
-    """Slices of a table that are each within the bounds of a record batch."""
-    each = max(1, table.nbytes // max(1, len(table)))
-    step = max(1, min(BATCH_ROWS, BATCH_BYTES // each))
-    for start in range(0, len(table), step):
-        yield table.slice(start, step)
+    """Slices of a table that are each within the bounds of a record batch, or a row."""
+    if len(table) > BATCH_ROWS or (len(table) > 1 and table.nbytes > BATCH_BYTES):
+        half = len(table) // 2
+        yield from _pieces(table.slice(0, half))
+        yield from _pieces(table.slice(half))
+    elif len(table):
+        yield table

@@ -7,6 +7,7 @@ message  the record batch, not compressed; absent without columns
 
 import json
 import struct
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -22,13 +23,18 @@ _ALIGNMENT = 8
 
 def pack(table: pa.Table, schema: Schema, *, n: int) -> bytes:
     """The bytes of a table of n rows."""
-    described = {"n": n, "columns": schema.to_values()}
-    text = json.dumps(described, separators=(",", ":")).encode()
+    text = f'{{"n":{n},"columns":{_columns_of(schema)}}}'.encode()
     text += b" " * (-(_LENGTH.size + len(text)) % _ALIGNMENT)
     parts = [_LENGTH.pack(len(text)), text]
     if len(schema):
         parts.append(_one_batch(table).serialize())
     return b"".join(parts)
+
+
+@lru_cache(maxsize=256)
+def _columns_of(schema: Schema) -> str:
+    """JSON of a schema; an index gets many small payloads of one."""
+    return schema.to_json()
 
 
 def unpack(packed: bytes) -> tuple[pa.Table, Schema, int]:

@@ -107,16 +107,20 @@ class Payload:
 
     @classmethod
     def concat(cls, parts: Iterable["Payload"]) -> "Payload":
-        """The rows of all `parts`, at least one and all of one schema, in order."""
+        """The rows of all `parts`, at least one, in order.
+
+        Raises:
+            InvalidInputError: parts of other columns, by name or type.
+        """
         import pyarrow as pa
 
         parts = list(parts)
         schema = parts[0].schema
         for part in parts:
-            if part.schema.names != schema.names:
+            if _kinds(part.schema) != _kinds(schema):
                 raise InvalidInputError(
-                    f"payload of columns {', '.join(part.schema.names)} does not go"
-                    f" behind one of {', '.join(schema.names)}"
+                    f"a part of payload has other columns: {part.schema.described()};"
+                    f" in the first {schema.described()}"
                 )
         table = pa.concat_tables([part.to_arrow() for part in parts])
         chunks = max((column.num_chunks for column in table.columns), default=0)
@@ -376,7 +380,8 @@ def _columns_of(values: Any) -> tuple[Mapping[str, Any], int | None]:
     if isinstance(values, Payload):
         return dict(_named(values.to_arrow())), len(values)
     if isinstance(values, Mapping):
-        sizes = (len(part) for part in values.values() if hasattr(part, "__len__"))
+        # What has no length is refused with its column.
+        sizes = (len(p) if hasattr(p, "__len__") else 0 for p in values.values())
         return values, next(sizes, None)
     if type(values).__module__.partition(".")[0] == "pandas":
         return {str(name): values[name] for name in values.columns}, len(values)

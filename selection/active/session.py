@@ -22,7 +22,7 @@ from gleann.selection.active.query.strategy import QueryStrategy
 from gleann.selection.active.questions import GivenLabels, params_as_json
 from gleann.selection.active.scores import ClassScores
 from gleann.selection.active.stopping import StopAdvice, advise
-from gleann.selection.among import Among, origin_of, state_of
+from gleann.selection.among import Among, AmongLike, origin_of, state_of
 from gleann.selection.checks import IdMap, as_rows, kept, require_count, shown
 from gleann.selection.neighbours import Neighbours
 from gleann.selection.provenance import (
@@ -71,7 +71,7 @@ class ActiveSession:
         labels: ArrayLike,
         neighbours: Neighbours | None = None,
         classifier: Classifier | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> "ActiveSession":
         """Start from a seed of labelled rows.
 
@@ -152,6 +152,11 @@ class ActiveSession:
         if self.params.pool == "random":
             return len(self._labels.closed_rows) + len(self._pending.rows)
         return self._strategy.pool.looked_at
+
+    @property
+    def among(self) -> Among | None:
+        """The only rows that are picked; None for all."""
+        return self._labels.among
 
     @property
     def available(self) -> int:

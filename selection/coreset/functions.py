@@ -6,6 +6,7 @@ from typing import Unpack
 
 from numpy.typing import ArrayLike
 
+from gleann.selection.among import AmongLike
 from gleann.selection.coreset import methods
 from gleann.selection.coreset.groups import Label, Quota, as_groups, require_quotas
 from gleann.selection.coreset.methods.defaults import (
@@ -135,7 +136,7 @@ def farthest_first(  # noqa: PLR0913 (the problem)
     k: int,
     covered: ArrayLike | None = None,
     ids: ArrayLike | None = None,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
     device: str | None = None,

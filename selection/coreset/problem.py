@@ -1,7 +1,7 @@
 """The problem that coreset methods solve: checked once, measured as often as needed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypedDict
 
@@ -17,7 +17,7 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
-from gleann.selection.among import Among, origin_of
+from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import (
     IdMap,
     as_costs,
@@ -51,7 +51,7 @@ class ProblemOptions(TypedDict, total=False):
     cost_on: CostOn
     locked: ArrayLike | None
     ids: ArrayLike | None
-    among: ArrayLike | None
+    among: AmongLike | None
     device: str | None
 
 
@@ -74,6 +74,7 @@ class Problem:
         progress: called as rows are measured, with the phase "measure".
         names: the caller's ids of all rows; None where none were given.
         among: the caller's rows that the problem has; None for all.
+        origin: what the provenance says of them.
     """
 
     vectors: Vectors
@@ -86,6 +87,7 @@ class Problem:
     progress: ProgressCallback | None = None
     names: IdMap | None = None
     among: Among | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(  # noqa: PLR0913 (the problem)
@@ -98,7 +100,7 @@ class Problem:
         cost_on: CostOn = "sum",
         locked: ArrayLike | None = None,
         ids: ArrayLike | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
         uncovered: int = 1,
         device: str | None = None,
     ) -> "Problem":
@@ -137,6 +139,7 @@ class Problem:
             [] if locked is None else locked, n=n, name="locked", names=names
         )
         within = Among.of(among, n=n, names=names)
+        origin = origin_of(within)
         if within is not None:
             costs = None if costs is None else _costs_among(costs, within, closed)
             within = within.besides(closed)
@@ -157,6 +160,7 @@ class Problem:
             device=device,
             names=names,
             among=within,
+            origin=origin,
         )
 
     def reporting(self, progress: ProgressCallback | None) -> "Problem":
@@ -178,6 +182,7 @@ class Problem:
             locked=np.flatnonzero(np.isin(rows, self.locked)),
             names=None,
             among=None,
+            origin={},
         )
 
     @property
@@ -309,7 +314,7 @@ class Problem:
                 seed=seed,
                 data_hash=self.data_hash,
             )
-            | origin_of(self.among)
+            | dict(self.origin)
             | ({"winners": dict(winners)} if winners else {}),
         )
 

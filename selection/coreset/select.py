@@ -12,7 +12,7 @@ from gleann.index import Progress
 from gleann.index.arrays import Rows
 from gleann.index.checks import require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
-from gleann.selection.among import Among
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.checks import as_rows
 from gleann.selection.coreset import methods
 from gleann.selection.coreset.baselines import Baselines, Choose, choose_baselines
@@ -126,7 +126,7 @@ class CoresetRequest:
     cost_weight: float | None = None
     cost_on: CostOn = "sum"
     locked: ArrayLike | None = None
-    among: ArrayLike | None = None
+    among: AmongLike | None = None
     groups: ArrayLike | None = None
     quotas: QuotaRule | Mapping[Label, Quota] = "proportional"
     seed: int = 0

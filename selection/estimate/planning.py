@@ -14,6 +14,7 @@ from scipy.special import ndtri
 
 from gleann.index.errors import InvalidParamsError, NotReadyError
 from gleann.index.tabular import Record
+from gleann.selection.among import AmongLike
 from gleann.selection.checks import require_between
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.population import Population, count_of
@@ -184,7 +185,7 @@ def plan_labels(  # noqa: PLR0913 (a width, and what is assumed)
     prevalence: float | None = None,
     mean: float = 1.0,
     deviation: float = 1.0,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
 ) -> LabelPlan:
     """Labels that an interval of some width will take, before the first label.
 

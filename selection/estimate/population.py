@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import Mask, Rows
 from gleann.index.checks import as_array
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
-from gleann.selection.among import Among
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.checks import IdMap, as_scores
 from gleann.selection.estimate.stratified.strata import Proxy
 from gleann.selection.saved import Saved
@@ -31,7 +31,7 @@ class Population:
 
     @classmethod
     def of(
-        cls, ids: ArrayLike | None, among: ArrayLike | None, *, n: int
+        cls, ids: ArrayLike | None, among: AmongLike | None, *, n: int
     ) -> "Population":
         """The population of `among`, or all of n rows.
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from numpy.typing import ArrayLike
 
 from gleann.index import Progress
+from gleann.selection.among import AmongLike
 from gleann.selection.checks import require_count
 from gleann.selection.estimate.labels.answers import Oracle, given_by
 from gleann.selection.estimate.labels.known import Known
@@ -56,7 +57,7 @@ def estimate(  # noqa: PLR0913 (the data of one estimate)
     *,
     ids: ArrayLike | None = None,
     known: Known | None = None,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> Estimate:
     """Label `params.budget` rows by `oracle`, and estimate.
@@ -83,7 +84,7 @@ def uniform_estimate(
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> Estimate:
     """The baseline: `estimate` from one uniform sample that ignores the proxies.
@@ -119,7 +120,7 @@ def estimate_choosing(
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> Estimate:
     """`estimate` with the best of several proxies, chosen by a pilot.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidInputError
+from gleann.selection.among import AmongLike
 from gleann.selection.checks import require_count
 from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.labels.answers import (
@@ -27,7 +28,7 @@ def estimate_overlapping_groups(
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> GroupEstimates:
     """Estimate every group with its own oracle; see `OverlappingGroupsSession`.
@@ -84,7 +85,7 @@ def estimate_disjoint_groups(
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
     progress: ProgressCallback | None = None,
 ) -> GroupEstimates:
     """Estimate disjoint groups by an oracle that names the group.

@@ -15,7 +15,7 @@ from gleann.index.errors import (
 )
 from gleann.selection.active.labels import Labels
 from gleann.selection.active.questions import GivenLabels
-from gleann.selection.among import Among, origin_of, state_of
+from gleann.selection.among import Among, AmongLike, origin_of, state_of
 from gleann.selection.checks import IdMap, as_rows, kept, shown
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import (
@@ -84,7 +84,7 @@ class RoundsSession:
         ids: ArrayLike | None = None,
         rows: ArrayLike = (),
         labels: ArrayLike = (),
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> "RoundsSession":
         """Start, from labelled rows or from none.
 
@@ -167,6 +167,11 @@ class RoundsSession:
     def last_weight(self) -> float | None:
         """The weight of the last batch's weighted k-center; None otherwise."""
         return self._batch.weight
+
+    @property
+    def among(self) -> Among | None:
+        """The only rows that are picked; None for all."""
+        return self._labels.among
 
     @property
     def available(self) -> int:

@@ -10,12 +10,14 @@ from gleann.index import BuildParams, SoarIndex
 from gleann.index.build.on_disk import BuildSummary
 from gleann.index.errors import InvalidInputError
 from gleann.index.params import CodesChoice, Metric, Spill
+from gleann.index.payload.schema import Schema
 from gleann.service.cli import options
-from gleann.service.cli.files import inputs, output_paths
+from gleann.service.cli.files import inputs, output_paths, payload
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
 from gleann.service.devices.devices import Devices
+from gleann.service.files.payload_files import PayloadFile
 from gleann.service.values import DeviceChoice
 
 
@@ -40,6 +42,8 @@ class BuildJob:
     ids: Path | None
     vectors_column: str | None
     id_column: str | None
+    payload: Path | None
+    columns: str | None
     metric: Metric
     spill: Spill
     codes: CodesChoice
@@ -59,12 +63,24 @@ class BuildJob:
     epilog=options.examples(
         "gleann build vectors.npy words.gleann",
         "gleann build items.parquet items.gleann --id-column id --metric ip --seed 7",
+        "gleann build vectors.npy pages.gleann --payload pages.csv",
+        "gleann build pages.parquet pages.gleann --columns language,score,added",
     ),
 )
 @click.argument("vectors", type=options.PATH)
 @click.argument("out", type=options.PATH)
 @click.option("--ids", type=options.PATH, help="One id per row (.npy, or a column id).")
 @options.column_options
+@click.option(
+    "--payload",
+    type=options.PATH,
+    help="Values to filter by, one line a vector (.csv, .jsonl or .parquet).",
+)
+@click.option(
+    "--columns",
+    metavar="NAME[:TYPE],...",
+    help="Columns of --payload (all by default), or else of VECTORS (none by default).",
+)
 @click.option(
     "--metric",
     type=click.Choice(get_args(Metric)),
@@ -116,13 +132,17 @@ def command(job: BuildJob) -> None:
     The vectors of a .npy file may be larger than memory: they are read and the index
     is written block by block.
 
+    With --payload or --columns, `gleann search --where` filters by these values. The
+    types are those of the file, or found in its text; TYPE sets another: string, int64,
+    float64, bool, timestamp, strings (a JSON list of texts) or json.
+
     OUT.manifest.json records the input, the parameters, the times and the machine.
     """
     out = output_paths.folder("OUT", job.out)
     output_paths.require_writable(
         out,
         output_paths.manifest(out),
-        inputs=(job.vectors, job.ids, job.queries),
+        inputs=(job.vectors, job.ids, job.queries, job.payload),
         overwrite=job.overwrite,
     )
     if job.ids and job.id_column:
@@ -138,6 +158,9 @@ def command(job: BuildJob) -> None:
         ids = inputs.read_own_ids(job.ids) if job.ids else read.ids
         record.add_file(job.vectors)
         queries = inputs.read_array(job.queries) if job.queries else None
+        source, schema = _payload(job)
+        if job.payload:
+            record.add_file(job.payload)
     with record.timed("build"), progress_bars(wanted=job.progress) as report:
 
         def build(device: str | None) -> tuple[str, BuildSummary]:
@@ -146,6 +169,8 @@ def command(job: BuildJob) -> None:
                 job.out,
                 _params(job),
                 ids=ids,
+                payload=source.blocks(schema, n=len(read.vectors)) if source else None,
+                schema=schema,
                 queries=queries,
                 progress=report,
                 threads=job.threads,
@@ -158,9 +183,24 @@ def command(job: BuildJob) -> None:
     say(
         f"{job.out}: {built.n:,} vectors of {built.dim} dimensions, {job.metric},"
         f" {built.nlist:,} lists, {built.spilled_share:.1%} spilled"
-        f"{_spill_note(built)}{_recall_note(built)}\n"
+        f"{_spill_note(built)}{_recall_note(built)}{_payload_note(schema)}\n"
         f"built {size:,} bytes in {record.seconds('build'):.2f} s"
     )
+
+
+def _payload(job: BuildJob) -> tuple[PayloadFile | None, Schema]:
+    """The file of payload, if there is any, and the columns to take from it."""
+    if job.payload:
+        file = PayloadFile.open(job.payload)
+        return file, payload.schema_of(file, job.columns, leave_out=("id",))
+    if job.columns is None:
+        return None, Schema()
+    if job.vectors.suffix.lower() == ".npy":
+        raise InvalidInputError(
+            f"{job.vectors} is a .npy file and has no --columns: give --payload"
+        )
+    file = PayloadFile.open(job.vectors)
+    return file, payload.schema_of(file, job.columns)
 
 
 def _params(job: BuildJob) -> BuildParams:
@@ -172,6 +212,10 @@ def _params(job: BuildJob) -> BuildParams:
         target_recall=job.target_recall,
         seed=job.seed,
     )
+
+
+def _payload_note(schema: Schema) -> str:
+    return f", payload {', '.join(schema.names)}" if schema.names else ""
 
 
 def _recall_note(built: BuildSummary) -> str:

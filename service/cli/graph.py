@@ -1,16 +1,20 @@
 """`gleann graph`: write the k nearest neighbours of every row of an index."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
 from gleann.index import KnnGraph, SoarIndex, knn_graph
+from gleann.index.ids.held import take_ids
 from gleann.index.params import Metric
+from gleann.selection.among import origin_of
 from gleann.selection.checks import IdMap
 from gleann.service.cli import options, reports
 from gleann.service.cli.files import output_paths, outputs
+from gleann.service.cli.files.among import rows_among, said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.progress import progress_bars
@@ -24,7 +28,7 @@ from gleann.service.values import DeviceChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GraphJob(options.ReportOptions):
+class GraphJob(options.AmongOptions):
     """Parameters of `gleann graph`."""
 
     index: Path
@@ -46,6 +50,7 @@ class GraphJob(options.ReportOptions):
         "gleann graph words.gleann --k 10 --out words-graph.npz",
         "gleann graph words.gleann --k 100 --target-recall 0.99 --out graph.npz",
         "gleann graph words.gleann --out graph.npz --report graph.html",
+        'gleann graph words.gleann --where "lang = $1" --param en --out en.npz',
     ),
 )
 @click.argument("index", type=options.PATH)
@@ -57,6 +62,7 @@ class GraphJob(options.ReportOptions):
     help="Target recall; 0.95 if --nprobe is not set either.",
 )
 @click.option("--nprobe", type=int, help="Lists to scan per row.")
+@options.among_options
 @options.engine_options
 @options.device_option("rows search")
 @options.report_options
@@ -68,13 +74,15 @@ def command(job: GraphJob) -> None:
 
     scipy.sparse.load_npz reads the .npz file (indptr, indices, data, shape, format:
     distances in CSR form, nearest first), which also has the array ids with the ids of
-    the rows.
+    the rows. With --where it has the array among too: the rows that pass, whose
+    neighbours are the nearest of them; other rows of the matrix are empty.
     """
     out = OutputPath(flag="--out", path=job.out, suffixes=(".npz",))
     output_paths.require_writable(
         out,
         output_paths.manifest(out),
         *reports.pages_of(job, own=None),
+        inputs=(job.index, job.payload),
         overwrite=job.overwrite,
     )
     require_host_engine(job.engine, job.device)
@@ -84,6 +92,7 @@ def command(job: GraphJob) -> None:
         index = SoarIndex.load(job.index, engine=job.engine, threads=job.threads)
         record.add_index(job.index, index.data_hash)
         names = IdMap(index.held_ids, n=len(index))
+        among = rows_among(job, record, names, index=index)
         items = reports.open_items(job, names, own=None)
     with record.timed("graph"), progress_bars(wanted=job.progress) as report:
 
@@ -93,24 +102,26 @@ def command(job: GraphJob) -> None:
                 k=job.k,
                 target_recall=job.target_recall,
                 nprobe=job.nprobe,
+                among=None if among is None else among.mask,
                 threads=job.threads,
                 progress=report,
             )
 
         graph = devices.run_on(index, join)
-    results = _results(graph)
+    results = _results(graph) | origin_of(among)
     with outputs.staged() as files:
         with record.timed("save"):
             files.add(job.out, lambda temporary: _write(temporary, graph))
         record.add_to(files, job.out, results)
     say(
-        f"{job.out}: {graph.k} neighbours of {len(graph):,} rows in"
-        f" {record.seconds('graph'):.2f} s\nnprobe {graph.nprobe}, estimated recall"
+        f"{job.out}: {graph.k} neighbours of {said_of(among, len(graph), what='rows')}"
+        f" in {record.seconds('graph'):.2f} s\nnprobe {graph.nprobe}, estimated recall"
         f" {graph.estimated_recall:.4f}, engine {graph.engine}"
     )
     if items is not None:
         asked = Asked.of(record.contents(job.out, results))
-        reports.write(items, _page(job, graph, index.metric, items, asked))
+        shown, items = alone(graph), items.limited(among)
+        reports.write(items, _page(job, shown, index.metric, items, asked))
 
 
 def _results(graph: KnnGraph) -> dict[str, object]:
@@ -121,6 +132,20 @@ def _results(graph: KnnGraph) -> dict[str, object]:
         "estimated_recall": graph.estimated_recall,
         "engine": graph.engine,
     }
+
+
+def alone(graph: KnnGraph) -> KnnGraph:
+    """The graph of some rows as that of these rows alone, numbered from 0."""
+    if graph.among is None:
+        return graph
+    m = len(graph.among)
+    return replace(
+        graph,
+        indptr=np.arange(m + 1, dtype=np.int64) * graph.k,
+        rows=np.searchsorted(graph.among, graph.rows).astype(np.int32),
+        held_ids=take_ids(graph.held_ids, graph.among),
+        among=None,
+    )
 
 
 def _page(
@@ -155,6 +180,7 @@ def _steps(job: GraphJob) -> list[Step]:
 
 
 def _write(path: Path, graph: KnnGraph) -> None:
+    more: dict[str, Any] = {} if graph.among is None else {"among": graph.among}
     with path.open("wb") as file:  # NumPy would append .npz to a path
         np.savez(
             file,
@@ -164,4 +190,5 @@ def _write(path: Path, graph: KnnGraph) -> None:
             shape=np.array([len(graph), len(graph)]),
             format=np.array(b"csr"),
             ids=graph.row_ids,
+            **more,
         )

@@ -31,6 +31,8 @@ COMMANDS = {
     "serve": "serve",
     "index": "collections.index",
     "rows": "collections.rows",
+    "snapshot": "collections.snapshot",
+    "restore": "collections.restore",
     "build": "build",
     "search": "search",
     "graph": "graph",
@@ -40,6 +42,7 @@ COMMANDS = {
     "estimate-groups": "estimate.estimate_groups",
     "demo": "demo",
     "doctor": "doctor.doctor",
+    "verify": "doctor.verify",
     "completion": "completion",
 }
 """The module of each command, in the order one meets them."""

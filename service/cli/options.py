@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import NoReturn, TypeVar, get_args
 
 import click
 
 from gleann.index.checks import MAX_THREADS
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.filters.condition import Condition
 from gleann.index.params import Metric
 from gleann.service.cli.say import json_option
 from gleann.service.values import DeviceChoice
@@ -200,9 +201,13 @@ def filter_options(function: Callback) -> Callback:
     return where(param(function))
 
 
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"JSON has no {name}")
+
+
 def _parameter(text: str) -> object:
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return text
     return text if isinstance(value, dict) else value
@@ -270,6 +275,41 @@ class ReportOptions:
     show_column: tuple[str, ...] = ()
     image_column: str | None = None
     class_column: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmongOptions(ReportOptions):
+    """Parameters of the items to choose among, and of the report; jobs inherit them.
+
+    Attributes:
+        where: the condition that they meet, or None for all.
+        param: values of $1, $2 and so on, as they are written.
+        payload: file with the columns of the condition, or None.
+    """
+
+    where: str | None = None
+    param: tuple[str, ...] = ()
+    payload: Path | None = None
+
+    @property
+    def condition(self) -> Condition | None:
+        """The condition, or None.
+
+        Raises:
+            InvalidFilterError: --param without --where.
+        """
+        return Condition.of(self.where, tuple(map(_parameter, self.param)))
+
+
+def among_options(function: Callback) -> Callback:
+    """The options --where, --param and --payload."""
+    payload = click.option(
+        "--payload",
+        type=PATH,
+        help="Columns of --where, one row an item in their order (.csv, .jsonl or"
+        " .parquet); by default those of the index, or of a parquet file of items.",
+    )
+    return filter_options(payload(function))
 
 
 def report_option(function: Callback) -> Callback:

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import EngineUnavailableError, InvalidInputError
+from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.inputs import ID_COLUMN
@@ -63,6 +64,20 @@ class FileItems:
             self._filled(one, held)
             for one, held in zip(plain, self.table.contents(rows), strict=True)
         ]
+
+    def limited(self, among: Among | None) -> "FileItems":
+        """Some of the rows, numbered from 0, for a page about these alone."""
+        if among is None:
+            return self
+        kept = self.classes
+        if kept is not None:
+            kept = Classes(name=kept.name, values=kept.values[among.rows])
+        return replace(
+            self,
+            names=among.names_of(self.names),
+            table=None if self.table is None else self.table.limited(among.rows),
+            classes=kept,
+        )
 
     def note(self) -> str:
         """Which pictures are not shown, or ""."""

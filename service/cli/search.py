@@ -8,20 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import Progress, SearchParams, SearchStats, SoarIndex
+from gleann.index.arrays import Mask
+from gleann.index.errors import InvalidParamsError
 from gleann.index.found import COUNTS, FoundRows, shortfall, sum_stats
 from gleann.service.cli import options
-from gleann.service.cli.files import inputs, output_paths, outputs
+from gleann.service.cli.files import inputs, output_paths, outputs, payload
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.cli.say import say
 from gleann.service.files.npy_file import NpyFile
 
+COLUMNS = ("query", "rank", "id", "distance")
+"""Columns of the output."""
 QUERY_BLOCK = 16_384
 """Queries searched between two steps of the progress bar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchJob:
+class SearchJob(options.FilterOptions):
     """Parameters of `gleann search`."""
 
     index: Path
@@ -34,6 +38,7 @@ class SearchJob:
     rerank: int | None
     target_recall: float | None
     exact: bool
+    columns: str | None
     engine: str
     threads: int
     overwrite: bool
@@ -48,6 +53,8 @@ class SearchJob:
         "gleann search words.gleann queries.npy --k 10 --out found.parquet",
         "gleann search words.gleann q.parquet --target-recall 0.99 --out found.parquet",
         "gleann search words.gleann queries.npy --exact --out truth.parquet",
+        "gleann search pages.gleann queries.npy --where 'year >= $1' --param 2020"
+        " --columns title --out found.csv",
     ),
 )
 @click.argument("index", type=options.PATH)
@@ -62,6 +69,10 @@ class SearchJob:
     help="Target recall if --nprobe is not set; 0.95 by default.",
 )
 @click.option("--exact", is_flag=True, help="Exhaustive search.")
+@options.filter_options
+@click.option(
+    "--columns", metavar="NAME,...", help="Payload to write beside each neighbour."
+)
 @options.column_options
 @options.engine_options
 @options.overwrite_option
@@ -72,8 +83,12 @@ def command(job: SearchJob) -> None:
     """Find the neighbours of QUERIES (.npy or parquet) in INDEX.
 
     Writes a table with the columns query (id, or row number if QUERIES has no ids),
-    rank (from 0), id and distance (squared L2, 1 - cos, or -ip), as .parquet, .csv,
-    .jsonl or .npz. Prints time, queries a second and the estimated recall.
+    rank (from 0), id, distance (squared L2, 1 - cos, or -ip) and those of --columns, as
+    .parquet, .csv, .jsonl or .npz. Prints time, queries a second and the estimated
+    recall.
+
+    A condition compares payload columns, or id, with values: year >= 2020 AND lang IN
+    ('en', 'de') AND NOT draft. The README has its grammar.
     """
     out = output_paths.table("--out", job.out)
     output_paths.require_writable(
@@ -98,7 +113,10 @@ def command(job: SearchJob) -> None:
         record.add_index(job.index, index.data_hash)
         record.add_file(job.queries)
         # No row is found beyond the last, and nothing is written for it.
-        params = replace(params, k=min(params.k, len(index)))
+        params = replace(
+            params, k=min(params.k, len(index)), allowed=_allowed(job, index)
+        )
+        columns = index.schema.select(payload.names_of(job.columns)).names
     with record.timed("search"), progress_bars(wanted=job.progress) as report:
         blocks = _search(index, read.vectors, params, report)
     names = np.arange(len(read.vectors)) if read.ids is None else read.ids
@@ -106,7 +124,8 @@ def command(job: SearchJob) -> None:
     qps = len(names) / seconds
     stats = _sum([found.stats for found in blocks])
     with outputs.staged() as files:
-        files.add_table(job.out, columns_of(index, blocks, names))
+        table = columns_of(index, blocks, names)
+        files.add_table(job.out, table | _payload(job, index, blocks, columns))
         record.add_to(files, job.out, {"queries": len(names), "qps": qps, **stats})
     recall = "exact" if job.exact else _recall(stats["estimated_recall"])
     say(
@@ -117,6 +136,32 @@ def command(job: SearchJob) -> None:
         say(", ".join(f"{name} {_write(it)}" for name, it in stats.items()))
     if (text := shortfall(blocks[0].stats, params)) is not None:
         click.echo(f"gleann: warning: {text} (--exact)", err=True)
+
+
+def _allowed(job: SearchJob, index: SoarIndex) -> Mask | None:
+    """The rows that meet --where.
+
+    Raises:
+        InvalidFilterError: it cannot be evaluated.
+        InvalidParamsError: --param without it.
+    """
+    if job.where is None:
+        if job.param:
+            raise InvalidParamsError(
+                f"--param is given {len(job.param)} times, and --where is not"
+            )
+        return None
+    return index.where(job.where, job.parameters)
+
+
+def _payload(
+    job: SearchJob, index: SoarIndex, blocks: list[FoundRows], names: tuple[str, ...]
+) -> dict[str, outputs.Values]:
+    if not names or index.payload is None:
+        return {}
+    rows = np.concatenate([found.rows for found in blocks])
+    found = index.payload.select(names).take(rows[rows >= 0])
+    return payload.written(found, job.out, taken=COLUMNS)
 
 
 def _search(

@@ -1,5 +1,6 @@
 """Client calls for active learning."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
@@ -12,6 +13,7 @@ from gleann.service.values import Scores, Selected, SessionInfo
 from gleann.service.wire import active_messages
 from gleann.service.wire.arrays import ids_of, ids_to_wire
 from gleann.service.wire.fields import fill
+from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.paging import (
     answer_sizes,
     as_answers,
@@ -39,13 +41,15 @@ class ActiveCalls:
         self._connection = connection
         self._service = connection.stubs.active if service is None else service
 
-    def start(
+    def start(  # noqa: PLR0913 (what a session starts from)
         self,
         name: str,
         *,
         ids: ArrayLike,
         labels: ArrayLike,
         params: "ActiveParams | None" = None,
+        where: str | None = None,
+        parameters: Sequence[object] = (),
         request_id: str = "",
     ) -> SessionInfo:
         """Start active learning from some labels.
@@ -62,6 +66,10 @@ class ActiveCalls:
                 scores all vectors where that costs no more: the summary of every batch
                 has `pool` and `pool_reason`. Its model may be "logistic_regression" or
                 "given"; a classifier object cannot be sent.
+            where: a condition on payload, such as "split = 'pool' AND score > $1"; only
+                vectors that pass now are ever candidates, whatever their payload
+                becomes. Those of `ids` need not pass. None for no condition.
+            parameters: the values of $1, $2 and so on.
             request_id: a repeat with the same string returns the same session.
 
         Raises:
@@ -70,6 +78,7 @@ class ActiveCalls:
             InvalidInputError: one class only.
             DimensionMismatchError: ids and labels differ in number.
             InvalidParamsError: model "own".
+            InvalidFilterError: `where` does not fit the columns.
             NotReadyError: the index was never built.
         """
         request = active_pb2.StartActiveSessionRequest(
@@ -77,6 +86,7 @@ class ActiveCalls:
             params=active_messages.active_params_to_wire(params),
             ids=ids_to_wire(hold_id_array(ids)),
             labels=active_messages.answers_to_wire(labels),
+            filter=filter_to_wire(where, parameters),
             request_id=request_id,
         )
         self._connection.require_sendable(request)

@@ -1,5 +1,6 @@
 """Client calls for coreset selection."""
 
+from collections.abc import Sequence
 from typing import TypedDict, Unpack
 
 from numpy.typing import ArrayLike
@@ -17,6 +18,7 @@ from gleann.service.wire.coreset_messages import (
     quotas_to_wire,
 )
 from gleann.service.wire.fields import fill
+from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.selected_messages import selection_info_of
 from gleann.v1 import coreset_pb2
 
@@ -31,12 +33,19 @@ class SharedOptions(TypedDict, total=False):
             quota of some groups by name: an integer is their number of vectors, a float
             in (0, 1] their share of k, and the other groups share what is left.
         allowed_ids: if set, only these vectors are candidates.
+        where: a condition on payload, such as "split = 'train' AND score > $1"; only
+            vectors that pass are candidates (those of `allowed_ids`, if both are set),
+            and only they are covered. Locked vectors need not pass. Default None, no
+            condition.
+        parameters: the values of $1, $2 and so on.
         request_id: a repeat with the same string returns the same operation.
     """
 
     groups: Groups | None
     quotas: Quotas
     allowed_ids: ArrayLike | None
+    where: str | None
+    parameters: Sequence[object]
     request_id: str
 
 
@@ -90,6 +99,7 @@ class CoresetCalls:
             UnknownIndexError: no such index.
             UnknownIdError: unknown id.
             InvalidInputError: a vector without a cost or a group.
+            InvalidFilterError: `where` does not fit the columns.
             InvalidParamsError: k above the number of vectors, or the metric is "ip".
         """
         strategy = coreset_pb2.WeightedKCenter(costs=costs_to_wire(costs))
@@ -255,7 +265,7 @@ class CoresetCalls:
             getattr(request, method).locked_ids.CopyFrom(locked)
         return self._select(request, k, **shared)
 
-    def _select(
+    def _select(  # noqa: PLR0913 (`SharedOptions`)
         self,
         request: coreset_pb2.CreateSelectionJobRequest,
         k: int,
@@ -263,12 +273,16 @@ class CoresetCalls:
         groups: Groups | None = None,
         quotas: Quotas = "proportional",
         allowed_ids: ArrayLike | None = None,
+        where: str | None = None,
+        parameters: Sequence[object] = (),
         request_id: str = "",
     ) -> Operation[Selected]:
         if groups is not None:
             request.quotas.CopyFrom(quotas_to_wire(groups, quotas))
         if allowed_ids is not None:
             request.allowed_ids.CopyFrom(ids_to_wire(hold_id_array(allowed_ids)))
+        if (condition := filter_to_wire(where, parameters)) is not None:
+            request.filter.CopyFrom(condition)
         fill(request, {"k": k, "request_id": request_id})
         self._connection.require_sendable(request)
         message = self._stubs.coreset.CreateSelectionJob(request)

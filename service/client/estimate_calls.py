@@ -1,5 +1,6 @@
 """Client calls for estimates."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from numpy.typing import ArrayLike
@@ -18,6 +19,7 @@ from gleann.service.wire.estimate_messages import (
     estimate_params_to_wire,
     fill_proxy,
 )
+from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.known_labels import known_to_wire
 from gleann.service.wire.paging import answer_sizes, as_answers, blocks_within
 from gleann.service.wire.selected_messages import batch_of
@@ -41,6 +43,8 @@ class EstimateCalls:
         *,
         params: "EstimateParams",
         known: "Known | None" = None,
+        where: str | None = None,
+        parameters: Sequence[object] = (),
         request_id: str = "",
         **source: Unpack[ProxySource],
     ) -> SessionInfo:
@@ -52,6 +56,11 @@ class EstimateCalls:
             known: existing labels, sampled in any way: counted exactly, in addition to
                 the budget, and not requested again. Not with `examples`, which are
                 known labels themselves.
+            where: a condition on payload, such as "split = 'test' AND score > $1"; the
+                estimate is over the vectors that pass now, whatever their payload
+                becomes: only these need a proxy, and known labels of others are left
+                out. None for no condition.
+            parameters: the values of $1, $2 and so on.
             request_id: a repeat with the same string returns the same session.
             **source: one of proxy, examples and representatives, from which the proxy
                 is computed; see `ProxySource`.
@@ -63,12 +72,14 @@ class EstimateCalls:
                 fit.
             InvalidParamsError: not one of `proxy`, `examples` and `representatives`, or
                 a budget above the number of vectors.
+            InvalidFilterError: `where` does not fit the columns.
             NotReadyError: the index was never built.
         """
         request = estimate_pb2.StartEstimateSessionRequest(
             index=name,
             params=estimate_params_to_wire(params),
             known=known_to_wire(known),
+            filter=filter_to_wire(where, parameters),
             request_id=request_id,
         )
         fill_proxy(request, **source)

@@ -1,6 +1,6 @@
 """Client calls for estimates of several groups."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
@@ -20,6 +20,7 @@ from gleann.service.wire.estimate_messages import (
     estimate_params_to_wire,
     fill_named,
 )
+from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.known_labels import fill_known_groups
 from gleann.service.wire.paging import answer_sizes, as_answers, blocks_within
 from gleann.service.wire.selected_messages import batch_of
@@ -42,7 +43,7 @@ class GroupCalls:
         self._connection = connection
         self._stubs = connection.stubs
 
-    def start(
+    def start(  # noqa: PLR0913 (what a session starts from)
         self,
         name: str,
         *,
@@ -50,6 +51,8 @@ class GroupCalls:
         proxies: Mapping[str, Column],
         overlapping: bool = False,
         known: "KnownGroups | Mapping[str, Known] | None" = None,
+        where: str | None = None,
+        parameters: Sequence[object] = (),
         request_id: str = "",
     ) -> SessionInfo:
         """Start an estimate for each of several groups (ABae's group-by).
@@ -63,6 +66,11 @@ class GroupCalls:
             known: existing labels, counted exactly, in addition to the budget, and not
                 requested again: `Known` by group name if groups overlap, else
                 `KnownGroups`.
+            where: a condition on payload, such as "split = 'test' AND score > $1"; the
+                estimates are over the vectors that pass now, whatever their payload
+                becomes: only these need a proxy, and known labels of others are left
+                out. None for no condition.
+            parameters: the values of $1, $2 and so on.
             request_id: a repeat with the same string returns the same session.
 
         Raises:
@@ -70,12 +78,14 @@ class GroupCalls:
             InvalidInputError: too few groups, a vector without a proxy, or known labels
                 that do not fit.
             InvalidParamsError: a budget above the number of vectors, or too small.
+            InvalidFilterError: `where` does not fit the columns.
             NotReadyError: the index was never built.
         """
         request = estimate_pb2.StartGroupSessionRequest(
             index=name,
             params=estimate_params_to_wire(params),
             overlapping=overlapping,
+            filter=filter_to_wire(where, parameters),
             request_id=request_id,
         )
         fill_named(request.groups, proxies)

@@ -110,13 +110,13 @@ def as_table(values: Any) -> Any:
 
     if isinstance(values, Payload):
         return values.to_arrow()
-    is_arrow = hasattr(values, "__arrow_c_stream__") or isinstance(
-        values, pa.RecordBatch
-    )
-    if is_arrow:
-        return values if isinstance(values, pa.Table) else pa.table(values)
     if type(values).__module__.partition(".")[0] == "pandas":
+        # Its own export would have an index of some rows as a column.
         return pa.Table.from_pandas(values, preserve_index=False)
+    if isinstance(values, pa.Table):
+        return values
+    if hasattr(values, "__arrow_c_stream__") or isinstance(values, pa.RecordBatch):
+        return pa.table(values)
     raise InvalidInputError(
         "a table is a mapping of names to values, or has __arrow_c_stream__, as tables"
         f" of pyarrow, pandas and polars have; got a {type(values).__name__}"

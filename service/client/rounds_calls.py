@@ -1,5 +1,6 @@
 """Client calls for rounds."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
@@ -8,6 +9,7 @@ from gleann.service.client.active_calls import ActiveCalls
 from gleann.service.client.connection import Connection
 from gleann.service.values import Scores, Selected, SessionInfo
 from gleann.service.wire.arrays import labels_to_wire, optional_ids_to_wire
+from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.rounds_messages import rounds_params_to_wire
 from gleann.service.wire.session_messages import session_info_of
 from gleann.v1 import rounds_pb2
@@ -25,13 +27,15 @@ class RoundsCalls:
         # Batches, labels and scores travel in the messages of active learning.
         self._calls = ActiveCalls(connection, service=connection.stubs.rounds)
 
-    def start(
+    def start(  # noqa: PLR0913 (what a session starts from)
         self,
         name: str,
         *,
         ids: ArrayLike | None = None,
         labels: ArrayLike = (),
         params: "RoundsParams | None" = None,
+        where: str | None = None,
+        parameters: Sequence[object] = (),
         request_id: str = "",
     ) -> SessionInfo:
         """Start rounds, from some labels or from none.
@@ -44,6 +48,10 @@ class RoundsCalls:
             ids: vectors with a label already; None for none.
             labels: their classes, integers.
             params: how to pick; defaults to `RoundsParams()`.
+            where: a condition on payload, such as "split = 'pool' AND score > $1"; only
+                vectors that pass now are ever picked, whatever their payload becomes.
+                Those of `ids` need not pass. None for no condition.
+            parameters: the values of $1, $2 and so on.
             request_id: a repeat with the same string returns the same session.
 
         Raises:
@@ -51,6 +59,7 @@ class RoundsCalls:
             UnknownIdError: unknown id.
             InvalidParamsError: an index for inner product.
             DimensionMismatchError: ids and labels differ in number.
+            InvalidFilterError: `where` does not fit the columns.
             NotReadyError: the index was never built.
         """
         request = rounds_pb2.StartRoundsSessionRequest(
@@ -58,6 +67,7 @@ class RoundsCalls:
             params=rounds_params_to_wire(params),
             ids=optional_ids_to_wire(ids),
             labels=labels_to_wire(labels),
+            filter=filter_to_wire(where, parameters),
             request_id=request_id,
         )
         self._connection.require_sendable(request)

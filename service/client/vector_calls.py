@@ -337,7 +337,8 @@ class VectorCalls:
                 `SearchParams()`.
             allowed_ids: if set, only these vectors may be returned.
             columns: of payload to return with the hits.
-            radius: if set, hits at a greater distance are left out.
+            radius: if set, hits at a greater distance are left out; the same as
+                `params.radius`.
             **filtered: see `FilterOptions`.
 
         Raises:
@@ -362,7 +363,7 @@ class VectorCalls:
             filter=filter_to_wire(**filtered),
             columns=column_names(columns),
         )
-        fill(request, {"radius": radius})
+        fill(request, {"radius": params.radius if radius is None else radius})
         found = searches.search(
             self._connection, request, matrix, k=params.k, allowed_ids=allowed_ids
         )

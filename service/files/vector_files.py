@@ -59,8 +59,16 @@ class VectorFile(Protocol):
         """The vectors in order, a block (m, dim) at a time."""
 
 
+class Files(Protocol):
+    """Several files that are read together."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Their paths."""
+
+
 @contextmanager
-def unchanged(source: VectorFile) -> Iterator[None]:
+def unchanged(source: Files) -> Iterator[None]:
     """Refuse files that changed while they were read.
 
     Raises:

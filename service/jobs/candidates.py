@@ -1,6 +1,7 @@
 """Candidates of a coreset request: ids, costs and groups, checked by the index."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,22 +13,27 @@ from gleann.index.ids.held import IdLookup, id_at, shown_id
 from gleann.index.ids.table import require_found
 from gleann.index.texts import Texts
 from gleann.service.state.live_index import View, require_not_empty
+from gleann.service.state.passing import condition_as_json, passing_rows
 from gleann.service.wire.arrays import float64s_of, ids_of, optional_ids_of
+from gleann.service.wire.filter_messages import condition_of
 from gleann.v1 import coreset_pb2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidates:
-    """The candidate vectors of a job; positions are within the candidates.
+    """The vectors that a job looks at: candidates, and locked ones.
+
+    Positions are within these vectors.
 
     Attributes:
         rows: int64 (n,), rows of the view.
-        ids: (n,) ids of the candidates.
+        ids: (n,) their ids.
         k: vectors to choose.
         costs: float64 (n,), or None.
         locked: int64 (m,), positions that count as chosen already.
         groups: (n,) the group of each, or None without quotas.
         measured: whether distances are used, by the method or in its summary.
+        origin: what the provenance says of the candidates; empty without a filter.
     """
 
     rows: Rows
@@ -37,6 +43,7 @@ class Candidates:
     locked: Rows
     groups: NDArray[np.str_] | None
     measured: bool
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
 def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candidates:
@@ -45,7 +52,9 @@ def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candi
     Raises:
         NotReadyError: the index is empty.
         UnknownIdError: unknown id.
-        InvalidInputError: no strategy, or a vector without a cost or a group.
+        InvalidFilterError: a filter that does not fit the columns.
+        InvalidInputError: no strategy, no vector that passes the filter, or a vector
+            without a cost or a group.
         InvalidParamsError: k outside 1..n, or a strategy that needs another metric.
     """
     require_not_empty(view)
@@ -62,31 +71,83 @@ def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candi
     measured = method != "random" or (
         request.HasField("quotas") and view.metric != "ip"
     )
-    allowed = optional_ids_of(request, "allowed_ids")
-    rows = view.live_rows() if allowed is None else view.require(_distinct(allowed))
+    candidates = _candidates(view, request)
+    rows = _with_locked(view, request, candidates)
     ids = view.ids_at(rows)
     lookup = IdLookup(ids)
     locked = _locked(request, lookup)
     # A set without a vector to cover is not a coreset.
-    room = (
-        len(rows) - len(locked)
-        if not measured
-        else min(len(rows) - 1, len(rows) - len(locked))
-    )
+    room = len(rows) - max(int(measured), len(locked))
     if not 1 <= request.k <= room:
+        which = " that pass the filter" if request.HasField("filter") else ""
         raise InvalidParamsError(
             f"k is {request.k}, but {method} can choose 1 to {room} of"
-            f" {len(rows)} vectors"
+            f" {len(candidates)} vectors{which}"
         )
+    # Locked vectors that are no candidates come last, and cost nothing.
+    priced = ids[: len(candidates)]
+    costs = _costs(request, priced, IdLookup(priced))
+    if costs is not None:
+        costs = np.pad(costs, (0, len(rows) - len(candidates)))
     return Candidates(
         rows=rows,
         ids=ids,
         k=request.k,
-        costs=_costs(request, ids, lookup),
+        costs=costs,
         locked=locked,
         groups=_groups(request, ids, lookup),
         measured=measured,
+        origin=_origin(view, request, len(candidates)),
     )
+
+
+def _candidates(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Rows:
+    """Rows (m,) that are allowed and pass the filter.
+
+    Raises:
+        UnknownIdError: an unknown allowed id.
+        InvalidFilterError: a filter that does not fit the columns.
+        InvalidInputError: no row passes.
+    """
+    allowed = optional_ids_of(request, "allowed_ids")
+    condition = condition_of(request)
+    if allowed is None:
+        return passing_rows(view, condition)
+    rows = view.require(_distinct(allowed))
+    if condition is None:
+        return rows
+    both = rows[view.passing(view.bind(condition))[rows]]
+    if not len(both):
+        raise InvalidInputError(
+            f"0 of {len(rows)} allowed vectors of {view.name!r} pass the filter"
+            f" {condition.where[:200]!r}"
+        )
+    return both
+
+
+def _with_locked(
+    view: View, request: coreset_pb2.CreateSelectionJobRequest, candidates: Rows
+) -> Rows:
+    """The candidates, then the locked vectors that do not pass the filter.
+
+    Vectors that are chosen already often have a payload that says so: a filter for the
+    others must not make them uncovered. Without a filter there are none.
+    """
+    named = _locked_ids(request)
+    if named is None or not request.HasField("filter"):
+        return candidates
+    locked = view.require(named)
+    return np.concatenate([candidates, locked[~np.isin(locked, candidates)]])
+
+
+def _origin(
+    view: View, request: coreset_pb2.CreateSelectionJobRequest, passed: int
+) -> dict[str, Any]:
+    condition = condition_of(request)
+    if condition is None:
+        return {}
+    counts = {"rows": passed, "of": view.count}
+    return {"among": {**counts, **condition_as_json(condition)}}
 
 
 def _strategies(request: coreset_pb2.CreateSelectionJobRequest) -> list[str]:
@@ -95,14 +156,20 @@ def _strategies(request: coreset_pb2.CreateSelectionJobRequest) -> list[str]:
 
 
 def _locked(request: coreset_pb2.CreateSelectionJobRequest, lookup: IdLookup) -> Rows:
+    named = _locked_ids(request)
+    if named is None:
+        return np.empty(0, np.int64)
+    return require_found(lookup.find(named), named, where="the vectors looked at")
+
+
+def _locked_ids(
+    request: coreset_pb2.CreateSelectionJobRequest,
+) -> HeldIds | None:
     method = request.WhichOneof("strategy")
     assert method is not None
-    field = "covered_ids" if method == "farthest_first" else "locked_ids"
-    ids = optional_ids_of(getattr(request, method), field)
-    if ids is None:
-        return np.empty(0, np.int64)
-    named = _distinct(ids)
-    return require_found(lookup.find(named), named, where="the vectors looked at")
+    name = "covered_ids" if method == "farthest_first" else "locked_ids"
+    ids = optional_ids_of(getattr(request, method), name)
+    return None if ids is None else _distinct(ids)
 
 
 def _costs(

@@ -55,6 +55,7 @@ def choose(
             **selection.provenance,
             "params": {**selection.provenance["params"], **_quota_rule(request)},
             "data_hash": _data_hash(view, vectors),
+            **candidates.origin,
         },
     )
 

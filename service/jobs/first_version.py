@@ -4,6 +4,8 @@ It costs a pass over the rows instead of a training, and a search of its codes i
 times faster than one of the rows. The next build or the optimizer trains its lists.
 """
 
+from dataclasses import replace
+
 from gleann.index import BuildParams
 from gleann.index.params import Metric
 
@@ -20,3 +22,8 @@ def first_params(metric: Metric) -> BuildParams:
         kmeans_iterations=1,
         tune_queries=TUNE_QUERIES,
     )
+
+
+def is_first_version(params: BuildParams) -> bool:
+    """Whether the parameters of a sealed version are those of `first_params`."""
+    return replace(params, codes="auto") == first_params(params.metric)

@@ -5,97 +5,25 @@ the log first.
 """
 
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from gleann.index import Progress
 from gleann.index.arrays import HeldIds
 from gleann.index.checks import as_float32, require_matrix
-from gleann.index.errors import InvalidInputError, LimitError
+from gleann.index.errors import InvalidInputError
 from gleann.index.metric import prepare
 from gleann.service.devices.devices import Devices
-from gleann.service.files.roots import allowed_path
-from gleann.service.files.vector_files import (
-    NpyVectors,
-    ParquetVectors,
-    VectorFile,
-    changed_error,
-    unchanged,
-)
+from gleann.service.files.import_payload import PayloadReader
+from gleann.service.files.vector_files import changed_error, unchanged
+from gleann.service.jobs.import_source import ImportRules, ImportSource, open_source
 from gleann.service.jobs.queue import Demand
-from gleann.service.jobs.sealed_import import (
-    SealedImport,
-    is_sealed_at_once,
-    require_space,
-)
+from gleann.service.jobs.sealed_import import SealedImport, is_sealed_at_once
 from gleann.service.jobs.task import Task
 from gleann.service.state.changes import id_type_of
 from gleann.service.state.live_index import View
 from gleann.service.state.registry import Registry
 from gleann.service.wire import index_messages
 from gleann.v1 import vector_pb2
-
-DEFAULT_VECTOR_COLUMN = "vector"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportRules:
-    """Rules for imports.
-
-    Attributes:
-        roots: directories from which files may be imported.
-        most_rows: maximum number of vectors in a file.
-        directory: the data directory; its disk must have enough space.
-    """
-
-    roots: tuple[Path, ...]
-    most_rows: int
-    directory: Path
-
-
-def open_source(
-    request: vector_pb2.ImportVectorsRequest, *, view: View, rules: ImportRules
-) -> VectorFile:
-    """Open and check the file of a request.
-
-    Raises:
-        ForbiddenPathError: it is outside the roots.
-        MissingFileError: it does not exist or cannot be read.
-        InvalidInputError: its contents are invalid.
-        LimitError: too many vectors for one import.
-        StorageError: not enough disk space.
-    """
-    source = _look_at(request, dim=view.dim, roots=rules.roots)
-    if source.count == 0:
-        raise InvalidInputError(f"{source.path.name} holds 0 vectors")
-    if source.count > rules.most_rows:
-        raise LimitError(
-            f"{source.path.name} holds {source.count} vectors, at most"
-            f" {rules.most_rows} are imported at once (import_rows)"
-        )
-    require_space(view, source, rules.directory)
-    return source
-
-
-def _look_at(
-    request: vector_pb2.ImportVectorsRequest, *, dim: int, roots: tuple[Path, ...]
-) -> VectorFile:
-    kind = request.WhichOneof("source")
-    if kind == "npy":
-        ids_path = request.npy.ids_path
-        return NpyVectors.open(
-            allowed_path(request.npy.path, roots),
-            ids_path=allowed_path(ids_path, roots) if ids_path else None,
-            dim=dim,
-        )
-    if kind == "parquet":
-        return ParquetVectors.open(
-            allowed_path(request.parquet.path, roots),
-            vector_column=request.parquet.vector_column or DEFAULT_VECTOR_COLUMN,
-            id_column=request.parquet.id_column or None,
-            dim=dim,
-        )
-    raise InvalidInputError("source is required: npy or parquet")
 
 
 class Importing:
@@ -131,10 +59,14 @@ class Importing:
         self._registry.drop_staged(task.operation)
         view = self._registry.view(request.index)
         source = open_source(request, view=view, rules=self._rules)
+        if source.payload.added:
+            view = self._registry.update(
+                request.index, add_columns=source.payload.added
+            )
         task.progress(Progress(phase="read", done=0, total=source.count))
         with ExitStack() as reading:
             reading.enter_context(unchanged(source))
-            ids = source.ids()
+            ids = source.file.ids()
             self._require_id_type(view, ids)
             if is_sealed_at_once(view, source.count):
                 return self._seal(view, source, ids, task, reading)
@@ -153,7 +85,7 @@ class Importing:
     def _seal(
         self,
         view: View,
-        source: VectorFile,
+        source: ImportSource,
         ids: HeldIds,
         task: Task,
         reading: ExitStack,
@@ -169,8 +101,9 @@ class Importing:
         """
         importing = SealedImport(
             view=view,
-            file=source,
+            file=source.file,
             ids=ids,
+            payload=source.payload,
             report=task.progress,
             threads=self._threads,
         )
@@ -187,21 +120,27 @@ class Importing:
         self._registry.publish_version(view, save, ids=ids, published=published)
         return responses[-1]
 
-    def _stage(self, view: View, source: VectorFile, ids: HeldIds, task: Task) -> None:
+    def _stage(
+        self, view: View, source: ImportSource, ids: HeldIds, task: Task
+    ) -> None:
         """Write the rows of a file to the log, not visible yet."""
-        total, done = source.count, 0
-        for block in source.blocks():
+        file, done, total = source.file, 0, source.count
+        columns = view.schema.select(source.payload.names)
+        payload = PayloadReader(source.payload.blocks(columns, n=total))
+        for block in file.blocks():
             if done + len(block) > total:
-                raise changed_error(source, f"{done + len(block)} or more")
+                raise changed_error(file, f"{done + len(block)} or more")
             require_matrix(block.dtype, block.shape, name="vectors", dim=view.dim)
             rows = as_float32(block, name="vectors", first_row=done)
             vectors = prepare(rows, view.metric, first_row=done)
             part = ids[done : done + len(vectors)]
-            self._registry.stage(view.name, task.operation, part, vectors)
+            values = payload.next(len(vectors)) if len(columns) else None
+            self._registry.stage(view.name, task.operation, part, vectors, values)
             done += len(vectors)
             task.progress(Progress(phase="read", done=done, total=total))
         if done != total:
-            raise changed_error(source, f"{done}")
+            raise changed_error(file, f"{done}")
+        payload.require_end()
 
     def _response(self, view: View, count: int) -> vector_pb2.ImportVectorsResponse:
         index = index_messages.index_info_to_wire(self._registry.info(view))

@@ -1,6 +1,7 @@
 """Imports straight into a sealed version: no copy of the file in the database."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from gleann.index.build.on_disk import RowSource
 from gleann.index.errors import StorageError
 from gleann.index.fold import fold_on_disk
 from gleann.index.ids.held import joined_ids
+from gleann.index.payload.payload import Payload
 from gleann.index.progress import Report
+from gleann.service.files.import_payload import ImportPayload
 from gleann.service.files.row_source import FileRows, JoinedRows
 from gleann.service.files.vector_files import VectorFile
-from gleann.service.jobs.building import LiveRows
+from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.first_version import first_params
 from gleann.service.state.live_index import View
+
+NO_ROWS: Rows = np.empty(0, np.int64)
 
 LARGE_BYTES = 1 << 30
 """Vectors of a file from which it is always sealed."""
@@ -42,9 +47,15 @@ def is_sealed_at_once(view: View, rows: int) -> bool:
 
 
 def require_space(
-    view: View, source: VectorFile, directory: Path, *, bytes_a_row: int = 0
+    view: View, source: VectorFile, directory: Path, *, extra: int
 ) -> None:
     """Refuse an import for which the disk has no room.
+
+    Args:
+        view: the index.
+        source: the vectors.
+        directory: on the disk.
+        extra: bytes of payload.
 
     Raises:
         StorageError: with both numbers.
@@ -52,7 +63,7 @@ def require_space(
     numbers, rows = 4 * view.dim, source.count
     if is_sealed_at_once(view, source.count):
         numbers, rows = BYTES_A_NUMBER * view.dim, source.count + view.count
-    needed = rows * (numbers + BYTES_AN_ID + bytes_a_row)
+    needed = rows * (numbers + BYTES_AN_ID) + extra
     free = shutil.disk_usage(directory).free
     if needed > free:
         raise StorageError(
@@ -69,6 +80,7 @@ class SealedImport:
         view: the index as it was when the import began.
         file: its rows replace those with the same ids.
         ids: (n,) of its rows.
+        payload: of its rows.
         report: called with the progress.
         threads: of the engine; 0 takes all cores.
     """
@@ -76,6 +88,7 @@ class SealedImport:
     view: View
     file: VectorFile
     ids: HeldIds
+    payload: ImportPayload
     report: Report
     threads: int
 
@@ -101,6 +114,8 @@ class SealedImport:
             path,
             ids=self._ids_with(newer),
             keep=keep,
+            payload=self._payload_with(newer, before=np.flatnonzero(keep)),
+            schema=self.view.schema,
             progress=self.report,
             threads=self.threads,
             device=device,
@@ -115,6 +130,8 @@ class SealedImport:
             path,
             first_params(self.view.metric),
             ids=self._ids_with(staying),
+            payload=self._payload_with(staying),
+            schema=self.view.schema,
             progress=self.report,
             threads=self.threads,
             device=device,
@@ -137,6 +154,12 @@ class SealedImport:
             return rows
         live = LiveRows(self.view, others, self.view.ids_at(others))
         return JoinedRows([rows, live])
+
+    def _payload_with(self, others: Rows, before: Rows = NO_ROWS) -> Iterator[Payload]:
+        """The payload of the rows `before`, of the file, and then of `others`."""
+        yield from live_payload(self.view, before)
+        yield from self.payload.blocks(self.view.schema, n=self.file.count)
+        yield from live_payload(self.view, others)
 
     def _ids_with(self, others: Rows) -> HeldIds:
         if not len(others):

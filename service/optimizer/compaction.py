@@ -12,10 +12,12 @@ from gleann.index.errors import (
     CancelledError,
     GleannError,
     InvalidParamsError,
+    StorageError,
     UnknownIndexError,
 )
 from gleann.index.parallel.cores import usable_cores
-from gleann.service.jobs.building import LiveRows
+from gleann.service.jobs.building import LiveRows, live_payload
+from gleann.service.jobs.first_version import is_first_version
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import EarlyEndError, Task
 from gleann.service.optimizer.history import History
@@ -31,6 +33,12 @@ from gleann.v1 import index_pb2
 
 CORES_A_THREAD = 4
 """Cores for each thread of a compaction: searches have the others."""
+
+BYTES_A_NUMBER = 5
+"""On disk: float32, and its code."""
+
+BYTES_A_ROW = 64
+"""About what its ids and entries of lists take."""
 
 KindWanted = Callable[[View], CompactionKind]
 
@@ -129,6 +137,7 @@ class Compaction:
 
         try:
             with disk_errors(folder):
+                require_room(view, directory.parent)
                 folder.mkdir(mode=PRIVATE)
                 inputs = Inputs(folder)
                 self._fill(inputs, view, kind, directory)
@@ -145,6 +154,10 @@ class Compaction:
         if len(newer):
             ids = view.ids_at(newer)
             inputs.write_newer(LiveRows(view, newer, ids), ids)
+        held = None if view.sealed is None else view.sealed.index.payload
+        all_rows = view.payload.has_changes or held is None
+        rows = view.live_rows() if all_rows else newer
+        inputs.write_payload(live_payload(view, rows), view.schema)
         old = None if view.sealed is None else view.sealed.index
         spec = Spec(
             kind=kind,
@@ -152,13 +165,31 @@ class Compaction:
             into=str(directory),
             params=asdict(_params(view)),
             threads=self._threads,
+            schema=view.schema.to_json(),
+            payload="all" if all_rows else "newer",
         )
         inputs.write_spec(spec)
 
 
+def require_room(view: View, directory: Path) -> None:
+    """Refuse a compaction that could fill the disk, which changes need too.
+
+    Raises:
+        StorageError: with both numbers.
+    """
+    whole = view.count * (BYTES_A_NUMBER * view.dim + BYTES_A_ROW)
+    needed = whole + view.delta.count * (4 * view.dim + BYTES_A_ROW)
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        raise StorageError(
+            f"a compaction of {view.name!r} takes about {needed} bytes in {directory},"
+            f" where {free} are free"
+        )
+
+
 def _params(view: View) -> BuildParams:
     """How to build an index anew: as before, with what was left to measurement so."""
-    if view.sealed is None:
+    if view.sealed is None or is_first_version(view.sealed.index.params):
         return index_messages.build_params_of(
             index_pb2.BuildParams(), metric=view.metric
         )

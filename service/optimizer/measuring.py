@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from gleann.service.jobs.first_version import is_first_version
 from gleann.service.optimizer.history import History
 from gleann.service.optimizer.policy import Measured
 from gleann.service.state.live_index import View
@@ -51,6 +52,7 @@ class Measuring:
             sealed=len(index),
             pending=view.delta.count,
             removed=len(index) - view.sealed_count,
+            updates=view.payload.updates,
             nlist=index.nlist,
             trained=None if training is None else training.rows,
             added=0 if training is None else len(index) - training.kept,
@@ -58,4 +60,5 @@ class Measuring:
             age=max(0.0, now - made),
             since=max(0.0, since),
             failures=past.failures,
+            is_first=is_first_version(index.params),
         )

@@ -33,6 +33,7 @@ class Measured:
         sealed: number of rows of the sealed version; 0 if it was never built.
         pending: number of live rows that are newer.
         removed: number of rows of the sealed version that were removed or replaced.
+        updates: number of rows whose payload was set since, each as often as it was.
         nlist: number of its lists; 0 if it was never built.
         trained: number of rows at the training of its lists; None if unknown.
         added: number of rows in its lists that were added since.
@@ -41,12 +42,14 @@ class Measured:
         since: seconds since anything was tried with the index here: since the last
             compaction ended, or the directory was opened.
         failures: number of compactions that failed since one succeeded.
+        is_first: whether an import wrote its version with one list, not trained.
     """
 
     rows: int
     sealed: int = 0
     pending: int = 0
     removed: int = 0
+    updates: int = 0
     nlist: int = 0
     trained: int | None = None
     added: int = 0
@@ -54,6 +57,7 @@ class Measured:
     age: float
     since: float
     failures: int = 0
+    is_first: bool = False
 
     @property
     def pending_share(self) -> float:
@@ -64,6 +68,11 @@ class Measured:
     def removed_share(self) -> float:
         """Share of removed rows in the sealed version."""
         return self.removed / self.sealed if self.sealed else 0.0
+
+    @property
+    def changes(self) -> int:
+        """Number of changes that a new version would have."""
+        return self.pending + self.removed + self.updates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,16 +150,21 @@ def _first(measured: Measured, params: OptimizerParams) -> Decision:
 
 def _reason(measured: Measured, params: OptimizerParams) -> str | None:
     """Why the changes are to be in a sealed version; None if they need not."""
-    changes, floor = measured.pending + measured.removed, _set(params.min_rows)
-    if changes >= floor:
+    if measured.changes >= _set(params.min_rows):
         share = _set(params.pending_share)
         if measured.pending_share >= share:
             return f"{_changes(measured)}: at least {share:.1%} are newer."
         share = _set(params.removed_share)
         if measured.removed_share >= share:
             return f"{_changes(measured)}: at least {share:.1%} were removed."
+        # They take no time of searches, but the log and memory grow with them.
+        if measured.updates >= share * measured.sealed:
+            return (
+                f"The payload of {measured.updates:,} vectors was set since the sealed"
+                f" version of {measured.sealed:,}: at least {share:.1%}."
+            )
     longest = _set(params.max_seconds)
-    if changes and longest and measured.age >= longest:
+    if measured.changes and longest and measured.age >= longest:
         return (
             f"{_changes(measured)}, and the sealed version is {measured.age:,.0f} s"
             f" old, at least {longest:,.0f}."
@@ -161,8 +175,8 @@ def _reason(measured: Measured, params: OptimizerParams) -> str | None:
 def _misfit(measured: Measured, params: OptimizerParams) -> str | None:
     """Why the lists do not fit the rows; None if they do."""
     rows, nlist, trained = measured.rows, measured.nlist, measured.trained
-    if measured.sealed == 0:
-        return "It was never built."
+    if measured.sealed == 0 or measured.is_first:
+        return _why_untrained(measured, params)
     if rows < nlist:
         return f"It has {rows:,} vectors, fewer than its {nlist:,} lists."
     if trained is not None:
@@ -180,6 +194,19 @@ def _misfit(measured: Measured, params: OptimizerParams) -> str | None:
             f" at least {limit:.2f}."
         )
     return None
+
+
+def _why_untrained(measured: Measured, params: OptimizerParams) -> str | None:
+    """Why an index without trained lists is to have some; None if it need not."""
+    if measured.sealed == 0:
+        return "It was never built."
+    floor = FIRST_BUILD * _set(params.min_rows)
+    if measured.rows < floor:
+        return None
+    return (
+        f"It has {measured.rows:,} vectors in the one list that an import wrote, at"
+        f" least {floor:,}."
+    )
 
 
 def _changes(measured: Measured) -> str:

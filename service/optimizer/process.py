@@ -49,7 +49,7 @@ def perform_apart(
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=words,
-                env=_environment(threads),
+                env=environment(threads),
             )
     except (OSError, ValueError) as error:
         _log.warning("a compaction runs without a process of its own: %s", error)
@@ -64,7 +64,8 @@ def perform_apart(
     _require_done(process, errors_file)
 
 
-def _environment(threads: int) -> dict[str, str]:
+def environment(threads: int) -> dict[str, str]:
+    """The variables of the process: with the same modules, and few threads."""
     few = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     paths = os.pathsep.join(path for path in sys.path if path)
     return {**os.environ, "PYTHONPATH": paths, **dict.fromkeys(few, str(threads))}

@@ -1,6 +1,6 @@
 """The process that writes a compacted version, apart from the one that searches.
 
-It has the lowest priority, memory and an interpreter lock of its own, and ends with the
+It has a low priority, memory and an interpreter lock of its own, and ends with the
 process that started it: when its standard input is closed. It reads a folder of inputs
 and writes progress, and at last its outcome, to standard output, a JSON object a line.
 """
@@ -8,11 +8,11 @@ and writes progress, and at last its outcome, to standard output, a JSON object 
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +21,20 @@ from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import HeldIds, Mask, Vectors
 from gleann.index.build.on_disk import RowSource
 from gleann.index.errors import GleannError
-from gleann.index.fold import fold_on_disk
+from gleann.index.fold import PAYLOAD_ROWS, fold_on_disk, joined_payload
 from gleann.index.ids.held import joined_ids, take_ids
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Schema
 from gleann.index.progress import Report
 from gleann.index.texts import Texts
 from gleann.service.values import CompactionKind
 
 SPEC = "spec.json"
-LOWEST_PRIORITY = 19
+NICENESS = 10
+"""A tenth of the weight of what searches where both want a core; with the lowest, 19,
+a compaction would not come to an end on a server that is busy all the time."""
+
 BLOCK_BYTES = 1 << 24
 
 
@@ -43,6 +48,8 @@ class Spec:
         into: the directory to write.
         params: of a build.
         threads: worker threads.
+        schema: JSON of the columns of payload.
+        payload: whose is among the inputs: that of "newer" rows, or of "all".
     """
 
     kind: CompactionKind
@@ -50,6 +57,8 @@ class Spec:
     into: str
     params: Mapping[str, Any]
     threads: int
+    schema: str
+    payload: Literal["newer", "all"]
 
 
 class Inputs:
@@ -88,6 +97,17 @@ class Inputs:
             (self.folder / "texts").write_bytes(ids.packed())
         else:
             np.save(self.folder / "ids.npy", ids)
+
+    def write_payload(self, blocks: Iterable[Payload], schema: Schema) -> None:
+        """Write payload, block by block; nothing for a schema without columns."""
+        if len(schema):
+            Payload.write(self.folder / "payload.arrow", blocks, schema)
+
+    def payload(self, schema: Schema) -> Iterator[Payload]:
+        """The payload, in blocks."""
+        held = Payload.open(self.folder / "payload.arrow", schema)
+        for block in block_slices(len(held), PAYLOAD_ROWS):
+            yield held.slice(block.start, block.stop)
 
     def newer(self) -> tuple[Vectors, HeldIds] | None:
         """The newer rows, memory-mapped, and their ids; None without any."""
@@ -133,6 +153,8 @@ def perform(inputs: Inputs, report: Report) -> None:
     rows, ids = (None, None) if newer is None else newer
     # No engine is asked to search: the reference holds nothing of its own.
     old = None if spec.old is None else SoarIndex.load(spec.old, engine="reference")
+    schema = Schema.from_json(spec.schema)
+    payload = _payload(inputs, spec, schema, old, keep) if len(schema) else None
     if spec.kind == "fold":
         assert old is not None, "the lists to fold into"
         fold_on_disk(
@@ -141,6 +163,8 @@ def perform(inputs: Inputs, report: Report) -> None:
             spec.into,
             ids=ids,
             keep=keep,
+            payload=payload,
+            schema=schema,
             progress=report,
             threads=spec.threads,
         )
@@ -160,15 +184,31 @@ def perform(inputs: Inputs, report: Report) -> None:
         spec.into,
         BuildParams(**spec.params),
         ids=all_ids,
+        payload=payload,
+        schema=schema,
         progress=report,
         threads=spec.threads,
     )
 
 
+def _payload(
+    inputs: Inputs,
+    spec: Spec,
+    schema: Schema,
+    old: SoarIndex | None,
+    keep: Mask | None,
+) -> Iterator[Payload]:
+    """The payload of all rows of the new version, in blocks."""
+    given = inputs.payload(schema)
+    if spec.payload == "all" or old is None or old.payload is None:
+        return given
+    return joined_payload(old.payload, keep, given)
+
+
 def main(folder: str) -> None:
     """Do what the folder says; the exit status is 0 where the outcome was written."""
     Thread(target=_end_with_parent, daemon=True).start()
-    os.nice(LOWEST_PRIORITY)
+    os.nice(NICENESS)
     try:
         perform(Inputs(Path(folder)), lambda news: _say(progress=asdict(news)))
     except GleannError as error:

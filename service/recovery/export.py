@@ -16,7 +16,7 @@ from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.index.storage.array_file import read_array
-from gleann.index.storage.manifest import read_manifest
+from gleann.index.storage.manifest import PAYLOAD_FILE, read_manifest
 from gleann.service.recovery.examination import ExaminedIndex
 from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state.change import Change, fitting, read_change
@@ -63,16 +63,43 @@ def export_index(snapshot: Snapshot, index: ExaminedIndex, folder: Path) -> Expo
         left_out.append("the changes since: its row of the table indexes is damaged")
     rows = _Rows(schema=Schema.from_json(source.columns))
     if source.version:
-        try:
-            rows.add_sealed(source.path(snapshot.directory))
-        except GleannError as error:
-            left_out.append(f"the rows of version {source.version}: {error}")
+        left_out += _add_sealed(rows, source.path(snapshot.directory))
     for change in _changes(snapshot, index, source):
         rows.apply(change)
     name = index.name if NAME.fullmatch(index.name) else f"index-{index.number}"
     file = folder / f"{name}.parquet"
     _write(file, source.dim, rows)
     return Exported(file=file, count=len(rows.places), left_out=tuple(left_out))
+
+
+def _add_sealed(rows: "_Rows", path: Path) -> Iterator[str]:
+    """Add the rows of a sealed version, before any change; yield what is left out."""
+    try:
+        names, vectors = _sealed_rows(path)
+    except GleannError as error:
+        yield f"the rows of version {path.name}: {error}"
+        return
+    payload = None
+    try:
+        payload = _sealed_payload(path)
+        if payload is not None and len(payload) != len(names):
+            raise CorruptDataError(
+                f"{path} has payload of {len(payload)} rows for {len(names)} ids"
+            )
+    except GleannError as error:
+        payload = None
+        yield f"the payload of version {path.name}: {error}"
+    rows.add(names, vectors, payload)
+
+
+def _sealed_payload(path: Path) -> Payload | None:
+    manifest = read_manifest(path)
+    entry = manifest.get("payload")
+    if entry is None:
+        return None
+    file = path / str(manifest["data"]) / PAYLOAD_FILE
+    schema = Schema.from_values(entry["schema"])
+    return Payload.open(file, schema, sha256=str(entry["sha256"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,15 +164,6 @@ class _Rows:
         self._parts: list[Vectors] = []
         self._starts: list[int] = [0]
 
-    def add_sealed(self, path: Path) -> None:
-        """Add the rows of a sealed version, before any change.
-
-        Raises:
-            CorruptDataError: its vectors, ids or payload are damaged.
-        """
-        names, vectors = _sealed_rows(path)
-        self._add(names, vectors, None)
-
     def apply(self, change: Change) -> None:
         """Apply an undamaged change."""
         names: Names = list(change.ids.tolist())
@@ -154,10 +172,7 @@ class _Rows:
                 self.places.pop(name, None)
         elif change.kind == "upsert":
             assert change.vectors is not None
-            values = change.payload
-            if values is not None:
-                values = fitting(values, self.payload.schema)
-            self._add(names, change.vectors, values)
+            self.add(names, change.vectors, change.payload)
         elif change.kind == "schema":
             drop, add = change.reshaping(self.payload.schema)
             self.payload = self.payload.reshaped(drop=drop, add=add)
@@ -174,7 +189,10 @@ class _Rows:
             ]
         )
 
-    def _add(self, names: Names, vectors: Vectors, payload: Payload | None) -> None:
+    def add(self, names: Names, vectors: Vectors, payload: Payload | None) -> None:
+        """Add rows; they take the places of those of the same ids."""
+        if payload is not None:
+            payload = fitting(payload, self.payload.schema)
         start = self._starts[-1]
         self.places.update((name, row) for row, name in enumerate(names, start=start))
         self.payload = self.payload.extended(payload, len(names))

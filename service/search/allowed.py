@@ -123,7 +123,7 @@ def _of_condition(
 ) -> AllowedInView:
     newer = view.delta.alive
     if len(newer):
-        newer = view.payload.newer_mask(bound, view.ids_at) & newer
+        newer = view.payload.newer_mask(bound, view.ids_of) & newer
     if view.sealed is None:
         return AllowedInView(None, newer)
     sealed = _filters_of(view.sealed).allowed(view, bound, condition)

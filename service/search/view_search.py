@@ -9,7 +9,7 @@ from gleann.index.arrays import Mask, Vectors
 from gleann.index.found import FoundRows
 from gleann.index.metric import prepare
 from gleann.index.newer.rows import NewerRows
-from gleann.index.newer.search import merged, search_exactly
+from gleann.index.newer.search import merged
 from gleann.service.search.allowed import AllowedInView
 from gleann.service.search.assigning import Assigning
 from gleann.service.state.live_index import View, require_not_empty
@@ -76,11 +76,16 @@ def _search_unsealed(
     count = view.delta.count if allowed is None else int(np.count_nonzero(allowed))
     if count == 0:
         return merged([], count=len(queries), k=params.k)
-    found = search_exactly(
+    rows = view.delta.unsealed(view.metric)
+    live = None if count == len(alive) else alive
+    packed = rows.rows(view.delta.vectors, live)
+    if packed is not None and rows.lists.due:
+        _assigning.start(rows.lists, view.delta.vectors)
+    found = rows.search(
         prepare(queries, view.metric, name="queries"),
         view.delta.vectors,
-        alive=None if count == len(alive) else alive,
+        alive=live,
         k=min(params.k, count),
-        metric=view.metric,
+        packed=packed,
     )
     return merged([found], count=len(queries), k=params.k)

@@ -6,6 +6,7 @@ from gleann.index.ids.checks import hold_id_array
 from gleann.service.application import Application
 from gleann.service.wire import active_messages
 from gleann.service.wire.arrays import ids_of, ids_to_wire, optional_ids_of
+from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.page_tokens import next_token, page_position
 from gleann.service.wire.paging import id_sizes, page_of, page_within
 from gleann.service.wire.selected_messages import batch_to_wire
@@ -123,6 +124,7 @@ class ActiveServicer(active_pb2_grpc.ActiveLearningServiceServicer):
             labels=active_messages.answers_of(
                 request.labels, n=len(ids), concepts=len(params.concepts)
             ),
+            condition=condition_of(request),
         )
         return lambda: session_info_to_wire(keep())
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gleann.index.errors import InvalidInputError
+from gleann.index.filters.condition import Condition
 from gleann.service.application import Application
 from gleann.service.sessions import start_estimate as starting
 from gleann.service.wire.arrays import (
@@ -20,6 +21,7 @@ from gleann.service.wire.estimate_messages import (
     estimate_to_wire,
     scores_column_of,
 )
+from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.known_labels import (
     known_by_group_of,
     known_groups_of,
@@ -150,16 +152,16 @@ class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):
     ) -> Callable[[], session_pb2.Session]:
         view = self._application.registry.view(request.index)
         params = estimate_params_of(request.params)
-        proxies = candidates_of(request.groups)
+        proxies, condition = candidates_of(request.groups), condition_of(request)
         if request.overlapping:
             by_group = known_by_group_of(request)
             started = starting.of_overlapping_groups(
-                view, params, proxies=proxies, known=by_group
+                view, params, proxies=proxies, known=by_group, condition=condition
             )
         else:
             known = known_groups_of(request)
             started = starting.of_disjoint_groups(
-                view, params, proxies=proxies, known=known
+                view, params, proxies=proxies, known=known, condition=condition
             )
         keep = self._groups.start(view, started)
         return lambda: session_info_to_wire(keep())
@@ -215,30 +217,39 @@ def _started(
     Raises:
         InvalidInputError: it has none, or known labels together with examples.
     """
-    known = known_of(request)
+    known, condition = known_of(request), condition_of(request)
     proxy = request.WhichOneof("proxy")
     if proxy == "scores":
         ids, numbers = scores_column_of(request.scores, name="scores")
-        return starting.from_scores(view, params, ids=ids, proxy=numbers, known=known)
+        return starting.from_scores(
+            view, params, ids=ids, proxy=numbers, known=known, condition=condition
+        )
     if proxy == "candidates":
         proxies = candidates_of(request.candidates.proxies)
-        return starting.from_candidates(view, params, proxies=proxies, known=known)
+        return starting.from_candidates(
+            view, params, proxies=proxies, known=known, condition=condition
+        )
     if proxy == "index_proxy":
         asked = request.index_proxy
         given = asked.HasField("representatives")
         first = asked.representatives if given else None
-        return starting.from_index(view, params, representatives=first, known=known)
+        return starting.from_index(
+            view, params, representatives=first, known=known, condition=condition
+        )
     if proxy != "examples":
         raise InvalidInputError(
             "proxy is required: scores, examples, candidates or index_proxy"
         )
     if known is not None:
         raise InvalidInputError("examples are known labels: give them without known")
-    return _from_examples(request.examples, view, params)
+    return _from_examples(request.examples, view, params, condition)
 
 
 def _from_examples(
-    examples: estimate_pb2.LabelledExamples, view: "View", params: "EstimateParams"
+    examples: estimate_pb2.LabelledExamples,
+    view: "View",
+    params: "EstimateParams",
+    condition: Condition | None,
 ) -> starting.Started:
     ids = ids_of(examples.ids, name="examples.ids")
     known = examples.HasField("neighbours")
@@ -248,4 +259,5 @@ def _from_examples(
         ids=ids,
         labels=float64s_of(examples.values, name="examples.values", n=len(ids)),
         neighbours=examples.neighbours if known else None,
+        condition=condition,
     )

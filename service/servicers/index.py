@@ -9,7 +9,7 @@ from gleann.service.application import Application
 from gleann.service.wire import index_messages
 from gleann.service.wire.optimizer_messages import optimizer_params_of
 from gleann.service.wire.page_tokens import page_position, page_size, page_token
-from gleann.service.wire.payload_messages import schema_of
+from gleann.service.wire.payload_messages import require_few_columns, schema_of
 from gleann.v1 import index_pb2, index_pb2_grpc
 
 
@@ -94,6 +94,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         self, request: index_pb2.UpdateIndexRequest
     ) -> Callable[[], index_pb2.Index]:
         added = schema_of(request.add_columns).columns
+        require_few_columns(request.drop_columns, name="drop_columns")
         changed = request.HasField("optimizer")
         optimizer = optimizer_params_of(request.optimizer) if changed else None
         return lambda: index_messages.index_info_to_wire(

@@ -45,19 +45,22 @@ def payload_within(
         others: bytes (n,) that each row takes beside its payload.
         room: bytes for the rows and their payload.
     """
-    parts = [Payload.empty(view.schema.select(names))]
     if not names:
         fits = int(np.searchsorted(np.cumsum(others), room, side="right"))
         return Payload.nulls(Schema(), fits)
+    parts: list[Payload] = []
     for block in block_slices(len(rows), BLOCK_ROWS):
         part = view.payload_at(rows[block], names)
         before = np.cumsum(others[block] + payload_sizes(part))
         fits = int(np.searchsorted(before, room, side="right"))
-        parts.append(part.slice(0, fits))
         if fits < len(part):
+            parts.append(part.slice(0, fits))
             break
+        parts.append(part)
         room -= int(before[-1])
-    return Payload.concat(parts)
+    if len(parts) == 1:
+        return parts[0]
+    return Payload.concat(parts or [Payload.empty(view.schema.select(names))])
 
 
 def whole_payload(

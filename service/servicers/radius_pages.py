@@ -5,7 +5,6 @@ The hits of a query are ordered by distance, and by id where distances are equal
 position means the same hit while other vectors come and go.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +45,8 @@ PAGE_HITS = 100_000
 """Hits of a page where the request does not say."""
 
 QUERY_BLOCK = 64
-"""Queries searched at once; the hits that a page has no room for are found again."""
+"""Queries searched at once, at most: the hits that a page has no room for are found
+again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -131,17 +131,6 @@ class Page:
         return False
 
 
-def checked_radius(radius: float) -> float:
-    """A distance that hits can be compared with.
-
-    Raises:
-        InvalidParamsError: NaN.
-    """
-    if math.isnan(radius):
-        raise InvalidParamsError("radius is NaN")
-    return radius
-
-
 def radius_reply(
     application: Application, request: search_pb2.SearchRadiusRequest
 ) -> search_pb2.SearchRadiusResponse:
@@ -189,16 +178,19 @@ def _blocks(
 ) -> Iterator[tuple[slice, Hits]]:
     """The hits of blocks of queries, from the end of `page` on."""
     recall = request.target_recall if request.HasField("target_recall") else 1.0
-    condition, radius = condition_of(request), checked_radius(request.radius)
-    begin = page.end
-    for start in range(begin.query, len(queries), QUERY_BLOCK):
-        block = slice(start, min(start + QUERY_BLOCK, len(queries)))
+    condition = condition_of(request)
+    begin, limit = page.end, request.limit or None
+    # All rows may be hits of each query: no more hits than a request may have at once.
+    most = max(1, page.view.count if limit is None else min(limit, page.view.count))
+    step = min(max(1, application.limits.hits // most), QUERY_BLOCK)
+    for start in range(begin.query, len(queries), step):
+        block = slice(start, min(start + step, len(queries)))
         found, page.view = application.search_radius(
             request.index,
             queries[block],
-            radius,
+            request.radius,
             target_recall=recall,
-            limit=request.limit or None,
+            limit=limit,
             condition=condition,
         )
         page.stats.append(found.stats)

@@ -6,6 +6,7 @@ from gleann.index.errors import InvalidParamsError
 from gleann.service.application import Application
 from gleann.service.wire import active_messages, rounds_messages
 from gleann.service.wire.arrays import ids_of, labels_of, optional_ids_of
+from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.page_tokens import page_position
 from gleann.service.wire.paging import page_of
 from gleann.service.wire.selected_messages import batch_to_wire
@@ -85,6 +86,7 @@ class RoundsServicer(rounds_pb2_grpc.RoundsServiceServicer):
             rounds_messages.rounds_params_of(request.params),
             ids=ids,
             labels=labels_of(request.labels, n=count),
+            condition=condition_of(request),
         )
         return lambda: session_info_to_wire(keep())
 

@@ -2,7 +2,7 @@
 
 from gleann.service.application import Application
 from gleann.service.servicers.pages import whole_payload
-from gleann.service.servicers.radius_pages import checked_radius, radius_reply
+from gleann.service.servicers.radius_pages import radius_reply
 from gleann.service.wire import index_messages
 from gleann.service.wire.arrays import optional_ids_of, vectors_of
 from gleann.service.wire.filter_messages import condition_of
@@ -29,7 +29,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             index_messages.search_params_of(request.params),
             allowed_ids=optional_ids_of(request, "allowed_ids"),
             condition=condition_of(request),
-            radius=radius_of(request),
+            radius=request.radius if request.HasField("radius") else None,
         )
         rows = found.rows.ravel()
         ids = view.ids_at(rows)
@@ -46,14 +46,3 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
     ) -> search_pb2.SearchRadiusResponse:
         """Answer a page of the hits within a distance."""
         return radius_reply(self._application, request)
-
-
-def radius_of(request: search_pb2.SearchRequest) -> float | None:
-    """The greatest distance of a hit, None for any.
-
-    Raises:
-        InvalidParamsError: NaN.
-    """
-    if not request.HasField("radius"):
-        return None
-    return checked_radius(request.radius)

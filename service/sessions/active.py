@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Ids
+from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_distinct
+from gleann.service.sessions.among import rows_among
 from gleann.service.sessions.store import Keep, SessionStore, selected_of
 from gleann.service.state.live_index import View, sealed_index
 from gleann.service.values import Labels, Limits, ScorePage, Selected
@@ -28,14 +30,22 @@ class ActiveSessions:
         self._store = store
 
     def start(
-        self, view: View, params: "ActiveParams", *, ids: HeldIds, labels: Labels
+        self,
+        view: View,
+        params: "ActiveParams",
+        *,
+        ids: HeldIds,
+        labels: Labels,
+        condition: Condition | None = None,
     ) -> Keep:
         """Start active learning from `labels` (m,), or (m, q) with concepts, of `ids`.
+
+        Only vectors that pass the condition become candidates.
 
         Raises:
             NotReadyError: the index has no sealed version, or has newer changes.
             UnknownIdError: unknown id.
-            InvalidInputError: invalid seed labels.
+            InvalidInputError: invalid seed labels, or no vector passes the condition.
         """
         from gleann.selection.active import ActiveSession
         from gleann.selection.neighbours import IndexNeighbours
@@ -48,6 +58,7 @@ class ActiveSessions:
             rows=view.require(hold_distinct(ids)),
             labels=labels,
             neighbours=IndexNeighbours(index),
+            among=rows_among(view, condition),
         )
         return self._store.created(
             "active", view, session, labelled=len(session.labelled_rows)

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gleann.index.arrays import HeldIds
+from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_distinct
+from gleann.service.sessions.among import rows_among
 from gleann.service.sessions.store import Keep, SessionStore, selected_of
 from gleann.service.state.live_index import View, sealed_index
 from gleann.service.values import Labels, Limits, ScorePage, Selected
@@ -28,8 +30,11 @@ class RoundsSessions:
         *,
         ids: HeldIds | None,
         labels: Labels,
+        condition: Condition | None = None,
     ) -> Keep:
         """Start rounds from `labels` (m,) of `ids`, None for none.
+
+        Only vectors that pass the condition are picked.
 
         Raises:
             NotReadyError: the index has no sealed version, or has newer changes.
@@ -49,6 +54,7 @@ class RoundsSessions:
             ids=index.held_ids,
             rows=rows,
             labels=labels,
+            among=rows_among(view, condition),
         )
         return self._store.created(
             "rounds", view, session, labelled=len(session.labelled_rows)

@@ -12,10 +12,14 @@ from gleann.index.errors import (
     DimensionMismatchError,
     InvalidParamsError,
 )
+from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_distinct
+from gleann.index.ids.held import id_at, shown_id
+from gleann.service.sessions.among import rows_among
 from gleann.service.state.live_index import View, sealed_index
 
 if TYPE_CHECKING:
+    from gleann.selection.among import Among
     from gleann.selection.estimate import (
         ChoosingSession,
         DisjointGroupsSession,
@@ -67,8 +71,12 @@ def from_scores(
     ids: HeldIds,
     proxy: NDArray[np.float64],
     known: "Known | None" = None,
+    condition: Condition | None = None,
 ) -> Started:
     """Start an estimate with `proxy` (n,) for all `ids` of the index.
+
+    With a condition the estimate is over the vectors that pass: only these need a
+    proxy.
 
     Raises:
         NotReadyError: the index has no sealed version, or has newer changes.
@@ -76,7 +84,9 @@ def from_scores(
         InvalidInputError: a vector without a proxy, or known labels that do not fit.
         InvalidParamsError: a budget above the number of unlabelled vectors.
     """
-    return _stratified(view, params, _in_order(view, ids, proxy), known=known)
+    among = rows_among(view, condition)
+    numbers = _in_order(view, ids, proxy, among)
+    return _stratified(view, params, numbers, known=known, among=among)
 
 
 def from_candidates(
@@ -85,6 +95,7 @@ def from_candidates(
     *,
     proxies: Columns,
     known: "Known | None" = None,
+    condition: Condition | None = None,
 ) -> Started:
     """Start an estimate whose proxy is chosen by a pilot.
 
@@ -93,9 +104,10 @@ def from_candidates(
     """
     from gleann.selection.estimate import ChoosingSession
 
-    columns = _columns(view, proxies)
+    among = rows_among(view, condition)
+    columns = _columns(view, proxies, among)
     session = ChoosingSession.start(
-        columns, params, ids=sealed_index(view).held_ids, known=known
+        columns, params, ids=sealed_index(view).held_ids, known=known, among=among
     )
     return Started(session=session, proxy=_stacked(columns))
 
@@ -107,18 +119,20 @@ def from_examples(
     ids: HeldIds,
     labels: NDArray[np.float64],
     neighbours: int | None,
+    condition: Condition | None = None,
 ) -> Started:
     """Start an estimate whose proxy is propagated from the `labels` (m,) of `ids`.
 
     Labels that are all 0 or 1 are known labels: they are counted exactly and not
-    requested again, except positives whose value is needed.
+    requested again, except positives whose value is needed. Examples that do not pass
+    the condition make the proxy, and are no known labels.
 
     Raises:
         As `from_scores`.
     """
     from gleann.selection.estimate import Known, propagate_labels
 
-    index = sealed_index(view)
+    index, among = sealed_index(view), rows_among(view, condition)
     rows = view.require(hold_distinct(ids))
     proxy = propagate_labels(
         index.vectors, rows=rows, labels=labels, neighbours=neighbours
@@ -133,6 +147,7 @@ def from_examples(
             positives=labels[told] == 1,
             values=np.zeros(int(told.sum())),
         ),
+        among=among,
     )
 
 
@@ -142,6 +157,7 @@ def from_index(
     *,
     representatives: int | None,
     known: "Known | None" = None,
+    condition: Condition | None = None,
 ) -> Started:
     """Start an estimate whose proxy is recomputed after every round (TASTI).
 
@@ -161,6 +177,7 @@ def from_index(
         first=representatives,
         ids=index.held_ids,
         known=known,
+        among=rows_among(view, condition),
     )
     return Started(session=session, proxy=None)
 
@@ -171,6 +188,7 @@ def of_overlapping_groups(
     *,
     proxies: Columns,
     known: "Mapping[str, Known] | None" = None,
+    condition: Condition | None = None,
 ) -> StartedGroups:
     """Start an estimate for each group, by name; each has its own question.
 
@@ -179,14 +197,18 @@ def of_overlapping_groups(
         params: session parameters; the budget is for all groups together.
         proxies: ids and proxy of each group.
         known: existing labels of each group.
+        condition: the estimates are over the vectors that pass; None for all.
 
     Raises:
         As `from_scores`; InvalidInputError for too few groups too.
     """
     from gleann.selection.estimate import OverlappingGroupsSession
 
-    columns, ids = _columns(view, proxies), sealed_index(view).held_ids
-    session = OverlappingGroupsSession.start(columns, params, ids=ids, known=known)
+    among = rows_among(view, condition)
+    columns, ids = _columns(view, proxies, among), sealed_index(view).held_ids
+    session = OverlappingGroupsSession.start(
+        columns, params, ids=ids, known=known, among=among
+    )
     return StartedGroups(session=session, proxy=_stacked(columns))
 
 
@@ -196,6 +218,7 @@ def of_disjoint_groups(
     *,
     proxies: Columns,
     known: "KnownGroups | None" = None,
+    condition: Condition | None = None,
 ) -> StartedGroups:
     """Start an estimate for each group, by name; every answer names the group.
 
@@ -204,14 +227,18 @@ def of_disjoint_groups(
         params: session parameters; the budget is for all groups together.
         proxies: ids and proxy of each group.
         known: existing labels.
+        condition: the estimates are over the vectors that pass; None for all.
 
     Raises:
         As `of_overlapping_groups`.
     """
     from gleann.selection.estimate import DisjointGroupsSession
 
-    columns, ids = _columns(view, proxies), sealed_index(view).held_ids
-    session = DisjointGroupsSession.start(columns, params, ids=ids, known=known)
+    among = rows_among(view, condition)
+    columns, ids = _columns(view, proxies, among), sealed_index(view).held_ids
+    session = DisjointGroupsSession.start(
+        columns, params, ids=ids, known=known, among=among
+    )
     return StartedGroups(session=session, proxy=_stacked(columns))
 
 
@@ -221,21 +248,26 @@ def _stratified(
     proxy: NDArray[np.float64],
     *,
     known: "Known | None" = None,
+    among: "Among | None" = None,
 ) -> Started:
     from gleann.selection.estimate import EstimateSession
 
-    if params.budget > len(proxy):
+    if params.budget > (room := len(proxy if among is None else among)):
+        which = "" if among is None else " that pass the filter"
         raise InvalidParamsError(
-            f"budget is {params.budget}, but {view.name!r} has {len(proxy)} vectors"
+            f"budget is {params.budget}, but {view.name!r} has {room} vectors{which}"
         )
     ids = sealed_index(view).held_ids
-    session = EstimateSession.start(proxy, params, ids=ids, known=known)
+    session = EstimateSession.start(proxy, params, ids=ids, known=known, among=among)
     return Started(session=session, proxy=proxy)
 
 
-def _columns(view: View, proxies: Columns) -> dict[str, NDArray[np.float64]]:
+def _columns(
+    view: View, proxies: Columns, among: "Among | None"
+) -> dict[str, NDArray[np.float64]]:
     return {
-        name: _in_order(view, ids, numbers) for name, (ids, numbers) in proxies.items()
+        name: _in_order(view, ids, numbers, among)
+        for name, (ids, numbers) in proxies.items()
     }
 
 
@@ -244,17 +276,30 @@ def _stacked(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _in_order(
-    view: View, ids: HeldIds, proxy: NDArray[np.float64]
+    view: View, ids: HeldIds, proxy: NDArray[np.float64], among: "Among | None"
 ) -> NDArray[np.float64]:
-    """A proxy (n,) of `ids`, reordered to the index's rows."""
+    """A proxy (n,) of `ids`, reordered to the index's rows; NaN where none is needed.
+
+    Raises:
+        DimensionMismatchError: not one for each row, or for each of those `among` which
+            the estimate is.
+    """
     index = sealed_index(view)
     rows = view.require(hold_distinct(ids))
-    if len(rows) != len(index):
+    ordered = np.full(len(index), np.nan)
+    ordered[rows] = proxy
+    if among is None and len(rows) != len(index):
         raise DimensionMismatchError(
             f"proxy has {len(rows)} numbers, but {view.name!r} has {len(index)} vectors"
         )
-    ordered = np.empty(len(index))
-    ordered[rows] = proxy
+    if among is not None:
+        bare = among.rows[~np.isin(among.rows, rows)]
+        if bare.size:
+            raise DimensionMismatchError(
+                f"proxy has no number for {bare.size} of {len(among)} vectors of"
+                f" {view.name!r} that pass the filter, such as id"
+                f" {shown_id(id_at(index.held_ids, bare[0]))}"
+            )
     return ordered
 
 

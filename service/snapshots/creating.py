@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from gleann.index import BuildParams, Progress, SoarIndex
+from gleann.index import Progress, SoarIndex
 from gleann.index.arrays import Rows
 from gleann.index.errors import GleannError, MissingFileError, StorageError
 from gleann.index.filters.condition import Condition
+from gleann.index.fold import fold_on_disk
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.index.storage.manifest import read_manifest as read_index_manifest
 from gleann.service.devices.devices import Devices
-from gleann.service.jobs.building import LiveRows
+from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.first_version import first_params
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import Task
@@ -133,17 +134,39 @@ class Creating:
             )
 
     def _build(self, view: View, rows: Rows, path: Path, report: Report) -> None:
-        """Build an index of some rows."""
-        ids = view.ids_at(rows)
-        params = subset_params(view, len(rows))
+        """Write an index of some rows: in the lists there are, if there are any."""
+        sealed = view.sealed
+        if sealed is None or len(rows) < sealed.index.nlist:
+            self._build_anew(view, rows, path, report)
+            return
+        keep = np.zeros(len(sealed), np.bool_)
+        keep[rows[rows < len(sealed)]] = True
+        newer = rows[rows >= len(sealed)]
+        ids = view.ids_at(newer)
+        self._devices.run(
+            lambda device: fold_on_disk(
+                sealed.index,
+                LiveRows(view, newer, ids) if len(newer) else None,
+                path,
+                ids=ids if len(newer) else None,
+                keep=keep,
+                payload=live_payload(view, rows),
+                schema=view.schema,
+                progress=report,
+                threads=self._threads,
+                device=device,
+            )
+        )
 
+    def _build_anew(self, view: View, rows: Rows, path: Path, report: Report) -> None:
+        ids = view.ids_at(rows)
         self._devices.run(
             lambda device: SoarIndex.build_on_disk(
                 LiveRows(view, rows, ids),
                 path,
-                params,
+                first_params(view.metric),
                 ids=ids,
-                payload=row_files.payload_blocks(view, rows),
+                payload=live_payload(view, rows),
                 schema=view.schema,
                 progress=report,
                 threads=self._threads,
@@ -174,17 +197,6 @@ class Creating:
             created=time.time(),
             files=dict(described_files(scratch, report)),
         )
-
-
-def subset_params(view: View, n: int) -> BuildParams:
-    """The parameters for n rows of a view: those of its sealed version, if they fit."""
-    if view.sealed is None:
-        return first_params(view.metric)
-    params = view.sealed.index.params
-    if params.nlist != "auto" and n < view.sealed_rows:
-        # Fewer rows take fewer lists.
-        params = replace(params, nlist="auto")
-    return params
 
 
 def _write_changes(view: View, scratch: Path) -> None:
@@ -286,10 +298,14 @@ def _known_checksums(sealed: Path) -> dict[str, str]:
     if not sealed.is_dir():
         return {}
     manifest = read_index_manifest(sealed)
-    return {
-        f"{SEALED}/{manifest['data']}/{name}.npy": str(entry["sha256"])
+    folder = f"{SEALED}/{manifest['data']}"
+    known = {
+        f"{folder}/{name}.npy": str(entry["sha256"])
         for name, entry in manifest["arrays"].items()
     }
+    if (payload := manifest.get("payload")) is not None:
+        known[f"{folder}/{payload['file']}"] = str(payload["sha256"])
+    return known
 
 
 def sha256_of(file: Path) -> str:

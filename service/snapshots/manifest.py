@@ -14,8 +14,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from gleann.index.errors import CorruptDataError, MissingFileError
+from gleann.index.errors import CorruptDataError, GleannError, MissingFileError
 from gleann.index.params import Metric
+from gleann.index.payload.schema import Schema
+from gleann.service.values import OptimizerParams
 
 FORMAT = "gleann-snapshot"
 VERSION = 1
@@ -26,6 +28,9 @@ NEWER, REMOVED, PATCHED = "newer.arrow", "removed.arrow", "patched.arrow"
 """Rows newer than it; rows of it that were removed; rows of it with other payload."""
 
 MOST_MANIFEST_BYTES = 16 << 20
+MOST_DIM = 1 << 16
+MOST_NUMBER = 250_000_000_000
+"""Above all counts and sizes, and the seconds of all dates."""
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}-[0-9a-f]{12}")
 _FILE = re.compile(
     r"newer\.arrow|removed\.arrow|patched\.arrow"
@@ -62,7 +67,7 @@ class SnapshotManifest:
         sealed: the sealed version of the index that it holds, 0 for none.
         sequence: of the last change in it.
         columns: the JSON text of the payload's schema.
-        optimizer: the JSON text of the optimizer's parameters; "" for the default.
+        optimizer: the JSON text of the optimizer's parameters.
         where: the condition that its vectors were chosen by; "" for all.
         created: seconds since 1970.
         files: by path inside the snapshot, sorted.
@@ -131,7 +136,8 @@ def parse_manifest(content: bytes, *, shown: str) -> SnapshotManifest:
         raise CorruptDataError(f"{shown} is not JSON: {error}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise CorruptDataError(f"{shown} is not a {FORMAT} manifest")
-    if found.get("version") != VERSION:
+    # A bool is an int, and True is 1.
+    if type(found.get("version")) is not int or found["version"] != VERSION:
         raise CorruptDataError(
             f"{shown} has format version {found.get('version')!r}, this gleann reads"
             f" version {VERSION}"
@@ -162,20 +168,46 @@ def _check_values(values: Mapping[str, Any], shown: str) -> None:
     whole = ("dim", "count", "sealed", "sequence")
     texts = ("name", "index", "metric", "columns", "optimizer", "where")
     checks = (
-        *(type(values[name]) is int and values[name] >= 0 for name in whole),
-        *(isinstance(values[name], str) for name in texts),
-        isinstance(values["created"], int | float),
+        *(_is_number(values[name], int) for name in whole),
+        *(_is_text(values[name]) for name in texts),
+        _is_number(values["created"], int | float),
         values["id_type"] in (None, "int64", "string"),
         values["metric"] in get_args(Metric),
     )
-    if not all(checks):
-        raise CorruptDataError(f"{shown} holds values of other types")
+    if not all(checks) or not 1 <= values["dim"] <= MOST_DIM:
+        raise CorruptDataError(f"{shown} holds values that no manifest has")
     if not NAME.fullmatch(values["name"]) or not _INDEX.fullmatch(values["index"]):
         raise CorruptDataError(f"{shown} has a name that no snapshot has")
+    _check_parameters(values, shown)
     if not isinstance(values["files"], dict):
         raise CorruptDataError(f"{shown} lists no files")
     for path, entry in values["files"].items():
         _check_file(path, entry, shown)
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    """Whether it is one, not below 0 nor beyond what any manifest has."""
+    return (
+        isinstance(value, kind) and type(value) is not bool and 0 <= value < MOST_NUMBER
+    )
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a text with a UTF-8 form: JSON may have half of a surrogate."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
+def _check_parameters(values: Mapping[str, Any], shown: str) -> None:
+    try:
+        Schema.from_json(values["columns"])
+        OptimizerParams(**json.loads(values["optimizer"]))
+    except (GleannError, ValueError, TypeError, RecursionError) as error:
+        raise CorruptDataError(
+            f"{shown} does not describe the columns or the compaction: {error}"
+        ) from error
 
 
 def _check_file(path: str, entry: Any, shown: str) -> None:
@@ -184,8 +216,7 @@ def _check_file(path: str, entry: Any, shown: str) -> None:
     if not (
         isinstance(entry, dict)
         and set(entry) == {"bytes", "sha256"}
-        and type(entry["bytes"]) is int
-        and entry["bytes"] >= 0
+        and _is_number(entry["bytes"], int)
         and isinstance(entry["sha256"], str)
         and _SHA256.fullmatch(entry["sha256"])
     ):

@@ -69,12 +69,6 @@ def row_blocks(view: View, rows: Rows) -> Iterator[RowBlock]:
         )
 
 
-def payload_blocks(view: View, rows: Rows) -> Iterator[Payload]:
-    """The payload of rows of a view, a block at a time."""
-    for block in block_slices(len(rows), BLOCK_ROWS):
-        yield view.payload.at(rows[block])
-
-
 def write_rows(path: Path, blocks: Iterable[RowBlock], dim: int) -> None:
     """Write at least one block; may raise OSError."""
     _write(path, (_columns_of(block, dim) for block in blocks))

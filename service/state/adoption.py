@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
-from gleann.index.errors import AlreadyExistsError
+from gleann.index import SoarIndex
+from gleann.index.errors import AlreadyExistsError, CorruptDataError
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
 from gleann.service.state import changes
@@ -92,6 +93,7 @@ class Adoption:
             )
             writing = self._versions.published(adopted.save, seal=seal, old=None)
             with writing as index:
+                _require_fitting(index, adopted)
                 sealed = Sealed(index, self._masks)
                 return self._publish(name, number, adopted, sealed, published)
 
@@ -134,7 +136,7 @@ class Adoption:
         sealed: Sealed | None,
         published: Callable[[View], None],
     ) -> View:
-        with self._store.transaction() as transaction:
+        with self._store.long_transaction() as transaction:
             self._require_free(name)
             self._insert(transaction, name, number, adopted, sealed)
             view = self._base(name, number, adopted, sealed)
@@ -192,3 +194,19 @@ class Adoption:
     def _require_free(self, name: str) -> None:
         if self._served.is_taken(name):
             raise AlreadyExistsError(f"there is an index {name!r} already")
+
+
+def _require_fitting(index: SoarIndex, adopted: Adopted) -> None:
+    """Refuse a sealed version that is not what the description says.
+
+    Raises:
+        CorruptDataError: naming both.
+    """
+    kind = changes.id_type_of(index.held_ids)
+    found = index.dim, index.metric, kind, index.schema.to_json()
+    said = adopted.dim, adopted.metric, adopted.id_type, adopted.sealed_columns
+    if found != said:
+        raise CorruptDataError(
+            f"a sealed version has the dimension, metric, ids and columns {found}, it"
+            f" should have {said}"
+        )

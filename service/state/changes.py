@@ -1,6 +1,6 @@
 """Log of acknowledged changes after the sealed version."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import CorruptDataError, InvalidInputError
@@ -9,10 +9,16 @@ from gleann.service.state.change import Change, LoggedChange, read_change
 from gleann.service.state.checksums import change_checksum, sequence_bits
 from gleann.service.state.group import Transaction
 from gleann.service.state.live_index import View
+from gleann.service.state.packed_change import PackedChange
 from gleann.service.state.store import Store
 from gleann.service.values import IdType
 from gleann.service.wire.arrays import ids_of
 from gleann.v1 import types_pb2
+
+_INSERT = (
+    "INSERT INTO changes (index_number, sequence, operation, kind, ids, vectors,"
+    " detail, payload, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 def log_change(
@@ -21,14 +27,20 @@ def log_change(
     """Log a change of the index of `view`.
 
     The sequence in the table `indexes` is brought up to date before the commit.
-
-    Raises:
-        InvalidInputError: the index has the other kind of ids.
     """
-    if change.kind == "upsert":
-        claim_id_type(transaction, view, change.ids)
     for part in change.parts():
-        _insert(transaction, view, part, sequence=sequence, operation=None)
+        log_packed(transaction, view, [(sequence, part.packed())])
+
+
+def log_packed(
+    transaction: Transaction, view: View, packed: Iterable[tuple[int, PackedChange]]
+) -> None:
+    """Log changes of the index of `view`, each with its sequence."""
+    rows = (
+        _values(view, change, sequence=sequence, operation=None)
+        for sequence, change in packed
+    )
+    transaction.run_many(_INSERT, rows)
 
 
 def log_staged(
@@ -36,30 +48,23 @@ def log_staged(
 ) -> None:
     """Log a part of an import, without a sequence yet."""
     for part in change.parts():
-        _insert(transaction, view, part, sequence=None, operation=operation)
+        row = _values(view, part.packed(), sequence=None, operation=operation)
+        transaction.run(_INSERT, *row)
 
 
-def _insert(
-    transaction: Transaction,
-    view: View,
-    change: Change,
-    *,
-    sequence: int | None,
-    operation: str | None,
-) -> None:
-    packed = change.packed()
-    checksum = change_checksum(view.number, packed)
-    transaction.run(
-        "INSERT INTO changes (index_number, sequence, operation, kind, ids, vectors,"
-        " detail, payload, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+def _values(
+    view: View, change: PackedChange, *, sequence: int | None, operation: str | None
+) -> tuple[object, ...]:
+    checksum = change_checksum(view.number, change)
+    return (
         view.number,
         sequence,
         operation,
-        packed.kind,
-        packed.ids,
-        packed.vectors,
-        packed.detail,
-        packed.payload,
+        change.kind,
+        change.ids,
+        change.vectors,
+        change.detail,
+        change.payload,
         checksum if sequence is None else checksum + sequence_bits(sequence),
     )
 
@@ -125,12 +130,32 @@ def replayed(store: Store, view: View) -> View:
     return view
 
 
+def caught_up(store: Store, view: View) -> View:
+    """`view` with changes that are committed by now, while others are being made.
+
+    Raises:
+        CorruptDataError: a change is damaged; it is named.
+    """
+    for logged_change in _following(store, view):
+        view = logged_change.applied(view)
+    return view
+
+
 def logged(store: Store, view: View) -> Iterator[LoggedChange]:
     """The changes newer than `view`, in order.
 
     Raises:
         CorruptDataError: as `replayed`, after the changes before it.
     """
+    last = view.sequence
+    for change in _following(store, view):
+        last = change.sequence
+        yield change
+    _require_last(store, view, last)
+
+
+def _following(store: Store, view: View) -> Iterator[LoggedChange]:
+    """The changes after `view`, up to the first that is missing."""
     where = "index_number = ? AND sequence > ?"
     numbers = store.rows(
         f"SELECT number, sequence FROM changes WHERE {where} ORDER BY sequence, number",
@@ -144,9 +169,9 @@ def logged(store: Store, view: View) -> Iterator[LoggedChange]:
         last = row["sequence"]
         # One row at a time: all rows together have the size of the log.
         whole = store.row("SELECT * FROM changes WHERE number = ?", row["number"])
-        assert whole is not None, "the store runs one transaction at a time"
+        if whole is None:
+            return  # the index was removed meanwhile
         yield read_change(whole, view)
-    _require_last(store, view, last)
 
 
 def _require_last(store: Store, view: View, last: int) -> None:

@@ -9,6 +9,8 @@ from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
 from gleann.index.ids.held import IdLookup, joined_ids, take_ids
 from gleann.index.newer.lists import NewerLists
 from gleann.index.newer.rows import NewerRows
+from gleann.index.newer.unsealed import UnsealedRows
+from gleann.index.params import Metric
 
 
 class Delta:
@@ -42,6 +44,10 @@ class Delta:
     def newer_lists(self, index: SoarIndex) -> NewerLists:
         """The lists of these rows in a sealed version, shared by successive deltas."""
         return self._shared.of(index)
+
+    def unsealed(self, metric: Metric) -> UnsealedRows:
+        """These rows before the first build, shared by successive deltas."""
+        return self._shared.unsealed(metric, self._buffer.shape[1])
 
     def newer_rows(self, index: SoarIndex, sealed_alive: Mask | None) -> NewerRows:
         """These rows as searches of a sealed version read them.
@@ -122,6 +128,7 @@ class _SharedLists:
 
     def __init__(self) -> None:
         self._made: tuple[SoarIndex, NewerLists] | None = None
+        self._unsealed: UnsealedRows | None = None
 
     def of(self, index: SoarIndex) -> NewerLists:
         """Those in `index`; made again where it differs from that of the last call."""
@@ -129,3 +136,9 @@ class _SharedLists:
         if made is None or made[0] is not index:
             self._made = made = index, index.newer_lists()
         return made[1]
+
+    def unsealed(self, metric: Metric, dim: int) -> UnsealedRows:
+        """Those in no version."""
+        if self._unsealed is None:
+            self._unsealed = UnsealedRows(metric, dim)
+        return self._unsealed

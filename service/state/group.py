@@ -8,10 +8,9 @@ commits at once: nobody waits for others to arrive.
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from threading import Condition, Lock, RLock
+from threading import Lock, RLock
 from typing import Protocol
 
 from gleann.index.errors import GleannError
@@ -64,15 +63,22 @@ nothing_pending = _Nothing()
 
 
 class Transaction:
-    """Statements that are committed together."""
+    """Statements that are kept together or not at all."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._has_savepoint = False
         self.committed: list[Callable[[], None]] = []
 
     def run(self, sql: str, *values: object) -> sqlite3.Cursor:
         """Execute one statement."""
+        self._save()
         return self._connection.execute(sql, values)
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Execute one statement for each row of values."""
+        self._save()
+        self._connection.executemany(sql, rows)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` in this thread after the commit.
@@ -81,58 +87,70 @@ class Transaction:
         """
         self.committed.append(callback)
 
+    def keep(self) -> None:
+        """Keep the statements, for the commit of the group."""
+        if self._has_savepoint:
+            self._connection.execute("RELEASE member")
 
-@dataclass(slots=True, kw_only=True, eq=False)
+    def undo(self) -> None:
+        """Roll back the statements, and not those before them."""
+        if self._has_savepoint:
+            self._connection.execute("ROLLBACK TO member")
+            self._connection.execute("RELEASE member")
+
+    def _save(self) -> None:
+        """Set a savepoint before the first statement; many need none."""
+        if not self._has_savepoint:
+            self._connection.execute("SAVEPOINT member")
+            self._has_savepoint = True
+
+
 class Group:
     """Transactions that are committed together.
 
     Attributes:
         changes_before: `total_changes` of the connection when it began.
-        began: when it began, seconds of the monotonic clock.
         members: transactions in it that have not failed.
-        has_ended: whether it was committed, or refused.
-        error: why it was refused.
     """
 
-    changes_before: int
-    began: float = field(default_factory=time.monotonic)
-    members: int = 0
-    has_ended: bool = False
-    error: GleannError | None = None
+    def __init__(self, *, changes_before: int) -> None:
+        self.changes_before = changes_before
+        self.members = 0
+        self._began = time.monotonic()
+        self._guard = Lock()
+        self._waiting: list[Lock] = []
+        self._has_ended = False
+        self._error: GleannError | None = None
 
     @property
     def is_full(self) -> bool:
         """Whether to commit it even if others wait to join."""
-        return (
-            self.members >= MOST_MEMBERS
-            or time.monotonic() - self.began >= MOST_SECONDS
-        )
+        age = time.monotonic() - self._began
+        return self.members >= MOST_MEMBERS or age >= MOST_SECONDS
+
+    def end(self, error: GleannError | None) -> None:
+        """Record why it was not committed, or None, and wake those that wait."""
+        with self._guard:
+            self._error = error
+            self._has_ended = True
+        for waiting in self._waiting:
+            waiting.release()
+
+    def wait(self) -> bool:
+        """Wait for the end, at most `PATIENCE`; return whether it came."""
+        mine = Lock()
+        mine.acquire()
+        with self._guard:
+            if self._has_ended:
+                return True
+            self._waiting.append(mine)
+        mine.acquire(timeout=PATIENCE)
+        return self._has_ended
 
     def require_committed(self) -> None:
         """Raise the error that refused the commit; each thread its own."""
-        if self.error is not None:
-            raise type(self.error)(*self.error.args) from self.error
-
-
-class GroupEnds:
-    """Wakes the threads whose transactions wait for the commit of their group."""
-
-    def __init__(self) -> None:
-        self._ended = Condition(Lock())
-
-    def end(self, group: Group, error: GleannError | None) -> None:
-        """Record how a group ended."""
-        with self._ended:
-            group.error = error
-            group.has_ended = True
-            self._ended.notify_all()
-
-    def wait(self, group: Group) -> bool:
-        """Wait for the end of a group, at most `PATIENCE`; return whether it ended."""
-        if group.has_ended:
-            return True
-        with self._ended:
-            return self._ended.wait_for(lambda: group.has_ended, PATIENCE)
+        if self._error is not None:
+            raise type(self._error)(*self._error.args) from self._error
 
 
 class Turns:

@@ -180,6 +180,15 @@ class View:
         )
         return joined_ids(parts)[places]
 
+    def ids_of(self, rows: Rows | slice) -> HeldIds:
+        """The ids of rows; of consecutive ones, all sealed or all newer, no copy."""
+        if not isinstance(rows, slice):
+            return self.ids_at(rows)
+        if self.sealed is not None and rows.start < self.sealed_rows:
+            return self.sealed.index.held_ids[rows]
+        first = rows.start - self.sealed_rows
+        return self.delta.ids[first : rows.stop - self.sealed_rows]
+
     def id_bytes_at(self, rows: Rows) -> int:
         """Bytes of the ids of `rows` in a message."""
         old, new = self._split(rows)
@@ -229,7 +238,7 @@ class View:
         """
         if bound is None:
             return self.live
-        return self.payload.mask(bound, self.ids_at) & self.live
+        return self.payload.mask(bound, self.ids_of) & self.live
 
     def payload_at(self, rows: Rows, names: Sequence[str] | None = None) -> Payload:
         """The payload (m,) of `rows`, of some columns or all; null for row -1.

@@ -24,7 +24,8 @@ FANOUT = 8
 
 _tokens = count()
 
-IdsOf = Callable[[Rows], HeldIds]
+IdsOf = Callable[[Rows | slice], HeldIds]
+"""The ids of rows of a view; of consecutive ones without a copy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +71,7 @@ class LivePayload:
         patches: of rows with changed payload, oldest first; a later one wins.
         newer_rows: number of newer rows.
         is_reshaped: whether columns were added or dropped since the sealed version.
+        updates: rows whose payload was set since, each as often as it was.
     """
 
     schema: Schema
@@ -79,6 +81,7 @@ class LivePayload:
     patches: tuple[Part, ...] = ()
     newer_rows: int = 0
     is_reshaped: bool = False
+    updates: int = 0
 
     @property
     def sealed_rows(self) -> int:
@@ -188,7 +191,11 @@ class LivePayload:
             every = np.arange(len(rows))
             values = self.at(rows).replaced(every, values, values.schema.names)
         patch = Part(values, rows=rows)
-        return replace(self, patches=_merged((*self.patches, patch), self._overlaid))
+        return replace(
+            self,
+            patches=_merged((*self.patches, patch), self._overlaid),
+            updates=self.updates + len(rows),
+        )
 
     def reshaped(self, *, drop: Sequence[str], add: Sequence[Column]) -> Self:
         """The next one, without the columns `drop`, and then with those of `add`.
@@ -255,9 +262,9 @@ class LivePayload:
         self, part: Part, bound: BoundCondition, ids_of: IdsOf, start: int
     ) -> Mask:
         def evaluate() -> Mask:
-            rows = part.rows
-            if rows is None:
-                rows = np.arange(start, start + len(part))
+            rows: Rows | slice = slice(start, start + len(part))
+            if part.rows is not None:
+                rows = part.rows
             return bound.mask(part.payload, ids_of(rows))
 
         if part.token < 0:

@@ -169,7 +169,7 @@ class Registry:
             InvalidInputError: a column to add whose name is taken.
         """
         with self._store.transaction() as transaction:
-            view = self._served.latest(name)
+            view = self._served.latest(transaction, name)
             if optimizer is not None:
                 _set_optimizer(transaction, view, optimizer)
             change = _schema_change(view.schema, add=add_columns, drop=drop_columns)
@@ -253,6 +253,8 @@ class Registry:
             NotReadyError: an operation or a session is open on it.
         """
         with self._store.transaction() as transaction:
+            if self._served.left(name) is None:
+                self._served.latest(transaction, name)
             number = self._number(transaction, name)
             _require_idle(transaction, name, number)
             transaction.run("DELETE FROM indexes WHERE number = ?", number)

@@ -13,6 +13,7 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.service.state import changes
 from gleann.service.state.change import Change
+from gleann.service.state.group import Transaction
 from gleann.service.state.live_index import View
 from gleann.service.state.served import Served
 from gleann.service.state.store import Store
@@ -20,6 +21,10 @@ from gleann.service.values import IndexVersion
 
 Targets: TypeAlias = HeldIds | Condition
 """What a change applies to: distinct ids, or all vectors for which it is true."""
+
+
+MOST_QUEUED_BYTES = 1 << 22
+"""Bytes of vectors above which an upsert is logged by itself, part by part."""
 
 
 class RowWriter:
@@ -45,11 +50,16 @@ class RowWriter:
             InvalidInputError: a column of another type, or the other kind of ids.
         """
         change = Change(kind="upsert", ids=ids, vectors=vectors, payload=payload)
+        # Before others wait for their turn.
+        packed = change.packed() if vectors.nbytes <= MOST_QUEUED_BYTES else None
         with self._store.transaction() as transaction:
             view, before = self._served.before_upsert(name)
             require_fitting(payload, view.schema)
-            changes.log_change(transaction, view, change, sequence=before + 1)
-            self._served.queue(name, change)
+            changes.claim_id_type(transaction, view, ids)
+            if packed is None:
+                self._apply(transaction, name, change)
+            else:
+                self._served.queue(name, change, packed)
         return IndexVersion(sealed=view.version, sequence=before + 1)
 
     def delete(
@@ -123,15 +133,20 @@ class RowWriter:
             early = self._served.view(name)
             early.passing(early.bind(targets))
         with self._store.transaction() as transaction:
-            view = self._served.latest(name)
+            view = self._served.latest(transaction, name)
             ids = _named(view, targets, missing_ok=missing_ok)
             wanted = change(ids, view)
             if not len(ids):
                 return 0, view.state
-            sequence = view.sequence + 1
-            changes.log_change(transaction, view, wanted, sequence=sequence)
-            self._served.advance(name, lambda: wanted.applied(view, sequence=sequence))
-        return len(ids), IndexVersion(sealed=view.version, sequence=sequence)
+            self._apply(transaction, name, wanted)
+        version = IndexVersion(sealed=view.version, sequence=view.sequence + 1)
+        return len(ids), version
+
+    def _apply(self, transaction: Transaction, name: str, change: Change) -> None:
+        view = self._served.latest(transaction, name)
+        sequence = view.sequence + 1
+        changes.log_change(transaction, view, change, sequence=sequence)
+        self._served.advance(name, lambda: change.applied(view, sequence=sequence))
 
 
 def _named(view: View, targets: Targets, *, missing_ok: bool) -> HeldIds:
@@ -155,7 +170,9 @@ def require_fitting(payload: Payload | None, schema: Schema) -> None:
         UnknownColumnError: naming the column, and those there are.
         InvalidInputError: a column of another type.
     """
-    for column in () if payload is None else payload.schema.columns:
+    if payload is None or payload.schema == schema:
+        return
+    for column in payload.schema.columns:
         expected = schema.column(column.name).type
         if column.type != expected:
             raise InvalidInputError(

@@ -12,6 +12,7 @@ from gleann.index.arrays import HeldIds
 from gleann.index.errors import GleannError, OutcomeUnknownError, UnknownIndexError
 from gleann.service.state import changes
 from gleann.service.state.delta import Delta
+from gleann.service.state.group import Transaction
 from gleann.service.state.live_index import Sealed, View
 from gleann.service.state.loading import require_columns
 from gleann.service.state.masks import MaskCache
@@ -76,11 +77,16 @@ class Sealing:
             seal = replace(seal, id_type=changes.id_type_of(ids))
         writing = self._versions.published(save, seal=seal, old=old)
         try:
-            with writing as index, self._store.transaction() as transaction:
-                if ids is not None:
-                    changes.claim_id_type(transaction, view, ids)
-                self._publish(view, version, Sealed(index, self._masks))
-                published(self._served.latest(view.name))
+            with writing as index:
+                sealed = Sealed(index, self._masks)
+                require_columns(sealed, view.schema)
+                # Most of the changes since, before other writers have to wait.
+                base = changes.caught_up(self._store, _base(view, version, sealed))
+                with self._store.long_transaction() as transaction:
+                    if ids is not None:
+                        changes.claim_id_type(transaction, view, ids)
+                    self._publish(transaction, view, base)
+                    published(self._served.latest(transaction, view.name))
         except BaseException as error:
             if not isinstance(error, OutcomeUnknownError):  # a crash may publish it
                 self._discard(view.number, version)
@@ -88,32 +94,20 @@ class Sealing:
         self.sweep(view.number)
         self._store.give_back_space_soon()
 
-    def _publish(self, view: View, version: int, sealed: Sealed) -> None:
-        require_columns(sealed, view.schema)
-        with self._store.transaction() as transaction:
-            latest = self._served.latest(view.name)
-            transaction.run(
-                "UPDATE indexes SET sequence = ?, version = ?, sealed_sequence = ?,"
-                " built = ?, sealed_columns = ? WHERE number = ?",
-                latest.sequence,
-                version,
-                view.sequence,
-                time.time(),
-                view.schema.to_json(),
-                view.number,
-            )
-            changes.drop_sealed(transaction, view)
-            base = View(
-                number=view.number,
-                name=view.name,
-                dim=view.dim,
-                metric=view.metric,
-                delta=Delta(view.dim),
-                version=version,
-                sequence=view.sequence,
-                sealed=sealed,
-            )
-            self._served.advance(view.name, lambda: changes.replayed(self._store, base))
+    def _publish(self, transaction: Transaction, view: View, base: View) -> None:
+        latest = self._served.latest(transaction, view.name)
+        transaction.run(
+            "UPDATE indexes SET sequence = ?, version = ?, sealed_sequence = ?,"
+            " built = ?, sealed_columns = ? WHERE number = ?",
+            latest.sequence,
+            base.version,
+            view.sequence,
+            time.time(),
+            view.schema.to_json(),
+            view.number,
+        )
+        changes.drop_sealed(transaction, view)
+        self._served.advance(view.name, lambda: changes.replayed(self._store, base))
 
     def version(self, number: int, version: int) -> SoarIndex:
         """A sealed version by number, also one that is no longer the current one."""
@@ -162,3 +156,17 @@ class Sealing:
         if row is None:
             raise UnknownIndexError(f"there is no index {view.name!r}")
         return row
+
+
+def _base(view: View, version: int, sealed: Sealed) -> View:
+    """The state of `view` as a new version has it."""
+    return View(
+        number=view.number,
+        name=view.name,
+        dim=view.dim,
+        metric=view.metric,
+        delta=Delta(view.dim),
+        version=version,
+        sequence=view.sequence,
+        sealed=sealed,
+    )

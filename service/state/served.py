@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from gleann.index.errors import UnknownIndexError
 from gleann.service.state.broken_index import Broken
 from gleann.service.state.change import Change, applied_upserts
-from gleann.service.state.changes import set_sequence
+from gleann.service.state.changes import log_packed, set_sequence
 from gleann.service.state.group import Transaction
 from gleann.service.state.live_index import View
+from gleann.service.state.packed_change import PackedChange
 
 Watcher = Callable[[str, bool | None], None]
 
@@ -19,14 +20,14 @@ class Head:
 
     Attributes:
         view: a view; None if the index is removed.
-        queued: upserts that are logged after it. They get into the view together, since
-            that takes hardly longer for many rows than for one.
+        queued: upserts after it, each with its form in the log. They get into the log
+            and into the view together: that takes hardly longer for many than for one.
         stored: the sequence in the database.
     """
 
     view: View | None
     stored: int
-    queued: list[Change] = field(default_factory=list)
+    queued: list[tuple[Change, PackedChange]] = field(default_factory=list)
 
 
 class Served:
@@ -99,8 +100,8 @@ class Served:
             return head.view is not None
         return name in self._views or name in self._broken
 
-    def latest(self, name: str) -> View:
-        """The view that the next change is made to.
+    def latest(self, transaction: Transaction, name: str) -> View:
+        """The view that the next change is made to, with all before it in the log.
 
         Raises:
             As `view`.
@@ -108,7 +109,7 @@ class Served:
         head = self._heads.get(name)
         if head is None:
             return self.view(name)
-        self._fold_in(head)
+        self._fold_in(transaction, head)
         return self._found(head.view, name)
 
     def before_upsert(self, name: str) -> tuple[View, int]:
@@ -126,25 +127,28 @@ class Served:
         view = self._found(head.view, name)
         return view, view.sequence + len(head.queued)
 
-    def queue(self, name: str, upsert: Change) -> None:
-        """Add an upsert to the head of an index."""
+    def queue(self, name: str, upsert: Change, packed: PackedChange) -> None:
+        """Add an upsert to the head of an index; it is logged before the commit."""
         head = self._head(name)
-        head.queued.append(upsert)
+        head.queued.append((upsert, packed))
         self._undo.append(lambda: _shorten(head.queued))
 
     def advance(self, name: str, change: Callable[[], View | None]) -> None:
-        """Make the result of `change` the latest view; None removes the index."""
+        """Make the result of `change` to the `latest` view the latest one.
+
+        None removes the index.
+        """
         head = self._head(name)
-        self._fold_in(head)
+        assert not head.queued, "`latest` is called first"
         before = head.view
         # Before the change: it may write into buffers that the view before shares.
         self._undo.append(lambda: self._go_back(head, before, []))
         head.view = change()
 
     def settle(self, transaction: Transaction) -> None:
-        """Bring the heads and their sequences in the database up to date."""
+        """Bring the heads, their log and their sequences up to date."""
         for head in self._heads.values():
-            self._fold_in(head)
+            self._fold_in(transaction, head)
             if head.view is not None and head.view.sequence != head.stored:
                 set_sequence(transaction, head.view, head.view.sequence)
 
@@ -185,17 +189,27 @@ class Served:
         self._undo.append(forget)
         return head
 
-    def _fold_in(self, head: Head) -> None:
-        """Apply the upserts that are queued."""
+    def _fold_in(self, transaction: Transaction, head: Head) -> None:
+        """Log the upserts that are queued, and apply them."""
         if not (queued := head.queued):
             return
-        assert head.view is not None, "a removed index gets no upserts"
         before = head.view
+        assert before is not None, "a removed index gets no upserts"
+        log_packed(
+            transaction,
+            before,
+            enumerate((packed for _, packed in queued), start=before.sequence + 1),
+        )
         self._undo.append(lambda: self._go_back(head, before, queued))
         head.queued = []
-        head.view = applied_upserts(queued, before)
+        head.view = applied_upserts([upsert for upsert, _ in queued], before)
 
-    def _go_back(self, head: Head, view: View | None, queued: list[Change]) -> None:
+    def _go_back(
+        self,
+        head: Head,
+        view: View | None,
+        queued: list[tuple[Change, PackedChange]],
+    ) -> None:
         """Put a view back, with look-up tables that no undone change was written to."""
         if view is not None:
             view = replace(view, delta=view.delta.detached())
@@ -209,7 +223,7 @@ class Served:
         raise UnknownIndexError(f"there is no index {name[:80]!r}")
 
 
-def _shorten(queued: list[Change]) -> None:
+def _shorten(queued: list[tuple[Change, PackedChange]]) -> None:
     queued.pop()
 
 

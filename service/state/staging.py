@@ -31,8 +31,8 @@ class Staging:
             InvalidInputError: a column of another type.
         """
         part = Change(kind="upsert", ids=ids, vectors=vectors, payload=payload)
-        with self._store.transaction() as transaction:
-            view = self._served.latest(name)
+        with self._store.long_transaction() as transaction:
+            view = self._served.latest(transaction, name)
             require_fitting(payload, view.schema)
             changes.log_staged(transaction, view, operation, part)
 
@@ -52,7 +52,7 @@ class Staging:
         Raises:
             InvalidInputError: the index has the other kind of ids.
         """
-        with self._store.transaction() as transaction:
-            view = self._served.latest(name)
+        with self._store.long_transaction() as transaction:
+            view = self._served.latest(transaction, name)
             changes.publish_staged(transaction, view, operation, ids)
             self._served.advance(name, lambda: changes.replayed(self._store, view))

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from threading import Lock, RLock, Thread, get_ident
 
@@ -32,7 +33,6 @@ from gleann.service.state.database import (
 )
 from gleann.service.state.group import (
     Group,
-    GroupEnds,
     Pending,
     Transaction,
     Turns,
@@ -45,6 +45,9 @@ PAGES_A_STEP = 256
 
 SHRINKING_SECONDS = 60.0
 """Longest that the files are shrunk at once; the next time goes on."""
+
+CLOSING_SECONDS = 5.0
+"""Longest that closing waits for the files to be shrunk; the next start goes on."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,13 +95,12 @@ class Store:
         self._lock = RLock()
         self._reading = Lock()
         self._turns = Turns(self._lock)
-        self._ends = GroupEnds()
         self._group: Group | None = None
         self._open: Transaction | None = None
         self._owner: int | None = None
         self._pending: Pending = nothing_pending
         self._shrinking: Thread | None = None
-        self._closing = False
+        self._close_before = inf
         self.file = directory / NAME
         with disk_errors(self.file):
             _refuse_file(directory)
@@ -165,29 +167,43 @@ class Store:
             OutcomeUnknownError: the commit failed; no change is visible, but it may
                 reappear after a crash before the next commit.
         """
-        if self._open is not None and self._owner == get_ident():
+        if self._is_inside():
+            assert self._open is not None
             yield self._open
             return
         with disk_errors(self.file):
             with self._turns.next():
                 group = self._group or self._begin()
-                transaction = self._open = Transaction(self._connection)
-                self._owner = get_ident()
-                mark = self._pending.mark()
                 try:
-                    self._connection.execute("SAVEPOINT member")
-                    yield transaction
-                    self._connection.execute("RELEASE member")
-                    group.members += 1
-                except BaseException:
-                    self._undo(group, mark)
-                    raise
+                    with self._member(group) as transaction:
+                        yield transaction
                 finally:
-                    self._open = self._owner = None
                     if self._group is group and self._is_due(group):
                         self._end(group)
-            if not self._ends.wait(group):
+            if not group.wait():
                 with self._lock:
+                    if self._group is group:
+                        self._end(group)
+            group.require_committed()
+        for callback in transaction.committed:
+            callback()
+
+    @contextmanager
+    def long_transaction(self) -> Iterator[Transaction]:
+        """As `transaction`, for much work: no other one waits to share its commit."""
+        if self._is_inside():
+            assert self._open is not None
+            yield self._open
+            return
+        with disk_errors(self.file):
+            with self._lock:
+                if self._group is not None:
+                    self._end(self._group)
+                group = self._begin()
+                try:
+                    with self._member(group) as transaction:
+                        yield transaction
+                finally:
                     if self._group is group:
                         self._end(group)
             group.require_committed()
@@ -197,7 +213,7 @@ class Store:
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """All rows of a query."""
         with disk_errors(self.file):
-            if self._open is not None and self._owner == get_ident():
+            if self._is_inside():
                 return self._connection.execute(sql, values).fetchall()
             with self._reading:
                 return self._reader.execute(sql, values).fetchall()
@@ -213,7 +229,7 @@ class Store:
         Other threads may write between the steps.
         """
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not self._closing:
+        while time.monotonic() < min(deadline, self._close_before):
             with self._lock, disk_errors(self.file):
                 if self._group is None:
                     if not self._free_pages():
@@ -222,7 +238,7 @@ class Store:
             # Without a pause the same thread would get the lock again.
             time.sleep(0.001)
         with self._lock, disk_errors(self.file):
-            if self._group is None and not self._closing:
+            if self._group is None:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def give_back_space_soon(self) -> None:
@@ -241,7 +257,7 @@ class Store:
 
     def close(self) -> None:
         """Close the database and unlock the directory."""
-        self._closing = True
+        self._close_before = time.monotonic() + CLOSING_SECONDS
         if self._shrinking is not None:
             self._shrinking.join()
         with self._lock, self._reading:
@@ -260,17 +276,36 @@ class Store:
         self._group = Group(changes_before=self._connection.total_changes)
         return self._group
 
-    def _undo(self, group: Group, mark: int) -> None:
+    @contextmanager
+    def _member(self, group: Group) -> Iterator[Transaction]:
+        """A transaction of the thread that has the lock, as a member of a group."""
+        transaction = self._open = Transaction(self._connection)
+        self._owner = get_ident()
+        mark = self._pending.mark()
+        try:
+            yield transaction
+            transaction.keep()
+            group.members += 1
+        except BaseException:
+            self._undo(group, transaction, mark)
+            raise
+        finally:
+            self._open = self._owner = None
+
+    def _is_inside(self) -> bool:
+        """Whether this thread has a transaction open."""
+        return self._open is not None and self._owner == get_ident()
+
+    def _undo(self, group: Group, transaction: Transaction, mark: int) -> None:
         """Roll back the transaction that failed, and not the others of its group."""
         if self._connection.in_transaction:
             self._pending.rewind(mark)
-            self._connection.execute("ROLLBACK TO member")
-            self._connection.execute("RELEASE member")
+            transaction.undo()
             return
         # Some disk errors make SQLite roll back all of it.
         self._group = None
         self._pending.rewind(0)
-        self._ends.end(group, StorageError(f"{self.file}: the disk failed"))
+        group.end(StorageError(f"{self.file}: the disk failed"))
 
     def _is_due(self, group: Group) -> bool:
         """Whether to commit now: nobody waits to join, or the group is large or old."""
@@ -281,7 +316,7 @@ class Store:
         self._group = None
         if not group.members:
             self._connection.execute("ROLLBACK")
-            self._ends.end(group, None)
+            group.end(None)
             return
         error: GleannError | None = ServiceError("the commit was interrupted")
         try:
@@ -302,7 +337,7 @@ class Store:
                 self._pending.publish()
             else:
                 self._pending.rewind(0)
-            self._ends.end(group, error)
+            group.end(error)
 
     def _commit(self, *, changed: bool) -> None:
         count = self._commits + changed

@@ -1,7 +1,7 @@
 """Conversion of filters on payload to messages and back."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,8 @@ _FIRST_SECOND = -62_135_596_800
 _LAST_SECOND = 253_402_300_799
 """9999-12-31T23:59:59Z."""
 _NANOS = 1_000_000_000
+MOST_VALUES = 1_000_000
+"""Most values of the parameters of a filter, in lists and by themselves."""
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -36,6 +38,7 @@ def condition_of(request: Message, name: str = "filter") -> Condition | None:
         raise InvalidFilterError(
             f"{name} has no condition: 'true' is the one that all vectors pass"
         )
+    _require_few(message.parameters)
     values = [
         _value_of(value, f"parameter ${place}")
         for place, value in enumerate(message.parameters, 1)
@@ -87,8 +90,22 @@ def _value_of(message: payload_pb2.Value, shown: str) -> object:
     return value
 
 
-def _list_of(messages: Iterable[payload_pb2.Value], shown: str) -> tuple[object, ...]:
-    values = list(messages)
+def _require_few(parameters: Collection[payload_pb2.Value]) -> None:
+    """Refuse many values before each becomes an object, of 50 times its bytes.
+
+    Raises:
+        InvalidFilterError: with both numbers.
+    """
+    count = len(parameters)
+    if count <= MOST_VALUES:
+        count += sum(len(value.list_value.values) for value in parameters)
+    if count > MOST_VALUES:
+        raise InvalidFilterError(
+            f"parameters have {count} values, at most {MOST_VALUES} are allowed"
+        )
+
+
+def _list_of(values: Collection[payload_pb2.Value], shown: str) -> tuple[object, ...]:
     if any(value.HasField("list_value") for value in values):
         raise InvalidFilterError(f"{shown} is a list with a list in it")
     return tuple(_value_of(value, shown) for value in values)

@@ -4,7 +4,7 @@ Columns travel as packed bytes. They become Arrow arrays on those bytes, without
 where Arrow has the same layout: whole numbers, floats, moments and the text of strings.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Sized
 from typing import cast
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.payload.payload import Payload
-from gleann.index.payload.schema import Column, ColumnType, Schema
+from gleann.index.payload.schema import MOST_COLUMNS, Column, ColumnType, Schema
 from gleann.service.wire.paging import Sizes
 from gleann.service.wire.strings import numbers_of
 from gleann.v1 import payload_pb2, types_pb2
@@ -44,6 +44,18 @@ _FIELD_OF: dict[ColumnType, str] = {
 }
 
 
+def require_few_columns(columns: Sized, *, name: str) -> None:
+    """Refuse more columns than a schema has, before each becomes an object.
+
+    Raises:
+        InvalidInputError: with both numbers.
+    """
+    if len(columns) > MOST_COLUMNS:
+        raise InvalidInputError(
+            f"{name} has {len(columns)} columns, at most {MOST_COLUMNS} are allowed"
+        )
+
+
 def columns_to_wire(columns: Iterable[Column]) -> list[payload_pb2.ColumnSpec]:
     """Pack declarations of columns."""
     return [
@@ -54,13 +66,14 @@ def columns_to_wire(columns: Iterable[Column]) -> list[payload_pb2.ColumnSpec]:
     ]
 
 
-def schema_of(messages: Iterable[payload_pb2.ColumnSpec]) -> Schema:
+def schema_of(messages: Collection[payload_pb2.ColumnSpec]) -> Schema:
     """Read declarations of columns.
 
     Raises:
-        InvalidInputError: a type that this version does not know, or what `Schema`
-            refuses.
+        InvalidInputError: too many, a type that this version does not know, or what
+            `Schema` refuses.
     """
+    require_few_columns(messages, name="a schema")
     return Schema(
         Column(name=one.name, type=_column_type(one), indexed=one.indexed)
         for one in messages
@@ -84,8 +97,9 @@ def wanted_names(asked: Sequence[str], schema: Schema) -> tuple[str, ...]:
 
     Raises:
         UnknownColumnError: a name that the schema does not have.
-        InvalidInputError: a name twice, or "*" beside others.
+        InvalidInputError: too many, a name twice, or "*" beside others.
     """
+    require_few_columns(asked, name="columns")
     if ALL_COLUMNS in asked:
         if len(asked) > 1:
             raise InvalidInputError(
@@ -93,10 +107,9 @@ def wanted_names(asked: Sequence[str], schema: Schema) -> tuple[str, ...]:
                 f" {len(asked) - 1} others"
             )
         return schema.names
-    _require_once(asked)
-    for name in asked:
-        schema.column(name)
-    return tuple(asked)
+    names = tuple(asked)
+    _require_once(names)
+    return schema.select(names).names
 
 
 def _require_once(names: Sequence[str]) -> None:
@@ -120,13 +133,15 @@ def payload_of(
     Raises:
         DimensionMismatchError: another number of vectors.
         UnknownColumnError: a column that the schema does not have.
-        InvalidInputError: a column twice or of another type, bytes that do not fit
-            `count`, flags other than 0 and 1, no UTF-8, or what `Payload.of` refuses.
+        InvalidInputError: too many columns, one twice or of another type, bytes that do
+            not fit `count`, flags other than 0 and 1, no UTF-8, or what `Payload.of`
+            refuses.
     """
     if message.count != count:
         raise DimensionMismatchError(
             f"payload describes {message.count} vectors, expected {count}"
         )
+    require_few_columns(message.columns, name="payload")
     _require_once([column.name for column in message.columns])
     columns = [_declared(column, schema) for column in message.columns]
     arrays = {

@@ -1,5 +1,7 @@
 """Search of newer rows together with an index, on every engine."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -175,3 +177,14 @@ def test_nothing_is_alive(built, engine_name):
     found = index.find_rows(queries, SearchParams(k=3), newer=state)
     assert (found.rows == -1).all()
     assert np.isposinf(found.distances).all()
+
+
+def test_a_radius_cuts_newer_rows_too(built, engine_name):
+    index, newer, queries = served(built, engine_name, "l2")
+    state = index.newer_lists().rows(newer)
+    whole = index.find_rows(queries, ALL, newer=state)
+    radius = float(np.median(whole.distances))
+    cut = index.find_rows(queries, replace(ALL, radius=radius), newer=state)
+    near = whole.distances <= np.float32(radius)
+    np.testing.assert_array_equal(cut.rows, np.where(near, whole.rows, -1))
+    assert np.isposinf(cut.distances[~near]).all()

@@ -33,10 +33,12 @@ def told(asked):
     return np.stack([1 - p, p], axis=1)
 
 concepts = ("sevens", "elevens") if kind == "concepts" else ()
-model = "logistic_regression" if concepts else "given"
+model = "given" if kind == "given" else "logistic_regression"
+filtered = {"where": "part < $1", "parameters": [4]} if kind == "filtered" else {}
 params = ActiveParams(batch=6, neighbours=6, concepts=concepts, model=model)
 session = client.active.start(
-    "a", ids=ids[:24], labels=answer(ids[:24]), params=params, request_id="start"
+    "a", ids=ids[:24], labels=answer(ids[:24]), params=params, request_id="start",
+    **filtered
 ).name
 while client.sessions.get(session).labelled < 78:
     wanted = client.active.wanted_ids(session)
@@ -68,6 +70,9 @@ def make(folder: Path) -> None:
         client.upsert("a", np.arange(300) * 10, rows)
         params = BuildParams(metric="l2", nlist=8, tune_queries=0)
         client.build("a", params).wait(timeout=60)
+        client.indexes.update("a", add_columns={"part": "int64"})
+        parts = np.arange(300) % 5
+        client.payload.update("a", {"part": parts}, ids=np.arange(300) * 10)
 
 
 def label(folder: Path, kind: str) -> list[tuple[int, list[int]]]:
@@ -77,7 +82,7 @@ def label(folder: Path, kind: str) -> list[tuple[int, list[int]]]:
     return told(done.stdout)
 
 
-@pytest.mark.parametrize("kind", ["concepts", "given"])
+@pytest.mark.parametrize("kind", ["concepts", "given", "filtered"])
 def test_a_killed_labeller_goes_on_with_the_same_sequence(tmp_path, kind):
     make(tmp_path / "whole")
     expected = dict(label(tmp_path / "whole", kind))
@@ -99,6 +104,8 @@ def test_a_killed_labeller_goes_on_with_the_same_sequence(tmp_path, kind):
     with gleann.Client(tmp_path / "killed") as client:
         (session,) = client.sessions.list()
         assert 24 <= session.labelled < 78
+        # Whoever passed the filter at the start is asked for, whatever passes now.
+        client.payload.update("a", {"part": 9}, where="true")
     for number, ids in label(tmp_path / "killed", kind):
         # What is left of a batch that was half labelled keeps its order.
         assert ids == [i for i in expected[number] if i in set(ids)]

@@ -13,11 +13,18 @@ from gleann.service.client.remote import connect
 from gleann.service.client.target import REMOTE_SCHEME
 from gleann.service.config import Config
 from gleann.service.local import open_directory
+from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.server import Server, serve
 from gleann.service.stubs import Stubs
 
 N, DIM = 240, 8
 QUICK = BuildParams(metric="l2", nlist=8, tune_queries=0)
+
+
+@pytest.fixture(autouse=True)
+def nothing_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No compaction starts by itself, however slow the machine is."""
+    monkeypatch.setattr(Optimizer, "open", lambda _: None)
 
 
 @pytest.fixture(scope="session")

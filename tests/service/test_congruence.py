@@ -1,20 +1,25 @@
 """One script, in process and through gRPC: the same values come back."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import gleann
 from gleann.index import BuildParams, SearchParams, exact_search
+from gleann.index.errors import LimitError
+from gleann.index.payload.schema import Column
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
 from gleann.selection.rounds import PickerName, RoundsParams
-from gleann.service.client import vector_calls
+from gleann.service.client import searches
 from gleann.service.server import Server
+from gleann.service.values import Limits
 from gleann.service.wire import paging
 
 TIMES = {"created_at": None, "built_at": None}
@@ -35,6 +40,78 @@ def storing_and_searching(client: gleann.Client, rows: np.ndarray) -> Iterator[A
     yield client.search("a", rows[:9], params, allowed_ids=[5, 20, 30])
     yield client.get_vectors("a", [5, 30])
     yield replace(client.get_index("a"), **TIMES)
+
+
+def collecting(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
+    """Columns and payload of the index "c", and changes by filters."""
+    n = len(rows)
+    columns = [
+        Column("split", "string", indexed=True),
+        Column("score", "float64"),
+        Column("at", "timestamp"),
+        Column("tags", "strings"),
+        Column("extra", "json"),
+    ]
+    yield replace(
+        client.create_index("c", dim=8, metric="l2", columns=columns), **TIMES
+    )
+    payload = {
+        "split": ["train" if i % 3 else "test" for i in range(n)],
+        "score": [i / n if i % 2 else None for i in range(n)],
+        "at": [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=i) for i in range(n)],
+        "tags": [["a", "é"][: i % 3] for i in range(n)],
+    }
+    ids = [f"row-{i}" for i in range(n)]
+    yield client.upsert("c", ids[:200], rows[:200], pa.table(payload).slice(0, 200))
+    client.build("c", PARAMS).wait(timeout=60)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(rows[200:].ravel()), 8)
+    table = pa.table(payload).slice(200)
+    table = table.append_column("id", pa.array(ids[200:]))
+    table = table.append_column("vector", vectors)
+    yield client.upsert_table("c", table)
+    yield client.update_payload("c", {"extra": ['{"a": 1}', None]}, ids=ids[4:6])
+    late = {"split": "late", "score": 2}
+    august = ["2024-08-01T00:00:00Z"]
+    yield client.update_payload("c", late, where="at >= $1", parameters=august)
+    yield client.delete_payload("c", ["tags"], where="split = 'late'")
+    yield client.delete_payload("c", "*", ids=ids[:3])
+    yield client.delete_vectors("c", where="id = 'row-7' OR score BETWEEN 0.1 AND 0.2")
+
+
+def reading(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
+    """What is read of the index "c", which is deleted at the end."""
+    where, parameters = "score > $1 AND contains(tags, $2)", [0.25, "a"]
+    yield client.count("c"), client.count("c", where, parameters)
+    yield client.get_payload("c", ["row-4", "row-230", "row-0"])
+    yield client.get_payload("c", ["row-8", "row-9"], "at")
+    yield from client.scroll(
+        "c", where=where, parameters=parameters, page_size=17, with_vectors=True
+    )
+    yield [page.payload for page in client.scroll("c", page_size=100, columns=())]
+    for options in (
+        {"where": where, "parameters": parameters, "columns": "*"},
+        {"columns": ["extra", "split"], "radius": 1.5},
+        {"where": "split = 'nowhere'", "columns": "tags"},
+        {
+            "where": "split <> 'late'",
+            "allowed_ids": [f"row-{i}" for i in range(60, 99)],
+        },
+    ):
+        yield (found := client.search("c", rows[:9], SearchParams(k=4), **options))
+        yield found.to_arrow()
+        yield client.search("c", rows[0], SearchParams(k=4, exact=True), **options)
+    yield replace(
+        client.update_index("c", add_columns={"year": "int64"}, drop_columns="at"),
+        **TIMES,
+    )
+    yield client.count("c", "year IS NULL")
+    client.delete_index("c")
+
+
+def measuring(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
+    """Searches within a distance in the index "a"."""
+    yield client.search_radius("a", rows[:9], 1.5)
+    yield client.search_radius("a", rows[:9], 4.0, limit=3, where="id < 100")
 
 
 def selecting(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
@@ -87,6 +164,36 @@ def labelling(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterat
     yield client.active.score_items(session)
     yield client.active.coverage(other)
     yield client.active.coverage(other, top=20)
+
+
+def filtering(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
+    """Everything that takes a condition, after payload was set on a sealed version."""
+    ids = np.arange(2, len(rows)) * 10
+    client.indexes.update("a", add_columns={"seventh": "int64", "half": "string"})
+    values = {"seventh": ids % 7, "half": np.where(ids % 4, "odd", "even")}
+    yield client.payload.update("a", values, ids=ids)
+    chosen: Any = {"where": "seventh < $1 AND half = 'odd'", "parameters": [5]}
+    made = client.coresets.farthest_first("a", k=5, **chosen).wait(timeout=60)
+    yield replace(made, name="")
+    session = client.active.start(
+        "a", ids=ids[:40], labels=labels_of(ids[:40]), **chosen
+    )
+    for _ in range(2):
+        yield (batch := client.next_batch(session))
+        yield client.active.coverage(session)
+        client.submit_labels(session, batch.ids, labels_of(batch.ids))
+    yield client.next_batch(client.rounds.start("a", **chosen)).ids
+    params = EstimateParams(budget=40, strata=2, seed=1)
+    proxy = (ids, np.linspace(0, 1, len(ids)))
+    for source in ({"proxy": proxy}, {"representatives": 0}):
+        one = client.estimates.start("a", params=params, **source, **chosen)
+        while len((batch := client.next_batch(one)).ids):
+            yield batch
+            client.submit_labels(one, batch.ids, labels_of(batch.ids) > 0)
+        yield client.estimates.get(one)
+    both = {"x": proxy, "y": (ids, proxy[1][::-1])}
+    groups = client.groups.start("a", params=params, proxies=both, **chosen)
+    yield client.groups.next_batches(groups)
 
 
 def rounds(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
@@ -185,12 +292,16 @@ def grouping(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterato
 def script(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
     """Use every method; yield what does not depend on time or on random names."""
     yield from storing_and_searching(client, rows)
+    yield from collecting(client, rows)
+    yield from reading(client, rows)
+    yield from measuring(client, rows)
     client.build("a", PARAMS).wait(timeout=60)
     yield from selecting(client, rows)
     client.delete_vectors("a", [5])
     client.build("a", PARAMS).wait(timeout=60)
     yield from labelling(client, rows, labels_of)
     yield from rounds(client, rows, labels_of)
+    yield from filtering(client, rows, labels_of)
     yield from answering(client, labels_of)
     yield from estimating(client, rows, labels_of)
     yield from grouping(client, rows, labels_of)
@@ -203,11 +314,14 @@ def script(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[
 
 
 def plain(value: Any) -> Any:
-    """Arrays and dataclasses as lists and dictionaries, which compare."""
+    """Arrays, tables and dataclasses as lists and dictionaries, which compare."""
     if isinstance(value, np.ndarray):
         return str(value.dtype), value.shape, value.tolist()
+    if isinstance(value, pa.Table):
+        return value.schema.remove_metadata(), value.to_pylist()
     if hasattr(value, "__dataclass_fields__"):
-        return type(value), plain(asdict(value))
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        return type(value), plain(parts)
     if isinstance(value, dict):
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -266,7 +380,7 @@ def test_large_batches_are_sent_in_several_messages(
     client: gleann.Client, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paging, "CHUNK_BYTES", 1000)
-    monkeypatch.setattr(vector_calls, "CHUNK_HITS", 20)
+    monkeypatch.setattr(searches, "CHUNK_HITS", 20)
     client.create_index("c", dim=8, metric="l2")
     assert client.upsert("c", np.arange(len(rows)), rows) == len(rows)
     assert client.get_index("c").sequence > 5
@@ -276,3 +390,31 @@ def test_large_batches_are_sent_in_several_messages(
     assert np.array_equal(found.distances, distances)
     assert found.stats.entries_scanned == len(rows) ** 2
     assert np.array_equal(client.get_vectors("c", np.arange(len(rows))), rows)
+
+
+def test_large_payload_is_sent_in_several_messages(
+    start_server: Callable[..., Server],
+    rows: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = Limits(message_bytes=200_000)
+    texts = [str(i) * (3000 // len(str(i))) for i in range(len(rows))]
+    ids = np.arange(len(rows))
+    with gleann.Client(start_server(limits=limits).target) as client:
+        client.create_index("c", dim=8, metric="l2", columns={"text": "string"})
+        client.upsert("c", ids, rows, {"text": texts})
+        assert client.get_index("c").sequence > 5
+        assert client.get_payload("c", ids)["text"].to_pylist() == texts
+        pages = list(client.scroll("c", page_size=len(rows)))
+        assert len(pages) > 3
+        assert [t for page in pages for t in page.payload["text"].to_pylist()] == texts
+        found = client.search("c", rows, SearchParams(k=3), columns=["text"])
+        assert found.payload["text"].to_pylist() == [
+            texts[i] for i in found.ids.ravel()
+        ]
+        assert found.ids.shape == (len(rows), 3)
+        reversed_texts = texts[::-1]
+        client.update_payload("c", {"text": reversed_texts}, ids=ids)
+        assert client.get_payload("c", ids)["text"].to_pylist() == reversed_texts
+        with pytest.raises(LimitError, match="row 0 takes"):
+            client.upsert("c", [0], rows[:1], {"text": ["x" * 200_000]})

@@ -28,10 +28,12 @@ from gleann.v1 import (
     rounds_pb2,
     search_pb2,
     session_pb2,
+    snapshot_pb2,
     vector_pb2,
 )
 
 NAME, DIM, N = "fuzz", 4, 60
+COPY = "fuzz-copy"
 COLUMNS: dict[str, str] = {
     "text": "string",
     "whole": "int64",
@@ -50,6 +52,7 @@ FILES = (
     rounds_pb2,
     estimate_pb2,
     session_pb2,
+    snapshot_pb2,
     admin_pb2,
     operations_pb2,
 )
@@ -87,6 +90,7 @@ TEXTS = (
     "x" * 5000,
     "../..",
     "sessions/active-0",
+    "snapshots/fuzz-000000000000",
     "text",
     "*",
     "text = 'a' AND (whole < 5 OR NOT flag)",
@@ -145,6 +149,7 @@ def tour(client: gleann.Client) -> None:
     _learn(client, ids, rows)
     _pick_rounds(client, ids, rows)
     _estimate(client, ids, rows)
+    _keep(client)
     operation = client.operations.list()[-1]
     client.operations.get(operation.name).wait()
     client.operations.cancel(operation.name)
@@ -178,6 +183,28 @@ def _change_payload(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) ->
     client.delete_vectors(NAME, where="whole = 59 AND NOT flag")
     client.upsert(NAME, ids[-1:], rows[-1:], _payload(1))
     client.optimize(NAME).wait()
+
+
+def _keep(client: gleann.Client) -> None:
+    if COPY in [info.name for info in client.list_indexes()]:
+        for operation in client.operations.list():
+            if operation.index == COPY and not operation.done:
+                with suppress(GleannError):
+                    operation.wait(timeout=60)
+        client.delete_index(COPY)
+    for snapshot in client.snapshots.list():
+        with suppress(GleannError):
+            client.snapshots.delete(snapshot.name)
+    name = client.snapshots.create(NAME).wait().name
+    few = client.snapshots.create(NAME, where="whole < $1", parameters=[9]).wait()
+    client.snapshots.get(name)
+    client.snapshots.verify(name).wait()
+    client.snapshots.restore(name, COPY, request_id="").wait()
+    with suppress(GleannError):  # there are no roots
+        client.snapshots.export_to(name, "/tmp/x.tar")
+    with suppress(GleannError):
+        client.snapshots.import_from("/tmp/x.tar")
+    client.snapshots.delete(few.name, request_id="")
 
 
 def _filter(client: gleann.Client, rows: np.ndarray) -> None:

@@ -86,6 +86,8 @@ class PyScanner {
     require(list_nos.ndim() == 2 && list_nos.shape(0) == queries.shape(0),
             "list_nos is not (nq, nprobe)");
     require_aligned(list_nos);
+    require(!newer_only || (newer && list_nos.shape(1) == 0),
+            "a scan of newer rows only probes no list");
     ScanJob job{};
     job.list_nos = list_nos.data();
     job.nprobe = list_nos.shape(1);

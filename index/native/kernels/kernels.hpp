@@ -64,12 +64,15 @@ struct Entries {
   bool primary_only;
   const uint8_t* allowed;  // per row from `first` on; null: all
   int32_t first;
+  int32_t skip;   // slots of the panel before the first entry: those of other lists
+  int64_t count;  // entries; behind them, there may be others of other lists
+  int64_t sure;   // entries from the first on that set the threshold of a seed
 };
 
 // An entry of the panel whose score passed a query's threshold.
 struct Hit {
   float score;
-  int32_t slot;
+  int32_t entry;  // of the list
   int32_t query;  // of the group
 };
 

@@ -60,7 +60,7 @@ class OneList {
 }  // namespace
 
 PackedLists::PackedLists(const Lists& lists, const RowCodes& codes,
-                         const Layout& layout, int threads) {
+                         const Layout& layout, Packing packing, int threads) {
   steps_ = static_cast<int>(ceil_div(codes.d, layout.dims));
   tile_steps_ = steps_;
   if (layout.max_tile_steps > 0) {
@@ -71,12 +71,8 @@ PackedLists::PackedLists(const Lists& lists, const RowCodes& codes,
   }
   block_bytes_ = int64_t{steps_} * layout.dims * kBlock * layout.value_bytes;
   query_bytes_ = ceil_div(int64_t{steps_} * kStepBytes, kCacheLine) * kCacheLine;
-  first_blocks_.assign(lists.nlist + 1, 0);
-  for (int64_t j = 0; j < lists.nlist; ++j) {
-    const int64_t entries = lists.offsets[j + 1] - lists.offsets[j];
-    first_blocks_[j + 1] = first_blocks_[j] + ceil_div(entries, kBlock);
-  }
-  const int64_t blocks = first_blocks_[lists.nlist];
+  place_lists(lists, packing);
+  const int64_t blocks = first_slots_[lists.nlist] / kBlock;
   codes_ = make_buffer<uint8_t>(blocks * block_bytes_);
   if (codes.scales) scales_ = make_buffer<float>(blocks * kBlock);
   if (codes.biases) biases_ = make_buffer<float>(blocks * kBlock);
@@ -85,18 +81,32 @@ PackedLists::PackedLists(const Lists& lists, const RowCodes& codes,
 }
 
 PackedLists::PackedLists(const RowCodes& codes, const Layout& layout)
-    : PackedLists(OneList(codes.n).lists(), codes, layout, 1) {}
+    : PackedLists(OneList(codes.n).lists(), codes, layout, Packing::kAligned, 1) {}
+
+void PackedLists::place_lists(const Lists& lists, Packing packing) {
+  const auto aligned = [](int64_t slot) { return ceil_div(slot, kBlock) * kBlock; };
+  first_slots_.resize(lists.nlist + 1);
+  int64_t slot = 0;
+  for (int64_t j = 0; j < lists.nlist; ++j) {
+    const int64_t entries = lists.offsets[j + 1] - lists.offsets[j];
+    const bool fits = slot % kBlock + entries <= kBlock;
+    if (packing == Packing::kAligned || !fits) slot = aligned(slot);
+    first_slots_[j] = slot;
+    slot += entries;
+  }
+  first_slots_[lists.nlist] = aligned(slot);
+}
 
 void PackedLists::pack_list(const Lists& lists, const RowCodes& codes,
                             const Layout& layout, int64_t list_no) {
-  const int64_t first = first_blocks_[list_no] * kBlock;
-  const int64_t slots = first_blocks_[list_no + 1] * kBlock - first;
+  const int64_t first = first_slots_[list_no];
+  const int64_t slots = first_slots_[list_no + 1] - first;
   const int64_t entries = lists.offsets[list_no + 1] - lists.offsets[list_no];
   for (int64_t e = 0; e < slots; ++e) {
     const bool is_entry = e < entries;
     const int64_t row = is_entry ? lists.rows[lists.offsets[list_no] + e] : 0;
     uint8_t* lane = codes_.get() + (first + e) / kBlock * block_bytes_ +
-                    e % kBlock * layout.entry_stride;
+                    (first + e) % kBlock * layout.entry_stride;
     if (codes.rows) {
       place_row(is_entry ? codes.rows + row * codes.d : nullptr, codes.center, codes.d,
                 reinterpret_cast<float*>(lane));
@@ -108,10 +118,16 @@ void PackedLists::pack_list(const Lists& lists, const RowCodes& codes,
   }
 }
 
+Panel PackedLists::whole() const {
+  Panel all = panel(0, 0);
+  all.blocks = slots() / kBlock;
+  return all;
+}
+
 Panel PackedLists::panel(int64_t list_no, int64_t entries) const {
-  const int64_t first = first_blocks_[list_no];
+  const int64_t first = first_slots_[list_no] / kBlock;
   return Panel{codes_.get() + first * block_bytes_,
-               ceil_div(entries, kBlock),
+               ceil_div(skip(list_no) + entries, kBlock),
                block_bytes_,
                steps_,
                tile_steps_,

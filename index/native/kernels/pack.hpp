@@ -30,20 +30,33 @@ struct RowCodes {
   const float* biases;   // (n), or null
 };
 
+// Whether each list starts a block, or short ones share blocks, which takes less memory
+// where most lists have few entries.
+enum class Packing { kAligned, kDense };
+
 // The code of every entry's row, list after list.
 class PackedLists {
  public:
   PackedLists(const Lists& lists, const RowCodes& codes, const Layout& layout,
-              int threads);
+              Packing packing, int threads);
   // One list of all rows.
   PackedLists(const RowCodes& codes, const Layout& layout);
 
   // The list's first `entries` entries.
   Panel panel(int64_t list_no, int64_t entries) const;
+  // All lists.
+  Panel whole() const;
+  int64_t slots() const { return first_slots_.back(); }
+  int64_t first_slot(int64_t list_no) const { return first_slots_[list_no]; }
+  // Slots of that panel before the list's first entry.
+  int32_t skip(int64_t list_no) const {
+    return static_cast<int32_t>(first_slots_[list_no] % kBlock);
+  }
   // Bytes of one query encoded for these codes, padding included.
   int64_t query_bytes() const { return query_bytes_; }
 
  private:
+  void place_lists(const Lists& lists, Packing packing);
   void pack_list(const Lists& lists, const RowCodes& codes, const Layout& layout,
                  int64_t list_no);
 
@@ -51,7 +64,7 @@ class PackedLists {
   int tile_steps_;
   int64_t block_bytes_;
   int64_t query_bytes_;
-  std::vector<int64_t> first_blocks_;
+  std::vector<int64_t> first_slots_;
   Buffer<uint8_t> codes_;
   Buffer<float> scales_;
   Buffer<float> biases_;

@@ -45,7 +45,8 @@ Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
       kernels_(choose_kernels(tier)),
       scan_(scan_of(kernels_, arrays.codes)),
       center_(center_of(arrays.codes)),
-      packed_(arrays.lists, arrays.codes, scan_.layout, resolve_threads(threads)),
+      packed_(arrays.lists, arrays.codes, scan_.layout, Packing::kAligned,
+              resolve_threads(threads)),
       directions_(arrays.directions, scan_.layout) {}
 
 Work Engine::scan(const ScanJob& job) const {

@@ -33,7 +33,7 @@ struct ScanJob {
   const uint8_t* allowed;  // (n), or null
   bool primary_only;
   const NewerRows* newer;  // to be searched too, or null
-  bool newer_only;         // skip the rows of the index
+  bool newer_only;         // all of these and nothing else; then nprobe is 0
   int threads;
   int64_t* rows;     // (nq, k), out
   float* distances;  // (nq, k), out

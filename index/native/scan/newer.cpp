@@ -24,7 +24,8 @@ NewerPart::Spot spot_of(const Lists& lists, const PackedLists& packed,
                         int64_t list_no) {
   const int64_t low = lists.offsets[list_no];
   const int64_t entries = lists.offsets[list_no + 1] - low;
-  return {packed.panel(list_no, entries), low, lists.mids[list_no] - low, entries};
+  return {packed.panel(list_no, entries), packed.skip(list_no), low,
+          lists.mids[list_no] - low, entries};
 }
 
 void check_list(const Lists& lists, int64_t list_no, int64_t n, int64_t nlist) {
@@ -44,7 +45,22 @@ NewerPart::NewerPart(const ScanKernels& scan, const Lists& given, const RowCodes
       first(first_row),
       end(first_row + codes.n),
       flat(is_flat),
-      packed(lists, codes, scan.layout, threads),
-      spots(spots_of(lists, packed)) {}
+      packed(lists, codes, scan.layout, Packing::kDense, threads),
+      spots(spots_of(lists, packed)) {
+  if (!flat) fill_slots(nlist);
+}
+
+void NewerPart::fill_slots(int64_t nlist) {
+  slot_rows.assign(packed.slots(), 0);
+  slot_others.assign(packed.slots(), static_cast<int32_t>(nlist));
+  for (int64_t j = 0; j < nlist; ++j) {
+    const Spot& spot = spots[j];
+    const int64_t slot = packed.first_slot(j);
+    for (int64_t e = 0; e < spot.entries; ++e) {
+      slot_rows[slot + e] = lists.rows[spot.first + e];
+      if (e >= spot.primaries) slot_others[slot + e] = lists.others[spot.first + e];
+    }
+  }
+}
 
 }  // namespace gleann

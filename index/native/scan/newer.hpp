@@ -20,6 +20,7 @@ struct NewerPart {
   // Where a list is, in one place: a query reads few entries of each.
   struct Spot {
     Panel panel;        // of all entries
+    int32_t skip;       // slots before the first
     int64_t first;      // of its entries, in `lists`
     int64_t primaries;  // entries
     int64_t entries;
@@ -31,6 +32,13 @@ struct NewerPart {
   bool flat;
   PackedLists packed;
   std::vector<Spot> spots;  // by list
+  // By slot, for a scan of all slots. As other list, a primary entry has `nlist`, which
+  // no query probes, and a spilled one its primary list.
+  std::vector<int32_t> slot_rows;
+  std::vector<int32_t> slot_others;
+
+ private:
+  void fill_slots(int64_t nlist);
 };
 
 NewerPart::Spot spot_of(const Lists& lists, const PackedLists& packed, int64_t list_no);

@@ -133,6 +133,12 @@ const int32_t* QueryBatch::pick_lists() {
 
 void QueryBatch::mark_probed(int64_t query) {
   uint64_t* probed = probed_.data() + query * words_;
+  if (job_.newer_only) {
+    for (int64_t j = 0; j < engine_.nlist(); ++j) {
+      probed[j >> 6] |= uint64_t{1} << (j & 63);
+    }
+    return;
+  }
   for (int64_t rank = 0; rank < job_.nprobe; ++rank) {
     const int32_t at = list_no(query, rank);
     if (at < 0) continue;
@@ -165,11 +171,12 @@ void QueryBatch::add(const NewerPart::Spot& spot, const Lists& lists, int64_t qu
   if (entries == 0) return;
   work_.entries_scanned += queries * entries;
   Panel panel = spot.panel;
-  panel.blocks = (entries + kBlock - 1) / kBlock;
+  panel.blocks = (spot.skip + entries + kBlock - 1) / kBlock;
   panels_.push_back(Scanned{
       panel,
       Entries{lists.rows + spot.first, lists.others + spot.first, spot.primaries,
-              job_.primary_only, allowed, static_cast<int32_t>(first)},
+              job_.primary_only, allowed, static_cast<int32_t>(first), spot.skip,
+              entries, 0},
   });
 }
 
@@ -179,13 +186,23 @@ void QueryBatch::add(const NewerPart& part, int32_t list_no, int64_t queries) {
       allowed ? allowed + part.first : nullptr, engine_.n() + part.first);
 }
 
+void QueryBatch::add_whole(const NewerPart& part) {
+  const uint8_t* allowed = job_.newer->allowed;
+  const auto slots = static_cast<int64_t>(part.slot_rows.size());
+  work_.entries_scanned += count_ * slots;
+  panels_.push_back(Scanned{
+      part.packed.whole(),
+      Entries{part.slot_rows.data(), part.slot_others.data(), 0, false,
+              allowed ? allowed + part.first : nullptr,
+              static_cast<int32_t>(engine_.n() + part.first), 0, slots, 0},
+  });
+}
+
 void QueryBatch::collect(int32_t list_no, int64_t queries) {
   panels_.clear();
   work_.lists_probed += queries;
-  if (!job_.newer_only) {
-    const Lists& lists = engine_.arrays_.lists;
-    add(spot_of(lists, engine_.packed_, list_no), lists, queries, job_.allowed, 0);
-  }
+  const Lists& lists = engine_.arrays_.lists;
+  add(spot_of(lists, engine_.packed_, list_no), lists, queries, job_.allowed, 0);
   for (const NewerPart* part : parts()) {
     if (!part->flat) add(*part, list_no, queries);
   }
@@ -207,14 +224,37 @@ void QueryBatch::seed_from(const Scanned& scanned, const int32_t* queries,
     score_room_ = room;
     scores_ = make_buffer<float>(score_room_);
   }
+  Entries entries = scanned.entries;
+  find_dead(entries);
+  entries.sure =
+      2 * static_cast<int64_t>(dead_.size()) <= entries.primaries && entries.skip == 0
+          ? entries.primaries
+          : 0;
   for (int64_t at = 0; at < count; at += kSeeded) {
     gather(queries + at, std::min<int64_t>(kSeeded, count - at));
     kernels.score(scanned.panel, group_, scores_.get());
     for (int i = 0; i < group_.count; ++i) {
-      kernels.seed(scores_.get() + i * slots, scanned.panel.blocks, group_, i,
-                   scanned.entries);
+      float* scores = scores_.get() + i * slots;
+      if (entries.sure) lower_dead(scores, entries.primaries);
+      kernels.seed(scores, scanned.panel.blocks, group_, i, entries);
     }
   }
+}
+
+// The primary entries whose rows are not allowed.
+void QueryBatch::find_dead(const Entries& entries) {
+  dead_.clear();
+  if (!entries.allowed) return;
+  for (int64_t e = 0; e < entries.primaries; ++e) {
+    if (!entries.allowed[entries.rows[e]]) dead_.push_back(static_cast<int32_t>(e));
+  }
+}
+
+// Give the dead entries the least score of all: so they raise no threshold.
+void QueryBatch::lower_dead(float* scores, int64_t primaries) const {
+  if (dead_.empty()) return;
+  const float least = *std::min_element(scores, scores + primaries);
+  for (const int32_t e : dead_) scores[e] = least;
 }
 
 void QueryBatch::scan(int32_t list_no, const int32_t* queries, int64_t count) {
@@ -236,7 +276,11 @@ void QueryBatch::scan_panels(Panels::const_iterator from, const int32_t* queries
 void QueryBatch::scan_flat() {
   panels_.clear();
   for (const NewerPart* part : parts()) {
-    if (part->flat) add(*part, 0, count_);
+    if (part->flat) {
+      add(*part, 0, count_);
+    } else if (job_.newer_only) {
+      add_whole(*part);
+    }
   }
   if (panels_.empty()) return;
   std::vector<int32_t> all(count_);

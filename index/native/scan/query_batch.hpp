@@ -32,7 +32,8 @@ class QueryBatch {
   void seed(int32_t list_no, const int32_t* queries, int64_t count);
   // Scan one more list for some queries of the batch.
   void scan(int32_t list_no, const int32_t* queries, int64_t count);
-  // Scan the newer rows that are in no list for all queries of the batch.
+  // Scan the newer rows that are in no list, or all of them where the job asks only for
+  // those, for all queries of the batch.
   void scan_flat();
   // Start to fetch a list that will be scanned soon.
   void prefetch(int32_t list_no) const;
@@ -62,8 +63,11 @@ class QueryBatch {
   void add(const NewerPart::Spot& spot, const Lists& lists, int64_t queries,
            const uint8_t* allowed, int64_t first);
   void add(const NewerPart& part, int32_t list_no, int64_t queries);
+  void add_whole(const NewerPart& part);
   static void prefetch(const Panel& panel);
   void seed_from(const Scanned& scanned, const int32_t* queries, int64_t count);
+  void find_dead(const Entries& entries);
+  void lower_dead(float* scores, int64_t primaries) const;
   void scan_panels(Panels::const_iterator from, const int32_t* queries, int64_t count);
   void gather(const int32_t* queries, int64_t count);
   void measure(int64_t query, const Sink& sink, float* distances);
@@ -89,6 +93,7 @@ class QueryBatch {
   std::unique_ptr<Hit[]> hits_;
   Group group_;
   Panels panels_;              // of one list: of the index, then of the newer rows
+  std::vector<int32_t> dead_;  // entries of the first list
   std::vector<int32_t> rows_;  // to re-rank
   Work work_;
 };

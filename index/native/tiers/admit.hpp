@@ -11,11 +11,11 @@ namespace {
 
 // A spilled entry is a copy of a primary one: it counts only if the query does not scan
 // the primary's list, so that no row is found twice.
-inline bool wanted(const Sink& sink, const Entries& entries, int64_t slot,
+inline bool wanted(const Sink& sink, const Entries& entries, int64_t entry,
                    int32_t row) {
-  if (slot >= entries.primaries) {
+  if (entry >= entries.primaries) {
     if (entries.primary_only) return false;
-    const int32_t primary = entries.others[slot];
+    const int32_t primary = entries.others[entry];
     if (sink.probed[primary >> 6] >> (primary & 63) & 1) return false;
   }
   return entries.allowed == nullptr || entries.allowed[row];
@@ -73,9 +73,9 @@ inline void thin(Sink& sink) {
 // Offer one hit to its query's sink.
 inline void admit(Group& group, const Hit& hit, const Entries& entries) {
   Sink& sink = *group.sinks[hit.query];
-  const int32_t row = entries.rows[hit.slot];
+  const int32_t row = entries.rows[hit.entry];
   const uint64_t key = make_key(hit.score, entries.first + row);
-  if (key >= sink.cutoff || !wanted(sink, entries, hit.slot, row)) return;
+  if (key >= sink.cutoff || !wanted(sink, entries, hit.entry, row)) return;
   sink.keys[sink.count++] = key;
   ++sink.survivors;
   if (sink.count == sink.capacity) {
@@ -92,16 +92,17 @@ inline void admit_all(Group& group, const Entries& entries) {
   for (int32_t i = -kFar; i < count; ++i) {
     if (i + kFar < count) {
       const Hit& hit = group.hits[i + kFar];
-      __builtin_prefetch(entries.rows + hit.slot);
-      if (hit.slot >= entries.primaries) __builtin_prefetch(entries.others + hit.slot);
+      __builtin_prefetch(entries.rows + hit.entry);
+      if (hit.entry >= entries.primaries)
+        __builtin_prefetch(entries.others + hit.entry);
       __builtin_prefetch(group.sinks[hit.query]);
     }
     if (i + kNear >= 0 && i + kNear < count) {
       const Hit& hit = group.hits[i + kNear];
       const Sink& sink = *group.sinks[hit.query];
       __builtin_prefetch(sink.keys + sink.count);
-      if (hit.slot >= entries.primaries) {
-        __builtin_prefetch(sink.probed + (entries.others[hit.slot] >> 6));
+      if (hit.entry >= entries.primaries) {
+        __builtin_prefetch(sink.probed + (entries.others[hit.entry] >> 6));
       }
     }
     if (i >= 0) admit(group, group.hits[i], entries);

@@ -48,8 +48,9 @@ __attribute__((noinline)) void put_aside(Group& group, const Entries& entries, i
                                          const float* scores) {
   for (; hits != 0; hits &= hits - 1) {
     const int lane = __builtin_ctzll(hits);
-    group.hits[group.hit_count++] =
-        Hit{scores[lane], static_cast<int32_t>(slot) + lane, q};
+    const int64_t entry = slot + lane - entries.skip;
+    if (entry < 0 || entry >= entries.count) continue;
+    group.hits[group.hit_count++] = Hit{scores[lane], static_cast<int32_t>(entry), q};
   }
   if (__builtin_expect(group.hit_count >= kHitRoom, 0)) admit_all(group, entries);
 }
@@ -215,13 +216,13 @@ void score(const Panel& panel, const Group& group, float* scores) {
   visit<Ops, S>(panel, group, Store<Ops>{scores, panel.blocks * kBlock});
 }
 
-// The scan of a query's first list from the scores that `score` has written: the
-// primary entries alone set the threshold before any entry is offered.
+// The scan of a query's first list from the scores that `score` has written: entries
+// that are surely wanted set the threshold before any is offered.
 template <class Ops>
 void seed(const float* scores, int64_t blocks, Group& group, int q,
           const Entries& entries) {
   Sink& sink = *group.sinks[q];
-  const int64_t sure = entries.allowed ? 0 : entries.primaries / kBlock;
+  const int64_t sure = entries.sure / kBlock;
   if (sure * kBlock >= sink.rerank) {
     const int64_t most = sink.rerank + (sink.capacity - sink.rerank) / 2;
     sink.threshold = threshold_for<Ops>(scores, sure * kBlock, sink.rerank, most);

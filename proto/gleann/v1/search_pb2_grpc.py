@@ -63,8 +63,9 @@ class SearchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SearchRadius(self, request, context):
-        """SearchRadius finds all vectors within a distance of each query, nearest first, a page at
-        a time.
+        """SearchRadius finds all vectors within a distance of each query, nearest first and by id
+        where distances are equal, a page at a time. Each page is of the state of the index when
+        it was asked for; a vector that is there throughout is on exactly one page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -17,6 +17,10 @@ GLOBAL_COSTS = (1100.0, 0.168, 0.0003)
 NEIGHBOUR_COSTS = (100.0, 77.7, 138.0, 0.00157, 0.00196, 2530.0, 2.17e-05, 0.0221)
 """Microseconds of the parts of `Round.neighbour_work`."""
 
+FILTERED_PICK = 2_500.0
+"""Microseconds that a search among some rows of an index takes beyond one of all, for a
+single pick (selection/DECISIONS.md 51)."""
+
 ROUNDS = 20
 """Rounds over which the pool is taken to grow."""
 MARGIN = 0.85
@@ -98,7 +102,8 @@ class Round:
     @property
     def neighbours_ms(self) -> float:
         """Milliseconds of one core to search neighbours, score the pool and pick."""
-        return _priced(self.neighbour_work, NEIGHBOUR_COSTS)
+        filtered = 0.0 if self.held is None else FILTERED_PICK * self.batch / 1000
+        return _priced(self.neighbour_work, NEIGHBOUR_COSTS) + filtered
 
     @property
     def takes_neighbours(self) -> bool:

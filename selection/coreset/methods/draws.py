@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.among import Among, origin_of
+from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import IdMap, as_rows
 from gleann.selection.coreset.groups import Groups, Label, Quota, resolved
 from gleann.selection.coreset.quotas import alternated, streams
@@ -24,7 +24,7 @@ def draw_within_groups(  # noqa: PLR0913 (the problem, and its groups)
     locked: ArrayLike = (),
     seed: int = 0,
     ids: ArrayLike | None = None,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
 ) -> Selection:
     """The rows of `within_groups(uniform, ...)`, drawn without vectors.
 

@@ -20,7 +20,7 @@ from gleann.index.errors import EngineUnavailableError, InvalidInputError
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.remedies import DEVICE
 from gleann.index.tabular import Table, Tabular
-from gleann.selection.among import Among, rows_in_all
+from gleann.selection.among import Among, AmongLike, rows_in_all
 from gleann.selection.checks import as_rows, require_between, require_count
 from gleann.selection.progress import ProgressCallback
 
@@ -78,7 +78,7 @@ def facility_location(
     *,
     k: int,
     locked: ArrayLike | None = None,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
     progress: ProgressCallback | None = None,
     device: str | None = None,
 ) -> FacilityLocation:

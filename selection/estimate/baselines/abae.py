@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Mask
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.among import origin_of
+from gleann.selection.among import AmongLike, origin_of
 from gleann.selection.estimate.baselines.abae_allocation import (
     abae_design,
     abae_spreads,
@@ -50,7 +50,7 @@ def abae_estimate(
     params: EstimateParams,
     *,
     ids: ArrayLike | None = None,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
 ) -> Estimate:
     """Estimate by ABae's own two stages.
 

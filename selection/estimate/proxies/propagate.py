@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index import Progress, as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.among import Among, rows_in_all
+from gleann.selection.among import Among, AmongLike, rows_in_all
 from gleann.selection.checks import as_rows, as_scores, require_between, require_count
 from gleann.selection.coreset.methods.farthest_first import traversal
 from gleann.selection.coreset.problem import Problem
@@ -32,7 +32,7 @@ def representatives(  # noqa: PLR0913 (the problem)
     k: int,
     random_share: float = 0.25,
     covered: ArrayLike | None = None,
-    among: ArrayLike | None = None,
+    among: AmongLike | None = None,
     seed: int = 0,
     progress: ProgressCallback | None = None,
 ) -> Rows:

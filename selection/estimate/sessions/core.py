@@ -15,6 +15,9 @@ from gleann.selection.provenance import check_origin, ids_hash, provenance, seal
 from gleann.selection.result import Selection
 from gleann.selection.saved import Saved
 
+CORE_PARTS = ("params", "data_hash", "ids_hash", "known")
+"""What every state holds, as `SessionCore.state` makes it."""
+
 Known = TypeVar("Known", KnownRows, KnownGroupRows)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.groups.merge import merge
 from gleann.selection.estimate.groups.samples import GroupSamples
@@ -22,7 +23,7 @@ from gleann.selection.estimate.labels.known import (
 )
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.population import Population, counts_of
-from gleann.selection.estimate.sessions.core import SessionCore
+from gleann.selection.estimate.sessions.core import CORE_PARTS, SessionCore
 from gleann.selection.estimate.sessions.overlapping_groups import (
     check_groups,
     require_two_rounds,
@@ -37,16 +38,7 @@ from gleann.selection.result import Selection
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-classes/4"
-_PARTS = (
-    "params",
-    "data_hash",
-    "ids_hash",
-    "groups",
-    "known",
-    "planned",
-    "labels",
-    "values",
-)
+_PARTS = (*CORE_PARTS, "groups", "planned", "labels", "values")
 
 
 class DisjointGroupsSession:
@@ -78,7 +70,7 @@ class DisjointGroupsSession:
         *,
         ids: ArrayLike | None = None,
         known: KnownGroups | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> "DisjointGroupsSession":
         """Start the estimates of all groups.
 
@@ -113,6 +105,11 @@ class DisjointGroupsSession:
     def groups(self) -> tuple[str, ...]:
         """Names of the groups, by their numbers."""
         return self._groups
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return self._core.among
 
     @property
     def done(self) -> bool:

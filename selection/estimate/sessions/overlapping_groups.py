@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.estimate.group_estimates import GroupEstimates
 from gleann.selection.estimate.labels.known import Known
 from gleann.selection.estimate.params import BEFORE_1_1, EstimateParams
@@ -51,7 +52,7 @@ class OverlappingGroupsSession:
         *,
         ids: ArrayLike | None = None,
         known: Mapping[str, Known] | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> "OverlappingGroupsSession":
         """Start an estimate for every group.
 
@@ -91,6 +92,11 @@ class OverlappingGroupsSession:
     def params(self) -> EstimateParams:
         """Parameters of the estimates; the budget is that of all groups."""
         return self._params
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return next(iter(self._sessions.values())).among
 
     @property
     def done(self) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index import as_vectors
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError, NotReadyError
-from gleann.selection.among import SomeVectors, hash_of, vectors_among
+from gleann.selection.among import Among, AmongLike, SomeVectors, hash_of, vectors_among
 from gleann.selection.checks import kept, require_count
 from gleann.selection.estimate.labels.known import (
     Known,
@@ -33,7 +33,7 @@ from gleann.selection.estimate.refreshed.rounds import (
 from gleann.selection.estimate.refreshed.session_rounds import RefreshedRounds
 from gleann.selection.estimate.result import Estimate, conclude_from
 from gleann.selection.estimate.round_sizes import first_labels, next_labels
-from gleann.selection.estimate.sessions.core import SessionCore
+from gleann.selection.estimate.sessions.core import CORE_PARTS, SessionCore
 from gleann.selection.estimate.stratified.estimators import Design
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import check_format
@@ -41,16 +41,7 @@ from gleann.selection.result import Selection, clipped_scores
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-tasti/1"
-_PARTS = (
-    "params",
-    "data_hash",
-    "ids_hash",
-    "known",
-    "first",
-    "rounds",
-    "answers",
-    "values",
-)
+_PARTS = (*CORE_PARTS, "first", "rounds", "answers", "values")
 
 
 class TastiSession:
@@ -98,7 +89,7 @@ class TastiSession:
         first: int | None = None,
         ids: ArrayLike | None = None,
         known: Known | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
         progress: ProgressCallback | None = None,
     ) -> "TastiSession":
         """Start an estimate over the rows of an index.
@@ -116,8 +107,7 @@ class TastiSession:
             ids: (n,) names of the rows; None numbers them.
             known: labels known before; they make proxies too, are counted exactly and
                 do not cost budget.
-            among: rows of the population, as for `EstimateSession.start`; their vectors
-                are read as they are needed.
+            among: rows of the population, as for `EstimateSession.start`.
             progress: called as representatives are chosen, and before each round as
                 rows are scored.
 
@@ -150,6 +140,11 @@ class TastiSession:
     def params(self) -> EstimateParams:
         """Parameters of the estimate; the budget includes the representatives."""
         return self._core.params
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return self._core.among
 
     @property
     def done(self) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.checks import require_count
 from gleann.selection.estimate.labels.answers import as_positives, as_values
 from gleann.selection.estimate.labels.known import (
@@ -29,7 +30,7 @@ from gleann.selection.estimate.proxies.choice import (
     pilot_chances,
 )
 from gleann.selection.estimate.result import Estimate
-from gleann.selection.estimate.sessions.core import SessionCore
+from gleann.selection.estimate.sessions.core import CORE_PARTS, SessionCore
 from gleann.selection.estimate.sessions.overlapping_groups import check_groups
 from gleann.selection.estimate.sessions.single import EstimateSession
 from gleann.selection.estimate.stratified.strata import Proxy
@@ -42,17 +43,7 @@ from gleann.selection.result import Selection
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate-choosing/3"
-_PARTS = (
-    "params",
-    "known",
-    "pilot",
-    "proxies",
-    "data_hash",
-    "ids_hash",
-    "answers",
-    "values",
-    "session",
-)
+_PARTS = (*CORE_PARTS, "pilot", "proxies", "answers", "values", "session")
 
 
 class ChoosingSession:
@@ -95,7 +86,7 @@ class ChoosingSession:
         pilot: int | None = None,
         ids: ArrayLike | None = None,
         known: Known | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> "ChoosingSession":
         """Start an estimate by the best of several proxies.
 
@@ -133,6 +124,11 @@ class ChoosingSession:
     def choice(self) -> ProxyChoice | None:
         """The proxy chosen and why; None before the pilot is labelled."""
         return self._choice
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return self._core.among
 
     @property
     def done(self) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError, NotReadyError
+from gleann.selection.among import Among, AmongLike
 from gleann.selection.estimate.baselines.abae_widths import abae_width
 from gleann.selection.estimate.labels.known import (
     Known,
@@ -21,7 +22,11 @@ from gleann.selection.estimate.planning import LabelPlan, plan_from
 from gleann.selection.estimate.population import Population, count_of
 from gleann.selection.estimate.result import Estimate, Precision, conclude
 from gleann.selection.estimate.round_sizes import first_labels, next_labels
-from gleann.selection.estimate.sessions.core import SessionCore
+from gleann.selection.estimate.sessions.core import CORE_PARTS, SessionCore
+from gleann.selection.estimate.sessions.saved_draws import (
+    draws_of_round,
+    sized_budgets,
+)
 from gleann.selection.estimate.stratified.allocate import Draws
 from gleann.selection.estimate.stratified.estimators import Design, round_draws
 from gleann.selection.estimate.stratified.strata import (
@@ -32,24 +37,12 @@ from gleann.selection.estimate.stratified.strata import (
 )
 from gleann.selection.estimate.stratified.tally import Evidence, Tally, gather
 from gleann.selection.estimate.stratified.weighted import ChancedLabels
-from gleann.selection.provenance import (
-    check_format,
-    fingerprint,
-)
+from gleann.selection.provenance import check_format, fingerprint
 from gleann.selection.result import Selection, clipped_scores
 from gleann.selection.saved import Saved, rebuilding
 
 FORMAT = "gleann.estimate/2"
-_PARTS = (
-    "params",
-    "data_hash",
-    "ids_hash",
-    "known",
-    "round_budgets",
-    "draws",
-    "answers",
-    "values",
-)
+_PARTS = (*CORE_PARTS, "round_budgets", "draws", "answers", "values")
 
 
 class EstimateSession:
@@ -95,7 +88,7 @@ class EstimateSession:
         *,
         ids: ArrayLike | None = None,
         known: Known | None = None,
-        among: ArrayLike | None = None,
+        among: AmongLike | None = None,
     ) -> "EstimateSession":
         """Start an estimate over rows with these proxies.
 
@@ -131,6 +124,11 @@ class EstimateSession:
     def params(self) -> EstimateParams:
         """Parameters of the estimate."""
         return self._core.params
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return self._core.among
 
     @property
     def done(self) -> bool:
@@ -337,8 +335,21 @@ class EstimateSession:
     def _restore_draws(self, saved: Saved) -> None:
         """Rebuild the allocated budgets and the draws of each round."""
         if self._core.params.sizes_rounds:
-            self._restore_sized_rounds(saved)
-            return
+            budgets = sized_budgets(saved, most=self._core.params.budget)
+            self._design = replace(self._design, round_budgets=budgets)
+        else:
+            self._restore_second_budget(saved)
+        planned = self._design.round_budgets
+        sizes = self._design.sizes.astype(np.int64)
+        for number in range(len(saved.items("draws", at_most=len(planned)))):
+            before, labels = self._drawn_before(), planned[number]
+            self._draw(
+                draws_of_round(
+                    saved, number, sizes=sizes, before=before, planned=labels
+                )
+            )
+
+    def _restore_second_budget(self, saved: Saved) -> None:
         planned = self._design.round_budgets
         budgets = saved.integers("round_budgets", low=1, length=len(planned)).tolist()
         if tuple(budgets) != planned:
@@ -346,35 +357,6 @@ class EstimateSession:
                 saved.refuse("round_budgets", f"are {budgets}, planned were {planned}")
             with rebuilding("round_budgets"):
                 self.allocate_second_round(budgets[1])
-        for number, draws in enumerate(saved.items("draws", at_most=len(planned))):
-            self._restore_round(Saved({"draws": draws}), number)
-
-    def _restore_sized_rounds(self, saved: Saved) -> None:
-        """Rebuild rounds whose sizes the labels determined."""
-        most = self._core.params.budget
-        budgets = saved.integers("round_budgets", low=1, high=most)
-        if budgets.sum() > most:
-            saved.refuse(
-                "round_budgets", f"are {budgets.sum()} labels, the budget is {most}"
-            )
-        drawn = saved.items("draws", length=len(budgets))
-        self._design = replace(self._design, round_budgets=tuple(budgets.tolist()))
-        for number, draws in enumerate(drawn):
-            self._restore_round(Saved({"draws": draws}), number)
-
-    def _restore_round(self, saved: Saved, number: int) -> None:
-        sizes = self._design.sizes.astype(np.int64)
-        draws = saved.integers("draws", low=0, high=int(sizes.max()), length=len(sizes))
-        if draws.sum() != (planned := self._design.round_budgets[number]):
-            saved.refuse(
-                "draws",
-                f"of round {number} are {draws.sum()} rows, planned were {planned}",
-            )
-        if (draws > sizes - self._drawn_before()).any():
-            saved.refuse(
-                "draws", f"of round {number} are more than there are rows left"
-            )
-        self._draw(draws)
 
     def _provenance(self) -> dict[str, Any]:
         origin = self._core.provenance("abae")

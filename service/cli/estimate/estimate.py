@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 
 import click
 
+from gleann.selection import Estimate
 from gleann.selection.estimate.result import INTERVALS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options, reports
@@ -27,6 +28,7 @@ from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uni
 from gleann.service.cli.estimate.session_file import SessionFile
 from gleann.service.cli.estimate.start_session import Run, Started, start
 from gleann.service.cli.files import outputs
+from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
@@ -48,13 +50,16 @@ from gleann.service.report.asked import Asked
         " --stop-at-relative-width 0.2 --todo todo.csv --out share.json",
         "gleann estimate --proxy scores.parquet --oracle-csv answers.csv --budget 1000"
         " --out share.json --report share.html --show-column text",
+        "gleann estimate --proxy scores.csv --payload items.csv --where"
+        " \"split = 'test'\" --oracle-csv answers.csv --budget 500 --out share.json",
     ),
 )
 @click.option(
     "--proxy",
     type=options.PATH,
     multiple=True,
-    help="Proxy score of every item: .npy (n,), or parquet/csv with id, proxy. If"
+    help="Proxy score of every item, whether it passes --where or not: .npy (n,), or"
+    " parquet/csv with id, proxy. If"
     " repeated, a pilot with a fifth of the budget chooses one.",
 )
 @click.option(
@@ -135,15 +140,16 @@ def command(job: EstimateJob) -> None:
 
     When the answers lack a drawn item, its id is written to the --todo file and the
     command exits with code 3. Label the items, add the answers to the file and run it
-    again. The same seed draws the same items. How many labels an interval will take is
-    said before by `gleann plan-labels`.
+    again. The same seed draws the same items. With --where the estimate is over the
+    items that pass; known labels of others are left out. How many labels an interval
+    will take is said before by `gleann plan-labels`.
     """
     require_outputs(
         job.out,
         job.todo,
         job.state,
         pages=reports.pages_of(job, own=first_proxy(job.proxy)),
-        inputs=(*job.proxy, job.index, job.labelled, job.oracle_csv),
+        inputs=(*job.proxy, job.index, job.labelled, job.oracle_csv, job.payload),
         overwrite=job.overwrite,
     )
     file = SessionFile(job.state, resume=job.resume, overwrite=job.overwrite)
@@ -153,16 +159,17 @@ def command(job: EstimateJob) -> None:
             progress_bars(wanted=job.progress) as report,
             record.timed("estimate"),
         ):
-            started = start(job, Run(record=record, file=file, report=report))
+            run = Run(job=job, record=record, file=file, report=report)
+            started = start(job, run)
             names = started.answers.names
             items = reports.open_items(job, names, own=first_proxy(job.proxy))
             _label(started, file)
             made = started.session.estimate()
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
-    answers = started.answers
+    answers, among = started.answers, started.session.among
     params = replace(params_of(job), budget=made.labels_used)
-    uniform = drawn_uniformly(answers.ask, answers.names, params)
+    uniform = drawn_uniformly(answers.ask, answers.names, params, among)
     results = {
         "estimate": asdict(made),
         "uniform": None if uniform is None else asdict(uniform),
@@ -170,12 +177,24 @@ def command(job: EstimateJob) -> None:
     with outputs.staged() as files:
         files.add_json(job.out, results)
         record.add_to(files, job.out, results)
-    for line in compared_lines(job.target, made, uniform):
-        say(line)
+    _say(job, started, made, uniform)
     if items is not None:
         asked = Asked.of(record.contents(job.out, results))
+        answers, items = answers.limited(among), items.limited(among)
         page = answer_page(job, answers, items, (made, uniform), asked)
         reports.write(items, page)
+
+
+def _say(
+    job: EstimateJob, started: Started, made: Estimate, uniform: Estimate | None
+) -> None:
+    among = started.session.among
+    if among is not None:
+        say(f"over {said_of(among, len(started.answers.names))}")
+    if left_out := made.provenance.get("known_outside"):
+        say(f"{left_out:,} labels of --labelled are of other items, and left out")
+    for line in compared_lines(job.target, made, uniform):
+        say(line)
 
 
 def _label(started: Started, file: SessionFile) -> None:

@@ -4,8 +4,9 @@ Works like `gleann estimate`: with --state a run continues from the saved sessio
 it replays the session from its seed and the answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,6 +20,7 @@ from gleann.selection import (
     EstimateParams,
     OverlappingGroupsSession,
 )
+from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.answers import Oracle
 from gleann.selection.estimate.stratified.allocate import (
@@ -41,6 +43,7 @@ from gleann.service.cli.estimate.group_answers import (
 from gleann.service.cli.estimate.proxies import read_proxies
 from gleann.service.cli.estimate.session_file import SessionFile
 from gleann.service.cli.files import outputs
+from gleann.service.cli.files.among import rows_among, said_of
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.saved_state import State
@@ -51,7 +54,7 @@ Proxies = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupsJob(options.ReportOptions):
+class GroupsJob(options.AmongOptions):
     """Parameters of `gleann estimate-groups`."""
 
     group: tuple[str, ...]
@@ -81,6 +84,9 @@ class GroupsJob(options.ReportOptions):
         "gleann estimate-groups --group spam=spam.csv --group toxic=toxic.csv"
         " --overlapping --oracle-csv answers.csv --target avg --budget 2000"
         " --todo todo.csv --out means.json",
+        "gleann estimate-groups --group city=city.csv --group river=river.csv --payload"
+        ' items.csv --where "lang = $1" --param en --oracle-csv answers.csv'
+        " --budget 1500 --out counts.json",
     ),
 )
 @click.option(
@@ -88,8 +94,8 @@ class GroupsJob(options.ReportOptions):
     multiple=True,
     required=True,
     metavar="NAME=PATH",
-    help="A group and its proxy: .npy (n,), or parquet/csv with id, proxy. Repeat for"
-    " each group.",
+    help="A group and the proxy of every item, whether it passes --where or not: .npy"
+    " (n,), or parquet/csv with id, proxy. Repeat for each group.",
 )
 @click.option(
     "--overlapping",
@@ -138,7 +144,7 @@ def command(job: GroupsJob) -> None:
         job.todo,
         job.state,
         pages=reports.pages_of(job, own=None),
-        inputs=(*paths.values(), job.oracle_csv),
+        inputs=(*paths.values(), job.oracle_csv, job.payload),
         overwrite=job.overwrite,
     )
     file = SessionFile(job.state, resume=job.resume, overwrite=job.overwrite)
@@ -147,12 +153,17 @@ def command(job: GroupsJob) -> None:
         names, proxies = read_proxies(paths)
         items = reports.open_items(job, names, own=None)
         read = _own_oracles if job.overlapping else _naming_oracle
-        made, oracles = read(job, names, proxies, file)
+        own = next(iter(paths.values()))
+        population = partial(rows_among, job, record, names, own=own)
+        made, oracles, among = read(job, names, proxies, file, population)
     for path in (*paths.values(), job.oracle_csv):
         record.add_file(path)
     uniform = {
         name: drawn_uniformly(
-            oracles[name], names, replace(_params(job), budget=one.labels_used)
+            oracles[name],
+            names,
+            replace(_params(job), budget=one.labels_used),
+            among,
         )
         for name, one in made.items()
     }
@@ -165,12 +176,21 @@ def command(job: GroupsJob) -> None:
     with outputs.staged() as files:
         files.add_json(job.out, results)
         record.add_to(files, job.out, results)
+    if among is not None:
+        say(f"over {said_of(among, len(names))}")
+    _say(job, made, uniform)
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        names = names if among is None else among.names_of(names)
+        reports.write(items, groups_page(job, names, made, uniform, asked))
+
+
+def _say(
+    job: GroupsJob, made: Mapping[str, Estimate], uniform: Mapping[str, Estimate | None]
+) -> None:
     for name, one in made.items():
         for line in compared_lines(f"{name}: {job.target}", one, uniform[name]):
             say(line)
-    if items is not None:
-        asked = Asked.of(record.contents(job.out, results))
-        reports.write(items, groups_page(job, names, made, uniform, asked))
 
 
 def _paths(groups: tuple[str, ...]) -> dict[str, Path]:
@@ -206,8 +226,12 @@ def _params(job: GroupsJob) -> EstimateParams:
 
 
 def _naming_oracle(
-    job: GroupsJob, names: IdMap, proxies: Proxies, file: SessionFile
-) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
+    job: GroupsJob,
+    names: IdMap,
+    proxies: Proxies,
+    file: SessionFile,
+    population: Callable[[], Among | None],
+) -> tuple[dict[str, Estimate], dict[str, Oracle], Among | None]:
     """Disjoint groups, one answer names the group: estimates and group oracles."""
     answers = read_group_answers(
         job.oracle_csv,
@@ -226,8 +250,11 @@ def _naming_oracle(
     params = _params(job)
     session = file.resumed(
         resume,
-        lambda: DisjointGroupsSession.start(proxies, params, ids=names.held),
+        lambda: DisjointGroupsSession.start(
+            proxies, params, ids=names.held, among=population()
+        ),
         params=params,
+        condition=job.condition,
     )
     try:
         while len(batch := session.next_batch()):
@@ -236,14 +263,17 @@ def _naming_oracle(
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
     file.keep(session)
-    return session.estimates(), {
-        name: answers.oracle(k) for k, name in enumerate(proxies)
-    }
+    oracles = {name: answers.oracle(k) for k, name in enumerate(proxies)}
+    return session.estimates(), oracles, session.among
 
 
 def _own_oracles(
-    job: GroupsJob, names: IdMap, proxies: Proxies, file: SessionFile
-) -> tuple[dict[str, Estimate], dict[str, Oracle]]:
+    job: GroupsJob,
+    names: IdMap,
+    proxies: Proxies,
+    file: SessionFile,
+    population: Callable[[], Among | None],
+) -> tuple[dict[str, Estimate], dict[str, Oracle], Among | None]:
     """Overlapping groups, one question each; all pending ids are requested at once."""
     answers = read_own_answers(
         job.oracle_csv,
@@ -263,8 +293,11 @@ def _own_oracles(
     params = _params(job)
     session = file.resumed(
         resume,
-        lambda: OverlappingGroupsSession.start(proxies, params, ids=names.held),
+        lambda: OverlappingGroupsSession.start(
+            proxies, params, ids=names.held, among=population()
+        ),
         params=params,
+        condition=job.condition,
     )
     while batches := session.next_batches():
         file.keep(session)
@@ -277,7 +310,8 @@ def _own_oracles(
         file.keep(session)
         if missing:
             ask_for(_columns(missing), job.todo, job.oracle_csv)
-    return session.estimates(), {name: own.ask for name, own in answers.items()}
+    oracles: dict[str, Oracle] = {name: own.ask for name, own in answers.items()}
+    return session.estimates(), oracles, session.among
 
 
 def _columns(

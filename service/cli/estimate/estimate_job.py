@@ -9,11 +9,11 @@ from gleann.selection.estimate.stratified.allocate import (
     TargetName,
     statistic_of,
 )
-from gleann.service.cli.options import ReportOptions
+from gleann.service.cli.options import AmongOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EstimateJob(ReportOptions):
+class EstimateJob(AmongOptions):
     """Parameters of `gleann estimate`."""
 
     proxy: tuple[Path, ...]

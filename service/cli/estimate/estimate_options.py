@@ -68,6 +68,7 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
             "--confidence", default=0.95, show_default=True, help="Confidence level."
         ),
         value_range_option,
+        options.among_options,
         options.seed_option,
         click.option(
             "--todo",

@@ -4,17 +4,19 @@ import numpy as np
 
 from gleann.index.errors import NonFiniteError
 from gleann.selection import Estimate, EstimateParams, uniform_estimate
+from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.answers import Oracle
 from gleann.service.cli.files.answers import LabelsNeeded
 
 
 def drawn_uniformly(
-    ask: Oracle, names: IdMap, params: EstimateParams
+    ask: Oracle, names: IdMap, params: EstimateParams, among: Among | None = None
 ) -> Estimate | None:
     """The estimate from uniform draws of the same budget, if all have answers."""
+    every = np.ones(len(names))
     try:
-        return uniform_estimate(np.ones(len(names)), ask, params, ids=names.held)
+        return uniform_estimate(every, ask, params, ids=names.held, among=among)
     # Items that no session drew may lack the value that this draw needs.
     except (LabelsNeeded, NonFiniteError):
         return None

@@ -12,11 +12,12 @@ from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
 from gleann.service.cli.estimate.estimate_options import target_option
 from gleann.service.cli.estimate.proxies import by_file_name, read_proxies
+from gleann.service.cli.files.among import rows_among, said_of
 from gleann.service.cli.say import result, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlanJob:
+class PlanJob(options.AmongOptions):
     """Parameters of `gleann plan-labels`."""
 
     proxy: Path
@@ -38,6 +39,8 @@ class PlanJob:
         "gleann plan-labels --proxy scores.npy --relative-width 0.2",
         "gleann plan-labels --proxy scores.npy --width 500 --prevalence 0.03",
         "gleann plan-labels --proxy scores.npy --target avg --width 2 --deviation 6",
+        "gleann plan-labels --proxy scores.npy --payload items.csv --where"
+        " \"split = 'test'\" --relative-width 0.2",
     ),
 )
 @click.option(
@@ -79,6 +82,7 @@ class PlanJob:
     help="Rule for strata bounds.",
 )
 @click.option("--confidence", default=0.95, show_default=True, help="Confidence level.")
+@options.among_options
 @options.takes(PlanJob)
 def command(job: PlanJob) -> None:
     """Say how many labels `gleann estimate` will need for an interval.
@@ -88,8 +92,9 @@ def command(job: PlanJob) -> None:
     """
     if (job.width is None) == (job.relative_width is None):
         raise InvalidParamsError("give --width or --relative-width, one of them")
-    _, proxies = read_proxies(by_file_name([job.proxy]))
+    names, proxies = read_proxies(by_file_name([job.proxy]))
     (proxy,) = proxies.values()
+    among = rows_among(job, None, names, own=job.proxy)
     params = EstimateParams(
         target=job.target,
         budget=len(proxy),
@@ -105,7 +110,10 @@ def command(job: PlanJob) -> None:
         prevalence=job.prevalence,
         mean=job.mean,
         deviation=job.deviation,
+        among=among,
     )
+    if among is not None:
+        say(f"over {said_of(among, len(names))}")
     for line in plan_lines(plan):
         say(line)
     result(**asdict(plan))

@@ -16,9 +16,12 @@ from gleann.index.errors import (
     InvalidInputError,
     MissingFileError,
 )
+from gleann.index.filters.condition import Condition
 from gleann.selection import EstimateParams
+from gleann.selection.among import Among
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.saved_state import State, read_state
+from gleann.service.state.passing import condition_as_json
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
@@ -29,6 +32,10 @@ class SavableSession(Protocol):
     @property
     def params(self) -> EstimateParams:
         """Parameters of the estimate."""
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of its population."""
 
     def state(self) -> State:
         """The session as JSON values."""
@@ -70,6 +77,7 @@ class SessionFile:
         *,
         params: EstimateParams,
         first: int = 0,
+        condition: Condition | None = None,
     ) -> Session:
         """The saved session, or a new one where there is none.
 
@@ -78,6 +86,8 @@ class SessionFile:
             start: makes a new one.
             params: that the session must have.
             first: representatives, which the session's budget includes.
+            condition: that its items must have been chosen by. Which items passed it is
+                saved: their payload may have changed since.
 
         Raises:
             CorruptDataError: damaged, or of other data.
@@ -90,6 +100,7 @@ class SessionFile:
             state = read_state(path)
             session = resume(state)
             self._require_same(session.params, params, first=first)
+            _require_condition(session.among, condition)
         except (CorruptDataError, InvalidInputError) as error:
             if self._overwrite:
                 return start()
@@ -158,6 +169,27 @@ class SessionFile:
     def _named(self, error: GleannError) -> GleannError:
         advice = "add --overwrite to start anew"
         return type(error)(f"--state {self._path}: {error}; {advice}")
+
+
+def _require_condition(was: Among | None, now: Condition | None) -> None:
+    """Refuse a session over other items than --where asks for.
+
+    Raises:
+        InvalidInputError: another condition, or other parameters of it.
+    """
+    own = {} if was is None else dict(was.by)
+    asked = {} if now is None else condition_as_json(now)
+    if own != asked:
+        raise InvalidInputError(
+            f"it was started with --where {_condition(own)}, not {_condition(asked)}"
+        )
+
+
+def _condition(by: Mapping[str, Any]) -> str:
+    if not by:
+        return "unset"
+    values = ", ".join(map(repr, by["parameters"]))
+    return f"{by['where']!r:.200}" + (f" and --param {values}" if values else "")
 
 
 def _write_npz(path: Path, arrays: Arrays) -> None:

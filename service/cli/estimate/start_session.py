@@ -20,6 +20,7 @@ from gleann.selection import (
     metric_vectors,
     propagate_labels,
 )
+from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.labels.known import known_rows
 from gleann.selection.estimate.population import Population
@@ -29,6 +30,7 @@ from gleann.selection.saved import Saved
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
 from gleann.service.cli.estimate.proxies import by_file_name, read_proxies
 from gleann.service.cli.estimate.session_file import Arrays, SessionFile
+from gleann.service.cli.files.among import rows_among
 from gleann.service.cli.files.answers import Answers, read_answers, read_examples
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report
@@ -61,14 +63,21 @@ class Run:
     """What a run of the command reports to and keeps.
 
     Attributes:
+        job: its parameters.
         record: of the job.
         file: of the session.
         report: called as work advances.
     """
 
+    job: EstimateJob
     record: JobRecord
     file: SessionFile
     report: Report
+
+    def among(self, names: IdMap, *, index: SoarIndex | None = None) -> Among | None:
+        """The items that pass --where now."""
+        own = self.job.proxy[0] if self.job.proxy else None
+        return rows_among(self.job, self.record, names, index=index, own=own)
 
 
 def start(job: EstimateJob, run: Run) -> Started:
@@ -114,7 +123,7 @@ def _of_files(job: EstimateJob, params: EstimateParams, run: Run) -> Started:
     answers = _read_answers(job, names)
     if len(proxies) == 1:
         (proxy,) = proxies.values()
-        session = _single(proxy, params, answers, run.file)
+        session = _single(proxy, params, answers, run)
         return Started(session=session, answers=answers)
 
     def resume(state: dict[str, Any]) -> ChoosingSession:
@@ -123,8 +132,11 @@ def _of_files(job: EstimateJob, params: EstimateParams, run: Run) -> Started:
 
     choosing = run.file.resumed(
         resume,
-        lambda: ChoosingSession.start(proxies, params, ids=names.held),
+        lambda: ChoosingSession.start(
+            proxies, params, ids=names.held, among=run.among(names)
+        ),
         params=params,
+        condition=job.condition,
     )
     return Started(session=choosing, answers=answers)
 
@@ -133,9 +145,10 @@ def _single(
     proxy: NDArray[np.float64],
     params: EstimateParams,
     answers: Answers,
-    file: SessionFile,
+    run: Run,
     *,
     known: Known | None = None,
+    index: SoarIndex | None = None,
 ) -> EstimateSession:
     """A session with one proxy (n,)."""
     ids = answers.names.held
@@ -144,11 +157,12 @@ def _single(
         _require_known(state, known, answers.names, params)
         return _unchanged(EstimateSession.resume(state, proxy, ids=ids), answers)
 
-    return file.resumed(
-        resume,
-        lambda: EstimateSession.start(proxy, params, ids=ids, known=known),
-        params=params,
-    )
+    def begin() -> EstimateSession:
+        among = run.among(answers.names, index=index)
+        return EstimateSession.start(proxy, params, ids=ids, known=known, among=among)
+
+    condition = run.job.condition
+    return run.file.resumed(resume, begin, params=params, condition=condition)
 
 
 def _of_index(
@@ -164,14 +178,13 @@ def _of_index(
             f"--index {path} ranks by inner product, which is no distance: build it"
             " with --metric cosine or l2"
         )
-    vectors = metric_vectors(index)
     answers = _read_answers(job, IdMap(index.held_ids, n=len(index)))
     if job.labelled is None:
         first = job.representatives or 0
         _require_rows(job, first=first, rows=len(index))
         # The session's budget includes the representatives, the command's does not.
         whole = replace(params, budget=params.budget + first)
-        return _refreshed(vectors, whole, answers, run, first=first)
+        return _refreshed(index, whole, answers, run, first=first)
     rows, positives = read_examples(job.labelled, answers.names)
     if not len(rows):
         raise InvalidInputError(
@@ -180,10 +193,10 @@ def _of_index(
         )
     known, told = _known(rows, positives, answers, target=statistic_of(job.target))
     if told.all() and len(rows) > 1 and params.interval != "bootstrap":
-        return _refreshed(vectors, params, answers, run, known=known)
-    arrays = _propagated(vectors, rows, positives, index.data_hash, run)
+        return _refreshed(index, params, answers, run, known=known)
+    arrays = _propagated(metric_vectors(index), rows, positives, index.data_hash, run)
     proxy = arrays["proxy"].astype(np.float64)
-    session = _single(proxy, params, answers, run.file, known=known)
+    session = _single(proxy, params, answers, run, known=known, index=index)
     return Started(session=session, answers=answers, arrays=lambda: arrays)
 
 
@@ -208,7 +221,7 @@ def _require_rows(job: EstimateJob, *, first: int, rows: int) -> None:
 
 
 def _refreshed(
-    vectors: Vectors,
+    index: SoarIndex,
     params: EstimateParams,
     answers: Answers,
     run: Run,
@@ -217,7 +230,7 @@ def _refreshed(
     known: Known | None = None,
 ) -> Started:
     """A session whose proxies follow the labels."""
-    ids = answers.names.held
+    vectors, ids = metric_vectors(index), answers.names.held
 
     def resume(state: dict[str, Any]) -> TastiSession:
         session = TastiSession.resume(
@@ -232,10 +245,18 @@ def _refreshed(
 
     def begin() -> TastiSession:
         return TastiSession.start(
-            vectors, params, first=first, ids=ids, known=known, progress=run.report
+            vectors,
+            params,
+            first=first,
+            ids=ids,
+            known=known,
+            among=run.among(answers.names, index=index),
+            progress=run.report,
         )
 
-    session = run.file.resumed(resume, begin, params=params, first=first)
+    session = run.file.resumed(
+        resume, begin, params=params, first=first, condition=run.job.condition
+    )
     return Started(session=session, answers=answers, arrays=session.proxy_sums)
 
 

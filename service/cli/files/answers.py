@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import InvalidInputError
+from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import columns, outputs
 from gleann.service.cli.files.inputs import ID_COLUMN
@@ -66,6 +67,17 @@ class Answers:
     known: NDArray[np.bool_]
     positive: NDArray[np.bool_]
     value: NDArray[np.float64] | None
+
+    def limited(self, among: Among | None) -> "Answers":
+        """The answers of some items, numbered from 0."""
+        if among is None:
+            return self
+        return Answers(
+            names=among.names_of(self.names),
+            known=self.known[among.rows],
+            positive=self.positive[among.rows],
+            value=None if self.value is None else self.value[among.rows],
+        )
 
     def ask(self, ids: Ids) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None]:
         """Labels and, if the file has them, values of `ids` (m,).

@@ -1,6 +1,7 @@
 """Texts, pictures and classes of single rows, from columns of a file."""
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +92,12 @@ class ItemTable:
     def __init__(self, named: Columns, names: IdMap) -> None:
         self._named = named
         self._places = self._find(names)
+
+    def limited(self, rows: Rows) -> "ItemTable":
+        """The table of some rows (m,) of the job, numbered from 0."""
+        some = copy(self)
+        some._places = self._places[rows]
+        return some
 
     def classes(self) -> NDArray[np.generic]:
         """The class of every row of the job (n,), "" where the file has none."""

@@ -17,7 +17,7 @@ from gleann.index.errors import StorageError
 from gleann.index.texts import Texts
 from gleann.service.cli.files.tables import JSONL_SUFFIXES, PARQUET_SUFFIXES
 
-Values: TypeAlias = NDArray[np.generic] | Texts
+Values: TypeAlias = NDArray[np.generic] | Texts | pa.ChunkedArray
 """A column of a table."""
 
 JSONL_ROWS = 1 << 16
@@ -205,6 +205,8 @@ def _table(columns: Mapping[str, Values]) -> pa.Table:
 
 
 def _column(values: Values) -> pa.Array:
+    if isinstance(values, pa.ChunkedArray):
+        return values
     if isinstance(values, Texts) or values.dtype.kind in "UO":
         # Arrow cuts NumPy strings at the first NUL.
         return pa.array(values.tolist(), pa.string())

@@ -15,9 +15,12 @@ from gleann.index.errors import (
 )
 from gleann.index.metric import prepare
 from gleann.index.params import Metric
+from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import inputs
+from gleann.service.cli.files.among import rows_among
 from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.options import AmongOptions
 
 FILE_METRIC: Metric = BuildParams().metric
 """Metric of a file of vectors: that of an index built from it."""
@@ -32,12 +35,18 @@ class Source:
         names: their ids, and the rows of ids.
         metric: that of the index, or the one for a file.
         index: the source index, or None for a file.
+        path: of the file, or None for an index.
     """
 
     vectors: Vectors
     names: IdMap
     metric: Metric
     index: SoarIndex | None
+    path: Path | None = None
+
+    def among(self, job: AmongOptions, record: JobRecord) -> Among | None:
+        """The items that pass --where; see `rows_among`."""
+        return rows_among(job, record, self.names, index=self.index, own=self.path)
 
     @property
     def ids(self) -> HeldIds:
@@ -92,7 +101,7 @@ def open_source(
     rows = as_vectors(np.asarray(read.vectors))
     vectors, metric = _prepared(rows, path, metric)
     names = IdMap(read.ids, n=len(vectors))
-    return Source(vectors=vectors, names=names, metric=metric, index=None)
+    return Source(vectors=vectors, names=names, metric=metric, index=None, path=path)
 
 
 def _prepared(

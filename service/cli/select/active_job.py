@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,12 +28,13 @@ from gleann.selection import (
 from gleann.selection.active.params import PoolName, Strategy
 from gleann.service.cli import reports
 from gleann.service.cli.files import columns, inputs, output_paths, outputs, sources
+from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.files.saved_state import read_state
 from gleann.service.cli.files.tables import read_table
-from gleann.service.cli.options import ReportOptions
+from gleann.service.cli.options import AmongOptions
 from gleann.service.cli.say import say
 from gleann.service.cli.select.active_report import Batch, active_page
 from gleann.service.cli.select.batch_report import next_steps
@@ -42,7 +44,7 @@ INDEXED_POOLS = ("seals", "classifier", "anchors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActiveJob(ReportOptions):
+class ActiveJob(AmongOptions):
     """Parameters of `gleann select active`."""
 
     source: Path
@@ -77,7 +79,7 @@ def run(job: ActiveJob) -> None:
         output_paths.manifest(out),
         OutputPath(flag="--state", path=job.state, replaces=job.resume),
         *reports.pages_of(job, own=job.source),
-        inputs=(job.source, job.labels, job.probabilities, job.ignore),
+        inputs=(job.source, job.labels, job.probabilities, job.ignore, job.payload),
         overwrite=job.overwrite,
     )
     record = JobRecord("select active", job)
@@ -93,7 +95,8 @@ def run(job: ActiveJob) -> None:
         ignored = _read_ignored(job, source, record)
         items = reports.open_items(job, source.names, own=job.source)
     with record.timed("select"):
-        session = _resume(job, source) if job.resume else _start(job, source)
+        begin = _resume if job.resume else partial(_start, record=record)
+        session = begin(job, source)
         session.ignore(source.ids[ignored])
         _take_probabilities(job, session, source, record)
         picked = session.next_batch()
@@ -129,11 +132,13 @@ def _results(batch: Batch) -> dict[str, object]:
 
 
 def _print(out: Path, batch: Batch, source: sources.Source) -> None:
-    session, n = batch.session, len(source.ids)
+    session, among = batch.session, batch.session.among
+    n = len(source.ids if among is None else among)
+    room = f"{n:,}" if among is None else said_of(among, len(source.ids))
     say(
         f"{out}: {len(batch.picked):,} items to label;"
         f" {len(session.labelled_rows):,} are labelled,"
-        f" {session.looked_at:,} of {n:,} ({session.looked_at / n:.1%}) were looked at"
+        f" {session.looked_at:,} of {room} ({session.looked_at / n:.1%}) were looked at"
         f" (metric {source.metric})"
     )
     say(f"pool: {session.pool_choice.pool} ({_why(session.pool_choice)})")
@@ -235,7 +240,9 @@ def _take_probabilities(
         session.submit_probabilities(source.ids, both, concept=name)
 
 
-def _start(job: ActiveJob, source: sources.Source) -> ActiveSession:
+def _start(
+    job: ActiveJob, source: sources.Source, *, record: JobRecord
+) -> ActiveSession:
     params = ActiveParams(
         strategy=job.strategy,
         pool=job.pool,
@@ -263,6 +270,7 @@ def _start(job: ActiveJob, source: sources.Source) -> ActiveSession:
         rows=rows,
         labels=labels,
         neighbours=_neighbours(source),
+        among=source.among(job, record),
     )
 
 

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from gleann.selection import ActiveSession, Coverage, Selection
 from gleann.service.cli.files import sources
 from gleann.service.cli.reports import FileItems
-from gleann.service.cli.select.batch_report import batch_distances, count_labels
+from gleann.service.cli.select.batch_report import (
+    about,
+    batch_distances,
+    count_labels,
+    numbered_within,
+)
 from gleann.service.report.asked import Asked, Step
 from gleann.service.report.numerals import percent
 from gleann.service.report.pages.batch import BatchReport, batch_page
@@ -36,13 +41,15 @@ def active_page(
     steps: Sequence[Step],
 ) -> str:
     """The page of one batch."""
-    session, n = batch.session, len(source.ids)
+    session = batch.session
+    within = about(session.among, session.labelled_rows)
+    n = len(source.ids if session.among is None else session.among)
     choice, advice = session.pool_choice, session.stop_advice()
     looked = f"of the items were looked at ({session.looked_at:,} of {n:,})"
     return batch_page(
         BatchReport(
             asked=asked,
-            picked=batch.picked,
+            picked=numbered_within(batch.picked, within),
             how=session.params.strategy.replace("_", " "),
             score=session.params.strategy.replace("_", " "),
             n=n,
@@ -59,8 +66,9 @@ def active_page(
                 labelled=session.labelled_rows,
                 picked=batch.picked.rows,
                 seed=session.params.seed,
+                among=session.among,
             ),
-            items=items,
+            items=items.limited(within),
             steps=steps,
         )
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, Rows
+from gleann.selection import Selection
+from gleann.selection.among import Among
 from gleann.selection.coreset import measure
 from gleann.selection.uniform import uniform_rows
 from gleann.service.cli.files import sources
@@ -74,10 +77,29 @@ def count_labels(labels: NDArray[Any], classes: Sequence[Any]) -> dict[str, int]
     return {str(one): int((labels == one).sum()) for one in classes}
 
 
+def about(among: Among | None, labelled: Rows) -> Among | None:
+    """The items that a page is about: those to pick from, and the labelled ones."""
+    return None if among is None else among.besides(labelled)
+
+
+def numbered_within(picked: Selection, within: Among | None) -> Selection:
+    """A batch with its rows counted among the items of the page."""
+    if within is None:
+        return picked
+    return replace(picked, rows=np.searchsorted(within.rows, picked.rows))
+
+
 def batch_distances(
-    source: sources.Source, *, labelled: Rows, picked: Rows, seed: int
+    source: sources.Source,
+    *,
+    labelled: Rows,
+    picked: Rows,
+    seed: int,
+    among: Among | None = None,
 ) -> dict[str, Distances]:
     """Distances of all items to their nearest labelled one, by set of labels.
+
+    With `among`, of the items of `about`.
 
     Empty where there is no metric, nothing was picked or too much is to compute.
 
@@ -86,16 +108,26 @@ def batch_distances(
         labelled: rows with a label.
         picked: rows of the batch.
         seed: of the random batch beside it.
+        among: the items to pick from; None for all.
     """
     n, dim = source.vectors.shape
     work = float(n) * dim * (len(labelled) + len(picked))
     if not source.has_metric or not len(picked) or work > MOST_PRODUCTS:
         return {}
     vectors = source.metric_vectors()
-    drawn = uniform_rows(n, k=len(picked), seed=seed, excluded=labelled)
+    within, closed = about(among, labelled), labelled
+    if among is not None:
+        closed = np.union1d(labelled, np.flatnonzero(~among.mask))
+    drawn = uniform_rows(n, k=len(picked), seed=seed, excluded=closed)
     sets = {AFTER: (picked, labelled), RANDOM: (drawn, labelled)}
     before = {BEFORE: (labelled, np.empty(0, np.int64))} if len(labelled) else {}
     return {
-        name: measure(vectors, rows, locked=locked).distances
+        name: _looked_at(
+            measure(vectors, rows, locked=locked, among=within).distances, within
+        )
         for name, (rows, locked) in (before | sets).items()
     }
+
+
+def _looked_at(distances: Distances, within: Among | None) -> Distances:
+    return distances if within is None else distances[within.rows]

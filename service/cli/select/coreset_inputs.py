@@ -10,13 +10,14 @@ from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidInputError
 from gleann.index.params import Metric
 from gleann.selection import entropy_costs, margin_costs
+from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
 from gleann.selection.coreset import CostOn
 from gleann.selection.coreset.methods import defaults
 from gleann.service.cli import reports
 from gleann.service.cli.files import inputs, sources
 from gleann.service.cli.files.manifest import JobRecord
-from gleann.service.cli.options import ReportOptions
+from gleann.service.cli.options import AmongOptions
 from gleann.service.cli.reports import FileItems
 from gleann.service.cli.select.quota_option import Quotas
 from gleann.service.values import DeviceChoice
@@ -26,7 +27,7 @@ COSTS_OF = {"margin": margin_costs, "entropy": entropy_costs}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CoresetJob(ReportOptions):
+class CoresetJob(AmongOptions):
     """Parameters of a coreset command."""
 
     source: Path
@@ -66,6 +67,7 @@ class Inputs:
         costs: float64 (n,), or None.
         locked: int64 (m,), rows that count as already chosen.
         groups: (n,), or None.
+        among: the items to choose from and to cover; None for all.
         items: what the report shows of the items; None without a report.
     """
 
@@ -74,6 +76,7 @@ class Inputs:
     costs: NDArray[np.float64] | None
     locked: Rows
     groups: NDArray[np.generic] | None
+    among: Among | None
     items: FileItems | None
 
 
@@ -106,6 +109,7 @@ def read(job: CoresetJob, record: JobRecord, *, measured: bool) -> Inputs:
         costs=_read_costs(job, record, source.names),
         locked=locked,
         groups=_read_groups(job, record, source.names),
+        among=source.among(job, record),
         items=reports.open_items(job, source.names, own=job.source),
     )
 

@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
-from gleann.index.params import Metric
+from gleann.index.ids.held import take_ids
 from gleann.selection import Coreset, Selection
+from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
 from gleann.selection.coreset import (
     CoresetAnswer,
@@ -16,6 +17,7 @@ from gleann.selection.coreset import (
 )
 from gleann.service.cli import reports
 from gleann.service.cli.files import inputs, output_paths, outputs
+from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
@@ -70,7 +72,7 @@ def run(
     results = _write(job, given, answer, record, where=where)
     if method == "weighted_k_center" and not _is_priced(job):
         say("without --costs or --probabilities: coverage alone")
-    _say(job, answer, seconds=record.seconds("select"), metric=given.source.metric)
+    _say(job, given, answer, seconds=record.seconds("select"))
     if given.items is not None:
         asked = Asked.of(record.contents(job.out, results))
         reports.write(given.items, answer_page(job, given, answer, given.items, asked))
@@ -103,7 +105,14 @@ def _require_outputs(job: CoresetJob) -> None:
         output_paths.manifest(out),
         *coverage,
         *reports.pages_of(job, own=job.source),
-        inputs=(job.source, job.locked, job.costs, job.probabilities, groups),
+        inputs=(
+            job.source,
+            job.locked,
+            job.costs,
+            job.probabilities,
+            job.payload,
+            groups,
+        ),
         overwrite=job.overwrite,
     )
 
@@ -118,6 +127,7 @@ def _request(
         cost_weight=job.cost_weight,
         cost_on=job.cost_on,
         locked=given.locked,
+        among=given.among,
         groups=given.groups,
         quotas=quotas_of(job.quotas, given.groups),
         seed=job.seed,
@@ -135,9 +145,10 @@ def _run_draw(
     with outputs.staged() as files:
         files.add_table(job.out, _picks(drawn))
         record.add_to(files, job.out, results)
+    room = said_of(given.among, len(given.source.ids))
     say(
-        f"{job.out}: {len(drawn):,} of {len(given.source.ids):,} items; inner product"
-        " is no metric, so nothing is said of their radius"
+        f"{job.out}: {len(drawn):,} of {room}; inner product is no metric, so nothing"
+        " is said of their radius"
     )
     if given.items is not None:
         asked = Asked.of(record.contents(job.out, results))
@@ -160,17 +171,14 @@ def _write(
     with outputs.staged() as files:
         files.add_table(job.out, _picks(chosen.to_selection(given.source.ids)))
         if job.coverage:
-            files.add_table(job.coverage, _coverage(chosen, given.source.names))
+            coverage = _coverage(chosen, given.source.names, given.among)
+            files.add_table(job.coverage, coverage)
         record.add_to(files, job.out, results)
     return results
 
 
 def _say(
-    job: CoresetJob,
-    answer: CoresetAnswer,
-    *,
-    seconds: float,
-    metric: Metric,
+    job: CoresetJob, given: Inputs, answer: CoresetAnswer, *, seconds: float
 ) -> None:
     chosen, baselines = answer.chosen, answer.baselines
     priced = _is_priced(job)
@@ -179,9 +187,10 @@ def _say(
         numbers = f"radius {coreset.radius:.4g}"
         return numbers + (f", cost {coreset.cost:.4g}" if priced else "")
 
+    room = said_of(given.among, len(chosen.nearest))
     say(
-        f"{job.out}: {len(chosen.rows):,} of {len(chosen.nearest):,} items in"
-        f" {seconds:.2f} s, {shown(chosen)} (metric {metric})"
+        f"{job.out}: {len(chosen.rows):,} of {room} in {seconds:.2f} s,"
+        f" {shown(chosen)} (metric {given.source.metric})"
     )
     within = " of each group" if job.groups else ""
     if baselines is not None:
@@ -219,7 +228,20 @@ def _picks(selection: Selection) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _coverage(chosen: Coreset, names: IdMap) -> dict[str, outputs.Values]:
+def _coverage(
+    chosen: Coreset, names: IdMap, among: Among | None
+) -> dict[str, outputs.Values]:
+    """Each item's nearest chosen one, of the items that were looked at."""
+    if among is not None:
+        rows = among.rows
+        return {
+            "id": take_ids(names.held, rows),
+            **{
+                name: values[rows]
+                for name, values in _coverage(chosen, names, None).items()
+                if name != "id"
+            },
+        }
     by_chosen = chosen.nearest >= 0
     nearest = np.where(by_chosen, chosen.rows[np.maximum(chosen.nearest, 0)], -1)
     return {

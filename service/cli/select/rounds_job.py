@@ -1,6 +1,7 @@
 """The job of `gleann select rounds`: start or resume, pick, save."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -13,12 +14,13 @@ from gleann.selection import Selection
 from gleann.selection.rounds import PickerName, RoundsParams, RoundsSession
 from gleann.service.cli import reports
 from gleann.service.cli.files import columns, inputs, output_paths, outputs, sources
+from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.files.saved_state import read_state
 from gleann.service.cli.files.tables import read_table
-from gleann.service.cli.options import ReportOptions
+from gleann.service.cli.options import AmongOptions
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
 from gleann.service.cli.select.batch_report import next_steps
@@ -27,7 +29,7 @@ from gleann.service.report.asked import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoundsJob(ReportOptions):
+class RoundsJob(AmongOptions):
     """Parameters of `gleann select rounds`."""
 
     source: Path
@@ -61,7 +63,7 @@ def run(job: RoundsJob) -> None:
         output_paths.manifest(out),
         OutputPath(flag="--state", path=job.state, replaces=job.resume),
         *reports.pages_of(job, own=job.source),
-        inputs=(job.source, job.labels, job.ignore),
+        inputs=(job.source, job.labels, job.ignore, job.payload),
         overwrite=job.overwrite,
     )
     record = JobRecord("select rounds", job)
@@ -80,7 +82,7 @@ def run(job: RoundsJob) -> None:
         progress_bars(wanted=job.progress) as bars,
         record.timed("select"),
     ):
-        open_session = _resume if job.resume else _start
+        open_session = _resume if job.resume else partial(_start, record=record)
         session = open_session(job, source, rows, labels)
         session.ignore(source.ids[ignored])
         picked = session.next_batch(progress=bars)
@@ -111,9 +113,10 @@ def _say(
     job: RoundsJob, session: RoundsSession, picked: Selection, *, items: int
 ) -> None:
     summary = picked.summary
+    room = f"{items:,}" if session.among is None else said_of(session.among, items)
     say(
         f"{job.out}: round {session.round}, {len(picked):,} items to label;"
-        f" {len(session.labelled_rows):,} of {items:,} are labelled, in"
+        f" {len(session.labelled_rows):,} of {room} are labelled, in"
         f" {len(session.classes)} classes"
     )
     if "weight" in summary:
@@ -125,7 +128,12 @@ def _say(
 
 
 def _start(
-    job: RoundsJob, source: sources.Source, rows: Rows, labels: NDArray[Any]
+    job: RoundsJob,
+    source: sources.Source,
+    rows: Rows,
+    labels: NDArray[Any],
+    *,
+    record: JobRecord,
 ) -> RoundsSession:
     params = RoundsParams(
         picker=cast(PickerName, job.picker.replace("-", "_")),
@@ -140,7 +148,12 @@ def _start(
         seed=job.seed,
     )
     return RoundsSession.start(
-        source.metric_vectors(), params, ids=source.ids, rows=rows, labels=labels
+        source.metric_vectors(),
+        params,
+        ids=source.ids,
+        rows=rows,
+        labels=labels,
+        among=source.among(job, record),
     )
 
 

@@ -7,7 +7,12 @@ from gleann.selection import Selection
 from gleann.selection.rounds import RoundsSession
 from gleann.service.cli.files import sources
 from gleann.service.cli.reports import FileItems
-from gleann.service.cli.select.batch_report import batch_distances, count_labels
+from gleann.service.cli.select.batch_report import (
+    about,
+    batch_distances,
+    count_labels,
+    numbered_within,
+)
 from gleann.service.report.asked import Asked, Step
 from gleann.service.report.pages.batch import BatchReport, batch_page
 
@@ -36,16 +41,17 @@ def round_page(
     """The page of one round."""
     session, summary = made.session, made.picked.summary
     labelled = session.labelled_rows
+    within = about(session.among, labelled)
     caveats = [str(summary["note"])] if summary["note"] else []
     if not summary["converged"]:
         caveats.append("The training of the model did not converge.")
     return batch_page(
         BatchReport(
             asked=asked,
-            picked=made.picked,
+            picked=numbered_within(made.picked, within),
             how=session.params.picker.replace("_", " "),
             score="",  # the order of choice
-            n=len(source.ids),
+            n=len(source.ids if session.among is None else session.among),
             labels={"": count_labels(session.labels, session.classes)},
             key_figures=((f"{session.round:,}", "rounds so far"),),
             words=_words(made.picked),
@@ -56,8 +62,9 @@ def round_page(
                 labelled=labelled,
                 picked=made.picked.rows,
                 seed=session.params.seed,
+                among=session.among,
             ),
-            items=items,
+            items=items.limited(within),
             steps=steps,
         )
     )

@@ -41,6 +41,8 @@ def _names(
         " --out batch-1.parquet",
         "gleann select active words.gleann --labels labels.csv --state session.json"
         " --resume --out batch-2.parquet",
+        "gleann select active words.gleann --labels seed.csv --where \"split = 'pool'\""
+        " --state session.json --out batch-1.parquet",
         "gleann select active words.gleann --labels seed.csv --concepts city,river"
         " --state both.json --out batch.parquet",
         "gleann select active items.parquet --labels seed.csv --state s.json --out"
@@ -137,6 +139,7 @@ def _names(
     type=options.PATH,
     help="Ids to exclude from all batches (.npy, or csv with a column id).",
 )
+@options.among_options
 @options.seed_option
 @options.column_options
 @options.metric_option
@@ -148,7 +151,8 @@ def active(job: ActiveJob) -> None:
 
     Labels are integers of at least two classes; the largest is the positive one. Run
     it, label the items in OUT, add their labels to the file and run it with --resume.
-    The parameters then come from the session, except --ignore and --probabilities.
+    The parameters then come from the session, except --ignore and --probabilities; so
+    do the items that passed --where when it began, the only candidates.
 
     Prints the pool and why it was taken, the share of the items that were looked at,
     and the batch's strategy score, compared with as many random items and with the

@@ -53,6 +53,7 @@ def shared_options(function: Callback) -> Callback:
             type=options.PATH,
             help="Also write each item's nearest chosen item to this table.",
         ),
+        options.among_options,
         options.column_options,
         options.metric_option,
         options.device_option("distances are measured"),
@@ -72,7 +73,7 @@ def cost_options(function: Callback) -> Callback:
             "--costs",
             type=options.PATH,
             help="One cost per item (.npy, or a column cost), by a column id or in row"
-            " order.",
+            " order; also of items that do not pass --where.",
         ),
         click.option(
             "--probabilities",
@@ -146,6 +147,8 @@ def weighted_k_center(job: CoresetJob) -> None:
     short_help="Cover the rest (farthest-first traversal).",
     epilog=options.examples(
         "gleann select farthest-first items.npy --k 500 --out picks.parquet",
+        "gleann select farthest-first items.npy --k 500 --payload items.csv --where"
+        " \"split = 'train' AND score > $1\" --param 0.5 --out picks.parquet",
         "gleann select farthest-first items.parquet --k 500 --out picks.parquet"
         " --report picks.html --show-column text",
     ),

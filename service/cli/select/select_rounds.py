@@ -29,6 +29,8 @@ def _numbers(
         " --batch 200 --state rounds.json --out round-1.parquet",
         "gleann select rounds items.npy --labels labels.csv --state rounds.json"
         " --resume --out round-2.parquet",
+        "gleann select rounds items.npy --payload items.csv --where \"split = 'pool'\""
+        " --state rounds.json --out round-1.parquet",
         "gleann select rounds items.parquet --labels labels.csv --state rounds.json"
         " --out round-1.parquet --report round-1.html --show-column text",
     ),
@@ -111,6 +113,7 @@ def _numbers(
     type=options.PATH,
     help="Ids to exclude from all rounds (.npy, or csv with a column id).",
 )
+@options.among_options
 @options.seed_option
 @options.column_options
 @options.metric_option
@@ -124,6 +127,7 @@ def rounds(job: RoundsJob) -> None:
     Each round trains a logistic regression on the items labelled so far and picks the
     next ones; the labelled items count as chosen already. Run it, label the items in
     OUT, add their labels to the file and run it with --resume. The parameters then come
-    from the session, except --ignore. New classes may appear in any round.
+    from the session, except --ignore, and so do the items that passed --where when it
+    began, the only ones that are picked. New classes may appear in any round.
     """
     run(job)

@@ -1,6 +1,7 @@
 """Snapshots outside the data directory: what is taken in, and what is refused."""
 
 import io
+import json
 import os
 import stat
 import tarfile
@@ -13,7 +14,11 @@ import pytest
 from gleann.index import Progress, errors
 from gleann.service.snapshots import transfer
 from gleann.service.snapshots.archive import MANIFEST
-from gleann.service.snapshots.manifest import SnapshotFile, SnapshotManifest
+from gleann.service.snapshots.manifest import (
+    SnapshotFile,
+    SnapshotManifest,
+    parse_manifest,
+)
 from gleann.service.snapshots.shelf import Shelf
 from gleann.service.snapshots.transferring import (
     export_snapshot,
@@ -431,3 +436,46 @@ def test_names_that_no_snapshot_has(shelf: Shelf, name: str) -> None:
         shelf.get(name)
     with pytest.raises(errors.UnknownSnapshotError):
         shelf.remove(name)
+
+
+HOSTILE = {
+    "name": ["", "../x", "words", "words-0123456789ab/..", 1],
+    "index": ["", "Words", "a" * 64, None],
+    "dim": [0, -1, 1 << 20, 1.5, True, "4"],
+    "metric": ["", "L2", 3],
+    "id_type": ["", "uuid", 1],
+    "count": [-1, 1 << 70, None, True],
+    "sealed": [-1, 1 << 63],
+    "sequence": [-1, 1 << 64],
+    "columns": ["", "{}", "[1]", '[{"name": "id", "type": "int64"}]', "[" * 9999],
+    "optimizer": ["", "[]", '{"none": 1}', '{"drift": -1}', "{" * 9999],
+    "where": [None, 3, "\ud800"],
+    "created": [-1, 1e300, float("nan"), float("inf"), "now"],
+    "files": [
+        None,
+        [],
+        {"../x": {"bytes": 1, "sha256": "0" * 64}},
+        {"/x": {"bytes": 1, "sha256": "0" * 64}},
+        {"sealed/data-0123456789abcdef/../x.npy": {"bytes": 1, "sha256": "0" * 64}},
+        {"newer.arrow": {"bytes": -1, "sha256": "0" * 64}},
+        {"newer.arrow": {"bytes": 1 << 60, "sha256": "0" * 64}},
+        {"newer.arrow": {"bytes": 1, "sha256": "0"}},
+        {"newer.arrow": {"bytes": 1}},
+        {"newer.arrow": []},
+    ],
+    "more": [1],
+    "version": [0, 2, "1", True],
+}
+
+
+@pytest.mark.parametrize("key", HOSTILE)
+def test_manifests_that_are_signed_but_wrong(key: str) -> None:
+    """Who makes an archive signs its manifest too: every value of it is checked."""
+    for value in HOSTILE[key]:
+        content = json.loads(MANIFEST_OF.to_json())
+        del content["checksum"]
+        content[key] = value
+        packed = json.dumps(content, sort_keys=True)
+        content["checksum"] = sha256(packed.encode()).hexdigest()
+        with pytest.raises(errors.CorruptDataError, match="shown"):
+            parse_manifest(json.dumps(content).encode(), shown="shown")

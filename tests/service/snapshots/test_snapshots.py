@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import gleann
 from gleann.index import BuildParams, SearchParams, errors
 from gleann.service.server import Server
+from gleann.service.snapshots.manifest import MANIFEST, read_manifest
 from gleann.service.stubs import Stubs
 from gleann.v1 import snapshot_pb2
 
@@ -396,3 +398,27 @@ def test_roots(start_server: Callable[..., Server], tmp_path: Path, fill: Fill) 
             client.snapshots.export_to(name, inside / "x.tar")
         with pytest.raises(errors.AlreadyExistsError, match="words-"):
             client.snapshots.import_from(inside / "x.tar")
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"dim": 4},
+        {"metric": "ip"},
+        {"id_type": "string"},
+        {"id_type": None},
+        {"columns": '[{"name": "year", "type": "int64", "indexed": false}]'},
+    ],
+)
+def test_a_forged_manifest(tmp_path: Path, fill: Fill, forged: dict[str, Any]) -> None:
+    """What it says is compared with the files; nothing is left of the restore."""
+    with gleann.Client(tmp_path) as client:
+        fill(client)
+        name = client.snapshots.create("words").wait(timeout=60).name
+        file = tmp_path / name / MANIFEST
+        manifest = replace(read_manifest(file.parent), **forged)
+        file.write_bytes(manifest.to_json())
+        with pytest.raises(errors.CorruptDataError):
+            client.snapshots.restore(name, "again").wait(timeout=60)
+        assert [info.name for info in client.list_indexes()] == ["words"]
+        assert [path.name for path in (tmp_path / "indexes").iterdir()] == ["1"]

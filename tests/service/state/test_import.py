@@ -1,5 +1,6 @@
 """Files that may be imported, and files that may not."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 import gleann
 from gleann.index import SearchParams, errors
@@ -264,3 +266,150 @@ def test_a_sealed_import_fails_whole(
         ).wait(timeout=60)
     info = client.get_index("n")
     assert (info.count, info.version, info.sequence) == (1, 0, 1)
+
+
+COLUMNS = {"split": "string", "score": "float64", "year": "int64"}
+
+
+def payload_table(n: int) -> pa.Table:
+    return pa.table(
+        {
+            "split": ["train" if i % 3 else None for i in range(n)],
+            "score": [i / 4 for i in range(n)],
+            "year": [2000 + i % 20 for i in range(n)],
+            "note": [f"row {i}" for i in range(n)],
+        }
+    )
+
+
+def written(folder: Path, kind: str, rows: np.ndarray) -> dict[str, Any]:
+    """Write vectors and payload; return the arguments that import them."""
+    table = payload_table(len(rows))
+    if kind == "one parquet":
+        vectors = pa.array(list(rows), pa.list_(pa.float32(), 8))
+        pq.write_table(table.append_column("vector", vectors), folder / "v.parquet")
+        return {"path": folder / "v.parquet"}
+    np.save(folder / "v.npy", rows)
+    if kind == "parquet":
+        pq.write_table(table, folder / "p.parquet")
+    elif kind == "csv":
+        csv.write_csv(table, folder / "p.csv")
+    else:
+        lines = [json.dumps(one) for one in table.to_pylist()]
+        (folder / "p.jsonl").write_text("\n".join(lines))
+    return {"path": folder / "v.npy", "payload_path": folder / f"p.{kind}"}
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are read in many blocks."""
+    monkeypatch.setattr(vector_files, "BLOCK_BYTES", 2000)
+
+
+@pytest.mark.parametrize("kind", ["one parquet", "parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("is_empty", [True, False])
+@pytest.mark.usefixtures("small_blocks")
+def test_payload_comes_with_the_vectors(
+    client: gleann.Client, rows: np.ndarray, tmp_path: Path, kind: str, is_empty: bool,
+    quick: Any,
+) -> None:  # fmt: skip
+    """Declared columns only; sealed at once, and staged."""
+    client.create_index("n", dim=8, metric="l2", columns=COLUMNS)
+    if not is_empty:
+        client.upsert("n", [1000], rows[:1], payload={"year": [1]})
+    given = written(tmp_path, kind, rows)
+    info = client.import_vectors("n", given.pop("path"), **given).wait(timeout=60).index
+    assert [one.name for one in info.columns] == list(COLUMNS)
+    assert info.version == int(is_empty)
+
+    def require_whole() -> None:
+        ids = np.arange(len(rows))[::-1]
+        held = client.get_payload("n", ids)
+        wanted = payload_table(len(rows)).drop_columns(["note"]).take(ids)
+        assert held.drop_columns(["id"]).to_pylist() == wanted.to_pylist()
+        assert client.count("n", where="split IS NULL AND score < 100") == 80
+
+    require_whole()
+    client.build("n", quick).wait(timeout=60)
+    require_whole()
+
+
+@pytest.mark.usefixtures("sealing")
+def test_a_large_import_keeps_the_payload_that_is_there(
+    client: gleann.Client, rows: np.ndarray, tmp_path: Path, quick: Any
+) -> None:
+    client.create_index("n", dim=8, metric="l2", columns=COLUMNS)
+    ids = np.arange(1000, 1100)
+    client.upsert("n", ids, rows[:100], payload={"year": ids, "score": ids / 2})
+    client.build("n", quick).wait(timeout=60)
+    client.upsert("n", [1098, 1099, 1100], rows[:3], payload={"year": [7, 8, 9]})
+    client.update_payload("n", {"split": ["test"]}, ids=[1000])
+    client.delete_vectors("n", [1001])
+    given = written(tmp_path, "csv", rows)
+    info = client.import_vectors("n", given.pop("path"), **given).wait(timeout=60).index
+    assert (info.count, info.pending, info.version) == (100 + len(rows), 0, 2)
+    held = client.get_payload("n", [1000, 1002, 1099, 1100, 0])
+    assert held.drop_columns(["id"]).to_pylist() == [
+        {"split": "test", "score": 500.0, "year": 1000},
+        {"split": None, "score": 501.0, "year": 1002},
+        {"split": None, "score": None, "year": 8},
+        {"split": None, "score": None, "year": 9},
+        {"split": None, "score": 0.0, "year": 2000},
+    ]
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_columns_that_are_chosen_and_added(
+    client: gleann.Client, rows: np.ndarray, tmp_path: Path, is_empty: bool
+) -> None:
+    client.create_index("n", dim=8, metric="l2")
+    if not is_empty:
+        client.upsert("n", [1000], rows[:1])
+    given = written(tmp_path, "parquet", rows)
+    path = given.pop("path")
+    says = (
+        r"no column 'year'.*client\.indexes\.update\('n', add_columns=\{\"year\": \"int"
+    )
+    with pytest.raises(errors.InvalidInputError, match=says):
+        client.import_vectors("n", path, columns=["year"], **given)
+    with pytest.raises(errors.InvalidInputError, match="has no column 'none'"):
+        client.import_vectors("n", path, columns=["none"], add_columns=True, **given)
+    assert (
+        client.import_vectors("n", path, **given).wait(timeout=60).index.columns == ()
+    )
+    first = client.import_vectors(
+        "n", path, columns=["year"], add_columns=True, **given
+    ).wait(timeout=60)
+    assert [(one.name, one.type) for one in first.index.columns] == [("year", "int64")]
+    every = client.import_vectors("n", path, add_columns=True, **given).wait(timeout=60)
+    names = [one.name for one in every.index.columns]
+    assert names == ["year", "split", "score", "note"]
+    held = client.get_payload("n", [5])
+    assert held.drop_columns(["id"]).to_pylist() == [
+        {"year": 2005, "split": "train", "score": 1.25, "note": "row 5"}
+    ]
+
+
+def test_payload_that_does_not_fit(
+    client: gleann.Client, rows: np.ndarray, tmp_path: Path
+) -> None:
+    client.create_index("n", dim=8, metric="l2", columns={"score": "int64"})
+    given = written(tmp_path, "csv", rows)
+    path = given.pop("path")
+    with pytest.raises(errors.InvalidInputError, match=r"score.*row 1"):
+        client.import_vectors("n", path, **given).wait(timeout=60)
+    (tmp_path / "short.csv").write_text("score\n1\n2\n")
+    with pytest.raises(
+        errors.DimensionMismatchError, match="2 rows of payload for 240"
+    ):
+        client.import_vectors("n", path, payload_path=tmp_path / "short.csv").wait(
+            timeout=60
+        )
+    (tmp_path / "long.csv").write_text("score\n" + "1\n" * 241)
+    with pytest.raises(errors.DimensionMismatchError, match="payload for 240"):
+        client.import_vectors("n", path, payload_path=tmp_path / "long.csv").wait(
+            timeout=60
+        )
+    with pytest.raises(errors.InvalidInputError, match="payload_path"):
+        client.import_vectors("n", path, columns=["score"])
+    assert client.get_index("n").count == 0

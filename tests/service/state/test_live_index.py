@@ -10,8 +10,8 @@ import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import IdLookup
+from gleann.index.newer import search as newer_search
 from gleann.index.texts import Texts
-from gleann.service.search import view_search
 from gleann.service.search.allowed import allowed_in
 from gleann.service.search.view_search import search
 from gleann.service.state.live_index import Delta, Sealed, View
@@ -108,8 +108,8 @@ def test_lookup_of_the_other_kind_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize(("queries", "threads"), [(2, 1), (5, 3)])
-def test_newer_rows_are_scanned_on_one_thread(
-    built: gleann.Client,
+def test_rows_before_a_build_are_compared_on_one_thread(
+    client: gleann.Client,
     rows: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
     queries: int,
@@ -117,7 +117,7 @@ def test_newer_rows_are_scanned_on_one_thread(
 ) -> None:
     """But for scans that take long; here, those of more than two queries."""
     heard = []
-    real = view_search.exact_search_prepared
+    real = newer_search.exact_search_prepared
 
     def listen(*arguments: Any, **settings: Any) -> Any:
         found = ThreadpoolController().select(user_api="blas").info()
@@ -128,9 +128,10 @@ def test_newer_rows_are_scanned_on_one_thread(
         )
         return real(*arguments, **settings)
 
-    built.upsert("built", np.arange(100), rows[:100])
-    monkeypatch.setattr(view_search, "exact_search_prepared", listen)
-    monkeypatch.setattr(view_search, "ONE_THREAD", 2 * 100 * 8)
+    client.create_index("new", dim=8, metric="ip")
+    client.upsert("new", np.arange(100), rows[:100])
+    monkeypatch.setattr(newer_search, "exact_search_prepared", listen)
+    monkeypatch.setattr(newer_search, "ONE_THREAD", 2 * 100 * 8)
     with threadpool_limits(3, user_api="blas"):
-        built.search("built", rows[:queries], SearchParams(k=5))
+        client.search("new", rows[:queries], SearchParams(k=5))
     assert set(heard) == {threads}

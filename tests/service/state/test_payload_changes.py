@@ -317,7 +317,7 @@ def test_what_is_set_of_the_optimizer_is_kept(app: Application) -> None:
     again = opened(directory)
     try:
         expected = OptimizerParams(enabled=False, min_rows=7, drift=2.0)
-        assert again.registry.optimizer("a") == expected
+        assert again.registry.optimizer(again.registry.view("a")) == expected
         assert again.get_index("a").columns == SCHEMA.columns
     finally:
         again.close()

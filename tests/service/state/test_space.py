@@ -65,6 +65,49 @@ def test_an_import_that_fails_gives_back_what_it_staged(
         assert settled(data, below=200_000) < 200_000
 
 
+def database_bytes(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.glob("gleann.sqlite3*"))
+
+
+def database_settled(directory: Path, *, below: int) -> int:
+    """Bytes of the database and its log, once they are fewer or after a while."""
+    deadline = time.monotonic() + 10
+    while (size := database_bytes(directory)) >= below and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return size
+
+
+def test_an_import_into_an_empty_index_leaves_the_database_small(
+    tmp_path: Path,
+) -> None:
+    """No vector goes through it: the disk holds each once, and its code."""
+    np.save(tmp_path / "v.npy", ROWS)
+    data = tmp_path / "data"
+    with gleann.Client(data) as client:
+        client.create_index("a", dim=64, metric="l2")
+        client.import_vectors("a", tmp_path / "v.npy").wait(timeout=60)
+        assert database_bytes(data) < 200_000
+        client.build("a", QUICK).wait(timeout=60)
+        assert database_settled(data, below=200_000) < 200_000
+        assert settled(data, below=round(1.6 * ROWS.nbytes)) < 1.6 * ROWS.nbytes
+
+
+def test_a_staged_import_and_a_build_leave_the_database_small(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", ROWS)
+    data = tmp_path / "data"
+    with gleann.Client(data) as client:
+        client.create_index("a", dim=64, metric="l2")
+        client.upsert("a", [10_000], ROWS[:1])
+        client.import_vectors("a", tmp_path / "v.npy").wait(timeout=60)
+        assert database_bytes(data) > ROWS.nbytes
+        client.build("a", QUICK).wait(timeout=60)
+        assert database_settled(data, below=200_000) < 200_000
+        client.delete_vectors("a", np.arange(7_000))
+        client.upsert("a", np.arange(4_000), ROWS[:4_000])
+        client.build("a", QUICK).wait(timeout=60)
+        assert database_settled(data, below=200_000) < 200_000
+
+
 def test_the_database_of_an_older_gleann_shrinks_too(tmp_path: Path) -> None:
     golden = Path(__file__).parents[2] / "golden" / "data-v1" / "gleann.sqlite3"
     file = tmp_path / "gleann.sqlite3"
@@ -114,3 +157,16 @@ def test_a_store_that_closes_while_it_shrinks(tmp_path: Path) -> None:
     again = Store(tmp_path)
     assert again.rows("SELECT * FROM indexes") == []
     again.close()
+
+
+def test_closing_gives_back_what_a_build_folded(tmp_path: Path) -> None:
+    """As of a command that builds and ends; and one large change leaves no log."""
+    store = Store(tmp_path)
+    with store.transaction() as transaction:
+        transaction.run("CREATE TABLE filler (content BLOB)")
+        transaction.run("INSERT INTO filler VALUES (zeroblob(80000000))")
+    with store.transaction() as transaction:
+        transaction.run("DROP TABLE filler")
+    store.give_back_space_soon()
+    store.close()
+    assert bytes_in(tmp_path) < 300_000

@@ -20,6 +20,7 @@ from gleann.index.errors import (
 from gleann.index.filters.condition import Condition
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
+from gleann.service.wire import filter_messages
 from gleann.service.wire.filter_messages import (
     condition_of,
     condition_to_wire,
@@ -288,6 +289,31 @@ def test_a_count_is_no_reason_to_allocate() -> None:
     message.count = 2**40
     with pytest.raises(InvalidInputError, match=f"1 entries for {2**40} vectors"):
         payload_of(message, SCHEMA, 2**40)
+
+
+def test_many_columns_are_refused_before_they_are_read() -> None:
+    spec = payload_pb2.ColumnSpec(name="a")
+    with pytest.raises(InvalidInputError, match="2000 columns, at most 1024"):
+        schema_of([spec] * 2000)
+    with pytest.raises(InvalidInputError, match="2000 columns, at most 1024"):
+        wanted_names(["*"] * 2000, SCHEMA)
+    message = payload_pb2.Payload(count=0)
+    message.columns.extend([payload_pb2.PayloadColumn()] * 2000)
+    with pytest.raises(InvalidInputError, match="2000 columns, at most 1024"):
+        payload_of(message, SCHEMA, 0)
+
+
+def test_many_values_are_refused_before_they_are_read(monkeypatch: Any) -> None:
+    monkeypatch.setattr(filter_messages, "MOST_VALUES", 5)
+    one, two = value(int64_value=1), value(list_value={"values": [value()] * 2})
+    for parameters, count in (([one] * 6, 6), ([one, two, two], 7)):
+        message = payload_pb2.Filter(where="x", parameters=parameters)
+        with pytest.raises(InvalidFilterError, match=f"{count} values, at most 5"):
+            condition_of(search_pb2.SearchRequest(filter=message))
+    message = payload_pb2.Filter(where="x", parameters=[one, one, two])
+    condition = condition_of(search_pb2.SearchRequest(filter=message))
+    assert condition is not None
+    assert condition.parameters == (1, 1, (None, None))
 
 
 def test_a_thousand_rows_of_five_columns_take_less_than_a_millisecond() -> None:

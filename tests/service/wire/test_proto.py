@@ -44,7 +44,8 @@ def test_the_committed_modules(action: str) -> None:
         (
             SearchParams,
             search_pb2.SearchParams,
-            {"allowed": None, "segments": None, "certain": None},
+            # `radius` is a field of the request.
+            {"allowed": None, "segments": None, "certain": None, "radius": None},
         ),
         (SearchStats, search_pb2.SearchStats, {}),
         (

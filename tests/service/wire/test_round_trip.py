@@ -43,12 +43,18 @@ from gleann.v1 import (
     search_pb2_grpc,
     session_pb2,
     session_pb2_grpc,
+    snapshot_pb2,
+    snapshot_pb2_grpc,
     types_pb2,
     vector_pb2,
     vector_pb2_grpc,
 )
 
-for module in ("selection_round_trips", "collection_round_trips"):
+for module in (
+    "selection_round_trips",
+    "collection_round_trips",
+    "snapshot_round_trips",
+):
     pytest.register_assert_rewrite(module)
     import_module(module)  # registers its round trips
 
@@ -61,6 +67,7 @@ FILES = (
     rounds_pb2,
     estimate_pb2,
     session_pb2,
+    snapshot_pb2,
     admin_pb2,
 )
 DESCRIBED = [
@@ -82,7 +89,10 @@ def world(
     folder = tmp_path_factory.mktemp("world")
     np.save(folder / "more.npy", rows[:5])
     config = Config(
-        data_dir=folder / "data", listen="127.0.0.1:0", import_roots=(folder,)
+        data_dir=folder / "data",
+        listen="127.0.0.1:0",
+        import_roots=(folder,),
+        export_roots=(folder,),
     )
     with serve(config) as server:
         channel = grpc.insecure_channel(f"127.0.0.1:{server.port}")
@@ -95,6 +105,7 @@ def world(
             "rounds": rounds_pb2_grpc.RoundsServiceStub(channel),
             "estimate": estimate_pb2_grpc.EstimateServiceStub(channel),
             "session": session_pb2_grpc.SessionServiceStub(channel),
+            "snapshot": snapshot_pb2_grpc.SnapshotServiceStub(channel),
             "admin": admin_pb2_grpc.AdminServiceStub(channel),
             "operations": operations_pb2_grpc.OperationsStub(channel),
         }

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.index.build import fold, on_disk
 from gleann.index.build.spill import Spiller, less, scale_of
-from gleann.index.fold import fold_on_disk
+from gleann.index.fold import fold_on_disk, joined_payload
 from gleann.index.metric import prepare
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Column, Schema
 from gleann.index.progress import Progress
 
 OLD, NEWER, DIM, NLIST = 1200, 150, 12, 24
@@ -240,6 +242,49 @@ def test_drift_is_that_of_all_rows_added_since_the_training(rows, tmp_path):
     assert (training.rows, training.kept) == (OLD, OLD)
     gone = folded(twice, tmp_path / "c", keep=np.arange(OLD + NEWER) < OLD)
     assert gone.header.training.drift is None
+
+
+SCHEMA = Schema([Column("split", "string"), Column("score", "float64")])
+
+
+def payload_of(ids, suffix=""):
+    values = {"split": [f"s{i}{suffix}" for i in ids], "score": [float(i) for i in ids]}
+    return Payload.of(values, SCHEMA)
+
+
+def with_payload(rows, path):
+    payload = payload_of(range(OLD))
+    params = BuildParams(metric="l2", nlist=NLIST, tune_queries=0)
+    SoarIndex.build(rows[:OLD], params, payload=payload).save(path)
+    return SoarIndex.load(path)
+
+
+def test_payload_stays_with_its_rows_and_newer_ones_have_nulls(rows, tmp_path):
+    old = with_payload(rows, tmp_path / "old")
+    keep = np.arange(OLD) % 7 > 0
+    index = folded(old, tmp_path / "i", rows[OLD : OLD + 9], keep=keep)
+    expected = payload_of(np.flatnonzero(keep)).to_arrow().to_pylist()
+    assert index.payload.to_arrow().to_pylist() == expected + 9 * [
+        {"split": None, "score": None}
+    ]
+
+
+def test_payload_that_is_given_is_that_of_all_rows(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr("gleann.index.fold.PAYLOAD_ROWS", 100)
+    old = with_payload(rows, tmp_path / "old")
+    newer, ids = rows[OLD : OLD + 9], np.arange(OLD, OLD + 9)
+    blocks = joined_payload(old.payload, None, [payload_of(ids, "!")])
+    fold_on_disk(old, newer, tmp_path / "i", ids=ids, payload=blocks, schema=SCHEMA)
+    index = SoarIndex.load(tmp_path / "i")
+    parts = [payload_of(range(OLD)), payload_of(ids, "!")]
+    assert index.payload.to_arrow().equals(Payload.concat(parts).to_arrow())
+    with pytest.raises(errors.InvalidInputError, match="need a schema"):
+        fold_on_disk(old, newer, tmp_path / "j", ids=ids, payload=parts)
+    with pytest.raises(errors.DimensionMismatchError, match="9 entries for 1209"):
+        fold_on_disk(
+            old, newer, tmp_path / "j", ids=ids, payload=parts[1:], schema=SCHEMA
+        )
+    assert not (tmp_path / "j").exists()
 
 
 @settings(max_examples=25, deadline=None)

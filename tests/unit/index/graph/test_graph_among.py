@@ -48,7 +48,8 @@ def test_all_lists_give_the_graph_of_those_rows_alone(
     assert (graph.neighbours == rows).mean() > 0.99
     assert mask[graph.rows].all()
     np.testing.assert_array_equal(graph.own_rows, np.flatnonzero(mask))
-    assert graph.engine.split("/")[0] == engine_name
+    if engine_name in ("native", "reference"):
+        assert graph.engine == index.engine_name
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.02])

@@ -98,7 +98,7 @@ def test_needs_fewer_probes_than_a_search(clustered):
     true = brute_force(index, 10)
     graph = knn_graph(index, k=10, nprobe=4)
     lists = index.engine.rank_lists(index.vectors, nprobe=4)
-    joined = Joined(engine=index.engine, data=index.data)
+    joined = Joined.all(index.engine, index.data)
     primary, secondary = joined.lists_of()
     near, _ = exact_search(index.vectors, index.vectors, metric="l2", k=11)
     near = np.array([row[row != i][:10] for i, row in enumerate(near)])
@@ -213,7 +213,7 @@ def test_refuses_what_cannot_be(clustered, wrong, message):
 def test_list_order_is_a_permutation_that_lists_of_inverts(clustered):
     index = build(clustered(500, 6, seed=13), nlist=9)
     lists = index.data.lists
-    joined = Joined(engine=index.engine, data=index.data)
+    joined = Joined.all(index.engine, index.data)
     order = joined.in_list_order()
     assert sorted(order.tolist()) == list(range(500))
     primary, secondary = joined.lists_of()
@@ -227,7 +227,7 @@ def test_list_order_is_a_permutation_that_lists_of_inverts(clustered):
 def test_the_sample_holds_true_neighbours(clustered):
     index = build(clustered(900, 8, seed=14), "cosine", nlist=12)
     rng = np.random.default_rng(0)
-    joined = Joined(engine=index.engine, data=index.data)
+    joined = Joined.all(index.engine, index.data)
     sample = draw_sample(joined, k=6, rng=rng)
     np.testing.assert_allclose(
         sample.distances, brute_force(index, 6)[sample.own], rtol=1e-5, atol=1e-7
@@ -239,7 +239,7 @@ def test_the_plan_is_the_least_that_reaches_its_target(clustered):
     """On an index whose every row is sampled, one probe fewer is no better."""
     index = build(clustered(500, 16, seed=15, clusters=90, spread=1.0), nlist=40)
     rng = np.random.default_rng(0)
-    joined = Joined(engine=index.engine, data=index.data)
+    joined = Joined.all(index.engine, index.data)
     sample = draw_sample(joined, k=10, rng=rng)
     nprobe = plan_nprobe(
         joined,

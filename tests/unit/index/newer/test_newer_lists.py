@@ -11,9 +11,11 @@ from gleann.index.build.spill import scale_of
 from gleann.index.engines import native
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.native import NativeEngine
+from gleann.index.exact import exact_search_prepared
 from gleann.index.lists import invert
 from gleann.index.newer import lists as newer_lists
 from gleann.index.newer.lists import NewerLists
+from gleann.index.search.list_stats import ListStats
 
 if not native.available():
     pytest.skip(native.unavailable_reason(), allow_module_level=True)
@@ -39,6 +41,12 @@ def built(request):
         return cache[key]
 
     return build
+
+
+def lists_of(index, engine):
+    return NewerLists(
+        index.data, index.params, stats=ListStats(index.data), engine=engine
+    )
 
 
 def make_newer(index, count, *, seed=3):
@@ -91,7 +99,7 @@ def test_answers_are_those_of_one_index(built, metric, codes, tier):
     """Bit for bit, for few queries and for many, with and without second copies."""
     index = built(metric, codes=codes)
     newer = make_newer(index, 333)
-    lists = NewerLists(index.data, index.params, NativeEngine(index.data, tier=tier))
+    lists = lists_of(index, NativeEngine(index.data, tier=tier))
     for stop in (40, 41, 150, 333):
         lists.assign(newer[:stop])
     engine = NativeEngine(index.data, tier=tier, threads=2)
@@ -116,7 +124,7 @@ def test_masked_rows_are_those_of_one_index(built, tier):
     rng = np.random.default_rng(6)
     sealed_alive, alive = rng.random(len(index)) < 0.6, rng.random(200) < 0.6
     engine = NativeEngine(index.data, tier=tier)
-    lists = NewerLists(index.data, index.params, engine)
+    lists = lists_of(index, engine)
     lists.assign(newer)
     state = lists.rows(newer, alive=alive).joined
     whole = NativeEngine(one_index(index, newer, 200), tier=tier)
@@ -131,23 +139,47 @@ def test_masked_rows_are_those_of_one_index(built, tier):
 
 
 @pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("nprobe", [0, 4])
+@pytest.mark.parametrize("nprobe", [1, 4])
 def test_flat_rows_are_read_by_every_query(built, nprobe, tier):
     index = built()
     newer = make_newer(index, 90)
     engine = NativeEngine(index.data, tier=tier)
-    lists = NewerLists(index.data, index.params, engine)
+    lists = lists_of(index, engine)
     state = lists.rows(newer)
     assert lists.due
     queries = make_newer(index, 20, seed=4)
-    list_nos = engine.rank_lists(queries, nprobe=max(nprobe, 1))[:, :nprobe]
-    got = engine.scan_newer(queries, list_nos, REQUEST, state.joined, only=False)
-    sealed = engine.scan(queries, np.ascontiguousarray(list_nos), REQUEST)
-    alone = engine.scan_newer(queries, list_nos, REQUEST, state.joined, only=True)
+    sealed = engine.search(queries, nprobe=nprobe, request=REQUEST)
+    alone = engine.scan_newer(queries, REQUEST, state.joined)
+    got = engine.search_newer(
+        queries, nprobe=nprobe, request=REQUEST, newer=state.joined
+    )
     assert (alone.rows >= len(index)).all()
     assert alone.work.entries_scanned == 20 * 90
     assert got.work.entries_scanned == sealed.work.entries_scanned + 20 * 90
     assert (got.distances <= np.minimum(sealed.distances, alone.distances)).all()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("count", [1, 40])
+@pytest.mark.parametrize("metric", METRICS)
+def test_newer_rows_alone_are_all_compared(built, metric, count, tier):
+    """Rows in two lists of a part, and rows of flat parts, are found once."""
+    index = built(metric)
+    newer = make_newer(index, 300)
+    engine = NativeEngine(index.data, tier=tier)
+    lists = lists_of(index, engine)
+    lists.assign(newer[:170])
+    lists.assign(newer[:190])
+    alive = np.random.default_rng(1).random(300) < 0.7
+    state = lists.rows(newer, alive=alive)
+    queries = make_newer(index, count, seed=4)
+    request = ScanRequest(k=12, rerank=300)
+    got = engine.scan_newer(queries, request, state.joined)
+    want, near = exact_search_prepared(
+        queries, newer, metric=metric, k=12, allowed=alive
+    )
+    np.testing.assert_array_equal(got.rows, want + len(index))
+    np.testing.assert_allclose(got.distances, near, rtol=1e-5, atol=1e-6)
 
 
 def test_answers_depend_on_neither_batch_nor_threads(built):
@@ -192,9 +224,11 @@ def test_parts_stay_few_and_hold_every_row_once(built, monkeypatch):
     queries = make_newer(index, 5, seed=4)
     for stop in range(60, 3001, 60):
         state = lists.rows(newer[:stop])
+        waited = lists.due
         while lists.assign_next(newer[:stop]):
             pass
-        assert not lists.is_current(state) or stop < lists.small
+        assert not lists.due
+        assert lists.is_current(state) != waited
         state = lists.rows(newer[:stop])
         assert len(state.source) <= 5
     ends = [(part.packed.first, part.packed.end) for part in state.source]
@@ -236,6 +270,19 @@ def test_even_deletions_probe_more_lists(built):
     alive[1::4] = False
     later = lists.rows(make_newer(index, 0), sealed_alive=alive)
     assert later.thinned.share == pytest.approx(0.5, abs=0.02)
+
+
+def test_mostly_dead_indexes_are_searched_as_with_a_filter(built):
+    index = built(n=3000, nlist=40)
+    alive = np.random.default_rng(5).random(len(index)) < 0.2
+    state = index.newer_lists().rows(make_newer(index, 60), sealed_alive=alive)
+    assert state.thinned.share < 0.5
+    queries = make_newer(index, 40, seed=4)
+    params = SearchParams(k=5, target_recall=0.95)
+    found = index.find_rows(queries, params, newer=state)
+    exact = index.find_rows(queries, SearchParams(k=5, exact=True), newer=state)
+    assert (found.rows == exact.rows).mean() >= 0.9
+    assert (found.rows >= len(index)).any()
 
 
 @pytest.fixture

@@ -129,3 +129,67 @@ def test_what_is_settled() -> None:
     assert not queue.is_settled("b")
     queue.done("b")
     assert queue.is_settled("b")
+
+
+def fold(name: str, index: str, *, kind: str = "fold") -> Entry:
+    demand = Demand(same=kind, changes="version", background=True)
+    return Entry(name=name, index=index, demand=demand)
+
+
+def names(entries: list[Entry]) -> list[str]:
+    return [entry.name for entry in entries]
+
+
+def test_background_work_waits_apart_and_runs_beside_reads() -> None:
+    queue = queue_of(fold("f", "a"), other("select", "a", changes="nothing"))
+    assert names(queue.take_background()) == ["f"]
+    assert names(queue.take(short=False)) == ["select"]
+    assert not queue.is_in_the_way("a")
+    assert not queue.take(short=False)
+
+
+def test_one_piece_of_background_work_runs_at_a_time() -> None:
+    queue = queue_of(fold("f", "a"), fold("g", "b"))
+    assert names(queue.take_background()) == ["f"]
+    assert not queue.take_background()
+    queue.done_background()
+    assert names(queue.take_background()) == ["g"]
+
+
+def test_background_work_waits_for_changes_of_its_index() -> None:
+    queue = queue_of(build("b", "a"), fold("f", "a"), fold("g", "c"))
+    assert names(queue.take_background()) == ["g"]
+    queue.done_background()
+    assert not queue.take_background()
+    assert names(queue.take(short=False)) == ["b"]
+    assert not queue.take_background()
+    queue.done("a")
+    assert names(queue.take_background()) == ["f"]
+
+
+def test_a_change_waits_for_background_work_which_is_in_its_way() -> None:
+    queue = queue_of(fold("f", "a"))
+    queue.take_background()
+    queue.add(build("b", "a"))
+    queue.add(build("c", "c"))
+    assert queue.is_in_the_way("a")
+    assert not queue.is_in_the_way("c")
+    assert names(queue.take(short=False)) == ["c"]
+    assert not queue.take(short=False)
+    queue.done_background()
+    assert not queue.is_in_the_way("a")
+    assert names(queue.take(short=False)) == ["b"]
+
+
+def test_equal_background_requests_are_one_run_and_can_be_dropped() -> None:
+    queue = queue_of(
+        fold("f1", "a"), fold("f2", "a"), fold("r", "a", kind="rebuild"), fold("g", "a")
+    )
+    queue.drop("g")
+    assert not queue.is_settled("a")
+    assert names(queue.take_background()) == ["f1", "f2"]
+    assert not queue.is_settled("a")
+    queue.done_background()
+    assert names(queue.take_background()) == ["r"]
+    queue.done_background()
+    assert queue.is_settled("a")

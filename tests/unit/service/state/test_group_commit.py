@@ -181,6 +181,26 @@ def test_a_commit_that_fails_is_told_to_all(app: Application, commits: Commits) 
     assert stored(app) == list(range(3, 20))
 
 
+@pytest.mark.parametrize("count", [20_000, 400_000])
+def test_a_full_disk_refuses_changes_and_keeps_the_others(
+    app: Application, count: int
+) -> None:
+    """Of changes that are queued, and of one that is logged by itself."""
+    upsert(app, 0, 10)
+    with app.store.transaction() as transaction:
+        (pages,) = transaction.run("PRAGMA page_count").fetchone()
+        transaction.run(f"PRAGMA max_page_count = {pages}")
+    for _ in range(2):
+        with pytest.raises(errors.StorageError, match="full"):
+            upsert(app, 1000, count)
+        assert app.registry.view("a").state.sequence == 1
+    assert app.count("a")[0] == 10
+    with app.store.transaction() as transaction:
+        transaction.run("PRAGMA max_page_count = 1073741823")
+    assert upsert(app, 5, 10).sequence == 2
+    assert stored(app) == list(range(15))
+
+
 def test_reads_see_nothing_that_is_not_committed(
     app: Application, commits: Commits
 ) -> None:
@@ -197,6 +217,31 @@ def test_reads_see_nothing_that_is_not_committed(
     thread.start()
     assert begun.wait(5)
     assert app.store.row("SELECT * FROM requests") is None  # and does not wait
+    go_on.set()
+    thread.join()
+    assert app.store.row("SELECT digest FROM requests")["digest"] == "y"
+
+
+def test_nobody_waits_for_a_long_transaction(
+    app: Application, commits: Commits
+) -> None:
+    """A change that was made before it is acknowledged before it ends."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def publish() -> None:
+        assert begun.wait(5)
+        with app.store.long_transaction() as transaction:
+            transaction.run("INSERT INTO requests VALUES ('x', 'y', x'', 1, NULL)")
+            assert go_on.wait(5)
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    with app.store.transaction():
+        upsert(app, 1)
+        begun.set()
+        time.sleep(0.1)  # the other one waits for its turn now
+    assert app.registry.view("a").count == 1
+    assert app.store.row("SELECT * FROM requests") is None
     go_on.set()
     thread.join()
     assert app.store.row("SELECT digest FROM requests")["digest"] == "y"

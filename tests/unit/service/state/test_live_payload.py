@@ -224,7 +224,7 @@ def test_a_mask_of_rows_that_stay_is_evaluated_once(
     payload = LivePayload(schema=SCHEMA, sealed=Part(values_of(SCHEMA, 100, rng)))
     for added in range(4):
         bound = Condition("score > 3").bound(SCHEMA, id_type=None)
-        mask = payload.mask(bound, lambda rows: rows)
+        mask = payload.mask(bound, lambda rows: np.arange(500)[rows])
         assert mask.shape == (100 + added,)
         payload = payload.extended(values_of(SCHEMA, 1, rng), 1)
     assert sizes == [100, 1, 1, 1]

@@ -281,6 +281,26 @@ def test_import(docs: Gleann, tmp_path: Path) -> None:
     assert docs("rows", "get", "docs", "104")["rows"][0]["split"] is None
 
 
+def test_import_of_payload_and_compaction(docs: Gleann, tmp_path: Path) -> None:
+    file = tmp_path / "items.parquet"
+    table = pa.table(
+        {
+            "key": list(range(50, 90)),
+            "vector": pa.array([[i, 1.0, 2.0, 3.0] for i in range(40)]),
+            "split": ["new"] * 40,
+            "licence": ["cc0", None] * 20,
+        }
+    )
+    pa.parquet.write_table(table, file)
+    docs("index", "import", "docs", str(file), "--id-column", "key", "--add-columns")
+    assert docs("rows", "count", "docs", "--where", "licence = 'cc0'") == {"count": 20}
+    before = docs("rows", "scroll", "docs")
+    info = docs("index", "optimize", "docs", "--kind", "rebuild")
+    assert (info["count"], info["pending"]) == (43, 0)
+    assert info["optimizer"]["last_kind"] == "rebuild"
+    assert docs("rows", "scroll", "docs") == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -1,0 +1,107 @@
+"""What an index says of itself: its size, its parameters, its measurements."""
+
+from functools import cached_property
+from hashlib import sha256
+
+import numpy as np
+
+from gleann.index.arrays import Vectors
+from gleann.index.engines.contract import Engine, IndexData
+from gleann.index.operating_points import OperatingPoint, SpillReport, best_recall
+from gleann.index.params import BuildParams, Metric
+from gleann.index.storage.mapped_file import MappedFile, mapped_files
+from gleann.index.storage.packing import Header
+
+
+class Described:
+    """The description of a `SoarIndex`, which makes the attributes."""
+
+    _data: IndexData
+    _engine: Engine
+    _header: Header
+    _mapped: tuple[MappedFile, ...]
+
+    def __len__(self) -> int:
+        return len(self._data.vectors)
+
+    def __repr__(self) -> str:
+        shape = f"n={len(self)}, dim={self.dim}, metric={self.metric!r}"
+        lists = f"nlist={self.nlist}, spilled={self.spilled_share:.0%}"
+        return f"SoarIndex({shape}, {lists}, engine={self.engine_name!r})"
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        return int(self._data.vectors.shape[1])
+
+    @property
+    def metric(self) -> Metric:
+        """The metric it was built for."""
+        return self._data.metric
+
+    @property
+    def nlist(self) -> int:
+        """Number of inverted lists."""
+        return self._data.lists.nlist
+
+    @property
+    def params(self) -> BuildParams:
+        """The parameters of the build; `spill` is the one that "auto" chose."""
+        return self._header.params
+
+    @property
+    def data(self) -> IndexData:
+        """The arrays, as engines read them; read-only."""
+        for file in mapped_files(self._data.vectors, self._data.codes.values):
+            file.require_whole()
+        return self._data
+
+    @property
+    def vectors(self) -> Vectors:
+        """(n, d) the rows as searched, of unit length under cosine; read-only."""
+        self._require_whole()
+        return self._data.vectors
+
+    @property
+    def header(self) -> Header:
+        """The metadata that is saved with it."""
+        return self._header
+
+    @property
+    def spilled_share(self) -> float:
+        """Share of rows that have a second copy."""
+        return self._data.lists.entries / len(self) - 1
+
+    @property
+    def engine_name(self) -> str:
+        """The engine that serves, such as "native/avx512"."""
+        return self._engine.name
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that ranks lists and scans them."""
+        return self._engine
+
+    @property
+    def operating_points(self) -> tuple[OperatingPoint, ...]:
+        """The settings measured at build time; `target_recall` chooses among them."""
+        return self._header.points
+
+    def best_recall(self, *, k: int = 10) -> float | None:
+        """The most recall@k that was measured for any setting; None if nothing was."""
+        points = self._header.points
+        return best_recall(points, k=k) if points else None
+
+    @property
+    def spill_report(self) -> SpillReport | None:
+        """The measurement behind `spill="auto"`; None if spilling was given."""
+        return self._header.spill_report
+
+    @cached_property
+    def data_hash(self) -> str:
+        """SHA-256 of the prepared vectors, without ids, in hexadecimal."""
+        return sha256(np.ascontiguousarray(self.vectors).data).hexdigest()
+
+    def _require_whole(self) -> None:
+        for file in self._mapped:
+            file.require_whole()
