@@ -94,9 +94,11 @@ class AllowedRows(RowFilter):
     @property
     def nbytes(self) -> int:
         """Bytes held, packed codes included."""
-        arrays = (self._mask, self._rows, self._shares, self._entries)
-        held = sum(array.nbytes for array in arrays if array is not None)
-        return held + self._packed_bytes
+        held = self._packed_bytes
+        for array in (self._mask, self._rows, self._shares, self._entries):
+            if array is not None:
+                held += array.nbytes
+        return held
 
     @property
     def rows(self) -> NDArray[np.int32]:
