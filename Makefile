@@ -41,7 +41,7 @@ test-served:
 
 test-slow: test-kills test-fuzz test-sanitizers
 
-# A served directory is killed 100 times at random; GLEANN_KILLS and GLEANN_SEED change
+# A served directory is killed 200 times at random; GLEANN_KILLS and GLEANN_SEED change
 # how often and when.
 test-kills: $(VENV)/.test
 	$(BIN)/python -m pytest -m long -s tests/faults/test_many_kills.py

@@ -25,6 +25,7 @@ from bench.measures.filters import filters_table
 from bench.measures.grpc_calls import grpc_table
 from bench.measures.hard import hard_table
 from bench.measures.imports import imports_table
+from bench.measures.ingest import ingest_table
 from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
 from bench.measures.updates import updates_table
@@ -52,6 +53,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "grpc": grpc_table,
     "hard": hard_table,
     "imports": imports_table,
+    "ingest": ingest_table,
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gleann.index.payload.payload import Payload
     from gleann.index.payload.schema import Column, Schema
     from gleann.service.client import Client
+    from gleann.service.values import OptimizerParams
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "Condition",
     "Found",
     "KnnGraph",
+    "OptimizerParams",
     "Payload",
     "Schema",
     "SearchParams",
@@ -47,6 +49,7 @@ _HOME = {
     "Condition": "gleann.index.filters.condition",
     "Found": "gleann.index",
     "KnnGraph": "gleann.index",
+    "OptimizerParams": "gleann.service.values",
     "Payload": "gleann.index.payload.payload",
     "Schema": "gleann.index.payload.schema",
     "SearchParams": "gleann.index",

@@ -9,7 +9,7 @@ build.
 import argparse
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -26,7 +26,8 @@ from bench.say import say
 from bench.tables import markdown
 from gleann import Client
 from gleann.index import BuildParams, SearchParams, SoarIndex
-from gleann.index.arrays import Vectors
+from gleann.index.arrays import Distances, Vectors
+from gleann.index.errors import CancelledError
 from gleann.index.evaluate import cut_at_k
 from gleann.index.fold import fold_on_disk
 
@@ -34,25 +35,36 @@ NAME = "bench"
 NEWER_SHARE = 0.05
 PROBES = (4, 8, 16, 32, 64, 128)
 K = 10
+QUERIES = 1000
+"""Beside rows that are made here."""
+
 STREAM = (100_000, 256)
 BATCH = 1000
 REST_SECONDS = 5.0
 """Searches at rest are measured for so long, and those at the end of the batches."""
+
+MOST_SECONDS = 60.0
+"""Of a compaction beside which searches are measured; then it is cancelled."""
 
 QUICK_STREAM, QUICK_BATCHES, QUICK_SECONDS = (20_000, 32), 5, 1.0
 
 
 def add_compaction(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("--data", type=Path, required=True, help="folder or HDF5 file")
+    parser.add_argument(
+        "--data", type=Path, help="folder or HDF5 file; default: seeded clustered rows"
+    )
+    parser.add_argument("--rows", type=int, default=1_000_000, help="without --data")
+    parser.add_argument("--dim", type=int, default=128, help="without --data")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--batches", type=int, default=60, help="of 1,000 rows each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--folder", type=Path, help="with room for three times the data"
     )
     parser.add_argument(
-        "--out", type=Path, help="default: bench/results/compaction-<data>.json"
+        "--out", type=Path, help="default: bench/results/compaction-<name>.json"
     )
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     parser.set_defaults(run=run_compaction)
@@ -63,20 +75,38 @@ def run_compaction(arguments: argparse.Namespace) -> int:
     if load() > BUSY_LOAD:
         say(f"the machine is busy (load {load()}): timings will be noise")
     begun = provenance()
-    dataset = load_dataset(arguments.data, quick=arguments.quick)
-    result: dict[str, Any] = {"mode": "compaction", "data": describe(dataset)}
-    result |= {"seed": arguments.seed, "quick": arguments.quick, "k": K}
-    result |= begun | {"threads": len(allowed_cores())}
     with TemporaryDirectory(dir=arguments.folder) as folder:
-        result["fold"] = measure_fold(dataset, Path(folder), arguments)
-        result["beside"] = measure_beside(dataset, Path(folder), arguments)
-        result["stream"] = measure_stream(Path(folder), arguments)
-    name = f"compaction-{arguments.data.resolve().stem}"
+        if arguments.data is None:
+            dataset = clustered(Path(folder), arguments)
+        else:
+            dataset = load_dataset(arguments.data, quick=arguments.quick)
+        result: dict[str, Any] = {"mode": "compaction", "data": describe(dataset)}
+        result |= {"seed": arguments.seed, "quick": arguments.quick, "k": K}
+        result |= begun | {"threads": len(allowed_cores())}
+        for part in arguments.parts:
+            result[part] = PARTS[part](dataset, Path(folder), arguments)
+    name = f"compaction-{dataset.name}"
     out = arguments.out or default_file(name, quick=arguments.quick)
     write_json(result | {"load_at_end": load()}, out)
     print(compaction_table(result))
     say(f"result: {out}")
     return 0
+
+
+def clustered(folder: Path, arguments: argparse.Namespace) -> Dataset:
+    """Seeded rows and queries around common centres, in a file."""
+    shape = (arguments.rows + QUERIES, arguments.dim)
+    file = folder / "rows.npy"
+    write_rows(file, shape, seed=arguments.seed)
+    rows = np.load(file, mmap_mode="r")
+    return Dataset(
+        name=f"clustered-{arguments.rows}x{arguments.dim}",
+        metric="l2",
+        base=rows[:-QUERIES],
+        queries=np.array(rows[-QUERIES:]),
+        truth=None,
+        file=file,
+    )
 
 
 def measure_fold(
@@ -102,11 +132,13 @@ def measure_fold(
         for name, work in (("fold", fold), ("build", build)):
             say(name)
             seconds[name].append(seconds_of(work))
-    folded = SoarIndex.load(folder / "folded")
+    folded, built = (SoarIndex.load(folder / name) for name in ("folded", "built"))
     training = folded.header.training
+    truth = true_distances(dataset, k=K)
+    asked, cut = dataset.queries[: len(truth)], cut_at_k(truth)
     curves = {
-        "folded": recalls(folded, dataset),
-        "built": recalls(SoarIndex.load(folder / "built"), dataset),
+        "folded": recalls(folded, asked, cut),
+        "built": recalls(built, asked, cut),
     }
     return {
         "rows": old_rows,
@@ -115,7 +147,7 @@ def measure_fold(
         "drift": None if training is None else training.drift,
         "curves": curves,
         "difference": largest_loss(curves["folded"], curves["built"]),
-        "promise": promised(folded, dataset),
+        "promise": promised(folded, asked, cut),
     }
 
 
@@ -126,19 +158,21 @@ def seconds_of(work: Callable[[], object]) -> float:
     return perf_counter() - begun
 
 
-def recalls(index: SoarIndex, dataset: Dataset) -> list[dict[str, float]]:
+def recalls(index: SoarIndex, asked: Vectors, cut: Distances) -> list[dict[str, float]]:
     """Recall@10, and entries scanned a query, for each number of probes."""
-    truth = true_distances(dataset, k=K)
-    cut = cut_at_k(truth)
     found = []
     for nprobe in (p for p in PROBES if p < index.nlist):
         params = SearchParams(k=K, nprobe=nprobe, rerank=10 * K)
-        got = index.search(dataset.queries[: len(truth)], params)
-        hits = np.minimum((got.distances <= cut).sum(axis=1), K)
-        entries = got.stats.entries_scanned / len(truth)
-        recall = float(hits.mean() / K)
+        got = index.search(asked, params)
+        entries = got.stats.entries_scanned / len(asked)
+        recall = recall_of(got.distances, cut)
         found.append({"nprobe": nprobe, "entries": entries, "recall": recall})
     return found
+
+
+def recall_of(distances: Distances, cut: Distances) -> float:
+    """Recall@10 of answers, by the distance of each query's last true neighbour."""
+    return float(np.minimum((distances <= cut).sum(axis=1), K).mean() / K)
 
 
 def largest_loss(
@@ -155,16 +189,14 @@ def largest_loss(
     return max(losses)
 
 
-def promised(index: SoarIndex, dataset: Dataset) -> list[dict[str, float]]:
+def promised(
+    index: SoarIndex, asked: Vectors, cut: Distances
+) -> list[dict[str, float]]:
     """What the operating points that were kept promise, and what they give."""
-    truth = true_distances(dataset, k=K)
-    cut = cut_at_k(truth)
     found = []
     for target in (0.9, 0.95, 0.99):
-        params = SearchParams(k=K, target_recall=target)
-        got = index.search(dataset.queries[: len(truth)], params)
-        recall = np.minimum((got.distances <= cut).sum(axis=1), K).mean() / K
-        found.append({"target": target, "recall": float(recall)})
+        got = index.search(asked, SearchParams(k=K, target_recall=target))
+        found.append({"target": target, "recall": recall_of(got.distances, cut)})
     return found
 
 
@@ -197,18 +229,25 @@ def measure_beside(
 
 
 def latencies_during(client: Client, kind: Any, queries: Vectors) -> list[float]:
-    """Seconds of each search while a compaction is under way."""
+    """Seconds of each search while a compaction is under way, for a while at most."""
     operation = client.optimize(NAME, kind)
+    begun = perf_counter()
 
-    def is_done() -> bool:
-        return client.operations.get(operation.name).done
+    def is_over() -> bool:
+        late = perf_counter() - begun > MOST_SECONDS
+        return late or client.operations.get(operation.name).done
 
-    times = latencies(client, queries, until=is_done)
-    operation.wait()
+    times = latencies(client, queries, until=is_over)
+    if not client.operations.get(operation.name).done:
+        operation.cancel()
+    with suppress(CancelledError):
+        operation.wait()
     return times
 
 
-def measure_stream(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+def measure_stream(
+    _: Dataset, folder: Path, arguments: argparse.Namespace
+) -> dict[str, Any]:
     """Searches while batches arrive, a second apart, and nobody asks for a build."""
     rows, dim = QUICK_STREAM if arguments.quick else STREAM
     batches, size = QUICK_BATCHES if arguments.quick else arguments.batches, BATCH
@@ -305,11 +344,13 @@ def figures(times: list[float]) -> dict[str, float]:
     }
 
 
+PARTS = {"fold": measure_fold, "beside": measure_beside, "stream": measure_stream}
+
+
 def compaction_table(result: dict[str, Any]) -> str:
     """The three measurements, as tables."""
-    return "\n\n".join(
-        [_fold_table(result), _beside_table(result), _stream_table(result)]
-    )
+    tables = {"fold": _fold_table, "beside": _beside_table, "stream": _stream_table}
+    return "\n\n".join(make(result) for part, make in tables.items() if part in result)
 
 
 def _fold_table(result: dict[str, Any]) -> str:

@@ -6,20 +6,19 @@ piece of every part in each list that it probes. A row is packed again a few tim
 its part is large (`index/DECISIONS.md` has the figures).
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from threading import Lock
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gleann.index.arrays import ListNos, Mask, Vectors
 from gleann.index.build.assign import assign_blocks
 from gleann.index.build.rows import code_rows
 from gleann.index.build.spill import scale_of
-from gleann.index.engines.contract import Engine, IndexData, PackedPart, ScansNewer
+from gleann.index.engines.contract import Engine, IndexData, ScansNewer
 from gleann.index.lists import invert
-from gleann.index.newer.rows import NewerRows
+from gleann.index.newer.rows import NewerRows, Part
 from gleann.index.newer.thinning import Thinning
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams
@@ -36,24 +35,6 @@ LARGEST_FLAT = 8192
 
 SCALE_ROWS = 4096
 """Rows of the index whose mean squared length is that of all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Part:
-    """Consecutive newer rows, packed by the engine.
-
-    Attributes:
-        packed: what the engine scans.
-        entries: int64 (nlist), entries of each list; None for a flat part.
-    """
-
-    packed: PackedPart
-    entries: NDArray[np.int64] | None
-
-    @property
-    def size(self) -> int:
-        """Number of rows."""
-        return self.packed.end - self.packed.first
 
 
 class NewerLists:
@@ -112,16 +93,10 @@ class NewerLists:
             alive: bool (m,), rows that may be returned; None for all.
             sealed_alive: bool (n,), rows of the index that may; None for all.
         """
-        joined = None
         source: tuple[Part, ...] = ()
         parts = source
         if self._engine is not None:
             source, parts = self._cover(vectors, self._engine, least=self.small)
-            joined = self._engine.join_newer(
-                [part.packed for part in parts],
-                vectors,
-                _covering(alive, parts, vectors),
-            )
         thinned = None
         if sealed_alive is not None:
             entries = [part.entries for part in parts if part.entries is not None]
@@ -131,8 +106,29 @@ class NewerLists:
             alive=alive,
             sealed_alive=sealed_alive,
             thinned=thinned,
-            joined=joined,
+            joined=self._joined(vectors, alive, parts),
+            parts=parts,
             source=source,
+        )
+
+    def masked(self, rows: NewerRows, alive: Mask) -> NewerRows:
+        """`rows` (of `rows`) with another mask `alive` (m,), and none of the index."""
+        return replace(
+            rows,
+            alive=alive,
+            sealed_alive=None,
+            thinned=None,
+            joined=self._joined(rows.vectors, alive, rows.parts),
+        )
+
+    def _joined(
+        self, vectors: Vectors, alive: Mask | None, parts: tuple[Part, ...]
+    ) -> object | None:
+        if self._engine is None:
+            return None
+        packed = [part.packed for part in parts]
+        return self._engine.join_newer(
+            packed, vectors, _covering(alive, parts, vectors)
         )
 
     def is_current(self, rows: NewerRows) -> bool:

@@ -4,9 +4,29 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask, Vectors
+from gleann.index.engines.contract import PackedPart
 from gleann.index.newer.thinning import Thinned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """Consecutive newer rows, packed by the engine.
+
+    Attributes:
+        packed: what the engine scans.
+        entries: int64 (nlist), entries of each list; None for a flat part.
+    """
+
+    packed: PackedPart
+    entries: NDArray[np.int64] | None
+
+    @property
+    def size(self) -> int:
+        """Number of rows."""
+        return self.packed.end - self.packed.first
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -20,6 +40,7 @@ class NewerRows:
             `allowed` ignores it: that mask must leave out the same rows.
         thinned: what `sealed_alive` leaves of the lists; None without it.
         joined: what the engine scans; None where it does not scan newer rows.
+        parts: they hold every row once.
         source: the parts of `NewerLists` that this was made from.
     """
 
@@ -28,7 +49,8 @@ class NewerRows:
     sealed_alive: Mask | None
     thinned: Thinned | None
     joined: object | None
-    source: tuple[object, ...]
+    parts: tuple[Part, ...]
+    source: tuple[Part, ...]
 
     def __len__(self) -> int:
         return len(self.vectors)

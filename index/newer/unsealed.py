@@ -95,9 +95,7 @@ class UnsealedRows:
                 rows[doubtful], distances[doubtful] = found.rows, found.distances
         looked_at = len(queries) * packed.count
         stats = EXACT._replace(
-            entries_scanned=looked_at,
-            survivors=scanned.work.survivors,
-            reranked=scanned.work.reranked,
+            entries_scanned=looked_at, survivors=looked_at, reranked=looked_at
         )
         return FoundRows(rows=rows, distances=distances, stats=stats)
 

@@ -8,6 +8,7 @@ from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 
 from gleann.index.errors import LimitError
+from gleann.index.payload.schema import Schema
 from gleann.service.client.operation import Operation
 from gleann.service.stubs import Stubs
 from gleann.service.values import Limits, SessionInfo
@@ -36,10 +37,12 @@ class Connection:
 
     Attributes:
         stubs: one per gRPC service.
+        schemas: columns of payload of indexes, as they were seen last.
     """
 
     def __init__(self, stubs: Stubs) -> None:
         self.stubs = stubs
+        self.schemas: dict[str, Schema] = {}
 
     @cached_property
     def limits(self) -> Limits:

@@ -17,7 +17,7 @@ from gleann.service.client.payload_values import (
     given_payload,
     ids_or_filter,
     payload_for_all,
-    schema_of_index,
+    with_schema,
 )
 from gleann.service.wire.arrays import ids_to_wire
 from gleann.service.wire.paging import blocks_within, id_sizes
@@ -71,17 +71,30 @@ class PayloadCalls:
             InvalidFilterError: a filter that cannot be evaluated.
         """
         chosen = ids_or_filter(ids, where, parameters)
-        schema = schema_of_index(self._stubs, name)
-        if not isinstance(chosen, payload_pb2.Filter):
-            rows = hold_distinct(chosen)
-            held = given_payload(payload, schema, n=len(rows))
-            return self._update_rows(name, rows, held, request_id)
-        request = vector_pb2.UpdatePayloadRequest(
-            index=name,
-            filter=chosen,
-            payload=payload_to_wire(payload_for_all(payload, schema)),
-            request_id=request_id,
+        if isinstance(chosen, payload_pb2.Filter):
+            request = vector_pb2.UpdatePayloadRequest(
+                index=name, filter=chosen, request_id=request_id
+            )
+            return with_schema(
+                self._connection,
+                name,
+                lambda schema: self._update_all(
+                    request, payload_for_all(payload, schema)
+                ),
+            )
+        rows = hold_distinct(chosen)
+        return with_schema(
+            self._connection,
+            name,
+            lambda schema: self._update_rows(
+                name, rows, given_payload(payload, schema, n=len(rows)), request_id
+            ),
         )
+
+    def _update_all(
+        self, request: vector_pb2.UpdatePayloadRequest, payload: Payload
+    ) -> int:
+        request.payload.CopyFrom(payload_to_wire(payload))
         self._connection.require_sendable(request)
         return int(self._stubs.vector.UpdatePayload(request).count)
 

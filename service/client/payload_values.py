@@ -1,18 +1,19 @@
 """Payload and columns as callers give them, made ready for requests."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
 from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidInputError
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
-from gleann.service.stubs import Stubs
+from gleann.service.client.connection import Connection
 from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.payload_messages import schema_of
 from gleann.v1 import index_pb2, payload_pb2
 
+Sent = TypeVar("Sent")
 Columns: TypeAlias = str | Sequence[str]
 """Names of columns, one name, or "*" for all of them."""
 
@@ -56,14 +57,37 @@ def column_names(columns: Columns) -> list[str]:
     return [columns] if isinstance(columns, str) else list(columns)
 
 
-def schema_of_index(stubs: Stubs, name: str) -> Schema:
-    """The columns of an index.
+def with_schema(
+    connection: Connection, name: str, send: Callable[[Schema], Sent]
+) -> Sent:
+    """Send what depends on the columns of an index.
+
+    The columns seen last are taken: asking for them would double the calls of a writer
+    of single rows. Where they are refused and others are there now, it is sent again.
+
+    Args:
+        connection: to the server.
+        name: the index.
+        send: what to do with the columns; nothing is done where it is refused.
 
     Raises:
         UnknownIndexError: no index has this name.
+        and what `send` raises.
     """
-    described = stubs.index.GetIndex(index_pb2.GetIndexRequest(name=name))
-    return schema_of(described.columns)
+    if (known := connection.schemas.get(name)) is not None:
+        try:
+            return send(known)
+        except InvalidInputError:
+            if _fetched(connection, name) == known:
+                raise
+    return send(_fetched(connection, name))
+
+
+def _fetched(connection: Connection, name: str) -> Schema:
+    request = index_pb2.GetIndexRequest(name=name)
+    columns = connection.stubs.index.GetIndex(request).columns
+    connection.schemas[name] = schema_of(columns)
+    return connection.schemas[name]
 
 
 def given_payload(values: Any, schema: Schema, *, n: int) -> Payload:

@@ -6,14 +6,15 @@ from typing import Any, TypedDict, Unpack
 from warnings import warn
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import Found, SearchParams
-from gleann.index.arrays import Vectors
+from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.checks import as_queries
 from gleann.index.errors import RecallWarning
 from gleann.index.found import FoundWithin, shortfall
 from gleann.index.ids.checks import hold_distinct, hold_id_array, hold_ids
+from gleann.index.payload.payload import Payload
 from gleann.service.client import scrolling, searches
 from gleann.service.client.connection import Connection, part_id
 from gleann.service.client.operation import Operation
@@ -23,8 +24,8 @@ from gleann.service.client.payload_values import (
     column_names,
     given_payload,
     ids_or_filter,
-    schema_of_index,
     split_table,
+    with_schema,
 )
 from gleann.service.client.scrolling import ScrollPage
 from gleann.service.values import Imported
@@ -106,22 +107,38 @@ class VectorCalls:
         """
         matrix = wire_array(vectors, name="vectors")
         row_ids = hold_ids(ids, n=len(matrix))
-        sizes = id_sizes(row_ids) + matrix.shape[1] * matrix.itemsize
-        held = None
+        batch = vector_pb2.UpsertVectorsRequest(index=name, request_id=request_id)
+        if payload is None:
+            return self._upsert(batch, row_ids, matrix, None)
+        return with_schema(
+            self._connection,
+            name,
+            lambda schema: self._upsert(
+                batch, row_ids, matrix, given_payload(payload, schema, n=len(matrix))
+            ),
+        )
+
+    def _upsert(
+        self,
+        batch: vector_pb2.UpsertVectorsRequest,
+        ids: HeldIds,
+        matrix: NDArray[np.generic],
+        payload: Payload | None,
+    ) -> int:
+        """Send a batch, in as many messages as it takes; return its size."""
+        sizes = id_sizes(ids) + matrix.shape[1] * matrix.itemsize
         if payload is not None:
-            schema = schema_of_index(self._stubs, name)
-            held = given_payload(payload, schema, n=len(matrix))
-            sizes = sizes + payload_sizes(held)
+            sizes = sizes + payload_sizes(payload)
         limits = self._connection.limits
         for part in blocks_within(sizes, limits, name="vectors", most=limits.rows):
             request = vector_pb2.UpsertVectorsRequest(
-                index=name,
-                ids=ids_to_wire(row_ids[part]),
+                index=batch.index,
+                ids=ids_to_wire(ids[part]),
                 vectors=vectors_to_wire(matrix[part]),
-                request_id=part_id(request_id, part),
+                request_id=part_id(batch.request_id, part),
             )
-            if held is not None:
-                values = held.slice(part.start, part.stop)
+            if payload is not None:
+                values = payload.slice(part.start, part.stop)
                 request.payload.CopyFrom(payload_to_wire(values))
             self._stubs.vector.UpsertVectors(request)
         return len(matrix)

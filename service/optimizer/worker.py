@@ -31,9 +31,9 @@ from gleann.index.texts import Texts
 from gleann.service.values import CompactionKind
 
 SPEC = "spec.json"
-NICENESS = 10
-"""A tenth of the weight of what searches where both want a core; with the lowest, 19,
-a compaction would not come to an end on a server that is busy all the time."""
+NICENESS = 5
+"""A third of the weight of searches where both want a core. With more, a compaction
+would hardly come to an end on a machine that is busy all the time."""
 
 BLOCK_BYTES = 1 << 24
 

@@ -62,10 +62,9 @@ def _newer_rows(view: View, index: SoarIndex, allowed: Mask | None) -> NewerRows
         return None
     delta = view.delta
     lists = delta.newer_lists(index)
-    if allowed is None:
-        rows = delta.newer_rows(index, view.alive)
-    else:
-        rows = lists.rows(delta.vectors, alive=allowed)
+    rows = delta.newer_rows(index, view.alive)
+    if allowed is not None:
+        rows = lists.masked(rows, allowed)
     if lists.due:
         _assigning.start(lists, delta.vectors)
     return rows

@@ -248,11 +248,18 @@ def test_damaged_vectors_are_not_exported(
     assert table["id"].to_pylist() == WORDS[200:]
 
 
+@pytest.mark.parametrize(
+    ("version", "names"),
+    [(1, ("recovered-1", "recovered-2")), (2, ("angles", "texts"))],
+)
 def test_a_directory_of_an_older_gleann(
-    tmp_path: Path, capsys: pytest.CaptureFixture
+    version: int,
+    names: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
 ) -> None:
-    """Looked at as it is, and rebuilt without its database under made-up names."""
-    golden = Path(__file__).parents[1] / "golden" / "data-v1"
+    """Looked at as it is, and rebuilt without its database; version 1 has no names."""
+    golden = Path(__file__).parents[1] / "golden" / f"data-v{version}"
     data = shutil.copytree(golden, tmp_path / "data")
     before = contents(data)
     assert doctor(data, capsys)[0] == 0
@@ -262,7 +269,28 @@ def test_a_directory_of_an_older_gleann(
     assert doctor(data, capsys, "--repair")[0] == 0
     with gleann.Client(data) as client:
         listed = {info.name: info.count for info in client.list_indexes()}
-        assert listed == {"recovered-1": 80, "recovered-2": 60}
+        assert listed == dict(zip(names, (80, 60), strict=True))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_database_is_repaired(
+    version: int, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Its rows get what they lack, and keep what they had."""
+    golden = Path(__file__).parents[1] / "golden" / f"data-v{version}"
+    data = shutil.copytree(golden, tmp_path / "data")
+    run_sql(data, "DELETE FROM changes WHERE index_number = 1 AND sequence = 3")
+    code, out = doctor(data, capsys)
+    assert code == 1
+    assert "changes 3 to 3 are not in the log" in out
+    code, out = doctor(data, capsys, "--repair", "--skip-damaged")
+    assert code == 0
+    assert "'angles' is kept without 1 changes" in out
+    with gleann.Client(data) as client:
+        counts = {info.name: info.count for info in client.list_indexes()}
+        assert not any(info.broken for info in client.list_indexes())
+    # The lost change was a deletion of three.
+    assert counts == {"angles": 100, "texts": 54, "never-built": 2, "empty": 0}
 
 
 @pytest.mark.parametrize(

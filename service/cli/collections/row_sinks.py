@@ -4,15 +4,16 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
 from gleann.index.payload.schema import Column
-from gleann.index.tabular import as_json, without_lists
+from gleann.index.tabular import without_lists
 from gleann.service.cli.files import outputs
+from gleann.service.cli.files.payload import moments_as_text
 from gleann.service.cli.files.tables import JSONL_SUFFIXES, PARQUET_SUFFIXES
 from gleann.service.cli.say import add_to, is_json_wanted, say
 
@@ -67,15 +68,17 @@ class RowSink:
         return len(table)
 
     def _lines(self, table: pa.Table) -> Iterator[str]:
-        for row in as_json(table.to_pylist()):
-            cells = [f"{json.dumps(k)}: {self._cell(k, v)}" for k, v in row.items()]
-            yield "{" + ", ".join(cells) + "}"
-
-    def _cell(self, name: str, value: Any) -> str:
-        if name in self.json_columns and value is not None:
-            # JSON has line breaks between values only, where a space does as well.
-            return str(value).replace("\n", " ").replace("\r", " ")
-        return json.dumps(value, ensure_ascii=False)
+        """Rows as JSON; columns of JSON come last."""
+        table = _with_text(table)
+        raw = [name for name in table.column_names if name in self.json_columns]
+        texts = [table.column(name).to_pylist() for name in raw]
+        for place, row in enumerate(table.drop_columns(raw).to_pylist()):
+            line = json.dumps(row, ensure_ascii=False)
+            parts = [
+                f", {json.dumps(name)}: {_one_line(column[place])}"
+                for name, column in zip(raw, texts, strict=True)
+            ]
+            yield f"{line[:-1]}{''.join(parts)}}}"
 
     def write_parquet(self, file: BinaryIO, tables: Iterator[pa.Table]) -> int:
         """Write a parquet file."""
@@ -85,9 +88,10 @@ class RowSink:
 
     def write_csv(self, file: BinaryIO, tables: Iterator[pa.Table]) -> int:
         """Write a csv file, with lists as JSON."""
-        first = without_lists(next(tables))
+        texts = (without_lists(_with_text(table)) for table in tables)
+        first = next(texts)
         with pa.csv.CSVWriter(file, first.schema) as writer:
-            return _written(first, map(without_lists, tables), writer.write_table)
+            return _written(first, texts, writer.write_table)
 
     def write_jsonl(self, file: BinaryIO, tables: Iterator[pa.Table]) -> int:
         """Write a file of JSON lines."""
@@ -96,6 +100,22 @@ class RowSink:
             file.writelines(f"{line}\n".encode() for line in self._lines(table))
 
         return _written(next(tables), tables, write)
+
+
+def _with_text(table: pa.Table) -> pa.Table:
+    """A table with its moments in RFC 3339."""
+    for place, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type):
+            texts = moments_as_text(table.column(place))
+            table = table.set_column(place, column.name, texts)
+    return table
+
+
+def _one_line(text: str | None) -> str:
+    """A JSON text in a line; it has line breaks between values only."""
+    if text is None:
+        return "null"
+    return text.replace("\n", " ").replace("\r", " ")
 
 
 def _written(first: pa.Table, others: Iterator[pa.Table], write: Write) -> int:

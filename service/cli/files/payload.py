@@ -87,7 +87,7 @@ def _written(values: Any, column: Column, path: Path) -> Any:
     if suffix in (".parquet", ".pq"):
         return values
     if column.type == "timestamp":
-        values = _moments(values)
+        values = moments_as_text(values)
     if suffix == ".csv" and column.type == "strings":
         texts = [t if t is None else json.dumps(t) for t in values.to_pylist()]
         return pa.chunked_array([pa.array(texts, pa.string())])
@@ -96,8 +96,8 @@ def _written(values: Any, column: Column, path: Path) -> Any:
     return values
 
 
-def _moments(values: Any) -> Any:
-    """RFC 3339, which Arrow writes with a blank in place of the T."""
+def moments_as_text(values: Any) -> Any:
+    """An Arrow column of moments in RFC 3339, which Arrow writes without the T."""
     texts = pa.compute.cast(values, pa.string())
     return pa.compute.replace_substring(texts, " ", "T")
 

@@ -465,7 +465,7 @@ def test_the_process_has_a_low_priority_and_ends_with_its_parent() -> None:
         env=process.environment(1),
     )
     assert child.stdout is not None
-    assert child.stdout.readline() == b"10\n"
+    assert child.stdout.readline() == b"5\n"
     assert child.stdin is not None
     child.stdin.close()
     assert child.wait(timeout=20) == 1

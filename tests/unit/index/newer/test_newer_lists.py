@@ -138,6 +138,27 @@ def test_masked_rows_are_those_of_one_index(built, tier):
     np.testing.assert_array_equal(got.distances, want.distances)
 
 
+def test_another_mask_is_a_state_of_its_own(built):
+    index = built()
+    newer = make_newer(index, 300)
+    lists = index.newer_lists()
+    lists.assign(newer[:150])
+    rng = np.random.default_rng(8)
+    first, second = rng.random(300) < 0.5, rng.random(300) < 0.5
+    rows = lists.rows(newer, alive=first)
+    assert rows.count == first.sum()
+    masked = lists.masked(rows, second)
+    assert masked.count == second.sum()
+    queries = make_newer(index, 20, seed=4)
+    got = index.find_rows(queries, SearchParams(k=10), newer=masked)
+    want = index.find_rows(
+        queries, SearchParams(k=10), newer=lists.rows(newer, alive=second)
+    )
+    np.testing.assert_array_equal(got.rows, want.rows)
+    found = got.rows[got.rows >= len(index)] - len(index)
+    assert second[found].all()
+
+
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("nprobe", [1, 4])
 def test_flat_rows_are_read_by_every_query(built, nprobe, tier):

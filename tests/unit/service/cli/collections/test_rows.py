@@ -83,7 +83,7 @@ def test_what_is_put_is_scrolled_in_the_order_of_ids(docs: Gleann) -> None:
     found = docs("rows", "scroll", "docs", "--with-vectors")
     assert found["count"] == 3
     assert [row["id"] for row in found["rows"]] == [1, 3, 20]
-    expected = LINES[0] | {"at": "2024-02-29T12:00:00+00:00"}
+    expected = LINES[0] | {"at": "2024-02-29T12:00:00.000000Z"}
     assert found["rows"][0] == expected
     assert found["rows"][1]["tags"] is None
     assert found["rows"][2]["tags"] == []

@@ -1,0 +1,218 @@
+"""One write, sync or rename fails, wherever it is: a clear error, and nothing is lost.
+
+A process runs the steps below on a disk whose n-th change fails. It then goes on
+reading, and another process opens the directory: it holds what was acknowledged; the
+step that failed got through whole, or not at all.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gleann
+from gleann.index import BuildParams, SearchParams, errors
+
+SOURCE = Path(__file__).parents[1] / "support" / "failing_disk.c"
+PARAMS = BuildParams(metric="l2", nlist=3, tune_queries=0)
+HOW = ["ENOSPC", "EIO", "short"]
+MOST_CALLS = 4000
+WAIT = 4 if os.environ.get("FAIL_STAYS") else 60
+"""Seconds: on a disk that stays full not even the end of an operation is recorded."""
+State = dict[str, dict[int, tuple[list[float], Any]]]
+
+
+def rows_of(ids: range | list[int], generation: int) -> np.ndarray:
+    numbers = np.asarray(ids)[:, None] * 0.37 + generation
+    return np.sin(numbers + np.arange(4)).astype(np.float32)
+
+
+def steps(client: gleann.Client) -> Iterator[None]:
+    """Changes of all kinds; each is acknowledged when the next begins."""
+    client.indexes.create("c", dim=4, metric="l2", columns={"n": "int64"})
+    yield
+    first = {"n": list(range(40))}
+    client.vectors.upsert("c", range(40), rows_of(range(40), 0), payload=first)
+    yield
+    client.build("c", PARAMS).wait(timeout=WAIT)
+    yield
+    client.vectors.upsert("c", range(30, 50), rows_of(range(30, 50), 1))
+    yield
+    client.payload.update("c", {"n": -1}, where="n < 5")
+    yield
+    client.vectors.delete("c", where="n = 20 OR id = 45")
+    yield
+    client.indexes.update("c", add_columns={"word": "string"})
+    yield
+    client.indexes.optimize("c", kind="fold").wait(timeout=WAIT)
+    yield
+    made = client.snapshots.create("c").wait(timeout=WAIT)
+    yield
+    client.snapshots.restore(made.name, "copy").wait(timeout=WAIT)
+    yield
+    client.vectors.upsert("copy", [7], rows_of([7], 2), payload={"word": ["seven"]})
+    yield
+    client.indexes.delete("c")
+    yield
+
+
+def state_of(client: gleann.Client) -> State:
+    """All rows of all indexes."""
+    state: State = {}
+    for info in client.list_indexes():
+        assert info.broken is None, info.broken
+        pages = client.vectors.scroll(info.name, columns="*", with_vectors=False)
+        listed = [row for page in pages for row in page.to_arrow().to_pylist()]
+        rows = {row.pop("id"): row for row in listed}
+        assert len(rows) == info.count
+        vectors = client.vectors.get(info.name, sorted(rows)) if rows else []
+        state[info.name] = {
+            name: (vector.tolist(), rows[name])
+            for name, vector in zip(sorted(rows), vectors, strict=True)
+        }
+        if rows:
+            found = client.search(info.name, vectors, SearchParams(k=1, exact=True))
+            assert found.ids[:, 0].tolist() == sorted(rows)
+    return state
+
+
+def run_here(directory: Path) -> None:
+    """What the process with the failing disk does: say what came of each step."""
+    try:
+        with gleann.Client(directory) as client:
+            changes = steps(client)
+            while took_step(changes):
+                say("acknowledged")
+            state_of(client)  # it goes on reading
+    except errors.GleannError as error:
+        say(f"refused at open or close: {type(error).__name__}: {error}")
+
+
+def took_step(changes: Iterator[None]) -> bool:
+    try:
+        next(changes)
+    except StopIteration:
+        return False
+    except (errors.GleannError, TimeoutError) as error:
+        say(f"refused: {type(error).__name__}: {error}")
+        return False
+    return True
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    library = tmp_path_factory.mktemp("lib") / "failing_disk.so"
+    command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE)]
+    subprocess.run([*command, "-ldl"], check=True)
+    return library
+
+
+def run_failing(
+    library: Path, directory: Path, *, at: int, how: str, stays: bool = False
+) -> tuple[int, str]:
+    """Run the steps; the number that was acknowledged, and what was said."""
+    directory.mkdir()
+    count = directory.parent / f"{directory.name}-count"
+    environment = os.environ | {
+        "LD_PRELOAD": str(library),
+        "FAIL_UNDER": str(directory),
+        "FAIL_AT": str(at),
+        "FAIL_HOW": how,
+        "FAIL_COUNT": str(count),
+    }
+    if stays:
+        environment["FAIL_STAYS"] = "1"
+    script = f"import test_failing_disk as t; t.run_here(t.Path({str(directory)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment | {"PYTHONPATH": python_path()},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, (at, how, done.stdout, done.stderr)
+    lines = done.stdout.splitlines()
+    return lines.count("acknowledged"), done.stdout
+
+
+def python_path() -> str:
+    return os.pathsep.join([str(Path(__file__).parent), *sys.path])
+
+
+@pytest.fixture(scope="module")
+def calls(library: Path, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many changes of files the steps make, when none fails."""
+    directory = tmp_path_factory.mktemp("whole") / "data"
+    acknowledged, said = run_failing(library, directory, at=-1, how="EIO")
+    assert acknowledged == len(expected_states()) - 1, said
+    count = int((directory.parent / "data-count").read_text())
+    assert 50 < count < MOST_CALLS
+    return count
+
+
+_STATES: list[State] = []
+
+
+def expected_states() -> list[State]:
+    """The state before the first step and after each."""
+    if not _STATES:
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            gleann.Client(Path(scratch) / "data") as client,
+        ):
+            _STATES.append(state_of(client))
+            _STATES.extend(state_of(client) for _ in steps(client))
+    return _STATES
+
+
+def check(library: Path, scratch: Path, *, at: int, how: str, stays: bool) -> None:
+    directory = scratch / f"{at}-{how}-{stays}"
+    acknowledged, said = run_failing(library, directory, at=at, how=how, stays=stays)
+    with gleann.Client(directory) as client:
+        for operation in client.operations.list():
+            try:
+                operation.wait(timeout=60)  # what was cut off runs again
+            except errors.StorageError:
+                assert stays or "refused" in said
+        state = state_of(client)
+        # It is as good as new.
+        client.indexes.create("after", dim=4, metric="l2")
+        client.vectors.upsert("after", [1], rows_of([1], 0))
+    states = expected_states()
+    assert state in states[acknowledged : acknowledged + 2], (at, how, stays, said)
+    shutil.rmtree(directory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
+def test_some_calls_fail(library: Path, calls: int, tmp_path: Path, how: str) -> None:
+    rng = np.random.default_rng(HOW.index(how))
+    for at in rng.choice(calls, 5, replace=False).tolist():
+        check(library, tmp_path, at=at, how=how, stays=bool(rng.integers(2)))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("stays", [False, True])
+def test_every_call_fails(
+    library: Path, calls: int, tmp_path: Path, how: str, stays: bool
+) -> None:
+    for at in range(calls):
+        check(library, tmp_path, at=at, how=how, stays=stays)
