@@ -47,11 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
     add_compaction(commands.add_parser("compaction", help="folding beside building"))
     add_costs(commands.add_parser("costs", help="what a search's steps take"))
-    add_filters(
-        commands.add_parser(
-            "filters", help="recall under filters, or speed beside peers"
-        )
-    )
+    add_filters(commands.add_parser("filters", help="recall or speed under filters"))
     add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))
     add_hard(commands.add_parser("hard", help="recall on data hard for small codes"))
     add_ingest(commands.add_parser("ingest", help="durable upserts a second"))
@@ -62,8 +58,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     add_selection(commands.add_parser("selection", help="what selection is worth"))
     add_table(commands.add_parser("table", help="the recorded results as markdown"))
-    add_updates(commands.add_parser("updates", help="searches with newer rows"))
     add_tenants(commands.add_parser("tenants", help="many tenants in one collection"))
+    add_updates(commands.add_parser("updates", help="searches with newer rows"))
     work = commands.add_parser("work", help="work counts on seeded data")
     work.set_defaults(run=_work)
     return parser

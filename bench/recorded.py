@@ -64,8 +64,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "selection-rounds": rounds_tables,
     "selection-tasti": tasti_table,
     "selection-widths": widths_table,
-    "updates": updates_table,
     "tenants": tenants_table,
+    "updates": updates_table,
 }
 """By the `mode` of a result; the rest have documents of their own."""
 

@@ -6,9 +6,9 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Mask
 from gleann.index.checks import as_matrix
-from gleann.index.found import FoundWithin, RowsWithin
+from gleann.index.found import FoundRows, FoundWithin, RowsWithin
 from gleann.index.ids.table import IdTable
-from gleann.index.params import SearchParams
+from gleann.index.params import RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, allow_rows
 from gleann.index.search.searcher import Searcher
 from gleann.index.search.within import require_limit, require_radius
@@ -31,7 +31,7 @@ class RowFinder(ABC):
         *,
         target_recall: float = 1.0,
         limit: int | None = None,
-        allowed: Mask | AllowedRows | None = None,
+        allowed: Mask | RowFilter | None = None,
     ) -> FoundWithin:
         """Find all rows within a distance of each query.
 
@@ -67,7 +67,7 @@ class RowFinder(ABC):
         *,
         target_recall: float = 1.0,
         limit: int | None = None,
-        allowed: Mask | AllowedRows | None = None,
+        allowed: Mask | RowFilter | None = None,
     ) -> RowsWithin:
         """`search_radius`, answering with row numbers."""
         self._require_whole()
@@ -80,6 +80,14 @@ class RowFinder(ABC):
             limit=limit,
             allowed=allowed,
         )
+
+    def find_among(
+        self, queries: ArrayLike, params: SearchParams, allowed: AllowedRows
+    ) -> FoundRows:
+        """`find_rows` with `allowed` in place of what `params` allow."""
+        self._require_whole()
+        checked = as_matrix(queries, name="queries", dim=self._searcher.dim)
+        return self._searcher.search_among(checked, params, allowed)
 
     def allow(self, mask: ArrayLike) -> AllowedRows:
         """The rows of a mask, for many searches (`SearchParams.allowed`).

@@ -30,7 +30,7 @@ SINGLES = 100
 TUNED = 200
 """Queries that recall is measured with while a contender is tuned."""
 
-TUNING_SECONDS = 20.0
+TUNING_SECONDS = 8.0
 """A contender that has not reached the recall by then is left out at this filter."""
 
 PASS_SECONDS = 1.0

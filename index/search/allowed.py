@@ -94,27 +94,34 @@ class AllowedRows(RowFilter):
     @property
     def nbytes(self) -> int:
         """Bytes held, packed codes included."""
-        arrays = (self._mask, self._rows, self._shares, self._entries)
-        held = sum(array.nbytes for array in arrays if array is not None)
-        return held + self._packed_bytes
+        held = self._packed_bytes
+        for array in (self._mask, self._rows, self._shares, self._entries):
+            if array is not None:
+                held += array.nbytes
+        return held
 
     @property
     def rows(self) -> NDArray[np.int32]:
         """The allowed rows (count,), ascending."""
-        if self._rows is None:
-            assert self._mask is not None
-            self._rows = np.flatnonzero(self._mask).astype(np.int32)
-        return self._rows
+        mask = self._mask  # first: whoever drops it has kept the rows before
+        rows = self._rows
+        if rows is None:
+            assert mask is not None
+            self._rows = rows = np.flatnonzero(mask).astype(np.int32)
+            if self.share < FEW_SHARE:
+                self._mask = None  # larger than the rows, and hardly needed
+        return rows
 
     @property
     def mask(self) -> Mask:
         """True (n,) for each allowed row."""
-        if self._mask is None:
+        mask = self._mask
+        if mask is None:
             assert self._rows is not None
             mask = np.zeros(self._stats.n, np.bool_)
             mask[self._rows] = True
             self._mask = mask
-        return self._mask
+        return mask
 
     @property
     def entries(self) -> NDArray[np.int64]:

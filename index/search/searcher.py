@@ -84,30 +84,48 @@ class Searcher:
             return cut_at(self.search(queries, replace(params, radius=None)), radius)
         if params.k > self._n or (params.rerank or 0) > self._n:
             return widened(self.search(queries, self._within(params)), k=params.k)
-        plan, allowed = self._plan_and_filter(params, count=len(queries))
+        if isinstance(params.allowed, AllowedRows):
+            found = self._search_among(queries, params, params.allowed)
+            if found is not None:
+                return found
+        plan = self.plan(params, count=len(queries))
         if plan.exact:
             return self._search_exact(self._prepared(queries), plan)
-        if allowed is None:
+        if not plan.adaptive or plan.allowed is None:
             return self._search_lists(queries, plan)
+        return self._search_allowed(queries, plan, self._allowed_rows(plan.allowed))
+
+    def search_among(
+        self, queries: Vectors, params: SearchParams, allowed: AllowedRows
+    ) -> FoundRows:
+        """`search` with `allowed` in place of what `params` allow.
+
+        Making other parameters would take a tenth of a search of a few rows.
+        """
+        if params.k <= self._n and params.rerank is None and params.radius is None:
+            found = self._search_among(queries, params, allowed)
+            if found is not None:
+                return found
+        return self.search(queries, replace(params, allowed=allowed))
+
+    def _search_among(
+        self, queries: Vectors, params: SearchParams, allowed: AllowedRows
+    ) -> FoundRows | None:
+        """A search by the kept plan; None where it is exhaustive or has no filter."""
+        if not 0 < allowed.count < self._n:
+            return None
+        plan = self._kept_plan(params)
+        if plan is None or plan.exact:
+            return None
+        self._require_own(allowed)
+        return self._search_allowed(queries, plan, allowed)
+
+    def _search_allowed(
+        self, queries: Vectors, plan: SearchPlan, allowed: AllowedRows
+    ) -> FoundRows:
         if is_few(allowed, nprobe=plan.nprobe):
             return self._search_few(queries, plan, allowed)
         return self._search_filtered(self._prepared(queries), plan, allowed)
-
-    def _plan_and_filter(
-        self, params: SearchParams, *, count: int
-    ) -> tuple[SearchPlan, AllowedRows | None]:
-        """The plan, and the rows whose lists it adapts to; None for none of these."""
-        kept = params.allowed
-        if isinstance(kept, AllowedRows) and 0 < kept.count < self._n:
-            # The plan without the filter is kept, which is quicker than to make one.
-            plan = self._kept_plan(params)
-            if plan is not None and not plan.exact:
-                self._require_own(kept)
-                return plan, kept
-        plan = self.plan(params, count=count)
-        if not plan.adaptive or plan.allowed is None:
-            return plan, None
-        return plan, self._allowed_rows(plan.allowed)
 
     def _prepared(self, queries: Vectors) -> Vectors:
         require_finite(queries, name="queries")
@@ -283,7 +301,8 @@ class Searcher:
         if allowed.count:
             scanned = scan_few(self._engine, queries, plan.request, allowed)
         if scanned is None:
-            return self._search_exact(self._prepared(queries), plan)
+            among = replace(plan, allowed=allowed)
+            return self._search_exact(self._prepared(queries), among)
         exact = plan.request.rerank >= allowed.count
         work = scanned.work
         stats = SearchStats(

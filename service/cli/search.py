@@ -1,16 +1,19 @@
 """`gleann search`: write the nearest neighbours of many queries."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import Progress, SearchParams, SearchStats, SoarIndex
-from gleann.index.arrays import Mask
+from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidParamsError
-from gleann.index.found import COUNTS, FoundRows, shortfall, sum_stats
+from gleann.index.found import COUNTS, FoundRows, RowsWithin, shortfall, sum_stats
 from gleann.service.cli import options
 from gleann.service.cli.files import inputs, output_paths, outputs, payload
 from gleann.service.cli.files.manifest import JobRecord
@@ -23,6 +26,16 @@ COLUMNS = ("query", "rank", "id", "distance")
 QUERY_BLOCK = 16_384
 """Queries searched between two steps of the progress bar."""
 
+RADIUS_BLOCK = 1024
+"""The same with --radius, where a query may have any number of hits."""
+
+NEIGHBOURS = 10
+"""Default of --k without --radius."""
+
+Block = TypeVar("Block", FoundRows, RowsWithin)
+
+Blocks: TypeAlias = Sequence[FoundRows] | Sequence[RowsWithin]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchJob(options.FilterOptions):
@@ -33,7 +46,8 @@ class SearchJob(options.FilterOptions):
     out: Path
     vectors_column: str | None
     id_column: str | None
-    k: int
+    k: int | None
+    radius: float | None
     nprobe: int | None
     rerank: int | None
     target_recall: float | None
@@ -55,12 +69,22 @@ class SearchJob(options.FilterOptions):
         "gleann search words.gleann queries.npy --exact --out truth.parquet",
         "gleann search pages.gleann queries.npy --where 'year >= $1' --param 2020"
         " --columns title --out found.csv",
+        "gleann search words.gleann queries.npy --radius 0.1 --out near.parquet",
     ),
 )
 @click.argument("index", type=options.PATH)
 @click.argument("queries", type=options.PATH)
 @options.out_option("found.parquet")
-@click.option("--k", default=10, show_default=True, help="Neighbours per query.")
+@click.option(
+    "--k",
+    type=int,
+    help="Neighbours per query; 10 by default, and all there are with --radius.",
+)
+@click.option(
+    "--radius",
+    type=float,
+    help="Greatest distance of a neighbour; all are found without --target-recall.",
+)
 @click.option("--nprobe", type=int, help="Lists to scan per query.")
 @click.option("--rerank", type=int, help="Rows to re-rank in float32 per query.")
 @click.option(
@@ -97,8 +121,9 @@ def command(job: SearchJob) -> None:
         inputs=(job.index, job.queries),
         overwrite=job.overwrite,
     )
+    _require_radius_alone(job)
     params = SearchParams(
-        k=job.k,
+        k=NEIGHBOURS if job.k is None else job.k,
         nprobe=job.nprobe,
         rerank=job.rerank,
         target_recall=job.target_recall,
@@ -118,7 +143,7 @@ def command(job: SearchJob) -> None:
         )
         columns = index.schema.select(payload.names_of(job.columns)).names
     with record.timed("search"), progress_bars(wanted=job.progress) as report:
-        blocks = _search(index, read.vectors, params, report)
+        blocks = _search(index, read.vectors, job, params, report)
     names = np.arange(len(read.vectors)) if read.ids is None else read.ids
     seconds = record.seconds("search")
     qps = len(names) / seconds
@@ -129,12 +154,13 @@ def command(job: SearchJob) -> None:
         record.add_to(files, job.out, {"queries": len(names), "qps": qps, **stats})
     recall = "exact" if job.exact else _recall(stats["estimated_recall"])
     say(
-        f"{job.out}: {len(names):,} queries, up to {job.k:,} neighbours each\n"
+        f"{job.out}: {len(names):,} queries, {_asked(job, params)}\n"
         f"{seconds:.2f} s, {qps:,.0f} queries/s, {recall}"
     )
     if job.verbose:
         say(", ".join(f"{name} {_write(it)}" for name, it in stats.items()))
-    if (text := shortfall(blocks[0].stats, params)) is not None:
+    text = shortfall(blocks[0].stats, params) if job.radius is None else None
+    if text is not None:
         click.echo(f"gleann: warning: {text} (--exact)", err=True)
 
 
@@ -155,32 +181,79 @@ def _allowed(job: SearchJob, index: SoarIndex) -> Mask | None:
 
 
 def _payload(
-    job: SearchJob, index: SoarIndex, blocks: list[FoundRows], names: tuple[str, ...]
+    job: SearchJob, index: SoarIndex, blocks: Blocks, names: tuple[str, ...]
 ) -> dict[str, outputs.Values]:
     if not names or index.payload is None:
         return {}
-    rows = np.concatenate([found.rows for found in blocks])
-    found = index.payload.select(names).take(rows[rows >= 0])
+    found = index.payload.select(names).take(rows_of(blocks))
     return payload.written(found, job.out, taken=COLUMNS)
+
+
+def _require_radius_alone(job: SearchJob) -> None:
+    """Refuse options that say how lists are probed beside --radius.
+
+    Raises:
+        InvalidParamsError: --nprobe or --rerank.
+    """
+    for name, value in (("nprobe", job.nprobe), ("rerank", job.rerank)):
+        if job.radius is not None and value is not None:
+            raise InvalidParamsError(
+                f"--{name} is not for --radius: --target-recall trades hits for speed"
+            )
+
+
+def _asked(job: SearchJob, params: SearchParams) -> str:
+    """How many neighbours a query has at most."""
+    if job.radius is None:
+        return f"up to {params.k:,} neighbours each"
+    most = "all" if job.k is None else f"up to {job.k:,} neighbours"
+    return f"{most} within {job.radius:g} each"
 
 
 def _search(
     index: SoarIndex,
     queries: NDArray[np.generic] | NpyFile,
+    job: SearchJob,
     params: SearchParams,
     report: Report,
-) -> list[FoundRows]:
+) -> Blocks:
+    if job.radius is None:
+        run = partial(index.find_rows, params=params)
+        return _by_block(run, queries, QUERY_BLOCK, report)
+    recall = 1.0 if job.exact or job.target_recall is None else job.target_recall
+    within = partial(
+        index.find_within,
+        radius=job.radius,
+        target_recall=recall,
+        limit=job.k,
+        allowed=params.allowed,
+    )
+    return _by_block(within, queries, RADIUS_BLOCK, report)
+
+
+def _by_block(
+    run: Callable[[NDArray[np.generic]], Block],
+    queries: NDArray[np.generic] | NpyFile,
+    size: int,
+    report: Report,
+) -> list[Block]:
     if len(queries) == 0:  # the library's error says what is wrong
-        return [index.find_rows(np.asarray(queries), params)]
+        return [run(np.asarray(queries))]
     blocks = []
-    for start in range(0, len(queries), QUERY_BLOCK):
+    for start in range(0, len(queries), size):
         report(Progress(phase="search", done=start, total=len(queries)))
-        blocks.append(index.find_rows(queries[start : start + QUERY_BLOCK], params))
+        blocks.append(run(queries[start : start + size]))
     return blocks
 
 
+def rows_of(blocks: Blocks) -> Rows:
+    """The rows of all neighbours, without places left empty."""
+    rows = np.concatenate([found.rows.ravel() for found in blocks])
+    return rows[rows >= 0]
+
+
 def columns_of(
-    index: SoarIndex, blocks: list[FoundRows], names: outputs.Values
+    index: SoarIndex, blocks: Blocks, names: outputs.Values
 ) -> dict[str, outputs.Values]:
     """What is written: query, rank, id and distance, without places left empty.
 
@@ -189,16 +262,23 @@ def columns_of(
         blocks: what it found, in the order of the queries.
         names: (nq,) of the queries.
     """
-    rows = np.concatenate([found.rows for found in blocks])
-    distances = np.concatenate([found.distances for found in blocks])
-    there = rows >= 0
-    query, rank = np.nonzero(there)
+    counts = np.concatenate([_counts(found) for found in blocks])
+    query = np.repeat(np.arange(len(counts)), counts)
+    first = np.cumsum(counts) - counts
+    distances = [found.distances[found.rows >= 0] for found in blocks]
     return {
         "query": names[query],
-        "rank": rank.astype(np.int32),
-        "id": index.held_ids[rows[there]],
-        "distance": distances[there],
+        "rank": (np.arange(len(query)) - first[query]).astype(np.int32),
+        "id": index.held_ids[rows_of(blocks)],
+        "distance": np.concatenate(distances),
     }
+
+
+def _counts(found: FoundRows | RowsWithin) -> Rows:
+    """How many neighbours each query has; they are never behind an empty place."""
+    if isinstance(found, RowsWithin):
+        return np.diff(found.offsets)
+    return np.count_nonzero(found.rows >= 0, axis=1)
 
 
 def _sum(stats: list[SearchStats]) -> dict[str, object]:

@@ -41,9 +41,12 @@ def search(
     if view.sealed is None:
         return _search_unsealed(view, queries, params, newer_allowed)
     index = view.sealed.index
-    if allowed is not None:
-        params = replace(params, allowed=allowed.sealed)
     newer = _newer_rows(view, index, newer_allowed)
+    if allowed is None or allowed.sealed is None:
+        return index.find_rows(queries, params, newer=newer)
+    if newer is None:
+        return index.find_among(queries, params, allowed.sealed)
+    params = replace(params, allowed=allowed.sealed)
     return index.find_rows(queries, params, newer=newer)
 
 
