@@ -92,20 +92,22 @@ class Creating:
         condition = condition_of(request)
         for attempt in range(ATTEMPTS):
             view = self._registry.view(request.index)
-            with self._shelf.adding(name) as scratch:
-                try:
-                    count = self._write(view, condition, scratch, report)
-                except MissingFileError:
-                    # A build may have replaced the version that was to be linked.
-                    current = self._registry.view(request.index).version
-                    if current == view.version or attempt == ATTEMPTS - 1:
-                        raise
-                    shutil.rmtree(scratch)
-                    continue
-                manifest = self._manifest(name, view, condition, scratch, report)
-                write_manifest(scratch, replace(manifest, count=count))
-                report(Progress(phase="done", done=count, total=count))
-                return
+            try:
+                return self._create_from(view, name, condition, report)
+            except MissingFileError:
+                # A build may have replaced the version that was to be linked.
+                current = self._registry.view(request.index).version
+                if current == view.version or attempt == ATTEMPTS - 1:
+                    raise
+
+    def _create_from(
+        self, view: View, name: str, condition: Condition | None, report: Report
+    ) -> None:
+        with self._shelf.adding(name) as scratch:
+            count = self._write(view, condition, scratch, report)
+            manifest = self._manifest(name, view, condition, scratch, report)
+            write_manifest(scratch, replace(manifest, count=count))
+            report(Progress(phase="done", done=count, total=count))
 
     def _write(
         self, view: View, condition: Condition | None, scratch: Path, report: Report
