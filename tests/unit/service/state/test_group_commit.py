@@ -267,3 +267,31 @@ def test_an_index_that_is_removed_and_made_again_meanwhile(
     ids = stored(app)
     assert 3 in ids
     assert set(ids) <= {3, *range(100, 106)}
+
+
+def test_an_undo_that_fails_is_no_commit(
+    app: Application, commits: Commits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait must not take their changes for committed."""
+    upsert(app, 0)
+    commits.fails = True
+    pending: Any = app.store._pending
+    real = pending.rewind
+
+    def late(mark: int) -> None:
+        real(mark)
+        raise MemoryError
+
+    monkeypatch.setattr(pending, "rewind", late)
+    found = together(*(lambda first=w: failed(app, first) for w in range(1, 7)))
+    assert set(found) <= {MemoryError, errors.OutcomeUnknownError}
+    monkeypatch.undo()
+    commits.fails = False
+    assert upsert(app, 9).sequence == 2
+
+
+def failed(app: Application, first: int) -> Any:
+    try:
+        return upsert(app, first)
+    except (MemoryError, errors.GleannError) as error:
+        return type(error)
