@@ -93,7 +93,8 @@ class Creating:
         for attempt in range(ATTEMPTS):
             view = self._registry.view(request.index)
             try:
-                return self._create_from(view, name, condition, report)
+                self._create_from(view, name, condition, report)
+                return
             except MissingFileError:
                 # A build may have replaced the version that was to be linked.
                 current = self._registry.view(request.index).version

@@ -170,7 +170,7 @@ def test_a_version_in_doubt_stays_on_disk(
 def test_a_restored_index_in_doubt_stays_on_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its removal would leave an index whose version is gone, if a crash publishes it."""
+    """A crash may publish the index, which needs them."""
     directory, real = tmp_path / "indexes" / "2", store.commit
 
     def doubtful(connection: Any, *, file: Path) -> None:

@@ -395,7 +395,9 @@ def test_parameters_need_a_condition() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [1 << 20_000, -(1 << 20_000), [1, 1 << 1000]], ids=["high", "low", "listed"]
+    "value",
+    [1 << 20_000, -(1 << 20_000), [1, 1 << 1000]],
+    ids=["high", "low", "listed"],
 )
 def test_a_parameter_far_too_large(value: object) -> None:
     """Python neither shows nor converts it, so no later message could."""

@@ -14,6 +14,7 @@ from gleann.index import errors
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.state import store as store_module
+from gleann.service.state.served import Served
 
 DIM = 4
 WRITERS = 16
@@ -275,17 +276,16 @@ def test_an_undo_that_fails_is_no_commit(
     """Those that wait must not take their changes for committed."""
     upsert(app, 0)
     commits.fails = True
-    pending: Any = app.store._pending
-    real = pending.rewind
+    real = Served.rewind
 
-    def late(mark: int) -> None:
-        real(mark)
+    def late(self: Served, mark: int) -> None:
+        real(self, mark)
         raise MemoryError
 
-    monkeypatch.setattr(pending, "rewind", late)
+    monkeypatch.setattr(Served, "rewind", late)
     found = together(*(lambda first=w: failed(app, first) for w in range(1, 7)))
     assert set(found) <= {MemoryError, errors.OutcomeUnknownError}
-    monkeypatch.undo()
+    monkeypatch.setattr(Served, "rewind", real)
     commits.fails = False
     assert upsert(app, 9).sequence == 2
 
