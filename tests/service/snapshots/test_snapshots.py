@@ -120,6 +120,22 @@ def test_a_version_that_is_replaced_before_it_is_linked(
     require_same(client, "words", "again", rows)
 
 
+def test_a_version_that_is_being_removed_is_not_linked(
+    tmp_path: Path, rows: np.ndarray, fill: Fill
+) -> None:
+    """Its files go one after the other, and its manifest may be the last."""
+    with gleann.Client(tmp_path / "data") as client:
+        fill(client)
+    source = tmp_path / "data/indexes/1/versions/1"
+    for number, file in enumerate(sorted(source.glob("data-*/*"))):
+        kept = file.read_bytes()
+        file.unlink()
+        with pytest.raises(errors.MissingFileError, match=file.name):
+            creating.link_version(source, tmp_path / f"copy-{number}")
+        file.write_bytes(kept)
+    creating.link_version(source, tmp_path / "whole")
+
+
 def test_everything_survives_a_restart(
     tmp_path: Path, rows: np.ndarray, fill: Fill
 ) -> None:
