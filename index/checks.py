@@ -13,7 +13,7 @@ from gleann.index.errors import (
     NonFiniteError,
 )
 from gleann.index.ids.held import id_at, shown_id
-from gleann.index.list_columns import matrix_of_column, stacked
+from gleann.index.tables.list_columns import matrix_of_column, stacked
 
 MAX_DIM = 65_536
 MAX_THREADS = 1024

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, Ids, Mask, Rows
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
-from gleann.index.tabular import Table, Tabular
+from gleann.index.tables.tabular import Table, Tabular
 
 
 class SearchStats(NamedTuple):

@@ -133,17 +133,17 @@ class SearchParams:
                 "give nprobe or target_recall, not both: "
                 f"nprobe={self.nprobe}, target_recall={self.target_recall}"
             )
-        if (self.radius, self.segments) != (None, "both"):
+        if self.radius is not None:
             _require_radius(self.radius)
-            require_one_of("segments", self.segments, get_args(Segments))
+        segments: object = self.segments  # perhaps an array, which == compares
+        if not isinstance(segments, str) or segments != "both":
+            require_one_of("segments", segments, get_args(Segments))
         if self.exact is not False or self.certain is not True:
             _require_bool("exact", self.exact)
             _require_bool("certain", self.certain)
 
 
-def _require_radius(radius: float | None) -> None:
-    if radius is None:
-        return
+def _require_radius(radius: float) -> None:
     require_number("radius", radius)
     if not np.isfinite(radius):
         raise InvalidParamsError(f"radius must be finite, got {radius}")

@@ -8,12 +8,15 @@ from warnings import warn
 
 from numpy.typing import ArrayLike
 
+from gleann.index.access.described import Described
+from gleann.index.access.portable import Origin, Portable
+from gleann.index.access.row_access import RowAccess, as_payload
+from gleann.index.access.row_finder import RowFinder
 from gleann.index.arrays import Distances, HeldIds, Rows
 from gleann.index.build.arrange import arrange, as_sample
 from gleann.index.build.kernels import kernels_on
 from gleann.index.build.on_disk import BuildSummary, RowSource, build_on_disk
 from gleann.index.checks import as_matrix, as_vectors, own_rows
-from gleann.index.described import Described
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import Engine, IndexData, freeze
 from gleann.index.errors import CorruptDataError, RecallWarning
@@ -28,10 +31,7 @@ from gleann.index.params import BuildParams, SearchParams
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.saved import add_payload, read_payload
 from gleann.index.payload.schema import Schema
-from gleann.index.portable import Origin, Portable
 from gleann.index.progress import Progress, Report, ignore
-from gleann.index.row_access import RowAccess, as_payload
-from gleann.index.row_finder import RowFinder
 from gleann.index.search.device_search import (
     FoundTensors,
     as_tensor,

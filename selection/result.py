@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Rows
-from gleann.index.tabular import Table, Tabular
+from gleann.index.tables.tabular import Table, Tabular
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.checks import as_array
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
 from gleann.index.ids.held import shown_id
-from gleann.index.tabular import as_json
+from gleann.index.tables.tabular import as_json
 
 AT_MOST = 10
 """Words that a message lists."""

@@ -15,7 +15,7 @@ from gleann.index.checks import require_integer, require_number
 from gleann.index.errors import InvalidParamsError
 from gleann.index.params import Metric, Spill
 from gleann.index.payload.schema import Column
-from gleann.index.tabular import Table, Tabular
+from gleann.index.tables.tabular import Table, Tabular
 
 JsonObject: TypeAlias = dict[str, object]
 """A JSON object: text keys, and values that JSON has."""

@@ -196,4 +196,10 @@ def ingest_table(result: dict[str, Any]) -> str:
             row[2] = f"{np.median(ratios):.1f}"
     sync = np.median([one["sync_ms"] for one in rounds])
     table = markdown(["durable upserts", "rows/s", "of one writer"], rows)
-    return f"{table}\n\nA sync of one page takes {sync:.2f} ms."
+    said = f"{table}\n\nA sync of one page takes {sync:.2f} ms."
+    if (busy := result.get("load_at_start", 0)) > BUSY_LOAD:
+        said += (
+            f" The machine was busy (load {busy}): its rates are noisy, the ratios of"
+            " one round less so."
+        )
+    return said

@@ -25,7 +25,7 @@ from gleann.index.ids.held import ids_at, take_ids, to_numpy
 from gleann.index.params import DEFAULT_TARGET_RECALL
 from gleann.index.progress import Progress, ignore
 from gleann.index.soar_index import SoarIndex
-from gleann.index.tabular import Table, Tabular
+from gleann.index.tables.tabular import Table, Tabular
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -29,6 +29,10 @@ ONE_THREAD = 1 << 31
 """Products of numbers, up to which newer rows are compared on one thread. More of them
 take so long that threads which wait for each other are worth it."""
 
+FEW = 8
+"""Newer rows that a filter allows are gathered and compared in float32 where they are
+fewer than all of them divided by this: less work than a scan of all their codes."""
+
 MOSTLY_DEAD = 0.5
 """Share of live entries below which the index is searched as with a filter, which packs
 what is left of its lists."""
@@ -167,6 +171,7 @@ class NewerSearcher:
         prepared = prepare(queries, self._data.metric, name="queries")
         k = min(params.k, newer.count)
         exact = params.exact or params.target_recall == 1
+        exact = exact or FEW * newer.count <= len(newer)
         if newer.joined is None or exact:
             found = search_exactly(
                 prepared,

@@ -18,7 +18,7 @@ QUERY_BLOCK = 256
 ROW_BLOCK = 8192
 """Rows compared with a block of queries at once: all of their hits are in memory."""
 
-_PAIR_BYTES = 1 << 26
+PAIR_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,7 +195,7 @@ class _Scan:
 
     def _pairs(self, count: int) -> Iterator[slice]:
         yield from block_slices(
-            count, _PAIR_BYTES // (16 * max(1, self._queries.shape[1]))
+            count, PAIR_BYTES // (16 * max(1, self._queries.shape[1]))
         )
 
     def _keep_nearest(self, limit: int) -> None:

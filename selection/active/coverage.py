@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
-from gleann.index.tabular import Record
+from gleann.index.tables.tabular import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from gleann.index.errors import (
     InvalidInputError,
     InvalidParamsError,
 )
-from gleann.index.tabular import as_json
+from gleann.index.tables.tabular import as_json
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.checks import shown
 from gleann.selection.saved import Saved

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from gleann.index import Progress
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidParamsError
-from gleann.index.tabular import Table, Tabular, table_of_records
+from gleann.index.tables.tabular import Table, Tabular, table_of_records
 from gleann.selection.active.session import ActiveSession
 from gleann.selection.checks import require_count
 from gleann.selection.progress import ProgressCallback

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids
-from gleann.index.tabular import Table, Tabular
+from gleann.index.tables.tabular import Table, Tabular
 from gleann.selection.words import column_names
 
 

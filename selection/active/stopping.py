@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gleann.index.tabular import Record
+from gleann.index.tables.tabular import Record
 
 WINDOW = 3
 SETTLED = 0.05

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Distances, Rows
-from gleann.index.tabular import Table, Tabular
+from gleann.index.tables.tabular import Table, Tabular
 from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
 from gleann.selection.result import Selection

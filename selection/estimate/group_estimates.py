@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from gleann.index.tabular import Table, Tabular, split_record
+from gleann.index.tables.tabular import Table, Tabular, split_record
 from gleann.selection.estimate.result import Estimate
 
 

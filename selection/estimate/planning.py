@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from gleann.index.errors import InvalidParamsError, NotReadyError
-from gleann.index.tabular import Record
+from gleann.index.tables.tabular import Record
 from gleann.selection.among import AmongLike
 from gleann.selection.checks import require_between
 from gleann.selection.estimate.params import EstimateParams

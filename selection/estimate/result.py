@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from gleann.index.errors import InvalidParamsError
-from gleann.index.tabular import Record
+from gleann.index.tables.tabular import Record
 from gleann.selection.estimate.stratified.allocate import TargetName
 from gleann.selection.estimate.stratified.bootstrap import bootstrap_interval
 from gleann.selection.estimate.stratified.estimators import Design, Totals, totals

@@ -9,7 +9,7 @@ import numpy as np
 from gleann.index.arrays import Ids, Vectors
 from gleann.index.found import with_payload
 from gleann.index.ids.held import own_ids
-from gleann.index.tabular import Table, Tabular
+from gleann.index.tables.tabular import Table, Tabular
 from gleann.service.stubs import Stubs
 from gleann.service.values import IndexVersion
 from gleann.service.wire.arrays import float32_rows, ids_of

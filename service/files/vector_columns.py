@@ -18,7 +18,7 @@ from gleann.index.errors import (
     LimitError,
     MissingFileError,
 )
-from gleann.index.list_columns import holds_vectors, matrix_of_lists
+from gleann.index.tables.list_columns import holds_vectors, matrix_of_lists
 
 
 @contextmanager

@@ -182,7 +182,7 @@ CALLS = {
 
 ELSEWHERE = {
     "ActiveRun", "AnchorPool", "BatchRecord", "ClassifierPool", "Coreset", "Coverage",
-    "Estimate", "FacilityLocation", "Found", "GlobalPool", "GroupEstimates", "KnnGraph", "KnownGroups", "LabelPlan",
+    "Among", "Estimate", "FacilityLocation", "Found", "FoundWithin", "GlobalPool", "GroupEstimates", "KnnGraph", "KnownGroups", "LabelPlan",
     "Neighbours", "PoolChoice", "Progress", "ProxyChoice", "SealsPool", "SearchStats", "Selection",
     "StopAdvice", "Stratum", "Traversal",  # values that answers hold, and pools
     "GraphNeighbours", "IndexNeighbours", "SoarIndex", "metric_vectors",  # take values

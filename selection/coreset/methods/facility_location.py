@@ -19,7 +19,7 @@ from gleann.index.engines.torch import unavailable_reason
 from gleann.index.errors import EngineUnavailableError, InvalidInputError
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.remedies import DEVICE
-from gleann.index.tabular import Table, Tabular
+from gleann.index.tables.tabular import Table, Tabular
 from gleann.selection.among import Among, AmongLike, rows_in_all
 from gleann.selection.checks import as_rows, require_between, require_count
 from gleann.selection.progress import ProgressCallback

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gleann.index.arrays import Distances, Ids, Rows
-from gleann.index.tabular import Table, Tabular
+from gleann.index.tables.tabular import Table, Tabular
 from gleann.selection.checks import require_count
 from gleann.selection.coreset.distance.walk import Walk
 from gleann.selection.coreset.problem import Problem

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gleann.index.arrays import Rows
-from gleann.index.tabular import Record
+from gleann.index.tables.tabular import Record
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.stratified.estimators import (
     Design,

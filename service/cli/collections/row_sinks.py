@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from gleann.index.payload.schema import Column
-from gleann.index.tabular import without_lists
+from gleann.index.tables.tabular import without_lists
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.payload import moments_as_text
 from gleann.service.cli.files.tables import JSONL_SUFFIXES, PARQUET_SUFFIXES

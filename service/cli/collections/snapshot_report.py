@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from gleann.index.tabular import as_json
+from gleann.index.tables.tabular import as_json
 from gleann.service.values import SnapshotInfo
 
 

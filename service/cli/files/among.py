@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from gleann.index.access.row_access import RowAccess
 from gleann.index.arrays import HeldIds, Mask
 from gleann.index.errors import InvalidInputError
 from gleann.index.filters.condition import Condition
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
-from gleann.index.row_access import RowAccess
 from gleann.index.texts import Texts
 from gleann.selection.among import Among
 from gleann.selection.checks import IdMap

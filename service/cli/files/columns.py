@@ -21,7 +21,7 @@ from gleann.index.errors import (
 )
 from gleann.index.ids.checks import hold_id_array, hold_ids
 from gleann.index.ids.held import id_at, shown_id
-from gleann.index.list_columns import first_null
+from gleann.index.tables.list_columns import first_null
 from gleann.index.texts import Texts
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files.tables import Table, first_failing

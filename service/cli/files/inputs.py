@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Rows
 from gleann.index.errors import InvalidInputError
-from gleann.index.list_columns import holds_vectors
+from gleann.index.tables.list_columns import holds_vectors
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import columns
 from gleann.service.cli.files.tables import (

@@ -29,7 +29,7 @@ from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.optimizer import compaction, optimizer, process
 from gleann.service.optimizer.optimizer import Optimizer
-from gleann.service.optimizer.worker import Inputs
+from gleann.service.optimizer.worker import NICENESS, Inputs
 from gleann.service.state.live_index import View
 from gleann.service.values import OptimizerParams, OptimizerState
 from gleann.service.wire.optimizer_messages import compaction_kind_to_wire
@@ -465,7 +465,9 @@ def test_the_process_has_a_low_priority_and_ends_with_its_parent() -> None:
         env=process.environment(1),
     )
     assert child.stdout is not None
-    assert child.stdout.readline() == b"5\n"
+    # Beside that of the tests, which may have been started with one.
+    lower = min(os.nice(0) + NICENESS, 19)
+    assert child.stdout.readline() == b"%d\n" % lower
     assert child.stdin is not None
     child.stdin.close()
     assert child.wait(timeout=20) == 1

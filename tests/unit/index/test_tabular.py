@@ -14,7 +14,7 @@ import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, knn_graph
 from gleann.index.errors import EngineUnavailableError, StorageError
-from gleann.index.tabular import Record, Table, Tabular, as_json
+from gleann.index.tables.tabular import Record, Table, Tabular, as_json
 from gleann.index.texts import Texts
 
 ROWS = np.random.default_rng(7).standard_normal((40, 3)).astype(np.float32)

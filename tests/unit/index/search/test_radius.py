@@ -89,7 +89,7 @@ def test_only_allowed_rows_are_hits(index, queries, pairs, share, limit):
 def test_blocks_change_nothing(index, queries, pairs, monkeypatch):
     monkeypatch.setattr(within, "QUERY_BLOCK", 7)
     monkeypatch.setattr(within, "ROW_BLOCK", 100)
-    monkeypatch.setattr(within, "_PAIR_BYTES", 16 * DIM * 11)
+    monkeypatch.setattr(within, "PAIR_BYTES", 16 * DIM * 11)
     radius = float(np.quantile(pairs, 0.05))
     for limit in (None, 4, 1000):
         found = index.find_within(queries, radius, limit=limit)

@@ -1,0 +1,1 @@
+"""Parts of `SoarIndex`: ids and payload, filters, description, pickling."""

@@ -1,0 +1,1 @@
+"""Tables in and out: Arrow, frames and lists of columns."""
