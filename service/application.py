@@ -54,7 +54,6 @@ from gleann.service.snapshots.snapshots import Snapshots, Work
 from gleann.service.state.damaged_rows import tell_damage
 from gleann.service.state.expiry import Expiry
 from gleann.service.state.idempotency import Receipts
-from gleann.service.state.live_index import View, require_not_empty
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
@@ -63,6 +62,7 @@ from gleann.service.values import (
     OptimizerParams,
     ServerInfo,
 )
+from gleann.service.views.live_index import View, require_not_empty
 from gleann.service.wire.index_messages import build_params_of
 from gleann.service.wire.paging import message_room
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2

@@ -18,11 +18,11 @@ from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_distinct, hold_ids
 from gleann.index.metric import prepare
 from gleann.index.payload.payload import Payload
-from gleann.service.state.live_index import View
 from gleann.service.state.registry import Registry
 from gleann.service.state.row_writer import Targets, require_fitting
-from gleann.service.state.scrolling import scrolled
 from gleann.service.values import IndexVersion, Limits
+from gleann.service.views.live_index import View
+from gleann.service.views.scrolling import scrolled
 
 Counted: TypeAlias = tuple[int, IndexVersion]
 """Vectors that a change applied to, and the first state with it."""

@@ -117,7 +117,7 @@ OPTIMIZER_DEFAULTS = OptimizerParams(
     min_seconds=10.0,
     max_seconds=86_400.0,
 )
-"""Of a server that sets nothing else; `service/DECISIONS.md` has the measurements."""
+"""Of a server that sets nothing else (`service/DECISIONS.md` 31)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

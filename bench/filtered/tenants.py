@@ -25,9 +25,9 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.search.allowed import allowed_in
 from gleann.service.search.view_search import search
-from gleann.service.state.delta import Delta
-from gleann.service.state.live_index import Sealed, View
-from gleann.service.state.live_payload import LivePayload, Part
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_index import Sealed, View
+from gleann.service.views.live_payload import LivePayload, Part
 
 K = 10
 PARAMS = SearchParams(k=K)

@@ -3,7 +3,7 @@
 New rows first go to flat parts, which every query scans; `assign` puts them into lists.
 Parts are merged so that few remain, each much larger than the next: a query reads a
 piece of every part in each list that it probes. A row is packed again a few times until
-its part is large (`index/DECISIONS.md` has the figures).
+its part is large (`index/DECISIONS.md` 23 has the figures).
 """
 
 from dataclasses import replace

@@ -37,8 +37,8 @@ NO_LESS = 0.8
 NEAREST = 4
 """The nearest lists are those read at first, divided by this."""
 
-FEW = 2048
-"""Allowed rows that are always few."""
+FEW = 10_240
+"""Allowed rows that are always few: packing them takes as long as choosing lists."""
 
 PACKED_ROW = 24
 """Entries that a query scans in the time that one row takes to be packed in a run."""

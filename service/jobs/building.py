@@ -16,8 +16,8 @@ from gleann.index.payload.payload import Payload
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import Task
-from gleann.service.state.live_index import View, require_not_empty
 from gleann.service.state.registry import Registry
+from gleann.service.views.live_index import View, require_not_empty
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
 

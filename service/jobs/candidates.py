@@ -12,8 +12,8 @@ from gleann.index.ids.checks import MAX_ID_BYTES, hold_distinct
 from gleann.index.ids.held import IdLookup, id_at, shown_id
 from gleann.index.ids.table import require_found
 from gleann.index.texts import Texts
-from gleann.service.state.live_index import View, require_not_empty
-from gleann.service.state.passing import condition_as_json, passing_rows
+from gleann.service.views.live_index import View, require_not_empty
+from gleann.service.views.passing import condition_as_json, passing_rows
 from gleann.service.wire.arrays import float64s_of, ids_of, optional_ids_of
 from gleann.service.wire.filter_messages import condition_of
 from gleann.v1 import coreset_pb2

@@ -9,8 +9,8 @@ from gleann.index import Progress
 from gleann.index.arrays import Vectors
 from gleann.service.jobs.candidates import Candidates, resolve
 from gleann.service.jobs.task import Task
-from gleann.service.state.live_index import View
 from gleann.service.values import Selected
+from gleann.service.views.live_index import View
 from gleann.service.wire.coreset_messages import quotas_of
 from gleann.v1 import coreset_pb2
 

@@ -10,7 +10,7 @@ from gleann.index import BuildParams
 from gleann.index.params import Metric
 
 TUNE_QUERIES = 64
-"""Enough to decide on the codes, and to know the recall: DECISIONS.md has the cost."""
+"""Enough to decide on the codes, and to know the recall (`service/DECISIONS.md` 40)."""
 
 
 def first_params(metric: Metric) -> BuildParams:

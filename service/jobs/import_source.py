@@ -9,7 +9,7 @@ from gleann.service.files.payload_files import PayloadFile
 from gleann.service.files.roots import allowed_path
 from gleann.service.files.vector_files import NpyVectors, ParquetVectors, VectorFile
 from gleann.service.jobs.sealed_import import require_space
-from gleann.service.state.live_index import View
+from gleann.service.views.live_index import View
 from gleann.v1 import vector_pb2
 
 DEFAULT_VECTOR_COLUMN = "vector"

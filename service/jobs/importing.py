@@ -19,9 +19,9 @@ from gleann.service.jobs.import_source import ImportRules, ImportSource, open_so
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.sealed_import import SealedImport, is_sealed_at_once
 from gleann.service.jobs.task import Task
-from gleann.service.state.changes import id_type_of
-from gleann.service.state.live_index import View
+from gleann.service.state.log.changes import id_type_of
 from gleann.service.state.registry import Registry
+from gleann.service.views.live_index import View
 from gleann.service.wire import index_messages
 from gleann.v1 import vector_pb2
 

@@ -30,8 +30,8 @@ from gleann.service.jobs.operation_message import Live, operation_message
 from gleann.service.jobs.queue import Demand, Entry, JobQueue
 from gleann.service.jobs.run import Outcome, Run, packed
 from gleann.service.jobs.task import EarlyEndError, Task
-from gleann.service.state import changes
 from gleann.service.state.group import Transaction
+from gleann.service.state.log import changes
 from gleann.service.state.store import Store
 from gleann.service.status import status_of
 

@@ -20,7 +20,7 @@ from gleann.service.files.row_source import FileRows, JoinedRows
 from gleann.service.files.vector_files import VectorFile
 from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.first_version import first_params
-from gleann.service.state.live_index import View
+from gleann.service.views.live_index import View
 
 NO_ROWS: Rows = np.empty(0, np.int64)
 

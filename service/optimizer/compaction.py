@@ -24,10 +24,10 @@ from gleann.service.optimizer.history import History
 from gleann.service.optimizer.process import perform_apart
 from gleann.service.optimizer.worker import Inputs, Spec
 from gleann.service.state.database import disk_errors
-from gleann.service.state.live_index import View, require_not_empty
 from gleann.service.state.permissions import PRIVATE
 from gleann.service.state.registry import Registry
 from gleann.service.values import CompactionKind
+from gleann.service.views.live_index import View, require_not_empty
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
 

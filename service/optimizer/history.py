@@ -8,9 +8,9 @@ from sqlite3 import Row
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
-from gleann.service.state.live_index import View
 from gleann.service.state.store import Store
 from gleann.service.values import CompactionKind
+from gleann.service.views.live_index import View
 from gleann.v1 import index_pb2
 
 KIND = "optimize"

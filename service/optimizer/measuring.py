@@ -6,8 +6,8 @@ from collections.abc import Callable
 from gleann.service.jobs.first_version import is_first_version
 from gleann.service.optimizer.history import History
 from gleann.service.optimizer.policy import Measured
-from gleann.service.state.live_index import View
 from gleann.service.state.store import Store
+from gleann.service.views.live_index import View
 
 
 class Measuring:

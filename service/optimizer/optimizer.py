@@ -14,7 +14,6 @@ from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND, History
 from gleann.service.optimizer.measuring import Measuring
 from gleann.service.optimizer.policy import Decision, decide, kind_wanted
-from gleann.service.state.live_index import View, require_not_empty
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.values import (
@@ -23,6 +22,7 @@ from gleann.service.values import (
     OptimizerParams,
     OptimizerState,
 )
+from gleann.service.views.live_index import View, require_not_empty
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
 

@@ -10,14 +10,14 @@ from gleann.index import SoarIndex
 from gleann.index.errors import CorruptDataError, GleannError
 from gleann.index.payload.schema import Schema
 from gleann.service.recovery.snapshot import Snapshot
-from gleann.service.state.change import read_change
 from gleann.service.state.checksums import CHECKED
-from gleann.service.state.delta import Delta
-from gleann.service.state.live_index import Sealed, View
-from gleann.service.state.live_payload import LivePayload
 from gleann.service.state.loading import require_columns
+from gleann.service.state.log.change import read_change
 from gleann.service.state.seal import Seal, read_seal, require_sealed
 from gleann.service.state.versions import LOST
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_index import Sealed, View
+from gleann.service.views.live_payload import LivePayload
 
 UNKNOWN_SEQUENCE = 1
 """Of a version without a seal: that it holds something."""

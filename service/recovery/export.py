@@ -19,11 +19,11 @@ from gleann.index.storage.array_file import read_array
 from gleann.index.storage.manifest import PAYLOAD_FILE, read_manifest
 from gleann.service.recovery.examination import ExaminedIndex
 from gleann.service.recovery.snapshot import Snapshot
-from gleann.service.state.change import Change, fitting, read_change
-from gleann.service.state.delta import Delta
-from gleann.service.state.live_index import View
-from gleann.service.state.live_payload import LivePayload
+from gleann.service.state.log.change import Change, fitting, read_change
 from gleann.service.state.registry import NAME
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_index import View
+from gleann.service.views.live_payload import LivePayload
 
 BLOCK_ROWS = 8192
 

@@ -17,8 +17,8 @@ from gleann.index.arrays import HeldIds, Mask, Rows
 from gleann.index.filters.condition import BoundCondition, Condition
 from gleann.index.payload.schema import Schema
 from gleann.index.search.allowed import AllowedRows
-from gleann.service.state.live_index import Sealed, View
-from gleann.service.state.live_payload import Part
+from gleann.service.views.live_index import Sealed, View
+from gleann.service.views.live_payload import Part
 
 if TYPE_CHECKING:
     from gleann.service.search.value_rows import ValueRows

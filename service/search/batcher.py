@@ -17,7 +17,7 @@ from gleann.index.arrays import Vectors
 from gleann.index.errors import GleannError
 from gleann.index.found import COUNTS, FoundRows
 from gleann.service.search import view_search
-from gleann.service.state.live_index import View
+from gleann.service.views.live_index import View
 
 MAX_QUERIES = 4096
 """Queries in a merged batch; beyond it the engine gains little more."""

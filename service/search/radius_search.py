@@ -15,7 +15,7 @@ from gleann.index.search.within import (
     require_radius,
 )
 from gleann.service.search.allowed import AllowedInView
-from gleann.service.state.live_index import View, require_not_empty
+from gleann.service.views.live_index import View, require_not_empty
 
 
 def search_radius(

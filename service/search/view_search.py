@@ -12,7 +12,7 @@ from gleann.index.newer.rows import NewerRows
 from gleann.index.newer.search import merged
 from gleann.service.search.allowed import AllowedInView
 from gleann.service.search.assigning import Assigning
-from gleann.service.state.live_index import View, require_not_empty
+from gleann.service.views.live_index import View, require_not_empty
 
 _assigning = Assigning()
 

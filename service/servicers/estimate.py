@@ -38,7 +38,7 @@ from gleann.v1 import estimate_pb2, estimate_pb2_grpc, session_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import EstimateParams
-    from gleann.service.state.live_index import View
+    from gleann.service.views.live_index import View
 
 
 class EstimateServicer(estimate_pb2_grpc.EstimateServiceServicer):

@@ -12,8 +12,8 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.service.application import Application
 from gleann.service.row_operations import require_within
-from gleann.service.state.live_index import View
 from gleann.service.values import Limits
+from gleann.service.views.live_index import View
 from gleann.service.wire.arrays import ids_of, ids_to_wire, vectors_to_wire
 from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.index_messages import version_to_wire

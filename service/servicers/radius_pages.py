@@ -23,7 +23,7 @@ from gleann.index.payload.payload import Payload
 from gleann.index.texts import Texts
 from gleann.service.application import Application
 from gleann.service.servicers.pages import payload_within
-from gleann.service.state.live_index import View
+from gleann.service.views.live_index import View
 from gleann.service.wire.arrays import ids_to_wire, vectors_of
 from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.index_messages import stats_to_wire, version_to_wire

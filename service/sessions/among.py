@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from gleann.index.filters.condition import Condition
-from gleann.service.state.live_index import View, sealed_index
-from gleann.service.state.passing import condition_as_json, passing_rows
+from gleann.service.views.live_index import View, sealed_index
+from gleann.service.views.passing import condition_as_json, passing_rows
 
 if TYPE_CHECKING:
     from gleann.selection.among import Among

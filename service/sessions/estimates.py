@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from gleann.index.arrays import HeldIds
 from gleann.service.sessions.proxy_sums import packed
 from gleann.service.sessions.store import Keep, SessionStore, selected_of
-from gleann.service.state.live_index import View
 from gleann.service.values import Selected
+from gleann.service.views.live_index import View
 
 if TYPE_CHECKING:
     from gleann.selection.estimate import Estimate

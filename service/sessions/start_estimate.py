@@ -16,7 +16,7 @@ from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_distinct
 from gleann.index.ids.held import id_at, shown_id
 from gleann.service.sessions.among import rows_among
-from gleann.service.state.live_index import View, sealed_index
+from gleann.service.views.live_index import View, sealed_index
 
 if TYPE_CHECKING:
     from gleann.selection.among import Among

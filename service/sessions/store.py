@@ -23,10 +23,10 @@ from gleann.index.errors import (
 )
 from gleann.service.sessions.open_sessions import OpenSessions
 from gleann.service.sessions.resume import Session, resume
-from gleann.service.state.live_index import View, sealed_index
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.values import Selected, SessionInfo, SessionKind
+from gleann.service.views.live_index import View, sealed_index
 
 if TYPE_CHECKING:
     from gleann.selection.result import Selection

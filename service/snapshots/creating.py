@@ -35,9 +35,9 @@ from gleann.service.snapshots.manifest import (
 )
 from gleann.service.snapshots.shelf import PREFIX, Shelf, name_for
 from gleann.service.snapshots.transfer import CHUNK_BYTES, SPARE_BYTES, write_manifest
-from gleann.service.state.live_index import View
 from gleann.service.state.registry import Registry
 from gleann.service.state.versions import Versions
+from gleann.service.views.live_index import View
 from gleann.service.wire.filter_messages import condition_of
 from gleann.v1 import snapshot_pb2
 

@@ -2,8 +2,8 @@
 
 It is the only source of what is known of a snapshot: nothing of it is in the database.
 A snapshot is a directory (or a tar file) with `snapshot.json`, the files of a sealed
-version under `sealed/`, and the changes since as Arrow files; `DECISIONS.md` of the
-service has the reasons.
+version under `sealed/`, and the changes since as Arrow files
+(`service/DECISIONS.md` 38).
 """
 
 import hashlib

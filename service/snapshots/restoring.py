@@ -27,9 +27,9 @@ from gleann.service.snapshots.shelf import Shelf
 from gleann.service.snapshots.transfer import require_files
 from gleann.service.snapshots.transferring import read_demand, verify_files
 from gleann.service.state.adoption import Adopted
-from gleann.service.state.change import Change
-from gleann.service.state.live_index import View
+from gleann.service.state.log.change import Change
 from gleann.service.state.registry import Registry
+from gleann.service.views.live_index import View
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2, snapshot_pb2
 

@@ -22,7 +22,7 @@ from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.index.texts import Texts
-from gleann.service.state.live_index import View
+from gleann.service.views.live_index import View
 
 BLOCK_BYTES = 1 << 24
 BLOCK_ROWS = 1 << 16

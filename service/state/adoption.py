@@ -15,17 +15,17 @@ from gleann.index.errors import (
 )
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
-from gleann.service.state import changes
-from gleann.service.state.change import Change
-from gleann.service.state.delta import Delta
 from gleann.service.state.group import Transaction
-from gleann.service.state.live_index import Sealed, View
-from gleann.service.state.live_payload import LivePayload
-from gleann.service.state.masks import MaskCache
+from gleann.service.state.log import changes
+from gleann.service.state.log.change import Change
 from gleann.service.state.seal import Seal
 from gleann.service.state.served import Served
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_index import Sealed, View
+from gleann.service.views.live_payload import LivePayload
+from gleann.service.views.masks import MaskCache
 
 FIRST_VERSION = 1
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from sqlite3 import Row
 
-from gleann.service.state.live_index import View
 from gleann.service.values import IndexInfo
+from gleann.service.views.live_index import View
 
 
 def index_info(view: View, row: Row) -> IndexInfo:

@@ -6,12 +6,8 @@ from sqlite3 import Row
 
 from gleann.index.errors import CorruptDataError, GleannError
 from gleann.index.payload.schema import Schema
-from gleann.service.state import changes
 from gleann.service.state.broken_index import Broken, broken
-from gleann.service.state.delta import Delta
-from gleann.service.state.live_index import Sealed, View
-from gleann.service.state.live_payload import LivePayload
-from gleann.service.state.masks import MaskCache
+from gleann.service.state.log import changes
 from gleann.service.state.seal import (
     Seal,
     read_seal,
@@ -21,6 +17,10 @@ from gleann.service.state.seal import (
 )
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_index import Sealed, View
+from gleann.service.views.live_payload import LivePayload
+from gleann.service.views.masks import MaskCache
 
 _log = logging.getLogger(__name__)
 

@@ -20,16 +20,14 @@ from gleann.index.errors import (
 from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
-from gleann.service.state import changes, orphans
+from gleann.service.state import orphans
 from gleann.service.state.adoption import Adopted, Adoption
 from gleann.service.state.broken_index import Broken
-from gleann.service.state.change import Change
-from gleann.service.state.delta import Delta
 from gleann.service.state.group import Transaction
 from gleann.service.state.index_info import index_info
-from gleann.service.state.live_index import View
-from gleann.service.state.live_payload import LivePayload
 from gleann.service.state.loading import Loading
+from gleann.service.state.log import changes
+from gleann.service.state.log.change import Change
 from gleann.service.state.row_writer import RowWriter, Targets
 from gleann.service.state.sealing import Sealing, publish_nothing_else
 from gleann.service.state.served import Served, Watcher
@@ -42,6 +40,9 @@ from gleann.service.values import (
     OptimizerParams,
     OptimizerState,
 )
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_index import View
+from gleann.service.views.live_payload import LivePayload
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 

@@ -11,13 +11,13 @@ from gleann.index.filters.condition import Condition
 from gleann.index.ids.held import take_ids
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
-from gleann.service.state import changes
-from gleann.service.state.change import Change
 from gleann.service.state.group import Transaction
-from gleann.service.state.live_index import View
+from gleann.service.state.log import changes
+from gleann.service.state.log.change import Change
 from gleann.service.state.served import Served
 from gleann.service.state.store import Store
 from gleann.service.values import IndexVersion
+from gleann.service.views.live_index import View
 
 Targets: TypeAlias = HeldIds | Condition
 """What a change applies to: distinct ids, or all vectors for which it is true."""

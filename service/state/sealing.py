@@ -10,16 +10,16 @@ from sqlite3 import Row
 from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import GleannError, OutcomeUnknownError, UnknownIndexError
-from gleann.service.state import changes
-from gleann.service.state.delta import Delta
 from gleann.service.state.group import Transaction
-from gleann.service.state.live_index import Sealed, View
 from gleann.service.state.loading import require_columns
-from gleann.service.state.masks import MaskCache
+from gleann.service.state.log import changes
 from gleann.service.state.seal import seal_of
 from gleann.service.state.served import Served
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_index import Sealed, View
+from gleann.service.views.masks import MaskCache
 
 _log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from gleann.index.errors import UnknownIndexError
 from gleann.service.state.broken_index import Broken
-from gleann.service.state.change import Change, applied_upserts
-from gleann.service.state.changes import log_packed, set_sequence
 from gleann.service.state.group import Transaction
-from gleann.service.state.live_index import View
+from gleann.service.state.log.change import Change, applied_upserts
+from gleann.service.state.log.changes import log_packed, set_sequence
 from gleann.service.state.packed_change import PackedChange
+from gleann.service.views.live_index import View
 
 Watcher = Callable[[str, bool | None], None]
 

@@ -2,8 +2,8 @@
 
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.payload.payload import Payload
-from gleann.service.state import changes
-from gleann.service.state.change import Change
+from gleann.service.state.log import changes
+from gleann.service.state.log.change import Change
 from gleann.service.state.row_writer import require_fitting
 from gleann.service.state.served import Served
 from gleann.service.state.store import Store

@@ -16,7 +16,7 @@ from gleann.selection.active import ActiveParams
 from gleann.service.config import Config
 from gleann.service.server import serve
 from gleann.service.state import registry
-from gleann.service.state.live_index import View
+from gleann.service.views.live_index import View
 
 QUICK = BuildParams(metric="l2", nlist=4, tune_queries=0)
 ROWS = np.random.default_rng(0).normal(size=(260, 8)).astype(np.float32)

@@ -21,7 +21,7 @@ from gleann.selection import EstimateParams
 from gleann.selection.among import Among
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.saved_state import State, read_state
-from gleann.service.state.passing import condition_as_json
+from gleann.service.views.passing import condition_as_json
 
 Arrays = Mapping[str, NDArray[np.generic]]
 

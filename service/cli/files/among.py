@@ -17,7 +17,7 @@ from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.options import AmongOptions
 from gleann.service.files.payload_files import SUFFIXES, PayloadFile
-from gleann.service.state.passing import condition_as_json
+from gleann.service.views.passing import condition_as_json
 
 
 def rows_among(

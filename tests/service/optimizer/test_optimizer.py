@@ -30,8 +30,8 @@ from gleann.service.config import Config
 from gleann.service.optimizer import compaction, optimizer, process
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.optimizer.worker import NICENESS, Inputs
-from gleann.service.state.live_index import View
 from gleann.service.values import OptimizerParams, OptimizerState
+from gleann.service.views.live_index import View
 from gleann.service.wire.optimizer_messages import compaction_kind_to_wire
 from gleann.v1 import index_pb2, vector_pb2
 

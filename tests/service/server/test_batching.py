@@ -15,8 +15,8 @@ from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.search import batcher, view_search
 from gleann.service.search.batcher import Batcher
-from gleann.service.state.delta import Delta
-from gleann.service.state.live_index import View
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_index import View
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.engines import native
 from gleann.service.search import view_search
-from gleann.service.state.delta import Delta
-from gleann.service.state.live_index import Sealed, View
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_index import Sealed, View
 
 N, DIM = 4000, 16
 PARAMS = SearchParams(k=10, target_recall=0.99)

@@ -219,7 +219,8 @@ def test_a_mask_is_copied_unless_nobody_can_change_it(index, rows, queries):
     assert index.allow(mask).mask is mask
 
 
-def test_sub_lists_are_packed_once_they_have_paid(rows, queries):
+def test_sub_lists_are_packed_once_they_have_paid(rows, queries, monkeypatch):
+    lists_only(monkeypatch)
     index = SoarIndex.build(rows, BuildParams(metric="l2"))
     allowed = index.allow(mask_of("random", 0.4, rows))
     params = SearchParams(k=10, allowed=allowed)

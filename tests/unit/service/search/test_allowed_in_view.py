@@ -18,9 +18,9 @@ from gleann.service.search.allowed import SealedFilters, allowed_in
 from gleann.service.search.radius_search import search_radius
 from gleann.service.search.value_rows import ValueRows
 from gleann.service.search.view_search import search
-from gleann.service.state.delta import Delta
-from gleann.service.state.live_index import Sealed, View
-from gleann.service.state.live_payload import LivePayload, Part
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_index import Sealed, View
+from gleann.service.views.live_payload import LivePayload, Part
 
 N, DIM = 1200, 8
 SCHEMA = Schema(

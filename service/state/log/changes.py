@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import CorruptDataError, InvalidInputError
 from gleann.index.texts import Texts
-from gleann.service.state.change import Change, LoggedChange, read_change
 from gleann.service.state.checksums import change_checksum, sequence_bits
 from gleann.service.state.group import Transaction
-from gleann.service.state.live_index import View
+from gleann.service.state.log.change import Change, LoggedChange, read_change
 from gleann.service.state.packed_change import PackedChange
 from gleann.service.state.store import Store
 from gleann.service.values import IdType
+from gleann.service.views.live_index import View
 from gleann.service.wire.arrays import ids_of
 from gleann.v1 import types_pb2
 

@@ -11,10 +11,10 @@ from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
-from gleann.service.state.delta import Delta
-from gleann.service.state.live_index import Sealed, View
-from gleann.service.state.live_payload import LivePayload, Part
-from gleann.service.state.masks import ENTRY_BYTES, MaskCache
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_index import Sealed, View
+from gleann.service.views.live_payload import LivePayload, Part
+from gleann.service.views.masks import ENTRY_BYTES, MaskCache
 
 DIM = 3
 SCHEMA = Schema.of({"split": "string", "score": "int64", "tags": "strings"})

@@ -20,8 +20,12 @@ from gleann.index.ids.held import joined_ids, repeated_id, take_ids
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.state.checksums import change_checksum, sequence_bits
-from gleann.service.state.live_index import View
-from gleann.service.state.packed_change import CHANGE_KINDS, ChangeKind, PackedChange
+from gleann.service.state.packed_change import (
+    CHANGE_KINDS,
+    ChangeKind,
+    PackedChange,
+)
+from gleann.service.views.live_index import View
 from gleann.service.wire.arrays import ids_of, ids_to_wire
 from gleann.v1 import types_pb2
 

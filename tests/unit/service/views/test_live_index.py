@@ -14,7 +14,7 @@ from gleann.index.newer import search as newer_search
 from gleann.index.texts import Texts
 from gleann.service.search.allowed import allowed_in
 from gleann.service.search.view_search import search
-from gleann.service.state.live_index import Delta, Sealed, View
+from gleann.service.views.live_index import Delta, Sealed, View
 
 DIM = 3
 

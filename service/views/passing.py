@@ -8,7 +8,7 @@ import numpy as np
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
 from gleann.index.filters.condition import Condition
-from gleann.service.state.live_index import View
+from gleann.service.views.live_index import View
 
 
 def passing_rows(view: View, condition: Condition | None) -> Rows:

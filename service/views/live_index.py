@@ -25,10 +25,10 @@ from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.index.texts import Texts
-from gleann.service.state.delta import Delta
-from gleann.service.state.live_payload import LivePayload, Part
-from gleann.service.state.masks import MaskCache
 from gleann.service.values import IdType, IndexVersion
+from gleann.service.views.delta import Delta
+from gleann.service.views.live_payload import LivePayload, Part
+from gleann.service.views.masks import MaskCache
 
 
 class Sealed:

@@ -7,7 +7,7 @@ from gleann.index.errors import InvalidParamsError
 from gleann.index.filters.condition import BoundCondition
 from gleann.index.ids.held import shown_id, take_ids
 from gleann.index.ids.order import above, count_up_to, first_in_order
-from gleann.service.state.live_index import Sealed, View
+from gleann.service.views.live_index import Sealed, View
 
 FIRST_LOOK = 4
 """Sealed rows looked at first, for each row that a page has."""

@@ -17,7 +17,7 @@ from gleann.index.arrays import HeldIds, Mask, Rows
 from gleann.index.filters.condition import BoundCondition
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
-from gleann.service.state.masks import MaskCache
+from gleann.service.views.masks import MaskCache
 
 FANOUT = 8
 """Parts of a tier that are merged into one of the next."""

@@ -1,0 +1,1 @@
+"""Views: one consistent state of an index, with its newer rows and payload."""
