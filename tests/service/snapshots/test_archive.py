@@ -23,6 +23,7 @@ from gleann.service.snapshots.shelf import Shelf
 from gleann.service.snapshots.transferring import (
     export_snapshot,
     import_snapshot,
+    manifest_at,
     verify_archive,
     verify_directory,
 )
@@ -411,6 +412,18 @@ def test_a_shelf_sweeps_what_is_unfinished(shelf: Shelf) -> None:
         (shelf.folder / name / "file").write_text("x")
     shelf.sweep()
     assert [path.name for path in shelf.folder.iterdir()] == [NAME]
+
+
+def test_a_manifest_that_is_no_file(shelf: Shelf, tmp_path: Path) -> None:
+    """A read of a pipe would wait for ever, and a link leads anywhere."""
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / MANIFEST)
+    with pytest.raises(errors.CorruptDataError, match="not JSON"):
+        manifest_at(tmp_path / "pipe")
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / MANIFEST).symlink_to(shelf.path(NAME) / MANIFEST)
+    with pytest.raises(errors.MissingFileError):
+        manifest_at(tmp_path / "link")
 
 
 def test_damaged_manifests(shelf: Shelf) -> None:
