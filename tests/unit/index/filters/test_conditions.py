@@ -94,6 +94,10 @@ PASSING: list[tuple[str, tuple[Any, ...], list[int]]] = [
     ("added < $1", (datetime(2024, 1, 1, 0, 0, 1),), [0, 2, 4]),
     ("added >= $1", (datetime(2024, 1, 1, 1, tzinfo=UTC),), []),
     ("added = $1", (np.datetime64("2024-01-01"),), [0, 2, 4]),
+    ("added = $1", (np.datetime64("2024", "Y"),), [0, 2, 4]),
+    ("added = $1", (date(2024, 1, 1),), [0, 2, 4]),
+    ("added < $1", (date(2024, 1, 2),), [0, 2, 4]),
+    ("added IN $1", ([date(2024, 1, 1), date(2024, 1, 2)],), [0, 2, 4]),
     ("contains(tags, 'a')", (), [0, 3]),
     ("NOT contains(tags, $1)", ("a",), [1, 4]),
     ("tags IS NULL", (), [2, 5]),
@@ -252,11 +256,26 @@ def test_the_column_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"a", object(), date(2024, 1, 1), [[1]], {"a": 1}, 1j]
+    "value", [b"a", object(), [[1]], {"a": 1}, 1j, np.timedelta64(5, "ns")]
 )
 def test_parameters_of_other_types_are_refused(value: Any) -> None:
     with pytest.raises(errors.InvalidFilterError, match="a parameter is"):
         Condition("year = $1", (value,))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (np.datetime64("NaT"), "None is null"),
+        (np.datetime64("2024-01-01T00:00:00.000000001"), "finer"),
+        (np.datetime64(2**62, "Y"), "outside"),
+        (np.datetime64(2**40, "s"), "outside"),
+    ],
+)
+def test_parameters_that_are_no_moment_of_a_column(value: Any, reason: str) -> None:
+    for given in (value, [value], np.array([value])):
+        with pytest.raises(errors.InvalidFilterError, match=reason):
+            Condition("added = $1", (given,))
 
 
 def test_conditions_are_texts_and_parameters_sequences() -> None:
