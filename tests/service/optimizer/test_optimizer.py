@@ -428,6 +428,35 @@ def test_a_process_that_is_killed_costs_nothing_but_time(
     assert_holds(world.view(), BASE)
 
 
+@pytest.mark.parametrize("stop", process.STOPS)
+def test_a_process_that_is_stopped_with_the_server_is_resumed(
+    world: World,
+    hanging: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    stop: signal.Signals,
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    real = process.Popen
+
+    def remembered(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(real(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(process, "Popen", remembered)
+    world.upsert(np.arange(SEALED, SEALED + 60))
+    name = world.asked("rebuild").name
+    until(lambda: bool(started))
+    # Another group than that of the server, which a Ctrl-C goes to.
+    assert os.getpgid(started[0].pid) == started[0].pid
+    os.kill(started[0].pid, stop)
+    assert started[0].wait(timeout=20) != 0
+    world.app.close(seconds=20)
+    hanging()
+    world.opened()
+    assert not world.ended(name).HasField("error")
+    assert (world.view().version, world.state().last_error) == (2, None)
+
+
 def test_a_compaction_needs_room_on_the_disk(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -468,6 +497,10 @@ def test_the_process_has_a_low_priority_and_ends_with_its_parent() -> None:
     # Beside that of the tests, which may have been started with one.
     lower = min(os.nice(0) + NICENESS, 19)
     assert child.stdout.readline() == b"%d\n" % lower
+    for stop in process.STOPS:
+        child.send_signal(stop)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(timeout=0.3)
     assert child.stdin is not None
     child.stdin.close()
     assert child.wait(timeout=20) == 1
