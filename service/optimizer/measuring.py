@@ -41,6 +41,7 @@ class Measuring:
             return Measured(
                 rows=view.count,
                 pending=view.count,
+                removed=len(view.delta) - view.count,
                 age=max(0.0, now - made),
                 since=max(0.0, since),
                 failures=past.failures,

@@ -22,7 +22,7 @@ from gleann.service.values import (
     OptimizerParams,
     OptimizerState,
 )
-from gleann.service.views.live_index import View, require_not_empty
+from gleann.service.views.live_index import View, require_not_empty_since
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
 
@@ -120,12 +120,13 @@ class Optimizer:
             InvalidParamsError: a kind that this version does not know.
         """
         view = self._registry.view(request.name)
-        require_not_empty(view)
+        if not view.version:
+            require_not_empty_since(view)
         kind = self.compaction.kind_of(request, view)
         settled = index_pb2.OptimizeIndexRequest(
             name=request.name, kind=_WIRE_KINDS[kind]
         )
-        is_same = kind == "fold" and not view.has_changes
+        is_same = not view.has_changes and (kind == "fold" or not view.count)
         if is_same and self._jobs.is_settled(request.name):
             response = index_messages.index_info_to_wire(self._registry.info(view))
             return lambda: self._jobs.answered(

@@ -30,9 +30,10 @@ class Measured:
 
     Attributes:
         rows: number of live rows.
-        sealed: number of rows of the sealed version; 0 if it was never built.
+        sealed: number of rows of the sealed version; 0 if there is none.
         pending: number of live rows that are newer.
-        removed: number of rows of the sealed version that were removed or replaced.
+        removed: number of rows of the sealed version that were removed or replaced; of
+            the log, if there is none.
         updates: number of rows whose payload was set since, each as often as it was.
         nlist: number of its lists; 0 if it was never built.
         trained: number of rows at the training of its lists; None if unknown.
@@ -126,8 +127,12 @@ def kind_wanted(measured: Measured, params: OptimizerParams) -> CompactionKind:
 
 def _wanted(measured: Measured, params: OptimizerParams) -> Decision:
     """What to do, without regard to the time since the last compaction."""
-    if measured.rows == 0:
+    if measured.rows == 0 and not measured.removed:
         return Decision(kind="none", why="It is empty.")
+    if measured.rows == 0:
+        # Files and log have what was deleted until then.
+        why = f"It is empty: all of its {measured.removed:,} vectors were removed."
+        return Decision(kind="rebuild", why=why)
     misfit = _misfit(measured, params)
     if measured.sealed == 0:
         return _first(measured, params)
@@ -142,7 +147,7 @@ def _wanted(measured: Measured, params: OptimizerParams) -> Decision:
 
 def _first(measured: Measured, params: OptimizerParams) -> Decision:
     floor = FIRST_BUILD * _set(params.min_rows)
-    why = f"It was never built and has {measured.rows:,} vectors"
+    why = f"It is not built and has {measured.rows:,} vectors"
     if measured.rows >= floor:
         return Decision(kind="rebuild", why=f"{why}, at least {floor:,}.")
     return Decision(kind="none", why=f"{why}, fewer than {floor:,}.")
@@ -199,7 +204,7 @@ def _misfit(measured: Measured, params: OptimizerParams) -> str | None:
 def _why_untrained(measured: Measured, params: OptimizerParams) -> str | None:
     """Why an index without trained lists is to have some; None if it need not."""
     if measured.sealed == 0:
-        return "It was never built."
+        return "It is not built."
     floor = FIRST_BUILD * _set(params.min_rows)
     if measured.rows < floor:
         return None

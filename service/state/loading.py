@@ -70,7 +70,7 @@ class Loading:
             None,
             LivePayload(schema=schema_of(row, "sealed_columns"), masks=self.masks),
         )
-        if version:
+        if version and not self._versions.is_empty(number, version):
             sealed = Sealed(self._versions.serve(number, version), self.masks)
             require_columns(sealed, payload.schema)
             payload = sealed.payload

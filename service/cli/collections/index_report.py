@@ -30,7 +30,7 @@ def index_lines(info: IndexInfo) -> list[str]:
     if info.broken is not None:
         return lines
     lines.append(f"ids: {info.id_type or 'none yet'}")
-    if info.version:
+    if info.nlist is not None:
         lines.append(f"lists: {info.nlist:,}, spill {info.spill}, engine {info.engine}")
         lines.append(f"data hash: {info.data_hash}")
     columns = ", ".join(map(shown_column, info.columns))
@@ -55,4 +55,6 @@ def optimizer_lines(state: OptimizerState) -> list[str]:
 def _sealed(info: IndexInfo) -> str:
     if not info.version:
         return "never built"
+    if info.nlist is None:
+        return f"version {info.version} without rows + {info.pending:,} newer"
     return f"version {info.version} + {info.pending:,} newer - {info.removed:,} removed"

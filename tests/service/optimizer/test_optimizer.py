@@ -16,6 +16,7 @@ import pytest
 from google.longrunning import operations_pb2
 
 from gleann.index.errors import (
+    InvalidInputError,
     InvalidParamsError,
     NotReadyError,
     StorageError,
@@ -378,6 +379,83 @@ def test_closing_stops_a_compaction_and_opening_resumes_it(
     assert not world.ended(name).HasField("error")
     assert world.view().version == 2
     assert_holds(world.view(), BASE | dict.fromkeys(range(SEALED, SEALED + 60), 0))
+
+
+def held_by_files(world: World, row: np.ndarray) -> bool:
+    """Whether any file of the data directory has the bytes of a row."""
+    files = [path for path in world.config.data_dir.rglob("*") if path.is_file()]
+    return any(row.tobytes() in path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize("how", ["policy", "optimize", "build"])
+def test_an_index_whose_rows_were_all_deleted_gives_its_files_back(
+    world: World, how: str
+) -> None:
+    row = rows_of(np.arange(1))[0]
+    assert held_by_files(world, row)
+    world.app.delete_vectors("i", np.arange(SEALED))
+    assert "all of its 400 vectors were removed" in world.state().decision
+    if how == "build":
+        name = world.app.build(index_pb2.BuildIndexRequest(name="i")).name
+    else:
+        name = world.looked() if how == "policy" else world.asked().name
+    assert name is not None
+    assert not world.ended(name).HasField("error")
+    for _ in range(2):
+        view, info = world.view(), world.app.registry.info(world.view())
+        assert (view.version, view.sealed, view.count) == (2, None, 0)
+        assert (view.sequence, info.id_type, info.nlist) == (2, "int64", None)
+        assert not view.has_changes
+        assert world.state().decision == "It is empty."
+        assert world.looked() is None
+        assert world.app.optimize(index_pb2.OptimizeIndexRequest(name="i")).done
+        world.app.close(seconds=10)
+        world.opened()
+    assert [p.name for p in (world.config.data_dir).glob("indexes/1/versions/*")] == [
+        "2"
+    ]
+    with pytest.raises(InvalidInputError, match="int64 ids"):
+        world.app.upsert("i", np.array(["a"]), rows_of(np.arange(1)))
+    world.upsert(np.arange(60), seed=3)
+    assert_holds(world.view(), dict.fromkeys(range(60), 3))
+    world.ended(world.asked().name)
+    assert world.view().version == 3
+    assert_holds(world.view(), dict.fromkeys(range(60), 3))
+
+
+def test_changes_during_the_compaction_of_an_emptied_index_stand(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = compaction.publish_empty
+
+    def late(path: Path) -> None:
+        world.upsert(np.arange(5), seed=9)
+        real(path)
+
+    monkeypatch.setattr(compaction, "publish_empty", late)
+    world.app.delete_vectors("i", np.arange(SEALED))
+    assert not world.ended(world.asked().name).HasField("error")
+    assert (world.view().version, world.view().sealed) == (2, None)
+    assert_holds(world.view(), dict.fromkeys(range(5), 9))
+    world.app.close(seconds=10)
+    world.opened()
+    assert_holds(world.view(), dict.fromkeys(range(5), 9))
+
+
+def test_the_log_of_an_emptied_index_that_was_not_built_is_dropped(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    world.app.create_index("i", dim=DIM, metric="l2")
+    world.upsert(np.arange(5))
+    world.app.delete_vectors("i", np.arange(5))
+    world.clock.now = time.time() + 1000
+    name = world.looked()
+    assert name is not None
+    assert not world.ended(name).HasField("error")
+    assert not world.app.store.rows("SELECT 1 FROM changes")
+    assert (world.view().version, world.view().has_changes) == (1, False)
+    world.app.close(seconds=10)
 
 
 def test_a_compaction_gives_way_to_a_build(

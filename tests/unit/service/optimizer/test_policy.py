@@ -28,6 +28,7 @@ def state(**changes: object) -> Measured:
     [
         (state(), "none", "0 of 100,000"),
         (state(rows=0, sealed=0), "none", "empty"),
+        (state(rows=0, sealed=9, removed=9), "rebuild", "all of its 9 vectors"),
         # Newer rows: a share, and a floor.
         (state(rows=104_000, pending=4_000), "none", "4,000 of 104,000"),
         (state(rows=105_000, pending=5_000), "none", "(4.8%)"),
