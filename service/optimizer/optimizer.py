@@ -172,7 +172,10 @@ class Optimizer:
         return found
 
     def _decided(self, view: View) -> Decision:
-        decision = decide(self._measuring.of(view), self._params(view))
+        measured, params = self._measuring.of(view), self._params(view)
+        decision = decide(measured, params)
+        if decision.kind == "fold":
+            decision = decide(self._measuring.after_fold(view, measured), params)
         waits = decision.kind != "none" or decision.waits
         if not waits and not view.has_changes:
             # Nothing to decide before it changes.
@@ -183,7 +186,8 @@ class Optimizer:
         return self._registry.optimizer(view).filled(self._defaults)
 
     def _kind_wanted(self, view: View) -> CompactionKind:
-        return kind_wanted(self._measuring.of(view), self._params(view))
+        measured = self._measuring.after_fold(view, self._measuring.of(view))
+        return kind_wanted(measured, self._params(view))
 
     def _serve(self) -> None:
         while not self._closed.wait(SECONDS_BETWEEN):

@@ -39,6 +39,7 @@ class Measured:
         trained: number of rows at the training of its lists; None if unknown.
         added: number of rows in its lists that were added since.
         drift: of its lists, as in `OptimizerParams`; None while unknown.
+        drift_after: what `drift` would be after a fold; None where that is not measured.
         age: seconds since the sealed version was published, or the index was made.
         since: seconds since anything was tried with the index here: since the last
             compaction ended, or the directory was opened.
@@ -55,6 +56,7 @@ class Measured:
     trained: int | None = None
     added: int = 0
     drift: float | None = None
+    drift_after: float | None = None
     age: float
     since: float
     failures: int = 0
@@ -137,7 +139,9 @@ def _wanted(measured: Measured, params: OptimizerParams) -> Decision:
     if measured.sealed == 0:
         return _first(measured, params)
     reason = _reason(measured, params)
-    worth = reason is not None or measured.rows >= _set(params.min_rows)
+    # While the lists have drifted, no recall can be promised, of few rows neither.
+    has_drifted = _why_drifted(measured, params) is not None
+    worth = has_drifted or measured.rows >= _set(params.min_rows) or reason is not None
     if misfit is not None and worth:
         return Decision(kind="rebuild", why=misfit)
     if reason is not None:
@@ -190,15 +194,22 @@ def _misfit(measured: Measured, params: OptimizerParams) -> str | None:
             return f"{there}: it grew by a factor of {GROWTH}."
         if GROWTH * rows <= trained:
             return f"{there}: it shrank by a factor of {GROWTH}."
-    limit, share = _set(params.drift), _set(params.pending_share)
-    added = measured.added / measured.sealed
-    if measured.drift is not None and measured.drift >= limit and added >= share:
-        return (
-            f"The {measured.added:,} vectors added since the training are"
-            f" {measured.drift:.2f} times as far from their centroids as those before,"
-            f" at least {limit:.2f}."
-        )
-    return None
+    return _why_drifted(measured, params)
+
+
+def _why_drifted(measured: Measured, params: OptimizerParams) -> str | None:
+    """Why the lists do not fit the rows that were added; None if they do."""
+    drift, added, rows = measured.drift, measured.added, measured.sealed
+    if measured.drift_after is not None:
+        drift, rows = measured.drift_after, measured.rows
+        added += measured.pending
+    limit = _set(params.drift)
+    if drift is None or drift < limit or added < _set(params.pending_share) * rows:
+        return None
+    return (
+        f"The {added:,} vectors added since the training are {drift:.2f} times as far"
+        f" from their centroids as those before, at least {limit:.2f}."
+    )
 
 
 def _why_untrained(measured: Measured, params: OptimizerParams) -> str | None:

@@ -177,6 +177,45 @@ def test_newer_rows_are_folded_in_when_they_are_due(world: World) -> None:
     assert world.looked() is None
 
 
+@pytest.mark.parametrize("how", ["policy", "optimize"])
+def test_rows_far_from_all_centroids_are_not_folded_in(world: World, how: str) -> None:
+    ids = np.arange(SEALED, SEALED + 100)
+    world.app.upsert("i", ids, rows_of(ids) * 3 + 20)
+    name = world.looked() if how == "policy" else world.asked().name
+    assert name is not None
+    assert not world.ended(name).HasField("error")
+    index = world.view().sealed.index
+    assert (world.state().last_kind, world.state().drift) == ("rebuild", None)
+    assert index.header.training.rows == SEALED + 100
+
+
+def test_no_recall_is_promised_while_the_lists_have_drifted(world: World) -> None:
+    request = index_pb2.BuildIndexRequest(name="i")
+    request.params.nlist = 8
+    world.ended(world.app.build(request).name)
+    queries, params = rows_of(np.arange(20), 5), SearchParams(k=10)
+    before = world.view().sealed.index.search(queries, params).stats
+    assert before.estimated_recall is not None
+    ids = np.arange(SEALED, SEALED + 100)
+    world.app.upsert("i", ids, rows_of(ids) * 3 + 20)
+    expected = world.app.optimizer._measuring
+    measured = expected.after_fold(world.view(), expected.of(world.view()))
+    world.ended(world.asked("fold").name)
+    index = world.view().sealed.index
+    assert index.header.training.drift > 1.5
+    assert measured.drift_after == pytest.approx(index.header.training.drift, rel=1e-4)
+    for one in (params, SearchParams(k=10, target_recall=0.8)):
+        assert index.search(queries, one).stats.estimated_recall is None
+    assert index.search(queries, SearchParams(k=5, target_recall=1)).stats.exact
+    # Though nothing is newer, and it has few rows.
+    world.clock.now += 1000
+    assert "times as far" in world.state().decision
+    name = world.looked()
+    assert name is not None
+    world.ended(name)
+    assert world.view().sealed.index.header.training.rows == SEALED + 100
+
+
 def test_it_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.app.close(seconds=10)
     monkeypatch.setattr(Optimizer, "open", OPEN)
