@@ -5,6 +5,7 @@ from typing import Any
 
 from gleann.index.tables.tabular import as_json
 from gleann.service.cli.collections.declared import shown_column
+from gleann.service.cli.collections.tuning import shown_params
 from gleann.service.values import IndexInfo, OptimizerState
 
 
@@ -43,6 +44,7 @@ def index_lines(info: IndexInfo) -> list[str]:
 def optimizer_lines(state: OptimizerState) -> list[str]:
     """The compaction of an index in lines."""
     lines = [f"optimizer: {state.decision}"]
+    lines.append(f"optimizer parameters: {shown_params(state.params)}")
     if state.operation is not None:
         lines.append(f"under way: {state.operation}")
     if state.last_time is not None:
