@@ -266,9 +266,7 @@ def _header(folding: Folding, *, n: int, entries: int, distortion: float) -> Hea
         header,
         points=_points(header.points, n=n, growth=entries / lists.entries),
         primary_points=_points(header.primary_points, n=n, growth=n / rows),
-        training=_training(
-            folding, newer=folding.newer_count, distortion=distortion
-        ),
+        training=_training(folding, newer=folding.newer_count, distortion=distortion),
     )
 
 

@@ -102,7 +102,10 @@ class Compaction:
         if view.has_changes or (kind == "rebuild" and view.count):
             self._compact(view, kind, task)
         info = self._registry.info(self._registry.view(request.name))
-        return index_messages.index_info_to_wire(info)
+        message = index_messages.index_info_to_wire(info)
+        if message.optimizer.operation == task.operation:
+            message.optimizer.ClearField("operation")  # it is done with this answer
+        return message
 
     def _compact(self, view: View, kind: CompactionKind, task: Task) -> None:
         """Publish a new version, and record how that ended."""

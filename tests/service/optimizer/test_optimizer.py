@@ -216,6 +216,16 @@ def test_no_recall_is_promised_while_the_lists_have_drifted(world: World) -> Non
     assert world.view().sealed.index.header.training.rows == SEALED + 100
 
 
+def test_the_answer_says_of_no_compaction_that_it_is_under_way(world: World) -> None:
+    world.upsert(np.arange(SEALED, SEALED + 60))
+    operation = world.ended(world.asked("fold").name)
+    described = index_pb2.Index()
+    assert operation.response.Unpack(described)
+    assert described.version.sealed == 2
+    assert described.optimizer.last_kind == index_pb2.COMPACTION_KIND_FOLD
+    assert not described.optimizer.operation
+
+
 def test_it_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.app.close(seconds=10)
     monkeypatch.setattr(Optimizer, "open", OPEN)
