@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-
 MOST_DRIFT = 1.5
 """From this drift on, recalls measured at the training say nothing of now."""
 

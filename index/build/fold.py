@@ -38,8 +38,8 @@ from gleann.index.payload.saved import add_payload
 from gleann.index.payload.schema import Schema
 from gleann.index.progress import Progress, Report
 from gleann.index.storage import files, packing
-from gleann.index.training import Training
 from gleann.index.storage.packing import Header
+from gleann.index.training import Training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,8 +33,8 @@ from gleann.index.storage.manifest import (
     DATA_DIR,
     MANIFEST,
     NEW_MANIFEST,
-    publish_manifest,
     is_empty,
+    publish_manifest,
     read_manifest,
     sync_dir,
 )
