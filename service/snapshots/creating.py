@@ -92,20 +92,23 @@ class Creating:
         condition = condition_of(request)
         for attempt in range(ATTEMPTS):
             view = self._registry.view(request.index)
-            with self._shelf.adding(name) as scratch:
-                try:
-                    count = self._write(view, condition, scratch, report)
-                except MissingFileError:
-                    # A build may have replaced the version that was to be linked.
-                    current = self._registry.view(request.index).version
-                    if current == view.version or attempt == ATTEMPTS - 1:
-                        raise
-                    shutil.rmtree(scratch)
-                    continue
-                manifest = self._manifest(name, view, condition, scratch, report)
-                write_manifest(scratch, replace(manifest, count=count))
-                report(Progress(phase="done", done=count, total=count))
+            try:
+                self._create_from(view, name, condition, report)
                 return
+            except MissingFileError:
+                # A build may have replaced the version that was to be linked.
+                current = self._registry.view(request.index).version
+                if current == view.version or attempt == ATTEMPTS - 1:
+                    raise
+
+    def _create_from(
+        self, view: View, name: str, condition: Condition | None, report: Report
+    ) -> None:
+        with self._shelf.adding(name) as scratch:
+            count = self._write(view, condition, scratch, report)
+            manifest = self._manifest(name, view, condition, scratch, report)
+            write_manifest(scratch, replace(manifest, count=count))
+            report(Progress(phase="done", done=count, total=count))
 
     def _write(
         self, view: View, condition: Condition | None, scratch: Path, report: Report
@@ -247,7 +250,7 @@ def link_version(source: Path, target: Path) -> None:
     seal is added to, is copied.
 
     Raises:
-        MissingFileError: there is no version at `source`.
+        MissingFileError: there is no version at `source`, or not all of it.
         OSError: the disk refused.
     """
     data = source / str(read_index_manifest(source)["data"])
@@ -259,6 +262,10 @@ def link_version(source: Path, target: Path) -> None:
     except FileNotFoundError as error:
         raise MissingFileError(f"{source}: {error.strerror}") from error
     _sync(target / INDEX_MANIFEST)
+    # While it is removed, the files that are left are linked without an error.
+    there = {f"{data.name}/{file.name}" for file in (target / data.name).iterdir()}
+    if missing := sorted(set(_checksums_in(target)) - there):
+        raise MissingFileError(f"{source} lacks its file {missing[0]!r}")
 
 
 def link_file(source: Path, target: Path) -> None:
@@ -297,8 +304,14 @@ def described_files(
 def _known_checksums(sealed: Path) -> dict[str, str]:
     if not sealed.is_dir():
         return {}
-    manifest = read_index_manifest(sealed)
-    folder = f"{SEALED}/{manifest['data']}"
+    found = _checksums_in(sealed)
+    return {f"{SEALED}/{path}": checksum for path, checksum in found.items()}
+
+
+def _checksums_in(version: Path) -> dict[str, str]:
+    """The checksums of a version's files, by their paths in it."""
+    manifest = read_index_manifest(version)
+    folder = str(manifest["data"])
     known = {
         f"{folder}/{name}.npy": str(entry["sha256"])
         for name, entry in manifest["arrays"].items()

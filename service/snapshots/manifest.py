@@ -8,6 +8,7 @@ version under `sealed/`, and the changes since as Arrow files
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -113,7 +114,9 @@ def read_manifest(directory: Path) -> SnapshotManifest:
     """
     file = directory / MANIFEST
     try:
-        with file.open("rb") as handle:
+        # No link is followed, and no pipe waited for.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as handle:
             content = handle.read(MOST_MANIFEST_BYTES + 1)
     except OSError as error:
         raise MissingFileError(
