@@ -18,6 +18,7 @@ from typing import Any, get_args
 from gleann.index.errors import CorruptDataError, GleannError, MissingFileError
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
+from gleann.service.files.regular_file import open_regular
 from gleann.service.values import OptimizerParams
 
 FORMAT = "gleann-snapshot"
@@ -116,14 +117,14 @@ def read_manifest(directory: Path) -> SnapshotManifest:
     """
     file = directory / MANIFEST
     try:
-        # No link is followed, and no pipe waited for.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as handle:
+        with open_regular(file, os.O_NOFOLLOW) as handle:
             content = handle.read(MOST_MANIFEST_BYTES + 1)
     except OSError as error:
         raise MissingFileError(
             f"no snapshot in {directory}: {error.strerror}"
         ) from error
+    except MissingFileError as error:
+        raise MissingFileError(f"no snapshot in {directory}: {error}") from error
     return parse_manifest(content, shown=str(file))
 
 
