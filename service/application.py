@@ -81,6 +81,7 @@ FEATURES = (
     "scroll",
     "radius",
     "optimizer",
+    "snapshot",
     "select:weighted_k_center",
     "select:farthest_first",
     "select:margin",
@@ -266,12 +267,15 @@ class Application(RowOperations):
             UnknownColumnError: a column to drop that there is not.
             InvalidInputError: a column to add whose name is taken, or too many.
         """
-        view = self.registry.update(
-            name,
-            add_columns=add_columns,
-            drop_columns=drop_columns,
-            optimizer=optimizer,
-        )
+        with self.store.transaction() as transaction:
+            view = self.registry.update(
+                name,
+                add_columns=add_columns,
+                drop_columns=drop_columns,
+                optimizer=optimizer,
+            )
+            if optimizer is not None:
+                transaction.after_commit(self.optimizer.reconsider)
         return self.registry.info(view)
 
     def get_index(self, name: str) -> IndexInfo:

@@ -15,6 +15,9 @@ from gleann.index.payload.moments import to_microseconds
 
 IdType = Literal["int64", "string"]
 
+MOST_BITS = 1000
+"""Bits of a whole number: Python refuses to show or convert much larger ones."""
+
 _INT64 = np.iinfo(np.int64)
 _SHOWN = 60
 _LISTS = (tuple, list, set, frozenset, np.ndarray)
@@ -24,7 +27,7 @@ def plain_parameter(value: object) -> object:
     """A parameter as it is kept: lists as tuples, NumPy's numbers as Python's.
 
     Raises:
-        InvalidFilterError: a type that no parameter has.
+        InvalidFilterError: a type that no parameter has, or a number far too large.
     """
     if isinstance(value, _LISTS):
         listed = list(value)
@@ -42,6 +45,11 @@ def plain_parameter(value: object) -> object:
             f"a parameter is {value!r:.{_SHOWN}} ({type(value).__name__}), expected"
             " text, a number, true or false, a datetime, None, or a list of"
             f" those{hint}"
+        )
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        raise InvalidFilterError(
+            f"a parameter is a whole number of {value.bit_length()} bits, at most"
+            f" {MOST_BITS} are allowed"
         )
     return value
 

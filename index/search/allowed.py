@@ -17,7 +17,7 @@ from gleann.index.checks import as_mask
 from gleann.index.engines.contract import Engine, IndexData, ScansSubsets
 from gleann.index.errors import InvalidInputError
 from gleann.index.exact import GATHERED, exact_search_prepared
-from gleann.index.lists import InvertedLists
+from gleann.index.lists import InvertedLists, lists_among
 from gleann.index.params import RowFilter
 from gleann.index.search.list_stats import FEW_SHARE, ListStats
 
@@ -207,7 +207,7 @@ class AllowedRows(RowFilter):
                 return None
             made = self._sub_lists.get(engine)
             if made is None:
-                lists = _sub_lists(self._stats.lists, self.mask)
+                lists = lists_among(self._stats.lists, self.mask)
                 made = self._pack(engine, lists)
                 self._sub_lists[engine] = made
         return made
@@ -289,16 +289,4 @@ def _in_runs(rows: NDArray[np.int32], count: int) -> InvertedLists:
         mids=offsets[1:].copy(),
         rows=rows,
         others=np.full(len(rows), -1, np.int32),
-    )
-
-
-def _sub_lists(lists: InvertedLists, mask: Mask) -> InvertedLists:
-    """The lists less the entries of rows that are not allowed."""
-    kept = mask[lists.rows]
-    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
-    return InvertedLists(
-        offsets=before[lists.offsets],
-        mids=before[lists.mids],
-        rows=lists.rows[kept],
-        others=lists.others[kept],
     )

@@ -8,6 +8,7 @@ import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO, cast
@@ -69,8 +70,6 @@ def write_archive(
 def _write(
     directory: Path, manifest: SnapshotManifest, handle: BinaryIO, report: Report
 ) -> None:
-    from io import BytesIO
-
     meter = Meter("export", manifest.size_bytes, report)
     with tarfile.open(fileobj=handle, mode="w", format=tarfile.GNU_FORMAT) as archive:
         content = manifest.to_json()

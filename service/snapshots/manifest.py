@@ -8,6 +8,7 @@ version under `sealed/`, and the changes since as Arrow files
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -69,6 +70,7 @@ class SnapshotManifest:
         columns: the JSON text of the payload's schema.
         optimizer: the JSON text of the optimizer's parameters.
         where: the condition that its vectors were chosen by; "" for all.
+        parameters: the JSON list of its parameters.
         created: seconds since 1970.
         files: by path inside the snapshot, sorted.
     """
@@ -84,6 +86,7 @@ class SnapshotManifest:
     columns: str
     optimizer: str
     where: str
+    parameters: str
     created: float
     files: Mapping[str, SnapshotFile]
 
@@ -113,7 +116,9 @@ def read_manifest(directory: Path) -> SnapshotManifest:
     """
     file = directory / MANIFEST
     try:
-        with file.open("rb") as handle:
+        # No link is followed, and no pipe waited for.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as handle:
             content = handle.read(MOST_MANIFEST_BYTES + 1)
     except OSError as error:
         raise MissingFileError(
@@ -166,7 +171,7 @@ def _checksum(content: Mapping[str, Any]) -> str:
 
 def _check_values(values: Mapping[str, Any], shown: str) -> None:
     whole = ("dim", "count", "sealed", "sequence")
-    texts = ("name", "index", "metric", "columns", "optimizer", "where")
+    texts = ("name", "index", "metric", "columns", "optimizer", "where", "parameters")
     checks = (
         *(_is_number(values[name], int) for name in whole),
         *(_is_text(values[name]) for name in texts),
@@ -204,9 +209,11 @@ def _check_parameters(values: Mapping[str, Any], shown: str) -> None:
     try:
         Schema.from_json(values["columns"])
         OptimizerParams(**json.loads(values["optimizer"]))
+        list(json.loads(values["parameters"]))
     except (GleannError, ValueError, TypeError, RecursionError) as error:
         raise CorruptDataError(
-            f"{shown} does not describe the columns or the compaction: {error}"
+            f"{shown} does not describe the columns, the compaction or the condition:"
+            f" {error}"
         ) from error
 
 

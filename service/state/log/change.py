@@ -31,7 +31,8 @@ from gleann.v1 import types_pb2
 
 MOST_ROWS = 1 << 20
 MOST_BYTES = 1 << 28
-"""Rows and bytes of vectors in one row of the log; SQLite takes blobs of 10^9 bytes."""
+"""Rows, and bytes of vectors or of payload (where all rows have about the same), in one
+row of the log; SQLite takes blobs of 10^9 bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +112,14 @@ class Change:
 
     def parts(self) -> Iterator["Change"]:
         """The change in parts that rows of the log have room for."""
-        most = MOST_ROWS
+        payload, most = self.payload, MOST_ROWS
         if self.vectors is not None:
             most = min(most, max(1, MOST_BYTES // (4 * self.vectors.shape[1])))
+        if payload is not None and len(payload) > 1:
+            most = min(most, max(1, MOST_BYTES * len(payload) // (payload.nbytes or 1)))
         if len(self.ids) <= most:
             yield self
             return
-        payload = self.payload
         for start in range(0, len(self.ids), most):
             rows = np.arange(start, min(start + most, len(self.ids)))
             yield Change(

@@ -392,3 +392,14 @@ def test_parameters_need_a_condition() -> None:
         errors.InvalidFilterError, match="2 parameters and no condition"
     ):
         Condition.of(None, [1, 2])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1 << 20_000, -(1 << 20_000), [1, 1 << 1000]],
+    ids=["high", "low", "listed"],
+)
+def test_a_parameter_far_too_large(value: object) -> None:
+    """Python neither shows nor converts it, so no later message could."""
+    with pytest.raises(errors.InvalidFilterError, match="bits, at most 1000"):
+        Condition("score = $1", [value])
