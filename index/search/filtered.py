@@ -42,7 +42,6 @@ from gleann.index.search.filter_steps import (
     ranked_lists,
     reach_of,
     reads_all,
-    scan_all,
     search_stepwise,
     summed,
     with_allowed,
@@ -97,10 +96,14 @@ def search_filtered(
     left = np.flatnonzero(~settled | is_short(found.rows, allowed))
     if left.size == 0:
         return found
-    prepared = prepare(queries[left], metric, name="queries")
-    if reads_all(allowed):
-        return _with_rest(found, left, scan_all(engine, prepared, request, allowed))
-    rest = search_stepwise(engine, prepared, request, nprobe=nprobe, allowed=allowed)
+    rest = None
+    if reads_all(allowed) and packed is not None:
+        rest = scan_few(engine, queries[left], request, allowed)
+    if rest is None:
+        prepared = prepare(queries[left], metric, name="queries")
+        rest = search_stepwise(
+            engine, prepared, request, nprobe=nprobe, allowed=allowed
+        )
     return _with_rest(found, left, rest)
 
 

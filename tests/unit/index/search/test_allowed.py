@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index.engines.contract import ListChoice, ScanRequest
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
@@ -337,3 +338,25 @@ def test_rows_may_come_in_any_order_and_again(index, queries):
     assert len(allowed) == 3
     found = index.find_rows(queries, SearchParams(k=4, allowed=allowed))
     assert (np.sort(found.rows, axis=1) == [-1, 3, 5, 900]).all()
+
+
+def test_a_choice_of_other_lists_is_refused(index, queries):
+    request = ScanRequest(k=5, rerank=10)
+    right = ListChoice(
+        sizes=np.ones(index.nlist, np.int64),
+        kept=np.ones(index.nlist),
+        entries=None,
+        reach=0.85,
+        share=0.5,
+        nprobe=2,
+        ranked=4,
+    )
+    _, settled = index.engine.search_chosen(queries, right, request, packed=None)
+    assert settled.shape == (len(queries),)
+    for wrong, words in (
+        (right._replace(kept=right.kept[1:]), r"not \(nlist\)"),
+        (right._replace(ranked=1), "not 1 <= nprobe <= ranked"),
+        (right._replace(ranked=index.nlist + 1), "ranked <= nlist"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            index.engine.search_chosen(queries, wrong, request, packed=None)
