@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index import Found, SearchParams
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.checks import as_queries
-from gleann.index.errors import RecallWarning
+from gleann.index.errors import InvalidParamsError, RecallWarning
 from gleann.index.found import FoundWithin, shortfall
 from gleann.index.ids.checks import hold_distinct, hold_id_array, hold_ids
 from gleann.index.payload.payload import Payload
@@ -276,7 +276,8 @@ class VectorCalls:
             columns: of payload to return.
             with_vectors: whether the pages have the vectors.
             page_size: most vectors a page; fewer where a message has no room.
-            page_token: `next_page_token` of a page, to go on behind it.
+            page_token: `next_page_token` of a page of the same index and filter, to go
+                on behind it.
             where: the condition of a filter, such as "split = 'train' AND score > $1";
                 None for no filter.
             parameters: the values of $1, $2 and so on.
@@ -285,6 +286,7 @@ class VectorCalls:
             UnknownIndexError: no such index.
             UnknownColumnError: a column that the index does not have.
             InvalidFilterError: a filter that cannot be evaluated.
+            InvalidInputError: a token of a page of another filter or index.
         """
         request = vector_pb2.ScrollVectorsRequest(
             index=name,
@@ -415,14 +417,16 @@ class VectorCalls:
             columns: of payload to return with the hits.
             target_recall: above 0 and at most 1; None takes 1, which looks wherever a
                 hit can be.
-            limit: most hits of a query, its nearest; None for all.
+            limit: most hits of a query, its nearest, at least 1; None for all.
             where: the condition of a filter, such as "split = 'train' AND score > $1";
                 None for no filter.
             parameters: the values of $1, $2 and so on.
 
         Raises:
-            As `search`.
+            As `search`, and InvalidParamsError for a limit below 1.
         """
+        if limit is not None and limit < 1:  # 0 is all in a message
+            raise InvalidParamsError(f"limit must be at least 1 or None, got {limit}")
         matrix = wire_array(as_queries(queries, name="queries"), name="queries")
         request = search_pb2.SearchRadiusRequest(
             index=name,
