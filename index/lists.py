@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import ListNos
+from gleann.index.arrays import ListNos, Mask
 from gleann.index.heartbeat import beat
 from gleann.index.parallel.blocks import block_slices
 
@@ -81,6 +81,18 @@ def assignment(lists: InvertedLists, *, n: int) -> tuple[ListNos, ListNos]:
     primary[lists.rows[is_primary]] = of_entry[is_primary]
     secondary[lists.rows[~is_primary]] = of_entry[~is_primary]
     return primary, secondary
+
+
+def lists_among(lists: InvertedLists, mask: Mask) -> InvertedLists:
+    """The same lists with the entries of the rows of `mask` (n,) only."""
+    kept = mask[lists.rows]
+    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+    return InvertedLists(
+        offsets=before[lists.offsets],
+        mids=before[lists.mids],
+        rows=lists.rows[kept],
+        others=lists.others[kept],
+    )
 
 
 def one_list(n: int) -> InvertedLists:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import HeldIds, Rows, Vectors
+from gleann.index.arrays import HeldIds, Rows
 from gleann.index.checks import as_vectors, require_measurable
 from gleann.index.errors import (
     DimensionMismatchError,
@@ -219,20 +219,6 @@ class RowOperations(ABC):
         view = self.registry.view(name)
         bound = None if condition is None else view.bind(condition)
         return scrolled(view, bound, after_id=after_id, size=size), view
-
-    def get_vectors(self, name: str, ids: HeldIds) -> Vectors:
-        """Vectors (m, dim) by id.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            UnknownIdError: unknown id.
-            LimitError: too many, or too large for a message.
-        """
-        view = self.registry.view(name)
-        require_within(len(ids), self.limits.rows, "ids")
-        reply_bytes = 4 * len(ids) * view.dim
-        require_within(reply_bytes, self.limits.message_bytes, "bytes of vectors")
-        return view.vectors_at(view.require(ids))
 
 
 def require_rows(payload: Payload | None, count: int) -> None:

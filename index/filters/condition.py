@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from gleann.index.filters.bound import BoundNode, Plain
     from gleann.index.filters.values import IdType
 
+VALUE_BYTES = 64
+"""About what a value, or a test with one, takes in memory beside its characters."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Condition:
@@ -144,19 +147,40 @@ class BoundCondition:
 
 
 class ConditionKey:
-    """Hashable; the hash is computed once, also where IN has a million values."""
+    """Hashable; the hash is computed once, also where IN has a million values.
 
-    __slots__ = ("_hash", "_node")
+    Attributes:
+        nbytes: about what it takes in memory.
+    """
+
+    __slots__ = ("_hash", "_node", "nbytes")
 
     def __init__(self, node: "BoundNode") -> None:
         self._node = node
         self._hash = hash(node)
+        self.nbytes = _bytes_of(node)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ConditionKey) and self._node == other._node
 
     def __hash__(self) -> int:
         return self._hash
+
+
+def _bytes_of(node: "BoundNode") -> int:
+    from gleann.index.filters import bound
+
+    match node:
+        case bound.AllTests() | bound.SomeTests():
+            return sum(map(_bytes_of, node.parts))
+        case bound.MemberTest():
+            texts = sum(len(one) for one in node.values if isinstance(one, str))
+            return VALUE_BYTES * (1 + len(node.values)) + texts
+        case bound.CompareTest(value=str() as text):
+            return VALUE_BYTES + len(text)
+        case bound.PrefixTest(prefix=text) | bound.ContainsTest(member=text):
+            return VALUE_BYTES + len(text)
+    return VALUE_BYTES
 
 
 def _typed(value: object) -> object:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import Engine, IndexData, ScansSubsets
-from gleann.index.lists import InvertedLists
+from gleann.index.lists import InvertedLists, lists_among
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,18 +99,6 @@ class Joined:
         primary[places] = np.repeat(np.arange(lists.nlist, dtype=np.int32), sizes)
         secondary[places] = lists.others[kept]
         return primary, secondary
-
-
-def lists_among(lists: InvertedLists, mask: Mask) -> InvertedLists:
-    """The same lists with the rows of `mask` (n,) only."""
-    kept = mask[lists.rows]
-    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
-    return InvertedLists(
-        offsets=before[lists.offsets],
-        mids=before[lists.mids],
-        rows=lists.rows[kept],
-        others=lists.others[kept],
-    )
 
 
 def is_primary(lists: InvertedLists) -> NDArray[np.bool_]:

@@ -5,8 +5,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Mask, Rows
+from gleann.index.arrays import ListNos, Mask, Rows
 from gleann.index.engines.contract import IndexData
+from gleann.index.lists import assignment
 
 SAMPLED = 16
 """Entries of each list whose rows estimate the share of it that a filter allows."""
@@ -56,13 +57,6 @@ class ListStats:
         return counts + np.bincount(copies[copies >= 0], minlength=nlist)
 
     @cached_property
-    def lists_of_rows(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    def lists_of_rows(self) -> tuple[ListNos, ListNos]:
         """The first and the second list (n,) of each row; -1 for no second."""
-        lists = self.lists
-        first = np.full(self.n, -1, np.int32)
-        second = np.full(self.n, -1, np.int32)
-        list_nos = np.repeat(np.arange(lists.nlist, dtype=np.int32), self.sizes)
-        spilled = np.arange(lists.entries) >= np.repeat(lists.mids, self.sizes)
-        first[lists.rows[~spilled]] = list_nos[~spilled]
-        second[lists.rows[spilled]] = list_nos[spilled]
-        return first, second
+        return assignment(self.lists, n=self.n)

@@ -10,6 +10,7 @@ from gleann.index.errors import InvalidInputError, LimitError
 from gleann.index.payload.moments import to_microseconds
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, ColumnType, Schema
+from gleann.service.files.regular_file import open_regular
 
 BLOCK_ROWS = 16_384
 MOST_LINE_BYTES = 1 << 26
@@ -82,7 +83,7 @@ class JsonlPayload:
             yield block
 
     def _lines(self) -> Iterator[bytes]:
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             while line := file.readline(MOST_LINE_BYTES):
                 if len(line) == MOST_LINE_BYTES:
                     raise LimitError(

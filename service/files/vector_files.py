@@ -21,6 +21,7 @@ from gleann.index.ids.held import joined_ids, shown_id
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.texts import Texts
 from gleann.service.files.npy_file import NpyFile
+from gleann.service.files.regular_file import open_regular
 from gleann.service.files.roots import missing_as_error
 from gleann.service.files.vector_columns import (
     matrix_of,
@@ -184,7 +185,11 @@ class ParquetVectors:
         """
         from pyarrow.parquet import ParquetFile
 
-        with reading(path.name), ParquetFile(path) as file:
+        with (
+            reading(path.name),
+            open_regular(path) as opened,
+            ParquetFile(opened) as file,
+        ):
             schema, metadata = file.schema_arrow, file.metadata
             count = metadata.num_rows
             wanted = [vector_column] + ([id_column] if id_column else [])

@@ -1,7 +1,8 @@
 """Import job: read a file, and publish its rows atomically.
 
 A large file becomes a part of a new sealed version directly; a small one is staged in
-the log first.
+the log first. Of both, the rows are as old as the start of the import: a change that is
+acknowledged after it stands, also where the process ends before the import does.
 """
 
 from contextlib import ExitStack, suppress
@@ -57,12 +58,7 @@ class Importing:
             return self._response(self._registry.view(request.index), count)
         # An interrupted run may have left staged parts.
         self._registry.drop_staged(task.operation)
-        view = self._registry.view(request.index)
-        source = open_source(request, view=view, rules=self._rules)
-        if source.payload.added:
-            view = self._registry.update(
-                request.index, add_columns=source.payload.added
-            )
+        source, view = self._start(request, task.operation)
         task.progress(Progress(phase="read", done=0, total=source.count))
         with ExitStack() as reading:
             reading.enter_context(unchanged(source))
@@ -73,6 +69,23 @@ class Importing:
             self._stage(view, source, ids, task)
         self._registry.publish_staged(request.index, task.operation, ids)
         return self._response(self._registry.view(request.index), source.count)
+
+    def _start(
+        self, request: vector_pb2.ImportVectorsRequest, operation: str
+    ) -> tuple[ImportSource, View]:
+        """The opened files, and the state of the index in which the import starts.
+
+        A run after an interrupted one starts in the state of that one: the changes that
+        were acknowledged since are newer than the rows of the file.
+        """
+        started = self._registry.started_import(request.index, operation)
+        if started is not None:
+            return open_source(request, view=started, rules=self._rules), started
+        view = self._registry.view(request.index)
+        source = open_source(request, view=view, rules=self._rules)
+        if source.payload.added:
+            self._registry.update(request.index, add_columns=source.payload.added)
+        return source, self._registry.start_import(request.index, operation)
 
     def _require_id_type(self, view: View, ids: HeldIds) -> None:
         """Refuse ids of the other kind before the vectors are read."""

@@ -78,7 +78,8 @@ class Optimizer:
             kind_wanted=self._kind_wanted,
             threads=threads,
         )
-        self._settled: dict[str, tuple[int, IndexVersion]] = {}
+        self._settled: dict[str, tuple[int, IndexVersion, int]] = {}
+        self._tuned = 0
         self._closed = Event()
         self._thread = Thread(target=self._serve, name="gleann-optimizer", daemon=True)
 
@@ -108,6 +109,10 @@ class Optimizer:
             last_time=None if ended is None else datetime.fromtimestamp(ended, UTC),
             last_error=past.error,
         )
+
+    def reconsider(self) -> None:
+        """Decide about all indexes again, since parameters were changed."""
+        self._tuned += 1
 
     def asked(self, request: index_pb2.OptimizeIndexRequest) -> Asked:
         """The function that starts a compaction now, whatever the policy says.
@@ -167,19 +172,20 @@ class Optimizer:
                 view = self._registry.view(name)
             except GleannError:
                 continue  # it cannot be served, or was deleted meanwhile
-            if self._settled.get(name) != (view.number, view.state):
+            if self._settled.get(name) != (view.number, view.state, self._tuned):
                 found.append(view)
         return found
 
     def _decided(self, view: View) -> Decision:
+        tuned = self._tuned  # read before the parameters are
         measured, params = self._measuring.of(view), self._params(view)
         decision = decide(measured, params)
         if decision.kind == "fold":
             decision = decide(self._measuring.after_fold(view, measured), params)
         waits = decision.kind != "none" or decision.waits
         if not waits and not view.has_changes:
-            # Nothing to decide before it changes.
-            self._settled[view.name] = view.number, view.state
+            # Nothing to decide before it or its parameters change.
+            self._settled[view.name] = view.number, view.state, tuned
         return decision
 
     def _params(self, view: View) -> OptimizerParams:

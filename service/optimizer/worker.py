@@ -154,7 +154,7 @@ def perform(inputs: Inputs, report: Report) -> None:
     # No engine is asked to search: the reference holds nothing of its own.
     old = None if spec.old is None else SoarIndex.load(spec.old, engine="reference")
     schema = Schema.from_json(spec.schema)
-    payload = _payload(inputs, spec, schema, old, keep) if len(schema) else None
+    payload = _payload(inputs, spec, schema, old, keep)
     if spec.kind == "fold":
         assert old is not None, "the lists to fold into"
         fold_on_disk(
@@ -199,6 +199,9 @@ def _payload(
     keep: Mask | None,
 ) -> Iterator[Payload]:
     """The payload of all rows of the new version, in blocks."""
+    if not len(schema):
+        # Not None, with which a fold keeps columns that were dropped since.
+        return iter(())
     given = inputs.payload(schema)
     if spec.payload == "all" or old is None or old.payload is None:
         return given

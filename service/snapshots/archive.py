@@ -8,6 +8,7 @@ import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO, cast
@@ -16,10 +17,10 @@ from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
     InvalidInputError,
-    MissingFileError,
 )
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import sync_dir
+from gleann.service.files.regular_file import open_regular
 from gleann.service.snapshots.manifest import (
     MANIFEST,
     MOST_MANIFEST_BYTES,
@@ -69,8 +70,6 @@ def write_archive(
 def _write(
     directory: Path, manifest: SnapshotManifest, handle: BinaryIO, report: Report
 ) -> None:
-    from io import BytesIO
-
     meter = Meter("export", manifest.size_bytes, report)
     with tarfile.open(fileobj=handle, mode="w", format=tarfile.GNU_FORMAT) as archive:
         content = manifest.to_json()
@@ -173,11 +172,7 @@ def open_archive(file: Path) -> Iterator[Archive]:
         InvalidInputError: it is not the tar file of a snapshot.
         CorruptDataError: its manifest is damaged.
     """
-    try:
-        handle = file.open("rb")
-    except OSError as error:
-        raise MissingFileError(f"{file}: {error.strerror}") from error
-    with handle:
+    with open_regular(file) as handle:
         with _reading(file):
             archive = tarfile.TarFile(
                 fileobj=cast(BinaryIO, _Limited(handle)), mode="r", errorlevel=2

@@ -1,6 +1,7 @@
 """Snapshot job: keep the state of an index as it is at one moment."""
 
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -38,6 +39,7 @@ from gleann.service.snapshots.transfer import CHUNK_BYTES, SPARE_BYTES, write_ma
 from gleann.service.state.registry import Registry
 from gleann.service.state.versions import Versions
 from gleann.service.views.live_index import View
+from gleann.service.views.passing import condition_as_json
 from gleann.service.wire.filter_messages import condition_of
 from gleann.v1 import snapshot_pb2
 
@@ -92,20 +94,23 @@ class Creating:
         condition = condition_of(request)
         for attempt in range(ATTEMPTS):
             view = self._registry.view(request.index)
-            with self._shelf.adding(name) as scratch:
-                try:
-                    count = self._write(view, condition, scratch, report)
-                except MissingFileError:
-                    # A build may have replaced the version that was to be linked.
-                    current = self._registry.view(request.index).version
-                    if current == view.version or attempt == ATTEMPTS - 1:
-                        raise
-                    shutil.rmtree(scratch)
-                    continue
-                manifest = self._manifest(name, view, condition, scratch, report)
-                write_manifest(scratch, replace(manifest, count=count))
-                report(Progress(phase="done", done=count, total=count))
+            try:
+                self._create_from(view, name, condition, report)
                 return
+            except MissingFileError:
+                # A build may have replaced the version that was to be linked.
+                current = self._registry.view(request.index).version
+                if current == view.version or attempt == ATTEMPTS - 1:
+                    raise
+
+    def _create_from(
+        self, view: View, name: str, condition: Condition | None, report: Report
+    ) -> None:
+        with self._shelf.adding(name) as scratch:
+            count = self._write(view, condition, scratch, report)
+            manifest = self._manifest(name, view, condition, scratch, report)
+            write_manifest(scratch, replace(manifest, count=count))
+            report(Progress(phase="done", done=count, total=count))
 
     def _write(
         self, view: View, condition: Condition | None, scratch: Path, report: Report
@@ -194,9 +199,16 @@ class Creating:
             columns=view.schema.to_json(),
             optimizer=self._registry.optimizer_text(view),
             where="" if condition is None else condition.where,
+            parameters=_parameters_of(condition),
             created=time.time(),
             files=dict(described_files(scratch, report)),
         )
+
+
+def _parameters_of(condition: Condition | None) -> str:
+    if condition is None:
+        return "[]"
+    return json.dumps(condition_as_json(condition)["parameters"])
 
 
 def _write_changes(view: View, scratch: Path) -> None:
@@ -247,7 +259,7 @@ def link_version(source: Path, target: Path) -> None:
     seal is added to, is copied.
 
     Raises:
-        MissingFileError: there is no version at `source`.
+        MissingFileError: there is no version at `source`, or not all of it.
         OSError: the disk refused.
     """
     data = source / str(read_index_manifest(source)["data"])
@@ -259,6 +271,10 @@ def link_version(source: Path, target: Path) -> None:
     except FileNotFoundError as error:
         raise MissingFileError(f"{source}: {error.strerror}") from error
     _sync(target / INDEX_MANIFEST)
+    # While it is removed, the files that are left are linked without an error.
+    there = {f"{data.name}/{file.name}" for file in (target / data.name).iterdir()}
+    if missing := sorted(set(_checksums_in(target)) - there):
+        raise MissingFileError(f"{source} lacks its file {missing[0]!r}")
 
 
 def link_file(source: Path, target: Path) -> None:
@@ -297,8 +313,14 @@ def described_files(
 def _known_checksums(sealed: Path) -> dict[str, str]:
     if not sealed.is_dir():
         return {}
-    manifest = read_index_manifest(sealed)
-    folder = f"{SEALED}/{manifest['data']}"
+    found = _checksums_in(sealed)
+    return {f"{SEALED}/{path}": checksum for path, checksum in found.items()}
+
+
+def _checksums_in(version: Path) -> dict[str, str]:
+    """The checksums of a version's files, by their paths in it."""
+    manifest = read_index_manifest(version)
+    folder = str(manifest["data"])
     known = {
         f"{folder}/{name}.npy": str(entry["sha256"])
         for name, entry in manifest["arrays"].items()

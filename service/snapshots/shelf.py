@@ -135,8 +135,11 @@ class Shelf:
                 found.append(manifest)
         return sorted(found, key=lambda one: (one.created, one.name))
 
-    def remove(self, name: str) -> None:
-        """Remove a snapshot, also a damaged one.
+    def remove(self, name: str) -> Path:
+        """Remove a snapshot from the list, also a damaged one.
+
+        Returns:
+            Where its files are now: for `clear`, or for the next `sweep`.
 
         Raises:
             UnknownSnapshotError: no snapshot has this name.
@@ -147,7 +150,10 @@ class Shelf:
         with disk_errors(path):
             path.rename(gone)
             sync_dir(self._folder)
-        # On a disk error the rest stays, until the directory is opened again.
+        return gone
+
+    def clear(self, gone: Path) -> None:
+        """Delete the files of a removed snapshot; on a disk error, the rest stays."""
         shutil.rmtree(gone, ignore_errors=True)
 
 

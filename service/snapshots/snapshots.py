@@ -152,7 +152,9 @@ class Snapshots:
         self.shelf.path(name)
         with self._store.transaction() as transaction:
             self._require_unused(transaction, name)
-            self.shelf.remove(name)
+            gone = self.shelf.remove(name)
+            # Not while other writers wait: it takes seconds for a large one.
+            transaction.after_commit(lambda: self.shelf.clear(gone))
 
     def _require_unused(self, transaction: Transaction, name: str) -> None:
         rows = transaction.run(

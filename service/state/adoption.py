@@ -8,7 +8,11 @@ from pathlib import Path
 from secrets import token_hex
 
 from gleann.index import SoarIndex
-from gleann.index.errors import AlreadyExistsError, CorruptDataError
+from gleann.index.errors import (
+    AlreadyExistsError,
+    CorruptDataError,
+    OutcomeUnknownError,
+)
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
 from gleann.service.state.group import Transaction
@@ -90,6 +94,7 @@ class Adoption:
                 sequence=0,
                 created=time.time(),
                 columns=adopted.sealed_columns,
+                optimizer=adopted.optimizer,
             )
             writing = self._versions.published(adopted.save, seal=seal, old=None)
             with writing as index:
@@ -106,7 +111,7 @@ class Adoption:
         """A number for a new index, whose files are removed if the block fails.
 
         Until the index is there, they are those of a deleted one: so a start after a
-        crash removes them.
+        crash removes them. They stay where it is unknown whether the index is there.
         """
         with self._store.transaction() as transaction:
             self._require_free(name)
@@ -121,8 +126,9 @@ class Adoption:
             )
         try:
             yield number
-        except BaseException:
-            self._give_up(number)
+        except BaseException as error:
+            if not isinstance(error, OutcomeUnknownError):  # a crash may publish it
+                self._give_up(number)
             raise
 
     def _give_up(self, number: int) -> None:

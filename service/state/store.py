@@ -321,6 +321,7 @@ class Store:
         error: GleannError | None = ServiceError("the commit was interrupted")
         try:
             with disk_errors(self.file):
+                self._require_open()
                 self._pending.settle(Transaction(self._connection))
                 total = self._connection.total_changes
                 self._commit(changed=total != group.changes_before)
@@ -331,13 +332,26 @@ class Store:
             _log.exception("a change was not committed")
             error = _refusal_of(bug)
         finally:
+            self._show(group, error)
+
+    def _require_open(self) -> None:
+        """Refuse to commit a group of which SQLite has rolled back the transaction."""
+        if not self._connection.in_transaction:
+            raise StorageError(f"{self.file}: the disk failed")
+
+    def _show(self, group: Group, error: GleannError | None) -> None:
+        """Publish the state of a committed group, or go back; wake its threads."""
+        try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            if error is None:
-                self._pending.publish()
-            else:
-                self._pending.rewind(0)
-            group.end(error)
+        finally:
+            try:
+                if error is None:
+                    self._pending.publish()
+                else:
+                    self._pending.rewind(0)
+            finally:
+                group.end(error)
 
     def _commit(self, *, changed: bool) -> None:
         count = self._commits + changed

@@ -269,7 +269,8 @@ class LivePayload:
 
         if part.token < 0:
             return evaluate()
-        return self.masks.mask((part.token, bound.key), evaluate)
+        key = part.token, bound.key
+        return self.masks.mask(key, evaluate, key_bytes=bound.key.nbytes)
 
 
 def _merged(

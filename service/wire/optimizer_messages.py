@@ -72,15 +72,3 @@ def compaction_kind_to_wire(kind: CompactionKind | None) -> index_pb2.Compaction
     request = index_pb2.OptimizeIndexRequest()
     fill(request, {"kind": kind})
     return request.kind
-
-
-def compaction_kind_of(
-    request: index_pb2.OptimizeIndexRequest,
-) -> CompactionKind | None:
-    """How a request wants an index compacted; None leaves it to the optimizer.
-
-    Raises:
-        InvalidParamsError: a number that this version does not know.
-    """
-    kind: CompactionKind | None = given(request).get("kind")
-    return kind

@@ -279,7 +279,8 @@ def test_an_import_that_got_through_is_not_done_again(
     assert operation.response.Unpack(imported)
     assert imported.count == len(ROWS)
     # Nor does it overwrite what came after it.
-    kept = application.get_vectors("a", np.arange(3))
+    view = application.registry.view("a")
+    kept = view.vectors_at(view.require(np.arange(3)))
     assert np.array_equal(kept, ROWS[:3] + 5)
 
 

@@ -167,6 +167,38 @@ def test_a_version_in_doubt_stays_on_disk(
         assert client.get_index("a").count == 300
 
 
+def test_a_restored_index_in_doubt_stays_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash may publish the index, which needs them."""
+    directory, real = tmp_path / "indexes" / "2", store.commit
+
+    def doubtful(connection: Any, *, file: Path) -> None:
+        names = [row["name"] for row in connection.execute("SELECT name FROM indexes")]
+        if "again" in names:
+            connection.execute("ROLLBACK")
+            raise errors.OutcomeUnknownError("the disk failed")
+        real(connection, file=file)
+
+    with gleann.Client(tmp_path) as client:
+        client.create_index("a", dim=8, metric="l2")
+        client.upsert("a", np.arange(200), ROWS[:200])
+        client.build("a", PARAMS).wait(timeout=30)
+        snapshot = client.snapshots.create("a").wait(timeout=30)
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "commit", doubtful)
+            operation = client.snapshots.restore(snapshot.name, "again")
+            with pytest.raises(errors.OutcomeUnknownError):
+                operation.wait(timeout=30)
+        assert (directory / "versions" / "1" / "manifest.json").exists()
+        assert [info.name for info in client.list_indexes()] == ["a"]
+    # It was not published, so a start removes it.
+    with gleann.Client(tmp_path) as client:
+        assert not directory.exists()
+        restored = client.snapshots.restore(snapshot.name, "again").wait(timeout=30)
+        assert restored.count == 200
+
+
 def test_a_full_disk_is_no_doubt(tmp_path: Path) -> None:
     """The log itself was not written: no more than a refusal."""
     (tmp_path / "d").mkdir()

@@ -96,7 +96,8 @@ def _verify_data(path: Path, report: "Report") -> None:
     job = DataJob(data=path, repair=False, export=None, skip=(), skip_damaged=False)
     is_sound = look_at_data(path, job)
     shelf = Shelf(path)
-    for folder in sorted((path / FOLDER).glob("*-*")):
+    # The names of unfinished ones, which the next start removes, begin with a dot.
+    for folder in sorted((path / FOLDER).glob("[!.]*-*")):
         try:
             manifest = shelf.get(folder.name)
             verify_directory(folder, manifest, report=report)

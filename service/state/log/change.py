@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from sqlite3 import Row
 from typing import Any
 
@@ -16,7 +16,7 @@ from gleann.index.errors import (
     GleannError,
     InvalidInputError,
 )
-from gleann.index.ids.held import joined_ids, repeated_id, take_ids
+from gleann.index.ids.held import IdLookup, joined_ids, repeated_id, take_ids
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.state.checksums import change_checksum, sequence_bits
@@ -31,7 +31,8 @@ from gleann.v1 import types_pb2
 
 MOST_ROWS = 1 << 20
 MOST_BYTES = 1 << 28
-"""Rows and bytes of vectors in one row of the log; SQLite takes blobs of 10^9 bytes."""
+"""Rows, and bytes of vectors or of payload (where all rows have about the same), in one
+row of the log; SQLite takes blobs of 10^9 bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +112,14 @@ class Change:
 
     def parts(self) -> Iterator["Change"]:
         """The change in parts that rows of the log have room for."""
-        most = MOST_ROWS
+        payload, most = self.payload, MOST_ROWS
         if self.vectors is not None:
             most = min(most, max(1, MOST_BYTES // (4 * self.vectors.shape[1])))
+        if payload is not None and len(payload) > 1:
+            most = min(most, max(1, MOST_BYTES * len(payload) // (payload.nbytes or 1)))
         if len(self.ids) <= most:
             yield self
             return
-        payload = self.payload
         for start in range(0, len(self.ids), most):
             rows = np.arange(start, min(start + most, len(self.ids)))
             yield Change(
@@ -129,6 +131,21 @@ class Change:
                 else payload.take(rows),
                 dropped=self.dropped,
             )
+
+    def within(self, ids: IdLookup) -> "Change | None":
+        """The part of a change of rows that concerns some ids; None for none."""
+        rows = np.flatnonzero(ids.find(self.ids) >= 0)
+        if not rows.size:
+            return None
+        vectors, payload = self.vectors, self.payload
+        if payload is not None and len(payload) == len(self.ids):
+            payload = payload.take(rows)
+        return replace(
+            self,
+            ids=take_ids(self.ids, rows),
+            vectors=None if vectors is None else vectors[rows],
+            payload=payload,
+        )
 
     def packed(self) -> PackedChange:
         """Its form in the log."""

@@ -262,6 +262,29 @@ def test_the_one_list_of_an_import_is_trained(tmp_path: Path) -> None:
     world.app.close(seconds=10)
 
 
+def test_new_parameters_are_considered_without_a_change(tmp_path: Path) -> None:
+    """An index that was left alone is not forgotten when it is no longer."""
+    world = World(tmp_path / "data")
+    world.app.create_index("i", dim=DIM, metric="l2")
+    world.upsert(np.arange(SEALED))
+    world.build()
+    every = OptimizerParams(min_rows=1000)
+    world.app.update_index("i", optimizer=replace(every, enabled=False))
+    world.upsert(np.arange(SEALED, 2 * SEALED))
+    world.ended(world.asked("fold").name)
+    world.clock.now += 1000
+    assert world.looked() is None
+    world.app.update_index("i", optimizer=replace(every, enabled=True))
+    assert world.looked() is None
+    world.app.update_index("i", optimizer=OptimizerParams(min_rows=10))
+    name = world.looked()
+    assert name is not None
+    assert not world.ended(name).HasField("error")
+    training = world.view().sealed.index.header.training
+    assert training.rows == 2 * SEALED
+    world.app.close(seconds=10)
+
+
 def test_two_compactions_are_some_time_apart(world: World) -> None:
     for step in range(2):
         world.upsert(np.arange(SEALED + 60 * step, SEALED + 60 * step + 60))
@@ -699,6 +722,22 @@ def test_payload_goes_along(tmp_path: Path, kind: str) -> None:
     world.ended(world.asked(kind).name)
     assert not world.view().has_changes
     assert payload_in(world.view()) == expected
+    world.app.close()
+
+
+@pytest.mark.parametrize("kind", ["fold", "rebuild"])
+def test_all_columns_were_dropped(tmp_path: Path, kind: str) -> None:
+    world = World(tmp_path)
+    world.app.create_index("i", dim=DIM, metric="l2", schema=SCHEMA)
+    ids = np.arange(100)
+    world.app.upsert("i", ids, rows_of(ids), values_of(ids, "old"))
+    world.build()
+    world.app.update_index("i", drop_columns=SCHEMA.names)
+    world.upsert(np.arange(100, 105))
+    assert not world.ended(world.asked(kind).name).HasField("error")
+    view = world.view()
+    assert (view.version, view.count, view.has_changes) == (2, 105, False)
+    assert view.sealed.index.payload is None
     world.app.close()
 
 

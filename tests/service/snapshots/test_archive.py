@@ -23,6 +23,7 @@ from gleann.service.snapshots.shelf import Shelf
 from gleann.service.snapshots.transferring import (
     export_snapshot,
     import_snapshot,
+    manifest_at,
     verify_archive,
     verify_directory,
 )
@@ -50,6 +51,7 @@ def manifest_of(content: dict[str, bytes]) -> SnapshotManifest:
         columns="[]",
         optimizer="{}",
         where="",
+        parameters="[]",
         created=1_700_000_000.5,
         files={
             path: SnapshotFile(bytes=len(one), sha256=sha256(one).hexdigest())
@@ -280,7 +282,7 @@ def test_archives_with_random_bytes_changed(
             assert not list(other.folder.iterdir())
             continue
         assert files_in(other.path(NAME)) == files_in(shelf.path(NAME))
-        other.remove(NAME)
+        other.clear(other.remove(NAME))
 
 
 def test_a_header_that_claims_much_memory(
@@ -413,6 +415,23 @@ def test_a_shelf_sweeps_what_is_unfinished(shelf: Shelf) -> None:
     assert [path.name for path in shelf.folder.iterdir()] == [NAME]
 
 
+def test_a_manifest_that_is_no_file(shelf: Shelf, tmp_path: Path) -> None:
+    """A read of a pipe would wait for ever, and a link leads anywhere."""
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / MANIFEST)
+    with pytest.raises(errors.MissingFileError, match="not a regular file"):
+        manifest_at(tmp_path / "pipe")
+    # Some pipe that has a writer: a read would find nothing, for now.
+    writer = os.open(tmp_path / "pipe" / MANIFEST, os.O_RDWR | os.O_NONBLOCK)
+    with pytest.raises(errors.MissingFileError, match="not a regular file"):
+        manifest_at(tmp_path / "pipe")
+    os.close(writer)
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / MANIFEST).symlink_to(shelf.path(NAME) / MANIFEST)
+    with pytest.raises(errors.MissingFileError):
+        manifest_at(tmp_path / "link")
+
+
 def test_damaged_manifests(shelf: Shelf) -> None:
     """A damaged one is not listed, is named by `get`, and can be removed."""
     file = shelf.path(NAME) / MANIFEST
@@ -426,7 +445,9 @@ def test_damaged_manifests(shelf: Shelf) -> None:
     shelf.path(NAME).rename(shelf.folder / "words-000000000000")
     with pytest.raises(errors.CorruptDataError, match="was renamed"):
         shelf.get("snapshots/words-000000000000")
-    shelf.remove("snapshots/words-000000000000")
+    gone = shelf.remove("snapshots/words-000000000000")
+    assert not shelf.holds("words-000000000000")
+    shelf.clear(gone)
     assert not list(shelf.folder.iterdir())
 
 
@@ -450,6 +471,7 @@ HOSTILE = {
     "columns": ["", "{}", "[1]", '[{"name": "id", "type": "int64"}]', "[" * 9999],
     "optimizer": ["", "[]", '{"none": 1}', '{"drift": -1}', "{" * 9999],
     "where": [None, 3, "\ud800"],
+    "parameters": [None, "", "{", "3"],
     "created": [-1, 1e300, float("nan"), float("inf"), "now"],
     "files": [
         None,

@@ -12,6 +12,7 @@ import pytest
 import gleann
 from gleann.index import BuildParams, SearchParams, errors
 from gleann.service.server import Server
+from gleann.service.snapshots import creating
 from gleann.service.snapshots.manifest import MANIFEST, read_manifest
 from gleann.service.stubs import Stubs
 from gleann.v1 import snapshot_pb2
@@ -93,6 +94,46 @@ def test_it_stays_what_it_was(
     second = client.snapshots.restore(snapshot.name, "second").wait(timeout=60)
     assert second.count == 236
     assert client.snapshots.verify(snapshot.name).wait(timeout=60) == snapshot
+
+
+def test_a_version_that_is_replaced_before_it_is_linked(
+    client: gleann.Client,
+    rows: np.ndarray,
+    fill: Fill,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A compaction runs beside snapshots, and removes the version before its own."""
+    fill(client)
+    real, calls = creating.link_version, []
+
+    def late(source: Path, target: Path) -> None:
+        calls.append(source)
+        if len(calls) == 1:
+            client.indexes.optimize("words").wait(timeout=60)
+        real(source, target)
+
+    monkeypatch.setattr(creating, "link_version", late)
+    snapshot = client.snapshots.create("words").wait(timeout=60)
+    assert [path.name for path in calls] == ["1", "2"]
+    assert (snapshot.version.sealed, snapshot.count) == (2, 236)
+    client.snapshots.restore(snapshot.name, "again").wait(timeout=60)
+    require_same(client, "words", "again", rows)
+
+
+def test_a_version_that_is_being_removed_is_not_linked(
+    tmp_path: Path, rows: np.ndarray, fill: Fill
+) -> None:
+    """Its files go one after the other, and its manifest may be the last."""
+    with gleann.Client(tmp_path / "data") as client:
+        fill(client)
+    source = tmp_path / "data/indexes/1/versions/1"
+    for number, file in enumerate(sorted(source.glob("data-*/*"))):
+        kept = file.read_bytes()
+        file.unlink()
+        with pytest.raises(errors.MissingFileError, match=file.name):
+            creating.link_version(source, tmp_path / f"copy-{number}")
+        file.write_bytes(kept)
+    creating.link_version(source, tmp_path / "whole")
 
 
 def test_everything_survives_a_restart(

@@ -15,6 +15,8 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.application import Application
 from gleann.service.config import Config
+from gleann.service.state import row_writer
+from gleann.service.state.log import change
 from gleann.service.values import OptimizerParams
 from gleann.service.wire.index_messages import build_params_to_wire
 from gleann.v1 import index_pb2
@@ -44,6 +46,36 @@ def build(app: Application) -> None:
     ended = app.jobs.wait(operation.name, seconds=60)
     assert ended.done
     assert not ended.HasField("error"), ended.error
+
+
+@pytest.mark.parametrize(("most_rows", "most_bytes"), [(7, 1 << 28), (1 << 20, 300)])
+def test_large_changes_are_logged_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_rows: int, most_bytes: int
+) -> None:
+    """By their rows, and by the bytes of their payload."""
+    monkeypatch.setattr(change, "MOST_ROWS", most_rows)
+    monkeypatch.setattr(change, "MOST_BYTES", most_bytes)
+    monkeypatch.setattr(row_writer, "MOST_QUEUED_BYTES", 0)
+    ids, words = np.arange(40), [f"{i:060d}" for i in range(40)]
+    app = opened(tmp_path / "data")
+    app.create_index("a", dim=1, metric="l2", schema=SCHEMA)
+    app.upsert("a", ids, ids[:, None].astype(np.float32), payload_of(split=words))
+    app.update_payload("a", ids[:30], payload_of(split=words[10:]))
+    app.update_payload("a", Condition("id >= 30"), payload_of(score=[5]))
+    app.delete_vectors("a", ids[::2])
+    parts = app.store.rows("SELECT sequence, COUNT(*) FROM changes GROUP BY sequence")
+    assert [row[0] for row in parts] == [1, 2, 3, 4]
+    assert all(row[1] > 2 for row in parts[:2])
+    expected = {
+        i: (words[i + 10] if i < 30 else words[i], 5 if i >= 30 else None)
+        for i in range(1, 40, 2)
+    }
+    for _ in range(2):
+        found = rows_of(app)
+        assert {i: (r["split"], r["score"]) for i, r in found.items()} == expected
+        app.close()
+        app = opened(tmp_path / "data")
+    app.close()
 
 
 def payload_of(**columns: list[Any]) -> Payload:

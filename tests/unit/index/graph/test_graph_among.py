@@ -5,7 +5,7 @@ import pytest
 
 from gleann.index import BuildParams, SoarIndex, exact_search, knn_graph, recall_at_k
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
-from gleann.index.graph.joined import lists_among
+from gleann.index.lists import lists_among
 from gleann.selection.neighbours import GraphNeighbours
 
 METRICS = ["ip", "cosine", "l2"]

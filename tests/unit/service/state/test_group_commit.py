@@ -14,6 +14,7 @@ from gleann.index import errors
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.state import store as store_module
+from gleann.service.state.served import Served
 
 DIM = 4
 WRITERS = 16
@@ -267,3 +268,30 @@ def test_an_index_that_is_removed_and_made_again_meanwhile(
     ids = stored(app)
     assert 3 in ids
     assert set(ids) <= {3, *range(100, 106)}
+
+
+def test_an_undo_that_fails_is_no_commit(
+    app: Application, commits: Commits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait must not take their changes for committed."""
+    upsert(app, 0)
+    commits.fails = True
+    real = Served.rewind
+
+    def late(self: Served, mark: int) -> None:
+        real(self, mark)
+        raise MemoryError
+
+    monkeypatch.setattr(Served, "rewind", late)
+    found = together(*(lambda first=w: failed(app, first) for w in range(1, 7)))
+    assert set(found) <= {MemoryError, errors.OutcomeUnknownError}
+    monkeypatch.setattr(Served, "rewind", real)
+    commits.fails = False
+    assert upsert(app, 9).sequence == 2
+
+
+def failed(app: Application, first: int) -> Any:
+    try:
+        return upsert(app, first)
+    except (MemoryError, errors.GleannError) as error:
+        return type(error)

@@ -14,7 +14,7 @@ from gleann.index.payload.schema import Column, Schema
 from gleann.service.views.delta import Delta
 from gleann.service.views.live_index import Sealed, View
 from gleann.service.views.live_payload import LivePayload, Part
-from gleann.service.views.masks import MaskCache
+from gleann.service.views.masks import ENTRY_BYTES, MaskCache
 
 DIM = 3
 SCHEMA = Schema.of({"split": "string", "score": "int64", "tags": "strings"})
@@ -231,7 +231,8 @@ def test_a_mask_of_rows_that_stay_is_evaluated_once(
 
 
 def test_masks_are_kept_within_bytes() -> None:
-    cache = MaskCache(most_bytes=40)
+    most = 3 * (13 + ENTRY_BYTES)
+    cache = MaskCache(most_bytes=most)
     made = []
 
     def mask_of(key: int, rows: int = 100) -> np.ndarray:
@@ -243,9 +244,26 @@ def test_masks_are_kept_within_bytes() -> None:
 
     for key in (0, 1, 2, 0, 1, 2, 3):  # 13 bytes each
         assert np.array_equal(mask_of(key), np.arange(100) % (key + 2) == 0)
-        assert cache.bytes_held <= 40
+        assert cache.bytes_held <= most
     assert made == [0, 1, 2, 3]
     mask_of(0)  # it was used least recently
-    mask_of(9, rows=1000)  # too large to keep
-    mask_of(9, rows=1000)
+    mask_of(9, rows=8 * most)  # too large to keep
+    mask_of(9, rows=8 * most)
     assert made == [0, 1, 2, 3, 0, 9, 9]
+
+
+def test_many_masks_of_few_rows_and_long_keys_are_counted() -> None:
+    """The bits of both are hardly anything: the keys are what takes memory."""
+    listed = Condition("split IN $1", [[f"{i:06d}" for i in range(1000)]])
+    payload = LivePayload(
+        schema=SCHEMA,
+        sealed=Part(values_of(SCHEMA, 10, np.random.default_rng(0))),
+        masks=MaskCache(most_bytes=100_000),
+    )
+    bound = listed.bound(SCHEMA, id_type=None)
+    payload.mask(bound, lambda rows: np.arange(10)[rows])
+    assert payload.masks.bytes_held >= 1000 * (6 + 50)
+    for i in range(1000):
+        one = Condition("score > $1", [i]).bound(SCHEMA, id_type=None)
+        payload.mask(one, lambda rows: np.arange(10)[rows])
+    assert 50_000 <= payload.masks.bytes_held <= 100_000
