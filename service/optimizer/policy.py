@@ -39,7 +39,7 @@ class Measured:
         trained: number of rows at the training of its lists; None if unknown.
         added: number of rows in its lists that were added since.
         drift: of its lists, as in `OptimizerParams`; None while unknown.
-        drift_after: what `drift` would be after a fold; None where that is not measured.
+        drift_after: what `drift` would be after a fold; None where not measured.
         age: seconds since the sealed version was published, or the index was made.
         since: seconds since anything was tried with the index here: since the last
             compaction ended, or the directory was opened.

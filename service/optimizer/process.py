@@ -30,7 +30,7 @@ SECONDS_TO_STOP = 10.0
 # Before the imports, which take most of a second.
 CODE = (
     "import signal, sys\n"
-    f"for stop in {[int(stop) for stop in STOPS]}: signal.signal(stop, signal.SIG_IGN)\n"
+    f"for stop in {[*map(int, STOPS)]}: signal.signal(stop, signal.SIG_IGN)\n"
     "from gleann.service.optimizer.worker import main; main(sys.argv[1])"
 )
 LAST_WORDS = 2000

@@ -29,6 +29,8 @@ from gleann.index.payload.schema import Column, Schema
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.optimizer import compaction, optimizer, process
+from gleann.service.optimizer.history import History
+from gleann.service.optimizer.measuring import Measuring
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.optimizer.worker import NICENESS, Inputs
 from gleann.service.values import OptimizerParams, OptimizerState
@@ -198,7 +200,7 @@ def test_no_recall_is_promised_while_the_lists_have_drifted(world: World) -> Non
     assert before.estimated_recall is not None
     ids = np.arange(SEALED, SEALED + 100)
     world.app.upsert("i", ids, rows_of(ids) * 3 + 20)
-    expected = world.app.optimizer._measuring
+    expected = Measuring(world.app.store, History(world.app.store))
     measured = expected.after_fold(world.view(), expected.of(world.view()))
     world.ended(world.asked("fold").name)
     index = world.view().sealed.index
