@@ -3,7 +3,7 @@
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from gleann.index.errors import MissingFileError
 
@@ -27,4 +27,4 @@ def open_regular(path: Path, flags: int = 0, *, buffering: int = -1) -> BinaryIO
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise MissingFileError(f"{path} is not a regular file")
-    return cast(BinaryIO, os.fdopen(descriptor, "rb", buffering=buffering))
+    return os.fdopen(descriptor, "rb", buffering=buffering)
