@@ -19,6 +19,7 @@ from gleann.index.filters.bound import (
     MemberTest,
     NullTest,
     Operand,
+    Plain,
     PrefixTest,
     SomeTests,
 )
@@ -98,7 +99,7 @@ def _compare(values: Any, test: CompareTest) -> Flags:
 
 
 def _member(values: Any, test: MemberTest) -> Flags:
-    wanted = pa.array(test.values, values.type)
+    wanted = pa.array(_with_both_zeros(test.values), values.type)
     if len(wanted) <= FEW and test.operand.type != "string":
         inside = _certain(reduce(pc.or_, [pc.equal(values, one) for one in wanted]))
     else:
@@ -106,6 +107,12 @@ def _member(values: Any, test: MemberTest) -> Flags:
     if test.holds:
         return inside
     return pc.and_(pc.invert(inside), pc.is_valid(values))
+
+
+def _with_both_zeros(values: tuple[Plain, ...]) -> tuple[Plain, ...]:
+    """0.0 equals -0.0, but Arrow's sets of float64 compare bits."""
+    has_zero = any(isinstance(one, float) and one == 0 for one in values)
+    return (*values, 0.0, -0.0) if has_zero else values
 
 
 def _null(values: Any, test: NullTest) -> Flags:

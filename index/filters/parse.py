@@ -39,6 +39,7 @@ from gleann.index.filters.words import (
     DIALECT,
     MAX_DEPTH,
     Word,
+    is_null,
     is_parameter,
     numbered,
     refuse,
@@ -98,6 +99,7 @@ def _parsed(words: list[Word], where: str) -> Any:
             part.args["this"] = word.text
             part.meta["start"] = word.start
             part.meta["is_parameter"] = is_parameter(word, where)
+            part.meta["is_null"] = is_null(word, where)
     return node
 
 
@@ -196,7 +198,7 @@ def _in(node: Any) -> Node:
     column, listed, field = _args(node, "this", "expressions", "field")
     if field is not None:
         return IsIn(_name(column), _parameter(field))
-    return IsIn(_name(column), tuple(map(_value, listed or ())))
+    return IsIn(_name(column), tuple(map(_listed, listed or ())))
 
 
 def _between(node: Any) -> Node:
@@ -249,13 +251,30 @@ def _identifier(node: Any) -> Any:
 
 def _name(node: Any) -> Name:
     identifier = _identifier(node)
+    if _is_null(node):
+        refuse("NULL is no column: write column IS NULL", _position(node))
     if identifier is None or identifier.meta["is_parameter"]:
         refuse(f"{_shown(node)} is no column: a test begins with one", _position(node))
     return Name(str(identifier.this), _position(identifier))
 
 
+def _is_null(node: Any) -> bool:
+    identifier = _identifier(node)
+    return identifier is not None and bool(identifier.meta["is_null"])
+
+
+def _listed(node: Any) -> Value:
+    """A value in the list of IN, which NULL may be."""
+    return Given(None, _position(node)) if _is_null(node) else _value(node)
+
+
 def _value(node: Any) -> Value:
     kind = type(node)
+    if _is_null(node):
+        refuse(
+            "NULL is no value here, as no test of it is ever true: write column IS NULL",
+            _position(node),
+        )
     identifier = _identifier(node)
     if identifier is not None and identifier.meta["is_parameter"]:
         return _parameter(node)

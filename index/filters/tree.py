@@ -16,9 +16,15 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value that is written in the condition; `moment` after the word TIMESTAMP."""
+    """A value that is written in the condition.
 
-    value: str | int | float | bool
+    Attributes:
+        value: None for NULL.
+        position: offset in characters.
+        moment: whether it is behind the word TIMESTAMP.
+    """
+
+    value: str | int | float | bool | None
     position: int | None
     moment: bool = False
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -11,7 +11,7 @@ from gleann.index.errors import InvalidFilterError
 from gleann.index.filters.bound import Operand, Plain
 from gleann.index.filters.tree import Given, Name, Parameter, Value
 from gleann.index.filters.words import refuse
-from gleann.index.payload.moments import to_microseconds
+from gleann.index.payload.moments import numpy_moments, to_microseconds
 
 IdType = Literal["int64", "string"]
 
@@ -27,24 +27,24 @@ def plain_parameter(value: object) -> object:
     """A parameter as it is kept: lists as tuples, NumPy's numbers as Python's.
 
     Raises:
-        InvalidFilterError: a type that no parameter has, or a number far too large.
+        InvalidFilterError: a type that no parameter has, no moment (NaT), or a number
+            far too large.
     """
     if isinstance(value, _LISTS):
         listed = list(value)
         if any(isinstance(part, _LISTS) for part in listed):
             raise InvalidFilterError("a parameter is a list with a list in it")
         return tuple(map(plain_parameter, listed))
-    if isinstance(value, np.datetime64):
-        value = value.astype("datetime64[us]").item()
-    elif isinstance(value, np.generic):
+    if isinstance(value, np.datetime64 | date):
+        return _plain_moment(value)
+    if isinstance(value, np.generic) and not isinstance(value, np.timedelta64):
         value = value.item()
-    known = value is None or isinstance(value, str | bool | int | float | datetime)
-    if not known:
-        hint = "; give a datetime" if isinstance(value, date) else ""
+    known = value is None or isinstance(value, str | bool | int | float)
+    if not known or isinstance(value, np.timedelta64):
         raise InvalidFilterError(
             f"a parameter is {value!r:.{_SHOWN}} ({type(value).__name__}), expected"
-            " text, a number, true or false, a datetime, None, or a list of"
-            f" those{hint}"
+            " text, a number, true or false, a datetime, a date, None, or a list of"
+            " those"
         )
     if isinstance(value, int) and value.bit_length() > MOST_BITS:
         raise InvalidFilterError(
@@ -52,6 +52,30 @@ def plain_parameter(value: object) -> object:
             f" {MOST_BITS} are allowed"
         )
     return value
+
+
+def _plain_moment(value: np.datetime64 | date) -> datetime:
+    """A datetime; of a date its midnight, as in a column of timestamp.
+
+    Raises:
+        InvalidFilterError: NaT, finer than a microsecond, or in no year 1 to 9999.
+    """
+    reason = ""
+    if value != value:  # NaT, also the one of pandas, which is a datetime
+        reason = "which is no moment; None is null"
+    elif getattr(value, "nanosecond", 0):
+        reason = "which is finer than a microsecond"
+    elif isinstance(value, np.datetime64):
+        try:
+            value = numpy_moments(np.asarray(value)).item()
+        except ValueError as error:
+            reason = str(error)
+    if reason:
+        raise InvalidFilterError(f"a parameter is {value!r:.{_SHOWN}}: {reason}")
+    if isinstance(value, datetime):
+        return value
+    assert isinstance(value, date)
+    return datetime.combine(value, time())
 
 
 @dataclass(slots=True)

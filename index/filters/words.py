@@ -6,7 +6,7 @@ cannot be written at all.
 """
 
 import re
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from sqlglot import tokens as sqlglot_tokens
 from sqlglot.dialects.dialect import Dialect
@@ -35,6 +35,11 @@ _KEYWORDS = frozenset(
 _FUNCTIONS = frozenset(("STARTS_WITH", "CONTAINS"))
 _SIGNS = frozenset(("=", "<>", "!=", "<", "<=", ">", ">=", "(", ")", ",", "-"))
 _PARAMETER = re.compile(r"\$[0-9]+")
+_CLOSED = re.compile(
+    r"""'(?:[^']|'')*+'|"(?:[^"]|"")*+"|--[^\n]*|/\*.*?\*/|[^'"/-]+|/(?!\*)|-""",
+    re.DOTALL,
+)
+"""What ends by itself: a text or name in quotes, a comment, or anything between."""
 _DIGITS = frozenset("0123456789.eE+-")
 _SHOWN = 40
 
@@ -60,14 +65,25 @@ def words_of(where: str) -> list[Word]:
     try:
         tokens = DIALECT.tokenize(where)
     except SqlglotError as error:
-        raise InvalidFilterError(
-            f"where cannot be split into words: {error}"
-        ) from error
+        _refuse_unclosed(where, error)
     if not tokens:
         raise InvalidFilterError("where is empty: leave it out to let all vectors pass")
     words = [_word(where, tokens, place) for place in range(len(tokens))]
     _require_caps(words)
     return words
+
+
+def _refuse_unclosed(where: str, error: SqlglotError) -> NoReturn:
+    """Name the place of the quote that is not closed: nothing else is no word."""
+    position = 0
+    while whole := _CLOSED.match(where, position):
+        position = whole.end()
+    opened = where[position : position + 1]
+    if opened == "/":
+        refuse("comments are not allowed", position)
+    if opened:
+        refuse(f"the quote {opened} is not closed", position)
+    raise InvalidFilterError(f"where cannot be split into words: {error}") from error
 
 
 def _utf8_size(where: str) -> int:
@@ -82,12 +98,17 @@ def _utf8_size(where: str) -> int:
 
 
 def _word(where: str, tokens: list[Word], place: int) -> Word:
-    """A word of the grammar; another word, or a parameter, becomes a name."""
+    """A word of the grammar; another word, a parameter or a NULL becomes a name.
+
+    So the parser keeps the place of a NULL; that of IS NULL needs none.
+    """
     token = tokens[place]
     raw = where[token.start : token.end + 1]
     if token.comments:
         refuse("comments are not allowed", token.start)
     is_word = raw.isidentifier()
+    if is_word and raw.upper() == "NULL" and not _follows_is(tokens, place):
+        return _changed(token, _Kind.IDENTIFIER, raw)
     if is_word and _is_keyword(raw.upper(), tokens[place + 1 : place + 2]):
         return token
     if is_word or _PARAMETER.fullmatch(raw):
@@ -122,6 +143,17 @@ def numbered(words: list[Word]) -> list[Word]:
 def is_parameter(word: Word, where: str) -> bool:
     """Whether a name is a parameter; in double quotes it is not."""
     return where[word.start] == "$"
+
+
+def is_null(word: Word, where: str) -> bool:
+    """Whether a name is a NULL; in double quotes it is not."""
+    return where[word.start : word.end + 1].upper() == "NULL"
+
+
+def _follows_is(tokens: list[Word], place: int) -> bool:
+    """Whether IS or IS NOT is before a word."""
+    before = [token.token_type for token in tokens[max(0, place - 2) : place]]
+    return before[-1:] == [_Kind.IS] or before == [_Kind.IS, _Kind.NOT]
 
 
 def _changed(word: Word, kind: Any, text: str) -> Word:

@@ -24,6 +24,7 @@ from gleann.index.payload.moments import (
     EARLIEST,
     LATEST,
     RFC_3339_RE2,
+    numpy_moments,
     shown_moment,
     to_microseconds,
 )
@@ -40,6 +41,8 @@ TYPES: dict[ColumnType, pa.DataType] = {
     "json": pa.string(),
 }
 _SHOWN = 60
+_UNITS = ("D", "s", "ms", "us", "ns")
+"""Units of datetime64 that Arrow reads."""
 
 Values: TypeAlias = Any
 """A `pyarrow.ChunkedArray`."""
@@ -169,8 +172,10 @@ def _arrow_of_numpy(values: Any, column: Column) -> pa.Array:
     if isinstance(values, np.ma.MaskedArray):
         return pa.array(values.data, mask=np.ma.getmaskarray(values))
     try:
+        if values.dtype.kind == "M" and np.datetime_data(values.dtype)[0] not in _UNITS:
+            values = numpy_moments(values)
         return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
         raise InvalidInputError(
             f"column {column.name!r} of dtype {values.dtype} cannot be read: {error}"
         ) from error
@@ -183,8 +188,11 @@ def _arrow_of_listed(
     try:
         return pa.array(values, from_pandas=from_pandas)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        if any(isinstance(value, np.datetime64) for value in values):
+            plain = [_plain_moment(v, column, first + r) for r, v in enumerate(values)]
+            return _arrow_of_listed(plain, column, first, from_pandas=from_pandas)
         if len(values) == 1:
-            _refuse(column, first, values[0], str(error))
+            _refuse(column, first, values[0], _listed_reason(values[0], column, error))
         refused = error
     for row, value in enumerate(values):
         as_column([value], column, first=first + row)
@@ -192,6 +200,27 @@ def _arrow_of_listed(
     raise InvalidInputError(
         f"column {column.name!r} ({column.type}) mixes types: {refused}"
     ) from refused
+
+
+def _plain_moment(value: Any, column: Column, row: int) -> Any:
+    """A datetime of NumPy as Python's, which Arrow takes beside other values."""
+    if not isinstance(value, np.datetime64):
+        return value
+    try:
+        return numpy_moments(np.asarray(value)).item()
+    except ValueError as error:
+        _refuse(column, row, value, str(error))
+
+
+def _listed_reason(value: object, column: Column, refused: Exception) -> str:
+    """Why Arrow has no type for a value, where its own words are of C."""
+    if not isinstance(refused, OverflowError):
+        return str(refused)
+    if column.type == "float64":
+        return "it is beyond 64 bits; give a float"
+    if column.type == "int64":
+        return f"whole numbers are {-(2**63)} to {2**63 - 1}"
+    return f"it has type {type(value).__name__}, and a number beyond 64 bits"
 
 
 def _stored(kind: pa.DataType) -> pa.DataType:
@@ -282,13 +311,27 @@ def _refuse_type(given: Values, column: Column, first: int) -> NoReturn:
 def _refuse(column: Column, row: int, value: Any, reason: str) -> NoReturn:
     if isinstance(value, pa.Scalar):
         is_moment = pa.types.is_timestamp(value.type)
-        value = value.cast(pa.string()).as_py() if is_moment else value.as_py()
+        value = value.cast(pa.string()).as_py() if is_moment else _as_py(value)
     if reason.startswith(f"column {column.name!r}"):
         raise InvalidInputError(reason)
     raise InvalidInputError(
-        f"column {column.name!r} ({column.type}) cannot hold {value!r:.{_SHOWN}} of row"
+        f"column {column.name!r} ({column.type}) cannot hold {_shown(value)} of row"
         f" {row}: {reason}"
     )
+
+
+def _as_py(value: Any) -> Any:
+    try:
+        return value.as_py()
+    except ValueError:  # nanoseconds, which need pandas
+        return str(value.type)
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.{_SHOWN}}"
+    except ValueError:  # Python shows no number of over 4300 digits
+        return f"a value of {type(value).__name__} with thousands of digits"
 
 
 def _check_finite(values: Values, column: Column, first: int) -> None:

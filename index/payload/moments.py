@@ -3,6 +3,9 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -42,6 +45,26 @@ def to_microseconds(moment: datetime | str) -> int:
     if not EARLIEST <= microseconds <= LATEST:
         raise ValueError("the moment is outside the years 1 to 9999 in UTC")
     return microseconds
+
+
+def numpy_moments(values: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    """Dates and times of any unit as datetime64[us], NaT kept.
+
+    Raises:
+        ValueError: finer than a microsecond, or outside the years 1 to 9999.
+    """
+    exact = values.astype("datetime64[us]")
+    missing = np.isnat(values)
+    # Beyond the range of 64 bits NumPy wraps around, and the unit back differs.
+    if not np.all(missing | (exact.astype(values.dtype) == values)):
+        raise ValueError(
+            "moments are kept in microseconds of the years 1 to 9999, a value is finer"
+            " or outside"
+        )
+    counted = exact.astype(np.int64)
+    if not np.all(missing | ((counted >= EARLIEST) & (counted <= LATEST))):
+        raise ValueError("the moment is outside the years 1 to 9999 in UTC")
+    return exact
 
 
 def shown_moment(microseconds: int) -> str:

@@ -125,7 +125,7 @@ class Searcher:
     ) -> FoundRows:
         if is_few(allowed, nprobe=plan.nprobe):
             return self._search_few(queries, plan, allowed)
-        return self._search_filtered(self._prepared(queries), plan, allowed)
+        return self._search_filtered(queries, plan, allowed)
 
     def _prepared(self, queries: Vectors) -> Vectors:
         require_finite(queries, name="queries")
@@ -322,9 +322,14 @@ class Searcher:
     def _search_filtered(
         self, queries: Vectors, plan: SearchPlan, allowed: AllowedRows
     ) -> FoundRows:
-        """Read as many lists as the allowed rows around each prepared query take."""
+        """Read as many lists as the allowed rows around each query take."""
         scanned = search_filtered(
-            self._engine, queries, plan.request, nprobe=plan.nprobe, allowed=allowed
+            self._engine,
+            queries,
+            plan.request,
+            nprobe=plan.nprobe,
+            allowed=allowed,
+            metric=self._data.metric,
         )
         stats = stats_of(
             plan,

@@ -36,7 +36,6 @@ def measure(
         vectors,
         k=chosen.size,
         costs=costs,
-        uncovered=0,
         **shared,
     )
     checked = as_rows(chosen, n=problem.all_rows)

@@ -78,7 +78,7 @@ def uniform(
         seed: the only source of randomness.
         **shared: as `Problem.of`.
     """
-    problem = Problem.of(vectors, k=k, costs=costs, uncovered=0, **shared)
+    problem = Problem.of(vectors, k=k, costs=costs, **shared)
     return methods.uniform(problem, seed=seed)
 
 
@@ -149,7 +149,7 @@ def farthest_first(  # noqa: PLR0913 (the problem)
 
     Args:
         vectors: (n, d); plain L2 between them must be the intended metric.
-        k: rows to pick, at most n - 1 and at most the rows not covered.
+        k: rows to pick, at most the rows not covered.
         covered: rows that are centres already, such as labelled ones; never picked.
             A mask (n,) of bool, or their ids where `ids` are given, else rows. Without
             any, the first pick is drawn from the seed.

@@ -101,7 +101,6 @@ class Problem:
         locked: ArrayLike | None = None,
         ids: ArrayLike | None = None,
         among: AmongLike | None = None,
-        uncovered: int = 1,
         device: str | None = None,
     ) -> "Problem":
         """Check the input of a coreset method, once.
@@ -109,7 +108,7 @@ class Problem:
         Args:
             vectors: (n, d); plain L2 between them must be the intended metric
                 (`metric_vectors` provides it). Squared L2 or 1 - cos break all bounds.
-            k: rows to choose.
+            k: rows to choose, at most all that are not locked.
             costs: (n,) at least 0, small where a row should be chosen, such as
                 `margin_costs`; None for none. With `among` only those of its rows are
                 read.
@@ -122,15 +121,13 @@ class Problem:
                 them.
             among: the rows to choose from and to cover, given as `locked`; None for
                 all. Locked rows may be others. They and the locked rows are copied.
-            uncovered: rows that must remain to be covered; 0 lets a draw take all.
             device: torch's name of the device that measures distances, such as "cuda";
                 None is the host. The rows chosen are the same.
 
         Raises:
             InvalidInputError: vectors, costs or locked rows that cannot be used; no
                 row in `among`.
-            InvalidParamsError: k outside 1..n - uncovered, or above the unlocked rows;
-                a negative cost_weight, or one too large for the costs.
+            InvalidParamsError: k below 1 or above the unlocked rows; a negative cost_weight, or one too large for the costs.
         """
         rows = as_vectors(vectors)
         n = len(rows)
@@ -147,7 +144,7 @@ class Problem:
         m = len(rows)
         prices = np.zeros(m) if costs is None else as_costs(costs, n=m)
         _require_measurable(rows)
-        _require_room(k, n=m, locked=len(closed), uncovered=uncovered)
+        _require_room(k, n=m, locked=len(closed))
         require_one_of("cost_on", cost_on, ("sum", "mean"))
         _require_summable(prices, cost_weight)
         return cls(
@@ -351,11 +348,10 @@ def _costs_among(costs: ArrayLike, among: Among, locked: Rows) -> NDArray[Any]:
     return chosen
 
 
-def _require_room(k: int, *, n: int, locked: int, uncovered: int) -> None:
+def _require_room(k: int, *, n: int, locked: int) -> None:
     require_count("k", k, at_least=0)
-    room = n - max(uncovered, locked)
     why = f"{n} rows, of which {locked} locked"
-    require_between("k", k, low=1, high=room, why=why)
+    require_between("k", k, low=1, high=n - locked, why=why)
 
 
 def _require_summable(costs: NDArray[np.float64], cost_weight: float) -> None:

@@ -158,7 +158,6 @@ class CoresetRequest:
             cost_on=self.cost_on,
             locked=self.locked,
             among=self.among,
-            uncovered=0 if self.method == "random" else 1,
             device=device,
         )
 

@@ -55,7 +55,8 @@ def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candi
         InvalidFilterError: a filter that does not fit the columns.
         InvalidInputError: no strategy, no vector that passes the filter, or a vector
             without a cost or a group.
-        InvalidParamsError: k outside 1..n, or a strategy that needs another metric.
+        InvalidParamsError: k below 1 or above the vectors that are not locked, or a
+            strategy that needs another metric.
     """
     require_not_empty(view)
     method = request.WhichOneof("strategy")
@@ -76,14 +77,7 @@ def resolve(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> Candi
     ids = view.ids_at(rows)
     lookup = IdLookup(ids)
     locked = _locked(request, lookup)
-    # A set without a vector to cover is not a coreset.
-    room = len(rows) - max(int(measured), len(locked))
-    if not 1 <= request.k <= room:
-        which = " that pass the filter" if request.HasField("filter") else ""
-        raise InvalidParamsError(
-            f"k is {request.k}, but {method} can choose 1 to {room} of"
-            f" {len(candidates)} vectors{which}"
-        )
+    _require_room(request, candidates=len(candidates), room=len(rows) - len(locked))
     # Locked vectors that are no candidates come last, and cost nothing.
     priced = ids[: len(candidates)]
     costs = _costs(request, priced, IdLookup(priced))
@@ -123,6 +117,31 @@ def _candidates(view: View, request: coreset_pb2.CreateSelectionJobRequest) -> R
             f" {condition.where[:200]!r}"
         )
     return both
+
+
+def _require_room(
+    request: coreset_pb2.CreateSelectionJobRequest, *, candidates: int, room: int
+) -> None:
+    """Refuse k outside 1..room.
+
+    Args:
+        request: with k.
+        candidates: vectors that are allowed and pass the filter.
+        room: those of them that are not locked.
+    """
+    if 1 <= request.k <= room:
+        return
+    which = " that pass the filter" if request.HasField("filter") else ""
+    locked = f", of which {candidates - room} are locked" if candidates > room else ""
+    if not room:
+        raise InvalidParamsError(
+            f"k is {request.k}, and no vector can be chosen: there are {candidates}"
+            f" vectors{which}{locked}"
+        )
+    raise InvalidParamsError(
+        f"k must be in 1..{room}, got {request.k}: there are {candidates}"
+        f" vectors{which}{locked}"
+    )
 
 
 def _with_locked(

@@ -17,7 +17,12 @@ from gleann.service.views.live_index import View
 from gleann.service.wire.arrays import ids_of, ids_to_wire, vectors_to_wire
 from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.index_messages import version_to_wire
-from gleann.service.wire.page_tokens import id_position, id_token, page_size
+from gleann.service.wire.page_tokens import (
+    id_position,
+    id_token,
+    listing_of,
+    page_size,
+)
 from gleann.service.wire.paging import Sizes, id_sizes, message_room
 from gleann.service.wire.payload_messages import (
     payload_sizes,
@@ -113,13 +118,15 @@ def scroll_reply(
 
     Raises:
         InvalidParamsError: a bad page size or token.
+        InvalidInputError: a token of another request.
         InvalidFilterError: a filter that cannot be evaluated.
         UnknownColumnError: unknown column.
         AnswerTooLargeError: one vector with its payload is too large for a message.
     """
     limits = application.limits
     size = page_size(request.page_size, default=SCROLL_ROWS, most=limits.rows)
-    after = id_position(request.page_token)
+    listing = listing_of(request)
+    after = id_position(request.page_token, listing)
     every, view = application.scroll(
         request.index, condition_of(request), after_id=after, size=size + 1
     )
@@ -137,7 +144,9 @@ def scroll_reply(
     reply = vector_pb2.ScrollVectorsResponse(
         ids=ids_to_wire(ids[:fits]),
         payload=payload_to_wire(payload),
-        next_page_token=id_token(id_at(ids, fits - 1)) if fits < len(every) else "",
+        next_page_token=(
+            id_token(id_at(ids, fits - 1), listing) if fits < len(every) else ""
+        ),
         version=version_to_wire(view.state),
     )
     if request.with_vectors:

@@ -31,6 +31,7 @@ from gleann.service.wire.page_tokens import (
     HitPosition,
     hit_position,
     hit_token,
+    listing_of,
     page_size,
 )
 from gleann.service.wire.paging import id_sizes, message_room
@@ -138,6 +139,7 @@ def radius_reply(
 
     Raises:
         InvalidParamsError: a bad page size or token.
+        InvalidInputError: a token of another request.
         AnswerTooLargeError: one hit with its payload is too large for a message.
         and what `Application.search_radius` raises.
     """
@@ -164,7 +166,7 @@ def radius_reply(
 
 
 def _begin(request: search_pb2.SearchRadiusRequest, count: int) -> HitPosition:
-    begin = hit_position(request.page_token)
+    begin = hit_position(request.page_token, listing_of(request))
     if request.page_token and begin.query >= count:
         raise InvalidParamsError("page_token is not one that was returned")
     return begin
@@ -262,7 +264,7 @@ def _packed(
         complete=page.complete,
         stats=stats_to_wire(sum_stats(page.stats)),
         version=version_to_wire(page.view.state),
-        next_page_token="" if finished else hit_token(page.end),
+        next_page_token="" if finished else hit_token(page.end, listing_of(request)),
     )
     if request.columns:
         payload = Payload.concat([payload for _, payload in page.parts])

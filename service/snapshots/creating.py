@@ -1,6 +1,7 @@
 """Snapshot job: keep the state of an index as it is at one moment."""
 
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -38,6 +39,7 @@ from gleann.service.snapshots.transfer import CHUNK_BYTES, SPARE_BYTES, write_ma
 from gleann.service.state.registry import Registry
 from gleann.service.state.versions import Versions
 from gleann.service.views.live_index import View
+from gleann.service.views.passing import condition_as_json
 from gleann.service.wire.filter_messages import condition_of
 from gleann.v1 import snapshot_pb2
 
@@ -197,9 +199,16 @@ class Creating:
             columns=view.schema.to_json(),
             optimizer=self._registry.optimizer_text(view),
             where="" if condition is None else condition.where,
+            parameters=_parameters_of(condition),
             created=time.time(),
             files=dict(described_files(scratch, report)),
         )
+
+
+def _parameters_of(condition: Condition | None) -> str:
+    if condition is None:
+        return "[]"
+    return json.dumps(condition_as_json(condition)["parameters"])
 
 
 def _write_changes(view: View, scratch: Path) -> None:

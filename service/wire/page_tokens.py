@@ -1,16 +1,21 @@
 """Page sizes and page tokens.
 
 A token is base64 of a position in a list, or of the id after which a page begins. It
-names no state of the server, so it stays good while an index changes.
+names no state of the server, so it stays good while an index changes. Behind an id, the
+rest of another listing would be an answer to no request: such a token has a digest of
+the request that it continues.
 """
 
 import base64
 import json
 import math
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
-from gleann.index.errors import InvalidParamsError
+from google.protobuf.message import Message
+
+from gleann.index.errors import InvalidInputError, InvalidParamsError
 
 
 def page_size(asked: int, *, default: int, most: int) -> int:
@@ -54,6 +59,9 @@ def page_position(token: str) -> int:
 
 _NOT_OURS = "page_token is not one that was returned"
 _LARGEST_ID = 2**63 - 1
+_DIGEST_BYTES = 8
+_OF_A_PAGE = frozenset(("page_size", "page_token", "columns", "with_vectors"))
+"""Fields that may differ from page to page: they change no order and leave none out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,49 +79,87 @@ class HitPosition:
     id: int | str | None = None
 
 
-def id_token(last: int | str) -> str:
-    """The token of the page that begins after the id `last`."""
-    return _encoded([last])
+def listing_of(request: Message) -> str:
+    """A digest of the fields of a request that determine which hits or ids it lists."""
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    for field, value in request.ListFields():
+        if field.name in _OF_A_PAGE:
+            continue
+        part = (
+            value.SerializeToString(deterministic=True)
+            if isinstance(value, Message)
+            else repr(value).encode()
+        )
+        digest.update(f"{field.number}:{len(part)}:".encode())
+        digest.update(part)
+    return digest.hexdigest()
 
 
-def id_position(token: str) -> int | str | None:
+def id_token(last: int | str, listing: str) -> str:
+    """The token of the page that begins after the id `last`.
+
+    Args:
+        last: the id.
+        listing: of the request, as `listing_of` makes it.
+    """
+    return _encoded([listing, last])
+
+
+def id_position(token: str, listing: str) -> int | str | None:
     """The id after which a page begins; None for the first page.
 
     Raises:
         InvalidParamsError: not a valid token.
+        InvalidInputError: a token of another listing.
     """
     if not token:
         return None
     match _parsed(token):
-        case [int() | str() as last] if _is_id(last):
+        case [str() as of, int() | str() as last] if _is_id(last):
+            _require_listing(of, listing)
             return last
     raise InvalidParamsError(_NOT_OURS)
 
 
-def hit_token(position: HitPosition) -> str:
-    """The token of the page that begins after a hit."""
-    values: list[object] = [position.query]
+def hit_token(position: HitPosition, listing: str) -> str:
+    """The token of the page that begins after a hit; `listing` as for `id_token`."""
+    values: list[object] = [listing, position.query]
     if position.distance is not None:
         values += [position.distance.hex(), position.id]
     return _encoded(values)
 
 
-def hit_position(token: str) -> HitPosition:
+def hit_position(token: str, listing: str) -> HitPosition:
     """The hit after which a page of a radius search begins.
 
     Raises:
         InvalidParamsError: not a valid token.
+        InvalidInputError: a token of another listing.
     """
     if not token:
         return HitPosition(query=0)
     match _parsed(token):
-        case [int() as query] if _is_id(query):
+        case [str() as of, int() as query] if _is_id(query):
+            _require_listing(of, listing)
             return HitPosition(query=query)
-        case [int() as query, str() as distance, int() | str() as last] if _is_id(
-            query
-        ) and _is_id(last):
-            return HitPosition(query=query, distance=_distance(distance), id=last)
+        case [
+            str() as of,
+            int() as query,
+            str() as distance,
+            int() | str() as last,
+        ] if _is_id(query) and _is_id(last):
+            position = HitPosition(query=query, distance=_distance(distance), id=last)
+            _require_listing(of, listing)
+            return position
     raise InvalidParamsError(_NOT_OURS)
+
+
+def _require_listing(of: str, listing: str) -> None:
+    if of != listing:
+        raise InvalidInputError(
+            "page_token is of another request: from page to page only the columns,"
+            " with_vectors and page_size may differ"
+        )
 
 
 def _is_id(value: object) -> bool:

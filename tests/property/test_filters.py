@@ -36,6 +36,14 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "l": st.lists(st.sampled_from(["", "x", "y", "xy"]), max_size=3),
     "j": st.sampled_from(["1", '{"a": null}', "[]"]),
 }
+# None of them in VALUES: they make a list of IN as long as those that are hashed.
+OTHERS: dict[str, list[Any]] = {
+    "s": [f"other {number}" for number in range(9)],
+    "i": [2**53, *range(-20, -12)],
+    "f": [2.0**60 + 256, *(number + 0.25 for number in range(8))],
+    "t": [moment(number) for number in range(5, 14)],
+    "id": list(range(100, 109)),
+}
 IDS = [7, 0, 3, 2**63 - 1, 11, 12, 13, 14]
 
 
@@ -49,6 +57,8 @@ def leaves_of(name: str) -> st.SearchStrategy[tuple[Any, ...]]:
         signs = ["=", "<>", "!="] + ([] if name == "b" else ["<", "<=", ">", ">="])
         some.append(st.tuples(st.sampled_from(signs), st.just(name), value))
         several = st.lists(value, min_size=1, max_size=3)
+        if name in OTHERS:
+            several |= several.map(lambda values: [*values, *OTHERS[name]])
         some.append(st.tuples(st.just("in"), st.just(name), several))
     if name not in ("l", "j", "b"):
         some.append(st.tuples(st.just("between"), st.just(name), value, value))
@@ -77,6 +87,9 @@ ROWS = st.lists(
     min_size=1,
     max_size=len(IDS),
 )
+NULLS: dict[str, Any] = dict.fromkeys(SCHEMA.names)
+ZEROS = [{**NULLS, "f": value} for value in (0.0, -0.0, None, 1.0)]
+LARGE = [{**NULLS, "i": value} for value in (2**53 + 1, 2**53, 2**53 + 2)]
 
 
 def payload_of(rows: list[dict[str, Any]]) -> Payload:
@@ -86,6 +99,12 @@ def payload_of(rows: list[dict[str, Any]]) -> Payload:
 
 @settings(deadline=None, max_examples=400)
 @given(node=NODES, rows=ROWS, inline=st.booleans(), cut=st.integers(0, 8))
+@example(node=("in", "f", [0.0, *OTHERS["f"]]), rows=ZEROS, inline=True, cut=1)
+@example(node=("in", "f", [-0.0, *OTHERS["f"]]), rows=ZEROS, inline=False, cut=1)
+@example(
+    node=("not", ("in", "f", [-0.0, *OTHERS["f"]])), rows=ZEROS, inline=True, cut=1
+)
+@example(node=("in", "i", [2**53 + 1, *OTHERS["i"]]), rows=LARGE, inline=True, cut=1)
 def test_a_condition_passes_the_rows_of_which_it_is_true(
     node: tuple[Any, ...], rows: list[dict[str, Any]], inline: bool, cut: int
 ) -> None:

@@ -86,10 +86,13 @@ def text(node: tuple[Any, ...], parameters: list[Any], *, inline: bool) -> str:
     def said(value: Any) -> str:
         return literal(value, parameters, inline=inline)
 
+    def listed(value: Any) -> str:
+        return "NULL" if value is None and inline else said(value)
+
     forms: dict[str, Callable[[], str]] = {
         "null": lambda: f"{name} IS NULL",
         "bare": lambda: name,
-        "in": lambda: f"{name} IN ({', '.join(map(said, parts[1]))})",
+        "in": lambda: f"{name} IN ({', '.join(map(listed, parts[1]))})",
         "between": lambda: f"{name} BETWEEN {said(parts[1])} AND {said(parts[2])}",
         "prefix": lambda: f"starts_with({name}, {said(parts[1])})",
         "contains": lambda: f"contains({name}, {said(parts[1])})",

@@ -9,8 +9,7 @@ def uniform(problem: Problem, *, seed: int = 0) -> Coreset:
     """Draw k unlocked rows, each set of k equally likely.
 
     Args:
-        problem: its costs are only added up. Made with `uncovered=0` it may take all
-            rows that are not locked.
+        problem: its costs are only added up.
         seed: the only source of randomness.
     """
     n = len(problem.vectors)

@@ -47,6 +47,47 @@ def test_provenance_is_that_of_the_library(
     assert plain.provenance["params"] == {"n": 240, "k": 5, "excluded": 1}
 
 
+def callers(ids: np.ndarray) -> dict[str, Any]:
+    """What each method needs to choose among `ids`."""
+    costs = (ids, COSTS[: len(ids)])
+    return {
+        "uniform": {},
+        "farthest_first": {},
+        "weighted_k_center": {"costs": costs},
+        "gist": {"costs": costs},
+        "ccs": {"costs": costs},
+        "margin": {"costs": costs},
+    }
+
+
+@pytest.mark.parametrize("method", callers(IDS))
+def test_all_vectors_that_pass_may_be_chosen(
+    built: gleann.Client, method: str
+) -> None:
+    start = getattr(built.coresets, method)
+    for ids in (IDS[:8], IDS[:1]):
+        asked = callers(ids)[method]
+        among = {"where": "id IN $1", "parameters": [ids]}
+        made = start("built", k=len(ids), **asked, **among).wait(timeout=60)
+        assert sorted(made.ids.tolist()) == ids.tolist()
+        if method != "uniform":  # which measures nothing
+            assert made.summary["radius"] == 0
+        says = rf"1\.\.{len(ids)}, got 9: there are {len(ids)} vectors that pass"
+        with pytest.raises(InvalidParamsError, match=says):
+            start("built", k=9, **asked, **among).wait(timeout=60)
+
+
+def test_locked_vectors_leave_less_to_choose(built: gleann.Client) -> None:
+    few = {"allowed_ids": IDS[:3], "locked_ids": IDS[:2]}
+    made = built.coresets.uniform("built", k=1, **few).wait(timeout=60)
+    assert made.ids.tolist() == IDS[2:3].tolist()
+    with pytest.raises(InvalidParamsError, match=r"1\.\.1, got 2: .* 2 are locked"):
+        built.coresets.uniform("built", k=2, **few).wait(timeout=60)
+    few["locked_ids"] = IDS[:3]
+    with pytest.raises(InvalidParamsError, match="no vector can be .* 3 are locked"):
+        built.coresets.uniform("built", k=1, **few).wait(timeout=60)
+
+
 def test_quotas_by_group_travel(built: gleann.Client, rows: np.ndarray) -> None:
     quotas = {"a": 3, "b": 0.4}
     made = built.coresets.farthest_first(

@@ -51,6 +51,7 @@ def manifest_of(content: dict[str, bytes]) -> SnapshotManifest:
         columns="[]",
         optimizer="{}",
         where="",
+        parameters="[]",
         created=1_700_000_000.5,
         files={
             path: SnapshotFile(bytes=len(one), sha256=sha256(one).hexdigest())
@@ -470,6 +471,7 @@ HOSTILE = {
     "columns": ["", "{}", "[1]", '[{"name": "id", "type": "int64"}]', "[" * 9999],
     "optimizer": ["", "[]", '{"none": 1}', '{"drift": -1}', "{" * 9999],
     "where": [None, 3, "\ud800"],
+    "parameters": [None, "", "{", "3"],
     "created": [-1, 1e300, float("nan"), float("inf"), "now"],
     "files": [
         None,

@@ -18,6 +18,12 @@ from gleann.index.payload.schema import Column, Schema
 from gleann.service.stubs import Stubs
 from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire
 from gleann.service.wire.filter_messages import filter_to_wire
+from gleann.service.wire.page_tokens import (
+    HitPosition,
+    hit_token,
+    id_token,
+    listing_of,
+)
 from gleann.service.wire.payload_messages import payload_to_wire
 from gleann.v1 import index_pb2, payload_pb2, search_pb2, vector_pb2
 
@@ -33,6 +39,8 @@ COLUMNS = {
 N = 20
 IDS = np.arange(N)
 ROWS = np.random.default_rng(5).normal(size=(N, 4)).astype(np.float32)
+LISTING = listing_of(vector_pb2.ScrollVectorsRequest(index="a"))
+OTHER_LISTING = listing_of(vector_pb2.ScrollVectorsRequest(index="b"))
 TEN_MB = 10 * 1024 * 1024
 Input, Unknown = errors.InvalidInputError, errors.UnknownColumnError
 Filter, Dimension = errors.InvalidFilterError, errors.DimensionMismatchError
@@ -118,6 +126,9 @@ TABLE: dict[str, Bad] = {
     "number against text": Bad(where("text = 5"), Filter, "'text'"),
     "a number beyond int64": Bad(where(f"whole = {2**63}"), Filter, "'whole'"),
     "a parameter beyond int64": Bad(where("whole = $1", 2**63), Filter, r"\$1"),
+    "a parameter of 1329 bits": Bad(where("real = $1", 10**400), Filter, "1329 bits"),
+    "a parameter of 997 bits": Bad(where("real = $1", 10**300), Filter, r"\$1 is 1e\+300"),
+    "a parameter that is NaT": Bad(where("moment = $1", np.datetime64("NaT")), Filter, "None is null"),
     "a parameter that is NaN": Bad(where("real = $1", float("nan")), Filter, r"\$1"),
     "a missing parameter": Bad(where("whole = $2", 1), Filter, r"\$2"),
     "a parameter too many": Bad(where("whole = $1", 1, 2), Filter, r"\$2"),
@@ -138,11 +149,15 @@ TABLE: dict[str, Bad] = {
     "a radius that is NaN": Bad(lambda c: c.search("a", ROWS[:1], SearchParams(k=1), radius=float("nan")), errors.InvalidParamsError, "radius"),
     "a distance that is NaN": Bad(lambda c: c.search_radius("a", ROWS[:1], float("nan")), errors.InvalidParamsError, "radius"),
     "a negative limit": Bad(lambda c: c.search_radius("a", ROWS[:1], 1.0, limit=-1), errors.InvalidParamsError, "limit"),
+    "a limit of 0": Bad(lambda c: c.search_radius("a", ROWS[:1], 1.0, limit=0), errors.InvalidParamsError, "limit must be at least 1 or None, got 0"),
     "payload of an unknown id": Bad(lambda c: c.get_payload("a", [99]), errors.UnknownIdError, "99"),
     "an unknown column of a page": Bad(lambda c: list(c.scroll("a", columns="nope")), Unknown, "'nope'"),
     "a negative page": Bad(lambda c: list(c.scroll("a", page_size=-1)), errors.InvalidParamsError, "page_size"),
     "no token": Bad(lambda c: list(c.scroll("a", page_token="x")), errors.InvalidParamsError, "page_token"),
-    "a token of another index": Bad(lambda c: list(c.scroll("a", page_token="WyJyb3ciXQ==")), errors.InvalidParamsError, "id"),
+    "a token of an index with other ids": Bad(lambda c: list(c.scroll("a", page_token=id_token("row", LISTING))), errors.InvalidParamsError, "id"),
+    "a token of another index": Bad(lambda c: list(c.scroll("a", page_token=id_token(3, OTHER_LISTING))), Input, "another request"),
+    "a token of another filter": Bad(lambda c: list(c.scroll("a", where="flag", page_token=next(c.scroll("a", page_size=3)).next_page_token)), Input, "another request"),
+    "a token of other parameters": Bad(lambda c: list(c.scroll("a", where="whole > $1", parameters=[5], page_token=next(c.scroll("a", where="whole > $1", parameters=[4], page_size=3)).next_page_token)), Input, "another request"),
 }  # fmt: skip
 
 
@@ -201,6 +216,23 @@ def twice() -> vector_pb2.UpsertVectorsRequest:
     return request
 
 
+def hits_from(
+    position: HitPosition, radius: float = 1.0
+) -> search_pb2.SearchRadiusRequest:
+    """A request for a page of the hits of 2 queries within 1.0.
+
+    Args:
+        position: where it begins.
+        radius: of the request that its token is of.
+    """
+    request = search_pb2.SearchRadiusRequest(
+        index="a", queries=vectors_to_wire(ROWS[:2]), radius=radius
+    )
+    request.page_token = hit_token(position, listing_of(request))
+    request.radius = 1.0
+    return request
+
+
 FILTER = filter_to_wire("flag")
 RAW: dict[str, tuple[str, Any, type[Exception], str]] = {
     "more rows than ids": (
@@ -245,14 +277,15 @@ RAW: dict[str, tuple[str, Any, type[Exception], str]] = {
     ),
     "a page of hits that never was": (
         "SearchRadius",
-        search_pb2.SearchRadiusRequest(
-            index="a",
-            queries=vectors_to_wire(ROWS[:2]),
-            radius=1.0,
-            page_token="WzJd",  # the query 2 of 2
-        ),
+        hits_from(HitPosition(query=2)),
         errors.InvalidParamsError,
         "page_token",
+    ),
+    "a page of hits of another radius": (
+        "SearchRadius",
+        hits_from(HitPosition(query=1), radius=2.0),
+        Input,
+        "another request",
     ),
     "an unknown kind of compaction": (
         "OptimizeIndex",

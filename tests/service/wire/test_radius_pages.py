@@ -8,7 +8,11 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, SearchParams
-from gleann.index.errors import AnswerTooLargeError, InvalidParamsError
+from gleann.index.errors import (
+    AnswerTooLargeError,
+    InvalidInputError,
+    InvalidParamsError,
+)
 from gleann.service.client.remote import connect
 from gleann.service.client.target import REMOTE_SCHEME
 from gleann.service.server import Server
@@ -106,6 +110,21 @@ def test_changes_between_pages_move_no_other_hit(
     assert own == expected(names)
     assert len(set(hits)) == len(hits)
     assert count > 3
+
+
+def test_a_page_of_another_filter_is_refused(
+    held: gleann.Client, stubs: Stubs
+) -> None:
+    request = search_pb2.SearchRadiusRequest(
+        index="r", queries=vectors_to_wire(QUERIES), radius=RADIUS, page_size=5
+    )
+    request.page_token = stubs.search.SearchRadius(request).next_page_token
+    request.filter.where = "text IS NULL"  # which all hits pass
+    with pytest.raises(InvalidInputError, match="another request"):
+        stubs.search.SearchRadius(request)
+    request.ClearField("filter")
+    request.page_size, request.columns[:] = 6, ["text"]
+    assert stubs.search.SearchRadius(request).payload.count == 6
 
 
 def test_limits_and_the_client(held: gleann.Client, names: list) -> None:

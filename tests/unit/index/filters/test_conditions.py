@@ -76,6 +76,10 @@ PASSING: list[tuple[str, tuple[Any, ...], list[int]]] = [
     ("year NOT IN (2019, $1)", (None,), []),
     ("year IN (2019, $1)", (None,), [0]),
     ("year IN $1", ([2019, None, 2020],), [0, 1]),
+    ("year IN (2019, NULL)", (), [0]),
+    ("year NOT IN (2019, null)", (), []),
+    ("NOT year IN (NULL)", (), []),
+    ("split IN (NULL, 'NULL', $1)", ("test",), [1]),
     ("year IN $1", (np.array([2020, 2021]),), [1, 2]),
     ("year IN $1", ([],), []),
     ("NOT year IN $1", ([],), [0, 1, 2, 3, 4, 5]),
@@ -94,6 +98,10 @@ PASSING: list[tuple[str, tuple[Any, ...], list[int]]] = [
     ("added < $1", (datetime(2024, 1, 1, 0, 0, 1),), [0, 2, 4]),
     ("added >= $1", (datetime(2024, 1, 1, 1, tzinfo=UTC),), []),
     ("added = $1", (np.datetime64("2024-01-01"),), [0, 2, 4]),
+    ("added = $1", (np.datetime64("2024", "Y"),), [0, 2, 4]),
+    ("added = $1", (date(2024, 1, 1),), [0, 2, 4]),
+    ("added < $1", (date(2024, 1, 2),), [0, 2, 4]),
+    ("added IN $1", ([date(2024, 1, 1), date(2024, 1, 2)],), [0, 2, 4]),
     ("contains(tags, 'a')", (), [0, 3]),
     ("NOT contains(tags, $1)", ("a",), [1, 4]),
     ("tags IS NULL", (), [2, 5]),
@@ -129,7 +137,11 @@ REFUSED: list[tuple[str, tuple[Any, ...], int | None, str]] = [
     ("year = 1 -- why", (), 7, "comments"),
     ("year /* why */ = 1", (), 0, "comments"),
     ("year == 2020", (), 5, "'=='"),
-    ("year = 'a", (), None, "split into words"),
+    ("year = 'a", (), 7, "the quote ' is not closed"),
+    ("split = 'it''s' AND year = 'a''b", (), 27, "the quote ' is not closed"),
+    ('year = 1 OR "year = 2', (), 12, 'the quote " is not closed'),
+    ("year = '", (), 7, "the quote ' is not closed"),
+    ("split = '/*' OR year = 1 /* why", (), 25, "comments"),
     ("year = ", (), 5, "parsed near '='"),
     ("year = 1 year", (), 9, "parsed near 'year'"),
     ("(year = 1", (), 8, "parsed"),
@@ -138,7 +150,15 @@ REFUSED: list[tuple[str, tuple[Any, ...], int | None, str]] = [
     ("year = 1 = 2", (), 0, "is no column"),
     ("year + 1 = 2", (), 5, r"'\+'"),
     ("year = 1 + 1", (), 9, r"'\+'"),
-    ("year = NULL", (), None, "'NULL' is no value"),
+    ("year = NULL", (), 7, "NULL is no value here, .*IS NULL"),
+    ("flag AND (year <> null)", (), 18, "NULL is no value here"),
+    ("year BETWEEN 1 AND NULL", (), 19, "NULL is no value here"),
+    ("contains(tags, NULL)", (), 15, "NULL is no value here"),
+    ("split LIKE NULL", (), 11, "NULL is no value here"),
+    ("year IN NULL", (), 8, "is no parameter"),
+    ("flag OR NULL", (), 8, "NULL is no column"),
+    ("NOT NULL", (), 4, "NULL is no column"),
+    ("NULL IS NULL", (), 0, "NULL is no column"),
     ("flag IS TRUE", (), 0, "is no condition"),
     ("lower(split) = 'a'", (), 0, "is no column"),
     ("CAST(year AS text) = 'a'", (), 10, "parsed near 'AS'"),
@@ -252,11 +272,26 @@ def test_the_column_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"a", object(), date(2024, 1, 1), [[1]], {"a": 1}, 1j]
+    "value", [b"a", object(), [[1]], {"a": 1}, 1j, np.timedelta64(5, "ns")]
 )
 def test_parameters_of_other_types_are_refused(value: Any) -> None:
     with pytest.raises(errors.InvalidFilterError, match="a parameter is"):
         Condition("year = $1", (value,))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (np.datetime64("NaT"), "None is null"),
+        (np.datetime64("2024-01-01T00:00:00.000000001"), "finer"),
+        (np.datetime64(2**62, "Y"), "outside"),
+        (np.datetime64(2**40, "s"), "outside"),
+    ],
+)
+def test_parameters_that_are_no_moment_of_a_column(value: Any, reason: str) -> None:
+    for given in (value, [value], np.array([value])):
+        with pytest.raises(errors.InvalidFilterError, match=reason):
+            Condition("added = $1", (given,))
 
 
 def test_conditions_are_texts_and_parameters_sequences() -> None:

@@ -15,7 +15,7 @@ import pytest
 from gleann.index import errors
 from gleann.index.payload import file
 from gleann.index.payload.payload import Payload
-from gleann.index.payload.schema import COLUMN_TYPES, Column, Schema
+from gleann.index.payload.schema import COLUMN_TYPES, Column, ColumnType, Schema
 
 SCHEMA = Schema.of({f"{kind[0]}_{kind}": kind for kind in COLUMN_TYPES})
 S, I, F, B, T, L, J = SCHEMA.names  # noqa: E741  the columns by their types
@@ -282,6 +282,56 @@ def test_large_rows_go_into_batches_of_their_own(
     with pa.ipc.open_file(tmp_path / "a") as written:
         assert written.num_record_batches > 4
     assert Payload.open(tmp_path / "a", schema) == held
+
+
+DAY = datetime(2024, 1, 1, tzinfo=UTC)
+NUMPY_MOMENTS: list[Any] = [
+    [np.datetime64("2024-01-01"), None],
+    [np.datetime64("2024", "Y"), np.datetime64("NaT")],
+    [np.datetime64("2024-01-01T00:00", "m"), None],
+    [np.datetime64("2024-01-01T00", "ns"), None],
+    np.array(["2024-01", "NaT"], "datetime64[M]"),
+    np.array(["2024-01-01", "NaT"], "datetime64[D]"),
+    np.array(["2024-01-01T00:00", "NaT"], "datetime64[m]"),
+]
+
+
+@pytest.mark.parametrize("values", NUMPY_MOMENTS)
+def test_moments_of_numpy_of_any_unit(values: Any) -> None:
+    held = Payload.of({"at": values}, {"at": "timestamp"})
+    assert held.to_arrow()["at"].to_pylist() == [DAY, None]
+
+
+def test_moments_of_numpy_beside_those_of_python() -> None:
+    values = [np.datetime64("2024-01-01"), DAY, datetime(2024, 1, 1), DAY]
+    held = Payload.of({"at": values}, {"at": "timestamp"})
+    assert held.to_arrow()["at"].to_pylist() == [DAY] * 4
+
+
+BEYOND: list[tuple[ColumnType, Any, str]] = [
+    ("int64", 2**63, "whole numbers are -9223372036854775808 to"),
+    ("int64", -(10**400), "whole numbers are -9223372036854775808 to"),
+    ("float64", 2**64, "beyond 64 bits; give a float"),
+    ("float64", 10**5000, "a value of int with thousands of digits of row 1: it is"),
+    ("string", 10**5000, "a value of int with thousands of digits of row 1: it has"),
+    ("strings", [10**5000], "thousands of digits of row 1: it has type list"),
+    ("int64", np.timedelta64(5, "ns"), r"duration\[ns\]"),
+    ("timestamp", np.datetime64(5, "ns"), "row 1"),
+    ("timestamp", np.datetime64(2**62, "Y"), "row 1: .* outside"),
+    ("timestamp", np.datetime64(2**40, "s"), "row 1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "says"),
+    BEYOND,
+    ids=[f"{kind} {place}" for place, (kind, _, _) in enumerate(BEYOND)],
+)
+def test_values_beyond_what_python_or_arrow_can_hold(
+    kind: ColumnType, value: Any, says: str
+) -> None:
+    with pytest.raises(errors.InvalidInputError, match=f"column 'a' .*{says}"):
+        Payload.of({"a": [None, value]}, {"a": kind})
 
 
 SCHEMAS: list[tuple[Any, str]] = [

@@ -367,8 +367,8 @@ def test_only_true_metrics_are_served():
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"k": 5}, InvalidParamsError, r"k must be in 1\.\.4 .*got 5"),
-        ({"k": 0}, InvalidParamsError, r"k must be in 1\.\.4 .*got 0"),
+        ({"k": 6}, InvalidParamsError, r"k must be in 1\.\.5 .*got 6"),
+        ({"k": 0}, InvalidParamsError, r"k must be in 1\.\.5 .*got 0"),
         ({"k": 4, "locked": [0, 1]}, InvalidParamsError, r"1\.\.3 .*2 locked.* got 4"),
         ({"k": 2.5}, InvalidParamsError, "k must be an integer, got 2.5"),
         ({"eps": 0}, InvalidParamsError, "eps must be in"),

@@ -44,7 +44,7 @@ def test_an_exception_of_the_callback_stops_a_measurement():
 
 def test_centres_added_in_parts_measure_as_those_added_at_once(monkeypatch):
     # Many rows coincide: ties go to the earlier centre.
-    problem = Problem.of(POINTS, k=600, locked=[3, 5], uncovered=0)
+    problem = Problem.of(POINTS, k=600, locked=[3, 5])
     rows = np.setdiff1d(np.arange(700), [3, 5])[:600]
     parts = problem.measure(rows, method="given")
     at = "gleann.selection.coreset.problem.MEASURED_AT_ONCE"

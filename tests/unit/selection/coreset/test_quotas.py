@@ -278,8 +278,8 @@ def test_entropy_ranks_by_entropy_where_margin_would_not():
             "shards must be at least 1",
         ),
         (lambda x, c: uniform(x, k=121), InvalidParamsError, r"1\.\.120 .* got 121"),
-        (lambda x, c: margin(x, k=120, costs=c), InvalidParamsError, r"got 120"),
-        (lambda x, c: k_center(x, k=120), InvalidParamsError, r"got 120"),
+        (lambda x, c: margin(x, k=121, costs=c), InvalidParamsError, r"got 121"),
+        (lambda x, c: k_center(x, k=121), InvalidParamsError, r"got 121"),
         (
             lambda x, c: entropy(x, k=1, probabilities=np.full((120, 2), 0.4)),
             InvalidInputError,

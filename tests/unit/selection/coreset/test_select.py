@@ -1,5 +1,6 @@
 """One call for a coreset request: methods by name, with their baselines."""
 
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -69,6 +70,45 @@ def test_it_has_the_baselines_of_the_same_problem(method):
     summary = answer.to_selection().summary
     assert summary["baseline_objective"] == simple[name].objective
     assert summary["random_objective"] == drawn.objective
+
+
+EVERY = {
+    "plain": (N, {}),
+    "one row": (1, {"among": [5]}),
+    "some rows": (30, {"among": np.arange(N) < 30}),
+    "the unlocked": (N - 2, {"locked": LOCKED}),
+    "groups": (N, {"groups": GROUPS}),
+    "weighed": (N, {"cost_weight": 0.5, "cost_on": "mean"}),
+}
+
+
+@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("method", CALLS)
+def test_every_method_may_choose_all_candidates(method, case):
+    k, more = EVERY[case]
+    request = CoresetRequest(method=method, k=k, costs=COSTS, seed=3, **more)
+    answer = select(request, ROWS)
+    among = np.flatnonzero(more["among"]) if case == "some rows" else np.arange(N)
+    expected = [5] if case == "one row" else np.setdiff1d(among, more.get("locked", []))
+    assert sorted(answer.chosen.rows.tolist()) == list(expected)
+    assert answer.chosen.radius == 0
+    weight = 0.5 / k if "cost_weight" in more else request.cost_weight
+    if weight is None:
+        weight = defaults.COST_WEIGHT if method == "weighted_k_center" else 0
+    assert answer.chosen.objective == pytest.approx(weight * COSTS[expected].sum())
+    json.dumps(dict(answer.to_selection().summary), allow_nan=False)
+    with pytest.raises(InvalidParamsError, match=rf"{k + 1}"):
+        select(replace(request, k=k + 1), ROWS)
+
+
+def test_shards_and_facility_location_may_choose_all_candidates():
+    sharded = coreset.parallel_weighted_k_center(
+        ROWS, k=N, costs=COSTS, cost_weight=0.5, shards=3
+    )
+    assert sorted(sharded.rows.tolist()) == list(range(N))
+    assert sharded.radius == 0
+    located = coreset.facility_location(ROWS, k=N)
+    assert sorted(located.rows.tolist()) == list(range(N))
 
 
 def test_random_rows_are_a_baseline_and_have_none():
