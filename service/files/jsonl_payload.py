@@ -10,7 +10,7 @@ from gleann.index.errors import InvalidInputError, LimitError
 from gleann.index.payload.moments import to_microseconds
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, ColumnType, Schema
-from gleann.service.files.regular_file import open_regular
+from gleann.index.storage.regular_file import open_regular
 
 BLOCK_ROWS = 16_384
 MOST_LINE_BYTES = 1 << 26
