@@ -64,7 +64,7 @@ from gleann.service.values import (
     OptimizerParams,
     ServerInfo,
 )
-from gleann.service.views.live_index import View, require_not_empty
+from gleann.service.views.live_index import View, require_not_empty_since
 from gleann.service.wire.index_messages import build_params_of
 from gleann.service.wire.paging import message_room
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
@@ -320,7 +320,7 @@ class Application(RowOperations):
     def asked_to_build(self, request: index_pb2.BuildIndexRequest) -> Asked:
         """Return the function that starts a build."""
         view = self.registry.view(request.name)
-        require_not_empty(view)
+        require_not_empty_since(view)
         build_params_of(request.params, metric=view.metric)
         built = self.building.current(request)
         if built is None or not self.jobs.is_settled(request.name):

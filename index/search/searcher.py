@@ -27,6 +27,7 @@ from gleann.index.search.plan import (
 )
 from gleann.index.search.radius import RadiusSearch, probed_within
 from gleann.index.search.within import require_radius
+from gleann.index.training import Training
 
 Points = tuple[OperatingPoint, ...]
 
@@ -42,15 +43,24 @@ class Searcher:
         engine: made from `data`.
         points: operating points of both segments.
         primary_points: those of primaries only.
+        training: how well the lists fit the rows; None if that is unknown. Where they
+            do not, no recall is estimated.
     """
 
     def __init__(
-        self, data: IndexData, engine: Engine, *, points: Points, primary_points: Points
+        self,
+        data: IndexData,
+        engine: Engine,
+        *,
+        points: Points,
+        primary_points: Points,
+        training: Training | None = None,
     ) -> None:
         self._data = data
         self._n = len(data.vectors)
         self._engine = engine
         self._points = points
+        self._fits = training is None or training.fits(len(data.vectors))
         self._primary_points = primary_points
         self._last_filter: tuple[Mask, AllowedRows] | None = None
         self._plans: dict[tuple[object, ...], SearchPlan] = {}
@@ -197,13 +207,14 @@ class Searcher:
         return plan
 
     def _planned(self, params: SearchParams) -> SearchPlan:
-        return plan_search(
+        plan = plan_search(
             params,
             points=self._points,
             n=self._n,
             nlist=self._data.lists.nlist,
             entries=self._data.lists.entries,
         )
+        return plan if self._fits else replace(plan, estimated_recall=None)
 
     @cached_property
     def list_stats(self) -> ListStats:

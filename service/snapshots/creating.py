@@ -128,7 +128,7 @@ class Creating:
     def _write_all(self, view: View, scratch: Path, report: Report) -> None:
         newer = np.flatnonzero(view.delta.alive) + view.sealed_rows
         _require_room(view, len(newer), scratch)
-        if view.sealed is not None:
+        if view.sealed_count:  # else nothing that is left is in the sealed version
             link_version(
                 self._versions.path(view.number, view.version), scratch / SEALED
             )
@@ -192,7 +192,7 @@ class Creating:
             index=view.name,
             dim=view.dim,
             metric=view.metric,
-            id_type=view.id_type,
+            id_type=self._registry.info(view).id_type,
             count=0,
             sealed=view.version,
             sequence=view.sequence,

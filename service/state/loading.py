@@ -54,7 +54,7 @@ class Loading:
         if version:
             require_sealed(self._versions.path(number, version), row)
         sealed = None
-        if version:
+        if version and not self._versions.is_empty(number, version):
             sealed = Sealed(self._versions.serve(number, version), self.masks)
         view = changes.replayed(self._store, self.base(row, sealed))
         if (stored := schema_of(row)) != view.schema:

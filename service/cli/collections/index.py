@@ -11,6 +11,7 @@ from gleann.index.errors import InvalidParamsError
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column
 from gleann.service.cli import options
+from gleann.service.cli.collections import tuning
 from gleann.service.cli.collections.declared import declared_columns, shown_column
 from gleann.service.cli.collections.index_report import (
     index_line,
@@ -110,6 +111,7 @@ class CreateJob(Place):
     dim: int
     metric: Metric
     column: tuple[str, ...]
+    optimizer: tuple[str, ...]
 
 
 COLUMN_OPTION = click.option(
@@ -135,23 +137,59 @@ METRIC_OPTION = click.option(
         "gleann index create docs --dim 384 --data library",
         "gleann index create docs --dim 384 --metric l2 --column split:string --column"
         " score:float64 --data library",
+        "gleann index create docs --dim 384 --optimizer off --data library",
     ),
 )
 @NAME
 @click.option("--dim", type=int, required=True, help="Numbers in a vector.")
 @METRIC_OPTION
 @COLUMN_OPTION
+@tuning.OPTION
 @place_options
 @options.takes(CreateJob)
 def create_command(job: CreateJob) -> None:
     """Make the empty index NAME; a data directory is made if it is missing."""
     columns = declared_columns(job.column)
+    optimizer = tuning.declared_optimizer(job.optimizer)
     with opened(job, create=True) as client:
-        _describe(
-            client.create_index(
-                job.name, dim=job.dim, metric=job.metric, columns=columns
-            )
+        info = client.create_index(
+            job.name,
+            dim=job.dim,
+            metric=job.metric,
+            columns=columns,
+            optimizer=optimizer,
         )
+    _describe(info)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateJob(Place):
+    """Parameters of `gleann index update`."""
+
+    name: str
+    optimizer: tuple[str, ...]
+
+
+@command.command(
+    "update",
+    short_help="Set when an index is compacted by itself.",
+    epilog=options.examples(
+        "gleann index update docs --optimizer off --data library",
+        "gleann index update docs --optimizer on --optimizer pending_share=0.1"
+        " --optimizer min_seconds=60 --server grpc://127.0.0.1:50051",
+    ),
+)
+@NAME
+@tuning.OPTION
+@place_options
+@options.takes(UpdateJob)
+def update_command(job: UpdateJob) -> None:
+    """Set when the index NAME is compacted by itself; what is not named stays."""
+    optimizer = tuning.declared_optimizer(job.optimizer)
+    if optimizer is None:
+        raise InvalidParamsError("nothing to set: give --optimizer, once or more")
+    with opened(job) as client:
+        _describe(client.update_index(job.name, optimizer=optimizer))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -479,3 +479,24 @@ def test_a_forged_manifest(tmp_path: Path, fill: Fill, forged: dict[str, Any]) -
             client.snapshots.restore(name, "again").wait(timeout=60)
         assert [info.name for info in client.list_indexes()] == ["words"]
         assert [path.name for path in (tmp_path / "indexes").iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_vectors_that_were_all_deleted_are_in_no_snapshot(
+    tmp_path: Path, fill: Fill, rows: np.ndarray, *, compacted: bool
+) -> None:
+    with gleann.Client(tmp_path) as client:
+        fill(client, "old")
+        client.delete_vectors("old", where="true")
+        if compacted:
+            client.optimize("old").wait(timeout=60)
+        snapshot = client.snapshots.create("old").wait(timeout=60)
+        files = [path for path in (tmp_path / "snapshots").rglob("*") if path.is_file()]
+        assert files
+        assert not any(rows[7].tobytes() in path.read_bytes() for path in files)
+        restored = client.snapshots.restore(snapshot.name, "new").wait(timeout=60)
+        before = client.get_index("old")
+        assert (restored.count, restored.version) == (0, 0)
+        assert (restored.columns, restored.id_type) == (before.columns, before.id_type)
+        client.upsert("new", [1], rows[:1])
+        assert client.count("new") == 1
