@@ -201,10 +201,13 @@ class Imported:
     Attributes:
         count: number of stored vectors.
         index: the index after the import.
+        ignored_columns: columns of the file that were not taken, where none were named:
+            the index does not have them, or payload cannot hold them or their names.
     """
 
     count: int
     index: IndexInfo
+    ignored_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gleann.index.errors import CorruptDataError, MissingFileError
+from gleann.index.storage.regular_file import regular_descriptor
 
 FORMAT = "gleann-index"
 VERSION = 3
@@ -79,7 +80,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     file = path / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        with os.fdopen(regular_descriptor(file), "rb") as handle:
+            manifest: dict[str, Any] = json.loads(handle.read())
+    except MissingFileError as error:
+        raise MissingFileError(f"no index at {file.parent}: {error}") from error
     except OSError as error:
         raise MissingFileError(
             f"no index at {file.parent}: {error.strerror}"

@@ -308,6 +308,9 @@ class VectorCalls:
     ) -> Operation[Imported]:
         """Upsert the rows of a file that the server can read, atomically.
 
+        They are as old as the start of the operation's work: changes acknowledged after
+        that stand, also where the server stops and runs the import again.
+
         Args:
             name: the index.
             path: a .npy file (n, dim), or a .parquet file; on the server's machine and

@@ -14,7 +14,7 @@ from gleann.index.errors import InvalidInputError
 from gleann.index.payload.moments import RFC_3339_RE2
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, ColumnType, Schema
-from gleann.service.files.regular_file import open_regular
+from gleann.index.storage.regular_file import open_regular
 
 BLOCK_BYTES = 1 << 24
 """Bytes of a file that are read at once; no row may be longer."""

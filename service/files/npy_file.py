@@ -17,7 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gleann.index.errors import CorruptDataError, InvalidInputError, MissingFileError
-from gleann.service.files.regular_file import open_regular
+from gleann.index.storage.regular_file import open_regular
 
 _HEADER_READERS = {
     (1, 0): npy.read_array_header_1_0,

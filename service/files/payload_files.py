@@ -16,8 +16,8 @@ from typing import Protocol
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
+from gleann.index.storage.regular_file import open_regular
 from gleann.service.files import csv_payload, jsonl_payload
-from gleann.service.files.regular_file import open_regular
 from gleann.service.files.vector_columns import reading, require_columns
 
 SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet", ".pq")

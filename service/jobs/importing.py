@@ -24,7 +24,7 @@ from gleann.service.state.log.changes import id_type_of
 from gleann.service.state.registry import Registry
 from gleann.service.views.live_index import View
 from gleann.service.wire import index_messages
-from gleann.v1 import vector_pb2
+from gleann.v1 import index_pb2, vector_pb2
 
 
 class Importing:
@@ -55,7 +55,10 @@ class Importing:
         # An interrupted run may have published its rows without recording its end.
         count = self._registry.count_published(task.operation)
         if count:
-            return self._response(self._registry.view(request.index), count)
+            view = self._registry.view(request.index)
+            return vector_pb2.ImportVectorsResponse(
+                count=count, index=self._described(view)
+            )
         # An interrupted run may have left staged parts.
         self._registry.drop_staged(task.operation)
         source, view = self._start(request, task.operation)
@@ -68,7 +71,7 @@ class Importing:
                 return self._seal(view, source, ids, task, reading)
             self._stage(view, source, ids, task)
         self._registry.publish_staged(request.index, task.operation, ids)
-        return self._response(self._registry.view(request.index), source.count)
+        return self._response(self._registry.view(request.index), source)
 
     def _start(
         self, request: vector_pb2.ImportVectorsRequest, operation: str
@@ -127,7 +130,7 @@ class Importing:
             reading.close()
 
         def published(following: View) -> None:
-            responses.append(self._response(following, source.count))
+            responses.append(self._response(following, source))
             task.conclude(responses[-1])
 
         self._registry.publish_version(view, save, ids=ids, published=published)
@@ -155,6 +158,14 @@ class Importing:
             raise changed_error(file, f"{done}")
         payload.require_end()
 
-    def _response(self, view: View, count: int) -> vector_pb2.ImportVectorsResponse:
-        index = index_messages.index_info_to_wire(self._registry.info(view))
-        return vector_pb2.ImportVectorsResponse(count=count, index=index)
+    def _response(
+        self, view: View, source: ImportSource
+    ) -> vector_pb2.ImportVectorsResponse:
+        return vector_pb2.ImportVectorsResponse(
+            count=source.count,
+            index=self._described(view),
+            ignored_columns=source.payload.ignored,
+        )
+
+    def _described(self, view: View) -> index_pb2.Index:
+        return index_messages.index_info_to_wire(self._registry.info(view))

@@ -18,7 +18,7 @@ from typing import Any, get_args
 from gleann.index.errors import CorruptDataError, GleannError, MissingFileError
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
-from gleann.service.files.regular_file import open_regular
+from gleann.index.storage.regular_file import open_regular
 from gleann.service.values import OptimizerParams
 
 FORMAT = "gleann-snapshot"

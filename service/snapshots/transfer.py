@@ -19,7 +19,7 @@ from gleann.index.errors import (
 )
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import sync_dir
-from gleann.service.files.regular_file import open_regular
+from gleann.index.storage.regular_file import open_regular
 from gleann.service.snapshots.manifest import MANIFEST, SnapshotFile, SnapshotManifest
 from gleann.service.state.database import disk_errors
 from gleann.service.state.permissions import PRIVATE

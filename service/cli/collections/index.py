@@ -1,5 +1,6 @@
 """`gleann index`: list, describe, make, fill, compact and delete indexes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -32,6 +33,8 @@ from gleann.service.client.vector_calls import ImportOptions
 from gleann.service.values import CompactionKind, IndexInfo
 
 NAME = click.argument("name")
+MOST_SHOWN = 8
+"""Ignored columns that a line names."""
 
 
 @click.group(
@@ -264,8 +267,24 @@ def import_command(job: ImportJob) -> None:
         operation = client.import_vectors(job.name, file, **chosen)
         imported = operation.wait(report)
     say(f"{imported.count:,} rows stored")
+    if imported.ignored_columns:
+        say(_ignored_note(imported.ignored_columns, added=job.add_columns))
     say(index_line(imported.index))
-    result(count=imported.count, index=index_values(imported.index))
+    result(
+        count=imported.count,
+        index=index_values(imported.index),
+        ignored_columns=list(imported.ignored_columns),
+    )
+
+
+def _ignored_note(ignored: Sequence[str], *, added: bool) -> str:
+    """The columns that an import did not take, and what would take them."""
+    shown = ", ".join(repr(name)[:60] for name in ignored[:MOST_SHOWN])
+    if len(ignored) > MOST_SHOWN:
+        shown += f" and {len(ignored) - MOST_SHOWN} more"
+    if added:
+        return f"not taken, since no column can have the name or hold the type: {shown}"
+    return f"not taken, since the index has no such columns: {shown} (--add-columns)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,9 +61,7 @@ def callers(ids: np.ndarray) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", callers(IDS))
-def test_all_vectors_that_pass_may_be_chosen(
-    built: gleann.Client, method: str
-) -> None:
+def test_all_vectors_that_pass_may_be_chosen(built: gleann.Client, method: str) -> None:
     start = getattr(built.coresets, method)
     for ids in (IDS[:8], IDS[:1]):
         asked = callers(ids)[method]

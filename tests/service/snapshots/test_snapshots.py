@@ -437,8 +437,24 @@ def test_roots(start_server: Callable[..., Server], tmp_path: Path, fill: Fill) 
         client.snapshots.export_to(name, inside / "x.tar").wait(timeout=60)
         with pytest.raises(errors.AlreadyExistsError, match=r"x\.tar"):
             client.snapshots.export_to(name, inside / "x.tar")
-        with pytest.raises(errors.AlreadyExistsError, match="words-"):
-            client.snapshots.import_from(inside / "x.tar")
+
+
+def test_a_snapshot_that_is_there_is_not_imported_again(
+    tmp_path: Path, fill: Fill
+) -> None:
+    """Another one of its name is not replaced."""
+    file = tmp_path / "x" / MANIFEST
+    with gleann.Client(tmp_path / "data") as client:
+        fill(client)
+        made = client.snapshots.create("words").wait(timeout=60)
+        client.snapshots.export_to(made.name, tmp_path / "x").wait(timeout=60)
+        again = client.snapshots.import_from(tmp_path / "x").wait(timeout=60)
+        assert again == made
+        manifest = read_manifest(tmp_path / "x")
+        file.write_bytes(replace(manifest, created=manifest.created + 1).to_json())
+        with pytest.raises(errors.AlreadyExistsError, match=r"words-.* delete it"):
+            client.snapshots.import_from(tmp_path / "x")
+        assert client.snapshots.list() == [made]
 
 
 @pytest.mark.parametrize(

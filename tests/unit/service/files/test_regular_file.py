@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gleann.index import errors
+from gleann.index import BuildParams, SoarIndex, errors
+from gleann.index.payload.payload import Payload
+from gleann.index.payload.schema import Column, Schema
+from gleann.index.storage.regular_file import open_regular
 from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.payload_files import PayloadFile
-from gleann.service.files.regular_file import open_regular
 from gleann.service.files.vector_files import ParquetVectors
 from gleann.service.snapshots.manifest import SnapshotFile
 from gleann.service.snapshots.transfer import opened
@@ -65,3 +67,21 @@ def test_a_regular_file(tmp_path: Path) -> None:
         open_regular(tmp_path / "none.npy")
     with pytest.raises(errors.MissingFileError, match="not a regular file"):
         open_regular(tmp_path)
+
+
+def test_pipes_in_a_saved_index(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    quick = BuildParams(metric="l2", nlist=2, tune_queries=0)
+    payload = Payload.of({"a": list(range(60))}, Schema([Column("a", "int64")]), n=60)
+    SoarIndex.build(rows, quick, payload=payload).save(tmp_path / "index")
+    files = [path for path in (tmp_path / "index").rglob("*") if path.is_file()]
+    assert {"manifest.json", "payload.arrow", "ids.npy"} <= {f.name for f in files}
+    for file in files:
+        content = file.read_bytes()
+        file.unlink()
+        os.mkfifo(file)
+        with pytest.raises(errors.GleannError, match="not a regular file"):
+            SoarIndex.load(tmp_path / "index")
+        file.unlink()
+        file.write_bytes(content)
+    assert len(SoarIndex.load(tmp_path / "index")) == 60

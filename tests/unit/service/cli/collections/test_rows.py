@@ -349,6 +349,27 @@ def test_the_key_of_a_server(tmp_path: Path, monkeypatch: Any, capsys: Any) -> N
         assert run(["index", "list", "--server", server.target]) == 0
 
 
+def test_an_import_says_which_columns_it_did_not_take(
+    place: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "v.npy", np.eye(2, dtype=np.float32))
+    (tmp_path / "p.csv").write_text("year,a b\n1,2\n3,4\n")
+    assert run(["index", "create", "n", "--dim", "2", *place]) == 0
+    arguments = ["index", "import", "n", str(tmp_path / "v.npy"), *place]
+    arguments += ["--payload", str(tmp_path / "p.csv")]
+
+    def said(*more: str) -> str:
+        capsys.readouterr()
+        assert run([*arguments, *more]) == 0
+        captured = capsys.readouterr()
+        return captured.out + captured.err
+
+    assert "the index has no such columns: 'year', 'a b' (--add-columns)" in said()
+    assert "can have the name or hold the type: 'a b'\n" in said("--add-columns")
+    assert json.loads(said("--json"))["ignored_columns"] == ["a b"]
+    assert "not taken" not in said("--take", "year")
+
+
 def test_when_an_index_is_compacted(run_in: Gleann) -> None:
     made = run_in("index", "create", "docs", "--dim", "4", "--optimizer", "off")[
         "optimizer"
