@@ -82,7 +82,7 @@ def test_locked_vectors_leave_less_to_choose(built: gleann.Client) -> None:
     with pytest.raises(InvalidParamsError, match=r"1\.\.1, got 2: .* 2 are locked"):
         built.coresets.uniform("built", k=2, **few).wait(timeout=60)
     few["locked_ids"] = IDS[:3]
-    with pytest.raises(InvalidParamsError, match="no vector can be .* 3 are locked"):
+    with pytest.raises(InvalidParamsError, match=r"no vector can be .* 3 are locked"):
         built.coresets.uniform("built", k=1, **few).wait(timeout=60)
 
 
