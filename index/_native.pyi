@@ -85,6 +85,27 @@ class Scanner:
     ) -> tuple[
         NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]
     ]: ...
+    def search_chosen(
+        self,
+        queries: NDArray[np.float32],
+        ranker: Scanner,
+        ranked: int,
+        sizes: NDArray[np.int64],
+        kept: NDArray[np.float64],
+        entries: NDArray[np.int64] | None,
+        reach: float,
+        share: float,
+        nprobe: int,
+        to_unit: bool,
+        k: int,
+        rerank: int,
+        allowed: NDArray[np.bool_] | None,
+        primary_only: bool,
+        threads: int,
+    ) -> tuple[
+        tuple[NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]],
+        NDArray[np.bool_],
+    ]: ...
     def pack(
         self,
         *,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Mask
-from gleann.index.build.fold import Folding, FoldSummary, fold
+from gleann.index.arrays import Mask, Vectors
+from gleann.index.build.fold import Folding, FoldSummary, expected_training, fold
 from gleann.index.build.kernels import kernels_on
 from gleann.index.build.on_disk import RowSource
 from gleann.index.errors import InvalidInputError
@@ -18,6 +18,7 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.index.progress import Report, ignore
 from gleann.index.soar_index import SoarIndex
+from gleann.index.training import Training
 
 PAYLOAD_ROWS = 1 << 16
 """Rows whose payload is in memory at once."""
@@ -87,6 +88,33 @@ def fold_on_disk(  # noqa: PLR0913  all but three are optional
     with repeating(progress or ignore) as report:
         kernels = kernels_on(device, threads=threads)
         return fold(folding, Path(path), report=report, kernels=kernels)
+
+
+def training_after(
+    old: SoarIndex, some: Vectors, *, newer: int, keep: Mask | None = None
+) -> Training | None:
+    """What `Header.training` would be after a fold, its drift from a sample.
+
+    Args:
+        old: the index.
+        some: (s, d) prepared rows, a sample of the newer ones; they are compared with
+            the centroids in one thread.
+        newer: number of newer rows.
+        keep: as in `fold_on_disk`.
+
+    Returns:
+        None where the index has no training (an older gleann built it).
+    """
+    folding = Folding(
+        data=old.data,
+        header=old.header,
+        ids=old.held_ids,
+        keep=keep,
+        newer=None,
+        newer_ids=None,
+    )
+    kernels = kernels_on(None, threads=1)
+    return expected_training(folding, some, newer=newer, kernels=kernels)
 
 
 def joined_payload(

@@ -72,6 +72,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             engine,
             points=header.points,
             primary_points=header.primary_points,
+            training=header.training,
         )
         self._newer_searcher = NewerSearcher(data, engine, self._searcher)
 

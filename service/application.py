@@ -5,6 +5,7 @@ The gRPC servicers and the in-process client call the same object.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 import numpy as np
@@ -23,6 +24,7 @@ from gleann.index.engines.choose import require_usable
 from gleann.index.errors import (
     AnswerTooLargeError,
     InvalidParamsError,
+    UnknownIndexError,
 )
 from gleann.index.filters.condition import Condition
 from gleann.index.found import FoundRows, RowsWithin, cut_at
@@ -62,7 +64,7 @@ from gleann.service.values import (
     OptimizerParams,
     ServerInfo,
 )
-from gleann.service.views.live_index import View, require_not_empty
+from gleann.service.views.live_index import View, require_not_empty_since
 from gleann.service.wire.index_messages import build_params_of
 from gleann.service.wire.paging import message_room
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
@@ -286,9 +288,18 @@ class Application(RowOperations):
         """
         return self.registry.describe(name)
 
-    def list_indexes(self) -> list[IndexInfo]:
-        """Describe all indexes, by name; also those that cannot be served."""
-        return [self.get_index(name) for name in self.registry.names()]
+    def list_indexes(self, *, start: int, size: int) -> tuple[list[IndexInfo], bool]:
+        """Describe a page of the indexes, by name; also those that cannot be served.
+
+        Returns:
+            The descriptions, and whether there are more.
+        """
+        names = self.registry.names()
+        infos = []
+        for name in names[start : start + size]:
+            with suppress(UnknownIndexError):  # deleted since
+                infos.append(self.get_index(name))
+        return infos, len(names) > start + size
 
     def import_vectors(
         self, request: vector_pb2.ImportVectorsRequest
@@ -309,7 +320,7 @@ class Application(RowOperations):
     def asked_to_build(self, request: index_pb2.BuildIndexRequest) -> Asked:
         """Return the function that starts a build."""
         view = self.registry.view(request.name)
-        require_not_empty(view)
+        require_not_empty_since(view)
         build_params_of(request.params, metric=view.metric)
         built = self.building.current(request)
         if built is None or not self.jobs.is_settled(request.name):

@@ -201,10 +201,13 @@ class Imported:
     Attributes:
         count: number of stored vectors.
         index: the index after the import.
+        ignored_columns: columns of the file that were not taken, where none were named:
+            the index does not have them, or payload cannot hold them or their names.
     """
 
     count: int
     index: IndexInfo
+    ignored_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +226,7 @@ class SnapshotInfo:
         checksum: SHA-256 of its manifest, which has those of its files, in hexadecimal.
         created_at: when it was made, UTC.
         where: the condition that its vectors were chosen by; "" for all.
+        parameters: of that condition, as JSON has them; moments in RFC 3339.
     """
 
     name: str
@@ -236,6 +240,7 @@ class SnapshotInfo:
     checksum: str
     created_at: datetime
     where: str = ""
+    parameters: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

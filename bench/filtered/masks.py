@@ -32,6 +32,20 @@ class Filter:
     mask: Mask
 
 
+def places_of(
+    rows: Vectors, queries: Vectors, rng: np.random.Generator
+) -> tuple[Vectors, Vectors]:
+    """Places (n,) of the rows along the principal direction, and who asks.
+
+    Returns:
+        The places, and the `ASKING` queries furthest along.
+    """
+    few = rows[rng.choice(len(rows), min(5000, len(rows)), replace=False)]
+    along = np.linalg.svd(few - few.mean(axis=0), full_matrices=False)[2][0]
+    asked = queries @ along
+    return rows @ along, queries[asked >= np.quantile(asked, 1 - ASKING)]
+
+
 def filters_of(
     rows: Vectors,
     queries: Vectors,
@@ -40,10 +54,7 @@ def filters_of(
     rng: np.random.Generator,
 ) -> Iterator[Filter]:
     """Every kind at every share."""
-    few = rows[rng.choice(len(rows), min(5000, len(rows)), replace=False)]
-    along = np.linalg.svd(few - few.mean(axis=0), full_matrices=False)[2][0]
-    places, asked = rows @ along, queries @ along
-    far = queries[asked >= np.quantile(asked, 1 - ASKING)]
+    places, far = places_of(rows, queries, rng)
     for kind in kinds:
         for share in shares:
             if kind == "independent":

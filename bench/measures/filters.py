@@ -1,8 +1,7 @@
 """Recall and cost of filtered searches; work is counted, or with `--peers` timed.
 
-Rows are let through at random, or by their place along the first principal direction
-of the data: on the side of the queries or on the far side, as after the deletion of a
-season that queries still ask for. Then the queries furthest along that direction ask.
+The filters are those of `bench.filtered.masks`; those against the queries stand for the
+deletion of a season that queries still ask for.
 """
 
 import argparse
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.filtered.contenders import CONTENDERS
+from bench.filtered.masks import filters_of
 from bench.filtered.speed import run_speed
 from bench.provenance import provenance
 from bench.records import default_file, write_json
@@ -23,9 +23,7 @@ from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
 from gleann.index.arrays import Mask, Vectors
 
 SHARES = (0.99, 0.9, 0.69, 0.5, 0.3, 0.16, 0.09, 0.02, 0.005)
-KINDS = ("random", "against", "along")
-ASKING = 0.4
-"""Share of the queries, furthest along, that search under "against" and "along"."""
+KINDS = ("independent", "against", "along")
 
 K = 10
 
@@ -93,18 +91,11 @@ def filters(
     rows: Vectors, queries: Vectors, rng: np.random.Generator
 ) -> Iterator[tuple[str, float, Vectors, Mask | None]]:
     """Every filter: its kind, the share of allowed rows, the queries, and the mask."""
-    few = rows[rng.choice(len(rows), min(5000, len(rows)), replace=False)]
-    along = np.linalg.svd(few - few.mean(axis=0), full_matrices=False)[2][0]
-    places, asked = rows @ along, queries @ along
-    far = queries[asked >= np.quantile(asked, 1 - ASKING)]
     yield "none", 1.0, queries, None
-    yield "none, furthest queries", 1.0, far, None
-    for share in SHARES:
-        yield "random", share, queries, rng.random(len(rows)) < share
-    for share in SHARES:
-        yield "against", share, far, places <= np.quantile(places, share)
-    for share in SHARES:
-        yield "along", share, far, places >= np.quantile(places, 1 - share)
+    made = list(filters_of(rows, queries, list(SHARES), list(KINDS), rng))
+    yield "none, furthest queries", 1.0, made[-1].queries, None
+    for one in made:
+        yield one.kind, one.share, one.queries, one.mask
 
 
 def measure(

@@ -39,6 +39,7 @@ from gleann.index.payload.schema import Schema
 from gleann.index.progress import Progress, Report
 from gleann.index.storage import files, packing
 from gleann.index.storage.packing import Header
+from gleann.index.training import Training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,10 +216,9 @@ def _assign(
         new[:kept] = old if folding.keep is None else old[folding.keep]
     if not len(coming):
         return primary, secondary, 0.0
-    shift = data.encoding.center if data.encoding.is_centred else None
     distortion = 0.0
     blocks = kernels.assign_blocks(
-        coming, data.centroids, params=folding.header.params, center=shift
+        coming, data.centroids, params=folding.header.params, center=_shift(data)
     )
     for block, first, second in blocks:
         into = slice(kept + block.start, kept + block.stop)
@@ -262,23 +262,55 @@ def _header(folding: Folding, *, n: int, entries: int, distortion: float) -> Hea
     """The metadata: measured recalls are kept, and costs grow with the lists."""
     header, lists = folding.header, folding.data.lists
     rows = len(folding.data.vectors)
-    trained = header.training
-    if trained is not None:
-        staying = slice(None) if folding.keep is None else folding.keep
-        is_trained = np.arange(rows) < trained.kept
-        kept = int(np.count_nonzero(is_trained[staying]))
-        trained = trained.folded(
-            kept=kept,
-            added=folding.kept - kept,
-            newer=folding.newer_count,
-            newer_distortion=distortion,
-        )
     return replace(
         header,
         points=_points(header.points, n=n, growth=entries / lists.entries),
         primary_points=_points(header.primary_points, n=n, growth=n / rows),
-        training=trained,
+        training=_training(folding, newer=folding.newer_count, distortion=distortion),
     )
+
+
+def _training(folding: Folding, *, newer: int, distortion: float) -> Training | None:
+    """The training after the fold; `distortion` is the mean of the newer rows."""
+    trained = folding.header.training
+    if trained is None:
+        return None
+    staying = slice(None) if folding.keep is None else folding.keep
+    is_trained = np.arange(len(folding.data.vectors)) < trained.kept
+    kept = int(np.count_nonzero(is_trained[staying]))
+    return trained.folded(
+        kept=kept,
+        added=folding.kept - kept,
+        newer=newer,
+        newer_distortion=distortion,
+    )
+
+
+def expected_training(
+    folding: Folding, some: Vectors, *, newer: int, kernels: BuildKernels
+) -> Training | None:
+    """The training after a fold, before it; None if that of the index is unknown.
+
+    Args:
+        folding: what would be folded, without the newer rows.
+        some: (s, d) a sample of those, prepared.
+        newer: number of those.
+        kernels: assign the sample.
+    """
+    if folding.header.training is None:
+        return None
+    data, distortion = folding.data, 0.0
+    blocks = kernels.assign_blocks(
+        some, data.centroids, params=folding.header.params, center=_shift(data)
+    )
+    for block, first, _ in blocks:
+        distortion += total_distortion(some[block], data.centroids, first)
+    mean = distortion / max(1, len(some))
+    return _training(folding, newer=newer, distortion=mean)
+
+
+def _shift(data: IndexData) -> Vectors | None:
+    return data.encoding.center if data.encoding.is_centred else None
 
 
 def _points(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.codes import Codes, Encoding
@@ -189,6 +190,58 @@ class SearchesRows(Protocol):
 
     def search_rows(self, rows: Rows, *, nprobe: int, request: ScanRequest) -> Scanned:
         """Search with `rows` (m,) as queries, in the `nprobe` best lists of each."""
+
+
+class ListChoice(NamedTuple):
+    """Which of its best lists a query reads under a filter; see `search/filtered.py`.
+
+    Attributes:
+        sizes: int64 (nlist), entries of each list.
+        kept: float64 (nlist), entries expected to be allowed.
+        entries: int64 (nlist), allowed entries; None where they were not counted.
+        reach: share of the entries read without the filter.
+        share: of the rows of the index that are allowed.
+        nprobe: lists that would do without the filter.
+        ranked: lists to choose from, at least `nprobe`.
+    """
+
+    sizes: NDArray[np.int64]
+    kept: NDArray[np.float64]
+    entries: NDArray[np.int64] | None
+    reach: float
+    share: float
+    nprobe: int
+    ranked: int
+
+
+@runtime_checkable
+class ChoosesLists(Protocol):
+    """An engine that chooses lists under a filter itself."""
+
+    def search_chosen(
+        self,
+        queries: Vectors,
+        choice: ListChoice,
+        request: ScanRequest,
+        *,
+        packed: Engine | None,
+    ) -> tuple[Scanned, Mask]:
+        """Prepare queries (nq, d), choose their lists and scan them.
+
+        Args:
+            queries: not prepared and perhaps not finite.
+            choice: how lists are chosen.
+            request: what to bring back.
+            packed: of `over`, with the allowed entries of every list; None scans those
+                of the index, with `allowed` of the request.
+
+        Returns:
+            The answers, and for which queries (nq,) the lists do. The others read no
+            list: `ranked` ones do not reach far enough, or allowed rows are elsewhere.
+
+        Raises:
+            NonFiniteError, ZeroVectorError, InvalidInputError: as `Engine.search`.
+        """
 
 
 class PackedPart(Protocol):

@@ -16,7 +16,9 @@ from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.checks import require_finite, require_threads
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.contract import (
+    Engine,
     IndexData,
+    ListChoice,
     PackedPart,
     Scanned,
     ScanRequest,
@@ -220,11 +222,48 @@ class NativeEngine:
                 newer,
             )
         except ValueError:
-            # These two name the invalid query.
-            require_finite(queries, name="queries")
-            prepare(queries, self._metric, name="queries")
+            self._require_valid(queries)
             raise
         return _scanned(found)
+
+    def search_chosen(
+        self,
+        queries: Vectors,
+        choice: ListChoice,
+        request: ScanRequest,
+        *,
+        packed: Engine | None,
+    ) -> tuple[Scanned, Mask]:
+        """Everything in one call to the kernels; see `ChoosesLists`."""
+        scanning = self if packed is None else packed
+        assert isinstance(scanning, NativeEngine)
+        try:
+            found, settled = scanning._scanner.search_chosen(
+                _packed(queries, np.float32),
+                self._scanner,
+                choice.ranked,
+                choice.sizes,
+                choice.kept,
+                choice.entries,
+                choice.reach,
+                choice.share,
+                choice.nprobe,
+                self._metric == "cosine",
+                request.k,
+                request.rerank,
+                _packed_mask(request.allowed),
+                request.segments == "primary",
+                self._threads,
+            )
+        except ValueError:
+            self._require_valid(queries)
+            raise
+        return _scanned(found), settled
+
+    def _require_valid(self, queries: Vectors) -> None:
+        """Name the invalid query, if there is one."""
+        require_finite(queries, name="queries")
+        prepare(queries, self._metric, name="queries")
 
 
 def _scanned(

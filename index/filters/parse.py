@@ -272,7 +272,8 @@ def _value(node: Any) -> Value:
     kind = type(node)
     if _is_null(node):
         refuse(
-            "NULL is no value here, as no test of it is ever true: write column IS NULL",
+            "NULL is no value here, as no test of it is ever true: write column IS"
+            " NULL",
             _position(node),
         )
     identifier = _identifier(node)

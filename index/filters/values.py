@@ -61,21 +61,22 @@ def _plain_moment(value: np.datetime64 | date) -> datetime:
         InvalidFilterError: NaT, finer than a microsecond, or in no year 1 to 9999.
     """
     reason = ""
-    if value != value:  # NaT, also the one of pandas, which is a datetime
+    moment: object = value
+    if value != value:  # noqa: PLR0124  NaT, also the one of pandas, a datetime
         reason = "which is no moment; None is null"
     elif getattr(value, "nanosecond", 0):
         reason = "which is finer than a microsecond"
     elif isinstance(value, np.datetime64):
         try:
-            value = numpy_moments(np.asarray(value)).item()
+            moment = numpy_moments(np.asarray(value)).item()
         except ValueError as error:
             reason = str(error)
     if reason:
         raise InvalidFilterError(f"a parameter is {value!r:.{_SHOWN}}: {reason}")
-    if isinstance(value, datetime):
-        return value
-    assert isinstance(value, date)
-    return datetime.combine(value, time())
+    if isinstance(moment, datetime):
+        return moment
+    assert isinstance(moment, date)
+    return datetime.combine(moment, time())
 
 
 @dataclass(slots=True)

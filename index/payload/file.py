@@ -9,6 +9,7 @@ changed later cannot lead a reader beyond its end.
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +24,7 @@ from gleann.index.payload.arrow import arrow_schema, check_values
 from gleann.index.payload.messages import batch_of_message
 from gleann.index.payload.schema import Schema
 from gleann.index.storage.mapped_file import MappedFile
+from gleann.index.storage.regular_file import regular_descriptor
 
 BATCH_ROWS = 1 << 20
 """Rows of a record batch."""
@@ -69,7 +71,7 @@ def open_file(path: Path, schema: Schema) -> OpenedFile:
         CorruptDataError: not such a file, or not of this schema.
     """
     try:
-        with path.open("rb", buffering=0) as handle:
+        with FileIO(regular_descriptor(path)) as handle:
             mapped = MappedFile.of(handle, path)
     except (OSError, ValueError) as error:  # an empty file cannot be mapped
         reason = getattr(error, "strerror", None) or str(error)

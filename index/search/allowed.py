@@ -66,9 +66,9 @@ class AllowedRows(RowFilter):
         else:
             assert mask is not None
             self.count = int(np.count_nonzero(mask))
-        self._shares: NDArray[np.float64] | None = None
+        self._expected: NDArray[np.float64] | None = None
         self._entries: NDArray[np.int64] | None = None
-        self._asked = 0
+        self._asked = False
         self._in_vain = 0
         self._runs: dict[Engine, Engine] = {}
         self._sub_lists: dict[Engine, Engine] = {}
@@ -95,7 +95,7 @@ class AllowedRows(RowFilter):
     def nbytes(self) -> int:
         """Bytes held, packed codes included."""
         held = self._packed_bytes
-        for array in (self._mask, self._rows, self._shares, self._entries):
+        for array in (self._mask, self._rows, self._expected, self._entries):
             if array is not None:
                 held += array.nbytes
         return held
@@ -139,27 +139,35 @@ class AllowedRows(RowFilter):
         """`entries`, if they were counted already."""
         return self._entries
 
-    def shares_of(self, list_nos: ListNos) -> NDArray[np.float64]:
-        """The share of allowed entries in lists (nq, p): counted, or from a sample.
+    def expected_in(self, list_nos: ListNos) -> NDArray[np.float64]:
+        """The allowed entries of lists (nq, p) as `expected` has them.
 
-        Which of them depends on the number of allowed rows only. A first question about
-        few lists looks at those, all others at every list once.
+        A first question about few lists looks at those only.
         """
-        if self._shares is None:
-            self._asked += 1
-            once = self._asked == 1 and list_nos.size < self._stats.lists.nlist
-            if once and self.share >= FEW_SHARE:
-                allowed = self.mask[self._stats.sampled[list_nos]]
-                return _means(allowed)
-            self._shares = self._all_shares()
-        return self._shares[list_nos]
+        if self.is_new(list_nos.size):
+            self._asked = True
+            sampled = self.mask[self._stats.sampled[list_nos]]
+            return self._stats.sizes[list_nos] * _means(sampled)
+        return self.expected[list_nos]
 
-    def _all_shares(self) -> NDArray[np.float64]:
-        if self.share >= FEW_SHARE:
-            allowed = self.mask[self._stats.sampled]
-            return _means(allowed)
-        shares: NDArray[np.float64] = self.entries / np.maximum(self._stats.sizes, 1)
-        return shares
+    def is_new(self, lists: int) -> bool:
+        """Whether a first question about so many lists needs no `expected`."""
+        few = lists < self._stats.lists.nlist and self.share >= FEW_SHARE
+        return few and not self._asked and self._expected is None
+
+    @property
+    def expected(self) -> NDArray[np.float64]:
+        """Allowed entries (nlist) of each list: counted, or estimated from a sample.
+
+        Which of them depends on the number of allowed rows only.
+        """
+        if self._expected is None:
+            if self.share < FEW_SHARE:
+                self._expected = self.entries.astype(np.float64)
+            else:
+                sampled = self.mask[self._stats.sampled]
+                self._expected = self._stats.sizes * _means(sampled)
+        return self._expected
 
     def runs(self, engine: Engine) -> tuple[Engine, int] | None:
         """`engine` over the allowed rows only, in lists of `RUN`, and their number.

@@ -27,6 +27,7 @@ from gleann.index.search.plan import (
 )
 from gleann.index.search.radius import RadiusSearch, probed_within
 from gleann.index.search.within import require_radius
+from gleann.index.training import Training
 
 Points = tuple[OperatingPoint, ...]
 
@@ -42,15 +43,24 @@ class Searcher:
         engine: made from `data`.
         points: operating points of both segments.
         primary_points: those of primaries only.
+        training: how well the lists fit the rows; None if that is unknown. Where they
+            do not, no recall is estimated.
     """
 
     def __init__(
-        self, data: IndexData, engine: Engine, *, points: Points, primary_points: Points
+        self,
+        data: IndexData,
+        engine: Engine,
+        *,
+        points: Points,
+        primary_points: Points,
+        training: Training | None = None,
     ) -> None:
         self._data = data
         self._n = len(data.vectors)
         self._engine = engine
         self._points = points
+        self._fits = training is None or training.fits(len(data.vectors))
         self._primary_points = primary_points
         self._last_filter: tuple[Mask, AllowedRows] | None = None
         self._plans: dict[tuple[object, ...], SearchPlan] = {}
@@ -125,7 +135,7 @@ class Searcher:
     ) -> FoundRows:
         if is_few(allowed, nprobe=plan.nprobe):
             return self._search_few(queries, plan, allowed)
-        return self._search_filtered(self._prepared(queries), plan, allowed)
+        return self._search_filtered(queries, plan, allowed)
 
     def _prepared(self, queries: Vectors) -> Vectors:
         require_finite(queries, name="queries")
@@ -197,13 +207,14 @@ class Searcher:
         return plan
 
     def _planned(self, params: SearchParams) -> SearchPlan:
-        return plan_search(
+        plan = plan_search(
             params,
             points=self._points,
             n=self._n,
             nlist=self._data.lists.nlist,
             entries=self._data.lists.entries,
         )
+        return plan if self._fits else replace(plan, estimated_recall=None)
 
     @cached_property
     def list_stats(self) -> ListStats:
@@ -322,9 +333,14 @@ class Searcher:
     def _search_filtered(
         self, queries: Vectors, plan: SearchPlan, allowed: AllowedRows
     ) -> FoundRows:
-        """Read as many lists as the allowed rows around each prepared query take."""
+        """Read as many lists as the allowed rows around each query take."""
         scanned = search_filtered(
-            self._engine, queries, plan.request, nprobe=plan.nprobe, allowed=allowed
+            self._engine,
+            queries,
+            plan.request,
+            nprobe=plan.nprobe,
+            allowed=allowed,
+            metric=self._data.metric,
         )
         stats = stats_of(
             plan,

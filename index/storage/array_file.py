@@ -18,9 +18,11 @@ from gleann.index.codes import CODE_MAX
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
+    MissingFileError,
     StorageError,
 )
 from gleann.index.storage.mapped_file import MappedFile
+from gleann.index.storage.regular_file import regular_descriptor
 
 Array = NDArray[Any]
 CHUNK_BYTES = 1 << 20
@@ -131,8 +133,10 @@ def read_array(
         raise CorruptDataError(f"{folder}: the manifest names an array {name!r}")
     file = folder / f"{name}.npy"
     try:
-        with file.open("rb", buffering=0) as handle:
+        with FileIO(regular_descriptor(file)) as handle:
             return _read(handle, file, entry, mapped=mapped)
+    except MissingFileError as error:
+        raise CorruptDataError(str(error)) from error
     except OSError as error:
         raise CorruptDataError(f"{file} cannot be read: {error.strerror}") from error
 

@@ -33,6 +33,7 @@ from gleann.index.storage.manifest import (
     DATA_DIR,
     MANIFEST,
     NEW_MANIFEST,
+    is_empty,
     publish_manifest,
     read_manifest,
     sync_dir,
@@ -212,6 +213,8 @@ def read(path: Path) -> Saved:
         CorruptDataError: a checksum, a shape or the format does not hold.
     """
     manifest = read_manifest(path)
+    if is_empty(manifest):
+        raise MissingFileError(f"no index at {path}: it stands for no rows")
     data_dir = path / manifest["data"]
     arrays = {
         name: read_array(data_dir, name, entry, mapped=name in MAPPED)

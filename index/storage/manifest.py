@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gleann.index.errors import CorruptDataError, MissingFileError
+from gleann.index.storage.regular_file import regular_descriptor
 
 FORMAT = "gleann-index"
 VERSION = 3
@@ -17,7 +18,9 @@ OLDEST_VERSION = 1
 MANIFEST = "manifest.json"
 NEW_MANIFEST = f"{MANIFEST}.new"
 PAYLOAD_FILE = "payload.arrow"
-KNOWN_FEATURES: frozenset[str] = frozenset()
+EMPTY = "no rows"
+"""The feature of a manifest that stands for no rows: it has no arrays and no files."""
+KNOWN_FEATURES: frozenset[str] = frozenset({EMPTY})
 """What may stand under "requires": features without which answers would be wrong."""
 DATA_DIR = re.compile(r"data-[0-9a-f]{16}")
 
@@ -50,6 +53,24 @@ def add_to_manifest(path: Path, name: str, value: Mapping[str, Any]) -> None:
     publish_manifest(path, {**content, name: dict(value)})
 
 
+def publish_empty(path: Path) -> None:
+    """Make the directory `path`, with a manifest that stands for no rows.
+
+    No index can be loaded from it; an older gleann names what it does not know.
+
+    Raises:
+        OSError: the disk refused, or there is something at `path`.
+    """
+    path.mkdir()
+    content = {"data": f"data-{0:016x}", "arrays": {}, "index": {}}
+    publish_manifest(path, {**content, "requires": [EMPTY]})
+
+
+def is_empty(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest, as read, stands for no rows."""
+    return EMPTY in manifest.get("requires", [])
+
+
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of the index at `path`.
 
@@ -59,7 +80,10 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     file = path / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        with os.fdopen(regular_descriptor(file), "rb") as handle:
+            manifest: dict[str, Any] = json.loads(handle.read())
+    except MissingFileError as error:
+        raise MissingFileError(f"no index at {file.parent}: {error}") from error
     except OSError as error:
         raise MissingFileError(
             f"no index at {file.parent}: {error.strerror}"

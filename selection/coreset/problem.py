@@ -127,7 +127,8 @@ class Problem:
         Raises:
             InvalidInputError: vectors, costs or locked rows that cannot be used; no
                 row in `among`.
-            InvalidParamsError: k below 1 or above the unlocked rows; a negative cost_weight, or one too large for the costs.
+            InvalidParamsError: k below 1 or above the unlocked rows; a negative
+                cost_weight, or one too large for the costs.
         """
         rows = as_vectors(vectors)
         n = len(rows)

@@ -1,7 +1,7 @@
 """Payload and columns as callers give them, made ready for requests."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypedDict, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from numpy.typing import ArrayLike
 
@@ -16,19 +16,6 @@ from gleann.v1 import index_pb2, payload_pb2
 Sent = TypeVar("Sent")
 Columns: TypeAlias = str | Sequence[str]
 """Names of columns, one name, or "*" for all of them."""
-
-
-class FilterOptions(TypedDict, total=False):
-    """A filter on payload.
-
-    Attributes:
-        where: the condition, such as "split = 'train' AND score > $1"; None for no
-            filter.
-        parameters: the values of $1, $2 and so on.
-    """
-
-    where: str | None
-    parameters: Sequence[object]
 
 
 def ids_or_filter(

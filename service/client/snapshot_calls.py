@@ -134,6 +134,8 @@ class SnapshotCalls:
     ) -> Operation[SnapshotInfo]:
         """Take in a snapshot that `export_to` wrote, on this or another machine.
 
+        If this very snapshot is there, nothing is copied.
+
         Args:
             path: on the server's machine and under one of its import roots (in
                 process, any path).
@@ -144,7 +146,7 @@ class SnapshotCalls:
             MissingFileError: there is nothing.
             InvalidInputError: it is no snapshot.
             CorruptDataError: its manifest is damaged.
-            AlreadyExistsError: there is a snapshot of its name.
+            AlreadyExistsError: there is another snapshot of its name, or a damaged one.
         """
         request = snapshot_pb2.ImportSnapshotRequest(
             path=fspath(path), request_id=request_id

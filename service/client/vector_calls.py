@@ -20,7 +20,6 @@ from gleann.service.client.connection import Connection, part_id
 from gleann.service.client.operation import Operation
 from gleann.service.client.payload_values import (
     Columns,
-    FilterOptions,
     column_names,
     given_payload,
     ids_or_filter,
@@ -256,7 +255,7 @@ class VectorCalls:
         )
         return int(self._stubs.vector.CountVectors(request).count)
 
-    def scroll(
+    def scroll(  # noqa: PLR0913  all but the first are optional
         self,
         name: str,
         *,
@@ -264,7 +263,8 @@ class VectorCalls:
         with_vectors: bool = False,
         page_size: int = 1000,
         page_token: str = "",
-        **filtered: Unpack[FilterOptions],
+        where: str | None = None,
+        parameters: Sequence[object] = (),
     ) -> Iterator[ScrollPage]:
         """All vectors of a filter in the order of their ids, page by page.
 
@@ -278,7 +278,9 @@ class VectorCalls:
             page_size: most vectors a page; fewer where a message has no room.
             page_token: `next_page_token` of a page of the same index and filter, to go
                 on behind it.
-            **filtered: see `FilterOptions`.
+            where: the condition of a filter, such as "split = 'train' AND score > $1";
+                None for no filter.
+            parameters: the values of $1, $2 and so on.
 
         Raises:
             UnknownIndexError: no such index.
@@ -288,7 +290,7 @@ class VectorCalls:
         """
         request = vector_pb2.ScrollVectorsRequest(
             index=name,
-            filter=filter_to_wire(**filtered),
+            filter=filter_to_wire(where, parameters),
             columns=column_names(columns),
             with_vectors=with_vectors,
             page_token=page_token,
@@ -305,6 +307,9 @@ class VectorCalls:
         **options: Unpack[ImportOptions],
     ) -> Operation[Imported]:
         """Upsert the rows of a file that the server can read, atomically.
+
+        They are as old as the start of the operation's work: changes acknowledged after
+        that stand, also where the server stops and runs the import again.
 
         Args:
             name: the index.
@@ -335,7 +340,7 @@ class VectorCalls:
             request.npy.payload_path = fspath(options.get("payload_path") or "")
         return self._connection.operation(self._stubs.vector.ImportVectors(request))
 
-    def search(
+    def search(  # noqa: PLR0913  all but the first are optional
         self,
         name: str,
         queries: ArrayLike,
@@ -344,7 +349,8 @@ class VectorCalls:
         allowed_ids: ArrayLike | None = None,
         columns: Columns = (),
         radius: float | None = None,
-        **filtered: Unpack[FilterOptions],
+        where: str | None = None,
+        parameters: Sequence[object] = (),
     ) -> Found:
         """Find the nearest vectors of each query.
 
@@ -358,7 +364,9 @@ class VectorCalls:
             columns: of payload to return with the hits.
             radius: if set, hits at a greater distance are left out; the same as
                 `params.radius`.
-            **filtered: see `FilterOptions`.
+            where: the condition of a filter, such as "split = 'train' AND score > $1";
+                None for no filter.
+            parameters: the values of $1, $2 and so on.
 
         Raises:
             UnknownIndexError: no such index.
@@ -379,7 +387,7 @@ class VectorCalls:
         request = search_pb2.SearchRequest(
             index=name,
             params=index_messages.search_params_to_wire(params),
-            filter=filter_to_wire(**filtered),
+            filter=filter_to_wire(where, parameters),
             columns=column_names(columns),
         )
         fill(request, {"radius": params.radius if radius is None else radius})
@@ -390,7 +398,7 @@ class VectorCalls:
             warn(text, RecallWarning, stacklevel=2)
         return found
 
-    def search_radius(
+    def search_radius(  # noqa: PLR0913  all but the first are optional
         self,
         name: str,
         queries: ArrayLike,
@@ -399,7 +407,8 @@ class VectorCalls:
         columns: Columns = (),
         target_recall: float | None = None,
         limit: int | None = None,
-        **filtered: Unpack[FilterOptions],
+        where: str | None = None,
+        parameters: Sequence[object] = (),
     ) -> FoundWithin:
         """Find all vectors within a distance of each query, nearest first.
 
@@ -412,7 +421,9 @@ class VectorCalls:
             target_recall: above 0 and at most 1; None takes 1, which looks wherever a
                 hit can be.
             limit: most hits of a query, its nearest, at least 1; None for all.
-            **filtered: see `FilterOptions`.
+            where: the condition of a filter, such as "split = 'train' AND score > $1";
+                None for no filter.
+            parameters: the values of $1, $2 and so on.
 
         Raises:
             As `search`, and InvalidParamsError for a limit below 1.
@@ -422,7 +433,7 @@ class VectorCalls:
         matrix = wire_array(as_queries(queries, name="queries"), name="queries")
         request = search_pb2.SearchRadiusRequest(
             index=name,
-            filter=filter_to_wire(**filtered),
+            filter=filter_to_wire(where, parameters),
             columns=column_names(columns),
         )
         wanted = {"radius": radius, "target_recall": target_recall, "limit": limit}

@@ -179,6 +179,13 @@ class Devices:
             raise
         _vacate(seat)
 
+    @contextmanager
+    def removing(self, old: SoarIndex | None) -> Iterator[None]:
+        """When the block ends without an exception, `old` has left the GPU."""
+        yield
+        if old is not None:
+            _vacate(_seat_of(old))
+
     def _clear_for(self, new: SoarIndex, seat: PlacedEngine) -> bool:
         """Free the device of `seat` if `new` does not fit too; return if it did."""
         try:

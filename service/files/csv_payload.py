@@ -14,6 +14,7 @@ from gleann.index.errors import InvalidInputError
 from gleann.index.payload.moments import RFC_3339_RE2
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, ColumnType, Schema
+from gleann.index.storage.regular_file import open_regular
 
 BLOCK_BYTES = 1 << 24
 """Bytes of a file that are read at once; no row may be longer."""
@@ -78,7 +79,7 @@ class CsvPayload:
                 yield table.rename_columns(list(self.names))
 
     def _open(self) -> Any:
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             heading = pa.csv.open_csv(
                 file, pa.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)
             )

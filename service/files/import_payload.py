@@ -9,6 +9,9 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.files.payload_files import BLOCK_ROWS, PayloadFile
 
+ID_COLUMN = "id"
+"""A name that no column of payload can have."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportPayload:
@@ -18,11 +21,13 @@ class ImportPayload:
         file: the file; None for an import without payload.
         names: the columns that are read.
         added: those of them that the index does not have.
+        ignored: columns that are not read although none were named.
     """
 
     file: PayloadFile | None = None
     names: tuple[str, ...] = ()
     added: tuple[Column, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -84,7 +89,7 @@ def chosen_payload(
     index: str,
     wanted: Sequence[str],
     add: bool,
-    leave_out: Sequence[str | None],
+    leave_out: Sequence[str],
 ) -> ImportPayload:
     """Choose the columns of a file that an import takes.
 
@@ -95,31 +100,40 @@ def chosen_payload(
         wanted: the columns to take; none takes those that the index has, or with `add`
             all that payload can hold.
         add: whether columns that the index does not have are added to it.
-        leave_out: columns that are no payload: the vectors and the ids.
+        leave_out: columns that are no payload: the vectors and the ids. A column "id"
+            never is one.
 
     Raises:
         InvalidInputError: a wanted column that is not in the file, is no payload, or is
             not in the index while `add` is not set.
     """
     names = tuple(dict.fromkeys(wanted))
-    if clash := [name for name in names if name in leave_out]:
+    no_payload = {*leave_out, ID_COLUMN}
+    if clash := [name for name in names if name in no_payload]:
         raise InvalidInputError(
             f"columns has {clash[0]!r}, which {file.path.name} has as vectors or ids"
         )
     if names:
         there = file.schema(names)
     elif add:
-        there = file.possible(leave_out=leave_out)
+        there = file.possible(leave_out=tuple(no_payload))
     else:
-        inside = set(file.names) - set(leave_out)
+        inside = set(file.names) - no_payload
+        taken = tuple(name for name in schema.names if name in inside)
         return ImportPayload(
-            file=file, names=tuple(name for name in schema.names if name in inside)
+            file=file, names=taken, ignored=_others(file, (*taken, *leave_out))
         )
     added = tuple(one for one in there.columns if one.name not in schema.names)
     if added and not add:
         raise InvalidInputError(_refusal(index, added))
     schema.with_columns(added)  # refuses names that differ in case only
-    return ImportPayload(file=file, names=there.names, added=added)
+    ignored = () if names else _others(file, (*there.names, *leave_out))
+    return ImportPayload(file=file, names=there.names, added=added, ignored=ignored)
+
+
+def _others(file: PayloadFile, known: Sequence[str]) -> tuple[str, ...]:
+    """The columns of a file but some."""
+    return tuple(name for name in file.names if name not in known)
 
 
 def _refusal(index: str, missing: Sequence[Column]) -> str:

@@ -10,6 +10,7 @@ from gleann.index.errors import InvalidInputError, LimitError
 from gleann.index.payload.moments import to_microseconds
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, ColumnType, Schema
+from gleann.index.storage.regular_file import open_regular
 
 BLOCK_ROWS = 16_384
 MOST_LINE_BYTES = 1 << 26
@@ -82,7 +83,7 @@ class JsonlPayload:
             yield block
 
     def _lines(self) -> Iterator[bytes]:
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             while line := file.readline(MOST_LINE_BYTES):
                 if len(line) == MOST_LINE_BYTES:
                     raise LimitError(
@@ -94,7 +95,11 @@ class JsonlPayload:
 
     def _object(self, line: bytes, row: int) -> dict[str, Any]:
         try:
-            value = json.loads(line.decode(), parse_constant=_refuse_constant)
+            value = json.loads(
+                line.decode(),
+                parse_constant=_refuse_constant,
+                object_pairs_hook=_object_of,
+            )
         except (ValueError, RecursionError) as error:
             raise InvalidInputError(
                 f"{self._path.name}: row {row} is not JSON: {error}"
@@ -132,6 +137,15 @@ def value_of(value: Any, column: Column) -> Any:
     if column.type == "json" and value is not None:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return value
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it has two keys {twice!r:.60}")
+    return values
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gleann.index.errors import CorruptDataError, InvalidInputError, MissingFileError
+from gleann.index.storage.regular_file import open_regular
 
 _HEADER_READERS = {
     (1, 0): npy.read_array_header_1_0,
@@ -50,7 +51,7 @@ class NpyFile:
         """
         self.path = path
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 self.shape, self._by_columns, self.dtype = _header(file, path)
                 self._begin = file.tell()
                 size = os.fstat(file.fileno()).st_size

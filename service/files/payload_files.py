@@ -16,6 +16,7 @@ from typing import Protocol
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
+from gleann.index.storage.regular_file import open_regular
 from gleann.service.files import csv_payload, jsonl_payload
 from gleann.service.files.vector_columns import reading, require_columns
 
@@ -145,7 +146,7 @@ class ParquetPayload:
         from pyarrow.parquet import ParquetFile
 
         self._path = path
-        with ParquetFile(path) as file:
+        with open_regular(path) as opened, ParquetFile(opened) as file:
             self._fields = {field.name: field for field in file.schema_arrow}
             self.names = tuple(file.schema_arrow.names)
 

@@ -19,6 +19,7 @@ from gleann.index.errors import (
 from gleann.index.ids.checks import MAX_ID_BYTES, hold_ids
 from gleann.index.ids.held import joined_ids, shown_id
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.storage.regular_file import open_regular
 from gleann.index.texts import Texts
 from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.roots import missing_as_error
@@ -184,7 +185,11 @@ class ParquetVectors:
         """
         from pyarrow.parquet import ParquetFile
 
-        with reading(path.name), ParquetFile(path) as file:
+        with (
+            reading(path.name),
+            open_regular(path) as opened,
+            ParquetFile(opened) as file,
+        ):
             schema, metadata = file.schema_arrow, file.metadata
             count = metadata.num_rows
             wanted = [vector_column] + ([id_column] if id_column else [])

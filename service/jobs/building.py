@@ -13,11 +13,12 @@ from gleann.index.checks import require_measurable
 from gleann.index.errors import GleannError
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
+from gleann.index.storage.manifest import publish_empty
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import Task
 from gleann.service.state.registry import Registry
-from gleann.service.views.live_index import View, require_not_empty
+from gleann.service.views.live_index import View, require_not_empty_since
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
 
@@ -74,14 +75,17 @@ class Building:
         """Build one index from its current vectors, and serve it."""
         request = index_pb2.BuildIndexRequest.FromString(task.request)
         view = self._registry.view(request.name)
-        require_not_empty(view)
+        require_not_empty_since(view)
         if self._is_current(view, request):
             return self._told(view)
         rows = view.live_rows()
         ids = view.ids_at(rows)
         params = index_messages.build_params_of(request.params, metric=view.metric)
 
-        def save(directory: Path) -> BuildSummary:
+        def save(directory: Path) -> BuildSummary | None:
+            if not len(rows):  # all were removed
+                publish_empty(directory)
+                return None
             return self._devices.run(
                 lambda device: SoarIndex.build_on_disk(
                     LiveRows(view, rows, ids),

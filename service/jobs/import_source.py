@@ -103,15 +103,16 @@ def _look_at(
 def _payload(
     request: vector_pb2.ImportVectorsRequest, *, view: View, roots: tuple[Path, ...]
 ) -> ImportPayload:
-    parquet, leave_out = request.WhichOneof("source") == "parquet", ["id"]
+    parquet = request.WhichOneof("source") == "parquet"
     path = request.parquet.path if parquet else request.npy.payload_path
     if not path:
         if request.columns or request.add_columns:
             raise InvalidInputError("columns of payload need a payload_path beside npy")
         return ImportPayload()
+    leave_out: tuple[str, ...] = ()
     if parquet:
-        leave_out.append(request.parquet.vector_column or DEFAULT_VECTOR_COLUMN)
-        leave_out.append(request.parquet.id_column)
+        vectors = request.parquet.vector_column or DEFAULT_VECTOR_COLUMN
+        leave_out = (vectors, request.parquet.id_column)
     return chosen_payload(
         PayloadFile.open(allowed_path(path, roots)),
         view.schema,

@@ -1,7 +1,8 @@
 """Import job: read a file, and publish its rows atomically.
 
 A large file becomes a part of a new sealed version directly; a small one is staged in
-the log first.
+the log first. Of both, the rows are as old as the start of the import: a change that is
+acknowledged after it stands, also where the process ends before the import does.
 """
 
 from contextlib import ExitStack, suppress
@@ -23,7 +24,7 @@ from gleann.service.state.log.changes import id_type_of
 from gleann.service.state.registry import Registry
 from gleann.service.views.live_index import View
 from gleann.service.wire import index_messages
-from gleann.v1 import vector_pb2
+from gleann.v1 import index_pb2, vector_pb2
 
 
 class Importing:
@@ -54,15 +55,13 @@ class Importing:
         # An interrupted run may have published its rows without recording its end.
         count = self._registry.count_published(task.operation)
         if count:
-            return self._response(self._registry.view(request.index), count)
+            view = self._registry.view(request.index)
+            return vector_pb2.ImportVectorsResponse(
+                count=count, index=self._described(view)
+            )
         # An interrupted run may have left staged parts.
         self._registry.drop_staged(task.operation)
-        view = self._registry.view(request.index)
-        source = open_source(request, view=view, rules=self._rules)
-        if source.payload.added:
-            view = self._registry.update(
-                request.index, add_columns=source.payload.added
-            )
+        source, view = self._start(request, task.operation)
         task.progress(Progress(phase="read", done=0, total=source.count))
         with ExitStack() as reading:
             reading.enter_context(unchanged(source))
@@ -72,7 +71,24 @@ class Importing:
                 return self._seal(view, source, ids, task, reading)
             self._stage(view, source, ids, task)
         self._registry.publish_staged(request.index, task.operation, ids)
-        return self._response(self._registry.view(request.index), source.count)
+        return self._response(self._registry.view(request.index), source)
+
+    def _start(
+        self, request: vector_pb2.ImportVectorsRequest, operation: str
+    ) -> tuple[ImportSource, View]:
+        """The opened files, and the state of the index in which the import starts.
+
+        A run after an interrupted one starts in the state of that one: the changes that
+        were acknowledged since are newer than the rows of the file.
+        """
+        started = self._registry.started_import(request.index, operation)
+        if started is not None:
+            return open_source(request, view=started, rules=self._rules), started
+        view = self._registry.view(request.index)
+        source = open_source(request, view=view, rules=self._rules)
+        if source.payload.added:
+            self._registry.update(request.index, add_columns=source.payload.added)
+        return source, self._registry.start_import(request.index, operation)
 
     def _require_id_type(self, view: View, ids: HeldIds) -> None:
         """Refuse ids of the other kind before the vectors are read."""
@@ -114,7 +130,7 @@ class Importing:
             reading.close()
 
         def published(following: View) -> None:
-            responses.append(self._response(following, source.count))
+            responses.append(self._response(following, source))
             task.conclude(responses[-1])
 
         self._registry.publish_version(view, save, ids=ids, published=published)
@@ -142,6 +158,14 @@ class Importing:
             raise changed_error(file, f"{done}")
         payload.require_end()
 
-    def _response(self, view: View, count: int) -> vector_pb2.ImportVectorsResponse:
-        index = index_messages.index_info_to_wire(self._registry.info(view))
-        return vector_pb2.ImportVectorsResponse(count=count, index=index)
+    def _response(
+        self, view: View, source: ImportSource
+    ) -> vector_pb2.ImportVectorsResponse:
+        return vector_pb2.ImportVectorsResponse(
+            count=source.count,
+            index=self._described(view),
+            ignored_columns=source.payload.ignored,
+        )
+
+    def _described(self, view: View) -> index_pb2.Index:
+        return index_messages.index_info_to_wire(self._registry.info(view))

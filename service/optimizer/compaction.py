@@ -16,6 +16,7 @@ from gleann.index.errors import (
     UnknownIndexError,
 )
 from gleann.index.parallel.cores import usable_cores
+from gleann.index.storage.manifest import publish_empty
 from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.first_version import is_first_version
 from gleann.service.jobs.queue import Demand
@@ -27,7 +28,7 @@ from gleann.service.state.database import disk_errors
 from gleann.service.state.permissions import PRIVATE
 from gleann.service.state.registry import Registry
 from gleann.service.values import CompactionKind
-from gleann.service.views.live_index import View, require_not_empty
+from gleann.service.views.live_index import View
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
 
@@ -97,12 +98,14 @@ class Compaction:
         """Compact one index in its current state, and serve the result."""
         request = index_pb2.OptimizeIndexRequest.FromString(task.request)
         view = self._registry.view(request.name)
-        require_not_empty(view)
         kind = self.kind_of(request, view)
-        if kind == "rebuild" or view.has_changes:
+        if view.has_changes or (kind == "rebuild" and view.count):
             self._compact(view, kind, task)
         info = self._registry.info(self._registry.view(request.name))
-        return index_messages.index_info_to_wire(info)
+        message = index_messages.index_info_to_wire(info)
+        if message.optimizer.operation == task.operation:
+            message.optimizer.ClearField("operation")  # it is done with this answer
+        return message
 
     def _compact(self, view: View, kind: CompactionKind, task: Task) -> None:
         """Publish a new version, and record how that ended."""
@@ -127,6 +130,9 @@ class Compaction:
         self, view: View, kind: CompactionKind, directory: Path, task: Task
     ) -> None:
         """Write the version to `directory`, from inputs in a folder beside it."""
+        if not view.count:
+            publish_empty(directory)
+            return
         # Named as the directory is: both are removed by a start after a crash.
         folder = directory.with_name(f"{directory.name}-inputs")
 

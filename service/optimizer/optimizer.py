@@ -22,7 +22,7 @@ from gleann.service.values import (
     OptimizerParams,
     OptimizerState,
 )
-from gleann.service.views.live_index import View, require_not_empty
+from gleann.service.views.live_index import View, require_not_empty_since
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
 
@@ -125,12 +125,13 @@ class Optimizer:
             InvalidParamsError: a kind that this version does not know.
         """
         view = self._registry.view(request.name)
-        require_not_empty(view)
+        if not view.version:
+            require_not_empty_since(view)
         kind = self.compaction.kind_of(request, view)
         settled = index_pb2.OptimizeIndexRequest(
             name=request.name, kind=_WIRE_KINDS[kind]
         )
-        is_same = kind == "fold" and not view.has_changes
+        is_same = not view.has_changes and (kind == "fold" or not view.count)
         if is_same and self._jobs.is_settled(request.name):
             response = index_messages.index_info_to_wire(self._registry.info(view))
             return lambda: self._jobs.answered(
@@ -177,7 +178,10 @@ class Optimizer:
 
     def _decided(self, view: View) -> Decision:
         tuned = self._tuned  # read before the parameters are
-        decision = decide(self._measuring.of(view), self._params(view))
+        measured, params = self._measuring.of(view), self._params(view)
+        decision = decide(measured, params)
+        if decision.kind == "fold":
+            decision = decide(self._measuring.after_fold(view, measured), params)
         waits = decision.kind != "none" or decision.waits
         if not waits and not view.has_changes:
             # Nothing to decide before it or its parameters change.
@@ -188,7 +192,8 @@ class Optimizer:
         return self._registry.optimizer(view).filled(self._defaults)
 
     def _kind_wanted(self, view: View) -> CompactionKind:
-        return kind_wanted(self._measuring.of(view), self._params(view))
+        measured = self._measuring.after_fold(view, self._measuring.of(view))
+        return kind_wanted(measured, self._params(view))
 
     def _serve(self) -> None:
         while not self._closed.wait(SECONDS_BETWEEN):

@@ -30,14 +30,16 @@ class Measured:
 
     Attributes:
         rows: number of live rows.
-        sealed: number of rows of the sealed version; 0 if it was never built.
+        sealed: number of rows of the sealed version; 0 if there is none.
         pending: number of live rows that are newer.
-        removed: number of rows of the sealed version that were removed or replaced.
+        removed: number of rows of the sealed version that were removed or replaced; of
+            the log, if there is none.
         updates: number of rows whose payload was set since, each as often as it was.
         nlist: number of its lists; 0 if it was never built.
         trained: number of rows at the training of its lists; None if unknown.
         added: number of rows in its lists that were added since.
         drift: of its lists, as in `OptimizerParams`; None while unknown.
+        drift_after: what `drift` would be after a fold; None where not measured.
         age: seconds since the sealed version was published, or the index was made.
         since: seconds since anything was tried with the index here: since the last
             compaction ended, or the directory was opened.
@@ -54,6 +56,7 @@ class Measured:
     trained: int | None = None
     added: int = 0
     drift: float | None = None
+    drift_after: float | None = None
     age: float
     since: float
     failures: int = 0
@@ -126,13 +129,19 @@ def kind_wanted(measured: Measured, params: OptimizerParams) -> CompactionKind:
 
 def _wanted(measured: Measured, params: OptimizerParams) -> Decision:
     """What to do, without regard to the time since the last compaction."""
-    if measured.rows == 0:
+    if measured.rows == 0 and not measured.removed:
         return Decision(kind="none", why="It is empty.")
+    if measured.rows == 0:
+        # Files and log have what was deleted until then.
+        why = f"It is empty: all of its {measured.removed:,} vectors were removed."
+        return Decision(kind="rebuild", why=why)
     misfit = _misfit(measured, params)
     if measured.sealed == 0:
         return _first(measured, params)
     reason = _reason(measured, params)
-    worth = reason is not None or measured.rows >= _set(params.min_rows)
+    # While the lists have drifted, no recall can be promised, of few rows neither.
+    has_drifted = _why_drifted(measured, params) is not None
+    worth = has_drifted or measured.rows >= _set(params.min_rows) or reason is not None
     if misfit is not None and worth:
         return Decision(kind="rebuild", why=misfit)
     if reason is not None:
@@ -142,7 +151,7 @@ def _wanted(measured: Measured, params: OptimizerParams) -> Decision:
 
 def _first(measured: Measured, params: OptimizerParams) -> Decision:
     floor = FIRST_BUILD * _set(params.min_rows)
-    why = f"It was never built and has {measured.rows:,} vectors"
+    why = f"It is not built and has {measured.rows:,} vectors"
     if measured.rows >= floor:
         return Decision(kind="rebuild", why=f"{why}, at least {floor:,}.")
     return Decision(kind="none", why=f"{why}, fewer than {floor:,}.")
@@ -185,21 +194,28 @@ def _misfit(measured: Measured, params: OptimizerParams) -> str | None:
             return f"{there}: it grew by a factor of {GROWTH}."
         if GROWTH * rows <= trained:
             return f"{there}: it shrank by a factor of {GROWTH}."
-    limit, share = _set(params.drift), _set(params.pending_share)
-    added = measured.added / measured.sealed
-    if measured.drift is not None and measured.drift >= limit and added >= share:
-        return (
-            f"The {measured.added:,} vectors added since the training are"
-            f" {measured.drift:.2f} times as far from their centroids as those before,"
-            f" at least {limit:.2f}."
-        )
-    return None
+    return _why_drifted(measured, params)
+
+
+def _why_drifted(measured: Measured, params: OptimizerParams) -> str | None:
+    """Why the lists do not fit the rows that were added; None if they do."""
+    drift, added, rows = measured.drift, measured.added, measured.sealed
+    if measured.drift_after is not None:
+        drift, rows = measured.drift_after, measured.rows
+        added += measured.pending
+    limit = _set(params.drift)
+    if drift is None or drift < limit or added < _set(params.pending_share) * rows:
+        return None
+    return (
+        f"The {added:,} vectors added since the training are {drift:.2f} times as far"
+        f" from their centroids as those before, at least {limit:.2f}."
+    )
 
 
 def _why_untrained(measured: Measured, params: OptimizerParams) -> str | None:
     """Why an index without trained lists is to have some; None if it need not."""
     if measured.sealed == 0:
-        return "It was never built."
+        return "It is not built."
     floor = FIRST_BUILD * _set(params.min_rows)
     if measured.rows < floor:
         return None

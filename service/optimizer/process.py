@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -19,7 +20,19 @@ from gleann.service.optimizer.worker import Inputs, perform
 SECONDS_BETWEEN = 0.1
 """Between two looks at whether the work must stop."""
 
-CODE = "import sys; from gleann.service.optimizer.worker import main; main(sys.argv[1])"
+STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+"""Signals that stop a server, and that some send to all processes of a service. The
+process ignores them: the server stops it."""
+
+SECONDS_TO_STOP = 10.0
+"""Wait for this server to stop, after one of these signals ended the process."""
+
+# Before the imports, which take most of a second.
+CODE = (
+    "import signal, sys\n"
+    f"for stop in {[*map(int, STOPS)]}: signal.signal(stop, signal.SIG_IGN)\n"
+    "from gleann.service.optimizer.worker import main; main(sys.argv[1])"
+)
 LAST_WORDS = 2000
 """Characters of what a process that failed wrote, for the log."""
 
@@ -50,6 +63,7 @@ def perform_apart(
                 stdout=PIPE,
                 stderr=words,
                 env=environment(threads),
+                start_new_session=True,  # a Ctrl-C goes to the whole group
             )
     except (OSError, ValueError) as error:
         _log.warning("a compaction runs without a process of its own: %s", error)
@@ -61,6 +75,8 @@ def perform_apart(
         except BaseException:
             process.kill()
             raise
+    if process.returncode:
+        _wait_for_stop(process.returncode, progress)
     _require_done(process, errors_file)
 
 
@@ -90,6 +106,18 @@ def _follow(process: "Popen[bytes]", progress: Callable[[Progress], None]) -> No
             raise _error(said)
         if "progress" in said:
             news = Progress(**said["progress"])
+
+
+def _wait_for_stop(status: int, progress: Callable[[Progress], None]) -> None:
+    """Raise what `progress` does where whatever ended the process stops this one too.
+
+    The process may end first; its work is then resumed by the next start.
+    """
+    seconds = SECONDS_TO_STOP if -status in STOPS else SECONDS_BETWEEN
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        progress(Progress(phase="start", done=0, total=0))
+        time.sleep(SECONDS_BETWEEN / 2)
 
 
 def _read(stdout: Any, lines: "SimpleQueue[bytes]") -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from gleann.index import SoarIndex
 from gleann.index.errors import CorruptDataError, GleannError
 from gleann.index.payload.schema import Schema
+from gleann.index.storage.manifest import is_empty, read_manifest
 from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state.checksums import CHECKED
 from gleann.service.state.loading import require_columns
@@ -157,6 +158,9 @@ def _versions(directory: Path, number: int) -> tuple[list[Seal], dict[int, str]]
     for version in sorted(int(p.name) for p in found if p.name.isdecimal()):
         path = directory / "indexes" / str(number) / "versions" / str(version)
         try:
+            if is_empty(read_manifest(path)):
+                whole += [seal] if (seal := read_seal(path)) else []
+                continue
             index = SoarIndex.load(path, engine="reference")
             seal = read_seal(path) or _seal_made_up(index, path, number)
             require_columns(Sealed(index), Schema.from_json(seal.columns))

@@ -16,7 +16,7 @@ from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.index.storage.array_file import read_array
-from gleann.index.storage.manifest import PAYLOAD_FILE, read_manifest
+from gleann.index.storage.manifest import PAYLOAD_FILE, is_empty, read_manifest
 from gleann.service.recovery.examination import ExaminedIndex
 from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state.log.change import Change, fitting, read_change
@@ -75,6 +75,8 @@ def export_index(snapshot: Snapshot, index: ExaminedIndex, folder: Path) -> Expo
 def _add_sealed(rows: "_Rows", path: Path) -> Iterator[str]:
     """Add the rows of a sealed version, before any change; yield what is left out."""
     try:
+        if is_empty(read_manifest(path)):
+            return
         names, vectors = _sealed_rows(path)
     except GleannError as error:
         yield f"the rows of version {path.name}: {error}"

@@ -255,14 +255,16 @@ class SealedFilters:
         key = sealed.token, name
         with self._guard:
             found = self._values.get(key)
-            if found is None:
-                # Columns that were dropped or replaced since have another token.
-                self._values = {
-                    old: rows for old, rows in self._values.items() if old[0] == key[0]
-                }
-                found = ValueRows(sealed.payload.column(name))
-                self._values[key] = found
-        return found
+        if found is not None:
+            return found
+        # Outside of the lock: it sorts all rows. Two threads may do it.
+        made = ValueRows(sealed.payload.column(name))
+        with self._guard:
+            # Columns that were dropped or replaced since have another token.
+            self._values = {
+                old: rows for old, rows in self._values.items() if old[0] == key[0]
+            }
+            return self._values.setdefault(key, made)
 
     def _use(self, key: Hashable, kept: _Kept) -> None:
         """Count what it takes now, and drop others until all have room."""

@@ -39,9 +39,8 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
         """Describe a page of indexes, by name."""
         start = page_position(request.page_token)
         size = page_size(request.page_size, default=100, most=1000)
-        infos = self._application.list_indexes()
-        page = map(index_messages.index_info_to_wire, infos[start : start + size])
-        more = len(infos) > start + size
+        infos, more = self._application.list_indexes(start=start, size=size)
+        page = map(index_messages.index_info_to_wire, infos)
         return index_pb2.ListIndexesResponse(
             indexes=page, next_page_token=page_token(start + size) if more else ""
         )

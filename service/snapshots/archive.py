@@ -17,10 +17,10 @@ from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
     InvalidInputError,
-    MissingFileError,
 )
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import sync_dir
+from gleann.index.storage.regular_file import open_regular
 from gleann.service.snapshots.manifest import (
     MANIFEST,
     MOST_MANIFEST_BYTES,
@@ -172,11 +172,7 @@ def open_archive(file: Path) -> Iterator[Archive]:
         InvalidInputError: it is not the tar file of a snapshot.
         CorruptDataError: its manifest is damaged.
     """
-    try:
-        handle = file.open("rb")
-    except OSError as error:
-        raise MissingFileError(f"{file}: {error.strerror}") from error
-    with handle:
+    with open_regular(file) as handle:
         with _reading(file):
             archive = tarfile.TarFile(
                 fileobj=cast(BinaryIO, _Limited(handle)), mode="r", errorlevel=2

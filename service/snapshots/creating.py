@@ -1,6 +1,7 @@
 """Snapshot job: keep the state of an index as it is at one moment."""
 
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -38,6 +39,7 @@ from gleann.service.snapshots.transfer import CHUNK_BYTES, SPARE_BYTES, write_ma
 from gleann.service.state.registry import Registry
 from gleann.service.state.versions import Versions
 from gleann.service.views.live_index import View
+from gleann.service.views.passing import condition_as_json
 from gleann.service.wire.filter_messages import condition_of
 from gleann.v1 import snapshot_pb2
 
@@ -126,7 +128,7 @@ class Creating:
     def _write_all(self, view: View, scratch: Path, report: Report) -> None:
         newer = np.flatnonzero(view.delta.alive) + view.sealed_rows
         _require_room(view, len(newer), scratch)
-        if view.sealed is not None:
+        if view.sealed_count:  # else nothing that is left is in the sealed version
             link_version(
                 self._versions.path(view.number, view.version), scratch / SEALED
             )
@@ -190,16 +192,23 @@ class Creating:
             index=view.name,
             dim=view.dim,
             metric=view.metric,
-            id_type=view.id_type,
+            id_type=self._registry.info(view).id_type,
             count=0,
             sealed=view.version,
             sequence=view.sequence,
             columns=view.schema.to_json(),
             optimizer=self._registry.optimizer_text(view),
             where="" if condition is None else condition.where,
+            parameters=_parameters_of(condition),
             created=time.time(),
             files=dict(described_files(scratch, report)),
         )
+
+
+def _parameters_of(condition: Condition | None) -> str:
+    if condition is None:
+        return "[]"
+    return json.dumps(condition_as_json(condition)["parameters"])
 
 
 def _write_changes(view: View, scratch: Path) -> None:

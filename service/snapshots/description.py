@@ -20,6 +20,7 @@ def snapshot_to_wire(manifest: SnapshotManifest) -> snapshot_pb2.Snapshot:
         columns=columns_to_wire(Schema.from_json(manifest.columns).columns),
         create_time=time_to_wire(datetime.fromtimestamp(manifest.created, UTC)),
     )
-    names = ("index", "dim", "metric", "count", "size_bytes", "checksum", "where")
-    fill(message, {name: getattr(manifest, name) for name in names})
+    numbers = ("dim", "count", "size_bytes")
+    texts = ("index", "metric", "checksum", "where", "parameters")
+    fill(message, {name: getattr(manifest, name) for name in numbers + texts})
     return message

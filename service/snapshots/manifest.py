@@ -18,6 +18,7 @@ from typing import Any, get_args
 from gleann.index.errors import CorruptDataError, GleannError, MissingFileError
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
+from gleann.index.storage.regular_file import open_regular
 from gleann.service.values import OptimizerParams
 
 FORMAT = "gleann-snapshot"
@@ -70,6 +71,7 @@ class SnapshotManifest:
         columns: the JSON text of the payload's schema.
         optimizer: the JSON text of the optimizer's parameters.
         where: the condition that its vectors were chosen by; "" for all.
+        parameters: the JSON list of its parameters.
         created: seconds since 1970.
         files: by path inside the snapshot, sorted.
     """
@@ -85,6 +87,7 @@ class SnapshotManifest:
     columns: str
     optimizer: str
     where: str
+    parameters: str
     created: float
     files: Mapping[str, SnapshotFile]
 
@@ -114,14 +117,14 @@ def read_manifest(directory: Path) -> SnapshotManifest:
     """
     file = directory / MANIFEST
     try:
-        # No link is followed, and no pipe waited for.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as handle:
+        with open_regular(file, os.O_NOFOLLOW) as handle:
             content = handle.read(MOST_MANIFEST_BYTES + 1)
     except OSError as error:
         raise MissingFileError(
             f"no snapshot in {directory}: {error.strerror}"
         ) from error
+    except MissingFileError as error:
+        raise MissingFileError(f"no snapshot in {directory}: {error}") from error
     return parse_manifest(content, shown=str(file))
 
 
@@ -169,7 +172,7 @@ def _checksum(content: Mapping[str, Any]) -> str:
 
 def _check_values(values: Mapping[str, Any], shown: str) -> None:
     whole = ("dim", "count", "sealed", "sequence")
-    texts = ("name", "index", "metric", "columns", "optimizer", "where")
+    texts = ("name", "index", "metric", "columns", "optimizer", "where", "parameters")
     checks = (
         *(_is_number(values[name], int) for name in whole),
         *(_is_text(values[name]) for name in texts),
@@ -207,9 +210,11 @@ def _check_parameters(values: Mapping[str, Any], shown: str) -> None:
     try:
         Schema.from_json(values["columns"])
         OptimizerParams(**json.loads(values["optimizer"]))
+        list(json.loads(values["parameters"]))
     except (GleannError, ValueError, TypeError, RecursionError) as error:
         raise CorruptDataError(
-            f"{shown} does not describe the columns or the compaction: {error}"
+            f"{shown} does not describe the columns, the compaction or the condition:"
+            f" {error}"
         ) from error
 
 

@@ -77,9 +77,7 @@ class Shelf:
         except AlreadyExistsError as error:
             if not self.holds(name):
                 raise
-            raise AlreadyExistsError(
-                f"there is a snapshot {PREFIX + name!r} already"
-            ) from error
+            raise taken_error(name) from error
 
     def holds(self, name: str) -> bool:
         """Whether there is a snapshot of this name, damaged or not."""
@@ -155,6 +153,14 @@ class Shelf:
     def clear(self, gone: Path) -> None:
         """Delete the files of a removed snapshot; on a disk error, the rest stays."""
         shutil.rmtree(gone, ignore_errors=True)
+
+
+def taken_error(name: str) -> AlreadyExistsError:
+    """The error for a snapshot that is to be added where another has its name."""
+    return AlreadyExistsError(
+        f"there is a snapshot {PREFIX + name!r} already, with other content or damaged:"
+        " delete it first"
+    )
 
 
 def short_name(name: str) -> str:

@@ -12,11 +12,12 @@ from gleann.service.files.roots import allowed_source, allowed_target
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.snapshots.creating import Creating
 from gleann.service.snapshots.restoring import Restoring
-from gleann.service.snapshots.shelf import FOLDER, PREFIX, Shelf
+from gleann.service.snapshots.shelf import FOLDER, Shelf, taken_error
 from gleann.service.snapshots.transferring import (
     Exporting,
     Importing,
     Verifying,
+    is_snapshot_at,
     manifest_at,
 )
 from gleann.service.state.group import Transaction
@@ -133,13 +134,12 @@ class Snapshots:
             ForbiddenPathError: the path is outside the import roots.
             MissingFileError: there is nothing.
             InvalidInputError: it is no snapshot.
-            AlreadyExistsError: there is a snapshot of its name.
+            AlreadyExistsError: there is another snapshot of its name.
         """
         manifest = manifest_at(allowed_source(request.path, self._import_roots))
-        if self.shelf.holds(manifest.name):
-            raise AlreadyExistsError(
-                f"there is a snapshot {PREFIX + manifest.name!r} already"
-            )
+        there = self.shelf.folder / manifest.name
+        if self.shelf.holds(manifest.name) and not is_snapshot_at(there, manifest):
+            raise taken_error(manifest.name)
         return self._jobs.asked(IMPORT, index=FOLDER, request=request)
 
     def delete(self, name: str) -> None:

@@ -15,11 +15,11 @@ from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
     InvalidInputError,
-    MissingFileError,
     StorageError,
 )
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import sync_dir
+from gleann.index.storage.regular_file import open_regular
 from gleann.service.snapshots.manifest import MANIFEST, SnapshotFile, SnapshotManifest
 from gleann.service.state.database import disk_errors
 from gleann.service.state.permissions import PRIVATE
@@ -254,12 +254,7 @@ def opened(directory: Path, path: str) -> Iterator[BinaryIO]:
     Raises:
         MissingFileError: it cannot be read.
     """
-    file = directory / path
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise MissingFileError(f"{file}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb", buffering=0) as handle:
+    with open_regular(directory / path, os.O_NOFOLLOW, buffering=0) as handle:
         yield handle
 
 

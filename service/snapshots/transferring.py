@@ -191,7 +191,7 @@ class Exporting:
             target = allowed_target(request.path, self._roots)
         except AlreadyExistsError:
             # An interrupted run may have written it without recording its end.
-            if not (task.is_rerun and _is_at(Path(request.path), manifest)):
+            if not (task.is_rerun and is_snapshot_at(Path(request.path), manifest)):
                 raise
         else:
             source = self._shelf.path(request.name)
@@ -212,21 +212,16 @@ class Importing:
         return Demand(changes="nothing")
 
     def __call__(self, task: Task) -> snapshot_pb2.Snapshot:
-        """Import one snapshot."""
+        """Import one snapshot, unless this very one is there."""
         request = snapshot_pb2.ImportSnapshotRequest.FromString(task.request)
         source = allowed_source(request.path, self._roots)
-        try:
+        manifest = manifest_at(source)
+        if not is_snapshot_at(self._shelf.folder / manifest.name, manifest):
             manifest = import_snapshot(source, self._shelf, report=task.progress)
-        except AlreadyExistsError:
-            # An interrupted run may have imported it without recording its end.
-            manifest = manifest_at(source)
-            there = self._shelf.folder / manifest.name
-            if not (task.is_rerun and _is_at(there, manifest)):
-                raise
         return snapshot_to_wire(manifest)
 
 
-def _is_at(path: Path, manifest: SnapshotManifest) -> bool:
+def is_snapshot_at(path: Path, manifest: SnapshotManifest) -> bool:
     """Whether there is this very snapshot."""
     try:
         return manifest_at(path).checksum == manifest.checksum

@@ -98,6 +98,10 @@ class Adoption:
             )
             writing = self._versions.published(adopted.save, seal=seal, old=None)
             with writing as index:
+                if index is None:
+                    raise CorruptDataError(
+                        f"the sealed version of {name!r} has no rows"
+                    )
                 _require_fitting(index, adopted)
                 sealed = Sealed(index, self._masks)
                 return self._publish(name, number, adopted, sealed, published)

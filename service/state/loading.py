@@ -53,7 +53,10 @@ class Loading:
         self._store.require_whole("indexes", number)
         if version:
             require_sealed(self._versions.path(number, version), row)
-        view = changes.replayed(self._store, self._base(row))
+        sealed = None
+        if version and not self._versions.is_empty(number, version):
+            sealed = Sealed(self._versions.serve(number, version), self.masks)
+        view = changes.replayed(self._store, self.base(row, sealed))
         if (stored := schema_of(row)) != view.schema:
             raise CorruptDataError(
                 f"{view.name!r} has {stored.described()} in the database, but its log"
@@ -63,24 +66,23 @@ class Loading:
             self._seal_anew(row)
         return view
 
-    def _base(self, row: Row) -> View:
-        """The view of a sealed version, or of none, before later changes."""
-        number, version = row["number"], row["version"]
-        sealed, payload = (
-            None,
-            LivePayload(schema=schema_of(row, "sealed_columns"), masks=self.masks),
-        )
-        if version:
-            sealed = Sealed(self._versions.serve(number, version), self.masks)
+    def base(self, row: Row, sealed: Sealed | None) -> View:
+        """The view of an index's sealed version, or of none, before later changes.
+
+        Raises:
+            CorruptDataError: its columns are not those that the row says.
+        """
+        payload = LivePayload(schema=schema_of(row, "sealed_columns"), masks=self.masks)
+        if sealed is not None:
             require_columns(sealed, payload.schema)
             payload = sealed.payload
         return View(
-            number=number,
+            number=row["number"],
             name=row["name"],
             dim=row["dim"],
             metric=row["metric"],
             delta=Delta(row["dim"]),
-            version=version,
+            version=row["version"],
             sequence=row["sealed_sequence"],
             sealed=sealed,
             payload=payload,

@@ -63,7 +63,7 @@ class Registry:
         self._served = Served()
         self._loading = Loading(store, versions)
         self._rows = RowWriter(store, self._served)
-        self._staging = Staging(store, self._served)
+        self._staging = Staging(store, self._served, self._loading)
         self._sealing = Sealing(store, versions, self._served, self._loading.masks)
         self._adoption = Adoption(store, versions, self._served, self._loading.masks)
         self._compaction_of: CompactionOf = _unknown
@@ -293,6 +293,14 @@ class Registry:
     ) -> tuple[int, IndexVersion]:
         """As `RowWriter.delete_payload`."""
         return self._rows.delete_payload(name, targets, names)
+
+    def start_import(self, name: str, operation: str) -> View:
+        """As `Staging.start`."""
+        return self._staging.start(name, operation)
+
+    def started_import(self, name: str, operation: str) -> View | None:
+        """As `Staging.started`."""
+        return self._staging.started(name, operation)
 
     def stage(
         self,

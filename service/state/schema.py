@@ -51,7 +51,8 @@ CREATE TABLE operations (
     ended REAL,
     error BLOB,                                -- a serialised google.rpc.Status
     response BLOB,                             -- a serialised google.protobuf.Any
-    checksum INTEGER
+    checksum INTEGER,
+    start_sequence INTEGER                     -- of the index when an import started
 );
 CREATE TABLE selections (
     name TEXT PRIMARY KEY,
@@ -109,11 +110,13 @@ ALTER TABLE indexes ADD COLUMN optimizer TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE changes ADD COLUMN kind TEXT;
 ALTER TABLE changes ADD COLUMN detail TEXT;
 ALTER TABLE changes ADD COLUMN payload BLOB;
+ALTER TABLE operations ADD COLUMN start_sequence INTEGER;
 """
 
 _SINCE_VERSION_3 = {
     "indexes": {"columns", "sealed_columns", "optimizer"},
     "changes": {"kind", "detail", "payload"},
+    "operations": {"start_sequence"},
 }
 
 MIGRATIONS = {1: _TO_VERSION_2, 2: _TO_VERSION_3}

@@ -19,6 +19,7 @@ from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
 from gleann.service.views.delta import Delta
 from gleann.service.views.live_index import Sealed, View
+from gleann.service.views.live_payload import LivePayload
 from gleann.service.views.masks import MaskCache
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Sealing:
     ) -> None:
         """Serve the index that `save` builds from `view` and writes to a directory.
 
+        Without rows, it writes what `publish_empty` does, and there is no index.
         Changes newer than `view` stay in the delta. One transaction publishes the new
         version; before it, the old one is served and is loaded after a restart.
 
@@ -78,10 +80,9 @@ class Sealing:
         writing = self._versions.published(save, seal=seal, old=old)
         try:
             with writing as index:
-                sealed = Sealed(index, self._masks)
-                require_columns(sealed, view.schema)
                 # Most of the changes since, before other writers have to wait.
-                base = changes.caught_up(self._store, _base(view, version, sealed))
+                base = self._base(view, version, index)
+                base = changes.caught_up(self._store, base)
                 with self._store.long_transaction() as transaction:
                     if ids is not None:
                         changes.claim_id_type(transaction, view, ids)
@@ -93,6 +94,25 @@ class Sealing:
             raise
         self.sweep(view.number)
         self._store.give_back_space_soon()
+
+    def _base(self, view: View, version: int, index: SoarIndex | None) -> View:
+        """The state of `view` as a new version has it."""
+        sealed, payload = None, LivePayload(schema=view.schema, masks=self._masks)
+        if index is not None:
+            sealed = Sealed(index, self._masks)
+            require_columns(sealed, view.schema)
+            payload = sealed.payload
+        return View(
+            number=view.number,
+            name=view.name,
+            dim=view.dim,
+            metric=view.metric,
+            delta=Delta(view.dim),
+            version=version,
+            sequence=view.sequence,
+            sealed=sealed,
+            payload=payload,
+        )
 
     def _publish(self, transaction: Transaction, view: View, base: View) -> None:
         latest = self._served.latest(transaction, view.name)
@@ -156,17 +176,3 @@ class Sealing:
         if row is None:
             raise UnknownIndexError(f"there is no index {view.name!r}")
         return row
-
-
-def _base(view: View, version: int, sealed: Sealed) -> View:
-    """The state of `view` as a new version has it."""
-    return View(
-        number=view.number,
-        name=view.name,
-        dim=view.dim,
-        metric=view.metric,
-        delta=Delta(view.dim),
-        version=version,
-        sequence=view.sequence,
-        sealed=sealed,
-    )

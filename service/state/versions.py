@@ -11,7 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from gleann.index import SoarIndex
-from gleann.index.storage.manifest import sync_dir
+from gleann.index.storage.manifest import is_empty, read_manifest, sync_dir
 from gleann.service.devices.devices import Devices
 from gleann.service.state.database import disk_errors
 from gleann.service.state.permissions import PRIVATE
@@ -40,8 +40,8 @@ class Versions:
         *,
         seal: Seal,
         old: SoarIndex | None,
-    ) -> Iterator[SoarIndex]:
-        """Write a new version with `save`, seal it, and open it.
+    ) -> Iterator[SoarIndex | None]:
+        """Write a new version with `save`, seal it, and open it; None without rows.
 
         It is complete on disk before it gets its name. It replaces `old` on the device
         when the block ends without an exception: see `Devices.replacing`.
@@ -51,6 +51,10 @@ class Versions:
             and the errors of `serve`.
         """
         self._write(save, seal)
+        if self.is_empty(seal.number, seal.version):
+            with self._devices.removing(old):
+                yield None
+            return
         new = self.load(seal.number, seal.version)
         with self._devices.replacing(old, new) as placed:
             yield placed
@@ -73,6 +77,15 @@ class Versions:
                     sync_dir(directory)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def is_empty(self, number: int, version: int) -> bool:
+        """Whether a version has no rows, and so no index to load.
+
+        Raises:
+            MissingFileError: it does not exist.
+            CorruptDataError: its manifest is invalid.
+        """
+        return is_empty(read_manifest(self.path(number, version)))
 
     def serve(self, number: int, version: int) -> SoarIndex:
         """Open a version for search on the device chosen by `--device`.

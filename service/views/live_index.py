@@ -72,7 +72,7 @@ class View:
         delta: rows newer than the sealed version.
         version: number of the sealed version, 0 for none.
         sequence: number of the last applied change.
-        sealed: the sealed version, or None.
+        sealed: the sealed version; None without one, or if it has no rows.
         alive: bool (len(sealed),), its live rows; None for all.
         payload: the payload of all rows, live or not; that of the sealed version if
             there is one and nothing else is given.
@@ -320,7 +320,8 @@ def sealed_index(view: View) -> SoarIndex:
         NotReadyError: not built, or newer changes.
     """
     if view.sealed is None:
-        raise NotReadyError(f"{view.name!r} was never built: build it first")
+        state = "has no sealed rows" if view.version else "was never built"
+        raise NotReadyError(f"{view.name!r} {state}: build it first")
     changed = view.delta.count + len(view.sealed) - view.sealed_count
     if changed:
         raise NotReadyError(
@@ -328,6 +329,16 @@ def sealed_index(view: View) -> SoarIndex:
             " build it first"
         )
     return view.sealed.index
+
+
+def require_not_empty_since(view: View) -> None:
+    """Refuse an index that is empty, and was when its version was sealed.
+
+    Raises:
+        NotReadyError: it has no vectors, and none were removed.
+    """
+    if not view.has_changes:
+        require_not_empty(view)
 
 
 def require_not_empty(view: View) -> None:

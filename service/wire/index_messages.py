@@ -87,7 +87,11 @@ def version_to_wire(version: IndexVersion) -> types_pb2.IndexVersion:
 
 def imported_of(message: vector_pb2.ImportVectorsResponse) -> Imported:
     """Read the result of an import."""
-    return Imported(count=message.count, index=index_info_of(message.index))
+    return Imported(
+        count=message.count,
+        index=index_info_of(message.index),
+        ignored_columns=tuple(message.ignored_columns),
+    )
 
 
 def build_params_to_wire(params: BuildParams | None) -> index_pb2.BuildParams:

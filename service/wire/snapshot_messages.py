@@ -1,5 +1,7 @@
 """Conversion of messages to values for snapshots."""
 
+import json
+
 from gleann.service.values import IndexVersion, SnapshotInfo
 from gleann.service.wire.fields import enum_text, time_of
 from gleann.service.wire.payload_messages import schema_of
@@ -22,4 +24,5 @@ def snapshot_info_of(message: snapshot_pb2.Snapshot) -> SnapshotInfo:
         checksum=message.checksum,
         created_at=time_of(message.create_time),
         where=message.where,
+        parameters=tuple(json.loads(message.parameters or "[]")),
     )

@@ -334,3 +334,26 @@ def test_an_index_that_is_not_there_cannot_be_skipped(
     assert run(words) == 1
     assert "no index 'absent' to skip" in capsys.readouterr().err
     assert contents(data) == before
+
+
+def test_an_index_whose_rows_were_all_deleted(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    with gleann.Client(data) as client:
+        client.delete_vectors("words", IDS["words"][ALL])
+        client.optimize("words").wait(timeout=60)
+    code, out = doctor(data, capsys, "--export", tmp_path / "out")
+    assert code == 0
+    assert "'words' is whole: version 2, 0 newer changes" in out
+    table = pyarrow.parquet.read_table(tmp_path / "out" / "words.parquet")
+    assert table.num_rows == 0
+    # A repair reads what there is from the seal of the version without rows.
+    run_sql(data, "UPDATE indexes SET dim = 9 WHERE name = 'words'")
+    code, out = doctor(data, capsys, "--repair")
+    assert code == 0, out
+    with gleann.Client(data) as client:
+        info = client.get_index("words")
+        assert (info.count, info.version, info.nlist) == (0, 2, None)
+        assert (info.dim, info.id_type) == (8, "string")
+        client.upsert("words", ["a"], ROWS[:1])
+        assert client.count("words") == 1

@@ -268,6 +268,17 @@ class Collection(RuleBasedStateMachine):
         self.client.close()
         self.client = gleann.Client(self.data)
 
+    @rule(kind=st.sampled_from(["fold", "rebuild", None]))
+    def compact_without_columns(self, kind: str | None) -> None:
+        """All columns go, and come back without values."""
+        self.client.indexes.update("c", drop_columns=sorted(COLUMNS))
+        self.optimize(kind)
+        self.reopen()
+        assert self.client.get_index("c").columns == ()
+        self.client.indexes.update("c", add_columns=COLUMNS)
+        for row in self.rows.values():
+            row.update(dict.fromkeys(COLUMNS))
+
     @rule(as_tar=st.booleans())
     def restore(self, as_tar: bool) -> None:
         """A copy through a snapshot, out of the directory and back, is the same."""
@@ -303,10 +314,10 @@ class Collection(RuleBasedStateMachine):
         k = min(k, len(self.rows))
         query = self._vectors(1)
         passing = self._passing(condition)
-        # All three lists: what codes cannot tell apart is ranked again in float32.
-        params = SearchParams(k=k, exact=True) if exact else SearchParams(k=k, nprobe=3)
-        if not exact and not self.client.get_index("c").nlist:
-            params = SearchParams(k=k)
+        nlist = self.client.get_index("c").nlist
+        # All lists: what codes cannot tell apart is ranked again in float32.
+        nprobe = None if exact else nlist
+        params = SearchParams(k=k, exact=exact, nprobe=nprobe)
         found = self.client.vectors.search(
             "c",
             query,
@@ -399,7 +410,7 @@ def run_machine(examples: int, steps: int) -> None:
 
 @pytest.mark.slow
 def test_a_collection_is_its_model() -> None:
-    run_machine(examples=12, steps=25)
+    run_machine(examples=30, steps=30)
 
 
 @pytest.mark.long

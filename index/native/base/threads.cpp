@@ -113,15 +113,20 @@ class Helpers {
   std::vector<std::thread> threads_;
 };
 
+// The C library may read a file to count the cores of the machine, which takes as long
+// as a small search; so the affinity is asked first.
+int affine_cores() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
 }  // namespace
 
 int usable_cores() {
-  int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) cores = std::max(1, CPU_COUNT(&set));
-#endif
-  return std::min(cores, most_cores.load(std::memory_order_relaxed));
+  return std::min(affine_cores(), most_cores.load(std::memory_order_relaxed));
 }
 
 void limit_cores(int cores) { most_cores.store(std::max(1, cores)); }

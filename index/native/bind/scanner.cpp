@@ -108,6 +108,41 @@ class PyScanner {
     return run(job, queries, k, rerank, allowed, primary_only, threads);
   }
 
+  // Search the best `ranked` lists of `ranker`, or those of them that the filter takes;
+  // the last result says for which queries these lists do.
+  py::tuple search_chosen(const Array<float>& queries, const PyScanner& ranker,
+                          int64_t ranked, const Array<int64_t>& sizes,
+                          const Array<double>& kept,
+                          const std::optional<Array<int64_t>>& entries, double reach,
+                          double share, int64_t nprobe, bool to_unit, int32_t k,
+                          int32_t rerank, const std::optional<Array<bool>>& allowed,
+                          bool primary_only, int threads) const {
+    check_queries(queries);
+    const int64_t nlist = engine_.nlist();
+    require(ranker.engine_.nlist() == nlist && ranker.engine_.d() == engine_.d() &&
+                ranker.tier() == tier(),
+            "the ranker is not of the same lists");
+    require(nprobe >= 1 && nprobe <= ranked && ranked <= nlist,
+            "not 1 <= nprobe <= ranked <= nlist");
+    require(sizes.size() == nlist && kept.size() == nlist &&
+                (!entries || entries->size() == nlist),
+            "sizes, kept and entries are not (nlist)");
+    require_aligned(sizes, kept);
+    const ListChoice choice{
+        sizes.data(), kept.data(), entries ? entries->data() : nullptr,
+        reach,        share,       nprobe};
+    Array<bool> settled(queries.shape(0));
+    ScanJob job{};
+    job.nprobe = ranked;
+    job.to_unit = to_unit;
+    job.ranker = &ranker.engine_;
+    job.choice = &choice;
+    job.settled = settled.mutable_data();
+    const py::tuple found =
+        run(job, queries, k, rerank, allowed, primary_only, threads);
+    return py::make_tuple(found, settled);
+  }
+
  private:
   // Packs all codes, which takes minutes at 10^8 rows: without the GIL.
   static Engine make(const IndexArrays& arrays, const std::string& tier, int threads) {
@@ -218,6 +253,12 @@ void bind_scanner(py::module_& module) {
            py::arg("nprobe"), py::arg("to_unit"), py::arg("k"), py::arg("rerank"),
            py::arg("allowed").noconvert() = py::none(), py::arg("primary_only"),
            py::arg("threads"), py::arg("newer") = py::none())
+      .def("search_chosen", &PyScanner::search_chosen, py::arg("queries").noconvert(),
+           py::arg("ranker"), py::arg("ranked"), py::arg("sizes").noconvert(),
+           py::arg("kept").noconvert(), py::arg("entries").noconvert().none(true),
+           py::arg("reach"), py::arg("share"), py::arg("nprobe"), py::arg("to_unit"),
+           py::arg("k"), py::arg("rerank"), py::arg("allowed").noconvert().none(true),
+           py::arg("primary_only"), py::arg("threads"))
       .def("pack", &PyScanner::pack, py::kw_only(), py::arg("offsets").noconvert(),
            py::arg("mids").noconvert(), py::arg("rows").noconvert(),
            py::arg("others").noconvert(), py::arg("codes").noconvert(),

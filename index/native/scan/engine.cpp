@@ -1,7 +1,8 @@
 #include "scan/engine.hpp"
 
+#include <algorithm>
+
 #include "base/require.hpp"
-#include "base/threads.hpp"
 #include "kernels/dispatch.hpp"
 
 namespace gleann {
@@ -52,8 +53,22 @@ Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
 Work Engine::scan(const ScanJob& job) const {
   // Even a few queries share enough lists for their codes to be read once.
   constexpr int64_t kQueriesAThread = 4;
-  const bool few = job.nq < kQueriesAThread * resolve_threads(job.threads);
-  return few ? scan_query_major(job) : scan_list_major(job);
+  const int threads = resolve_threads(job.threads);
+  // Newer rows are not counted here.
+  ThreadLease lease(job.newer ? threads : threads_worth(job, job.nq, threads));
+  const bool few = job.nq < kQueriesAThread * threads;
+  return few ? scan_query_major(job, lease) : scan_list_major(job, lease);
+}
+
+// The threads that shorten the scan of some queries of the job, at most `threads`.
+int Engine::threads_worth(const ScanJob& job, int64_t queries, int threads) const {
+  // Below this many codes to read, starting a thread costs more than it saves.
+  constexpr double kCodesAThread = 512 << 10;
+  const auto entries = static_cast<double>(arrays_.lists.offsets[nlist()]);
+  const double share = static_cast<double>(job.nprobe) / static_cast<double>(nlist());
+  const double codes = entries * share * static_cast<double>(d() * queries);
+  return static_cast<int>(
+      std::clamp(codes / kCodesAThread, 1.0, static_cast<double>(threads)));
 }
 
 }  // namespace gleann

@@ -6,13 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "base/threads.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/pack.hpp"
 #include "scan/coded_queries.hpp"
+#include "scan/list_choice.hpp"
 #include "scan/list_picker.hpp"
 #include "scan/newer.hpp"
 
 namespace gleann {
+
+class Engine;
 
 struct IndexArrays {
   Distance distance;
@@ -32,11 +36,14 @@ struct ScanJob {
   int32_t rerank;          // rows to re-rank, at least k
   const uint8_t* allowed;  // (n), or null
   bool primary_only;
-  const NewerRows* newer;  // to be searched too, or null
-  bool newer_only;         // all of these and nothing else; then nprobe is 0
+  const Engine* ranker;      // of the same codes: ranks the lists; null: the scanner
+  const ListChoice* choice;  // which of the best lists; null: all nprobe
+  const NewerRows* newer;    // to be searched too, or null
+  bool newer_only;           // all of these and nothing else; then nprobe is 0
   int threads;
   int64_t* rows;     // (nq, k), out
   float* distances;  // (nq, k), out
+  bool* settled;  // (nq), out: whether `choice` gave lists; else the query has no rows
 };
 
 struct Work {
@@ -87,8 +94,9 @@ class Engine {
     return ListPicker(kernels_, scan_, directions(), nlist(), nprobe);
   }
 
-  Work scan_list_major(const ScanJob& job) const;
-  Work scan_query_major(const ScanJob& job) const;
+  int threads_worth(const ScanJob& job, int64_t queries, int threads) const;
+  Work scan_list_major(const ScanJob& job, ThreadLease& lease) const;
+  Work scan_query_major(const ScanJob& job, ThreadLease& lease) const;
 
   IndexArrays arrays_;
   const Kernels& kernels_;

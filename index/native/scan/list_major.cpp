@@ -68,8 +68,7 @@ int64_t batch_size(const Engine& engine, const ScanJob& job, int threads) {
 
 }  // namespace
 
-Work Engine::scan_list_major(const ScanJob& job) const {
-  ThreadLease lease(resolve_threads(job.threads));
+Work Engine::scan_list_major(const ScanJob& job, ThreadLease& lease) const {
   const int64_t size = batch_size(*this, job, lease.count());
   Work total;
   std::mutex mutex;

@@ -121,7 +121,11 @@ const float* QueryBatch::prepare() {
 const int32_t* QueryBatch::pick_lists() {
   if (job_.list_nos) return job_.list_nos + first_ * job_.nprobe;
   picked_.assign(count_ * job_.nprobe, -1);
-  ListPicker picker = engine_.picker(job_.nprobe);
+  ListPicker picker = (job_.ranker ? job_.ranker : &engine_)->picker(job_.nprobe);
+  if (job_.choice) {
+    choose_lists(picker);
+    return picked_.data();
+  }
   picker.pick(coded_, [&](int64_t query, const std::vector<uint64_t>& keys) {
     int32_t* out = picked_.data() + query * job_.nprobe;
     std::transform(keys.begin(), keys.end(), out, key_row);
@@ -129,6 +133,15 @@ const int32_t* QueryBatch::pick_lists() {
     std::swap(out[0], out[best]);
   });
   return picked_.data();
+}
+
+void QueryBatch::choose_lists(ListPicker& picker) {
+  settled_.resize(count_);
+  std::vector<int32_t> chosen;
+  picker.pick(coded_, [&](int64_t query, std::vector<uint64_t>& keys) {
+    settled_[query] = gleann::choose_lists(*job_.choice, keys, chosen);
+    std::copy(chosen.begin(), chosen.end(), picked_.data() + query * job_.nprobe);
+  });
 }
 
 void QueryBatch::mark_probed(int64_t query) {
@@ -342,6 +355,7 @@ void QueryBatch::rerank() {
     work_.reranked += sink.count;
     work_.short_queries += sink.count < job_.k;
   }
+  if (job_.choice) std::copy(settled_.begin(), settled_.end(), job_.settled + first_);
 }
 
 // The distances of a query to the rows of its sink, whose keys change their order: rows

@@ -57,6 +57,7 @@ class QueryBatch {
   int64_t gather_room() const;
   const float* prepare();
   const int32_t* pick_lists();
+  void choose_lists(ListPicker& picker);
   void mark_probed(int64_t query);
   const NewerParts& parts() const;
   void collect(int32_t list_no, int64_t queries);
@@ -83,6 +84,7 @@ class QueryBatch {
   const float* queries_;  // (count, d)
   CodedQueries coded_;
   std::vector<int32_t> picked_;
+  std::vector<char> settled_;  // of the job's choice
   const int32_t* list_nos_;
   Buffer<uint8_t> gathered_;
   Buffer<float> scores_;

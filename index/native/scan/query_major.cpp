@@ -12,14 +12,9 @@
 namespace gleann {
 namespace {
 
-// Below this many codes to read, starting a thread costs more than it saves.
-constexpr int64_t kCodesAThread = int64_t{512} << 10;
-
-int64_t parts_a_query(const Engine& engine, const ScanJob& job, int64_t entries,
-                      int threads) {
+// `worth`: the threads that shorten the scan of one query.
+int64_t parts_a_query(const ScanJob& job, int64_t worth, int64_t threads) {
   if (job.nq == 0 || job.nq >= threads) return 1;
-  const int64_t codes = job.nprobe * entries / engine.nlist() * engine.d();
-  const int64_t worth = std::max<int64_t>(codes / kCodesAThread, 1);
   return std::max<int64_t>(std::min({threads / job.nq, worth, job.nprobe}), 1);
 }
 
@@ -43,10 +38,9 @@ void scan_part(QueryBatch& batch, int64_t nprobe, int64_t part, int64_t parts) {
 
 }  // namespace
 
-Work Engine::scan_query_major(const ScanJob& job) const {
-  ThreadLease lease(resolve_threads(job.threads));
-  const int64_t entries = arrays_.lists.offsets[nlist()];
-  const int64_t parts = parts_a_query(*this, job, entries, lease.count());
+Work Engine::scan_query_major(const ScanJob& job, ThreadLease& lease) const {
+  const int64_t worth = threads_worth(job, 1, lease.count());
+  const int64_t parts = parts_a_query(job, worth, lease.count());
   std::vector<std::unique_ptr<QueryBatch>> batches(parts > 1 ? job.nq * parts : 0);
   Work total;
   std::mutex mutex;

@@ -29,7 +29,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gleann/v1/snapshot.proto\x12\tgleann.v1\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/types.proto\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x02\n\x08Snapshot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\x0b\n\x03\x64im\x18\x03 \x01(\x05\x12!\n\x06metric\x18\x04 \x01(\x0e\x32\x11.gleann.v1.Metric\x12\r\n\x05\x63ount\x18\x05 \x01(\x03\x12(\n\x07version\x18\x06 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\x12&\n\x07\x63olumns\x18\x07 \x03(\x0b\x32\x15.gleann.v1.ColumnSpec\x12\x12\n\nsize_bytes\x18\x08 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05where\x18\x0b \x01(\t\"]\n\x15\x43reateSnapshotRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12!\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\"\n\x12GetSnapshotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x14ListSnapshotsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x15ListSnapshotsResponse\x12&\n\tsnapshots\x18\x01 \x03(\x0b\x32\x13.gleann.v1.Snapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x15\x44\x65leteSnapshotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"%\n\x15VerifySnapshotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"I\n\x16RestoreSnapshotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"G\n\x15\x45xportSnapshotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"9\n\x15ImportSnapshotRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\x95\x05\n\x0fSnapshotService\x12Q\n\x0e\x43reateSnapshot\x12 .gleann.v1.CreateSnapshotRequest\x1a\x1d.google.longrunning.Operation\x12\x41\n\x0bGetSnapshot\x12\x1d.gleann.v1.GetSnapshotRequest\x1a\x13.gleann.v1.Snapshot\x12R\n\rListSnapshots\x12\x1f.gleann.v1.ListSnapshotsRequest\x1a .gleann.v1.ListSnapshotsResponse\x12J\n\x0e\x44\x65leteSnapshot\x12 .gleann.v1.DeleteSnapshotRequest\x1a\x16.google.protobuf.Empty\x12Q\n\x0eVerifySnapshot\x12 .gleann.v1.VerifySnapshotRequest\x1a\x1d.google.longrunning.Operation\x12S\n\x0fRestoreSnapshot\x12!.gleann.v1.RestoreSnapshotRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\x0e\x45xportSnapshot\x12 .gleann.v1.ExportSnapshotRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\x0eImportSnapshot\x12 .gleann.v1.ImportSnapshotRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gleann/v1/snapshot.proto\x12\tgleann.v1\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/types.proto\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x02\n\x08Snapshot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\x0b\n\x03\x64im\x18\x03 \x01(\x05\x12!\n\x06metric\x18\x04 \x01(\x0e\x32\x11.gleann.v1.Metric\x12\r\n\x05\x63ount\x18\x05 \x01(\x03\x12(\n\x07version\x18\x06 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\x12&\n\x07\x63olumns\x18\x07 \x03(\x0b\x32\x15.gleann.v1.ColumnSpec\x12\x12\n\nsize_bytes\x18\x08 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05where\x18\x0b \x01(\t\x12\x12\n\nparameters\x18\x0c \x01(\t\"]\n\x15\x43reateSnapshotRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12!\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\"\n\x12GetSnapshotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x14ListSnapshotsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x15ListSnapshotsResponse\x12&\n\tsnapshots\x18\x01 \x03(\x0b\x32\x13.gleann.v1.Snapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x15\x44\x65leteSnapshotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"%\n\x15VerifySnapshotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"I\n\x16RestoreSnapshotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"G\n\x15\x45xportSnapshotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"9\n\x15ImportSnapshotRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t2\x95\x05\n\x0fSnapshotService\x12Q\n\x0e\x43reateSnapshot\x12 .gleann.v1.CreateSnapshotRequest\x1a\x1d.google.longrunning.Operation\x12\x41\n\x0bGetSnapshot\x12\x1d.gleann.v1.GetSnapshotRequest\x1a\x13.gleann.v1.Snapshot\x12R\n\rListSnapshots\x12\x1f.gleann.v1.ListSnapshotsRequest\x1a .gleann.v1.ListSnapshotsResponse\x12J\n\x0e\x44\x65leteSnapshot\x12 .gleann.v1.DeleteSnapshotRequest\x1a\x16.google.protobuf.Empty\x12Q\n\x0eVerifySnapshot\x12 .gleann.v1.VerifySnapshotRequest\x1a\x1d.google.longrunning.Operation\x12S\n\x0fRestoreSnapshot\x12!.gleann.v1.RestoreSnapshotRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\x0e\x45xportSnapshot\x12 .gleann.v1.ExportSnapshotRequest\x1a\x1d.google.longrunning.Operation\x12Q\n\x0eImportSnapshot\x12 .gleann.v1.ImportSnapshotRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,25 +37,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.snapshot_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SNAPSHOT']._serialized_start=187
-  _globals['_SNAPSHOT']._serialized_end=473
-  _globals['_CREATESNAPSHOTREQUEST']._serialized_start=475
-  _globals['_CREATESNAPSHOTREQUEST']._serialized_end=568
-  _globals['_GETSNAPSHOTREQUEST']._serialized_start=570
-  _globals['_GETSNAPSHOTREQUEST']._serialized_end=604
-  _globals['_LISTSNAPSHOTSREQUEST']._serialized_start=606
-  _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=682
-  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_start=684
-  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_end=772
-  _globals['_DELETESNAPSHOTREQUEST']._serialized_start=774
-  _globals['_DELETESNAPSHOTREQUEST']._serialized_end=831
-  _globals['_VERIFYSNAPSHOTREQUEST']._serialized_start=833
-  _globals['_VERIFYSNAPSHOTREQUEST']._serialized_end=870
-  _globals['_RESTORESNAPSHOTREQUEST']._serialized_start=872
-  _globals['_RESTORESNAPSHOTREQUEST']._serialized_end=945
-  _globals['_EXPORTSNAPSHOTREQUEST']._serialized_start=947
-  _globals['_EXPORTSNAPSHOTREQUEST']._serialized_end=1018
-  _globals['_IMPORTSNAPSHOTREQUEST']._serialized_start=1020
-  _globals['_IMPORTSNAPSHOTREQUEST']._serialized_end=1077
-  _globals['_SNAPSHOTSERVICE']._serialized_start=1080
-  _globals['_SNAPSHOTSERVICE']._serialized_end=1741
+  _globals['_SNAPSHOT']._serialized_end=493
+  _globals['_CREATESNAPSHOTREQUEST']._serialized_start=495
+  _globals['_CREATESNAPSHOTREQUEST']._serialized_end=588
+  _globals['_GETSNAPSHOTREQUEST']._serialized_start=590
+  _globals['_GETSNAPSHOTREQUEST']._serialized_end=624
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_start=626
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=702
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_start=704
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_end=792
+  _globals['_DELETESNAPSHOTREQUEST']._serialized_start=794
+  _globals['_DELETESNAPSHOTREQUEST']._serialized_end=851
+  _globals['_VERIFYSNAPSHOTREQUEST']._serialized_start=853
+  _globals['_VERIFYSNAPSHOTREQUEST']._serialized_end=890
+  _globals['_RESTORESNAPSHOTREQUEST']._serialized_start=892
+  _globals['_RESTORESNAPSHOTREQUEST']._serialized_end=965
+  _globals['_EXPORTSNAPSHOTREQUEST']._serialized_start=967
+  _globals['_EXPORTSNAPSHOTREQUEST']._serialized_end=1038
+  _globals['_IMPORTSNAPSHOTREQUEST']._serialized_start=1040
+  _globals['_IMPORTSNAPSHOTREQUEST']._serialized_end=1097
+  _globals['_SNAPSHOTSERVICE']._serialized_start=1100
+  _globals['_SNAPSHOTSERVICE']._serialized_end=1761
 # @@protoc_insertion_point(module_scope)

@@ -140,8 +140,9 @@ class SnapshotServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportSnapshot(self, request, context):
-        """ImportSnapshot takes in what `ExportSnapshot` wrote, on this or another machine. The
-        operation's response is the `Snapshot`.
+        """ImportSnapshot takes in what `ExportSnapshot` wrote, on this or another machine. Where
+        this very snapshot is there, nothing is copied; it fails with ALREADY_EXISTS where there
+        is another of its name. The operation's response is the `Snapshot`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -69,12 +69,14 @@ class ImportVectorsRequest(_message.Message):
     def __init__(self, index: _Optional[str] = ..., npy: _Optional[_Union[NpyFile, _Mapping]] = ..., parquet: _Optional[_Union[ParquetFile, _Mapping]] = ..., request_id: _Optional[str] = ..., columns: _Optional[_Iterable[str]] = ..., add_columns: _Optional[bool] = ...) -> None: ...
 
 class ImportVectorsResponse(_message.Message):
-    __slots__ = ("count", "index")
+    __slots__ = ("count", "index", "ignored_columns")
     COUNT_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
+    IGNORED_COLUMNS_FIELD_NUMBER: _ClassVar[int]
     count: int
     index: _index_pb2.Index
-    def __init__(self, count: _Optional[int] = ..., index: _Optional[_Union[_index_pb2.Index, _Mapping]] = ...) -> None: ...
+    ignored_columns: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, count: _Optional[int] = ..., index: _Optional[_Union[_index_pb2.Index, _Mapping]] = ..., ignored_columns: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetVectorsRequest(_message.Message):
     __slots__ = ("index", "ids", "columns", "without_vectors")

@@ -94,8 +94,10 @@ class VectorServiceServicer:
 
     def ImportVectors(self, request, context):
         """ImportVectors upserts the rows of a file of the server, all or none. The file must lie
-        under one of the server's import roots. The operation's response is an
-        `ImportVectorsResponse` and its metadata an `OperationMetadata`.
+        under one of the server's import roots. The rows are as old as the start of the
+        operation's work: changes acknowledged after that stand, however it is interrupted.
+        The operation's response is an `ImportVectorsResponse` and its metadata an
+        `OperationMetadata`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

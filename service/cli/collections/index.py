@@ -1,5 +1,6 @@
 """`gleann index`: list, describe, make, fill, compact and delete indexes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -10,6 +11,7 @@ from gleann.index.errors import InvalidParamsError
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column
 from gleann.service.cli import options
+from gleann.service.cli.collections import tuning
 from gleann.service.cli.collections.declared import declared_columns, shown_column
 from gleann.service.cli.collections.index_report import (
     index_line,
@@ -31,6 +33,8 @@ from gleann.service.client.vector_calls import ImportOptions
 from gleann.service.values import CompactionKind, IndexInfo
 
 NAME = click.argument("name")
+MOST_SHOWN = 8
+"""Ignored columns that a line names."""
 
 
 @click.group(
@@ -107,6 +111,7 @@ class CreateJob(Place):
     dim: int
     metric: Metric
     column: tuple[str, ...]
+    optimizer: tuple[str, ...]
 
 
 COLUMN_OPTION = click.option(
@@ -132,23 +137,59 @@ METRIC_OPTION = click.option(
         "gleann index create docs --dim 384 --data library",
         "gleann index create docs --dim 384 --metric l2 --column split:string --column"
         " score:float64 --data library",
+        "gleann index create docs --dim 384 --optimizer off --data library",
     ),
 )
 @NAME
 @click.option("--dim", type=int, required=True, help="Numbers in a vector.")
 @METRIC_OPTION
 @COLUMN_OPTION
+@tuning.OPTION
 @place_options
 @options.takes(CreateJob)
 def create_command(job: CreateJob) -> None:
     """Make the empty index NAME; a data directory is made if it is missing."""
     columns = declared_columns(job.column)
+    optimizer = tuning.declared_optimizer(job.optimizer)
     with opened(job, create=True) as client:
-        _describe(
-            client.create_index(
-                job.name, dim=job.dim, metric=job.metric, columns=columns
-            )
+        info = client.create_index(
+            job.name,
+            dim=job.dim,
+            metric=job.metric,
+            columns=columns,
+            optimizer=optimizer,
         )
+    _describe(info)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateJob(Place):
+    """Parameters of `gleann index update`."""
+
+    name: str
+    optimizer: tuple[str, ...]
+
+
+@command.command(
+    "update",
+    short_help="Set when an index is compacted by itself.",
+    epilog=options.examples(
+        "gleann index update docs --optimizer off --data library",
+        "gleann index update docs --optimizer on --optimizer pending_share=0.1"
+        " --optimizer min_seconds=60 --server grpc://127.0.0.1:50051",
+    ),
+)
+@NAME
+@tuning.OPTION
+@place_options
+@options.takes(UpdateJob)
+def update_command(job: UpdateJob) -> None:
+    """Set when the index NAME is compacted by itself; what is not named stays."""
+    optimizer = tuning.declared_optimizer(job.optimizer)
+    if optimizer is None:
+        raise InvalidParamsError("nothing to set: give --optimizer, once or more")
+    with opened(job) as client:
+        _describe(client.update_index(job.name, optimizer=optimizer))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,8 +267,24 @@ def import_command(job: ImportJob) -> None:
         operation = client.import_vectors(job.name, file, **chosen)
         imported = operation.wait(report)
     say(f"{imported.count:,} rows stored")
+    if imported.ignored_columns:
+        say(_ignored_note(imported.ignored_columns, added=job.add_columns))
     say(index_line(imported.index))
-    result(count=imported.count, index=index_values(imported.index))
+    result(
+        count=imported.count,
+        index=index_values(imported.index),
+        ignored_columns=list(imported.ignored_columns),
+    )
+
+
+def _ignored_note(ignored: Sequence[str], *, added: bool) -> str:
+    """The columns that an import did not take, and what would take them."""
+    shown = ", ".join(repr(name)[:60] for name in ignored[:MOST_SHOWN])
+    if len(ignored) > MOST_SHOWN:
+        shown += f" and {len(ignored) - MOST_SHOWN} more"
+    if added:
+        return f"not taken, since no column can have the name or hold the type: {shown}"
+    return f"not taken, since the index has no such columns: {shown} (--add-columns)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

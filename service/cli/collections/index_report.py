@@ -5,6 +5,7 @@ from typing import Any
 
 from gleann.index.tables.tabular import as_json
 from gleann.service.cli.collections.declared import shown_column
+from gleann.service.cli.collections.tuning import shown_params
 from gleann.service.values import IndexInfo, OptimizerState
 
 
@@ -30,7 +31,7 @@ def index_lines(info: IndexInfo) -> list[str]:
     if info.broken is not None:
         return lines
     lines.append(f"ids: {info.id_type or 'none yet'}")
-    if info.version:
+    if info.nlist is not None:
         lines.append(f"lists: {info.nlist:,}, spill {info.spill}, engine {info.engine}")
         lines.append(f"data hash: {info.data_hash}")
     columns = ", ".join(map(shown_column, info.columns))
@@ -43,6 +44,7 @@ def index_lines(info: IndexInfo) -> list[str]:
 def optimizer_lines(state: OptimizerState) -> list[str]:
     """The compaction of an index in lines."""
     lines = [f"optimizer: {state.decision}"]
+    lines.append(f"optimizer parameters: {shown_params(state.params)}")
     if state.operation is not None:
         lines.append(f"under way: {state.operation}")
     if state.last_time is not None:
@@ -55,4 +57,6 @@ def optimizer_lines(state: OptimizerState) -> list[str]:
 def _sealed(info: IndexInfo) -> str:
     if not info.version:
         return "never built"
+    if info.nlist is None:
+        return f"version {info.version} without rows + {info.pending:,} newer"
     return f"version {info.version} + {info.pending:,} newer - {info.removed:,} removed"

@@ -1,6 +1,7 @@
 """Where the indexes of a command are: a server, or a data directory."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TypeVar
 
 import click
 
-from gleann.index.errors import InvalidParamsError, MissingFileError
+from gleann.index.errors import GleannError, InvalidParamsError, MissingFileError
 from gleann.service.cli import options
 from gleann.service.client.client import Client
 from gleann.service.client.target import Server, read_target
@@ -67,15 +68,31 @@ def opened(place: Place, *, create: bool = False) -> Iterator[Client]:
 
     Args:
         place: of a job.
-        create: whether a data directory that is missing is made.
+        create: whether a data directory that is missing is made; it is removed if the
+            command fails and has stored nothing in it.
 
     Raises:
         InvalidParamsError: not exactly one of the options, or no address.
         MissingFileError: there is no such directory.
         NotReadyError: another process has the directory open.
     """
-    with Client(_target(place, create=create), api_key=_api_key(place)) as client:
-        yield client
+    is_new = create and place.data is not None and not place.data.exists()
+    is_empty = False
+    try:
+        with Client(_target(place, create=create), api_key=_api_key(place)) as client:
+            try:
+                yield client
+            except GleannError:
+                is_empty = is_new and _is_empty(client)
+                raise
+    finally:
+        if is_empty and place.data is not None:
+            shutil.rmtree(place.data, ignore_errors=True)
+
+
+def _is_empty(client: Client) -> bool:
+    """Whether nothing is lost with a data directory."""
+    return not client.list_indexes() and not client.snapshots.list()
 
 
 def _target(place: Place, *, create: bool) -> str | Path:

@@ -71,9 +71,10 @@ def _restore_file(
     client: Client, job: RestoreJob, report: Callable[[Progress], None]
 ) -> IndexInfo:
     path = Path(job.source).resolve() if job.data is not None else job.source
+    before = {one.name for one in client.snapshots.list()}
     snapshot = client.snapshots.import_from(path).wait(report)
     try:
         return client.snapshots.restore(snapshot.name, job.name).wait(report)
     finally:
-        if not job.keep:
+        if not job.keep and snapshot.name not in before:
             client.snapshots.delete(snapshot.name)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from sqlite3 import Row
 from typing import Any
 
@@ -16,7 +16,7 @@ from gleann.index.errors import (
     GleannError,
     InvalidInputError,
 )
-from gleann.index.ids.held import joined_ids, repeated_id, take_ids
+from gleann.index.ids.held import IdLookup, joined_ids, repeated_id, take_ids
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.state.checksums import change_checksum, sequence_bits
@@ -131,6 +131,21 @@ class Change:
                 else payload.take(rows),
                 dropped=self.dropped,
             )
+
+    def within(self, ids: IdLookup) -> "Change | None":
+        """The part of a change of rows that concerns some ids; None for none."""
+        rows = np.flatnonzero(ids.find(self.ids) >= 0)
+        if not rows.size:
+            return None
+        vectors, payload = self.vectors, self.payload
+        if payload is not None and len(payload) == len(self.ids):
+            payload = payload.take(rows)
+        return replace(
+            self,
+            ids=take_ids(self.ids, rows),
+            vectors=None if vectors is None else vectors[rows],
+            payload=payload,
+        )
 
     def packed(self) -> PackedChange:
         """Its form in the log."""

@@ -96,11 +96,10 @@ def count_published(store: Store, operation: str) -> int:
 
 def publish_staged(
     transaction: Transaction, view: View, operation: str, ids: HeldIds
-) -> None:
-    """Assign one sequence to all parts of an import, whose ids are `ids`."""
+) -> int:
+    """Assign one sequence to all parts of an import, whose ids are `ids`; return it."""
     claim_id_type(transaction, view, ids)
     sequence = view.sequence + 1
-    set_sequence(transaction, view, sequence)
     transaction.run(
         "UPDATE changes SET sequence = ?, checksum = checksum + ?"
         " WHERE operation = ? AND sequence IS NULL",  # a run may have published
@@ -108,6 +107,7 @@ def publish_staged(
         sequence_bits(sequence),
         operation,
     )
+    return sequence
 
 
 def drop_sealed(transaction: Transaction, view: View) -> None:
@@ -130,13 +130,26 @@ def replayed(store: Store, view: View) -> View:
     return view
 
 
+def replayed_to(store: Store, view: View, sequence: int) -> View:
+    """`view` with the logged changes up to a sequence applied.
+
+    Raises:
+        CorruptDataError: a change is damaged; it is named.
+    """
+    for logged_change in following(store, view):
+        if logged_change.sequence > sequence:
+            break
+        view = logged_change.applied(view)
+    return view
+
+
 def caught_up(store: Store, view: View) -> View:
     """`view` with changes that are committed by now, while others are being made.
 
     Raises:
         CorruptDataError: a change is damaged; it is named.
     """
-    for logged_change in _following(store, view):
+    for logged_change in following(store, view):
         view = logged_change.applied(view)
     return view
 
@@ -148,14 +161,18 @@ def logged(store: Store, view: View) -> Iterator[LoggedChange]:
         CorruptDataError: as `replayed`, after the changes before it.
     """
     last = view.sequence
-    for change in _following(store, view):
+    for change in following(store, view):
         last = change.sequence
         yield change
     _require_last(store, view, last)
 
 
-def _following(store: Store, view: View) -> Iterator[LoggedChange]:
-    """The changes after `view`, up to the first that is missing."""
+def following(store: Store, view: View) -> Iterator[LoggedChange]:
+    """The changes after `view`, in order, up to the first that is missing.
+
+    Raises:
+        CorruptDataError: a change is damaged; it is named.
+    """
     where = "index_number = ? AND sequence > ?"
     numbers = store.rows(
         f"SELECT number, sequence FROM changes WHERE {where} ORDER BY sequence, number",

@@ -17,7 +17,7 @@ def test_filters_let_through_what_they_say():
             assert kind.startswith("none")
             continue
         assert abs(mask.mean() - share) < 0.05
-        assert len(asking) == (50 if kind == "random" else 20)
+        assert len(asking) == (50 if kind == "independent" else 20)
     far = [m for k, s, _, m in filters(rows, queries, rng) if s == 0.3 and k != "none"]
     _, against, along = far
     assert not (against & along).any()

@@ -61,9 +61,7 @@ def callers(ids: np.ndarray) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", callers(IDS))
-def test_all_vectors_that_pass_may_be_chosen(
-    built: gleann.Client, method: str
-) -> None:
+def test_all_vectors_that_pass_may_be_chosen(built: gleann.Client, method: str) -> None:
     start = getattr(built.coresets, method)
     for ids in (IDS[:8], IDS[:1]):
         asked = callers(ids)[method]
@@ -84,7 +82,7 @@ def test_locked_vectors_leave_less_to_choose(built: gleann.Client) -> None:
     with pytest.raises(InvalidParamsError, match=r"1\.\.1, got 2: .* 2 are locked"):
         built.coresets.uniform("built", k=2, **few).wait(timeout=60)
     few["locked_ids"] = IDS[:3]
-    with pytest.raises(InvalidParamsError, match="no vector can be .* 3 are locked"):
+    with pytest.raises(InvalidParamsError, match=r"no vector can be .* 3 are locked"):
         built.coresets.uniform("built", k=1, **few).wait(timeout=60)
 
 

@@ -16,6 +16,7 @@ import pytest
 from google.longrunning import operations_pb2
 
 from gleann.index.errors import (
+    InvalidInputError,
     InvalidParamsError,
     NotReadyError,
     StorageError,
@@ -28,6 +29,8 @@ from gleann.index.payload.schema import Column, Schema
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.optimizer import compaction, optimizer, process
+from gleann.service.optimizer.history import History
+from gleann.service.optimizer.measuring import Measuring
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.optimizer.worker import NICENESS, Inputs
 from gleann.service.values import OptimizerParams, OptimizerState
@@ -174,6 +177,55 @@ def test_newer_rows_are_folded_in_when_they_are_due(world: World) -> None:
     training = view.sealed.index.header.training
     assert (training.rows, training.kept) == (SEALED, SEALED)
     assert world.looked() is None
+
+
+@pytest.mark.parametrize("how", ["policy", "optimize"])
+def test_rows_far_from_all_centroids_are_not_folded_in(world: World, how: str) -> None:
+    ids = np.arange(SEALED, SEALED + 100)
+    world.app.upsert("i", ids, rows_of(ids) * 3 + 20)
+    name = world.looked() if how == "policy" else world.asked().name
+    assert name is not None
+    assert not world.ended(name).HasField("error")
+    index = world.view().sealed.index
+    assert (world.state().last_kind, world.state().drift) == ("rebuild", None)
+    assert index.header.training.rows == SEALED + 100
+
+
+def test_no_recall_is_promised_while_the_lists_have_drifted(world: World) -> None:
+    request = index_pb2.BuildIndexRequest(name="i")
+    request.params.nlist = 8
+    world.ended(world.app.build(request).name)
+    queries, params = rows_of(np.arange(20), 5), SearchParams(k=10)
+    before = world.view().sealed.index.search(queries, params).stats
+    assert before.estimated_recall is not None
+    ids = np.arange(SEALED, SEALED + 100)
+    world.app.upsert("i", ids, rows_of(ids) * 3 + 20)
+    expected = Measuring(world.app.store, History(world.app.store))
+    measured = expected.after_fold(world.view(), expected.of(world.view()))
+    world.ended(world.asked("fold").name)
+    index = world.view().sealed.index
+    assert index.header.training.drift > 1.5
+    assert measured.drift_after == pytest.approx(index.header.training.drift, rel=1e-4)
+    for one in (params, SearchParams(k=10, target_recall=0.8)):
+        assert index.search(queries, one).stats.estimated_recall is None
+    assert index.search(queries, SearchParams(k=5, target_recall=1)).stats.exact
+    # Though nothing is newer, and it has few rows.
+    world.clock.now += 1000
+    assert "times as far" in world.state().decision
+    name = world.looked()
+    assert name is not None
+    world.ended(name)
+    assert world.view().sealed.index.header.training.rows == SEALED + 100
+
+
+def test_the_answer_says_of_no_compaction_that_it_is_under_way(world: World) -> None:
+    world.upsert(np.arange(SEALED, SEALED + 60))
+    operation = world.ended(world.asked("fold").name)
+    described = index_pb2.Index()
+    assert operation.response.Unpack(described)
+    assert described.version.sealed == 2
+    assert described.optimizer.last_kind == index_pb2.COMPACTION_KIND_FOLD
+    assert not described.optimizer.operation
 
 
 def test_it_looks_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,6 +455,83 @@ def test_closing_stops_a_compaction_and_opening_resumes_it(
     assert_holds(world.view(), BASE | dict.fromkeys(range(SEALED, SEALED + 60), 0))
 
 
+def held_by_files(world: World, row: np.ndarray) -> bool:
+    """Whether any file of the data directory has the bytes of a row."""
+    files = [path for path in world.config.data_dir.rglob("*") if path.is_file()]
+    return any(row.tobytes() in path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize("how", ["policy", "optimize", "build"])
+def test_an_index_whose_rows_were_all_deleted_gives_its_files_back(
+    world: World, how: str
+) -> None:
+    row = rows_of(np.arange(1))[0]
+    assert held_by_files(world, row)
+    world.app.delete_vectors("i", np.arange(SEALED))
+    assert "all of its 400 vectors were removed" in world.state().decision
+    if how == "build":
+        name = world.app.build(index_pb2.BuildIndexRequest(name="i")).name
+    else:
+        name = world.looked() if how == "policy" else world.asked().name
+    assert name is not None
+    assert not world.ended(name).HasField("error")
+    for _ in range(2):
+        view, info = world.view(), world.app.registry.info(world.view())
+        assert (view.version, view.sealed, view.count) == (2, None, 0)
+        assert (view.sequence, info.id_type, info.nlist) == (2, "int64", None)
+        assert not view.has_changes
+        assert world.state().decision == "It is empty."
+        assert world.looked() is None
+        assert world.app.optimize(index_pb2.OptimizeIndexRequest(name="i")).done
+        world.app.close(seconds=10)
+        world.opened()
+    assert [p.name for p in (world.config.data_dir).glob("indexes/1/versions/*")] == [
+        "2"
+    ]
+    with pytest.raises(InvalidInputError, match="int64 ids"):
+        world.app.upsert("i", np.array(["a"]), rows_of(np.arange(1)))
+    world.upsert(np.arange(60), seed=3)
+    assert_holds(world.view(), dict.fromkeys(range(60), 3))
+    world.ended(world.asked().name)
+    assert world.view().version == 3
+    assert_holds(world.view(), dict.fromkeys(range(60), 3))
+
+
+def test_changes_during_the_compaction_of_an_emptied_index_stand(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = compaction.publish_empty
+
+    def late(path: Path) -> None:
+        world.upsert(np.arange(5), seed=9)
+        real(path)
+
+    monkeypatch.setattr(compaction, "publish_empty", late)
+    world.app.delete_vectors("i", np.arange(SEALED))
+    assert not world.ended(world.asked().name).HasField("error")
+    assert (world.view().version, world.view().sealed) == (2, None)
+    assert_holds(world.view(), dict.fromkeys(range(5), 9))
+    world.app.close(seconds=10)
+    world.opened()
+    assert_holds(world.view(), dict.fromkeys(range(5), 9))
+
+
+def test_the_log_of_an_emptied_index_that_was_not_built_is_dropped(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    world.app.create_index("i", dim=DIM, metric="l2")
+    world.upsert(np.arange(5))
+    world.app.delete_vectors("i", np.arange(5))
+    world.clock.now = time.time() + 1000
+    name = world.looked()
+    assert name is not None
+    assert not world.ended(name).HasField("error")
+    assert not world.app.store.rows("SELECT 1 FROM changes")
+    assert (world.view().version, world.view().has_changes) == (1, False)
+    world.app.close(seconds=10)
+
+
 def test_a_compaction_gives_way_to_a_build(
     world: World, hanging: Callable[[], None]
 ) -> None:
@@ -451,6 +580,35 @@ def test_a_process_that_is_killed_costs_nothing_but_time(
     assert_holds(world.view(), BASE)
 
 
+@pytest.mark.parametrize("stop", process.STOPS)
+def test_a_process_that_is_stopped_with_the_server_is_resumed(
+    world: World,
+    hanging: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    stop: signal.Signals,
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    real = process.Popen
+
+    def remembered(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(real(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(process, "Popen", remembered)
+    world.upsert(np.arange(SEALED, SEALED + 60))
+    name = world.asked("rebuild").name
+    until(lambda: bool(started))
+    # Another group than that of the server, which a Ctrl-C goes to.
+    assert os.getpgid(started[0].pid) == started[0].pid
+    os.kill(started[0].pid, stop)
+    assert started[0].wait(timeout=20) != 0
+    world.app.close(seconds=20)
+    hanging()
+    world.opened()
+    assert not world.ended(name).HasField("error")
+    assert (world.view().version, world.state().last_error) == (2, None)
+
+
 def test_a_compaction_needs_room_on_the_disk(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -491,6 +649,10 @@ def test_the_process_has_a_low_priority_and_ends_with_its_parent() -> None:
     # Beside that of the tests, which may have been started with one.
     lower = min(os.nice(0) + NICENESS, 19)
     assert child.stdout.readline() == b"%d\n" % lower
+    for stop in process.STOPS:
+        child.send_signal(stop)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(timeout=0.3)
     assert child.stdin is not None
     child.stdin.close()
     assert child.wait(timeout=20) == 1

@@ -108,6 +108,7 @@ def test_only_what_passes_a_filter(
     snapshot = client.snapshots.create("words", where=where, parameters=[2010]).wait()
     wanted = [row for row in table(client, "words") if passes(row)]
     assert (snapshot.count, snapshot.where) == (len(wanted), where)
+    assert snapshot.parameters == (2010,)
     assert 0 < len(wanted) < 120
     client.snapshots.verify(snapshot.name).wait(timeout=60)
     restored = client.snapshots.restore(snapshot.name, "some").wait(timeout=60)

@@ -437,8 +437,24 @@ def test_roots(start_server: Callable[..., Server], tmp_path: Path, fill: Fill) 
         client.snapshots.export_to(name, inside / "x.tar").wait(timeout=60)
         with pytest.raises(errors.AlreadyExistsError, match=r"x\.tar"):
             client.snapshots.export_to(name, inside / "x.tar")
-        with pytest.raises(errors.AlreadyExistsError, match="words-"):
-            client.snapshots.import_from(inside / "x.tar")
+
+
+def test_a_snapshot_that_is_there_is_not_imported_again(
+    tmp_path: Path, fill: Fill
+) -> None:
+    """Another one of its name is not replaced."""
+    file = tmp_path / "x" / MANIFEST
+    with gleann.Client(tmp_path / "data") as client:
+        fill(client)
+        made = client.snapshots.create("words").wait(timeout=60)
+        client.snapshots.export_to(made.name, tmp_path / "x").wait(timeout=60)
+        again = client.snapshots.import_from(tmp_path / "x").wait(timeout=60)
+        assert again == made
+        manifest = read_manifest(tmp_path / "x")
+        file.write_bytes(replace(manifest, created=manifest.created + 1).to_json())
+        with pytest.raises(errors.AlreadyExistsError, match=r"words-.* delete it"):
+            client.snapshots.import_from(tmp_path / "x")
+        assert client.snapshots.list() == [made]
 
 
 @pytest.mark.parametrize(
@@ -463,3 +479,24 @@ def test_a_forged_manifest(tmp_path: Path, fill: Fill, forged: dict[str, Any]) -
             client.snapshots.restore(name, "again").wait(timeout=60)
         assert [info.name for info in client.list_indexes()] == ["words"]
         assert [path.name for path in (tmp_path / "indexes").iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_vectors_that_were_all_deleted_are_in_no_snapshot(
+    tmp_path: Path, fill: Fill, rows: np.ndarray, *, compacted: bool
+) -> None:
+    with gleann.Client(tmp_path) as client:
+        fill(client, "old")
+        client.delete_vectors("old", where="true")
+        if compacted:
+            client.optimize("old").wait(timeout=60)
+        snapshot = client.snapshots.create("old").wait(timeout=60)
+        files = [path for path in (tmp_path / "snapshots").rglob("*") if path.is_file()]
+        assert files
+        assert not any(rows[7].tobytes() in path.read_bytes() for path in files)
+        restored = client.snapshots.restore(snapshot.name, "new").wait(timeout=60)
+        before = client.get_index("old")
+        assert (restored.count, restored.version) == (0, 0)
+        assert (restored.columns, restored.id_type) == (before.columns, before.id_type)
+        client.upsert("new", [1], rows[:1])
+        assert client.count("new") == 1

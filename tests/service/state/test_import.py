@@ -17,6 +17,7 @@ from gleann.service.files import vector_files
 from gleann.service.jobs import sealed_import
 from gleann.service.jobs.sealed_import import SealedImport
 from gleann.service.server import Server
+from gleann.service.values import Imported
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8"])
@@ -388,6 +389,35 @@ def test_columns_that_are_chosen_and_added(
     assert held.drop_columns(["id"]).to_pylist() == [
         {"year": 2005, "split": "train", "score": 1.25, "note": "row 5"}
     ]
+
+
+def test_columns_that_are_not_taken_are_named(
+    client: gleann.Client, rows: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "v.npy", rows)
+    n = len(rows)
+    values = {"id": range(n), "yeer": range(n), "a b": range(n)}
+    table = pa.table(values | {"about": [{"x": 1}] * n})
+    pq.write_table(table, tmp_path / "p.parquet")
+    client.create_index("n", dim=8, metric="l2", columns={"year": "int64"})
+
+    def imported(**options: Any) -> Imported:
+        options["payload_path"] = tmp_path / "p.parquet"
+        operation = client.import_vectors("n", tmp_path / "v.npy", **options)
+        return operation.wait(timeout=60)
+
+    assert imported().ignored_columns == ("id", "yeer", "a b", "about")
+    named = imported(columns=["yeer"], add_columns=True)
+    assert named.ignored_columns == ()
+    assert imported(add_columns=True).ignored_columns == ("id", "a b", "about")
+    for name in ("a b", "about", "id"):
+        with pytest.raises(errors.InvalidInputError, match=name):
+            imported(columns=[name], add_columns=True)
+    pq.write_table(
+        table.append_column("vector", pa.array(list(rows))), tmp_path / "v.parquet"
+    )
+    whole = client.import_vectors("n", tmp_path / "v.parquet", id_column="id")
+    assert whole.wait(timeout=60).ignored_columns == ("a b", "about")
 
 
 def test_payload_that_does_not_fit(

@@ -112,9 +112,7 @@ def test_changes_between_pages_move_no_other_hit(
     assert count > 3
 
 
-def test_a_page_of_another_filter_is_refused(
-    held: gleann.Client, stubs: Stubs
-) -> None:
+def test_a_page_of_another_filter_is_refused(held: gleann.Client, stubs: Stubs) -> None:
     request = search_pb2.SearchRadiusRequest(
         index="r", queries=vectors_to_wire(QUERIES), radius=RADIUS, page_size=5
     )

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex
-from gleann.index.errors import DimensionMismatchError, InvalidInputError
+from gleann.index.engines.contract import ListChoice, ScanRequest
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    NonFiniteError,
+)
 from gleann.index.exact import exact_search
 from gleann.index.search import allowed as allowed_module
-from gleann.index.search import filtered
+from gleann.index.search import filter_steps, filtered
 from gleann.index.search.list_stats import SAMPLED
 
 N, DIM = 12_000, 16
@@ -49,9 +54,27 @@ def packs_at_once(monkeypatch):
     monkeypatch.setattr(allowed_module, "PACKED_SHARE", 1)
 
 
-def lists_only(monkeypatch):
+def lists_only(monkeypatch, *, whole=0):
+    """Allowed rows are never few, and those beside a query rarely read at once."""
     monkeypatch.setattr(filtered, "FEW", 0)
     monkeypatch.setattr(filtered, "PACKED_ROW", float("inf"))
+    monkeypatch.setattr(filter_steps, "WHOLE", whole)
+
+
+@pytest.fixture(params=["as it is", "lists", "lists, then all rows"])
+def way(request, monkeypatch):
+    if request.param != "as it is":
+        lists_only(monkeypatch, whole=0 if request.param == "lists" else N)
+    return request.param
+
+
+def steps_only(monkeypatch):
+    """No engine chooses lists itself."""
+
+    class Nothing:
+        pass
+
+    monkeypatch.setattr(filtered, "ChoosesLists", Nothing)
 
 
 @pytest.fixture(params=[(kind, share) for kind in KINDS for share in SHARES], ids=str)
@@ -59,12 +82,7 @@ def mask(request, rows):
     return mask_of(*request.param, rows)
 
 
-@pytest.mark.parametrize("only_lists", [False, True])
-def test_what_is_packed_changes_no_answer(
-    index, queries, mask, only_lists, monkeypatch
-):
-    if only_lists:
-        lists_only(monkeypatch)
+def test_what_is_packed_changes_no_answer(index, queries, mask, way, monkeypatch):
     plain = index.find_rows(queries, SearchParams(k=10, allowed=mask))
     kept = index.allow(mask)
     for _ in range(2):
@@ -78,13 +96,10 @@ def test_what_is_packed_changes_no_answer(
     equal(index.find_rows(queries, SearchParams(k=10, allowed=kept)), plain)
 
 
-@pytest.mark.parametrize("only_lists", [False, True])
 @pytest.mark.parametrize("share", SHARES)
 def test_an_answer_depends_neither_on_batch_nor_on_threads(
-    index, rows, queries, share, only_lists, monkeypatch
+    index, rows, queries, share, way
 ):
-    if only_lists:
-        lists_only(monkeypatch)
     mask = mask_of("against", share, rows)
     together = index.find_rows(queries, SearchParams(k=10, allowed=index.allow(mask)))
     kept = SearchParams(k=10, allowed=index.allow(mask))
@@ -94,6 +109,54 @@ def test_an_answer_depends_neither_on_batch_nor_on_threads(
         np.testing.assert_array_equal(alone.distances[0], together.distances[q])
     single = index.with_engine("native", threads=1)
     equal(single.find_rows(queries, kept), together)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_engine_chooses_the_lists_that_the_steps_choose(
+    index, queries, mask, way, packed, monkeypatch
+):
+    if packed:
+        packs_at_once(monkeypatch)
+    allowed = index.allow(mask)
+    params = SearchParams(k=10, allowed=allowed)
+    index.find_rows(queries, params)
+    own = [index.find_rows(queries[q : q + 1], params) for q in range(len(queries))]
+    together = index.find_rows(queries, params)
+    steps_only(monkeypatch)
+    equal(index.find_rows(queries, params), together)
+    for q, found in enumerate(own):
+        step = index.find_rows(queries[q : q + 1], params)
+        equal(found, step)
+        if way != "lists":  # there, what goes on is counted from another beginning
+            assert found.stats == step.stats
+
+
+def test_lists_are_chosen_without_steps(index, rows, queries, monkeypatch):
+    """Under a filter at random hardly a query needs any."""
+    lists_only(monkeypatch)
+    left = []
+
+    def search_stepwise(engine, queries, request, **how):
+        left.append(len(queries))
+        return filter_steps.search_stepwise(engine, queries, request, **how)
+
+    monkeypatch.setattr(filtered, "search_stepwise", search_stepwise)
+    allowed = index.allow(mask_of("random", 0.6, rows))
+    assert allowed.expected.shape == (index.nlist,)
+    for some in (queries, queries[:1]):
+        found = index.find_rows(some, SearchParams(k=10, allowed=allowed))
+        assert (found.rows >= 0).all()
+    assert sum(left) <= len(queries) / 20
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_query_that_is_not_finite_is_refused(index, rows, queries, way, bad):
+    allowed = index.allow(mask_of("random", 0.4, rows))
+    assert allowed.expected.shape == (index.nlist,)
+    wrong = queries.copy()
+    wrong[5, 3] = bad
+    with pytest.raises(NonFiniteError, match="5"):
+        index.find_rows(wrong, SearchParams(k=10, allowed=allowed))
 
 
 def test_answers_are_those_of_the_reference_engine(
@@ -181,16 +244,24 @@ def test_entries_are_counted_by_list(index, rows, share):
     np.testing.assert_array_equal(stats.counted_rows(np.flatnonzero(mask)), expected)
 
 
-def test_shares_of_few_lists_are_those_of_all(index, rows):
+def test_what_is_expected_in_few_lists_is_that_of_all(index, rows):
     order = np.arange(index.nlist, dtype=np.int32)[None, :]
     mask = mask_of("against", 0.3, rows)
-    once = index.allow(mask).shares_of(order[:, ::9])
-    together = index.allow(mask).shares_of(order)
-    np.testing.assert_array_equal(once[0], together[0, ::9])
+    allowed = index.allow(mask)
+    assert allowed.is_new(9)
+    once = allowed.expected_in(order[:, ::9])
+    assert not allowed.is_new(9)
+    np.testing.assert_array_equal(once[0], allowed.expected[::9])
+    np.testing.assert_array_equal(allowed.expected_in(order)[0], allowed.expected)
     sizes = np.diff(index.data.lists.offsets)
-    entries = index.allow(mask).entries
-    error = np.abs(together[0] - entries / np.maximum(sizes, 1))[sizes > 0]
+    error = np.abs(allowed.expected - allowed.entries) / np.maximum(sizes, 1)
     assert error.mean() < 0.5 / SAMPLED**0.5
+
+
+def test_few_allowed_entries_are_counted(index, rows):
+    allowed = index.allow(mask_of("random", 0.05, rows))
+    assert not allowed.is_new(1)
+    np.testing.assert_array_equal(allowed.expected, allowed.entries)
 
 
 def test_lists_without_allowed_rows_are_not_read(index, rows, queries, monkeypatch):
@@ -267,3 +338,25 @@ def test_rows_may_come_in_any_order_and_again(index, queries):
     assert len(allowed) == 3
     found = index.find_rows(queries, SearchParams(k=4, allowed=allowed))
     assert (np.sort(found.rows, axis=1) == [-1, 3, 5, 900]).all()
+
+
+def test_a_choice_of_other_lists_is_refused(index, queries):
+    request = ScanRequest(k=5, rerank=10)
+    right = ListChoice(
+        sizes=np.ones(index.nlist, np.int64),
+        kept=np.ones(index.nlist),
+        entries=None,
+        reach=0.85,
+        share=0.5,
+        nprobe=2,
+        ranked=4,
+    )
+    _, settled = index.engine.search_chosen(queries, right, request, packed=None)
+    assert settled.shape == (len(queries),)
+    for wrong, words in (
+        (right._replace(kept=right.kept[1:]), r"not \(nlist\)"),
+        (right._replace(ranked=1), "not 1 <= nprobe <= ranked"),
+        (right._replace(ranked=index.nlist + 1), "ranked <= nlist"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            index.engine.search_chosen(queries, wrong, request, packed=None)

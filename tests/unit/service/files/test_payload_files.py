@@ -226,3 +226,13 @@ def read_all(path: Path) -> None:
 def test_an_absent_file_is_missing(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="absent"):
         PayloadFile.open(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize(
+    "line", ['{"a": 1, "b": 2, "a": 3}', '{"b": {"a": 1, "a": 1}}']
+)
+def test_a_key_twice_in_a_line(tmp_path: Path, line: str) -> None:
+    """As a column twice in a csv file: nobody knows which value is meant."""
+    (tmp_path / "a.jsonl").write_text(f'{{"a": 1}}\n{line}\n')
+    with pytest.raises(InvalidInputError, match=r"a\.jsonl: row 1 .* two keys 'a'"):
+        PayloadFile.open(tmp_path / "a.jsonl")

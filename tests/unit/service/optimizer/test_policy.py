@@ -28,6 +28,7 @@ def state(**changes: object) -> Measured:
     [
         (state(), "none", "0 of 100,000"),
         (state(rows=0, sealed=0), "none", "empty"),
+        (state(rows=0, sealed=9, removed=9), "rebuild", "all of its 9 vectors"),
         # Newer rows: a share, and a floor.
         (state(rows=104_000, pending=4_000), "none", "4,000 of 104,000"),
         (state(rows=105_000, pending=5_000), "none", "(4.8%)"),
@@ -70,6 +71,24 @@ def state(**changes: object) -> Measured:
         (state(sealed=105_000, added=5_250, drift=1.6), "rebuild", "1.60 times as far"),
         (state(sealed=105_000, added=5_250, drift=1.4), "none", ""),
         (state(sealed=101_000, added=1_000, drift=3.0), "none", ""),
+        # Also of an index too small for a compaction otherwise.
+        (
+            state(rows=900, sealed=900, trained=800, added=100, nlist=9, drift=1.6),
+            "rebuild",
+            "The 100 vectors added since the training are 1.60 times as far",
+        ),
+        # What a fold would leave is known before.
+        (
+            state(rows=110_000, pending=10_000, drift_after=1.6),
+            "rebuild",
+            "The 10,000 vectors added",
+        ),
+        (state(rows=110_000, pending=10_000, drift_after=1.4), "fold", ""),
+        (
+            state(rows=110_000, pending=10_000, added=50, drift=3.0, drift_after=1.4),
+            "fold",
+            "",
+        ),
         # An index of an older gleann, of whose training nothing is known.
         (state(rows=300_000, pending=200_000, trained=None), "fold", "66.7%"),
     ],

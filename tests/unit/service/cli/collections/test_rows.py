@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from gleann.index.errors import InvalidParamsError
 from gleann.service.cli.collections import put
+from gleann.service.cli.collections.tuning import declared_optimizer
 from gleann.service.cli.main import run
 from gleann.service.config import Config
 from gleann.service.server import serve
@@ -345,3 +347,62 @@ def test_the_key_of_a_server(tmp_path: Path, monkeypatch: Any, capsys: Any) -> N
         assert run(["index", "list", "--server", server.target]) == 1
         monkeypatch.setenv("GLEANN_API_KEY", "k" * 32)
         assert run(["index", "list", "--server", server.target]) == 0
+
+
+def test_an_import_says_which_columns_it_did_not_take(
+    place: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "v.npy", np.eye(2, dtype=np.float32))
+    (tmp_path / "p.csv").write_text("year,a b\n1,2\n3,4\n")
+    assert run(["index", "create", "n", "--dim", "2", *place]) == 0
+    arguments = ["index", "import", "n", str(tmp_path / "v.npy"), *place]
+    arguments += ["--payload", str(tmp_path / "p.csv")]
+
+    def said(*more: str) -> str:
+        capsys.readouterr()
+        assert run([*arguments, *more]) == 0
+        captured = capsys.readouterr()
+        return captured.out + captured.err
+
+    assert "the index has no such columns: 'year', 'a b' (--add-columns)" in said()
+    assert "can have the name or hold the type: 'a b'\n" in said("--add-columns")
+    assert json.loads(said("--json"))["ignored_columns"] == ["a b"]
+    assert "not taken" not in said("--take", "year")
+
+
+def test_when_an_index_is_compacted(run_in: Gleann) -> None:
+    made = run_in("index", "create", "docs", "--dim", "4", "--optimizer", "off")[
+        "optimizer"
+    ]
+    assert made["params"]["enabled"] is False
+    assert made["params"]["pending_share"] == 0.05
+    assert "turned off" in made["decision"]
+    words = ("on", "pending_share=0.1", "min_rows=7")
+    some = [word for text in words for word in ("--optimizer", text)]
+    set_ = run_in("index", "update", "docs", *some)["optimizer"]["params"]
+    assert (set_["enabled"], set_["pending_share"], set_["min_rows"]) == (True, 0.1, 7)
+    set_ = run_in("index", "update", "docs", "--optimizer", "drift=2")["optimizer"]
+    assert (set_["params"]["drift"], set_["params"]["min_rows"]) == (2, 7)
+    assert run_in("index", "info", "docs")["optimizer"]["params"] == set_["params"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("maybe",), "--optimizer is on, off or NAME=VALUE"),
+        (("enabled=1",), "got 'enabled=1'"),
+        (("pending_share=2",), r"pending_share must be in \(0, 1\], got 2"),
+        (("min_rows=1.5",), "min_rows must be a number, got '1.5'"),
+        (("on", "off"), "sets enabled twice"),
+    ],
+)
+def test_compaction_parameters_that_are_refused(
+    words: tuple[str, ...], says: str
+) -> None:
+    with pytest.raises(InvalidParamsError, match=says):
+        declared_optimizer(words)
+
+
+def test_an_update_of_nothing(run_in: Gleann) -> None:
+    run_in("index", "create", "docs", "--dim", "4")
+    assert "nothing to set" in run_in("index", "update", "docs", code=1)

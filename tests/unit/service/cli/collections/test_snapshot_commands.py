@@ -98,6 +98,40 @@ def test_a_tar_file_is_served_elsewhere(run_json: Gleann, tmp_path: Path) -> Non
     assert run_json("snapshot", "list", *two)["snapshots"] == []
 
 
+def test_a_restore_where_the_snapshot_still_is(
+    place: list[str], run_json: Gleann, tmp_path: Path
+) -> None:
+    """It is restored from, and stays."""
+    made = run_json("snapshot", "create", "docs", *place)
+    tar = str(tmp_path / "docs.tar")
+    run_json("snapshot", "export", made["name"], tar, *place)
+    assert run_json("restore", tar, "again", *place)["count"] == 299
+    (left,) = run_json("snapshot", "list", *place)["snapshots"]
+    assert left == made
+
+
+def test_a_command_that_fails_leaves_no_new_directory(
+    run_json: Gleann, tmp_path: Path
+) -> None:
+    fill(tmp_path / "one")
+    one, two = (["--data", str(tmp_path / name)] for name in ("one", "two"))
+    name = run_json("snapshot", "create", "docs", *one)["name"]
+    tar = str(tmp_path / "docs.tar")
+    run_json("snapshot", "export", name, tar, *one)
+    assert "must match" in run_json("restore", tar, "Bad Name", *two, code=1)
+    missing = str(tmp_path / "none.tar")
+    assert "No such file" in run_json("restore", missing, "docs", *two, code=1)
+    assert "No such file" in run_json("snapshot", "import", missing, *two, code=1)
+    assert not (tmp_path / "two").exists()
+    # What the command has kept stays, and so does a directory that was there.
+    run_json("restore", tar, "Bad Name", "--keep", *two, code=1)
+    (kept,) = run_json("snapshot", "list", *two)["snapshots"]
+    assert kept["name"] == name
+    run_json("snapshot", "delete", name, "--yes", *two)
+    run_json("restore", tar, "Bad Name", *two, code=1)
+    assert run_json("index", "list", *two)["indexes"] == []
+
+
 def test_errors_are_one_line(
     place: list[str], run_json: Gleann, tmp_path: Path
 ) -> None:
