@@ -191,7 +191,7 @@ def expected_states() -> list[State]:
 
 
 def check(library: Path, scratch: Path, *, at: int, how: str, stays: bool) -> bool:
-    """Whether the call was reached: what failed, or had nothing to fail, lost nothing."""
+    """Require that nothing is lost; whether the call that fails was reached."""
     directory = scratch / f"{at}-{how}-{stays}"
     acknowledged, said = run_failing(library, directory, at=at, how=how, stays=stays)
     with gleann.Client(directory) as client:
