@@ -1,8 +1,9 @@
 /* To be preloaded: one call that changes a file under $FAIL_UNDER fails.
 
-   The calls are counted from 0; call $FAIL_AT fails as $FAIL_HOW says: "EIO", "ENOSPC",
-   or "short", which writes half and then has no space. With $FAIL_STAYS all calls after it
-   fail likewise, as on a disk that stays full. The count goes to $FAIL_COUNT at the end. */
+   The calls of a process are counted from 0; call $FAIL_AT fails as $FAIL_HOW says: "EIO",
+   "ENOSPC", or "short", which writes half and says so; other calls have no space. With
+   $FAIL_STAYS all calls after it fail likewise, as on a disk that stays full. The count goes
+   to $FAIL_COUNT at the end; a process that was started by this one writes it earlier. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -95,12 +97,34 @@ static int on_descriptor(const char *name, int descriptor) {
 int fsync(int descriptor) { return on_descriptor("fsync", descriptor); }
 int fdatasync(int descriptor) { return on_descriptor("fdatasync", descriptor); }
 
-int ftruncate64(int descriptor, off64_t size) {
-    int (*real)(int, off64_t) = REAL("ftruncate64", int (*)(int, off64_t));
+static int cut(const char *name, int descriptor, off64_t size) {
+    int (*real)(int, off64_t) = REAL(name, int (*)(int, off64_t));
     if (!counts(descriptor) || !fails())
         return real(descriptor, size);
     refuse();
     return -1;
+}
+
+int ftruncate(int descriptor, off_t size) { return cut("ftruncate", descriptor, size); }
+int ftruncate64(int descriptor, off64_t size) { return cut("ftruncate64", descriptor, size); }
+
+/* Python copies files so; the call that finds nothing left to copy writes nothing. */
+static ssize_t copy(const char *name, int to, int from, off64_t *at, size_t size) {
+    ssize_t (*real)(int, int, off64_t *, size_t) =
+        REAL(name, ssize_t(*)(int, int, off64_t *, size_t));
+    if (!counts(to) || !fails())
+        return real(to, from, at, size);
+    if (is_short() && size > 1)
+        return real(to, from, at, size / 2);
+    refuse();
+    return -1;
+}
+
+ssize_t sendfile(int to, int from, off_t *at, size_t size) {
+    return copy("sendfile", to, from, at, size);
+}
+ssize_t sendfile64(int to, int from, off64_t *at, size_t size) {
+    return copy("sendfile64", to, from, at, size);
 }
 
 static int on_paths(const char *name, const char *from, const char *to) {
