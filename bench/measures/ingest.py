@@ -102,14 +102,20 @@ def opened(data: Path) -> Iterator[Application]:
     application = Application(Config(data_dir=data))
     try:
         yield application
-        counts = {one.name: one.count for one in application.list_indexes()}
+        counts = _counts(application)
     finally:
         application.close()
     again = Application(Config(data_dir=data))
     try:
-        assert {one.name: one.count for one in again.list_indexes()} == counts
+        assert _counts(again) == counts
     finally:
         again.close()
+
+
+def _counts(application: Application) -> dict[str, int]:
+    """Vectors of each index, by name."""
+    names = application.registry.names()
+    return {name: application.get_index(name).count for name in names}
 
 
 def payload_of(count: int, rng: np.random.Generator) -> Payload:

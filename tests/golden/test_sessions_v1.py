@@ -5,7 +5,6 @@ The answers were recorded by that commit, from a copy of the directory.
 
 import json
 import shutil
-import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from golden_sessions import go_on
 
 import gleann
-from gleann.service.state.checksums import keep_checksums
+from gleann.service.state.database import open_database
 
 pytestmark = pytest.mark.golden
 
@@ -29,8 +28,7 @@ EXPECTED = json.loads(
 def client(tmp_path_factory: pytest.TempPathFactory):
     """On a copy of the directory, as if written today: what is old expires."""
     copy = shutil.copytree(GOLDEN, tmp_path_factory.mktemp("golden") / "data")
-    connection = sqlite3.connect(copy / "gleann.sqlite3")
-    keep_checksums(connection)
+    connection = open_database(copy)  # migrated, and with its checksums kept
     ended = "UPDATE operations SET ended = ? WHERE ended IS NOT NULL"
     connection.execute(ended, [time.time()])
     connection.execute("UPDATE sessions SET updated = ?", [time.time()])

@@ -202,9 +202,10 @@ def test_refuses_a_filter_that_cannot_be(split: gleann.Client, number: int) -> N
 
 def test_refuses_more_than_pass(split: gleann.Client) -> None:
     with pytest.raises(
-        errors.InvalidParamsError, match=f"1 to {M - 1} of {M} vectors that pass"
+        errors.InvalidParamsError,
+        match=f"1..{M}, got {M + 1}: there are {M} vectors",
     ):
-        split.coresets.farthest_first("built", k=M, **FILTER)
+        split.coresets.farthest_first("built", k=M + 1, **FILTER)
     with pytest.raises(
         errors.InvalidParamsError, match=f"is 100, but 'built' has {M} vectors that pa"
     ):

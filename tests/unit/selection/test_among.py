@@ -220,8 +220,8 @@ def test_refuses_what_cannot_be():
         coreset.k_center(VECTORS, k=K, among=np.zeros(N, np.bool_))
     with pytest.raises(DimensionMismatchError, match=r"shape \(149,\) for 150 rows"):
         coreset.k_center(VECTORS, k=K, among=MASK[1:])
-    with pytest.raises(InvalidParamsError, match=r"1..59 \(60 rows, of which 0 locked"):
-        coreset.k_center(VECTORS, k=M, among=MASK)
+    with pytest.raises(InvalidParamsError, match=r"1..60 \(60 rows, .* got 61"):
+        coreset.k_center(VECTORS, k=M + 1, among=MASK)
     with pytest.raises(InvalidParamsError, match="k is 61, but 60 rows may be drawn"):
         uniform(N, k=M + 1, among=MASK)
     with pytest.raises(InvalidParamsError, match="k is 61, but there are 60 rows"):

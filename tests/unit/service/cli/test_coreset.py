@@ -157,7 +157,7 @@ def test_margin_takes_the_cheapest(folder, points, probabilities, tmp_path):
         (["weighted-k-center", "points.npy", "--k", "5", "--costs", "costs.npy",
           "--probabilities", "p.npy"], "not both"),
         (["random", "points.npy", "--k", "501"], "501"),
-        (["gist", "points.npy", "--k", "500", "--costs", "costs.npy"], "500"),
+        (["gist", "points.npy", "--k", "501", "--costs", "costs.npy"], "501"),
         (["random", "points.npy", "--k", "0"], "k"),
         (["random", "absent.npy", "--k", "5"], "absent.npy"),
         (["random", "points.npy", "--k", "5", "--locked", "names.npy"],

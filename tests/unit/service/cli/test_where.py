@@ -412,8 +412,8 @@ def test_refuses_files_that_do_not_fit(folder, capsys):
     priced = ["select", "margin", *points, "--k", 3, *payload, *WHERE, "--costs"]
     said = refused(*priced, folder / "few.npy")
     assert f"must have shape ({N},), one an item, got ({M},)" in said
-    many = ["select", "farthest-first", *points, "--k", M, *payload, *WHERE]
-    assert f"1..{M - 1} ({M} rows, of which 0 locked), got {M}" in refused(*many)
+    many = ["select", "farthest-first", *points, "--k", M + 1, *payload, *WHERE]
+    assert f"1..{M} ({M} rows, of which 0 locked), got {M + 1}" in refused(*many)
 
 
 @pytest.mark.parametrize(
