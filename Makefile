@@ -44,7 +44,7 @@ test-slow: test-kills test-fuzz test-sanitizers
 # A served directory is killed 200 times at random; GLEANN_KILLS and GLEANN_SEED change
 # how often and when.
 test-kills: $(VENV)/.test
-	$(BIN)/python -m pytest -m long -s tests/faults/test_many_kills.py
+	$(BIN)/python -m pytest -m long -s tests/faults/kills/test_many_kills.py
 
 # 50,000 wrong requests of every method; GLEANN_FUZZ_MESSAGES changes how many.
 test-fuzz: $(VENV)/.test

@@ -161,11 +161,7 @@ class Application(RowOperations):
         self.registry = Registry(self.store, versions)
         self.jobs = Jobs(self.store)
         self.selections = Selecting(self.registry, self.store, devices)
-        self.sessions = SessionStore(self.registry, self.store)
-        self.active = ActiveSessions(self.sessions)
-        self.rounds = RoundsSessions(self.sessions)
-        self.estimates = EstimateSessions(self.sessions)
-        self.groups = GroupSessions(self.sessions)
+        self._open_sessions()
         self.receipts = Receipts(self.store)
         self._expiry = Expiry(
             self.store,
@@ -193,12 +189,13 @@ class Application(RowOperations):
             clock=self._clock,
         )
         self.registry.ask_of_compaction(self.optimizer.state)
+        importing = Importing(
+            self.registry, self._rules, threads=threads, devices=devices
+        )
         works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
             "build": self.building,
             OPTIMIZE: self.optimizer.compaction,
-            "import": Importing(
-                self.registry, self._rules, threads=threads, devices=devices
-            ),
+            "import": importing,
             "select": self.selections,
             **self.snapshots.works,
         }
@@ -206,6 +203,13 @@ class Application(RowOperations):
         self.registry.open()
         self.snapshots.shelf.sweep()
         self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
+
+    def _open_sessions(self) -> None:
+        self.sessions = SessionStore(self.registry, self.store)
+        self.active = ActiveSessions(self.sessions)
+        self.rounds = RoundsSessions(self.sessions)
+        self.estimates = EstimateSessions(self.sessions)
+        self.groups = GroupSessions(self.sessions)
 
     def close(self, *, seconds: float = 30.0) -> None:
         """Stop jobs and close the directory.

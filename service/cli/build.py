@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import click
 
 from gleann.index import BuildParams, SoarIndex
+from gleann.index.arrays import HeldIds
 from gleann.index.build.on_disk import BuildSummary
 from gleann.index.errors import InvalidInputError
 from gleann.index.params import CodesChoice, Metric, Spill
@@ -150,12 +151,7 @@ def command(job: BuildJob) -> None:
     devices = Devices(job.device)
     record = JobRecord("build", job)
     with record.timed("read"):
-        read = inputs.read_vectors(
-            job.vectors,
-            vectors_column=job.vectors_column,
-            id_column=inputs.ROW_NUMBERS if job.ids else job.id_column,
-        )
-        ids = inputs.read_own_ids(job.ids) if job.ids else read.ids
+        read, ids = _read(job)
         record.add_file(job.vectors)
         queries = inputs.read_array(job.queries) if job.queries else None
         source, schema = _payload(job)
@@ -201,6 +197,16 @@ def _payload(job: BuildJob) -> tuple[PayloadFile | None, Schema]:
         )
     file = PayloadFile.open(job.vectors)
     return file, payload.schema_of(file, job.columns)
+
+
+def _read(job: BuildJob) -> tuple[inputs.NamedVectors, HeldIds | None]:
+    """The vectors, and their ids if there are any."""
+    read = inputs.read_vectors(
+        job.vectors,
+        vectors_column=job.vectors_column,
+        id_column=inputs.ROW_NUMBERS if job.ids else job.id_column,
+    )
+    return read, inputs.read_own_ids(job.ids) if job.ids else read.ids
 
 
 def _params(job: BuildJob) -> BuildParams:

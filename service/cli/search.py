@@ -122,13 +122,7 @@ def command(job: SearchJob) -> None:
         overwrite=job.overwrite,
     )
     _require_radius_alone(job)
-    params = SearchParams(
-        k=NEIGHBOURS if job.k is None else job.k,
-        nprobe=job.nprobe,
-        rerank=job.rerank,
-        target_recall=job.target_recall,
-        exact=job.exact,
-    )
+    params = _params(job)
     record = JobRecord("search", job)
     with record.timed("load"):
         index = SoarIndex.load(job.index, engine=job.engine, threads=job.threads)
@@ -187,6 +181,16 @@ def _payload(
         return {}
     found = index.payload.select(names).take(rows_of(blocks))
     return payload.written(found, job.out, taken=COLUMNS)
+
+
+def _params(job: SearchJob) -> SearchParams:
+    return SearchParams(
+        k=NEIGHBOURS if job.k is None else job.k,
+        nprobe=job.nprobe,
+        rerank=job.rerank,
+        target_recall=job.target_recall,
+        exact=job.exact,
+    )
 
 
 def _require_radius_alone(job: SearchJob) -> None:

@@ -1,5 +1,6 @@
 """Round trips of payload, filters and columns, through a real server."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -185,14 +186,11 @@ def count_vectors(world: Any) -> None:
     assert world.vector.CountVectors(request).count == N // 6
 
 
-@rpc("gleann.v1.SearchService/SearchRadius")
-def search_radius(world: Any) -> None:
-    filled(world, "to-measure")
-    rows = world.rows[:N].astype(np.float64)
-    squared = ((rows[:3, None] - rows[None]) ** 2).sum(axis=2)
-    radius = float(np.median(squared))
-    got: list[list[int]] = [[], [], []]
-    token, pages = "", 0
+def radius_pages(
+    world: Any, radius: float
+) -> Iterator[search_pb2.SearchRadiusResponse]:
+    """Pages of at most 8 hits of three rows, until there are no more."""
+    token = ""
     while True:
         page = world.search.SearchRadius(
             search_pb2.SearchRadiusRequest(
@@ -205,7 +203,20 @@ def search_radius(world: Any) -> None:
                 page_token=token,
             )
         )
-        pages += 1
+        yield page
+        if not (token := page.next_page_token):
+            return
+
+
+@rpc("gleann.v1.SearchService/SearchRadius")
+def search_radius(world: Any) -> None:
+    filled(world, "to-measure")
+    rows = world.rows[:N].astype(np.float64)
+    squared = ((rows[:3, None] - rows[None]) ** 2).sum(axis=2)
+    radius = float(np.median(squared))
+    got: list[list[int]] = [[], [], []]
+    pages = list(radius_pages(world, radius))
+    for page in pages:
         counts = floats(page.counts, "<i8")
         assert counts.sum() == page.payload.count <= 8
         queries = np.repeat(np.arange(3), counts)
@@ -216,15 +227,13 @@ def search_radius(world: Any) -> None:
         assert np.allclose(distances, expected, rtol=1e-4, atol=1e-5)
         assert {row["split"] for row in values(page.payload)} <= {"train"}
         assert page.complete
-        if not (token := page.next_page_token):
-            break
     train = np.arange(N) % 3 > 0
     for query in range(3):
         wanted = np.flatnonzero(train & (squared[query] < radius * (1 - 1e-5)))
         assert set(wanted) <= set(got[query])
         assert len(set(got[query])) == len(got[query])
         assert (squared[query, got[query]] <= radius * (1 + 1e-5)).all()
-    assert pages > 2
+    assert len(pages) > 2
     with pytest.raises(grpc.RpcError) as caught:
         world.search.SearchRadius(
             search_pb2.SearchRadiusRequest(
