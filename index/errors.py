@@ -19,15 +19,20 @@ GleannError
 ├── NotReadyError                        right call, wrong moment (not built, empty)
 ├── LimitError                           over a configured cap
 │   ├── AnswerTooLargeError              no message has room for the answer
-│   └── DeviceMemoryError                more than the device has memory for
+│   ├── DeviceMemoryError                more than the device has memory for
+│   └── OverloadedError                  the service has too much to do now
 ├── ForbiddenPathError                   a file outside the configured roots
+├── PermissionDeniedError                the key lacks the right
+├── ConflictError                        somebody else has changed it meanwhile
 ├── EngineUnavailableError               what is needed is not installed
 │   └── DeviceLostError                  the device failed and answers no more
 ├── CancelledError                       the caller cancelled the work
 ├── StorageError                         the disk refused (full, read-only)
 ├── ServiceError                         the service cannot be reached, or failed inside
 │   ├── UnavailableError                 no server answers at the address
-│   └── OutcomeUnknownError              a change may be kept, or not
+│   ├── OutcomeUnknownError              a change may be kept, or not
+│   ├── DeadlineError                    no answer within the deadline
+│   └── UnsupportedError                 client and server are of different versions
 ├── UnauthenticatedError                 the service wants another key
 └── CorruptDataError                     stored data fails its checksum or format
 
@@ -131,8 +136,28 @@ class DeviceMemoryError(LimitError):
     """An index or a batch takes more memory than the device has to spare."""
 
 
+class OverloadedError(LimitError):
+    """The service has too much to do; the same request may succeed later.
+
+    Attributes:
+        retry_seconds: seconds after which trying again makes sense.
+    """
+
+    def __init__(self, message: str = "", *, retry_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
 class ForbiddenPathError(GleannError):
     """The file is outside the configured roots."""
+
+
+class PermissionDeniedError(GleannError):
+    """The key does not have the right that the call needs."""
+
+
+class ConflictError(GleannError):
+    """Somebody else has changed it since it was read: read it again."""
 
 
 class EngineUnavailableError(GleannError):
@@ -165,6 +190,14 @@ class UnavailableError(ServiceError):
 
 class OutcomeUnknownError(ServiceError):
     """The disk failed at a moment when a change may be kept, or not."""
+
+
+class DeadlineError(ServiceError):
+    """There was no answer within the deadline; a change may be kept, or not."""
+
+
+class UnsupportedError(ServiceError):
+    """The other side is of a version that does not know the request."""
 
 
 class UnauthenticatedError(GleannError):

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from itertools import accumulate, takewhile
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -32,6 +31,10 @@ STATUS_OF: dict[type[errors.GleannError], grpc.StatusCode] = {
     errors.NotReadyError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.LimitError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.ForbiddenPathError: grpc.StatusCode.PERMISSION_DENIED,
+    errors.PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
+    errors.ConflictError: grpc.StatusCode.ABORTED,
+    errors.DeadlineError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.UnsupportedError: grpc.StatusCode.UNIMPLEMENTED,
     errors.EngineUnavailableError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.CancelledError: grpc.StatusCode.CANCELLED,
     errors.StorageError: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -48,6 +51,8 @@ _CLASS_WITHOUT_INFO: dict[grpc.StatusCode, type[errors.GleannError]] = {
     grpc.StatusCode.CANCELLED: errors.CancelledError,
     grpc.StatusCode.UNAVAILABLE: errors.UnavailableError,
     grpc.StatusCode.UNAUTHENTICATED: errors.UnauthenticatedError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineError,
+    grpc.StatusCode.UNIMPLEMENTED: errors.UnsupportedError,
 }
 
 
@@ -67,21 +72,23 @@ def status_of(error: errors.GleannError) -> status_pb2.Status:
     info = error_details_pb2.ErrorInfo(
         reason=reason_of(type(error)), domain=DOMAIN, metadata=_details(error)
     )
-    detail = AnyMessage()
-    detail.Pack(info)
+    details = [info, *_retry_info(error)]
     number: int = code_of(error).value[0]
-    return status_pb2.Status(
-        code=number, message=_fitting(str(error)), details=[detail]
-    )
+    status = status_pb2.Status(code=number, message=_fitting(str(error)))
+    for detail in details:
+        status.details.add().Pack(detail)
+    return status
 
 
 def error_of(status: status_pb2.Status) -> errors.GleannError:
     """The exception of a status."""
     info = error_details_pb2.ErrorInfo()
+    retry = error_details_pb2.RetryInfo()
     for detail in status.details:
-        if detail.Unpack(info) and info.domain == DOMAIN:
-            return _made(_class_of(info.reason), status.message, info)
-    return errors.ServiceError(status.message)
+        _ = detail.Unpack(info) or detail.Unpack(retry)
+    if info.domain != DOMAIN:
+        return errors.ServiceError(status.message)
+    return _made(_class_of(info.reason), status.message, info, retry)
 
 
 def _details(error: errors.GleannError) -> dict[str, str]:
@@ -97,9 +104,23 @@ def _details(error: errors.GleannError) -> dict[str, str]:
     }
 
 
+def _retry_info(error: errors.GleannError) -> list[error_details_pb2.RetryInfo]:
+    """When to try again, of an error that says so."""
+    if not isinstance(error, errors.OverloadedError):
+        return []
+    retry = error_details_pb2.RetryInfo()
+    retry.retry_delay.FromNanoseconds(round(error.retry_seconds * 1e9))
+    return [retry]
+
+
 def _made(
-    kind: type[errors.GleannError], message: str, info: error_details_pb2.ErrorInfo
+    kind: type[errors.GleannError],
+    message: str,
+    info: error_details_pb2.ErrorInfo,
+    retry: error_details_pb2.RetryInfo,
 ) -> errors.GleannError:
+    if issubclass(kind, errors.OverloadedError):
+        return kind(message, retry_seconds=retry.retry_delay.ToNanoseconds() / 1e9)
     if not issubclass(kind, errors.InvalidFilterError):
         return kind(message)
     position = info.metadata.get("position", "")

@@ -40,6 +40,11 @@ class AdminServiceStub:
                 request_serializer=gleann_dot_v1_dot_admin__pb2.GetServerInfoRequest.SerializeToString,
                 response_deserializer=gleann_dot_v1_dot_admin__pb2.ServerInfo.FromString,
                 _registered_method=True)
+        self.GetServerStatus = channel.unary_unary(
+                '/gleann.v1.AdminService/GetServerStatus',
+                request_serializer=gleann_dot_v1_dot_admin__pb2.GetServerStatusRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_admin__pb2.ServerStatus.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -53,6 +58,13 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetServerStatus(self, request, context):
+        """GetServerStatus returns what the server does now: calls, queues, memory, indexes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +72,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.GetServerInfo,
                     request_deserializer=gleann_dot_v1_dot_admin__pb2.GetServerInfoRequest.FromString,
                     response_serializer=gleann_dot_v1_dot_admin__pb2.ServerInfo.SerializeToString,
+            ),
+            'GetServerStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServerStatus,
+                    request_deserializer=gleann_dot_v1_dot_admin__pb2.GetServerStatusRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_admin__pb2.ServerStatus.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class AdminService:
             '/gleann.v1.AdminService/GetServerInfo',
             gleann_dot_v1_dot_admin__pb2.GetServerInfoRequest.SerializeToString,
             gleann_dot_v1_dot_admin__pb2.ServerInfo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServerStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gleann.v1.AdminService/GetServerStatus',
+            gleann_dot_v1_dot_admin__pb2.GetServerStatusRequest.SerializeToString,
+            gleann_dot_v1_dot_admin__pb2.ServerStatus.FromString,
             options,
             channel_credentials,
             insecure,

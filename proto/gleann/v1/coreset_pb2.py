@@ -29,51 +29,51 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gleann/v1/coreset.proto\x12\tgleann.v1\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/types.proto\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\x03\n\x19\x43reateSelectionJobRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\t\n\x01k\x18\x02 \x01(\x05\x12\x37\n\x11weighted_k_center\x18\x03 \x01(\x0b\x32\x1a.gleann.v1.WeightedKCenterH\x00\x12\x32\n\x0e\x66\x61rthest_first\x18\x04 \x01(\x0b\x32\x18.gleann.v1.FarthestFirstH\x00\x12#\n\x06margin\x18\x05 \x01(\x0b\x32\x11.gleann.v1.MarginH\x00\x12#\n\x06random\x18\x06 \x01(\x0b\x32\x11.gleann.v1.RandomH\x00\x12\x1f\n\x04gist\x18\t \x01(\x0b\x32\x0f.gleann.v1.GistH\x00\x12\x1d\n\x03\x63\x63s\x18\n \x01(\x0b\x32\x0e.gleann.v1.CcsH\x00\x12#\n\x0b\x61llowed_ids\x18\x07 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12!\n\x06quotas\x18\x0b \x01(\x0b\x32\x11.gleann.v1.Quotas\x12!\n\x06\x66ilter\x18\x0c \x01(\x0b\x32\x11.gleann.v1.FilterB\n\n\x08strategy\"\x80\x01\n\x06Quotas\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06groups\x18\x02 \x03(\t\x12\"\n\x04rule\x18\x03 \x01(\x0e\x32\x14.gleann.v1.QuotaRule\x12%\n\x06quotas\x18\x04 \x03(\x0b\x32\x15.gleann.v1.GroupQuota\"G\n\nGroupQuota\x12\r\n\x05group\x18\x01 \x01(\t\x12\x10\n\x06number\x18\x02 \x01(\x03H\x00\x12\x0f\n\x05share\x18\x03 \x01(\x01H\x00\x42\x07\n\x05quota\"4\n\x05\x43osts\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06values\x18\x02 \x01(\x0c\"\xbe\x01\n\x0fWeightedKCenter\x12\x1f\n\x05\x63osts\x18\x01 \x01(\x0b\x32\x10.gleann.v1.Costs\x12\x18\n\x0b\x63ost_weight\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\"\n\nlocked_ids\x18\x03 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x10\n\x03\x65ps\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\"\n\x07\x63ost_on\x18\x05 \x01(\x0e\x32\x11.gleann.v1.CostOnB\x0e\n\x0c_cost_weightB\x06\n\x04_eps\"P\n\rFarthestFirst\x12#\n\x0b\x63overed_ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x11\n\x04seed\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_seed\"M\n\x06Margin\x12\x1f\n\x05\x63osts\x18\x01 \x01(\x0b\x32\x10.gleann.v1.Costs\x12\"\n\nlocked_ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\"\x8b\x01\n\x04Gist\x12\x1f\n\x05\x63osts\x18\x01 \x01(\x0b\x32\x10.gleann.v1.Costs\x12\x16\n\tdiversity\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03\x65ps\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\"\n\nlocked_ids\x18\x04 \x01(\x0b\x32\x0e.gleann.v1.IdsB\x0c\n\n_diversityB\x06\n\x04_eps\"\xb4\x01\n\x03\x43\x63s\x12\x1f\n\x05\x63osts\x18\x01 \x01(\x0b\x32\x10.gleann.v1.Costs\x12\x1a\n\rhardest_share\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06strata\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\"\n\nlocked_ids\x18\x05 \x01(\x0b\x32\x0e.gleann.v1.IdsB\x10\n\x0e_hardest_shareB\t\n\x07_strataB\x07\n\x05_seed\"H\n\x06Random\x12\x11\n\x04seed\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\"\n\nlocked_ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.IdsB\x07\n\x05_seed\"\xa7\x01\n\tSelection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x03\x12\x14\n\x0csummary_json\x18\x05 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"#\n\x13GetSelectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"O\n\x18ListSelectedItemsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x19ListSelectedItemsResponse\x12\'\n\x05items\x18\x01 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"M\n\x15ListSelectionsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x16ListSelectionsResponse\x12(\n\nselections\x18\x01 \x03(\x0b\x32\x14.gleann.v1.Selection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x16\x44\x65leteSelectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*Z\n\tQuotaRule\x12\x1a\n\x16QUOTA_RULE_UNSPECIFIED\x10\x00\x12\x1b\n\x17QUOTA_RULE_PROPORTIONAL\x10\x01\x12\x14\n\x10QUOTA_RULE_EQUAL\x10\x02*D\n\x06\x43ostOn\x12\x17\n\x13\x43OST_ON_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43OST_ON_SUM\x10\x01\x12\x10\n\x0c\x43OST_ON_MEAN\x10\x02\x32\xb6\x03\n\x0e\x43oresetService\x12Y\n\x12\x43reateSelectionJob\x12$.gleann.v1.CreateSelectionJobRequest\x1a\x1d.google.longrunning.Operation\x12\x44\n\x0cGetSelection\x12\x1e.gleann.v1.GetSelectionRequest\x1a\x14.gleann.v1.Selection\x12^\n\x11ListSelectedItems\x12#.gleann.v1.ListSelectedItemsRequest\x1a$.gleann.v1.ListSelectedItemsResponse\x12U\n\x0eListSelections\x12 .gleann.v1.ListSelectionsRequest\x1a!.gleann.v1.ListSelectionsResponse\x12L\n\x0f\x44\x65leteSelection\x12!.gleann.v1.DeleteSelectionRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gleann/v1/coreset.proto\x12\tgleann.v1\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/types.proto\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x03\n\x19\x43reateSelectionJobRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\t\n\x01k\x18\x02 \x01(\x05\x12\x37\n\x11weighted_k_center\x18\x03 \x01(\x0b\x32\x1a.gleann.v1.WeightedKCenterH\x00\x12\x32\n\x0e\x66\x61rthest_first\x18\x04 \x01(\x0b\x32\x18.gleann.v1.FarthestFirstH\x00\x12#\n\x06margin\x18\x05 \x01(\x0b\x32\x11.gleann.v1.MarginH\x00\x12#\n\x06random\x18\x06 \x01(\x0b\x32\x11.gleann.v1.RandomH\x00\x12\x1f\n\x04gist\x18\t \x01(\x0b\x32\x0f.gleann.v1.GistH\x00\x12\x1d\n\x03\x63\x63s\x18\n \x01(\x0b\x32\x0e.gleann.v1.CcsH\x00\x12#\n\x0b\x61llowed_ids\x18\x07 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12!\n\x06quotas\x18\x0b \x01(\x0b\x32\x11.gleann.v1.Quotas\x12!\n\x06\x66ilter\x18\x0c \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x15\n\rvalidate_only\x18\r \x01(\x08\x42\n\n\x08strategy\"\x80\x01\n\x06Quotas\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06groups\x18\x02 \x03(\t\x12\"\n\x04rule\x18\x03 \x01(\x0e\x32\x14.gleann.v1.QuotaRule\x12%\n\x06quotas\x18\x04 \x03(\x0b\x32\x15.gleann.v1.GroupQuota\"G\n\nGroupQuota\x12\r\n\x05group\x18\x01 \x01(\t\x12\x10\n\x06number\x18\x02 \x01(\x03H\x00\x12\x0f\n\x05share\x18\x03 \x01(\x01H\x00\x42\x07\n\x05quota\"4\n\x05\x43osts\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06values\x18\x02 \x01(\x0c\"\xbe\x01\n\x0fWeightedKCenter\x12\x1f\n\x05\x63osts\x18\x01 \x01(\x0b\x32\x10.gleann.v1.Costs\x12\x18\n\x0b\x63ost_weight\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\"\n\nlocked_ids\x18\x03 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x10\n\x03\x65ps\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\"\n\x07\x63ost_on\x18\x05 \x01(\x0e\x32\x11.gleann.v1.CostOnB\x0e\n\x0c_cost_weightB\x06\n\x04_eps\"P\n\rFarthestFirst\x12#\n\x0b\x63overed_ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x11\n\x04seed\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_seed\"M\n\x06Margin\x12\x1f\n\x05\x63osts\x18\x01 \x01(\x0b\x32\x10.gleann.v1.Costs\x12\"\n\nlocked_ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\"\x8b\x01\n\x04Gist\x12\x1f\n\x05\x63osts\x18\x01 \x01(\x0b\x32\x10.gleann.v1.Costs\x12\x16\n\tdiversity\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03\x65ps\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\"\n\nlocked_ids\x18\x04 \x01(\x0b\x32\x0e.gleann.v1.IdsB\x0c\n\n_diversityB\x06\n\x04_eps\"\xb4\x01\n\x03\x43\x63s\x12\x1f\n\x05\x63osts\x18\x01 \x01(\x0b\x32\x10.gleann.v1.Costs\x12\x1a\n\rhardest_share\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06strata\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\"\n\nlocked_ids\x18\x05 \x01(\x0b\x32\x0e.gleann.v1.IdsB\x10\n\x0e_hardest_shareB\t\n\x07_strataB\x07\n\x05_seed\"H\n\x06Random\x12\x11\n\x04seed\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\"\n\nlocked_ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.IdsB\x07\n\x05_seed\"\xa7\x01\n\tSelection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x03\x12\x14\n\x0csummary_json\x18\x05 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"#\n\x13GetSelectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"O\n\x18ListSelectedItemsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x19ListSelectedItemsResponse\x12\'\n\x05items\x18\x01 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"M\n\x15ListSelectionsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x16ListSelectionsResponse\x12(\n\nselections\x18\x01 \x03(\x0b\x32\x14.gleann.v1.Selection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x16\x44\x65leteSelectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*Z\n\tQuotaRule\x12\x1a\n\x16QUOTA_RULE_UNSPECIFIED\x10\x00\x12\x1b\n\x17QUOTA_RULE_PROPORTIONAL\x10\x01\x12\x14\n\x10QUOTA_RULE_EQUAL\x10\x02*D\n\x06\x43ostOn\x12\x17\n\x13\x43OST_ON_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43OST_ON_SUM\x10\x01\x12\x10\n\x0c\x43OST_ON_MEAN\x10\x02\x32\xb6\x03\n\x0e\x43oresetService\x12Y\n\x12\x43reateSelectionJob\x12$.gleann.v1.CreateSelectionJobRequest\x1a\x1d.google.longrunning.Operation\x12\x44\n\x0cGetSelection\x12\x1e.gleann.v1.GetSelectionRequest\x1a\x14.gleann.v1.Selection\x12^\n\x11ListSelectedItems\x12#.gleann.v1.ListSelectedItemsRequest\x1a$.gleann.v1.ListSelectedItemsResponse\x12U\n\x0eListSelections\x12 .gleann.v1.ListSelectionsRequest\x1a!.gleann.v1.ListSelectionsResponse\x12L\n\x0f\x44\x65leteSelection\x12!.gleann.v1.DeleteSelectionRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.coreset_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUOTARULE']._serialized_start=2233
-  _globals['_QUOTARULE']._serialized_end=2323
-  _globals['_COSTON']._serialized_start=2325
-  _globals['_COSTON']._serialized_end=2393
+  _globals['_QUOTARULE']._serialized_start=2256
+  _globals['_QUOTARULE']._serialized_end=2346
+  _globals['_COSTON']._serialized_start=2348
+  _globals['_COSTON']._serialized_end=2416
   _globals['_CREATESELECTIONJOBREQUEST']._serialized_start=186
-  _globals['_CREATESELECTIONJOBREQUEST']._serialized_end=625
-  _globals['_QUOTAS']._serialized_start=628
-  _globals['_QUOTAS']._serialized_end=756
-  _globals['_GROUPQUOTA']._serialized_start=758
-  _globals['_GROUPQUOTA']._serialized_end=829
-  _globals['_COSTS']._serialized_start=831
-  _globals['_COSTS']._serialized_end=883
-  _globals['_WEIGHTEDKCENTER']._serialized_start=886
-  _globals['_WEIGHTEDKCENTER']._serialized_end=1076
-  _globals['_FARTHESTFIRST']._serialized_start=1078
-  _globals['_FARTHESTFIRST']._serialized_end=1158
-  _globals['_MARGIN']._serialized_start=1160
-  _globals['_MARGIN']._serialized_end=1237
-  _globals['_GIST']._serialized_start=1240
-  _globals['_GIST']._serialized_end=1379
-  _globals['_CCS']._serialized_start=1382
-  _globals['_CCS']._serialized_end=1562
-  _globals['_RANDOM']._serialized_start=1564
-  _globals['_RANDOM']._serialized_end=1636
-  _globals['_SELECTION']._serialized_start=1639
-  _globals['_SELECTION']._serialized_end=1806
-  _globals['_GETSELECTIONREQUEST']._serialized_start=1808
-  _globals['_GETSELECTIONREQUEST']._serialized_end=1843
-  _globals['_LISTSELECTEDITEMSREQUEST']._serialized_start=1845
-  _globals['_LISTSELECTEDITEMSREQUEST']._serialized_end=1924
-  _globals['_LISTSELECTEDITEMSRESPONSE']._serialized_start=1926
-  _globals['_LISTSELECTEDITEMSRESPONSE']._serialized_end=2019
-  _globals['_LISTSELECTIONSREQUEST']._serialized_start=2021
-  _globals['_LISTSELECTIONSREQUEST']._serialized_end=2098
-  _globals['_LISTSELECTIONSRESPONSE']._serialized_start=2100
-  _globals['_LISTSELECTIONSRESPONSE']._serialized_end=2191
-  _globals['_DELETESELECTIONREQUEST']._serialized_start=2193
-  _globals['_DELETESELECTIONREQUEST']._serialized_end=2231
-  _globals['_CORESETSERVICE']._serialized_start=2396
-  _globals['_CORESETSERVICE']._serialized_end=2834
+  _globals['_CREATESELECTIONJOBREQUEST']._serialized_end=648
+  _globals['_QUOTAS']._serialized_start=651
+  _globals['_QUOTAS']._serialized_end=779
+  _globals['_GROUPQUOTA']._serialized_start=781
+  _globals['_GROUPQUOTA']._serialized_end=852
+  _globals['_COSTS']._serialized_start=854
+  _globals['_COSTS']._serialized_end=906
+  _globals['_WEIGHTEDKCENTER']._serialized_start=909
+  _globals['_WEIGHTEDKCENTER']._serialized_end=1099
+  _globals['_FARTHESTFIRST']._serialized_start=1101
+  _globals['_FARTHESTFIRST']._serialized_end=1181
+  _globals['_MARGIN']._serialized_start=1183
+  _globals['_MARGIN']._serialized_end=1260
+  _globals['_GIST']._serialized_start=1263
+  _globals['_GIST']._serialized_end=1402
+  _globals['_CCS']._serialized_start=1405
+  _globals['_CCS']._serialized_end=1585
+  _globals['_RANDOM']._serialized_start=1587
+  _globals['_RANDOM']._serialized_end=1659
+  _globals['_SELECTION']._serialized_start=1662
+  _globals['_SELECTION']._serialized_end=1829
+  _globals['_GETSELECTIONREQUEST']._serialized_start=1831
+  _globals['_GETSELECTIONREQUEST']._serialized_end=1866
+  _globals['_LISTSELECTEDITEMSREQUEST']._serialized_start=1868
+  _globals['_LISTSELECTEDITEMSREQUEST']._serialized_end=1947
+  _globals['_LISTSELECTEDITEMSRESPONSE']._serialized_start=1949
+  _globals['_LISTSELECTEDITEMSRESPONSE']._serialized_end=2042
+  _globals['_LISTSELECTIONSREQUEST']._serialized_start=2044
+  _globals['_LISTSELECTIONSREQUEST']._serialized_end=2121
+  _globals['_LISTSELECTIONSRESPONSE']._serialized_start=2123
+  _globals['_LISTSELECTIONSRESPONSE']._serialized_end=2214
+  _globals['_DELETESELECTIONREQUEST']._serialized_start=2216
+  _globals['_DELETESELECTIONREQUEST']._serialized_end=2254
+  _globals['_CORESETSERVICE']._serialized_start=2419
+  _globals['_CORESETSERVICE']._serialized_end=2857
 # @@protoc_insertion_point(module_scope)

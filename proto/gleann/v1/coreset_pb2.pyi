@@ -33,7 +33,7 @@ COST_ON_SUM: CostOn
 COST_ON_MEAN: CostOn
 
 class CreateSelectionJobRequest(_message.Message):
-    __slots__ = ("index", "k", "weighted_k_center", "farthest_first", "margin", "random", "gist", "ccs", "allowed_ids", "request_id", "quotas", "filter")
+    __slots__ = ("index", "k", "weighted_k_center", "farthest_first", "margin", "random", "gist", "ccs", "allowed_ids", "request_id", "quotas", "filter", "validate_only")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     K_FIELD_NUMBER: _ClassVar[int]
     WEIGHTED_K_CENTER_FIELD_NUMBER: _ClassVar[int]
@@ -46,6 +46,7 @@ class CreateSelectionJobRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     QUOTAS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     index: str
     k: int
     weighted_k_center: WeightedKCenter
@@ -58,7 +59,8 @@ class CreateSelectionJobRequest(_message.Message):
     request_id: str
     quotas: Quotas
     filter: _payload_pb2.Filter
-    def __init__(self, index: _Optional[str] = ..., k: _Optional[int] = ..., weighted_k_center: _Optional[_Union[WeightedKCenter, _Mapping]] = ..., farthest_first: _Optional[_Union[FarthestFirst, _Mapping]] = ..., margin: _Optional[_Union[Margin, _Mapping]] = ..., random: _Optional[_Union[Random, _Mapping]] = ..., gist: _Optional[_Union[Gist, _Mapping]] = ..., ccs: _Optional[_Union[Ccs, _Mapping]] = ..., allowed_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ..., quotas: _Optional[_Union[Quotas, _Mapping]] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ...) -> None: ...
+    validate_only: bool
+    def __init__(self, index: _Optional[str] = ..., k: _Optional[int] = ..., weighted_k_center: _Optional[_Union[WeightedKCenter, _Mapping]] = ..., farthest_first: _Optional[_Union[FarthestFirst, _Mapping]] = ..., margin: _Optional[_Union[Margin, _Mapping]] = ..., random: _Optional[_Union[Random, _Mapping]] = ..., gist: _Optional[_Union[Gist, _Mapping]] = ..., ccs: _Optional[_Union[Ccs, _Mapping]] = ..., allowed_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ..., quotas: _Optional[_Union[Quotas, _Mapping]] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class Quotas(_message.Message):
     __slots__ = ("ids", "groups", "rule", "quotas")

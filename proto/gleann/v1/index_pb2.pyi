@@ -4,6 +4,7 @@ from gleann.v1 import payload_pb2 as _payload_pb2
 from gleann.v1 import types_pb2 as _types_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -34,6 +35,16 @@ class CompactionKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMPACTION_KIND_UNSPECIFIED: _ClassVar[CompactionKind]
     COMPACTION_KIND_FOLD: _ClassVar[CompactionKind]
     COMPACTION_KIND_REBUILD: _ClassVar[CompactionKind]
+
+class JobState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_STATE_UNSPECIFIED: _ClassVar[JobState]
+    JOB_STATE_QUEUED: _ClassVar[JobState]
+    JOB_STATE_RUNNING: _ClassVar[JobState]
+    JOB_STATE_PAUSED: _ClassVar[JobState]
+    JOB_STATE_DONE: _ClassVar[JobState]
+    JOB_STATE_FAILED: _ClassVar[JobState]
+    JOB_STATE_CANCELLED: _ClassVar[JobState]
 SPILL_UNSPECIFIED: Spill
 SPILL_SOAR: Spill
 SPILL_NAIVE: Spill
@@ -46,9 +57,16 @@ CODES_AUTO: Codes
 COMPACTION_KIND_UNSPECIFIED: CompactionKind
 COMPACTION_KIND_FOLD: CompactionKind
 COMPACTION_KIND_REBUILD: CompactionKind
+JOB_STATE_UNSPECIFIED: JobState
+JOB_STATE_QUEUED: JobState
+JOB_STATE_RUNNING: JobState
+JOB_STATE_PAUSED: JobState
+JOB_STATE_DONE: JobState
+JOB_STATE_FAILED: JobState
+JOB_STATE_CANCELLED: JobState
 
 class Index(_message.Message):
-    __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time", "broken", "columns", "removed", "optimizer")
+    __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time", "broken", "columns", "removed", "optimizer", "etag")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIM_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +84,7 @@ class Index(_message.Message):
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     REMOVED_FIELD_NUMBER: _ClassVar[int]
     OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     dim: int
     metric: _types_pb2.Metric
@@ -83,7 +102,24 @@ class Index(_message.Message):
     columns: _containers.RepeatedCompositeFieldContainer[_payload_pb2.ColumnSpec]
     removed: int
     optimizer: Optimizer
-    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., broken: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., removed: _Optional[int] = ..., optimizer: _Optional[_Union[Optimizer, _Mapping]] = ...) -> None: ...
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., broken: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., removed: _Optional[int] = ..., optimizer: _Optional[_Union[Optimizer, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+
+class Plan(_message.Message):
+    __slots__ = ("rows", "seconds", "memory_bytes", "disk_bytes", "disk_bytes_after", "steps")
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISK_BYTES_AFTER_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    rows: int
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    disk_bytes_after: int
+    steps: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, rows: _Optional[int] = ..., seconds: _Optional[float] = ..., memory_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., disk_bytes_after: _Optional[int] = ..., steps: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class OptimizerParams(_message.Message):
     __slots__ = ("enabled", "pending_share", "removed_share", "drift", "min_rows", "min_seconds", "max_seconds")
@@ -146,58 +182,68 @@ class BuildParams(_message.Message):
     def __init__(self, spill: _Optional[_Union[Spill, str]] = ..., nlist: _Optional[int] = ..., spill_lambda: _Optional[float] = ..., kmeans_iterations: _Optional[int] = ..., tune_queries: _Optional[int] = ..., seed: _Optional[int] = ..., target_recall: _Optional[float] = ..., codes: _Optional[_Union[Codes, str]] = ...) -> None: ...
 
 class CreateIndexRequest(_message.Message):
-    __slots__ = ("name", "dim", "metric", "request_id", "columns", "optimizer")
+    __slots__ = ("name", "dim", "metric", "request_id", "columns", "optimizer", "validate_only")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIM_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     name: str
     dim: int
     metric: _types_pb2.Metric
     request_id: str
     columns: _containers.RepeatedCompositeFieldContainer[_payload_pb2.ColumnSpec]
     optimizer: OptimizerParams
-    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., request_id: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., optimizer: _Optional[_Union[OptimizerParams, _Mapping]] = ...) -> None: ...
+    validate_only: bool
+    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., request_id: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., optimizer: _Optional[_Union[OptimizerParams, _Mapping]] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class UpdateIndexRequest(_message.Message):
-    __slots__ = ("name", "add_columns", "drop_columns", "optimizer", "request_id")
+    __slots__ = ("name", "add_columns", "drop_columns", "optimizer", "request_id", "etag")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ADD_COLUMNS_FIELD_NUMBER: _ClassVar[int]
     DROP_COLUMNS_FIELD_NUMBER: _ClassVar[int]
     OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     add_columns: _containers.RepeatedCompositeFieldContainer[_payload_pb2.ColumnSpec]
     drop_columns: _containers.RepeatedScalarFieldContainer[str]
     optimizer: OptimizerParams
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., add_columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., drop_columns: _Optional[_Iterable[str]] = ..., optimizer: _Optional[_Union[OptimizerParams, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., add_columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., drop_columns: _Optional[_Iterable[str]] = ..., optimizer: _Optional[_Union[OptimizerParams, _Mapping]] = ..., request_id: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class OptimizeIndexRequest(_message.Message):
-    __slots__ = ("name", "kind", "request_id")
+    __slots__ = ("name", "kind", "request_id", "validate_only")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: CompactionKind
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[CompactionKind, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    validate_only: bool
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[CompactionKind, str]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class GetIndexRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "read_mask")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    READ_MASK_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    read_mask: _field_mask_pb2.FieldMask
+    def __init__(self, name: _Optional[str] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
 
 class ListIndexesRequest(_message.Message):
-    __slots__ = ("page_size", "page_token")
+    __slots__ = ("page_size", "page_token", "read_mask")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    READ_MASK_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    read_mask: _field_mask_pb2.FieldMask
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
 
 class ListIndexesResponse(_message.Message):
     __slots__ = ("indexes", "next_page_token")
@@ -208,25 +254,29 @@ class ListIndexesResponse(_message.Message):
     def __init__(self, indexes: _Optional[_Iterable[_Union[Index, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class DeleteIndexRequest(_message.Message):
-    __slots__ = ("name", "request_id")
+    __slots__ = ("name", "request_id", "etag")
     NAME_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
     name: str
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    etag: str
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class BuildIndexRequest(_message.Message):
-    __slots__ = ("name", "params", "request_id")
+    __slots__ = ("name", "params", "request_id", "validate_only")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     name: str
     params: BuildParams
     request_id: str
-    def __init__(self, name: _Optional[str] = ..., params: _Optional[_Union[BuildParams, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    validate_only: bool
+    def __init__(self, name: _Optional[str] = ..., params: _Optional[_Union[BuildParams, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class OperationMetadata(_message.Message):
-    __slots__ = ("kind", "index", "phase", "done", "total", "rate", "eta_seconds", "create_time", "start_time", "end_time")
+    __slots__ = ("kind", "index", "phase", "done", "total", "rate", "eta_seconds", "create_time", "start_time", "end_time", "state", "owner", "attempts", "command", "message", "plan", "expire_time")
     KIND_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -237,6 +287,13 @@ class OperationMetadata(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     kind: str
     index: str
     phase: str
@@ -247,4 +304,11 @@ class OperationMetadata(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
-    def __init__(self, kind: _Optional[str] = ..., index: _Optional[str] = ..., phase: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., rate: _Optional[float] = ..., eta_seconds: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    state: JobState
+    owner: str
+    attempts: int
+    command: str
+    message: str
+    plan: Plan
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, kind: _Optional[str] = ..., index: _Optional[str] = ..., phase: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., rate: _Optional[float] = ..., eta_seconds: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., owner: _Optional[str] = ..., attempts: _Optional[int] = ..., command: _Optional[str] = ..., message: _Optional[str] = ..., plan: _Optional[_Union[Plan, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

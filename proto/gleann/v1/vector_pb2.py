@@ -26,51 +26,68 @@ from gleann.v1 import index_pb2 as gleann_dot_v1_dot_index__pb2
 from gleann.v1 import payload_pb2 as gleann_dot_v1_dot_payload__pb2
 from gleann.v1 import types_pb2 as gleann_dot_v1_dot_types__pb2
 from google.longrunning import operations_pb2 as google_dot_longrunning_dot_operations__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gleann/v1/vector.proto\x12\tgleann.v1\x1a\x15gleann/v1/index.proto\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/types.proto\x1a#google/longrunning/operations.proto\"\xa0\x01\n\x14UpsertVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12#\n\x07vectors\x18\x03 \x01(\x0b\x32\x12.gleann.v1.Vectors\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12#\n\x07payload\x18\x05 \x01(\x0b\x32\x12.gleann.v1.Payload\"P\n\x15UpsertVectorsResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12(\n\x07version\x18\x02 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\"?\n\x07NpyFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x10\n\x08ids_path\x18\x02 \x01(\t\x12\x14\n\x0cpayload_path\x18\x03 \x01(\t\"E\n\x0bParquetFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x15\n\rvector_column\x18\x02 \x01(\t\x12\x11\n\tid_column\x18\x03 \x01(\t\"\xb7\x01\n\x14ImportVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12!\n\x03npy\x18\x02 \x01(\x0b\x32\x12.gleann.v1.NpyFileH\x00\x12)\n\x07parquet\x18\x03 \x01(\x0b\x32\x16.gleann.v1.ParquetFileH\x00\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x05 \x03(\t\x12\x13\n\x0b\x61\x64\x64_columns\x18\x06 \x01(\x08\x42\x08\n\x06source\"`\n\x15ImportVectorsResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\x1f\n\x05index\x18\x02 \x01(\x0b\x32\x10.gleann.v1.Index\x12\x17\n\x0fignored_columns\x18\x03 \x03(\t\"i\n\x11GetVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\t\x12\x17\n\x0fwithout_vectors\x18\x04 \x01(\x08\"^\n\x12GetVectorsResponse\x12#\n\x07vectors\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Vectors\x12#\n\x07payload\x18\x02 \x01(\x0b\x32\x12.gleann.v1.Payload\"\x8d\x01\n\x14\x44\x65leteVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x12\n\nmissing_ok\x18\x04 \x01(\x08\x12!\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x11.gleann.v1.Filter\"P\n\x15\x44\x65leteVectorsResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12(\n\x07version\x18\x02 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\"\x9e\x01\n\x14UpdatePayloadRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12!\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x11.gleann.v1.Filter\x12#\n\x07payload\x18\x04 \x01(\x0b\x32\x12.gleann.v1.Payload\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"P\n\x15UpdatePayloadResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12(\n\x07version\x18\x02 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\"\x8a\x01\n\x14\x44\x65letePayloadRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12!\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x0f\n\x07\x63olumns\x18\x04 \x03(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"P\n\x15\x44\x65letePayloadResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12(\n\x07version\x18\x02 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\"\x96\x01\n\x14ScrollVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12!\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\t\x12\x14\n\x0cwith_vectors\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\xc1\x01\n\x15ScrollVectorsResponse\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12#\n\x07payload\x18\x02 \x01(\x0b\x32\x12.gleann.v1.Payload\x12#\n\x07vectors\x18\x03 \x01(\x0b\x32\x12.gleann.v1.Vectors\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12(\n\x07version\x18\x05 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\"G\n\x13\x43ountVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12!\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Filter\"O\n\x14\x43ountVectorsResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12(\n\x07version\x18\x02 \x01(\x0b\x32\x17.gleann.v1.IndexVersion2\xa0\x05\n\rVectorService\x12R\n\rUpsertVectors\x12\x1f.gleann.v1.UpsertVectorsRequest\x1a .gleann.v1.UpsertVectorsResponse\x12O\n\rImportVectors\x12\x1f.gleann.v1.ImportVectorsRequest\x1a\x1d.google.longrunning.Operation\x12I\n\nGetVectors\x12\x1c.gleann.v1.GetVectorsRequest\x1a\x1d.gleann.v1.GetVectorsResponse\x12R\n\rDeleteVectors\x12\x1f.gleann.v1.DeleteVectorsRequest\x1a .gleann.v1.DeleteVectorsResponse\x12R\n\rUpdatePayload\x12\x1f.gleann.v1.UpdatePayloadRequest\x1a .gleann.v1.UpdatePayloadResponse\x12R\n\rDeletePayload\x12\x1f.gleann.v1.DeletePayloadRequest\x1a .gleann.v1.DeletePayloadResponse\x12R\n\rScrollVectors\x12\x1f.gleann.v1.ScrollVectorsRequest\x1a .gleann.v1.ScrollVectorsResponse\x12O\n\x0c\x43ountVectors\x12\x1e.gleann.v1.CountVectorsRequest\x1a\x1f.gleann.v1.CountVectorsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16gleann/v1/vector.proto\x12\tgleann.v1\x1a\x15gleann/v1/index.proto\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/types.proto\x1a#google/longrunning/operations.proto\x1a\x17google/rpc/status.proto\"\xa0\x01\n\x14UpsertVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12#\n\x07vectors\x18\x03 \x01(\x0b\x32\x12.gleann.v1.Vectors\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12#\n\x07payload\x18\x05 \x01(\x0b\x32\x12.gleann.v1.Payload\"P\n\x15UpsertVectorsResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12(\n\x07version\x18\x02 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\"/\n\x0bUpsertStart\x12\r\n\x05index\x18\x01 \x01(\t\x12\x11\n\tstream_id\x18\x02 \x01(\t\"\x86\x01\n\x0bUpsertBatch\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12#\n\x07vectors\x18\x03 \x01(\x0b\x32\x12.gleann.v1.Vectors\x12#\n\x07payload\x18\x04 \x01(\x0b\x32\x12.gleann.v1.Payload\"\x0b\n\tUpsertEnd\"\x9e\x01\n\x1aStreamUpsertVectorsRequest\x12\'\n\x05start\x18\x01 \x01(\x0b\x32\x16.gleann.v1.UpsertStartH\x00\x12\'\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x16.gleann.v1.UpsertBatchH\x00\x12#\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x14.gleann.v1.UpsertEndH\x00\x42\t\n\x07message\"1\n\rUpsertStarted\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0e\n\x06window\x18\x02 \x01(\x05\"_\n\x12UpsertAcknowledged\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12(\n\x07version\x18\x03 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\"D\n\rUpsertRefused\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12!\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\"\xb9\x01\n\x1bStreamUpsertVectorsResponse\x12+\n\x07started\x18\x01 \x01(\x0b\x32\x18.gleann.v1.UpsertStartedH\x00\x12\x35\n\x0c\x61\x63knowledged\x18\x02 \x01(\x0b\x32\x1d.gleann.v1.UpsertAcknowledgedH\x00\x12+\n\x07refused\x18\x03 \x01(\x0b\x32\x18.gleann.v1.UpsertRefusedH\x00\x42\t\n\x07message\"?\n\x07NpyFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x10\n\x08ids_path\x18\x02 \x01(\t\x12\x14\n\x0cpayload_path\x18\x03 \x01(\t\"E\n\x0bParquetFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x15\n\rvector_column\x18\x02 \x01(\t\x12\x11\n\tid_column\x18\x03 \x01(\t\"\xce\x01\n\x14ImportVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12!\n\x03npy\x18\x02 \x01(\x0b\x32\x12.gleann.v1.NpyFileH\x00\x12)\n\x07parquet\x18\x03 \x01(\x0b\x32\x16.gleann.v1.ParquetFileH\x00\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x05 \x03(\t\x12\x13\n\x0b\x61\x64\x64_columns\x18\x06 \x01(\x08\x12\x15\n\rvalidate_only\x18\x07 \x01(\x08\x42\x08\n\x06source\"`\n\x15ImportVectorsResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\x1f\n\x05index\x18\x02 \x01(\x0b\x32\x10.gleann.v1.Index\x12\x17\n\x0fignored_columns\x18\x03 \x03(\t\"i\n\x11GetVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\t\x12\x17\n\x0fwithout_vectors\x18\x04 \x01(\x08\"^\n\x12GetVectorsResponse\x12#\n\x07vectors\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Vectors\x12#\n\x07payload\x18\x02 \x01(\x0b\x32\x12.gleann.v1.Payload\"\x8d\x01\n\x14\x44\x65leteVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x12\n\nmissing_ok\x18\x04 \x01(\x08\x12!\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x11.gleann.v1.Filter\"P\n\x15\x44\x65leteVectorsResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12(\n\x07version\x18\x02 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\"\x9e\x01\n\x14UpdatePayloadRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12!\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x11.gleann.v1.Filter\x12#\n\x07payload\x18\x04 \x01(\x0b\x32\x12.gleann.v1.Payload\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"P\n\x15UpdatePayloadResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12(\n\x07version\x18\x02 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\"\x8a\x01\n\x14\x44\x65letePayloadRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12!\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x0f\n\x07\x63olumns\x18\x04 \x03(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"P\n\x15\x44\x65letePayloadResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12(\n\x07version\x18\x02 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\"\x96\x01\n\x14ScrollVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12!\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\t\x12\x14\n\x0cwith_vectors\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\xc1\x01\n\x15ScrollVectorsResponse\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12#\n\x07payload\x18\x02 \x01(\x0b\x32\x12.gleann.v1.Payload\x12#\n\x07vectors\x18\x03 \x01(\x0b\x32\x12.gleann.v1.Vectors\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\x12(\n\x07version\x18\x05 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\"G\n\x13\x43ountVectorsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12!\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Filter\"O\n\x14\x43ountVectorsResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12(\n\x07version\x18\x02 \x01(\x0b\x32\x17.gleann.v1.IndexVersion2\x8a\x06\n\rVectorService\x12R\n\rUpsertVectors\x12\x1f.gleann.v1.UpsertVectorsRequest\x1a .gleann.v1.UpsertVectorsResponse\x12h\n\x13StreamUpsertVectors\x12%.gleann.v1.StreamUpsertVectorsRequest\x1a&.gleann.v1.StreamUpsertVectorsResponse(\x01\x30\x01\x12O\n\rImportVectors\x12\x1f.gleann.v1.ImportVectorsRequest\x1a\x1d.google.longrunning.Operation\x12I\n\nGetVectors\x12\x1c.gleann.v1.GetVectorsRequest\x1a\x1d.gleann.v1.GetVectorsResponse\x12R\n\rDeleteVectors\x12\x1f.gleann.v1.DeleteVectorsRequest\x1a .gleann.v1.DeleteVectorsResponse\x12R\n\rUpdatePayload\x12\x1f.gleann.v1.UpdatePayloadRequest\x1a .gleann.v1.UpdatePayloadResponse\x12R\n\rDeletePayload\x12\x1f.gleann.v1.DeletePayloadRequest\x1a .gleann.v1.DeletePayloadResponse\x12R\n\rScrollVectors\x12\x1f.gleann.v1.ScrollVectorsRequest\x1a .gleann.v1.ScrollVectorsResponse\x12O\n\x0c\x43ountVectors\x12\x1e.gleann.v1.CountVectorsRequest\x1a\x1f.gleann.v1.CountVectorsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.vector_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UPSERTVECTORSREQUEST']._serialized_start=146
-  _globals['_UPSERTVECTORSREQUEST']._serialized_end=306
-  _globals['_UPSERTVECTORSRESPONSE']._serialized_start=308
-  _globals['_UPSERTVECTORSRESPONSE']._serialized_end=388
-  _globals['_NPYFILE']._serialized_start=390
-  _globals['_NPYFILE']._serialized_end=453
-  _globals['_PARQUETFILE']._serialized_start=455
-  _globals['_PARQUETFILE']._serialized_end=524
-  _globals['_IMPORTVECTORSREQUEST']._serialized_start=527
-  _globals['_IMPORTVECTORSREQUEST']._serialized_end=710
-  _globals['_IMPORTVECTORSRESPONSE']._serialized_start=712
-  _globals['_IMPORTVECTORSRESPONSE']._serialized_end=808
-  _globals['_GETVECTORSREQUEST']._serialized_start=810
-  _globals['_GETVECTORSREQUEST']._serialized_end=915
-  _globals['_GETVECTORSRESPONSE']._serialized_start=917
-  _globals['_GETVECTORSRESPONSE']._serialized_end=1011
-  _globals['_DELETEVECTORSREQUEST']._serialized_start=1014
-  _globals['_DELETEVECTORSREQUEST']._serialized_end=1155
-  _globals['_DELETEVECTORSRESPONSE']._serialized_start=1157
-  _globals['_DELETEVECTORSRESPONSE']._serialized_end=1237
-  _globals['_UPDATEPAYLOADREQUEST']._serialized_start=1240
-  _globals['_UPDATEPAYLOADREQUEST']._serialized_end=1398
-  _globals['_UPDATEPAYLOADRESPONSE']._serialized_start=1400
-  _globals['_UPDATEPAYLOADRESPONSE']._serialized_end=1480
-  _globals['_DELETEPAYLOADREQUEST']._serialized_start=1483
-  _globals['_DELETEPAYLOADREQUEST']._serialized_end=1621
-  _globals['_DELETEPAYLOADRESPONSE']._serialized_start=1623
-  _globals['_DELETEPAYLOADRESPONSE']._serialized_end=1703
-  _globals['_SCROLLVECTORSREQUEST']._serialized_start=1706
-  _globals['_SCROLLVECTORSREQUEST']._serialized_end=1856
-  _globals['_SCROLLVECTORSRESPONSE']._serialized_start=1859
-  _globals['_SCROLLVECTORSRESPONSE']._serialized_end=2052
-  _globals['_COUNTVECTORSREQUEST']._serialized_start=2054
-  _globals['_COUNTVECTORSREQUEST']._serialized_end=2125
-  _globals['_COUNTVECTORSRESPONSE']._serialized_start=2127
-  _globals['_COUNTVECTORSRESPONSE']._serialized_end=2206
-  _globals['_VECTORSERVICE']._serialized_start=2209
-  _globals['_VECTORSERVICE']._serialized_end=2881
+  _globals['_UPSERTVECTORSREQUEST']._serialized_start=171
+  _globals['_UPSERTVECTORSREQUEST']._serialized_end=331
+  _globals['_UPSERTVECTORSRESPONSE']._serialized_start=333
+  _globals['_UPSERTVECTORSRESPONSE']._serialized_end=413
+  _globals['_UPSERTSTART']._serialized_start=415
+  _globals['_UPSERTSTART']._serialized_end=462
+  _globals['_UPSERTBATCH']._serialized_start=465
+  _globals['_UPSERTBATCH']._serialized_end=599
+  _globals['_UPSERTEND']._serialized_start=601
+  _globals['_UPSERTEND']._serialized_end=612
+  _globals['_STREAMUPSERTVECTORSREQUEST']._serialized_start=615
+  _globals['_STREAMUPSERTVECTORSREQUEST']._serialized_end=773
+  _globals['_UPSERTSTARTED']._serialized_start=775
+  _globals['_UPSERTSTARTED']._serialized_end=824
+  _globals['_UPSERTACKNOWLEDGED']._serialized_start=826
+  _globals['_UPSERTACKNOWLEDGED']._serialized_end=921
+  _globals['_UPSERTREFUSED']._serialized_start=923
+  _globals['_UPSERTREFUSED']._serialized_end=991
+  _globals['_STREAMUPSERTVECTORSRESPONSE']._serialized_start=994
+  _globals['_STREAMUPSERTVECTORSRESPONSE']._serialized_end=1179
+  _globals['_NPYFILE']._serialized_start=1181
+  _globals['_NPYFILE']._serialized_end=1244
+  _globals['_PARQUETFILE']._serialized_start=1246
+  _globals['_PARQUETFILE']._serialized_end=1315
+  _globals['_IMPORTVECTORSREQUEST']._serialized_start=1318
+  _globals['_IMPORTVECTORSREQUEST']._serialized_end=1524
+  _globals['_IMPORTVECTORSRESPONSE']._serialized_start=1526
+  _globals['_IMPORTVECTORSRESPONSE']._serialized_end=1622
+  _globals['_GETVECTORSREQUEST']._serialized_start=1624
+  _globals['_GETVECTORSREQUEST']._serialized_end=1729
+  _globals['_GETVECTORSRESPONSE']._serialized_start=1731
+  _globals['_GETVECTORSRESPONSE']._serialized_end=1825
+  _globals['_DELETEVECTORSREQUEST']._serialized_start=1828
+  _globals['_DELETEVECTORSREQUEST']._serialized_end=1969
+  _globals['_DELETEVECTORSRESPONSE']._serialized_start=1971
+  _globals['_DELETEVECTORSRESPONSE']._serialized_end=2051
+  _globals['_UPDATEPAYLOADREQUEST']._serialized_start=2054
+  _globals['_UPDATEPAYLOADREQUEST']._serialized_end=2212
+  _globals['_UPDATEPAYLOADRESPONSE']._serialized_start=2214
+  _globals['_UPDATEPAYLOADRESPONSE']._serialized_end=2294
+  _globals['_DELETEPAYLOADREQUEST']._serialized_start=2297
+  _globals['_DELETEPAYLOADREQUEST']._serialized_end=2435
+  _globals['_DELETEPAYLOADRESPONSE']._serialized_start=2437
+  _globals['_DELETEPAYLOADRESPONSE']._serialized_end=2517
+  _globals['_SCROLLVECTORSREQUEST']._serialized_start=2520
+  _globals['_SCROLLVECTORSREQUEST']._serialized_end=2670
+  _globals['_SCROLLVECTORSRESPONSE']._serialized_start=2673
+  _globals['_SCROLLVECTORSRESPONSE']._serialized_end=2866
+  _globals['_COUNTVECTORSREQUEST']._serialized_start=2868
+  _globals['_COUNTVECTORSREQUEST']._serialized_end=2939
+  _globals['_COUNTVECTORSRESPONSE']._serialized_start=2941
+  _globals['_COUNTVECTORSRESPONSE']._serialized_end=3020
+  _globals['_VECTORSERVICE']._serialized_start=3023
+  _globals['_VECTORSERVICE']._serialized_end=3801
 # @@protoc_insertion_point(module_scope)

@@ -2,6 +2,7 @@ from gleann.v1 import index_pb2 as _index_pb2
 from gleann.v1 import payload_pb2 as _payload_pb2
 from gleann.v1 import types_pb2 as _types_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
+from google.rpc import status_pb2 as _status_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -32,6 +33,76 @@ class UpsertVectorsResponse(_message.Message):
     version: _types_pb2.IndexVersion
     def __init__(self, count: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ...) -> None: ...
 
+class UpsertStart(_message.Message):
+    __slots__ = ("index", "stream_id")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    STREAM_ID_FIELD_NUMBER: _ClassVar[int]
+    index: str
+    stream_id: str
+    def __init__(self, index: _Optional[str] = ..., stream_id: _Optional[str] = ...) -> None: ...
+
+class UpsertBatch(_message.Message):
+    __slots__ = ("sequence", "ids", "vectors", "payload")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    VECTORS_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    ids: _types_pb2.Ids
+    vectors: _types_pb2.Vectors
+    payload: _payload_pb2.Payload
+    def __init__(self, sequence: _Optional[int] = ..., ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., vectors: _Optional[_Union[_types_pb2.Vectors, _Mapping]] = ..., payload: _Optional[_Union[_payload_pb2.Payload, _Mapping]] = ...) -> None: ...
+
+class UpsertEnd(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StreamUpsertVectorsRequest(_message.Message):
+    __slots__ = ("start", "batch", "end")
+    START_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    start: UpsertStart
+    batch: UpsertBatch
+    end: UpsertEnd
+    def __init__(self, start: _Optional[_Union[UpsertStart, _Mapping]] = ..., batch: _Optional[_Union[UpsertBatch, _Mapping]] = ..., end: _Optional[_Union[UpsertEnd, _Mapping]] = ...) -> None: ...
+
+class UpsertStarted(_message.Message):
+    __slots__ = ("sequence", "window")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    window: int
+    def __init__(self, sequence: _Optional[int] = ..., window: _Optional[int] = ...) -> None: ...
+
+class UpsertAcknowledged(_message.Message):
+    __slots__ = ("sequence", "count", "version")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    count: int
+    version: _types_pb2.IndexVersion
+    def __init__(self, sequence: _Optional[int] = ..., count: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ...) -> None: ...
+
+class UpsertRefused(_message.Message):
+    __slots__ = ("sequence", "error")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    error: _status_pb2.Status
+    def __init__(self, sequence: _Optional[int] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+
+class StreamUpsertVectorsResponse(_message.Message):
+    __slots__ = ("started", "acknowledged", "refused")
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    started: UpsertStarted
+    acknowledged: UpsertAcknowledged
+    refused: UpsertRefused
+    def __init__(self, started: _Optional[_Union[UpsertStarted, _Mapping]] = ..., acknowledged: _Optional[_Union[UpsertAcknowledged, _Mapping]] = ..., refused: _Optional[_Union[UpsertRefused, _Mapping]] = ...) -> None: ...
+
 class NpyFile(_message.Message):
     __slots__ = ("path", "ids_path", "payload_path")
     PATH_FIELD_NUMBER: _ClassVar[int]
@@ -53,20 +124,22 @@ class ParquetFile(_message.Message):
     def __init__(self, path: _Optional[str] = ..., vector_column: _Optional[str] = ..., id_column: _Optional[str] = ...) -> None: ...
 
 class ImportVectorsRequest(_message.Message):
-    __slots__ = ("index", "npy", "parquet", "request_id", "columns", "add_columns")
+    __slots__ = ("index", "npy", "parquet", "request_id", "columns", "add_columns", "validate_only")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     NPY_FIELD_NUMBER: _ClassVar[int]
     PARQUET_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     ADD_COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     index: str
     npy: NpyFile
     parquet: ParquetFile
     request_id: str
     columns: _containers.RepeatedScalarFieldContainer[str]
     add_columns: bool
-    def __init__(self, index: _Optional[str] = ..., npy: _Optional[_Union[NpyFile, _Mapping]] = ..., parquet: _Optional[_Union[ParquetFile, _Mapping]] = ..., request_id: _Optional[str] = ..., columns: _Optional[_Iterable[str]] = ..., add_columns: _Optional[bool] = ...) -> None: ...
+    validate_only: bool
+    def __init__(self, index: _Optional[str] = ..., npy: _Optional[_Union[NpyFile, _Mapping]] = ..., parquet: _Optional[_Union[ParquetFile, _Mapping]] = ..., request_id: _Optional[str] = ..., columns: _Optional[_Iterable[str]] = ..., add_columns: _Optional[bool] = ..., validate_only: _Optional[bool] = ...) -> None: ...
 
 class ImportVectorsResponse(_message.Message):
     __slots__ = ("count", "index", "ignored_columns")

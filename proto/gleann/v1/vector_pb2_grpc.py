@@ -42,6 +42,11 @@ class VectorServiceStub:
                 request_serializer=gleann_dot_v1_dot_vector__pb2.UpsertVectorsRequest.SerializeToString,
                 response_deserializer=gleann_dot_v1_dot_vector__pb2.UpsertVectorsResponse.FromString,
                 _registered_method=True)
+        self.StreamUpsertVectors = channel.stream_stream(
+                '/gleann.v1.VectorService/StreamUpsertVectors',
+                request_serializer=gleann_dot_v1_dot_vector__pb2.StreamUpsertVectorsRequest.SerializeToString,
+                response_deserializer=gleann_dot_v1_dot_vector__pb2.StreamUpsertVectorsResponse.FromString,
+                _registered_method=True)
         self.ImportVectors = channel.unary_unary(
                 '/gleann.v1.VectorService/ImportVectors',
                 request_serializer=gleann_dot_v1_dot_vector__pb2.ImportVectorsRequest.SerializeToString,
@@ -87,6 +92,18 @@ class VectorServiceServicer:
     def UpsertVectors(self, request, context):
         """UpsertVectors stores vectors under their ids, replacing those that are there. Either
         the whole batch is stored or none of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamUpsertVectors(self, request_iterator, context):
+        """StreamUpsertVectors stores batches of vectors as they come. The client sends a start,
+        batches with the sequence numbers 1, 2, 3, ..., and an end; the server answers the start
+        with what it has already, and acknowledges batches in their order, several at once where
+        they were stored together. Each batch is stored whole or not at all, and is on disk before
+        it is acknowledged. A client may have `window` batches without an answer; the server reads
+        no more than that. A stream that broke is resumed by a new call with the same `stream_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,6 +175,11 @@ def add_VectorServiceServicer_to_server(servicer, server):
                     request_deserializer=gleann_dot_v1_dot_vector__pb2.UpsertVectorsRequest.FromString,
                     response_serializer=gleann_dot_v1_dot_vector__pb2.UpsertVectorsResponse.SerializeToString,
             ),
+            'StreamUpsertVectors': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamUpsertVectors,
+                    request_deserializer=gleann_dot_v1_dot_vector__pb2.StreamUpsertVectorsRequest.FromString,
+                    response_serializer=gleann_dot_v1_dot_vector__pb2.StreamUpsertVectorsResponse.SerializeToString,
+            ),
             'ImportVectors': grpc.unary_unary_rpc_method_handler(
                     servicer.ImportVectors,
                     request_deserializer=gleann_dot_v1_dot_vector__pb2.ImportVectorsRequest.FromString,
@@ -223,6 +245,33 @@ class VectorService:
             '/gleann.v1.VectorService/UpsertVectors',
             gleann_dot_v1_dot_vector__pb2.UpsertVectorsRequest.SerializeToString,
             gleann_dot_v1_dot_vector__pb2.UpsertVectorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamUpsertVectors(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/gleann.v1.VectorService/StreamUpsertVectors',
+            gleann_dot_v1_dot_vector__pb2.StreamUpsertVectorsRequest.SerializeToString,
+            gleann_dot_v1_dot_vector__pb2.StreamUpsertVectorsResponse.FromString,
             options,
             channel_credentials,
             insecure,

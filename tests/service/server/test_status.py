@@ -21,7 +21,11 @@ from gleann.service.status import (
 )
 
 ALL = list(all_errors())
-OF_THEIR_OWN = {errors.UnavailableError}
+OF_THEIR_OWN = {
+    errors.DeadlineError,
+    errors.UnavailableError,
+    errors.UnsupportedError,
+}
 """Subclasses whose code is not that of their family: gRPC has one for it."""
 
 
@@ -95,3 +99,13 @@ def test_a_long_message_gets_through(start_server: Callable[..., Any]) -> None:
             for _ in range(5):
                 with pytest.raises(errors.ForbiddenPathError, match=f"/{letter}+"):
                     client.import_vectors("i", "/" + letter * 2_000)
+
+
+def test_a_status_of_overload_says_when_to_try_again() -> None:
+    error = errors.OverloadedError("256 calls wait", retry_seconds=0.25)
+    status = status_of(error)
+    assert len(status.details) == 2
+    back = error_of(status)
+    assert type(back) is errors.OverloadedError
+    assert back.retry_seconds == 0.25
+    assert str(back) == "256 calls wait"

@@ -1,0 +1,1 @@
+"""Who makes a call, and how long its answer is awaited."""
