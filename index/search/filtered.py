@@ -89,8 +89,7 @@ def search_filtered(
         queries, choice, with_allowed(request, mask), packed=packed
     )
     if packed is None:
-        read = found.work.entries_scanned
-        allowed.pack_lists(engine, int(read * (1 - allowed.share)))
+        allowed.pack_lists(engine, found.work.entries_scanned, queries=len(queries))
     if found.short == 0 and settled.all():
         return found
     left = np.flatnonzero(~settled | is_short(found.rows, allowed))
@@ -160,5 +159,8 @@ def is_few(allowed: AllowedRows, *, nprobe: int) -> bool:
 
     The same for every batch, since it decides what is found.
     """
-    read = expected_lists(allowed, nprobe) * allowed.stats.typical
-    return allowed.count <= max(FEW, read / PACKED_ROW)
+    return allowed.count <= FEW or allowed.count <= _most_few(allowed, nprobe)
+
+
+def _most_few(allowed: AllowedRows, nprobe: int) -> float:
+    return expected_lists(allowed, nprobe) * allowed.stats.typical / PACKED_ROW

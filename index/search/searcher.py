@@ -147,7 +147,7 @@ class Searcher:
         return replace(params, k=min(params.k, self._n), rerank=rerank)
 
     def plan(self, params: SearchParams, *, count: int) -> SearchPlan:
-        """How a search of `count` queries runs; the last plan is kept.
+        """How a search of `count` queries runs; the last plan without a filter is kept.
 
         Callers that search one query after another pass the same parameters again;
         these are frozen, and so is the plan.
@@ -158,7 +158,7 @@ class Searcher:
         if isinstance(params.allowed, RowFilter):
             self._require_own(params.allowed)
         plan = self._cheaper(self._plan_both(params), params, count=count)
-        if not isinstance(params.allowed, np.ndarray):  # a mask could be changed
+        if params.allowed is None:  # what a filter has packed is its caller's to keep
             self._last_plan = params, count, plan
         return plan
 
