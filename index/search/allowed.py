@@ -14,7 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.checks import as_mask
-from gleann.index.engines.contract import Engine, IndexData, ScansSubsets
+from gleann.index.engines.contract import (
+    Engine,
+    IndexData,
+    ListChoice,
+    ScansSubsets,
+)
 from gleann.index.errors import InvalidInputError
 from gleann.index.exact import GATHERED, exact_search_prepared
 from gleann.index.lists import InvertedLists, lists_among
@@ -76,6 +81,7 @@ class AllowedRows(RowFilter):
             self.count = int(np.count_nonzero(mask))
         self._expected: NDArray[np.float64] | None = None
         self._entries: NDArray[np.int64] | None = None
+        self._choice: ListChoice | None = None
         self._asked = False
         self._in_vain = 0
         self._runs: dict[Engine, Engine] = {}
@@ -146,6 +152,20 @@ class AllowedRows(RowFilter):
     def known_entries(self) -> NDArray[np.int64] | None:
         """`entries`, if they were counted already."""
         return self._entries
+
+    def choice(self, nprobe: int) -> ListChoice | None:
+        """The choice that was kept last, if it is of `nprobe` and as good as a new one.
+
+        A new one leaves out lists without allowed entries as soon as they are known.
+        """
+        kept = self._choice
+        if kept is None or kept.nprobe != nprobe or kept.entries is not self._entries:
+            return None
+        return kept
+
+    def keep_choice(self, choice: ListChoice) -> None:
+        """Keep how queries choose lists under this filter."""
+        self._choice = choice
 
     def expected_in(self, list_nos: ListNos) -> NDArray[np.float64]:
         """The allowed entries of lists (nq, p) as `expected` has them.

@@ -71,10 +71,7 @@ def way(request, monkeypatch):
 def steps_only(monkeypatch):
     """No engine chooses lists itself."""
 
-    class Nothing:
-        pass
-
-    monkeypatch.setattr(filtered, "ChoosesLists", Nothing)
+    monkeypatch.setattr(filtered, "chooses_lists", lambda kind: False)
 
 
 @pytest.fixture(params=[(kind, share) for kind in KINDS for share in SHARES], ids=str)
