@@ -21,8 +21,9 @@ Answers depend neither on the batch nor on what was packed. `index/DECISIONS.md`
 28 have the figures.
 """
 
+from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 
@@ -59,7 +60,8 @@ PACKED_ROW = 24
 NO_ROWS: Rows = np.empty(0, np.int64)
 
 
-class AllowedNewer(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class AllowedNewer:
     """Rows newer than the index that a filter allows.
 
     Attributes:
