@@ -10,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 from gleann.index.engines.choose import require_known
 from gleann.index.errors import InvalidParamsError
-from gleann.service.security import require_key
+from gleann.service.security.headers import require_key
 from gleann.service.settings import (
     CONVERTERS,
     Setting,

@@ -13,7 +13,7 @@ from gleann.index.errors import (
     ServiceError,
     UnavailableError,
 )
-from gleann.service.security import KEY_HEADER, bearer, require_sendable_key
+from gleann.service.security.headers import KEY_HEADER, bearer, require_sendable_key
 from gleann.service.status import error_of_call
 from gleann.service.stubs import Stubs
 from gleann.v1 import (

@@ -5,9 +5,12 @@ message does not arrive are ended. A call without the key is refused before that
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from secrets import token_hex
 from threading import Timer
 from typing import NamedTuple, TypeAlias
 
@@ -18,10 +21,13 @@ from gleann.index.errors import (
     GleannError,
     InvalidInputError,
     LimitError,
+    PermissionDeniedError,
     ServiceError,
     UnauthenticatedError,
 )
-from gleann.service.security import KeyCheck
+from gleann.service.calls.context import CallContext, answering
+from gleann.service.security.gate import Gate
+from gleann.service.security.key_ring import KeyRefusal, Metadatum
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import RareLog, host_of
@@ -30,14 +36,21 @@ from gleann.service.server.rpc import Rpc, handler
 Take: TypeAlias = Callable[[Rpc, bytes], None]
 """Takes over a call with its message; raises `GleannError` to refuse it."""
 
+CALL_ID_HEADER = "x-request-id"
+_CALL_ID = re.compile("[!-~]{1,128}")
+
 _log = logging.getLogger(__name__)
 
 
 class Method(NamedTuple):
-    """A unary method of a servicer."""
+    """A unary method of a servicer.
+
+    `allow` raises `PermissionDeniedError` where the caller lacks a right.
+    """
 
     name: str
     read: Callable[[bytes], Message]
+    allow: Callable[[Message], None]
     answer: Callable[[Message, None], Message]
     write: Callable[[Message], bytes]
 
@@ -50,7 +63,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         takes: Mapping[str, Take],
         streams: Mapping[str, grpc.RpcMethodHandler],
         *,
-        key: KeyCheck,
+        gate: Gate,
         connections: Connections,
         silence: Silence,
         rare: RareLog,
@@ -60,29 +73,38 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         Args:
             takes: handlers of unary calls, by method.
             streams: handlers of other methods.
-            key: checks API keys.
+            gate: lets calls in by their keys.
             connections: counts the calls of each connection.
             silence: ends calls whose message does not arrive.
             rare: log for refused keys.
         """
-        self._key = key
+        self._gate = gate
         self._rare = rare
         self._connections = connections
         self._silence = silence
-        self._handlers = dict(streams) | {
-            method: handler(partial(self._begin, take=take))
-            for method, take in takes.items()
-        }
+        self._streams = streams
+        self._takes = takes
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler of a call before its message; called by the polling thread."""
-        refusal = self._key.refusal(details.method, details.invocation_metadata)
-        if refusal is not None:
-            return handler(partial(self._refuse, refusal=refusal))
-        return self._handlers.get(details.method)
+        method, metadata = details.method, details.invocation_metadata
+        try:
+            caller = self._gate.caller(method, metadata)
+        except KeyRefusal as refusal:
+            return handler(partial(self._refuse_key, why=str(refusal)))
+        except PermissionDeniedError as error:
+            return handler(partial(self._refuse, error=error))
+        take = self._takes.get(method)
+        if take is None:
+            return self._streams.get(method)
+        call = CallContext(caller=caller, method=method, call_id=call_id_of(metadata))
+        return handler(partial(self._begin, take=take, call=call))
 
-    def _begin(self, rpc: Rpc, *, take: Take) -> None:
+    def _begin(self, rpc: Rpc, *, take: Take, call: CallContext) -> None:
         peer = rpc.peer
+        rpc.context = replace(
+            call, peer=peer, ends=rpc.ends, is_active=lambda: rpc.active
+        )
         try:
             self._connections.enter(peer)
         except LimitError as error:
@@ -103,11 +125,21 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
         rpc.read(heard)
 
-    def _refuse(self, rpc: Rpc, *, refusal: str) -> None:
+    def _refuse_key(self, rpc: Rpc, *, why: str) -> None:
         host = host_of(rpc.peer)
-        text = f"refused a call with {refusal} from {host}"
-        self._rare.warn(f"{refusal} {host}", text)
+        self._rare.warn(f"{why} {host}", f"refused a call with {why} from {host}")
         rpc.fail(UnauthenticatedError("the server wants a key: set api_key"))
+
+    def _refuse(self, rpc: Rpc, *, error: GleannError) -> None:
+        rpc.fail(error)
+
+
+def call_id_of(metadata: Iterable[Metadatum]) -> str:
+    """The id that a call was given, or a new one."""
+    for item in metadata:
+        if item.key == CALL_ID_HEADER and _CALL_ID.fullmatch(str(item.value)):
+            return str(item.value)
+    return token_hex(8)
 
 
 def computed(method: Method, lane: Lane, rare: RareLog) -> Take:
@@ -126,8 +158,10 @@ def _answer(method: Method, rpc: Rpc, message: bytes, rare: RareLog) -> None:
     if not rpc.active:
         return  # the caller has left while the call was queued
     try:
-        request = _read(method, rpc, message, rare)
-        rpc.finish(method.write(method.answer(request, None)))
+        with answering(rpc.context):
+            request = _read(method, rpc, message, rare)
+            method.allow(request)
+            rpc.finish(method.write(method.answer(request, None)))
     except GleannError as error:
         rpc.fail(error)
     except MemoryError:

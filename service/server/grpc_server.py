@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event, Lock, Thread
 from types import SimpleNamespace
 from typing import TypeAlias
@@ -15,10 +16,12 @@ from grpc_reflection.v1alpha import reflection
 from gleann.index.errors import ServiceError
 from gleann.service.application import Application
 from gleann.service.config import Config, socket_path, split_address
-from gleann.service.security import KeyCheck
+from gleann.service.security.gate import Gate
+from gleann.service.security.key_ring import KeyRing, OpenRing
 from gleann.service.server import admission, health, operation_waits
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.free_port import require_free
+from gleann.service.server.holdings import finds_of
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
@@ -59,9 +62,6 @@ SERVICES = (
     "gleann.v1.AdminService",
     "google.longrunning.Operations",
 )
-
-INDEX_HEALTH = "indexes/"
-"""A health check of "indexes/words" tells whether the index "words" is served."""
 
 Registration: TypeAlias = tuple[Callable[..., None], Callable[[Application], object]]
 """What registers a servicer with a server, and the servicer."""
@@ -160,7 +160,7 @@ class Server:
 
     def _set_index_health(self, name: str, serving: bool | None) -> None:
         """Set the health of one index; the server's health does not depend on it."""
-        service = f"{INDEX_HEALTH}{name}"
+        service = f"{health.INDEX_HEALTH}{name}"
         if serving is None:
             self._health.forget(service)
         else:
@@ -176,14 +176,17 @@ class Server:
         self._grpc = grpc.server(Inline(), options=_options(config))
         # Last, as it can fail, and before any thread is started.
         self.port = _listen(self._grpc, config.listen)
-        self._waits = operation_waits.Waits(self.application.jobs.get)
+        gate = _gate(config, self.application)
+        self._waits = operation_waits.Waits(
+            self.application.jobs.get, partial(gate.allow, operation_waits.METHOD)
+        )
         self._silence = Silence(
             seconds=config.message_seconds, most=SILENT_CALLS_A_PLACE * config.rpc_queue
         )
         rare = RareLog(_log)
         takes = {
-            **_computed(_COMPUTING, self.application, computing, rare),
-            **_computed(_CONTROLLING, self.application, control, rare),
+            **_computed(_COMPUTING, self.application, computing, rare, gate),
+            **_computed(_CONTROLLING, self.application, control, rare, gate),
             operation_waits.METHOD: self._waits.take,
             health.CHECK: self._health.check,
             health.WATCH: self._health.watch,
@@ -191,7 +194,7 @@ class Server:
         led = admission.Front(
             takes,
             _reflection(self._streams),
-            key=KeyCheck(config.api_key),
+            gate=gate,
             connections=Connections(most=config.connection_calls),
             silence=self._silence,
             rare=rare,
@@ -242,11 +245,19 @@ class _Methods:
         return found
 
 
+def _gate(config: Config, application: Application) -> Gate:
+    """What lets calls in by their keys."""
+    open_to_all = config.api_key is None
+    ring = OpenRing() if open_to_all else KeyRing(single=config.api_key)
+    return Gate(ring, finds_of(application))
+
+
 def _computed(
     servicers: tuple[Registration, ...],
     application: Application,
     lane: Lane,
     rare: RareLog,
+    gate: Gate,
 ) -> dict[str, admission.Take]:
     methods = _Methods()
     for register, servicer in servicers:
@@ -254,7 +265,11 @@ def _computed(
     return {
         path: admission.computed(
             admission.Method(
-                path, one.request_deserializer, one.unary_unary, one.response_serializer
+                path,
+                one.request_deserializer,
+                partial(gate.allow, path),
+                one.unary_unary,
+                one.response_serializer,
             ),
             lane,
             rare,
