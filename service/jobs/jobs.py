@@ -9,6 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from secrets import token_hex
 from sqlite3 import Row
 from threading import Condition, Thread
@@ -26,6 +27,8 @@ from gleann.index.errors import (
     ServiceError,
     UnknownJobError,
 )
+from gleann.service.calls.context import current_call
+from gleann.service.calls.visible import visible_rows
 from gleann.service.jobs.operation_message import Live, operation_message
 from gleann.service.jobs.queue import Demand, Entry, JobQueue
 from gleann.service.jobs.run import Outcome, Run, packed
@@ -132,17 +135,19 @@ class Jobs:
         packed = request.SerializeToString()
         demand = self._demand(kind, packed)
         entry = Entry(name=name, index=index, demand=demand, kind=kind)
+        owner = current_call().caller.name
 
         def start() -> operations_pb2.Operation:
             with self._store.transaction() as transaction:
                 transaction.run(
                     "INSERT INTO operations (name, kind, index_name, request, state,"
-                    " created) VALUES (?, ?, ?, ?, 'queued', ?)",
+                    " created, owner) VALUES (?, ?, ?, ?, 'queued', ?, ?)",
                     name,
                     kind,
                     index,
                     packed,
                     time.time(),
+                    owner,
                 )
                 transaction.after_commit(lambda: self._enqueue(entry))
                 return self.get(name)
@@ -158,8 +163,8 @@ class Jobs:
         with self._store.transaction() as transaction:
             transaction.run(
                 "INSERT INTO operations (name, kind, index_name, request, state,"
-                " created, started, ended, response)"
-                " VALUES (?, ?, ?, ?, 'done', ?, ?, ?, ?)",
+                " created, started, ended, response, owner)"
+                " VALUES (?, ?, ?, ?, 'done', ?, ?, ?, ?, ?)",
                 name,
                 kind,
                 index,
@@ -168,6 +173,7 @@ class Jobs:
                 now,
                 now,
                 packed(response),
+                current_call().caller.name,
             )
             return self.get(name)
 
@@ -195,12 +201,12 @@ class Jobs:
     def list(
         self, *, after: int, limit: int
     ) -> list[tuple[int, operations_pb2.Operation]]:
-        """Operations with numbers above `after`, oldest first, and their numbers."""
-        rows = self._store.rows(
-            "SELECT * FROM operations WHERE number > ? ORDER BY number LIMIT ?",
-            after,
-            limit,
-        )
+        """Operations that the caller may see, oldest first, and their numbers.
+
+        Their numbers are above `after`.
+        """
+        sql = "SELECT * FROM operations WHERE number > ? ORDER BY number LIMIT ?"
+        rows = visible_rows(partial(self._store.rows, sql), after=after, limit=limit)
         return [(row["number"], self._message(row)) for row in rows]
 
     def wait(self, name: str, *, seconds: float) -> operations_pb2.Operation:

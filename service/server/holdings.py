@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 from gleann.index.errors import CorruptDataError, NotFoundError
 from gleann.service.application import Application
+from gleann.service.calls.visible import index_of
 from gleann.service.security.gate import Find, Holding
 from gleann.service.security.rules import Kind
-from gleann.service.snapshots.shelf import FOLDER, PREFIX
 from gleann.service.state.store import Store
 
 NO_INDEX = ""
@@ -25,20 +25,11 @@ def finds_of(application: Application) -> Mapping[Kind, Find]:
     }
 
 
-def index_of_operation(index_name: str) -> str:
-    """The index of an operation, which names a snapshot if it is on one."""
-    if index_name == FOLDER:
-        return NO_INDEX
-    if index_name.startswith(PREFIX):
-        return index_name.removeprefix(PREFIX).rpartition("-")[0]
-    return index_name
-
-
 def _operation(store: Store, name: str) -> Holding | None:
     row = store.row("SELECT index_name, owner FROM operations WHERE name = ?", name)
     if row is None:
         return None
-    return Holding(index_of_operation(row["index_name"]), row["owner"])
+    return Holding(index_of(row["index_name"]), row["owner"])
 
 
 def _session(store: Store, name: str) -> Holding | None:
