@@ -6,6 +6,7 @@ from typing import Self
 
 from numpy.typing import ArrayLike
 
+from gleann.index.errors import InvalidParamsError
 from gleann.service.client.active_calls import ActiveCalls
 from gleann.service.client.connection import Connection
 from gleann.service.client.coreset_calls import CoresetCalls
@@ -18,6 +19,7 @@ from gleann.service.client.rounds_calls import RoundsCalls
 from gleann.service.client.session_calls import SessionCalls
 from gleann.service.client.snapshot_calls import SnapshotCalls
 from gleann.service.client.target import Server, read_target
+from gleann.service.client.tls import Tls, tls_for
 from gleann.service.client.vector_calls import VectorCalls
 from gleann.service.stubs import Stubs
 from gleann.service.values import Selected, ServerInfo, SessionInfo
@@ -61,24 +63,29 @@ class Client:
         *,
         api_key: str | None = None,
         timeout: float | None = 300.0,
+        tls: Tls | None = None,
     ) -> None:
         """Open a data directory, or connect to a server.
 
         Args:
             target: a directory (created if missing), or a server: "grpc://host:port",
-                "dns:///host:port" or "unix:path". What looks like an address without
-                such a scheme is refused; "./name" and path objects are directories.
+                "grpcs://host:port" by TLS, "dns:///host:port" or "unix:path". What
+                looks like an address without such a scheme is refused; "./name" and
+                path objects are directories.
             api_key: the server's API key, if it has one.
             timeout: seconds after which a remote call fails with `ServiceError`, or
                 with `UnavailableError` if no server answers there; None waits without
                 limit. It does not apply to operations.
+            tls: whom to trust and how to show who one is, for "grpcs://host:port"; None
+                trusts the public authorities that gRPC knows.
 
         Raises:
+            MissingFileError: a file of `tls` cannot be read.
             InvalidParamsError: neither a directory nor the address of a server.
             NotReadyError: another process has the directory open.
             CorruptDataError: its contents cannot be read.
         """
-        self._assemble(_open_stubs(target, api_key=api_key, timeout=timeout))
+        self._assemble(_open_stubs(target, api_key=api_key, timeout=timeout, tls=tls))
 
     @classmethod
     def of_stubs(cls, stubs: Stubs) -> Self:
@@ -193,13 +200,20 @@ class Client:
 
 
 def _open_stubs(
-    target: str | PathLike[str], *, api_key: str | None, timeout: float | None
+    target: str | PathLike[str],
+    *,
+    api_key: str | None,
+    timeout: float | None,
+    tls: Tls | None,
 ) -> Stubs:
     place = read_target(target)
     if isinstance(place, Server):
         from gleann.service.client.remote import connect
 
-        return connect(place.address, api_key=api_key, timeout=timeout)
+        tls = tls_for(place, tls)
+        return connect(place.address, api_key=api_key, timeout=timeout, tls=tls)
+    if tls is not None:
+        raise InvalidParamsError("tls is for a server, the target is a directory")
     from gleann.service.local import open_directory
 
     return open_directory(place)

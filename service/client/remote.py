@@ -1,7 +1,7 @@
 """Stubs that call a server and raise the exceptions that the server raised."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 from google.longrunning import operations_pb2_grpc
@@ -13,6 +13,8 @@ from gleann.index.errors import (
     ServiceError,
     UnavailableError,
 )
+from gleann.service.client.tls import Tls, warn_of_plaintext_key
+from gleann.service.client.tls_errors import why_not_connected
 from gleann.service.security.headers import KEY_HEADER, bearer, require_sendable_key
 from gleann.service.status import error_of_call
 from gleann.service.stubs import Stubs
@@ -54,15 +56,23 @@ READY_SECONDS = 0.1
 """For the state of a connection, once a call to it has timed out."""
 
 
-def connect(address: str, *, api_key: str | None, timeout: float | None) -> Stubs:
+def connect(
+    address: str,
+    *,
+    api_key: str | None,
+    timeout: float | None,
+    tls: Tls | None = None,
+) -> Stubs:
     """Stubs of the server at an address; the first call connects.
 
     Args:
         address: of the server, as gRPC takes it; see `gleann.service.client.target`.
         api_key: the server's API key, if it has one.
         timeout: seconds after which a call fails; None waits without limit.
+        tls: for a connection by TLS.
 
     Raises:
+        MissingFileError: a file of `tls` cannot be read.
         InvalidParamsError: a key that no server can have, or a timeout that is not
             above 0.
     """
@@ -72,10 +82,21 @@ def connect(address: str, *, api_key: str | None, timeout: float | None) -> Stub
     if api_key is not None:
         require_sendable_key(api_key)
         metadata = [(KEY_HEADER, bearer(api_key))]
-    channel = grpc.insecure_channel(address, options=OPTIONS)
-    link = _Link(address=address, channel=channel, timeout=timeout, metadata=metadata)
+        if tls is None:
+            warn_of_plaintext_key(address)
+    channel = _channel(address, tls)
+    link = _Link(
+        address=address, channel=channel, timeout=timeout, metadata=metadata, tls=tls
+    )
     stubs = {name: _Remote(stub(channel), link) for name, stub in _STUBS.items()}
     return Stubs(**stubs, close=channel.close)
+
+
+def _channel(address: str, tls: Tls | None) -> grpc.Channel:
+    if tls is None:
+        return grpc.insecure_channel(address, options=OPTIONS)
+    options = [*OPTIONS, *tls.options()]
+    return grpc.secure_channel(address, tls.credentials(), options=options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,19 +107,24 @@ class _Link:
         address: of the server.
         channel: to it.
         timeout: of a call, in seconds, or None.
-        metadata: of every call.
+        metadata: of every call; it has the API key.
+        tls: how the server is trusted, or None.
     """
 
     address: str
     channel: grpc.Channel
     timeout: float | None
-    metadata: list[tuple[str, str]]
+    metadata: list[tuple[str, str]] = field(repr=False)
+    tls: Tls | None
 
     def error_of(self, call: grpc.RpcError) -> GleannError:
         """The exception of a failed call; a server that is not there is named."""
         error = error_of_call(call)
         if isinstance(error, UnavailableError):
-            return UnavailableError(f"no server answers at {self.address}: {error}")
+            why = why_not_connected(str(error), self.address, self.tls)
+            return UnavailableError(
+                f"no server answers at {self.address}: {why or error}"
+            )
         if call.code() == grpc.StatusCode.DEADLINE_EXCEEDED and not self._ready():
             return UnavailableError(
                 f"no server answers at {self.address} within {self.timeout:g} s"

@@ -43,6 +43,7 @@ class Key:
         grants: what the caller may do.
         created: when it was made, UTC.
         expires: from when on it is refused, UTC; None for never.
+        revoked: when it was revoked, UTC, or None.
     """
 
     name: str
@@ -51,6 +52,11 @@ class Key:
     grants: tuple[Grant, ...]
     created: datetime
     expires: datetime | None = None
+    revoked: datetime | None = None
+
+    def is_good(self, now: datetime) -> bool:
+        """Whether it lets calls in."""
+        return self.revoked is None and (self.expires is None or now < self.expires)
 
 
 class KeyRing:
@@ -99,8 +105,9 @@ class KeyRing:
             raise KeyRefusal("an unknown key" if match else "a wrong key")
         if not is_right:
             raise KeyRefusal(f"a wrong secret of the key {key.name!r}")
-        if key.expires is not None and self._clock() >= key.expires:
-            raise KeyRefusal(f"the key {key.name!r}, which has expired")
+        if not key.is_good(self._clock()):
+            why = "has expired" if key.revoked is None else "was revoked"
+            raise KeyRefusal(f"the key {key.name!r}, which {why}")
         return Caller(key.name, key.grants)
 
 

@@ -13,16 +13,13 @@ from google.longrunning import operations_pb2_grpc
 from google.protobuf.descriptor_pool import Default
 from grpc_reflection.v1alpha import reflection
 
-from gleann.index.errors import ServiceError
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.config.address import socket_path, split_address
 from gleann.service.security.gate import Gate
-from gleann.service.security.key_ring import KeyRing, OpenRing
 from gleann.service.server import admission, health, operation_waits
+from gleann.service.server.access import Access
 from gleann.service.server.connections import Connections, Silence
-from gleann.service.server.free_port import require_free
-from gleann.service.server.holdings import finds_of
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
@@ -117,7 +114,7 @@ class Server:
         except BaseException:
             self.application.close()
             raise
-        self.target = _target(config.listen, self.port)
+        self.target = _target(config.listen, self.port, self._access.scheme)
         self.application.registry.watch(self._set_index_health)
         _log.info("serving %s at %s", config.data_dir, self.target)
 
@@ -141,6 +138,7 @@ class Server:
             ended = self._grpc.stop(grace)
             self._waits.close()
             self._silence.close()
+            self._access.close()
             ended.wait()
             for lane in self._lanes:
                 lane.close()
@@ -167,6 +165,17 @@ class Server:
         else:
             self._health.set(service, serving=serving)
 
+    def reread(self) -> None:
+        """Read keys and certificates again now; what cannot be read stays in force."""
+        self._access.reread()
+
+    def _listen(self) -> int:
+        try:
+            return self._access.listen(self._grpc)
+        except BaseException:
+            self._access.close()
+            raise
+
     def _open(self, config: Config) -> None:
         self._stopped, self._stop_once = Event(), Lock()
         computing = Lane("rpc", threads=config.rpc_threads, most=config.rpc_queue)
@@ -175,9 +184,10 @@ class Server:
         self._streams = ThreadPoolExecutor(REFLECTION_STREAMS, "gleann-reflection")
         self._health = health.Health(["", *SERVICES])
         self._grpc = grpc.server(Inline(), options=_options(config))
-        # Last, as it can fail, and before any thread is started.
-        self.port = _listen(self._grpc, config.listen)
-        gate = _gate(config, self.application)
+        # Last, as they can fail, and before any other thread is started.
+        self._access = Access(config, self.application)
+        self.port = self._listen()
+        gate = self._access.gate
         self._waits = operation_waits.Waits(
             self.application.jobs.get, partial(gate.allow, operation_waits.METHOD)
         )
@@ -246,13 +256,6 @@ class _Methods:
         return found
 
 
-def _gate(config: Config, application: Application) -> Gate:
-    """What lets calls in by their keys."""
-    open_to_all = config.api_key is None
-    ring = OpenRing() if open_to_all else KeyRing(single=config.api_key)
-    return Gate(ring, finds_of(application))
-
-
 def _computed(
     servicers: tuple[Registration, ...],
     application: Application,
@@ -302,18 +305,9 @@ def _options(config: Config) -> list[tuple[str, int]]:
     ]
 
 
-def _listen(server: grpc.Server, address: str) -> int:
-    require_free(address)
-    try:
-        port: int = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise ServiceError(f"cannot listen on {address}: {error}") from error
-    return port
-
-
-def _target(listen: str, port: int) -> str:
+def _target(listen: str, port: int, scheme: str) -> str:
     """What `gleann.Client` on this machine takes."""
     if socket_path(listen) is not None:
         return listen
     host, _ = split_address(listen)
-    return f"grpc://[{host}]:{port}" if ":" in host else f"grpc://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
