@@ -14,7 +14,8 @@ from grpc_reflection.v1alpha import reflection
 
 from gleann.index.errors import ServiceError
 from gleann.service.application import Application
-from gleann.service.config import Config, socket_path, split_address
+from gleann.service.config import Config
+from gleann.service.config.address import socket_path, split_address
 from gleann.service.security import KeyCheck
 from gleann.service.server import admission, health, operation_waits
 from gleann.service.server.connections import Connections, Silence

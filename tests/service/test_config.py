@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from gleann.index import errors
-from gleann.service.config import Config, load_config, split_address
+from gleann.service.config import Config, load_config
+from gleann.service.config.address import split_address
 from gleann.service.values import Limits
 
 FILE = """

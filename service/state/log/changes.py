@@ -76,6 +76,16 @@ def drop_staged(transaction: Transaction, operation: str) -> int:
     ).rowcount
 
 
+def drop_one(transaction: Transaction, index_number: int) -> bool:
+    """Remove one row of the log of an index; returns whether there was one."""
+    dropped = transaction.run(
+        "DELETE FROM changes WHERE number ="
+        " (SELECT number FROM changes WHERE index_number = ? LIMIT 1)",
+        index_number,
+    )
+    return dropped.rowcount > 0
+
+
 def drop_given_up(transaction: Transaction) -> int:
     """Remove the parts of all abandoned imports; returns their number."""
     return transaction.run(
