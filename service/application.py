@@ -54,7 +54,7 @@ from gleann.service.sessions.rounds import RoundsSessions
 from gleann.service.sessions.store import SessionStore
 from gleann.service.snapshots.snapshots import Snapshots, Work
 from gleann.service.state.damaged_rows import tell_damage
-from gleann.service.state.expiry import Expiry
+from gleann.service.state.expiry import DAY, Expiry
 from gleann.service.state.idempotency import Receipts
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
@@ -159,7 +159,7 @@ class Application(RowOperations):
             config.data_dir, engine=engine, threads=threads, devices=devices
         )
         self.registry = Registry(self.store, versions)
-        self.jobs = Jobs(self.store)
+        self.jobs = Jobs(self.store, keep_seconds=config.keep_days * DAY)
         self.selections = Selecting(self.registry, self.store, devices)
         self._open_sessions()
         self.receipts = Receipts(self.store)
