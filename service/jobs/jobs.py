@@ -134,6 +134,7 @@ class Jobs:
         entry = Entry(name=name, index=index, demand=demand, kind=kind)
 
         def start() -> operations_pb2.Operation:
+            self._store.disk.require_room()
             with self._store.transaction() as transaction:
                 transaction.run(
                     "INSERT INTO operations (name, kind, index_name, request, state,"
