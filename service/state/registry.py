@@ -433,7 +433,7 @@ def _require_idle(transaction: Transaction, name: str, number: int) -> None:
             "operation",
             # A compaction is nobody's wish: it ends by itself without its index.
             "SELECT name FROM operations WHERE index_name = ?"
-            " AND state IN ('queued', 'running') AND kind != 'optimize'",
+            " AND state IN ('queued', 'running', 'paused') AND kind != 'optimize'",
             name,
         ),
         ("session", "SELECT name FROM sessions WHERE index_number = ?", number),

@@ -1,0 +1,114 @@
+"""The command `python -m bench service`."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
+from bench.records import default_file, write_json
+from bench.say import say
+from bench.service.clients import ClientsJob, clients_table, run_clients
+from bench.service.collection import Shape
+from bench.tables import busy
+
+EXAMPLES = """
+examples:
+  python -m bench service --quick
+      every scenario on little data, to see that all runs
+  python -m bench service --scenarios clients --clients 1 32 64 --rounds 7
+      one query a call, against one caller and an empty call
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A measurement.
+
+    Attributes:
+        run: measures, with the arguments of the command.
+        show: the result as text.
+    """
+
+    run: Callable[[argparse.Namespace], dict[str, Any]]
+    show: Callable[[dict[str, Any]], str]
+
+
+def add_service(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS)
+    )
+    parser.add_argument("--rows", type=int, default=100_000, help="of the collection")
+    parser.add_argument("--dim", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--clients", type=int, nargs="+", default=[1, 32, 64], help="numbers of clients"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=2, help="that the clients are divided among"
+    )
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each case")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="for data (default: temporary)")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the results (default: bench/results)"
+    )
+    parser.add_argument("--quick", action="store_true", help="see that it runs")
+    parser.set_defaults(run=run_service)
+
+
+def run_service(arguments: argparse.Namespace) -> int:
+    """Run the scenarios one after another; each has a result file and a table."""
+    for name in arguments.scenarios:
+        if load() > BUSY_LOAD:
+            say(f"the machine is busy (load {load()}): timings will be noise")
+        say(f"scenario {name}")
+        result: dict[str, Any] = {"mode": f"service-{name}", "seed": arguments.seed}
+        result |= {"quick": arguments.quick, "threads": len(allowed_cores())}
+        result |= provenance() | SCENARIOS[name].run(arguments)
+        file = default_file(result["mode"], quick=arguments.quick)
+        out = (arguments.out or file.parent) / file.name
+        write_json(result | {"load_at_end": load()}, out)
+        print(service_table(result))
+        say(f"result: {out}")
+    return 0
+
+
+def service_table(result: dict[str, Any]) -> str:
+    """The table of one scenario, with its machine."""
+    scenario = SCENARIOS[result["mode"].removeprefix("service-")]
+    parts = [_title(result), scenario.show(result), "\n".join(busy(result))]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _title(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    quick = ", QUICK (not a measurement)" if result["quick"] else ""
+    cores = f"{machine['cores_allowed']} cores shared by clients and server"
+    return f"{machine['cpu']}, {cores}{quick}"
+
+
+def _clients(arguments: argparse.Namespace) -> dict[str, Any]:
+    quick = arguments.quick
+    job = ClientsJob(
+        shape=_shape(arguments),
+        counts=tuple(arguments.clients),
+        processes=arguments.processes,
+        seconds=0.3 if quick else arguments.seconds,
+        rounds=1 if quick else arguments.rounds,
+    )
+    return run_clients(job, arguments.folder)
+
+
+def _shape(arguments: argparse.Namespace) -> Shape:
+    rows = min(arguments.rows, 5000) if arguments.quick else arguments.rows
+    return Shape(rows=rows, dim=arguments.dim, seed=arguments.seed)
+
+
+SCENARIOS = {
+    "clients": Scenario(_clients, clients_table),
+}
