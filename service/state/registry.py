@@ -125,6 +125,7 @@ class Registry:
             )
         schema = Schema() if schema is None else schema
         columns = schema.to_json()
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             if self._served.is_taken(name):
                 raise AlreadyExistsError(f"there is an index {name!r} already")
@@ -169,6 +170,7 @@ class Registry:
             UnknownColumnError: a column to drop that there is not.
             InvalidInputError: a column to add whose name is taken.
         """
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             view = self._served.latest(transaction, name)
             if optimizer is not None:
