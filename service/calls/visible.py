@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from sqlite3 import Row
 
-from gleann.service.calls.caller import Caller, Right
+from gleann.service.calls.caller import Right
 from gleann.service.calls.context import current_call
 
 ROWS_AT_ONCE = 200
@@ -23,13 +23,12 @@ def visible_rows(
         after: number after which to begin.
         limit: most rows to return.
     """
-    caller = current_call().caller
     found: list[Row] = []
     while len(found) < limit:
         rows = read(after, max(limit, ROWS_AT_ONCE))
         if not rows:
             break
-        found += [row for row in rows if _sees(caller, row)]
+        found += [row for row in rows if may_see(row["owner"], row["index_name"])]
         after = rows[-1]["number"]
     return found[:limit]
 
@@ -54,6 +53,12 @@ def index_of(index_name: str) -> str:
     return index_name.removeprefix(_SNAPSHOTS).rpartition("-")[0]
 
 
-def _sees(caller: Caller, row: Row) -> bool:
-    index = index_of(row["index_name"])
-    return caller.may(Right.READ, index) and caller.owns(row["owner"], index)
+def may_see(owner: str, index_name: str) -> bool:
+    """Whether the caller of the current call may see what belongs to an owner.
+
+    Args:
+        owner: name of the key that made it.
+        index_name: its index, or snapshot.
+    """
+    caller, index = current_call().caller, index_of(index_name)
+    return caller.may(Right.READ, index) and caller.owns(owner, index)

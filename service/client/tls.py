@@ -80,16 +80,17 @@ class Tls:
 _KINDS = {"server_name": "name"}
 
 
-def tls_for(server: Server, tls: Tls | None) -> Tls | None:
-    """How to connect to a server; None without TLS.
+def tls_for(place: Server | Path, tls: Tls | None) -> Tls | None:
+    """How to connect to a place; None without TLS.
 
     Raises:
-        InvalidParamsError: `tls` for an address without TLS.
+        InvalidParamsError: `tls` for a directory, or for an address without TLS.
     """
-    if server.tls:
+    if isinstance(place, Server) and place.tls:
         return tls or Tls()
     if tls is not None:
-        raise InvalidParamsError(f"tls needs grpcs://, the target is {server.address}")
+        what = "a directory" if isinstance(place, Path) else place.address
+        raise InvalidParamsError(f"tls needs grpcs://host:port, the target is {what}")
     return None
 
 

@@ -12,7 +12,6 @@ from google.protobuf.message import Message
 
 from gleann.index.errors import PermissionDeniedError
 from gleann.service.calls.caller import Caller, Right
-from gleann.service.calls.context import current_call
 from gleann.service.security.key_ring import KeyRefusal, KeyRing, Metadatum, OpenRing
 from gleann.service.security.rules import RULES, Kind, Rule
 
@@ -74,15 +73,14 @@ class Gate:
             )
         return caller
 
-    def allow(self, method: str, request: Message) -> None:
-        """Refuse the request of the current call where its caller lacks a right.
+    def allow(self, method: str, caller: Caller, request: Message) -> None:
+        """Refuse a request whose caller lacks a right.
 
         What a resource belongs to is looked up in the database.
 
         Raises:
             PermissionDeniedError: with the name of the key and the right.
         """
-        caller = current_call().caller
         if isinstance(self.ring, OpenRing):
             return
         rule = RULES[method]

@@ -61,7 +61,7 @@ class Rpc:
     @property
     def active(self) -> bool:
         """Whether the caller still waits for the answer."""
-        active: bool = self._context.is_active()
+        active: bool = _server._is_rpc_state_active(self._state)
         return active
 
     def when_ended(self, then: Callable[[], object]) -> None:
