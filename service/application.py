@@ -36,7 +36,7 @@ from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
-from gleann.service.jobs.import_source import ImportRules, open_source
+from gleann.service.jobs.import_source import ImportRules, check_source
 from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
@@ -54,7 +54,7 @@ from gleann.service.sessions.rounds import RoundsSessions
 from gleann.service.sessions.store import SessionStore
 from gleann.service.snapshots.snapshots import Snapshots, Work
 from gleann.service.state.damaged_rows import tell_damage
-from gleann.service.state.expiry import Expiry
+from gleann.service.state.expiry import DAY, Expiry
 from gleann.service.state.idempotency import Receipts
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
@@ -159,7 +159,7 @@ class Application(RowOperations):
             config.data_dir, engine=engine, threads=threads, devices=devices
         )
         self.registry = Registry(self.store, versions)
-        self.jobs = Jobs(self.store)
+        self.jobs = Jobs(self.store, keep_seconds=config.keep_days * DAY)
         self.selections = Selecting(self.registry, self.store, devices)
         self._open_sessions()
         self.receipts = Receipts(self.store)
@@ -312,9 +312,9 @@ class Application(RowOperations):
         return self.asked_to_import(request)()
 
     def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
-        """Check the file; return the function that starts an import."""
+        """Check what is cheap to check; return the function that starts an import."""
         view = self.registry.view(request.index)
-        open_source(request, view=view, rules=self._rules)
+        check_source(request, view=view, rules=self._rules)
         return self.jobs.asked("import", index=request.index, request=request)
 
     def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:

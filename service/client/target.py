@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from gleann.index.errors import InvalidParamsError
-from gleann.service.config import socket_path, split_address
+from gleann.service.config.address import socket_path, split_address
 
 REMOTE_SCHEME = "grpc://"
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)

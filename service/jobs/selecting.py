@@ -68,6 +68,7 @@ class Selecting:
         message.create_time.FromNanoseconds(time.time_ns())
         selection_to_wire(selected, message)
         items = items_to_wire(selected).SerializeToString()
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             transaction.run(
                 "INSERT OR REPLACE INTO selections (name, description, items)"

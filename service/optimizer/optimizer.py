@@ -104,7 +104,8 @@ class Optimizer:
             removed_share=measured.removed_share,
             drift=measured.drift,
             decision=decide(measured, params).why,
-            operation=self._jobs.under_way(KIND, index=view.name),
+            operation=self._jobs.under_way(KIND, index=view.name)
+            or self._jobs.paused(KIND, index=view.name),
             last_kind=past.kind,
             last_time=None if ended is None else datetime.fromtimestamp(ended, UTC),
             last_error=past.error,
@@ -152,6 +153,7 @@ class Optimizer:
             for view in self._changed()
             if (decision := self._decided(view)).kind != "none"
             and self._jobs.is_settled(view.name)
+            and self._jobs.paused(KIND, index=view.name) is None
         ]
         if not due:
             return None

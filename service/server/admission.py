@@ -1,45 +1,42 @@
-"""Admission of a call: check its key, reserve a place, read its message, run it.
+"""Admission of a call: check its key, look for a place, read its message, queue it.
 
 Until its message arrives, a call holds no thread, only a few kilobytes; calls whose
-message does not arrive are ended. A call without the key is refused before that.
+message does not arrive are ended. A call without the key, or without a place in its
+queue, is refused before that.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Timer
-from typing import NamedTuple, TypeAlias
+from typing import Protocol
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from gleann.index.errors import (
     GleannError,
     InvalidInputError,
-    LimitError,
     ServiceError,
     UnauthenticatedError,
 )
+from gleann.service.calls.context import CallContext
 from gleann.service.security import KeyCheck
+from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc, handler
 
-Take: TypeAlias = Callable[[Rpc, bytes], None]
-"""Takes over a call with its message; raises `GleannError` to refuse it."""
 
-_log = logging.getLogger(__name__)
+class Route(Protocol):
+    """Where the calls of a method go; both run in the polling thread."""
 
+    def require_place(self, client: str) -> None:
+        """Refuse a call before its message is read, with a `GleannError`."""
 
-class Method(NamedTuple):
-    """A unary method of a servicer."""
-
-    name: str
-    read: Callable[[bytes], Message]
-    answer: Callable[[Message, None], Message]
-    write: Callable[[Message], bytes]
+    def take(self, rpc: Rpc, message: bytes, client: str) -> None:
+        """Take over a call with its message, or refuse it with a `GleannError`."""
 
 
 class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
@@ -47,7 +44,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
     def __init__(
         self,
-        takes: Mapping[str, Take],
+        routes: Mapping[str, Route],
         streams: Mapping[str, grpc.RpcMethodHandler],
         *,
         key: KeyCheck,
@@ -58,7 +55,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         """Prepare the routes.
 
         Args:
-            takes: handlers of unary calls, by method.
+            routes: of unary calls, by method.
             streams: handlers of other methods.
             key: checks API keys.
             connections: counts the calls of each connection.
@@ -70,8 +67,8 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         self._connections = connections
         self._silence = silence
         self._handlers = dict(streams) | {
-            method: handler(partial(self._begin, take=take))
-            for method, take in takes.items()
+            method: handler(partial(self._begin, method=method, route=route))
+            for method, route in routes.items()
         }
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
@@ -81,11 +78,16 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
             return handler(partial(self._refuse, refusal=refusal))
         return self._handlers.get(details.method)
 
-    def _begin(self, rpc: Rpc, *, take: Take) -> None:
+    def _begin(self, rpc: Rpc, *, method: str, route: Route) -> None:
         peer = rpc.peer
+        rpc.context = CallContext(
+            method=method, peer=peer, ends=rpc.ends, is_active=lambda: rpc.active
+        )
+        client = rpc.context.caller.name or host_of(peer)
         try:
+            route.require_place(client)
             self._connections.enter(peer)
-        except LimitError as error:
+        except GleannError as error:
             rpc.fail(error)
             return
         rpc.when_ended(partial(self._connections.leave, peer))
@@ -97,7 +99,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
                 rpc.fail(InvalidInputError("the call has no message"))
                 return
             try:
-                take(rpc, message)
+                route.take(rpc, message, client)
             except GleannError as error:
                 rpc.fail(error)
 
@@ -110,42 +112,39 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         rpc.fail(UnauthenticatedError("the server wants a key: set api_key"))
 
 
-def computed(method: Method, lane: Lane, rare: RareLog) -> Take:
-    """Run a servicer's method in a thread of `lane`.
+class LaneRoute:
+    """The route of a method whose calls are answered in a lane.
 
-    Invalid request bytes are logged in `rare`.
+    Args:
+        method: the method.
+        lane: of its kind.
+        rare: log for bytes that are no request.
     """
 
-    def take(rpc: Rpc, message: bytes) -> None:
-        lane.submit(partial(_answer, method, rpc, message, rare))
+    def __init__(self, method: Method, lane: Lane, rare: RareLog) -> None:
+        self._method = method
+        self._lane = lane
+        self._rare = rare
+        self.require_place = lane.require_place
 
-    return take
-
-
-def _answer(method: Method, rpc: Rpc, message: bytes, rare: RareLog) -> None:
-    if not rpc.active:
-        return  # the caller has left while the call was queued
-    try:
-        request = _read(method, rpc, message, rare)
-        rpc.finish(method.write(method.answer(request, None)))
-    except GleannError as error:
-        rpc.fail(error)
-    except MemoryError:
-        _log.error("%s: out of memory", method.name)
-        rpc.fail(LimitError("the server has not enough memory to answer this call"))
-    except Exception:  # noqa: BLE001  the edge: nothing may leak out
-        _log.exception("%s failed inside", method.name)
-        rpc.fail(ServiceError("internal error"))
+    def take(self, rpc: Rpc, message: bytes, client: str) -> None:
+        """Queue a call."""
+        self._lane.submit(Call(rpc, self._method, message, self._rare, client))
 
 
-def _read(method: Method, rpc: Rpc, message: bytes, rare: RareLog) -> Message:
-    try:
-        return method.read(message)
-    except DecodeError as error:
-        host = host_of(rpc.peer)
-        text = f"{method.name}: {len(message)} bytes that are no request of it"
-        rare.warn(f"bytes {host}", f"{text}, from {host}")
-        raise InvalidInputError(text) from error
+class InlineRoute:
+    """The route of a method that the polling thread answers, or hands to a poller."""
+
+    def __init__(self, take: Callable[[Rpc, bytes], None]) -> None:
+        self._take = take
+
+    def require_place(self, client: str) -> None:
+        """There is always a place: nothing waits."""
+
+    def take(self, rpc: Rpc, message: bytes, client: str) -> None:
+        """Answer a call, or hand it over."""
+        del client
+        self._take(rpc, message)
 
 
 def _end_silent(rpc: Rpc, why: str) -> None:

@@ -164,6 +164,7 @@ class SessionStore:
         packed = None if proxy is None else proxy.astype("<f8").tobytes()
 
         def keep() -> SessionInfo:
+            self._store.disk.require_room()
             now = time.time()
             with self._store.transaction() as transaction:
                 if self._registry.view(view.name).version != view.version:
@@ -238,6 +239,7 @@ class SessionStore:
         state = json.dumps(session.state())
 
         def keep() -> SessionInfo:
+            self._store.disk.require_room()
             with self._store.transaction() as transaction:
                 transaction.run(
                     "UPDATE sessions SET state = ?, labelled = ?, updated = ?,"

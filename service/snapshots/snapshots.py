@@ -159,7 +159,7 @@ class Snapshots:
     def _require_unused(self, transaction: Transaction, name: str) -> None:
         rows = transaction.run(
             "SELECT name, kind, request FROM operations"
-            " WHERE state IN ('queued', 'running')"
+            " WHERE state IN ('queued', 'running', 'paused')"
         ).fetchall()
         for row in rows:
             used = _USERS.get(row["kind"])

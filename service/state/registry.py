@@ -125,6 +125,7 @@ class Registry:
             )
         schema = Schema() if schema is None else schema
         columns = schema.to_json()
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             if self._served.is_taken(name):
                 raise AlreadyExistsError(f"there is an index {name!r} already")
@@ -169,6 +170,7 @@ class Registry:
             UnknownColumnError: a column to drop that there is not.
             InvalidInputError: a column to add whose name is taken.
         """
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             view = self._served.latest(transaction, name)
             if optimizer is not None:
@@ -433,7 +435,7 @@ def _require_idle(transaction: Transaction, name: str, number: int) -> None:
             "operation",
             # A compaction is nobody's wish: it ends by itself without its index.
             "SELECT name FROM operations WHERE index_name = ?"
-            " AND state IN ('queued', 'running') AND kind != 'optimize'",
+            " AND state IN ('queued', 'running', 'paused') AND kind != 'optimize'",
             name,
         ),
         ("session", "SELECT name FROM sessions WHERE index_number = ?", number),

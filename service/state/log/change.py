@@ -110,13 +110,17 @@ class Change:
             return Payload.nulls(schema.select(names), 1)
         return fitting(self.payload, schema)
 
-    def parts(self) -> Iterator["Change"]:
-        """The change in parts that rows of the log have room for."""
+    def parts(self, most_bytes: int = MOST_BYTES) -> Iterator["Change"]:
+        """The change in parts that rows of the log have room for.
+
+        Args:
+            most_bytes: of vectors, or of payload, in a part; at most `MOST_BYTES`.
+        """
         payload, most = self.payload, MOST_ROWS
         if self.vectors is not None:
-            most = min(most, max(1, MOST_BYTES // (4 * self.vectors.shape[1])))
+            most = min(most, max(1, most_bytes // (4 * self.vectors.shape[1])))
         if payload is not None and len(payload) > 1:
-            most = min(most, max(1, MOST_BYTES * len(payload) // (payload.nbytes or 1)))
+            most = min(most, max(1, most_bytes * len(payload) // (payload.nbytes or 1)))
         if len(self.ids) <= most:
             yield self
             return
