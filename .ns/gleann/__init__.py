@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from gleann.index.graph.knn_graph import KnnGraph, knn_graph
     from gleann.index.payload.payload import Payload
     from gleann.index.payload.schema import Column, Schema
-    from gleann.service.client import Client
+    from gleann.service.client import AsyncClient, Client
     from gleann.service.values import OptimizerParams
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncClient",
     "BuildParams",
     "Client",
     "Column",
@@ -43,6 +44,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AsyncClient": "gleann.service.client",
     "BuildParams": "gleann.index",
     "Client": "gleann.service.client",
     "Column": "gleann.index.payload.schema",
