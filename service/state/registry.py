@@ -240,6 +240,10 @@ class Registry:
         """The directory of the sealed version of a view."""
         return self._versions.path(view.number, view.version)
 
+    def directory(self, view: View) -> Path:
+        """The directory of the files of an index."""
+        return self._versions.index_directory(view.number)
+
     def delete(self, name: str) -> None:
         """Remove an index and its files.
 
