@@ -502,3 +502,16 @@ def test_manifests_that_are_signed_but_wrong(key: str) -> None:
         content["checksum"] = sha256(packed.encode()).hexdigest()
         with pytest.raises(errors.CorruptDataError, match="shown"):
             parse_manifest(json.dumps(content).encode(), shown="shown")
+
+
+def test_a_file_that_cannot_be_removed_hides_no_error(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shelf.path(f"snapshots/{NAME}") / "newer.arrow").write_bytes(b"rots" * 1000)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(errors.CorruptDataError, match="newer.arrow"):
+        exported(shelf, tmp_path / "x.tar")
