@@ -22,6 +22,7 @@ class Stubs:
         session: SessionService.
         snapshot: SnapshotService.
         admin: AdminService.
+        job: JobService.
         operations: google.longrunning.Operations.
         close: closes the connection.
     """
@@ -36,5 +37,6 @@ class Stubs:
     session: Any
     snapshot: Any
     admin: Any
+    job: Any
     operations: Any
     close: Callable[[], None]

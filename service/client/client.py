@@ -12,6 +12,7 @@ from gleann.service.client.coreset_calls import CoresetCalls
 from gleann.service.client.estimate_calls import EstimateCalls
 from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls
+from gleann.service.client.job_calls import JobCalls
 from gleann.service.client.operation_calls import OperationCalls
 from gleann.service.client.payload_calls import PayloadCalls
 from gleann.service.client.rounds_calls import RoundsCalls
@@ -53,6 +54,7 @@ class Client:
         sessions: describes and closes sessions of any kind.
         snapshots: keeps states of indexes, and makes indexes of them again.
         operations: finds, cancels and deletes operations.
+        jobs: lists, pauses, resumes and retries operations, and shows their logs.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Client:
         self.sessions = SessionCalls(connection)
         self.snapshots = SnapshotCalls(connection)
         self.operations = OperationCalls(connection)
+        self.jobs = JobCalls(connection)
         self._shorten()
 
     def _shorten(self) -> None:
