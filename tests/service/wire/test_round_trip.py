@@ -69,6 +69,7 @@ FILES = (
     session_pb2,
     snapshot_pb2,
     admin_pb2,
+    job_pb2,
 )
 DESCRIBED = [
     service for file in FILES for service in file.DESCRIPTOR.services_by_name.values()
@@ -107,6 +108,7 @@ def world(
             "session": session_pb2_grpc.SessionServiceStub(channel),
             "snapshot": snapshot_pb2_grpc.SnapshotServiceStub(channel),
             "admin": admin_pb2_grpc.AdminServiceStub(channel),
+            "job": job_pb2_grpc.JobServiceStub(channel),
             "operations": operations_pb2_grpc.OperationsStub(channel),
         }
         world = SimpleNamespace(**stubs, channel=channel, folder=folder, rows=rows)
