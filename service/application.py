@@ -6,6 +6,7 @@ The gRPC servicers and the in-process client call the same object.
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import TypeAlias
 
 import numpy as np
@@ -32,6 +33,7 @@ from gleann.index.metric import require_distances
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
 from gleann.index.search.within import require_radius
+from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
 from gleann.service.job_requests import JobRequests
@@ -40,6 +42,8 @@ from gleann.service.jobs.import_source import ImportRules
 from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
+from gleann.service.monitoring.monitor import Monitor
+from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
@@ -59,6 +63,7 @@ from gleann.service.state.idempotency import Receipts
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
+from gleann.service.telemetry.telemetry import Telemetry
 from gleann.service.values import (
     IndexInfo,
     OptimizerParams,
@@ -114,6 +119,9 @@ class Application(RowOperations, JobRequests):
         optimizer: compacts the indexes by itself.
         receipts: stored answers to idempotent requests.
         limits: the caps on single requests.
+        telemetry: what is counted.
+        monitor: says what it does now.
+        searches: what is recorded of searches.
     """
 
     def __init__(
@@ -138,15 +146,24 @@ class Application(RowOperations, JobRequests):
             directory=config.data_dir,
         )
         self.limits = config.limits
-        self._batcher = Batcher()
         self._clock = clock
         devices = Devices(config.device)
-        self.store = Store(config.data_dir)
+        self.telemetry = Telemetry(most_indexes=config.metrics.most_indexes)
+        self.searches = Searches(config, self.telemetry)
+        self._batcher = Batcher(self.telemetry.scanned)
+        self.store = Store(
+            config.data_dir,
+            min_free_bytes=config.storage.min_free_bytes,
+            committed=self.telemetry.committed,
+        )
+        self.store.disk.count_refused = self.telemetry.change_refused
         try:
             self._open(config, devices)
         except BaseException:
             self.store.close()
             raise
+        self.store.disk.open()
+        self.searches.probe.open()
         self._expiry.open()
         self.optimizer.open()
 
@@ -159,6 +176,13 @@ class Application(RowOperations, JobRequests):
         self.registry = Registry(self.store, versions)
         self.jobs = Jobs(self.store, keep_seconds=config.keep_days * DAY)
         self.selections = Selecting(self.registry, self.store, devices)
+        self.monitor = Monitor(
+            self.registry,
+            self.store,
+            self.telemetry,
+            directory=config.data_dir,
+            threads=threads,
+        )
         self._open_sessions()
         self.receipts = Receipts(self.store)
         self._expiry = Expiry(
@@ -215,6 +239,8 @@ class Application(RowOperations, JobRequests):
         Waits at most `seconds` for jobs, which resume at the next opening.
         """
         self._expiry.close()
+        self.searches.probe.close()
+        self.store.disk.close()
         self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
@@ -225,7 +251,7 @@ class Application(RowOperations, JobRequests):
             version=gleann.__version__,
             limits=self.limits,
             features=FEATURES,
-            index_count=len(self.registry.names()),
+            index_count=len(readable(self.registry.names())),
         )
 
     def create_index(
@@ -291,12 +317,14 @@ class Application(RowOperations, JobRequests):
         return self.registry.describe(name)
 
     def list_indexes(self, *, start: int, size: int) -> tuple[list[IndexInfo], bool]:
-        """Describe a page of the indexes, by name; also those that cannot be served.
+        """Describe a page of the indexes that the caller may read, by name.
+
+        Also those that cannot be served.
 
         Returns:
             The descriptions, and whether there are more.
         """
-        names = self.registry.names()
+        names = readable(self.registry.names())
         infos = []
         for name in names[start : start + size]:
             with suppress(UnknownIndexError):  # deleted since
@@ -339,10 +367,21 @@ class Application(RowOperations, JobRequests):
         allowed = allowed_in(view, allowed_ids=allowed_ids, condition=condition)
         if radius is not None:
             radius = require_radius(radius, view.metric)
-        if allowed is None:
-            found = self._batcher.search(view, checked, params)
-        else:
-            found = view_search.search(view, checked, params, allowed=allowed)
+        began = monotonic()
+        with self.searches.running():
+            if allowed is None:
+                found = self._batcher.search(view, checked, params)
+            else:
+                found = view_search.search(view, checked, params, allowed=allowed)
+        self.searches.ended(
+            view,
+            checked,
+            params,
+            found,
+            began=began,
+            condition=condition,
+            is_whole=allowed_ids is None,
+        )
         if radius is not None:
             found = cut_at(found, radius)
         self._require_room(found, view)

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from gleann.index.errors import CorruptDataError
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
-from gleann.service.jobs.import_source import ImportRules, open_source
+from gleann.service.jobs.import_source import ImportRules, check_source
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
@@ -67,9 +67,9 @@ class JobRequests(ABC):
         return self.asked_to_import(request)()
 
     def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
-        """Check the file; return the function that starts an import."""
+        """Check what is cheap to check; return the function that starts an import."""
         view = self.registry.view(request.index)
-        open_source(request, view=view, rules=self.import_rules)
+        check_source(request, view=view, rules=self.import_rules)
         return self.jobs.asked("import", index=request.index, request=request)
 
     def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:

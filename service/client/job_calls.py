@@ -4,25 +4,28 @@ from typing import Any
 
 from google.longrunning import operations_pb2
 
-from gleann.service.client.connection import Connection, pages_of
-from gleann.service.client.operation import Operation
+from gleann.service.client.connection import Calls, pages_of
+from gleann.service.client.modes import M, method
+from gleann.service.client.operation import (
+    Handle,
+    operation_method,
+    operations_method,
+    read_log,
+)
 from gleann.service.values import JobLog
 from gleann.v1 import job_pb2
 
 
-class JobCalls:
+class JobCalls(Calls[M]):
     """Calls on jobs, the work of operations: `client.jobs`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stubs = connection.stubs
-
-    def list(self, where: str = "") -> list[Operation[Any]]:
+    @operations_method
+    async def list(self, where: str = "") -> list[Handle[Any, Any]]:
         """Operations that meet a condition, oldest first.
 
         Args:
-            where: such as "state = 'failed' AND created >= '2026-11-28T00:00:00Z'", in the
-                language of conditions on payload. Its columns are state ("queued",
+            where: such as "state = 'failed' AND kind = 'build'", in the language of
+                conditions on payload. Its columns are state ("queued",
                 "running", "paused", "done", "failed" or "cancelled"), kind, index and
                 owner (text), created (a moment), and id, the name of the operation.
 
@@ -32,11 +35,12 @@ class JobCalls:
         request = operations_pb2.ListOperationsRequest(name="operations", filter=where)
         return [
             self._connection.operation(message)
-            for page in pages_of(self._stubs.operations.ListOperations, request)
+            async for page in pages_of(self._stubs.operations.ListOperations, request)
             for message in page.operations
         ]
 
-    def pause(self, name: str) -> Operation[Any]:
+    @operation_method
+    async def pause(self, name: str) -> Handle[Any, Any]:
         """Stop an operation until it is resumed, also over restarts of the server.
 
         One that runs stops at its next report of progress.
@@ -46,9 +50,10 @@ class JobCalls:
             NotReadyError: it has ended.
         """
         request = job_pb2.PauseJobRequest(name=name)
-        return self._connection.operation(self._stubs.job.PauseJob(request))
+        return self._connection.operation(await self._stubs.job.PauseJob(request))
 
-    def resume(self, name: str) -> Operation[Any]:
+    @operation_method
+    async def resume(self, name: str) -> Handle[Any, Any]:
         """Queue an operation again that was paused.
 
         Raises:
@@ -56,9 +61,10 @@ class JobCalls:
             NotReadyError: it has ended.
         """
         request = job_pb2.ResumeJobRequest(name=name)
-        return self._connection.operation(self._stubs.job.ResumeJob(request))
+        return self._connection.operation(await self._stubs.job.ResumeJob(request))
 
-    def retry(self, name: str, *, request_id: str = "") -> Operation[Any]:
+    @operation_method
+    async def retry(self, name: str, *, request_id: str = "") -> Handle[Any, Any]:
         """Ask for the work of an operation again that has failed or was cancelled.
 
         Args:
@@ -74,9 +80,10 @@ class JobCalls:
             GleannError: as where the work was asked for first.
         """
         request = job_pb2.RetryJobRequest(name=name, request_id=request_id)
-        return self._connection.operation(self._stubs.job.RetryJob(request))
+        return self._connection.operation(await self._stubs.job.RetryJob(request))
 
-    def log(self, name: str, *, after: int = 0) -> JobLog:
+    @method
+    async def log(self, name: str, *, after: int = 0) -> JobLog:
         """The latest lines of an operation's log; at most 200 are kept.
 
         Args:
@@ -87,7 +94,4 @@ class JobCalls:
             UnknownJobError: no such operation.
             InvalidParamsError: after is negative.
         """
-        request = job_pb2.GetJobLogRequest(name=name)
-        request.after = after
-        reply = self._stubs.job.GetJobLog(request)
-        return JobLog(lines=tuple(reply.lines), last=reply.last)
+        return await read_log(self._stubs, name, after=after)

@@ -10,9 +10,11 @@ from gleann.service.config.address import is_remote
 from gleann.service.config.log import LogSettings
 from gleann.service.config.metrics import MetricsSettings
 from gleann.service.config.probe import ProbeSettings
+from gleann.service.config.queues import LoadSettings
+from gleann.service.config.security import SecuritySettings
 from gleann.service.config.storage import StorageSettings
 from gleann.service.config.trace import TraceSettings
-from gleann.service.security import require_key
+from gleann.service.security.headers import require_key
 from gleann.service.values import (
     OPTIMIZER_DEFAULTS,
     DeviceChoice,
@@ -43,8 +45,7 @@ class Config:
         device: where searches, builds and subset selections run: "cpu", "auto", "cuda"
             or "require-cuda". "auto" and "cuda" fall back to the CPU.
         threads: worker threads of the engine; 0 takes all cores.
-        rpc_threads: maximum number of concurrent calls.
-        rpc_queue: maximum number of running and queued calls; more are refused.
+        rpc_threads: maximum number of concurrent calls of each kind.
         connection_calls: maximum number of concurrent calls per connection.
         message_seconds: seconds after which a call without its message is ended.
         keep_days: days to keep finished operations, selections, and answers to
@@ -53,11 +54,13 @@ class Config:
         limits: caps on single requests.
         optimizer: when indexes are compacted that set nothing else; what is None in it
             is as in `OPTIMIZER_DEFAULTS`.
+        load: how many calls run and wait.
         storage: the disk.
         log: the log.
         metrics: the metrics for Prometheus.
         probe: the recall probe.
         trace: OpenTelemetry traces.
+        security: keys, TLS and the audit log.
     """
 
     data_dir: Path = field(metadata=about(flag="--data"))
@@ -75,7 +78,6 @@ class Config:
     device: DeviceChoice = field(default="cpu", metadata=about(flag="--device"))
     threads: int = field(default=0, metadata=about(flag="--threads", at_least=0))
     rpc_threads: int = field(default=16, metadata=about(at_least=1))
-    rpc_queue: int = field(default=256, metadata=about(at_least=1))
     connection_calls: int = field(default=128, metadata=about(at_least=1))
     message_seconds: int = field(default=20, metadata=about(at_least=1))
     keep_days: int = field(default=7, metadata=about(at_least=1))
@@ -84,11 +86,13 @@ class Config:
         default_factory=Limits, metadata=about(reload=("dim", "rows", "hits"))
     )
     optimizer: OptimizerParams = OPTIMIZER_DEFAULTS
+    load: LoadSettings = field(default_factory=LoadSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     trace: TraceSettings = field(default_factory=TraceSettings)
+    security: SecuritySettings = field(default_factory=SecuritySettings)
 
     def __post_init__(self) -> None:
         whole = self.optimizer.filled(OPTIMIZER_DEFAULTS)

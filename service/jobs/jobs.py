@@ -103,6 +103,7 @@ class Jobs:
         entry = Entry(name=new.name, index=index, demand=demand, kind=kind)
 
         def start() -> operations_pb2.Operation:
+            self._store.disk.require_room()
             with self._store.transaction() as transaction:
                 table.insert(transaction, new)
                 transaction.after_commit(lambda: self._schedule.enqueue(entry))

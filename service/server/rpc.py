@@ -10,6 +10,8 @@ grpcio (`service/DECISIONS.md` 13);
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from math import isinf
+from time import monotonic
 from typing import TypeAlias
 
 import grpc
@@ -18,6 +20,7 @@ from grpc._cython import cygrpc
 from grpc_status import rpc_status
 
 from gleann.index.errors import GleannError
+from gleann.service.calls.context import IN_PROCESS, CallContext
 from gleann.service.status import status_of
 
 _log = logging.getLogger(__name__)
@@ -30,13 +33,24 @@ Begin: TypeAlias = Callable[["Rpc"], None]
 
 
 class Rpc:
-    """One call. Its methods return at once; any thread may use them."""
+    """One call. Its methods return at once; any thread may use them.
+
+    Attributes:
+        context: who calls, and how long the answer is awaited; set by the front.
+    """
 
     def __init__(self, context: grpc.ServicerContext) -> None:
         self._context = context
         self._call = context._rpc_event.call
         self._state = context._state
         self._unsent: bytes | None = None
+        self.context: CallContext = IN_PROCESS
+
+    @property
+    def ends(self) -> float | None:
+        """The deadline by `time.monotonic`; None without one."""
+        left: float = self._context.time_remaining()
+        return None if isinf(left) else monotonic() + left
 
     @property
     def peer(self) -> str:
@@ -47,7 +61,7 @@ class Rpc:
     @property
     def active(self) -> bool:
         """Whether the caller still waits for the answer."""
-        active: bool = self._context.is_active()
+        active: bool = _server._is_rpc_state_active(self._state)
         return active
 
     def when_ended(self, then: Callable[[], object]) -> None:

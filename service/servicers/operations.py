@@ -4,6 +4,7 @@ from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.empty_pb2 import Empty
 
 from gleann.service.application import Application
+from gleann.service.calls.visible import may_see
 from gleann.service.wire.page_tokens import page_position, page_size, page_token
 
 LONGEST_WAIT_SECONDS = 10.0
@@ -27,6 +28,7 @@ class OperationsServicer(
             after=page_position(request.page_token),
             limit=size + 1,
             where=request.filter,
+            visible=may_see,
         )
         page = found[:size]
         more = len(found) > size

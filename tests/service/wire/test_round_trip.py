@@ -37,6 +37,8 @@ from gleann.v1 import (
     estimate_pb2_grpc,
     index_pb2,
     index_pb2_grpc,
+    job_pb2,
+    job_pb2_grpc,
     rounds_pb2,
     rounds_pb2_grpc,
     search_pb2,
@@ -54,6 +56,7 @@ for module in (
     "selection_round_trips",
     "collection_round_trips",
     "snapshot_round_trips",
+    "job_round_trips",
 ):
     pytest.register_assert_rewrite(module)
     import_module(module)  # registers its round trips

@@ -46,7 +46,7 @@ def test_the_origin_of_each_value_is_printed() -> None:
     lines = config_text(found).splitlines()
     assert 'data_dir = "d"  # from --data' in lines
     assert "threads = 3  # from GLEANN_THREADS" in lines
-    assert "rpc_queue = 256  # default" in lines
+    assert "rpc_threads = 16  # default" in lines
 
 
 def test_what_is_not_given_is_required() -> None:
@@ -62,8 +62,10 @@ def test_the_key_is_not_printed() -> None:
 
 
 def test_a_value_that_the_server_would_refuse_is_refused() -> None:
-    with pytest.raises(InvalidParamsError, match="rpc_queue must be at least 1, got 0"):
-        config_text({"rpc_queue": Given(0, "c.toml: rpc_queue")})
+    with pytest.raises(
+        InvalidParamsError, match="rpc_threads must be at least 1, got 0"
+    ):
+        config_text({"rpc_threads": Given(0, "c.toml: rpc_threads")})
 
 
 def test_a_refused_value_is_named_as_it_was_given(tmp_path: Path) -> None:
