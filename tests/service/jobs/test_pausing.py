@@ -288,8 +288,8 @@ def test_staged_rows_are_dropped_by_a_pause(
     filled(application, rows=1)
     holding, stage = Held(), application.registry.stage
 
-    def staging(*arguments: Any) -> None:
-        stage(*arguments)
+    def staging(*arguments: Any, **named: Any) -> None:
+        stage(*arguments, **named)
         holding.begun.set()
         holding.go.wait(20)
 
