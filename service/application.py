@@ -6,6 +6,7 @@ The gRPC servicers and the in-process client call the same object.
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
 from typing import TypeAlias
 
@@ -36,6 +37,7 @@ from gleann.index.search.within import require_radius
 from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
+from gleann.service.features import FEATURES
 from gleann.service.job_requests import JobRequests
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.import_source import ImportRules
@@ -75,32 +77,9 @@ from gleann.service.wire.paging import message_room
 Asked: TypeAlias = Callable[[], operations_pb2.Operation]
 """Puts long work into the queue: a quick call, for a transaction."""
 
-FEATURES = (
-    "metric:cosine",
-    "metric:ip",
-    "metric:l2",
-    "import:npy",
-    "import:parquet",
-    "payload",
-    "filter",
-    "scroll",
-    "radius",
-    "optimizer",
-    "snapshot",
-    "select:weighted_k_center",
-    "select:farthest_first",
-    "select:margin",
-    "select:random",
-    "select:gist",
-    "select:ccs",
-    "select:quotas",
-    "session:active",
-    "session:active:concepts",
-    "session:active:given",
-    "session:rounds",
-    "session:estimate",
-    "session:groups",
-)
+
+class _UndoneError(Exception):
+    """Rolls back the transaction of a request that was only checked."""
 
 
 class Application(RowOperations, JobRequests):
@@ -279,6 +258,26 @@ class Application(RowOperations, JobRequests):
             )
         )
 
+    def planned_index(
+        self,
+        name: str,
+        *,
+        dim: int,
+        metric: Metric,
+        schema: Schema | None = None,
+        optimizer: OptimizerParams | None = None,
+    ) -> IndexInfo:
+        """The description of an index as `create_index` would make it; nothing changes.
+
+        Errors as `create_index`.
+        """
+        with suppress(_UndoneError), self.store.transaction():
+            info = self.create_index(
+                name, dim=dim, metric=metric, schema=schema, optimizer=optimizer
+            )
+            raise _UndoneError
+        return replace(info, etag="")
+
     def update_index(
         self,
         name: str,
@@ -286,6 +285,7 @@ class Application(RowOperations, JobRequests):
         add_columns: Sequence[Column] = (),
         drop_columns: Sequence[str] = (),
         optimizer: OptimizerParams | None = None,
+        etag: str = "",
     ) -> IndexInfo:
         """Drop columns, then add columns, and set fields of the optimizer.
 
@@ -294,6 +294,7 @@ class Application(RowOperations, JobRequests):
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: its etag is not `etag`, where that is not empty.
             UnknownColumnError: a column to drop that there is not.
             InvalidInputError: a column to add whose name is taken, or too many.
         """
@@ -303,6 +304,7 @@ class Application(RowOperations, JobRequests):
                 add_columns=add_columns,
                 drop_columns=drop_columns,
                 optimizer=optimizer,
+                etag=etag,
             )
             if optimizer is not None:
                 transaction.after_commit(self.optimizer.reconsider)
