@@ -1,8 +1,8 @@
 """Memory of an index by part: arrays that it holds, and pages of its mapped files.
 
-Arrays are found by a walk over the attributes of gleann's objects, each counted once, so
-that what is added to an index is counted without a line here. A part is the first name
-on the way that has one.
+Arrays are found by a walk over the attributes of gleann's objects, each counted once,
+so that what is added to an index is counted without a line here. A part is the first
+name on the way that has one.
 """
 
 import sys

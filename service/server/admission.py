@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Timer
+from time import monotonic
 from typing import Protocol
 
 import grpc
@@ -25,8 +26,10 @@ from gleann.service.security import KeyCheck
 from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
+from gleann.service.server.observed import call_id_of, observe
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc, handler
+from gleann.service.telemetry.telemetry import Telemetry
 
 
 class Route(Protocol):
@@ -42,7 +45,7 @@ class Route(Protocol):
 class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
     """Routes each call to its handler."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is one check or count of a call
         self,
         routes: Mapping[str, Route],
         streams: Mapping[str, grpc.RpcMethodHandler],
@@ -51,6 +54,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         connections: Connections,
         silence: Silence,
         rare: RareLog,
+        telemetry: Telemetry,
     ) -> None:
         """Prepare the routes.
 
@@ -61,7 +65,9 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
             connections: counts the calls of each connection.
             silence: ends calls whose message does not arrive.
             rare: log for refused keys.
+            telemetry: counts calls.
         """
+        self._telemetry = telemetry
         self._key = key
         self._rare = rare
         self._connections = connections
@@ -80,9 +86,16 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
     def _begin(self, rpc: Rpc, *, method: str, route: Route) -> None:
         peer = rpc.peer
+        rpc.call_id = call_id_of(rpc)
         rpc.context = CallContext(
-            method=method, peer=peer, ends=rpc.ends, is_active=lambda: rpc.active
+            call_id=rpc.call_id,
+            method=method,
+            peer=peer,
+            ends=rpc.ends,
+            is_active=lambda: rpc.active,
+            arrived=monotonic(),
         )
+        observe(rpc, method, self._telemetry)
         client = rpc.context.caller.name or host_of(peer)
         try:
             route.require_place(client)

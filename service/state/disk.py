@@ -1,9 +1,9 @@
 """`Disk`: whether the disk of the data directory has room for changes.
 
 Where it has not, the server is read-only: changes are refused before they begin, with
-the free bytes and the bytes that are needed. Reads go on, and so does what makes room or
-records an end: indexes, snapshots, operations and sessions are removed, versions that
-are written already are published. The mode ends by itself.
+the free bytes and the bytes that are needed. Reads go on, and so does what makes room
+or records an end: indexes, snapshots, operations and sessions are removed, versions
+that are written already are published. The mode ends by itself.
 """
 
 import errno
