@@ -6,7 +6,7 @@ name on the way that has one.
 """
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,10 @@ class _Walk:
 
     def add(self, root: object, part: str) -> None:
         """Count what is below `root`; "" takes the parts from the attributes."""
-        waiting = [(root, part)]
+        # Breadth first: what an index has itself is its own before it is its engine's.
+        waiting = deque([(root, part)])
         while waiting:
-            one, part = waiting.pop()
+            one, part = waiting.popleft()
             if id(one) in self._seen:
                 continue
             # Held, so that no later object has its id.

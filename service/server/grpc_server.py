@@ -119,9 +119,12 @@ class Server:
     def __init__(self, config: Config) -> None:
         """Open the data directory and listen; errors as `serve`."""
         self.application = Application(config)
+        self.metrics: MetricsPort | None = None
         try:
             self._open(config)
         except BaseException:
+            if self.metrics is not None:
+                self.metrics.close()
             self.application.close()
             raise
         self.target = _target(config.listen, self.port)

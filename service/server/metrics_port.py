@@ -54,8 +54,9 @@ class MetricsPort:
             InvalidParamsError: its token is too short.
         """
         assert settings.listen is not None, "there is a port to listen on"
+        token = token_of(settings.token_file)
         self._http = _Server(settings.listen, Exposition(telemetry, status), status)
-        self._http.token = token_of(settings.token_file)
+        self._http.token = token
         self.port: int = self._http.server_address[1]
         self._thread = Thread(
             target=self._http.serve_forever, name="gleann-metrics", daemon=True
