@@ -112,15 +112,15 @@ class Disk:
                 f" is {least}: the server is read-only until {round(least * MARGIN)}"
                 " are free"
             )
-        if (refused or self.reason) and (why := self._refuses()):
+        if (refused or self.reason) and (why := self.refusal()):
             return (
                 f"{self._directory}: the disk refuses {TRIED_BYTES} bytes ({why}) with"
                 f" {free} bytes free: the server is read-only until it takes them"
             )
         return ""
 
-    def _refuses(self) -> str:
-        """Why the disk does not take `TRIED_BYTES`; "" if it does."""
+    def refusal(self) -> str:
+        """Why the disk does not take `TRIED_BYTES`, which are tried; "" if it does."""
         try:
             with tempfile.TemporaryFile(dir=self._directory, buffering=0) as file:
                 left = TRIED_BYTES
