@@ -33,6 +33,7 @@ from gleann.index.metric import require_distances
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
 from gleann.index.search.within import require_radius
+from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import Building
@@ -256,7 +257,7 @@ class Application(RowOperations):
             version=gleann.__version__,
             limits=self.limits,
             features=FEATURES,
-            index_count=len(self.registry.names()),
+            index_count=len(readable(self.registry.names())),
         )
 
     def create_index(
@@ -322,12 +323,14 @@ class Application(RowOperations):
         return self.registry.describe(name)
 
     def list_indexes(self, *, start: int, size: int) -> tuple[list[IndexInfo], bool]:
-        """Describe a page of the indexes, by name; also those that cannot be served.
+        """Describe a page of the indexes that the caller may read, by name.
+
+        Also those that cannot be served.
 
         Returns:
             The descriptions, and whether there are more.
         """
-        names = self.registry.names()
+        names = readable(self.registry.names())
         infos = []
         for name in names[start : start + size]:
             with suppress(UnknownIndexError):  # deleted since

@@ -37,7 +37,6 @@ class Rpc:
 
     Attributes:
         context: who calls, and how long the answer is awaited; set by the front.
-        call_id: sent back with the answer; "" for none.
     """
 
     def __init__(self, context: grpc.ServicerContext) -> None:
@@ -46,7 +45,6 @@ class Rpc:
         self._state = context._state
         self._unsent: bytes | None = None
         self.context: CallContext = IN_PROCESS
-        self.call_id = ""
         self._status_name = ""
 
     @property
@@ -69,13 +67,6 @@ class Rpc:
         ends = self.context.ends
         late = ends is not None and monotonic() >= ends
         return "DEADLINE_EXCEEDED" if late else "CANCELLED"
-
-    def header(self, name: str) -> str:
-        """The first value of a metadata key that is text; "" without one."""
-        for key, value in self._context.invocation_metadata():
-            if key == name and isinstance(value, str):
-                return value
-        return ""
 
     @property
     def active(self) -> bool:
@@ -137,7 +128,8 @@ class Rpc:
 
     def _send_call_id(self, trailers: Iterable[tuple[str, str | bytes]]) -> None:
         """Set what is sent after the answer."""
-        mine = ((CALL_ID_HEADER, self.call_id),) if self.call_id else ()
+        call_id = self.context.call_id
+        mine = ((CALL_ID_HEADER, call_id),) if call_id else ()
         self._context.set_trailing_metadata((*trailers, *mine))
 
     def _write_again(self) -> None:

@@ -127,7 +127,9 @@ def test_a_full_disk_makes_the_server_read_only(
     before = client.search("words", ROWS[:5], SearchParams(k=3))
     ballast = fill(small_disk, leaving=3 * MIB)
     until("read-only", client)
-    for name, change in changes(client, session, asked, small_disk / "more.npy").items():
+    for name, change in changes(
+        client, session, asked, small_disk / "more.npy"
+    ).items():
         with pytest.raises(errors.StorageError, match=r"\d+ bytes free.* 4194304") as e:
             change()
         assert "read-only" in str(e.value), name
@@ -161,9 +163,13 @@ def test_a_disk_that_fills_within_a_second_is_told_by_the_failed_write(
     server.application.store.disk.close()
     fill(small_disk, leaving=0)
     many = np.tile(ROWS, (10, 1))
+
+    def write_on() -> None:
+        for first in range(0, 400_000, 4000):
+            client.upsert("words", range(first, first + 4000), many)
+
     with pytest.raises(errors.StorageError) as first:
-        for start_id in range(0, 400_000, 4000):
-            client.upsert("words", range(start_id, start_id + 4000), many)
+        write_on()
     assert "min_free_bytes" not in str(first.value)
     status = client.server_status(["state", "reason"])
     assert status.state == "read-only"

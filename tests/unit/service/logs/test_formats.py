@@ -21,7 +21,9 @@ CALL = CallContext(
 )
 
 
-def record(message: str = "index %s", *args: object, error: bool = False) -> logging.LogRecord:
+def record(
+    message: str = "index %s", *args: object, error: bool = False
+) -> logging.LogRecord:
     info = None
     if error:
         try:
@@ -36,7 +38,9 @@ def test_console_lines_cannot_be_forged() -> None:
         text = ConsoleFormat().format(record("index %s", FORGED))
     assert text.isprintable()
     assert "WARNING gleann.x index x\\n2026" in text
-    assert text.endswith("[call_id=3f2a method=/a.B/C peer=ipv4:1.2.3.4:5 key=team\\nb]")
+    assert text.endswith(
+        "[call_id=3f2a method=/a.B/C peer=ipv4:1.2.3.4:5 key=team\\nb]"
+    )
 
 
 def test_console_tracebacks_are_below_their_line() -> None:

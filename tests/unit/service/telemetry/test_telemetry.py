@@ -43,7 +43,11 @@ def test_threads_lose_no_count() -> None:
         thread.join()
     assert one.calls[METHOD, "OK"].count == 8000
     counts = one.indexes()["words"]
-    assert (counts.searches, counts.queries, counts.entries) == (8000, 16_000, 8_000_000)
+    assert (counts.searches, counts.queries, counts.entries) == (
+        8000,
+        16_000,
+        8_000_000,
+    )
 
 
 def test_recall_is_of_all_places() -> None:
