@@ -251,6 +251,13 @@ class Application(RowOperations):
         self.jobs.close(seconds=seconds)
         self.store.close()
 
+    def reload(self, config: Config) -> None:
+        """Apply the settings that may change while it is open."""
+        self.limits = config.limits
+        self.store.disk.min_free_bytes = config.storage.min_free_bytes
+        self.searches.slow.slow_seconds = config.log.slow_seconds
+        self.searches.probe.settings = config.probe
+
     def server_info(self) -> ServerInfo:
         """Version, limits and features."""
         return ServerInfo(
