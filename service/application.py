@@ -153,7 +153,11 @@ class Application(RowOperations, JobRequests):
             config.data_dir, engine=engine, threads=threads, devices=devices
         )
         self.registry = Registry(self.store, versions)
-        self.jobs = Jobs(self.store, keep_seconds=config.keep_days * DAY)
+        self.jobs = Jobs(
+            self.store,
+            keep_seconds=config.keep_days * DAY,
+            telemetry=self.telemetry,
+        )
         self.selections = Selecting(self.registry, self.store, devices)
         self.monitor = Monitor(
             self.registry,
@@ -223,6 +227,13 @@ class Application(RowOperations, JobRequests):
         self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
+
+    def reload(self, config: Config) -> None:
+        """Apply the settings that may change while it is open."""
+        self.limits = config.limits
+        self.store.disk.min_free_bytes = config.storage.min_free_bytes
+        self.searches.slow.slow_seconds = config.log.slow_seconds
+        self.searches.probe.settings = config.probe
 
     def server_info(self) -> ServerInfo:
         """Version, limits and features."""

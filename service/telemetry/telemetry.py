@@ -184,9 +184,7 @@ class Telemetry:
         with self._guard:
             return dict(self._indexes)
 
-    def _of(
-        self, made: dict[Key, Distribution], key: Key, grid: Grid
-    ) -> Distribution:
+    def _of(self, made: dict[Key, Distribution], key: Key, grid: Grid) -> Distribution:
         found = made.get(key)
         if found is None:
             with self._guard:
