@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import gleann
 from gleann.index import SearchParams
-from gleann.index.arrays import HeldIds
+from gleann.index.arrays import HeldIds, Rows
 from gleann.index.checks import as_vectors
 from gleann.index.engines.choose import require_usable
 from gleann.index.errors import (
@@ -27,7 +27,7 @@ from gleann.index.errors import (
     UnknownIndexError,
 )
 from gleann.index.filters.condition import Condition
-from gleann.index.found import FoundRows, RowsWithin, cut_at
+from gleann.index.found import FoundRows, RowsWithin
 from gleann.index.metric import require_distances
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
@@ -44,9 +44,10 @@ from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.row_operations import RowOperations, require_within
-from gleann.service.search import radius_search, view_search
+from gleann.service.search import radius_search
 from gleann.service.search.allowed import allowed_in
 from gleann.service.search.batcher import Batcher
+from gleann.service.search.task import SearchTask
 from gleann.service.sessions.active import ActiveSessions
 from gleann.service.sessions.estimates import EstimateSessions
 from gleann.service.sessions.groups import GroupSessions
@@ -383,22 +384,49 @@ class Application(RowOperations):
             InvalidInputError: queries that are invalid.
             and what `view_search.search` raises.
         """
+        task = self.search_task(
+            name,
+            queries,
+            params,
+            allowed_ids=allowed_ids,
+            condition=condition,
+            radius=radius,
+        )
+        found = self.answer(task)
+        self.require_room(found.rows.ravel(), task.view, queries=len(found.rows))
+        return found, task.view
+
+    def answer(self, task: SearchTask) -> FoundRows:
+        """Answer a search, together with others that threads ask for meanwhile."""
+        return self._batcher.search(task)
+
+    def search_task(
+        self,
+        name: str,
+        queries: NDArray[np.generic],
+        params: SearchParams,
+        *,
+        allowed_ids: HeldIds | None,
+        condition: Condition | None,
+        radius: float | None,
+    ) -> SearchTask:
+        """A search as `search` makes it, to be answered together with others.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            LimitError: too many hits.
+            InvalidParamsError: a radius that is no number.
+        """
         view = self.registry.view(name)
         require_within(len(queries) * params.k, self.limits.hits, "queries x k")
-        checked = as_vectors(queries, name="queries", dim=view.dim)
-        # Checked here: a refused query in a batch makes the others search twice.
-        require_distances(checked, view.metric, name="queries")
-        allowed = allowed_in(view, allowed_ids=allowed_ids, condition=condition)
-        if radius is not None:
-            radius = require_radius(radius, view.metric)
-        if allowed is None:
-            found = self._batcher.search(view, checked, params)
-        else:
-            found = view_search.search(view, checked, params, allowed=allowed)
-        if radius is not None:
-            found = cut_at(found, radius)
-        self._require_room(found, view)
-        return found, view
+        return SearchTask(
+            view=view,
+            queries=queries,
+            params=params,
+            allowed_ids=allowed_ids,
+            condition=condition,
+            radius=None if radius is None else require_radius(radius, view.metric),
+        )
 
     def search_radius(
         self,
@@ -439,15 +467,20 @@ class Application(RowOperations):
         )
         return found, view
 
-    def _require_room(self, found: FoundRows, view: View) -> None:
+    def require_room(self, rows: Rows, view: View, *, queries: int) -> None:
         """Refuse an answer above the message limit before its ids are gathered.
+
+        Args:
+            rows: (m,) all hits.
+            view: their state.
+            queries: how many were answered, for the message.
 
         Raises:
             AnswerTooLargeError: with both numbers.
         """
-        size = view.id_bytes_at(found.rows.ravel()) + 4 * found.rows.size
+        size = view.id_bytes_at(rows) + 4 * rows.size
         if size > message_room(self.limits):
             raise AnswerTooLargeError(
-                f"the answer to {len(found.rows)} queries takes {size} bytes, a message"
+                f"the answer to {queries} queries takes {size} bytes, a message"
                 f" may have {self.limits.message_bytes}: ask for less at once"
             )

@@ -26,7 +26,7 @@ from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import RareLog, host_of
-from gleann.service.server.rpc import Rpc, handler
+from gleann.service.server.rpc import Rpc, ending_many, handler
 
 
 class Route(Protocol):
@@ -73,6 +73,8 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler of a call before its message; called by the polling thread."""
+        with ending_many:
+            pass
         refusal = self._key.refusal(details.method, details.invocation_metadata)
         if refusal is not None:
             return handler(partial(self._refuse, refusal=refusal))
