@@ -8,46 +8,36 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
-import numpy as np
-
 # Imported here, before any thread starts: scikit-learn fails on a partly imported
 # pyarrow, if a session fits its model while a job imports it.
 import pyarrow  # noqa: F401
 from google.longrunning import operations_pb2
-from numpy.typing import NDArray
 
 import gleann
-from gleann.index import SearchParams
-from gleann.index.arrays import HeldIds, Rows
-from gleann.index.checks import as_vectors
 from gleann.index.engines.choose import require_usable
 from gleann.index.errors import (
-    AnswerTooLargeError,
     InvalidParamsError,
     UnknownIndexError,
 )
-from gleann.index.filters.condition import Condition
-from gleann.index.found import FoundRows, RowsWithin
-from gleann.index.metric import require_distances
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
-from gleann.index.search.within import require_radius
+from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
-from gleann.service.jobs.import_source import ImportRules, open_source
+from gleann.service.jobs.import_source import ImportRules, check_source
 from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
+from gleann.service.monitoring.monitor import Monitor
+from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.row_operations import RowOperations, require_within
-from gleann.service.search import radius_search
-from gleann.service.search.allowed import allowed_in
 from gleann.service.search.batcher import Batcher
-from gleann.service.search.task import SearchTask
+from gleann.service.search_operations import SearchOperations
 from gleann.service.sessions.active import ActiveSessions
 from gleann.service.sessions.estimates import EstimateSessions
 from gleann.service.sessions.groups import GroupSessions
@@ -55,19 +45,19 @@ from gleann.service.sessions.rounds import RoundsSessions
 from gleann.service.sessions.store import SessionStore
 from gleann.service.snapshots.snapshots import Snapshots, Work
 from gleann.service.state.damaged_rows import tell_damage
-from gleann.service.state.expiry import Expiry
+from gleann.service.state.expiry import DAY, Expiry
 from gleann.service.state.idempotency import Receipts
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
+from gleann.service.telemetry.telemetry import Telemetry
 from gleann.service.values import (
     IndexInfo,
     OptimizerParams,
     ServerInfo,
 )
-from gleann.service.views.live_index import View, require_not_empty_since
+from gleann.service.views.live_index import require_not_empty_since
 from gleann.service.wire.index_messages import build_params_of
-from gleann.service.wire.paging import message_room
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 Asked: TypeAlias = Callable[[], operations_pb2.Operation]
@@ -101,7 +91,7 @@ FEATURES = (
 )
 
 
-class Application(RowOperations):
+class Application(RowOperations, SearchOperations):
     """One open data directory.
 
     Attributes:
@@ -117,6 +107,9 @@ class Application(RowOperations):
         optimizer: compacts the indexes by itself.
         receipts: stored answers to idempotent requests.
         limits: the caps on single requests.
+        telemetry: what is counted.
+        monitor: says what it does now.
+        searches: what is recorded of searches.
     """
 
     def __init__(
@@ -141,15 +134,24 @@ class Application(RowOperations):
             directory=config.data_dir,
         )
         self.limits = config.limits
-        self._batcher = Batcher()
         self._clock = clock
         devices = Devices(config.device)
-        self.store = Store(config.data_dir)
+        self.telemetry = Telemetry(most_indexes=config.metrics.most_indexes)
+        self.searches = Searches(config, self.telemetry)
+        self.batcher = Batcher()
+        self.store = Store(
+            config.data_dir,
+            min_free_bytes=config.storage.min_free_bytes,
+            committed=self.telemetry.committed,
+        )
+        self.store.disk.count_refused = self.telemetry.change_refused
         try:
             self._open(config, devices)
         except BaseException:
             self.store.close()
             raise
+        self.store.disk.open()
+        self.searches.probe.open()
         self._expiry.open()
         self.optimizer.open()
 
@@ -160,8 +162,15 @@ class Application(RowOperations):
             config.data_dir, engine=engine, threads=threads, devices=devices
         )
         self.registry = Registry(self.store, versions)
-        self.jobs = Jobs(self.store)
+        self.jobs = Jobs(self.store, keep_seconds=config.keep_days * DAY)
         self.selections = Selecting(self.registry, self.store, devices)
+        self.monitor = Monitor(
+            self.registry,
+            self.store,
+            self.telemetry,
+            directory=config.data_dir,
+            threads=threads,
+        )
         self._open_sessions()
         self.receipts = Receipts(self.store)
         self._expiry = Expiry(
@@ -218,6 +227,8 @@ class Application(RowOperations):
         Waits at most `seconds` for jobs, which resume at the next opening.
         """
         self._expiry.close()
+        self.searches.probe.close()
+        self.store.disk.close()
         self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
@@ -228,7 +239,7 @@ class Application(RowOperations):
             version=gleann.__version__,
             limits=self.limits,
             features=FEATURES,
-            index_count=len(self.registry.names()),
+            index_count=len(readable(self.registry.names())),
         )
 
     def create_index(
@@ -294,12 +305,14 @@ class Application(RowOperations):
         return self.registry.describe(name)
 
     def list_indexes(self, *, start: int, size: int) -> tuple[list[IndexInfo], bool]:
-        """Describe a page of the indexes, by name; also those that cannot be served.
+        """Describe a page of the indexes that the caller may read, by name.
+
+        Also those that cannot be served.
 
         Returns:
             The descriptions, and whether there are more.
         """
-        names = self.registry.names()
+        names = readable(self.registry.names())
         infos = []
         for name in names[start : start + size]:
             with suppress(UnknownIndexError):  # deleted since
@@ -313,9 +326,9 @@ class Application(RowOperations):
         return self.asked_to_import(request)()
 
     def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
-        """Check the file; return the function that starts an import."""
+        """Check what is cheap to check; return the function that starts an import."""
         view = self.registry.view(request.index)
-        open_source(request, view=view, rules=self._rules)
+        check_source(request, view=view, rules=self._rules)
         return self.jobs.asked("import", index=request.index, request=request)
 
     def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:
@@ -355,132 +368,3 @@ class Application(RowOperations):
         """Check the request; return the function that starts a selection job."""
         resolve(self.registry.view(request.index), request)
         return self.jobs.asked("select", index=request.index, request=request)
-
-    def search(
-        self,
-        name: str,
-        queries: NDArray[np.generic],
-        params: SearchParams,
-        *,
-        allowed_ids: HeldIds | None = None,
-        condition: Condition | None = None,
-        radius: float | None = None,
-    ) -> tuple[FoundRows, View]:
-        """Neighbours of queries (nq, dim), as rows of the view that answered.
-
-        Args:
-            name: of the index.
-            queries: (nq, dim).
-            params: search parameters, without `allowed`.
-            allowed_ids: the only vectors that may be returned; None for all.
-            condition: what they must pass besides; None for nothing.
-            radius: the greatest distance of a neighbour; None for any.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            InvalidFilterError: a condition that does not fit the index.
-            LimitError: too many hits.
-            AnswerTooLargeError: the answer exceeds the message limit.
-            InvalidInputError: queries that are invalid.
-            and what `view_search.search` raises.
-        """
-        task = self.search_task(
-            name,
-            queries,
-            params,
-            allowed_ids=allowed_ids,
-            condition=condition,
-            radius=radius,
-        )
-        found = self.answer(task)
-        self.require_room(found.rows.ravel(), task.view, queries=len(found.rows))
-        return found, task.view
-
-    def answer(self, task: SearchTask) -> FoundRows:
-        """Answer a search, together with others that threads ask for meanwhile."""
-        return self._batcher.search(task)
-
-    def search_task(
-        self,
-        name: str,
-        queries: NDArray[np.generic],
-        params: SearchParams,
-        *,
-        allowed_ids: HeldIds | None,
-        condition: Condition | None,
-        radius: float | None,
-    ) -> SearchTask:
-        """A search as `search` makes it, to be answered together with others.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            LimitError: too many hits.
-            InvalidParamsError: a radius that is no number.
-        """
-        view = self.registry.view(name)
-        require_within(len(queries) * params.k, self.limits.hits, "queries x k")
-        return SearchTask(
-            view=view,
-            queries=queries,
-            params=params,
-            allowed_ids=allowed_ids,
-            condition=condition,
-            radius=None if radius is None else require_radius(radius, view.metric),
-        )
-
-    def search_radius(
-        self,
-        name: str,
-        queries: NDArray[np.generic],
-        radius: float,
-        *,
-        target_recall: float = 1.0,
-        limit: int | None = None,
-        condition: Condition | None = None,
-    ) -> tuple[RowsWithin, View]:
-        """All vectors within a distance, as rows of the view that answered.
-
-        Args:
-            name: of the index.
-            queries: (nq, dim).
-            radius: the greatest distance of a hit.
-            target_recall: 1 for a complete answer; below it lists are probed.
-            limit: most hits of a query, its nearest; None for all.
-            condition: what they must pass; None for nothing.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            InvalidFilterError: a condition that does not fit the index.
-            InvalidInputError: queries that are invalid.
-            and what `radius_search.search_radius` raises.
-        """
-        view = self.registry.view(name)
-        checked = as_vectors(queries, name="queries", dim=view.dim)
-        require_distances(checked, view.metric, name="queries")
-        found = radius_search.search_radius(
-            view,
-            checked,
-            radius,
-            target_recall=target_recall,
-            limit=limit,
-            allowed=allowed_in(view, allowed_ids=None, condition=condition),
-        )
-        return found, view
-
-    def require_room(self, rows: Rows, view: View, *, queries: int) -> None:
-        """Refuse an answer above the message limit before its ids are gathered.
-
-        Args:
-            rows: (m,) all hits.
-            view: their state.
-            queries: how many were answered, for the message.
-
-        Raises:
-            AnswerTooLargeError: with both numbers.
-        """
-        size = view.id_bytes_at(rows) + 4 * rows.size
-        if size > message_room(self.limits):
-            raise AnswerTooLargeError(
-                f"the answer to {queries} queries takes {size} bytes, a message"
-                f" may have {self.limits.message_bytes}: ask for less at once"
-            )

@@ -9,6 +9,8 @@ from typing import Any
 class Stubs:
     """One object per gRPC service; its methods take a request and return a response.
 
+    The methods are blocking, or awaited: see `gleann.service.client.link`.
+
     They raise the exceptions of `gleann.index.errors`, in process and remotely.
 
     Attributes:
@@ -23,7 +25,7 @@ class Stubs:
         snapshot: SnapshotService.
         admin: AdminService.
         operations: google.longrunning.Operations.
-        close: closes the connection.
+        close: closes the connection; awaited where the methods are.
     """
 
     index: Any
@@ -37,4 +39,4 @@ class Stubs:
     snapshot: Any
     admin: Any
     operations: Any
-    close: Callable[[], None]
+    close: Callable[[], Any]

@@ -1,15 +1,26 @@
-"""`Operation`: the client's handle of a long-running operation."""
+"""`Operation` and `AsyncOperation`: a client's handles of long-running work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from math import inf
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Concatenate, Generic, TypeVar
 
 from google.longrunning import operations_pb2
 
 from gleann.index import Progress
 from gleann.index.errors import GleannError, ServiceError
 from gleann.service import status
+from gleann.service.client.modes import (
+    Awaiting,
+    Blocking,
+    InMode,
+    M,
+    Member,
+    Mode,
+    P,
+    method,
+    run,
+)
 from gleann.service.stubs import Stubs
 from gleann.service.values import Selected
 from gleann.service.wire import index_messages
@@ -23,14 +34,30 @@ POLL_SECONDS = 0.25
 """Longest time between two reports of progress."""
 
 
-class Operation(Generic[T]):
-    """Long work such as a build, running or done.
+def operation_method(
+    body: Callable[Concatenate[Any, P], Coroutine[Any, Any, "Handle[Any, T]"]],
+) -> "Member[P, Operation[T], Coroutine[Any, Any, AsyncOperation[T]]]":
+    """A method whose result is an operation, which has the mode of the method."""
+    made: Any = Member(body, run)
+    return made
 
-    The properties have the state of the last `refresh` or `wait`.
-    """
 
-    def __init__(self, message: operations_pb2.Operation, stubs: Stubs) -> None:
+def operations_method(
+    body: Callable[Concatenate[Any, P], Coroutine[Any, Any, "list[Handle[Any, T]]"]],
+) -> "Member[P, list[Operation[T]], Coroutine[Any, Any, list[AsyncOperation[T]]]]":
+    """A method whose result is a list of operations."""
+    made: Any = Member(body, run)
+    return made
+
+
+class Handle(InMode[M], Generic[M, T]):
+    """`Operation` or `AsyncOperation`."""
+
+    def __init__(
+        self, message: operations_pb2.Operation, stubs: Stubs, mode: M
+    ) -> None:
         self._stubs = stubs
+        self._mode = mode
         self._take(message)
 
     def _take(self, message: operations_pb2.Operation) -> None:
@@ -91,17 +118,19 @@ class Operation(Generic[T]):
             return None
         return status.error_of(self._message.error)
 
-    def refresh(self) -> "Operation[T]":
+    @operation_method
+    async def refresh(self) -> "Handle[Any, T]":
         """Fetch the current state; returns itself.
 
         Raises:
             UnknownJobError: it was deleted.
         """
         request = operations_pb2.GetOperationRequest(name=self.name)
-        self._take(self._stubs.operations.GetOperation(request))
+        self._take(await self._stubs.operations.GetOperation(request))
         return self
 
-    def wait(
+    @method
+    async def wait(
         self,
         progress: Callable[[Progress], None] | None = None,
         timeout: float | None = None,
@@ -122,35 +151,57 @@ class Operation(Generic[T]):
         while not self.done:
             if monotonic() > deadline:
                 raise TimeoutError(f"{self.name} has not ended after {timeout} s")
-            self._wait_for_news()
+            await self._wait_for_news()
             if progress is not None:
                 progress(
                     Progress(phase=self.phase, done=self.done_units, total=self.total)
                 )
-        return self._result()
+        return await self._result()
 
-    def cancel(self) -> None:
+    @method
+    async def cancel(self) -> None:
         """Request a stop; `wait` raises `CancelledError` if it was not done before."""
         request = operations_pb2.CancelOperationRequest(name=self.name)
-        self._stubs.operations.CancelOperation(request)
+        await self._stubs.operations.CancelOperation(request)
 
     def __repr__(self) -> str:
         state = "done" if self.done else self.phase
-        return f"Operation({self.name!r}, kind={self.kind!r}, {state})"
+        return f"{type(self).__name__}({self.name!r}, kind={self.kind!r}, {state})"
 
-    def _wait_for_news(self) -> None:
+    async def _wait_for_news(self) -> None:
         request = operations_pb2.WaitOperationRequest(name=self.name)
         request.timeout.FromNanoseconds(int(POLL_SECONDS * 1e9))
-        self._take(self._stubs.operations.WaitOperation(request))
+        self._take(await self._stubs.operations.WaitOperation(request))
 
-    def _result(self) -> T:
+    async def _result(self) -> T:
         if (error := self.error) is not None:
             raise error
-        result: Any = _read_response(self._message, self._stubs)
+        result: Any = await _read_response(self._message, self._stubs)
         return result
 
 
-def _read_response(message: operations_pb2.Operation, stubs: Stubs) -> object:
+class Operation(Handle[Blocking, T], Generic[T]):
+    """Long work such as a build, running or done.
+
+    The properties have the state of the last `refresh` or `wait`.
+    """
+
+
+class AsyncOperation(Handle[Awaiting, T], Generic[T]):
+    """As `Operation`; `refresh`, `wait` and `cancel` are awaited."""
+
+
+def handle_of(
+    message: operations_pb2.Operation, stubs: Stubs, mode: Mode
+) -> Handle[Any, Any]:
+    """The operation of a message, for a mode."""
+    if isinstance(mode, Awaiting):
+        return AsyncOperation(message, stubs, mode)
+    assert isinstance(mode, Blocking)
+    return Operation(message, stubs, mode)
+
+
+async def _read_response(message: operations_pb2.Operation, stubs: Stubs) -> object:
     response = message.response
     if response.Is(index_pb2.Index.DESCRIPTOR):
         index = index_pb2.Index()
@@ -167,16 +218,16 @@ def _read_response(message: operations_pb2.Operation, stubs: Stubs) -> object:
     if response.Is(coreset_pb2.Selection.DESCRIPTOR):
         selection = coreset_pb2.Selection()
         response.Unpack(selection)
-        return read_selection(selection, stubs)
+        return await read_selection(selection, stubs)
     raise ServiceError(f"{message.name} answered with {response.type_url}")
 
 
-def read_selection(selection: coreset_pb2.Selection, stubs: Stubs) -> Selected:
+async def read_selection(selection: coreset_pb2.Selection, stubs: Stubs) -> Selected:
     """Fetch all pages of a stored selection."""
     request = coreset_pb2.ListSelectedItemsRequest(name=selection.name)
     pages = []
     while True:
-        page = stubs.coreset.ListSelectedItems(request)
+        page = await stubs.coreset.ListSelectedItems(request)
         pages.append(page.items)
         if not page.next_page_token:
             return selected_of(selection, pages)

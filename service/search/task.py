@@ -32,6 +32,11 @@ class SearchTask:
     condition: Condition | None = None
     radius: float | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether only a condition limits the rows that may be returned."""
+        return self.allowed_ids is None and self.radius is None
+
     def merge_key(self) -> Hashable:
         """Equal for tasks that are answered by one scan.
 

@@ -5,9 +5,12 @@ message does not arrive are ended. A call without the key, or without a place in
 queue, is refused before that.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from secrets import token_hex
 from threading import Timer
 from typing import Protocol
 
@@ -17,16 +20,21 @@ from google.protobuf.message import Message
 from gleann.index.errors import (
     GleannError,
     InvalidInputError,
+    PermissionDeniedError,
     ServiceError,
     UnauthenticatedError,
 )
 from gleann.service.calls.context import CallContext
-from gleann.service.security import KeyCheck
+from gleann.service.security.gate import Gate
+from gleann.service.security.key_ring import KeyRefusal, Metadatum
 from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc, ending_many, handler
+
+CALL_ID_HEADER = "x-request-id"
+_CALL_ID = re.compile("[!-~]{1,128}")
 
 
 class Route(Protocol):
@@ -47,7 +55,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         routes: Mapping[str, Route],
         streams: Mapping[str, grpc.RpcMethodHandler],
         *,
-        key: KeyCheck,
+        gate: Gate,
         connections: Connections,
         silence: Silence,
         rare: RareLog,
@@ -57,33 +65,39 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         Args:
             routes: of unary calls, by method.
             streams: handlers of other methods.
-            key: checks API keys.
+            gate: lets calls in by their keys.
             connections: counts the calls of each connection.
             silence: ends calls whose message does not arrive.
             rare: log for refused keys.
         """
-        self._key = key
+        self._gate = gate
         self._rare = rare
         self._connections = connections
         self._silence = silence
-        self._handlers = dict(streams) | {
-            method: handler(partial(self._begin, method=method, route=route))
-            for method, route in routes.items()
-        }
+        self._routes = routes
+        self._streams = streams
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler of a call before its message; called by the polling thread."""
         with ending_many:
             pass
-        refusal = self._key.refusal(details.method, details.invocation_metadata)
-        if refusal is not None:
-            return handler(partial(self._refuse, refusal=refusal))
-        return self._handlers.get(details.method)
+        method, metadata = details.method, details.invocation_metadata
+        try:
+            caller = self._gate.caller(method, metadata)
+        except KeyRefusal as refusal:
+            return handler(partial(self._refuse_key, why=str(refusal)))
+        except PermissionDeniedError as error:
+            return handler(partial(self._refuse, error=error))
+        route = self._routes.get(method)
+        if route is None:
+            return self._streams.get(method)
+        call = CallContext(caller=caller, method=method, call_id=call_id_of(metadata))
+        return handler(partial(self._begin, route=route, call=call))
 
-    def _begin(self, rpc: Rpc, *, method: str, route: Route) -> None:
+    def _begin(self, rpc: Rpc, *, route: Route, call: CallContext) -> None:
         peer = rpc.peer
-        rpc.context = CallContext(
-            method=method, peer=peer, ends=rpc.ends, is_active=lambda: rpc.active
+        rpc.context = replace(
+            call, peer=peer, ends=rpc.ends, is_active=lambda: rpc.active
         )
         client = rpc.context.caller.name or host_of(peer)
         try:
@@ -107,11 +121,21 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
         rpc.read(heard)
 
-    def _refuse(self, rpc: Rpc, *, refusal: str) -> None:
+    def _refuse_key(self, rpc: Rpc, *, why: str) -> None:
         host = host_of(rpc.peer)
-        text = f"refused a call with {refusal} from {host}"
-        self._rare.warn(f"{refusal} {host}", text)
+        self._rare.warn(f"{why} {host}", f"refused a call with {why} from {host}")
         rpc.fail(UnauthenticatedError("the server wants a key: set api_key"))
+
+    def _refuse(self, rpc: Rpc, *, error: GleannError) -> None:
+        rpc.fail(error)
+
+
+def call_id_of(metadata: Iterable[Metadatum]) -> str:
+    """The id that a call was given, or a new one."""
+    for item in metadata:
+        if item.key == CALL_ID_HEADER and _CALL_ID.fullmatch(str(item.value)):
+            return str(item.value)
+    return token_hex(8)
 
 
 class LaneRoute:

@@ -13,6 +13,7 @@ from gleann.index.errors import (
     LimitError,
     ServiceError,
 )
+from gleann.service.calls.caller import Caller
 from gleann.service.calls.context import CallContext, answering
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc
@@ -25,10 +26,14 @@ BYTES_A_UNIT = 4096
 
 
 class Method(NamedTuple):
-    """A unary method of a servicer."""
+    """A unary method of a servicer.
+
+    `allow` raises `PermissionDeniedError` where the caller lacks a right.
+    """
 
     name: str
     read: Callable[[bytes], Message]
+    allow: Callable[[Caller, Message], None]
     answer: Callable[[Message, None], Message]
     write: Callable[[Message], bytes]
 
@@ -84,11 +89,17 @@ class Call:
         return None
 
     def request(self) -> Message:
-        """The request.
+        """The request, once its caller has the rights that it needs.
 
         Raises:
             InvalidInputError: bytes that are none of this method.
+            PermissionDeniedError: the caller lacks a right.
         """
+        request = self._read()
+        self.method.allow(self.context.caller, request)
+        return request
+
+    def _read(self) -> Message:
         try:
             return self.method.read(self.message)
         except DecodeError as error:

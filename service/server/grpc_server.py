@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event, Lock, Thread
 from types import SimpleNamespace
 from typing import TypeAlias
@@ -12,21 +13,20 @@ from google.longrunning import operations_pb2_grpc
 from google.protobuf.descriptor_pool import Default
 from grpc_reflection.v1alpha import reflection
 
-from gleann.index.errors import ServiceError
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.config.address import socket_path, split_address
-from gleann.service.security import KeyCheck
+from gleann.service.security.gate import Gate
 from gleann.service.server import admission, health, operation_waits
+from gleann.service.server.access import Access
 from gleann.service.server.call import Method
 from gleann.service.server.connections import Connections, Silence
-from gleann.service.server.free_port import require_free
 from gleann.service.server.kinds import Kind, kind_of
 from gleann.service.server.lane_set import LaneSet
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
-from gleann.service.server.waitlist import QueueStatus
+from gleann.service.server_status import QueueStatus
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.servicers.admin import AdminServicer
 from gleann.service.servicers.coreset import CoresetServicer
@@ -64,9 +64,6 @@ SERVICES = (
     "gleann.v1.AdminService",
     "google.longrunning.Operations",
 )
-
-INDEX_HEALTH = "indexes/"
-"""A health check of "indexes/words" tells whether the index "words" is served."""
 
 Registration: TypeAlias = tuple[Callable[..., None], Callable[[Application], object]]
 """What registers a servicer with a server, and the servicer."""
@@ -116,7 +113,7 @@ class Server:
         except BaseException:
             self.application.close()
             raise
-        self.target = _target(config.listen, self.port)
+        self.target = _target(config.listen, self.port, self._access.scheme)
         self.application.registry.watch(self._set_index_health)
         _log.info("serving %s at %s", config.data_dir, self.target)
 
@@ -144,6 +141,7 @@ class Server:
             ended = self._grpc.stop(grace)
             self._waits.close()
             self._silence.close()
+            self._access.close()
             ended.wait()
             self._lanes.close()
             self._streams.shutdown(wait=False, cancel_futures=True)
@@ -163,28 +161,45 @@ class Server:
 
     def _set_index_health(self, name: str, serving: bool | None) -> None:
         """Set the health of one index; the server's health does not depend on it."""
-        service = f"{INDEX_HEALTH}{name}"
+        service = f"{health.INDEX_HEALTH}{name}"
         if serving is None:
             self._health.forget(service)
         else:
             self._health.set(service, serving=serving)
 
+    def reread(self) -> None:
+        """Read keys and certificates again now; what cannot be read stays in force."""
+        self._access.reread()
+
+    def _listen(self) -> int:
+        try:
+            return self._access.listen(self._grpc)
+        except BaseException:
+            self._access.close()
+            raise
+
     def _open(self, config: Config) -> None:
         self._stopped, self._stop_once = Event(), Lock()
-        self._lanes = LaneSet(config, SearchServicer(self.application))
+        self._lanes = LaneSet(
+            config, SearchServicer(self.application), self.application.telemetry
+        )
         self._streams = ThreadPoolExecutor(REFLECTION_STREAMS, "gleann-reflection")
         self._health = health.Health(["", *SERVICES])
         self._grpc = grpc.server(Inline(), options=_options(config))
-        # Last, as it can fail, and before any thread is started.
-        self.port = _listen(self._grpc, config.listen)
-        self._waits = operation_waits.Waits(self.application.jobs.get)
+        # Last, as they can fail, and before any other thread is started.
+        self._access = Access(config, self.application)
+        self.port = self._listen()
+        gate = self._access.gate
+        self._waits = operation_waits.Waits(
+            self.application.jobs.get, partial(gate.allow, operation_waits.METHOD)
+        )
         self._silence = Silence(
             seconds=config.message_seconds,
             most=SILENT_CALLS_A_PLACE * config.load.places,
         )
         rare = RareLog(_log)
         routes: dict[str, admission.Route] = {
-            **_routes(self.application, self._lanes.by_kind, rare),
+            **_routes(self.application, self._lanes.by_kind, rare, gate),
             operation_waits.METHOD: admission.InlineRoute(self._waits.take),
             health.CHECK: admission.InlineRoute(self._health.check),
             health.WATCH: admission.InlineRoute(self._health.watch),
@@ -192,7 +207,7 @@ class Server:
         led = admission.Front(
             routes,
             _reflection(self._streams),
-            key=KeyCheck(config.api_key),
+            gate=gate,
             connections=Connections(most=config.connection_calls),
             silence=self._silence,
             rare=rare,
@@ -244,7 +259,7 @@ class _Methods:
 
 
 def _routes(
-    application: Application, lanes: Mapping[Kind, Lane], rare: RareLog
+    application: Application, lanes: Mapping[Kind, Lane], rare: RareLog, gate: Gate
 ) -> dict[str, admission.LaneRoute]:
     methods = _Methods()
     for register, servicer in _SERVICERS:
@@ -252,7 +267,11 @@ def _routes(
     return {
         path: admission.LaneRoute(
             Method(
-                path, one.request_deserializer, one.unary_unary, one.response_serializer
+                path,
+                one.request_deserializer,
+                partial(gate.allow, path),
+                one.unary_unary,
+                one.response_serializer,
             ),
             lanes[kind_of(path)],
             rare,
@@ -284,18 +303,10 @@ def _options(config: Config) -> list[tuple[str, int]]:
     ]
 
 
-def _listen(server: grpc.Server, address: str) -> int:
-    require_free(address)
-    try:
-        port: int = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise ServiceError(f"cannot listen on {address}: {error}") from error
-    return port
-
-
-def _target(listen: str, port: int) -> str:
+def _target(listen: str, port: int, scheme: str) -> str:
     """What `gleann.Client` on this machine takes."""
     if socket_path(listen) is not None:
         return listen
     host, _ = split_address(listen)
-    return f"grpc://[{host}]:{port}" if ":" in host else f"grpc://{host}:{port}"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{port}"

@@ -9,8 +9,10 @@ from gleann.service.server.kinds import Kind
 from gleann.service.server.lanes import Lane, ThreadLane
 from gleann.service.server.places import Bounds, Places
 from gleann.service.server.search_lane import SearchLane
-from gleann.service.server.waitlist import QueueStatus, Waitlist
+from gleann.service.server.waitlist import Waitlist
+from gleann.service.server_status import QueueStatus
 from gleann.service.servicers.search import SearchServicer
+from gleann.service.telemetry.telemetry import Telemetry
 
 CONTROL_THREADS = 2
 """They answer when all other threads are busy, so that work can be cancelled then."""
@@ -23,14 +25,18 @@ class LaneSet:
         by_kind: the lanes.
     """
 
-    def __init__(self, config: Config, searches: SearchServicer) -> None:
+    def __init__(
+        self, config: Config, searches: SearchServicer, telemetry: Telemetry
+    ) -> None:
         """Make the lanes.
 
         Args:
             config: of the server.
             searches: what reads and packs searches.
+            telemetry: counts how long calls wait.
         """
         self._all: list[Places] = []
+        self._telemetry = telemetry
         load, threads = config.load, config.rpc_threads
         # Kernels take as many cores as there are: more calls would only take turns.
         large = min(threads, config.threads or usable_cores())
@@ -63,7 +69,8 @@ class LaneSet:
     def _places(self, kind: Kind, load: LoadSettings, count: int) -> Places:
         seconds = load.queue_seconds if kind == "search" else None
         bounds = Bounds(places=count, share=load.client_share, seconds=seconds)
-        self._all.append(places := Places(kind, bounds))
+        delays = self._telemetry.delays_of(kind)
+        self._all.append(places := Places(kind, bounds, delays))
         return places
 
 

@@ -5,7 +5,8 @@ from time import monotonic
 from typing import Protocol
 
 from gleann.service.server.call import Call
-from gleann.service.server.waitlist import QueueStatus, Waitlist
+from gleann.service.server.waitlist import Waitlist
+from gleann.service.server_status import QueueStatus
 
 
 class Lane(Protocol):

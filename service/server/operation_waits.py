@@ -7,7 +7,7 @@ from threading import Condition, Thread
 from time import monotonic
 
 from google.longrunning import operations_pb2
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from gleann.index.errors import (
     GleannError,
@@ -16,6 +16,7 @@ from gleann.index.errors import (
     NotReadyError,
     ServiceError,
 )
+from gleann.service.calls.caller import Caller
 from gleann.service.server.rpc import Rpc
 from gleann.service.servicers.operations import wait_seconds
 
@@ -32,10 +33,11 @@ _LONGEST_REQUEST = 4096
 @dataclass(slots=True, eq=False)
 class _Wait:
     rpc: Rpc
-    name: str
+    request: operations_pb2.WaitOperationRequest
     until: float
     next_look: float
     pause: float = _FIRST_LOOK
+    allowed: bool = False
 
 
 class Waits:
@@ -44,8 +46,19 @@ class Waits:
     The first polls come sooner, so that short work is reported quickly.
     """
 
-    def __init__(self, get: Callable[[str], operations_pb2.Operation]) -> None:
+    def __init__(
+        self,
+        get: Callable[[str], operations_pb2.Operation],
+        allow: Callable[[Caller, Message], None],
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            get: the state of an operation, by its name.
+            allow: raises `PermissionDeniedError` for an operation of others.
+        """
         self._get = get
+        self._allow = allow
         self._news = Condition()
         self._waits: list[_Wait] = []
         self._closed = False
@@ -68,7 +81,7 @@ class Waits:
         except DecodeError as error:
             raise InvalidInputError("this is no WaitOperationRequest") from error
         now = monotonic()
-        wait = _Wait(rpc, request.name, now + wait_seconds(request), now)
+        wait = _Wait(rpc, request, now + wait_seconds(request), now)
         with self._news:
             if self._closed:
                 raise NotReadyError("the server is stopping")
@@ -105,7 +118,10 @@ class Waits:
 
     def _look(self, wait: _Wait) -> None:
         try:
-            operation = self._get(wait.name)
+            if not wait.allowed:
+                self._allow(wait.rpc.context.caller, wait.request)
+                wait.allowed = True
+            operation = self._get(wait.request.name)
         except GleannError as error:
             self._fail(wait, error)
             return

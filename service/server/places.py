@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from threading import RLock
 
 from gleann.service.server.kinds import Kind
+from gleann.service.telemetry.distribution import Distribution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +34,14 @@ class Places:
     Attributes:
         kind: the kind.
         bounds: its bounds.
+        delays: seconds that calls waited for a thread.
         lock: held by callers of all methods.
     """
 
-    def __init__(self, kind: Kind, bounds: Bounds) -> None:
+    def __init__(self, kind: Kind, bounds: Bounds, delays: Distribution) -> None:
         self.kind = kind
         self.bounds = bounds
+        self.delays = delays
         self.lock = RLock()
         self._held = 0
         self._of_client: Counter[str] = Counter()

@@ -16,12 +16,12 @@ from typing import NamedTuple, cast
 from gleann.index.errors import AnswerTooLargeError
 from gleann.index.found import FoundRows
 from gleann.service.calls.context import answering
-from gleann.service.search.merging import answer_together
 from gleann.service.search.weight import is_light
 from gleann.service.server.call import Call
 from gleann.service.server.lanes import ThreadLane
 from gleann.service.server.rpc import ending_many
-from gleann.service.server.waitlist import QueueStatus, Waitlist, joined_status
+from gleann.service.server.waitlist import Waitlist, joined_status
+from gleann.service.server_status import QueueStatus
 from gleann.service.servicers.search import SearchServicer, WantedSearch
 from gleann.v1 import search_pb2
 
@@ -80,7 +80,7 @@ class SearchLane:
 
     def status(self) -> QueueStatus:
         """Its queue now."""
-        return joined_status([self._waitlist, self._others])
+        return joined_status([self._waitlist, self._others], self._waitlist.delays)
 
     def close(self) -> None:
         """Start no more calls; running ones continue to their end."""
@@ -129,7 +129,7 @@ class SearchLane:
 
     def _replies(self, group: Sequence[_Ready]) -> Sequence[bytes | None]:
         """The answers to searches that may be merged; None where a call has ended."""
-        outcomes = _outcomes(group)
+        outcomes = self._outcomes(group)
         found = [one for one in outcomes if isinstance(one, FoundRows)]
         plain = not any(ready.wanted.columns for ready in group)
         if len(found) == len(group) and plain:
@@ -141,6 +141,14 @@ class SearchLane:
             for ready, outcome in zip(group, outcomes, strict=True)
         ]
 
+    def _outcomes(self, group: Sequence[_Ready]) -> Sequence[FoundRows | Exception]:
+        """The answers to searches that may be merged; errors in place of bad ones."""
+        tasks = [ready.wanted.task for ready in group]
+        try:
+            return self._searches.answer_together(tasks, arrived=group[0].call.since)
+        except Exception as error:  # noqa: BLE001  a bug: each call reports it
+            return [error] * len(group)
+
     def _packed(self, ready: _Ready, outcome: FoundRows | Exception) -> bytes:
         if isinstance(outcome, Exception):
             raise outcome
@@ -149,11 +157,3 @@ class SearchLane:
 
 def _raise(error: Exception) -> None:
     raise error
-
-
-def _outcomes(group: Sequence[_Ready]) -> Sequence[FoundRows | Exception]:
-    """The answers to searches that may be merged; an error in place of a bad one."""
-    try:
-        return answer_together([ready.wanted.task for ready in group])
-    except Exception as error:  # noqa: BLE001  a bug: each call reports it
-        return [error] * len(group)

@@ -5,19 +5,18 @@ wait longer than it may: so the calls that were admitted keep their pace when mo
 than can be answered, and a refused caller knows at once, and when to come again.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from threading import Condition
 from time import monotonic
-
-import numpy as np
 
 from gleann.index.errors import NotReadyError, OverloadedError
 from gleann.service.server.call import Call
 from gleann.service.server.fair_queue import FairQueue
 from gleann.service.server.kinds import Kind
 from gleann.service.server.places import Places
+from gleann.service.server_status import QueueStatus
+from gleann.service.telemetry.distribution import Distribution
 
 LEAST_RETRY, LONGEST_RETRY = 0.05, 30.0
 """Seconds after which a refused caller is told to come again."""
@@ -27,39 +26,6 @@ WEIGHT = 0.1
 
 SWEEP_SECONDS = 0.05
 """Between two looks for calls whose callers have left, while others are refused."""
-
-DELAYS = 4096
-"""Latest delays that are kept for the status."""
-
-DELAY_SECONDS = 60.0
-"""Age of the oldest delay in the status."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueStatus:
-    """A queue of calls now.
-
-    Attributes:
-        kind: of the calls.
-        running: calls that are computed.
-        queued: calls that wait.
-        places: most calls that may run and wait.
-        refused: calls refused since the start.
-        dropped: calls dropped since the start: late ones, and those whose caller left.
-        threads: that compute.
-        delay_median_seconds: seconds that calls of the last minute waited.
-        delay_p99_seconds: the 99th percentile.
-    """
-
-    kind: Kind
-    running: int
-    queued: int
-    places: int
-    refused: int
-    dropped: int
-    threads: int = 0
-    delay_median_seconds: float = 0.0
-    delay_p99_seconds: float = 0.0
 
 
 class Waitlist:
@@ -85,9 +51,13 @@ class Waitlist:
         self._seconds_a_unit = 0.0
         self._refused = self._dropped = 0
         self._swept = -SWEEP_SECONDS
-        self._delays: deque[tuple[float, float]] = deque(maxlen=DELAYS)
         self._idle = 0
         self._closed = False
+
+    @property
+    def delays(self) -> Distribution:
+        """Seconds that calls of the kind waited for a thread."""
+        return self._places.delays
 
     @property
     def kind(self) -> Kind:
@@ -165,14 +135,12 @@ class Waitlist:
 
     def status(self) -> QueueStatus:
         """What runs and waits now, and what was refused."""
-        return joined_status([self])
+        return joined_status([self], self._places.delays)
 
-    def counted(self) -> tuple[QueueStatus, list[float]]:
-        """The status without delays, and the seconds waited in the last minute."""
-        now = self._clock()
+    def counted(self) -> QueueStatus:
+        """The status without delays."""
         with self._news:
-            delays = [delay for at, delay in self._delays if now - at <= DELAY_SECONDS]
-            status = QueueStatus(
+            return QueueStatus(
                 kind=self.kind,
                 running=self._running,
                 queued=len(self._queue),
@@ -181,7 +149,6 @@ class Waitlist:
                 dropped=self._dropped,
                 threads=self._threads,
             )
-        return status, delays
 
     def _take(self, taken: list[Call], most_work: float) -> None:
         """Move calls from the queue to `taken`; needs the lock."""
@@ -192,7 +159,7 @@ class Waitlist:
                 self._drop(client)
                 continue
             taken.append(call)
-            self._delays.append((now, now - call.since))
+            self._places.delays.add(now - call.since)
             self._running += 1
             self._running_work += call.work
             work += call.work
@@ -248,21 +215,19 @@ class Waitlist:
         self._places.leave(client)
 
 
-def joined_status(waitlists: Sequence[Waitlist]) -> QueueStatus:
+def joined_status(waitlists: Sequence[Waitlist], delays: Distribution) -> QueueStatus:
     """The status of lists that share places, as one queue."""
-    statuses, parts = zip(*(one.counted() for one in waitlists), strict=True)
-    delays = [delay for part in parts for delay in part]
-    median, p99 = np.quantile(delays or [0.0], [0.5, 0.99]).tolist()
-    return QueueStatus(
-        kind=statuses[0].kind,
+    statuses = [one.counted() for one in waitlists]
+    recent = delays.recent()
+    return replace(
+        statuses[0],
         running=sum(one.running for one in statuses),
         queued=sum(one.queued for one in statuses),
-        places=statuses[0].places,
         refused=sum(one.refused for one in statuses),
         dropped=sum(one.dropped for one in statuses),
         threads=sum(one.threads for one in statuses),
-        delay_median_seconds=median,
-        delay_p99_seconds=p99,
+        delay_median_seconds=recent.median,
+        delay_p99_seconds=recent.p99,
     )
 
 

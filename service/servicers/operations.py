@@ -5,6 +5,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from gleann.index.errors import InvalidParamsError
 from gleann.service.application import Application
+from gleann.service.calls.visible import may_see
 from gleann.service.wire.page_tokens import page_position, page_size, page_token
 
 LONGEST_WAIT_SECONDS = 10.0
@@ -26,7 +27,9 @@ class OperationsServicer(
         if request.filter:
             raise InvalidParamsError("filter is not supported")
         size = page_size(request.page_size, default=100, most=1000)
-        found = self._jobs.list(after=page_position(request.page_token), limit=size + 1)
+        found = self._jobs.list(
+            after=page_position(request.page_token), limit=size + 1, visible=may_see
+        )
         page = found[:size]
         more = len(found) > size
         return operations_pb2.ListOperationsResponse(

@@ -7,6 +7,7 @@ import numpy as np
 
 from gleann.index.found import FoundRows
 from gleann.service.application import Application
+from gleann.service.search.merging import Outcome
 from gleann.service.search.task import SearchTask
 from gleann.service.servicers.pages import whole_payload
 from gleann.service.servicers.radius_pages import radius_reply
@@ -65,6 +66,12 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         if request.columns:
             names = wanted_names(request.columns, task.view.schema)
         return WantedSearch(task, names)
+
+    def answer_together(
+        self, tasks: Sequence[SearchTask], *, arrived: float
+    ) -> list[Outcome]:
+        """Answer searches by one scan; see `Application.answer_together`."""
+        return self._application.answer_together(tasks, arrived=arrived)
 
     def packed_replies(
         self, searches: Sequence[WantedSearch], found: Sequence[FoundRows]

@@ -13,7 +13,7 @@ import pytest
 import gleann
 from gleann.index import SearchParams, errors
 from gleann.index.filters.condition import Condition
-from gleann.service import application as application_module
+from gleann.service import search_operations
 from gleann.service.application import Application
 from gleann.service.calls.context import CallContext
 from gleann.service.config import Config
@@ -25,6 +25,7 @@ from gleann.service.server.rate_limited_log import RareLog
 from gleann.service.server.search_lane import SEARCH, SearchLane
 from gleann.service.server.waitlist import Waitlist
 from gleann.service.servicers.search import SearchServicer
+from gleann.service.telemetry.distribution import SECONDS, Distribution
 from gleann.service.wire.arrays import vectors_to_wire
 from gleann.service.wire.filter_messages import condition_to_wire
 from gleann.service.wire.index_messages import search_params_to_wire
@@ -121,7 +122,9 @@ class Served:
     """A lane, and calls of it; the first search is held by `scans`."""
 
     def __init__(self, application: Application, **bounds: Any) -> None:
-        places = Places("search", Bounds(**{"places": 5000} | bounds))
+        places = Places(
+            "search", Bounds(**{"places": 5000} | bounds), Distribution(SECONDS)
+        )
         servicer = SearchServicer(application)
         lists = Waitlist(places, threads=1), Waitlist(places, threads=1)
         self.lane = SearchLane(*lists, servicer, threads=1)
@@ -129,6 +132,7 @@ class Served:
         self.method = Method(
             SEARCH,
             search_pb2.SearchRequest.FromString,
+            lambda *_: None,
             servicer.Search,
             search_pb2.SearchResponse.SerializeToString,
         )
@@ -357,7 +361,7 @@ def test_answers_with_payload_and_answers_too_large(
     many = served.search(vectors[:9], SearchParams(k=10))
     room = replace(application.limits, message_bytes=1000 + 64 * 1024)
     monkeypatch.setattr(application, "limits", room)
-    monkeypatch.setattr(application_module, "message_room", lambda _: 500)
+    monkeypatch.setattr(search_operations, "message_room", lambda _: 500)
     scans.go.set()
     assert [rpc.reply().count for rpc in plain] == [1, 1]
     payload = payload_of(both.reply().payload, None, 10)
