@@ -6,12 +6,10 @@ The gRPC servicers and the in-process client call the same object.
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TypeAlias
 
 # Imported here, before any thread starts: scikit-learn fails on a partly imported
 # pyarrow, if a session fits its model while a job imports it.
 import pyarrow  # noqa: F401
-from google.longrunning import operations_pb2
 
 import gleann
 from gleann.index.engines.choose import require_usable
@@ -24,9 +22,9 @@ from gleann.index.payload.schema import Column, Schema
 from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
+from gleann.service.job_requests import JobRequests
 from gleann.service.jobs.building import Building
-from gleann.service.jobs.candidates import resolve
-from gleann.service.jobs.import_source import ImportRules, check_source
+from gleann.service.jobs.import_source import ImportRules
 from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
@@ -56,12 +54,6 @@ from gleann.service.values import (
     OptimizerParams,
     ServerInfo,
 )
-from gleann.service.views.live_index import require_not_empty_since
-from gleann.service.wire.index_messages import build_params_of
-from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
-
-Asked: TypeAlias = Callable[[], operations_pb2.Operation]
-"""Puts long work into the queue: a quick call, for a transaction."""
 
 FEATURES = (
     "metric:cosine",
@@ -91,7 +83,7 @@ FEATURES = (
 )
 
 
-class Application(RowOperations, SearchOperations):
+class Application(RowOperations, SearchOperations, JobRequests):
     """One open data directory.
 
     Attributes:
@@ -128,7 +120,7 @@ class Application(RowOperations, SearchOperations):
             EngineUnavailableError: the engine or the required device is not usable.
         """
         require_usable(config.engine)
-        self._rules = ImportRules(
+        self.import_rules = ImportRules(
             roots=config.import_roots,
             most_rows=config.import_rows,
             directory=config.data_dir,
@@ -200,7 +192,7 @@ class Application(RowOperations, SearchOperations):
         )
         self.registry.ask_of_compaction(self.optimizer.state)
         importing = Importing(
-            self.registry, self._rules, threads=threads, devices=devices
+            self.registry, self.import_rules, threads=threads, devices=devices
         )
         works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
             "build": self.building,
@@ -318,53 +310,3 @@ class Application(RowOperations, SearchOperations):
             with suppress(UnknownIndexError):  # deleted since
                 infos.append(self.get_index(name))
         return infos, len(names) > start + size
-
-    def import_vectors(
-        self, request: vector_pb2.ImportVectorsRequest
-    ) -> operations_pb2.Operation:
-        """Check the file and start an import."""
-        return self.asked_to_import(request)()
-
-    def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
-        """Check what is cheap to check; return the function that starts an import."""
-        view = self.registry.view(request.index)
-        check_source(request, view=view, rules=self._rules)
-        return self.jobs.asked("import", index=request.index, request=request)
-
-    def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:
-        """Start a build; its operation is done at once if the index is up to date."""
-        return self.asked_to_build(request)()
-
-    def asked_to_build(self, request: index_pb2.BuildIndexRequest) -> Asked:
-        """Return the function that starts a build."""
-        view = self.registry.view(request.name)
-        require_not_empty_since(view)
-        build_params_of(request.params, metric=view.metric)
-        built = self.building.current(request)
-        if built is None or not self.jobs.is_settled(request.name):
-            return self.jobs.asked("build", index=request.name, request=request)
-        response = built
-        return lambda: self.jobs.answered(
-            "build", index=request.name, request=request, response=response
-        )
-
-    def optimize(
-        self, request: index_pb2.OptimizeIndexRequest
-    ) -> operations_pb2.Operation:
-        """Start a compaction; it is done at once if there is nothing to fold in."""
-        return self.asked_to_optimize(request)()
-
-    def asked_to_optimize(self, request: index_pb2.OptimizeIndexRequest) -> Asked:
-        """Return the function that starts a compaction; see `Optimizer.asked`."""
-        return self.optimizer.asked(request)
-
-    def select(
-        self, request: coreset_pb2.CreateSelectionJobRequest
-    ) -> operations_pb2.Operation:
-        """Check the request and start a selection job."""
-        return self.asked_to_select(request)()
-
-    def asked_to_select(self, request: coreset_pb2.CreateSelectionJobRequest) -> Asked:
-        """Check the request; return the function that starts a selection job."""
-        resolve(self.registry.view(request.index), request)
-        return self.jobs.asked("select", index=request.index, request=request)

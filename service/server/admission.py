@@ -32,9 +32,11 @@ from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc, ending_many, handler
+from gleann.service.wire.protocol import CLIENT_HEADER
 
 CALL_ID_HEADER = "x-request-id"
 _CALL_ID = re.compile("[!-~]{1,128}")
+_CLIENT = re.compile("[ -~]{1,64}")
 
 
 class Route(Protocol):
@@ -91,7 +93,12 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         route = self._routes.get(method)
         if route is None:
             return self._streams.get(method)
-        call = CallContext(caller=caller, method=method, call_id=call_id_of(metadata))
+        call = CallContext(
+            caller=caller,
+            method=method,
+            call_id=call_id_of(metadata),
+            client=client_of(metadata),
+        )
         return handler(partial(self._begin, route=route, call=call))
 
     def _begin(self, rpc: Rpc, *, route: Route, call: CallContext) -> None:
@@ -136,6 +143,14 @@ def call_id_of(metadata: Iterable[Metadatum]) -> str:
         if item.key == CALL_ID_HEADER and _CALL_ID.fullmatch(str(item.value)):
             return str(item.value)
     return token_hex(8)
+
+
+def client_of(metadata: Iterable[Metadatum]) -> str:
+    """Version and protocol as the client names them; "" if it does not."""
+    for item in metadata:
+        if item.key == CLIENT_HEADER and _CLIENT.fullmatch(str(item.value)):
+            return str(item.value)
+    return ""
 
 
 class LaneRoute:
