@@ -154,7 +154,11 @@ class Application(RowOperations, SearchOperations, JobRequests):
             config.data_dir, engine=engine, threads=threads, devices=devices
         )
         self.registry = Registry(self.store, versions)
-        self.jobs = Jobs(self.store, keep_seconds=config.keep_days * DAY)
+        self.jobs = Jobs(
+            self.store,
+            keep_seconds=config.keep_days * DAY,
+            telemetry=self.telemetry,
+        )
         self.selections = Selecting(self.registry, self.store, devices)
         self.monitor = Monitor(
             self.registry,

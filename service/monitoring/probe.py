@@ -2,8 +2,8 @@
 
 Recall is measured on the queries that are really asked. One thread with the lowest
 priority compares one query at a time; between blocks of rows it waits while searches
-run, and after a query it rests until its share of the time is kept. What comes meanwhile
-is dropped: a sample needs no backlog.
+run, and after a query it rests until its share of the time is kept. What comes
+meanwhile is dropped: a sample needs no backlog.
 """
 
 import logging

@@ -86,7 +86,9 @@ class Call:
             )
         except Exception:  # noqa: BLE001  the edge: nothing may leak out
             _log.exception("%s failed inside", self.method.name)
-            self.rpc.fail(ServiceError("internal error"))
+            self.rpc.fail(
+                ServiceError(f"internal error; in the log: call {self.context.call_id}")
+            )
         return None
 
     def request(self) -> Message:
