@@ -324,7 +324,7 @@ class Searcher:
             entries_scanned=work.entries_scanned,
             survivors=work.survivors,
             reranked=work.reranked,
-            completed=0 if exact else len(queries),
+            completed=0,
             estimated_recall=1.0 if exact else plan.estimated_recall,
             exact=exact,
         )
