@@ -1,6 +1,6 @@
 """Validation of data that enters the library; inner functions trust their callers."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,9 +101,24 @@ def as_matrix(values: ArrayLike, *, name: str, dim: int) -> Vectors:
         InvalidInputError: wrong dtype, not two-dimensional, or empty.
         DimensionMismatchError: d is not `dim`.
     """
+    if is_packed_matrix(values, dim=dim):
+        return values
     array = as_queries(values, name=name)
     require_matrix(array.dtype, array.shape, name=name, dim=dim)
     return _converted(array, name=name)
+
+
+def is_packed_matrix(values: object, *, dim: int) -> TypeGuard[Vectors]:
+    """Whether they are rows (n, dim) already, as kernels read them.
+
+    The names of dtypes, which messages need, take longer than the rest of a check.
+    """
+    if type(values) is not np.ndarray or values.dtype != np.float32:
+        return False
+    if values.ndim != 2 or values.shape[1] != dim:
+        return False
+    flags = values.flags
+    return 0 < len(values) <= MOST_ROWS and flags.c_contiguous and flags.aligned
 
 
 def as_queries(values: ArrayLike, *, name: str) -> NDArray[Any]:

@@ -85,11 +85,10 @@ def assignment(lists: InvertedLists, *, n: int) -> tuple[ListNos, ListNos]:
 
 def lists_among(lists: InvertedLists, mask: Mask) -> InvertedLists:
     """The same lists with the entries of the rows of `mask` (n,) only."""
-    kept = mask[lists.rows]
-    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+    kept = np.flatnonzero(mask[lists.rows])  # ascending, and so searched for borders
     return InvertedLists(
-        offsets=before[lists.offsets],
-        mids=before[lists.mids],
+        offsets=np.searchsorted(kept, lists.offsets),
+        mids=np.searchsorted(kept, lists.mids),
         rows=lists.rows[kept],
         others=lists.others[kept],
     )

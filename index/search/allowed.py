@@ -14,7 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.checks import as_mask
-from gleann.index.engines.contract import Engine, IndexData, ScansSubsets
+from gleann.index.engines.contract import (
+    Engine,
+    IndexData,
+    ListChoice,
+    ScansSubsets,
+)
 from gleann.index.errors import InvalidInputError
 from gleann.index.exact import GATHERED, exact_search_prepared
 from gleann.index.lists import InvertedLists, lists_among
@@ -24,8 +29,16 @@ from gleann.index.search.list_stats import FEW_SHARE, ListStats
 RUN = 1024
 """Entries in a list of few allowed rows: one that is read by many queries at once."""
 
-PACKED_ENTRY = 128
-"""Entries scanned in the time that one takes to be packed."""
+PACKED_ENTRY = 64
+"""Entries that each query of a batch scans in the time that one takes to be packed,
+less what a filter that is asked again at all is likely to be asked still."""
+
+ALONE = 8
+"""Entries of a batch that are scanned in the time of one of a single query, whose codes
+nobody else reads."""
+
+TOGETHER = 8
+"""Queries from which on they share the codes that they read."""
 
 PACKED_SHARE = 0.6
 """Sub-lists hold at most this share of the entries of the index."""
@@ -68,6 +81,7 @@ class AllowedRows(RowFilter):
             self.count = int(np.count_nonzero(mask))
         self._expected: NDArray[np.float64] | None = None
         self._entries: NDArray[np.int64] | None = None
+        self._choice: ListChoice | None = None
         self._asked = False
         self._in_vain = 0
         self._runs: dict[Engine, Engine] = {}
@@ -139,6 +153,20 @@ class AllowedRows(RowFilter):
         """`entries`, if they were counted already."""
         return self._entries
 
+    def choice(self, nprobe: int) -> ListChoice | None:
+        """The choice that was kept last, if it is of `nprobe` and as good as a new one.
+
+        A new one leaves out lists without allowed entries as soon as they are known.
+        """
+        kept = self._choice
+        if kept is None or kept.nprobe != nprobe or kept.entries is not self._entries:
+            return None
+        return kept
+
+    def keep_choice(self, choice: ListChoice) -> None:
+        """Keep how queries choose lists under this filter."""
+        self._choice = choice
+
     def expected_in(self, list_nos: ListNos) -> NDArray[np.float64]:
         """The allowed entries of lists (nq, p) as `expected` has them.
 
@@ -146,7 +174,7 @@ class AllowedRows(RowFilter):
         """
         if self.is_new(list_nos.size):
             self._asked = True
-            sampled = self.mask[self._stats.sampled[list_nos]]
+            sampled = self.mask[self._stats.sampled(self.share)[list_nos]]
             return self._stats.sizes[list_nos] * _means(sampled)
         return self.expected[list_nos]
 
@@ -165,7 +193,7 @@ class AllowedRows(RowFilter):
             if self.share < FEW_SHARE:
                 self._expected = self.entries.astype(np.float64)
             else:
-                sampled = self.mask[self._stats.sampled]
+                sampled = self.mask[self._stats.sampled(self.share)]
                 self._expected = self._stats.sizes * _means(sampled)
         return self._expected
 
@@ -192,18 +220,21 @@ class AllowedRows(RowFilter):
         """`engine` over the allowed entries of every list, if they are packed."""
         return self._sub_lists.get(engine)
 
-    def pack_lists(self, engine: Engine, spared: int) -> Engine | None:
+    def pack_lists(
+        self, engine: Engine, read: int, *, queries: int = 1
+    ) -> Engine | None:
         """Pack them if that pays.
 
         Args:
             engine: that scans all entries otherwise.
-            spared: entries that are not allowed and that it would read now.
+            read: entries that it scans so for some queries.
+            queries: how many.
 
         Returns:
             None where the engine cannot, or it does not pay yet.
         """
         with self._guard:
-            if not self._pays(spared) or not isinstance(engine, ScansSubsets):
+            if not self._pays(read, queries) or not isinstance(engine, ScansSubsets):
                 return None
             made = self._sub_lists.get(engine)
             if made is None:
@@ -212,9 +243,10 @@ class AllowedRows(RowFilter):
                 self._sub_lists[engine] = made
         return made
 
-    def _pays(self, spared: int) -> bool:
+    def _pays(self, read: int, queries: int) -> bool:
         """Whether so much was read in vain that packing would have cost less."""
-        self._in_vain += spared
+        weight = ALONE if queries < TOGETHER else 1
+        self._in_vain += weight * int(read * (1 - self.share))
         expected = self.share * self._stats.lists.entries
         return self.share <= PACKED_SHARE and self._in_vain >= PACKED_ENTRY * expected
 

@@ -259,7 +259,7 @@ class _Search:
         packed = allowed.packed_lists(self._engine)
         if packed is None:
             read = self._stats.sizes[list_nos[list_nos >= 0]].sum()
-            packed = allowed.pack_lists(self._engine, int(read * (1 - allowed.share)))
+            packed = allowed.pack_lists(self._engine, int(read), queries=len(queries))
         if packed is not None:
             return packed.scan(queries, list_nos, with_allowed(self._request, None))
         return self._engine.scan(

@@ -21,6 +21,9 @@ Answers depend neither on the batch nor on what was packed. `index/DECISIONS.md`
 28 have the figures.
 """
 
+from functools import cache
+from typing import cast
+
 import numpy as np
 
 from gleann.index.arrays import Rows, Vectors
@@ -76,8 +79,9 @@ def search_filtered(
     Raises:
         NonFiniteError, ZeroVectorError, InvalidInputError: as `Engine.search`.
     """
-    choice = _choice(allowed, nprobe, queries=len(queries))
-    if choice is None or not isinstance(engine, ChoosesLists):
+    choice = allowed.choice(nprobe) or _choice(allowed, nprobe, queries=len(queries))
+    choosing = _choosing(engine)
+    if choice is None or choosing is None:
         require_finite(queries, name="queries")
         prepared = prepare(queries, metric, name="queries")
         return search_stepwise(
@@ -85,13 +89,12 @@ def search_filtered(
         )
     packed = allowed.packed_lists(engine)
     mask = allowed.mask if packed is None else None
-    found, settled = engine.search_chosen(
+    found, settled = choosing.search_chosen(
         queries, choice, with_allowed(request, mask), packed=packed
     )
     if packed is None:
-        read = found.work.entries_scanned
-        allowed.pack_lists(engine, int(read * (1 - allowed.share)))
-    if found.short == 0 and settled.all():
+        allowed.pack_lists(engine, found.work.entries_scanned, queries=len(queries))
+    if found.short == 0:  # else so is a query that read no lists
         return found
     left = np.flatnonzero(~settled | is_short(found.rows, allowed))
     if left.size == 0:
@@ -120,7 +123,7 @@ def _choice(allowed: AllowedRows, nprobe: int, *, queries: int) -> ListChoice | 
     ranked = ranked_lists(allowed, nprobe)
     if allowed.is_new(queries * ranked):
         return None
-    return ListChoice(
+    choice = ListChoice(
         sizes=allowed.stats.sizes,
         kept=allowed.expected,
         entries=allowed.known_entries,
@@ -129,6 +132,18 @@ def _choice(allowed: AllowedRows, nprobe: int, *, queries: int) -> ListChoice | 
         nprobe=nprobe,
         ranked=ranked,
     )
+    allowed.keep_choice(choice)
+    return choice
+
+
+def _choosing(engine: Engine) -> ChoosesLists | None:
+    return cast(ChoosesLists, engine) if chooses_lists(type(engine)) else None
+
+
+@cache
+def chooses_lists(kind: type) -> bool:
+    """Whether engines of a class choose lists; the check itself takes microseconds."""
+    return issubclass(kind, ChoosesLists)
 
 
 def scan_few(
@@ -160,5 +175,8 @@ def is_few(allowed: AllowedRows, *, nprobe: int) -> bool:
 
     The same for every batch, since it decides what is found.
     """
-    read = expected_lists(allowed, nprobe) * allowed.stats.typical
-    return allowed.count <= max(FEW, read / PACKED_ROW)
+    return allowed.count <= FEW or allowed.count <= _most_few(allowed, nprobe)
+
+
+def _most_few(allowed: AllowedRows, nprobe: int) -> float:
+    return expected_lists(allowed, nprobe) * allowed.stats.typical / PACKED_ROW

@@ -1,6 +1,7 @@
 """What the planner of filtered searches knows of the lists of an index."""
 
 from functools import cached_property
+from math import ceil, log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,10 @@ from gleann.index.engines.contract import IndexData
 from gleann.index.lists import assignment
 
 SAMPLED = 16
-"""Entries of each list whose rows estimate the share of it that a filter allows."""
+"""Allowed entries of each list, about, among those that estimate how many it has."""
 
 FEW_SHARE = 1 / 16
-"""Share of allowed rows below which a sample of each list would say too little."""
+"""Share of allowed rows below which counting takes no longer than a sample."""
 
 
 class ListStats:
@@ -35,13 +36,23 @@ class ListStats:
         self.sizes = np.diff(lists.offsets)
         squares = float(np.square(self.sizes, dtype=np.float64).sum())
         self.typical = squares / max(lists.entries, 1)
+        self._sampled: dict[int, NDArray[np.int32]] = {}
 
-    @cached_property
-    def sampled(self) -> NDArray[np.int32]:
-        """Rows (nlist, SAMPLED) of each list, at even distances; any rows if empty."""
-        steps = np.arange(SAMPLED) * self.sizes[:, None] // SAMPLED
-        at = np.minimum(self.lists.offsets[:-1, None] + steps, self.lists.entries - 1)
-        return self.lists.rows[at]
+    def sampled(self, share: float) -> NDArray[np.int32]:
+        """Rows (nlist, s) of each list, at even distances; any rows if it is empty.
+
+        Args:
+            share: of rows allowed, from `FEW_SHARE` on. Some `SAMPLED` allowed rows are
+                expected among the s, a power of two.
+        """
+        size = SAMPLED << max(0, ceil(-log2(share)))
+        known = self._sampled.get(size)
+        if known is None:
+            steps = np.arange(size) * self.sizes[:, None] // size
+            at = self.lists.offsets[:-1, None] + steps
+            known = self.lists.rows[np.minimum(at, self.lists.entries - 1)]
+            self._sampled[size] = known
+        return known
 
     def counted(self, mask: Mask) -> NDArray[np.int64]:
         """Entries (nlist) of each list whose rows `mask` (n,) allows."""

@@ -133,7 +133,12 @@ def without_copies(
 
 
 def stats_of(
-    plan: SearchPlan, work: Work, *, engine: str, completed: int
+    plan: SearchPlan,
+    work: Work,
+    *,
+    engine: str,
+    completed: int,
+    nprobe: int | None = None,
 ) -> SearchStats:
     """The statistics of a search of lists.
 
@@ -142,10 +147,11 @@ def stats_of(
         work: its counts.
         engine: name of the engine that answered.
         completed: queries that an exhaustive search answered.
+        nprobe: lists that a query probed; None where all probed those of the plan.
     """
     return SearchStats(
         engine=engine,
-        nprobe=plan.nprobe,
+        nprobe=plan.nprobe if nprobe is None else nprobe,
         rerank=plan.request.rerank,
         lists_probed=work.lists_probed,
         entries_scanned=work.entries_scanned,

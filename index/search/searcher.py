@@ -65,6 +65,7 @@ class Searcher:
         self._last_filter: tuple[Mask, AllowedRows] | None = None
         self._plans: dict[tuple[object, ...], SearchPlan] = {}
         self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
+        self._last_kept: tuple[SearchParams, SearchPlan] | None = None
 
     @property
     def dim(self) -> int:
@@ -133,7 +134,8 @@ class Searcher:
     def _search_allowed(
         self, queries: Vectors, plan: SearchPlan, allowed: AllowedRows
     ) -> FoundRows:
-        if is_few(allowed, nprobe=plan.nprobe):
+        nprobe = plan.nprobe
+        if allowed.choice(nprobe) is None and is_few(allowed, nprobe=nprobe):
             return self._search_few(queries, plan, allowed)
         return self._search_filtered(queries, plan, allowed)
 
@@ -147,7 +149,7 @@ class Searcher:
         return replace(params, k=min(params.k, self._n), rerank=rerank)
 
     def plan(self, params: SearchParams, *, count: int) -> SearchPlan:
-        """How a search of `count` queries runs; the last plan is kept.
+        """How a search of `count` queries runs; the last plan without a filter is kept.
 
         Callers that search one query after another pass the same parameters again;
         these are frozen, and so is the plan.
@@ -158,7 +160,7 @@ class Searcher:
         if isinstance(params.allowed, RowFilter):
             self._require_own(params.allowed)
         plan = self._cheaper(self._plan_both(params), params, count=count)
-        if not isinstance(params.allowed, np.ndarray):  # a mask could be changed
+        if params.allowed is None:  # what a filter has packed is its caller's to keep
             self._last_plan = params, count, plan
         return plan
 
@@ -188,6 +190,9 @@ class Searcher:
 
     def _kept_plan(self, params: SearchParams) -> SearchPlan | None:
         """The plan without the filter, made once; None where nprobe is given."""
+        last = self._last_kept
+        if last is not None and last[0] is params:
+            return last[1]
         if params.nprobe is not None:
             return None
         key = (
@@ -204,6 +209,8 @@ class Searcher:
                 self._plans.clear()
             plan = self._planned(replace(params, allowed=None))
             self._plans[key] = plan
+        if params.allowed is None:
+            self._last_kept = params, plan
         return plan
 
     def _planned(self, params: SearchParams) -> SearchPlan:
@@ -316,17 +323,18 @@ class Searcher:
             return self._search_exact(self._prepared(queries), among)
         exact = plan.request.rerank >= allowed.count
         work = scanned.work
+        # By position, in order: names take as long again, for each search of a tenant.
         stats = SearchStats(
-            engine="exact" if exact else self._engine.name,
-            nprobe=0,
-            rerank=plan.request.rerank,
-            lists_probed=0,
-            entries_scanned=work.entries_scanned,
-            survivors=work.survivors,
-            reranked=work.reranked,
-            completed=0,
-            estimated_recall=1.0 if exact else plan.estimated_recall,
-            exact=exact,
+            "exact" if exact else self._engine.name,
+            0,  # lists
+            plan.request.rerank,
+            0,  # lists of all queries
+            work.entries_scanned,
+            work.survivors,
+            work.reranked,
+            0,  # queries completed: no list left one short
+            1.0 if exact else plan.estimated_recall,
+            exact,
         )
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
@@ -342,14 +350,14 @@ class Searcher:
             allowed=allowed,
             metric=self._data.metric,
         )
+        work = scanned.work
         stats = stats_of(
             plan,
-            scanned.work,
+            work,
             engine=scanned.engine or self._engine.name,
             completed=0,
+            nprobe=-(-work.lists_probed // len(queries)),
         )
-        mean = -(-scanned.work.lists_probed // len(queries))
-        stats = stats._replace(nprobe=mean)
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
     def _search_lists(self, queries: Vectors, plan: SearchPlan) -> FoundRows:

@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import numpy as np
 
@@ -69,6 +70,10 @@ def allowed_in(
         UnknownIdError: unknown id.
         InvalidFilterError: a condition that does not fit the index.
     """
+    if allowed_ids is None and condition is not None and view.sealed is not None:
+        answered = _filters_of(view.sealed).answered(view, condition)
+        if answered is not None:
+            return answered
     bound = None if condition is None else _bound(view, condition)
     if allowed_ids is not None:
         rows = np.unique(view.require(allowed_ids))
@@ -123,11 +128,10 @@ def _of_condition(
         newer = view.payload.newer_mask(bound, view.ids_of) & newer
     if view.sealed is None:
         return AllowedInView(None, newer)
-    sealed = _filters_of(view.sealed).allowed(view, bound, condition)
-    return AllowedInView(sealed, newer)
+    return _filters_of(view.sealed).answer(view, bound, condition, newer)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class _Kept:
     """A filter of a sealed version, as it was asked last.
 
@@ -135,19 +139,47 @@ class _Kept:
         patches: the changes of payload that it has taken in.
         alive: the live rows that it has taken in.
         allowed: its rows that were live then.
-        others: bytes it takes beside `allowed`.
+        others: bytes it takes beside `allowed` and `answer`.
+        answer: of the last view, which may be gone.
         nbytes: of all, when it was last looked at.
+        is_used: whether it was asked since it was last to be dropped.
     """
 
     patches: tuple[Part, ...]
     alive: Mask | None
     allowed: AllowedRows
     others: int
+    answer: tuple[ref[View], AllowedInView] | None = None
     nbytes: int = 0
+    is_used: bool = False
+
+    def bytes_now(self) -> int:
+        """Of all."""
+        answer = self.answer
+        newer = 0 if answer is None else answer[1].newer.nbytes
+        return self.allowed.nbytes + self.others + newer
+
+
+@dataclass(slots=True, eq=False)
+class _Bound:
+    """A condition as it was bound last.
+
+    Attributes:
+        schema: the columns that it was bound to.
+        condition: bound.
+        kept: its filter, as long as that is kept.
+    """
+
+    schema: Schema
+    condition: BoundCondition
+    kept: ref[_Kept] | None = None
 
 
 class SealedFilters:
-    """The filters of one sealed version, the least recently asked ones dropped first.
+    """The filters of one sealed version; those not asked for long are dropped first.
+
+    A search that follows another of the same view by the same condition reads what that
+    was answered, without a lock.
 
     Args:
         most_bytes: that they may take together.
@@ -157,7 +189,7 @@ class SealedFilters:
         self._most_bytes = most_bytes
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._bytes = 0
-        self._bound: dict[Condition, tuple[Schema, BoundCondition]] = {}
+        self._bound: dict[Condition, _Bound] = {}
         self._values: dict[tuple[int, str], ValueRows] = {}
         self._guard = Lock()
 
@@ -169,28 +201,53 @@ class SealedFilters:
     def bound(self, view: View, condition: Condition) -> BoundCondition:
         """The condition bound to the columns of `view`; kept, as callers ask again."""
         schema = view.schema
-        kept = self._bound.get(condition)
-        if kept is not None and kept[0] is schema:
-            return kept[1]
+        known = self._bound.get(condition)
+        if known is not None and known.schema is schema:
+            return known.condition
         bound = view.bind(condition)
         if bytes_of(condition) > LONGEST_KEPT:
             return bound
         with self._guard:
             if len(self._bound) >= KEPT_CONDITIONS:
                 self._bound.clear()
-            self._bound[condition] = schema, bound
+            self._bound[condition] = _Bound(schema, bound)
         return bound
 
-    def allowed(
-        self, view: View, bound: BoundCondition, condition: Condition
-    ) -> AllowedRows:
-        """The live sealed rows of `view` for which a condition is true.
+    def answered(self, view: View, condition: Condition) -> AllowedInView | None:
+        """What `answer` gave last for this very view; None where it is not kept."""
+        known = self._bound.get(condition)
+        kept = None if known is None or known.kept is None else known.kept()
+        if kept is None or kept.answer is None:
+            return None
+        of, answer = kept.answer
+        if of() is not view or kept.nbytes != kept.bytes_now():
+            return None
+        kept.is_used = True
+        return answer
+
+    def answer(
+        self, view: View, bound: BoundCondition, condition: Condition, newer: Mask
+    ) -> AllowedInView:
+        """The live rows of `view` for which a condition is true.
 
         Args:
             view: a state with this sealed version.
             bound: `condition` for its columns.
             condition: what was bound.
+            newer: bool (len(delta),), those of the newer rows.
         """
+        kept = self._kept_of(view, bound, condition)
+        answer = AllowedInView(kept.allowed, newer)
+        kept.answer = ref(view), answer
+        known = self._bound.get(condition)
+        if known is not None:
+            known.kept = ref(kept)
+        return answer
+
+    def _kept_of(
+        self, view: View, bound: BoundCondition, condition: Condition
+    ) -> _Kept:
+        """The filter for this view, made or kept."""
         sealed = view.payload.sealed
         assert sealed is not None
         key = sealed.token, bound.key
@@ -199,14 +256,14 @@ class SealedFilters:
             kept = self._kept.get(key)
             if kept is not None and kept.patches == patches and kept.alive is alive:
                 self._use(key, kept)
-                return kept.allowed
+                return kept
         allowed = self._made(view, bound, kept)
         with self._guard:
             self._drop(key)
             kept = _Kept(patches, alive, allowed, bytes_of(condition) + _OBJECT_BYTES)
             self._kept[key] = kept
             self._use(key, kept)
-        return allowed
+        return kept
 
     def _made(
         self, view: View, bound: BoundCondition, kept: _Kept | None
@@ -266,11 +323,16 @@ class SealedFilters:
     def _use(self, key: Hashable, kept: _Kept) -> None:
         """Count what it takes now, and drop others until all have room."""
         self._kept.move_to_end(key)
-        now = kept.allowed.nbytes + kept.others
+        now = kept.bytes_now()
         self._bytes += now - kept.nbytes
         kept.nbytes = now
         while self._bytes > self._most_bytes and len(self._kept) > 1:
-            self._drop(next(iter(self._kept)))
+            first, oldest = next(iter(self._kept.items()))
+            if oldest is kept or oldest.is_used:  # since, without the lock
+                oldest.is_used = False
+                self._kept.move_to_end(first)
+            else:
+                self._drop(first)
 
     def _drop(self, key: Hashable) -> None:
         if (gone := self._kept.pop(key, None)) is not None:

@@ -37,6 +37,7 @@ class Staging:
         Raises:
             UnknownIndexError: no index has this name.
         """
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             view = self._served.latest(transaction, name)
             transaction.run(
@@ -96,6 +97,7 @@ class Staging:
             UnknownColumnError: a column that the index does not have.
             InvalidInputError: a column of another type.
         """
+        self._store.disk.require_room()
         part = Change(kind="upsert", ids=ids, vectors=vectors, payload=payload)
         with self._store.long_transaction() as transaction:
             view = self._served.latest(transaction, name)

@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 import gleann
 from gleann.index import SearchParams, SoarIndex, errors
 from gleann.service.config import Config
+from gleann.service.config.queues import LoadSettings
 from gleann.service.search import view_search
 from gleann.service.server import Server, serve
 from gleann.service.server.connections import Silence
@@ -178,7 +179,8 @@ def filled(server: Server) -> Server:
 def test_busy_threads_leave_health_and_control(
     start: Callable[..., Server], slow_search: Any
 ) -> None:
-    server = filled(start(rpc_queue=3))
+    load = LoadSettings(search_places=3, client_share=1)
+    server = filled(start(load=load))
     with ThreadPoolExecutor(3) as callers:
         # Of different k, as equal searches are merged.
         calls = [callers.submit(search, server, k) for k in (1, 2, 3)]
@@ -189,8 +191,10 @@ def test_busy_threads_leave_health_and_control(
             assert health.Check(health_pb2.HealthCheckRequest(), timeout=1).status == 1
             reply = channel.unary_unary(INFO)(b"", timeout=1)
             assert admin_pb2.ServerInfo.FromString(reply).index_count == 1
-        with pytest.raises(errors.LimitError, match="3 calls under way, at most 3"):
+        full = "3 calls under way, at most 3"
+        with pytest.raises(errors.OverloadedError, match=full) as refused:
             search(server, 4)
+        assert 0.05 <= refused.value.retry_seconds <= 30
         slow_search.go.set()
         assert all(len(call.result(30)) == 4 for call in calls)
 

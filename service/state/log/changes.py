@@ -90,7 +90,7 @@ def drop_given_up(transaction: Transaction) -> int:
     """Remove the parts of all abandoned imports; returns their number."""
     return transaction.run(
         "DELETE FROM changes WHERE sequence IS NULL AND operation NOT IN"
-        " (SELECT name FROM operations WHERE state IN ('queued', 'running'))"
+        " (SELECT name FROM operations WHERE state IN ('queued', 'running', 'paused'))"
     ).rowcount
 
 

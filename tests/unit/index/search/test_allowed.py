@@ -71,10 +71,7 @@ def way(request, monkeypatch):
 def steps_only(monkeypatch):
     """No engine chooses lists itself."""
 
-    class Nothing:
-        pass
-
-    monkeypatch.setattr(filtered, "ChoosesLists", Nothing)
+    monkeypatch.setattr(filtered, "chooses_lists", lambda kind: False)
 
 
 @pytest.fixture(params=[(kind, share) for kind in KINDS for share in SHARES], ids=str)
@@ -117,6 +114,8 @@ def test_the_engine_chooses_the_lists_that_the_steps_choose(
 ):
     if packed:
         packs_at_once(monkeypatch)
+    else:
+        monkeypatch.setattr(allowed_module, "PACKED_SHARE", -1)
     allowed = index.allow(mask)
     params = SearchParams(k=10, allowed=allowed)
     index.find_rows(queries, params)
@@ -266,6 +265,17 @@ def test_what_is_expected_in_few_lists_is_that_of_all(index, rows):
     sizes = np.diff(index.data.lists.offsets)
     error = np.abs(allowed.expected - allowed.entries) / np.maximum(sizes, 1)
     assert error.mean() < 0.5 / SAMPLED**0.5
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5, 0.3, 0.13, 0.07])
+def test_samples_grow_as_filters_narrow(index, rows, share):
+    """Else chance alone would make lists near a query look emptier than others."""
+    allowed = index.allow(mask_of("random", share, rows))
+    sampled = allowed.stats.sampled(share)
+    assert SAMPLED <= sampled.shape[1] * share < 2 * SAMPLED + 1
+    for list_no in range(0, index.nlist, 17):
+        start, end = index.data.lists.offsets[list_no : list_no + 2]
+        assert np.isin(sampled[list_no], index.data.lists.rows[start:end]).all()
 
 
 def test_few_allowed_entries_are_counted(index, rows):

@@ -1,6 +1,8 @@
 """Filters of views against `View.passing` over random changes; what is kept."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pyarrow as pa
@@ -228,12 +230,12 @@ def test_a_tenant_is_found_without_looking_at_the_others(view, monkeypatch):
 
 
 def test_kept_filters_have_a_bound(view):
-    filters = SealedFilters(most_bytes=20_000)
+    view.sealed.filters = filters = SealedFilters(most_bytes=20_000)
     made = []
 
     def ask(score):
         condition = Condition("tenant = 't1' AND score >= $1", (score,))
-        return filters.allowed(view, filters.bound(view, condition), condition)
+        return allowed_in(view, allowed_ids=None, condition=condition).sealed
 
     for score in range(9):
         made.append(ask(score))
@@ -244,13 +246,61 @@ def test_kept_filters_have_a_bound(view):
     np.testing.assert_array_equal(again.rows, made[0].rows)
 
 
+def test_a_filter_that_is_asked_outlasts_those_that_are_not(view):
+    view.sealed.filters = filters = SealedFilters(most_bytes=20_000)
+    hot = Condition("tenant = 't2'")
+    first = allowed_in(view, allowed_ids=None, condition=hot)
+    for score in range(40):
+        cold = Condition("tenant = 't1' AND score >= $1", (score - 30,))
+        allowed_in(view, allowed_ids=None, condition=cold)
+        again = allowed_in(view, allowed_ids=None, condition=hot)
+        assert again.sealed is first.sealed
+        assert filters.bytes_held <= 20_000
+
+
+def test_what_a_view_was_answered_is_that_views_only(view):
+    condition = CONDITIONS[0]
+    rng = np.random.default_rng(90)
+    asked = dict.fromkeys(range(4))
+    views = [view]
+    for sequence in (3, 1, 2):  # an upsert, a deletion, and payload
+        views.append(changed(views[-1], rng, sequence))
+    for _ in range(3):
+        for number, state in enumerate(views):
+            found, _ = require_right(state, condition)
+            again = allowed_in(state, allowed_ids=None, condition=condition)
+            assert again.sealed is found.sealed
+            asked[number] = found.sealed.count
+    assert asked[0] > 0
+    held = weakref.ref(views.pop())
+    gc.collect()
+    del state
+    gc.collect()
+    assert held() is None, "a filter keeps an earlier view, and so its newer rows"
+
+
+def test_newer_rows_of_a_kept_answer_are_counted(view):
+    condition = CONDITIONS[0]
+    view.sealed.filters = filters = SealedFilters(1 << 20)
+    allowed_in(view, allowed_ids=None, condition=condition)
+    before = filters.bytes_held
+    rng = np.random.default_rng(91)
+    ids = hold_id_array(np.arange(N + 1000, N + 6000))
+    vectors = rng.normal(size=(5000, DIM)).astype(np.float32)
+    later = view.upserted(ids, vectors, payload_of(5000, rng), sequence=1)
+    for _ in range(2):
+        allowed_in(later, allowed_ids=None, condition=condition)
+    assert filters.bytes_held >= before + 5000
+
+
 def test_many_threads_get_the_same_rows(view):
     expected = np.flatnonzero(view.passing(view.bind(CONDITIONS[0])))
-    filters, wrong = SealedFilters(1 << 20), []
+    view.sealed.filters = SealedFilters(1 << 20)
+    wrong = []
 
     def ask():
         for _ in range(20):
-            found = filters.allowed(view, view.bind(CONDITIONS[0]), CONDITIONS[0])
+            found = allowed_in(view, allowed_ids=None, condition=CONDITIONS[0]).sealed
             if not np.array_equal(found.rows, expected):
                 wrong.append(found)
 
