@@ -5,7 +5,8 @@ message does not arrive are ended. A call without the key, or without a place in
 queue, is refused before that.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -25,7 +26,7 @@ from gleann.index.errors import (
 )
 from gleann.service.calls.context import CallContext
 from gleann.service.security.gate import Gate
-from gleann.service.security.key_ring import KeyRefusal
+from gleann.service.security.key_ring import KeyRefusal, Metadatum
 from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
