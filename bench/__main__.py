@@ -27,6 +27,7 @@ from bench.recorded import add_table
 from bench.records import default_file, write_json
 from bench.say import say
 from bench.selection.commands import add_selection
+from bench.service.command import add_service
 from bench.tables import ann_tables, build_table
 from bench.work import work_table
 
@@ -57,6 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     add_selection(commands.add_parser("selection", help="what selection is worth"))
+    add_service(commands.add_parser("service", help="a server under load"))
     add_table(commands.add_parser("table", help="the recorded results as markdown"))
     add_tenants(commands.add_parser("tenants", help="many tenants in one collection"))
     add_updates(commands.add_parser("updates", help="searches with newer rows"))

@@ -38,6 +38,7 @@ from bench.selection.tables.pools_table import pools_table
 from bench.selection.tables.rounds_tables import rounds_tables
 from bench.selection.tables.tasti_table import tasti_table
 from bench.selection.tables.widths_table import widths_table
+from bench.service.command import SCENARIOS, service_table
 from bench.summary import headline, summary
 from bench.tables import build_table, speed_tables
 
@@ -66,6 +67,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "selection-widths": widths_table,
     "tenants": tenants_table,
     "updates": updates_table,
+    **{f"service-{name}": service_table for name in SCENARIOS},
 }
 """By the `mode` of a result; the rest have documents of their own."""
 

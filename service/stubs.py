@@ -9,6 +9,8 @@ from typing import Any
 class Stubs:
     """One object per gRPC service; its methods take a request and return a response.
 
+    The methods are blocking, or awaited: see `gleann.service.client.link`.
+
     They raise the exceptions of `gleann.index.errors`, in process and remotely.
 
     Attributes:
@@ -22,8 +24,9 @@ class Stubs:
         session: SessionService.
         snapshot: SnapshotService.
         admin: AdminService.
+        job: JobService.
         operations: google.longrunning.Operations.
-        close: closes the connection.
+        close: closes the connection; awaited where the methods are.
     """
 
     index: Any
@@ -36,5 +39,6 @@ class Stubs:
     session: Any
     snapshot: Any
     admin: Any
+    job: Any
     operations: Any
-    close: Callable[[], None]
+    close: Callable[[], Any]

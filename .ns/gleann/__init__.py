@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from gleann.index.graph.knn_graph import KnnGraph, knn_graph
     from gleann.index.payload.payload import Payload
     from gleann.index.payload.schema import Column, Schema
-    from gleann.service.client import Client
+    from gleann.service.client import AsyncClient, Client
+    from gleann.service.client.tls import Tls
     from gleann.service.values import OptimizerParams
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncClient",
     "BuildParams",
     "Client",
     "Column",
@@ -36,6 +38,7 @@ __all__ = [
     "Schema",
     "SearchParams",
     "SoarIndex",
+    "Tls",
     "__version__",
     "exact_search",
     "knn_graph",
@@ -43,6 +46,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AsyncClient": "gleann.service.client",
     "BuildParams": "gleann.index",
     "Client": "gleann.service.client",
     "Column": "gleann.index.payload.schema",
@@ -54,6 +58,7 @@ _HOME = {
     "Schema": "gleann.index.payload.schema",
     "SearchParams": "gleann.index",
     "SoarIndex": "gleann.index",
+    "Tls": "gleann.service.client.tls",
     "exact_search": "gleann.index",
     "knn_graph": "gleann.index",
     "recall_at_k": "gleann.index",

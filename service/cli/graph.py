@@ -19,7 +19,7 @@ from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
-from gleann.service.config import require_host_engine
+from gleann.service.config.config import require_host_engine
 from gleann.service.devices.devices import Devices
 from gleann.service.report.asked import Asked, Step
 from gleann.service.report.items import Items

@@ -62,10 +62,13 @@ PATH = _Path(path_type=Path)
 """A path; whether it exists is for the reader to say, with its own error."""
 
 
-def takes(job: type[Job]) -> Callable[[Callable[[Job], None]], Callable[..., None]]:
+def takes(
+    job: Callable[..., Job],
+) -> Callable[[Callable[[Job], None]], Callable[..., None]]:
     """Pass the parsed parameters to a command as one `job` value; add --json.
 
-    The dataclass `job` has one field per click parameter, with the same name.
+    `job` is a dataclass with one field per click parameter, with the same name, or
+    makes the value of these parameters.
     """
 
     def decorate(function: Callable[[Job], None]) -> Callable[..., None]:

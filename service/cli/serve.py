@@ -6,8 +6,10 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,9 @@ import click
 
 from gleann.service.cli import options
 from gleann.service.cli.say import echo_json, result, say
+from gleann.service.config import Config
+from gleann.service.config.load import given_settings, load_config
+from gleann.service.config.table import FLAGS, REQUIRED, SETTINGS, Setting
 
 if TYPE_CHECKING:
     from gleann.service.server import Server
@@ -26,24 +31,63 @@ GRACE_SECONDS = 3.0
 SPARE_SECONDS = 3.0
 """For what stopping itself may take, before the process ends without it."""
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+STOP, RELOAD = "stop", "reload"
+_METAVARS = {"listen": "HOST:PORT"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeJob:
-    """Parameters of `gleann serve`; None defers to the file and the environment."""
+    """Parameters of `gleann serve`.
 
-    data: Path | None
-    listen: str | None
-    allow_remote: bool | None
-    import_root: tuple[Path, ...]
-    export_root: tuple[Path, ...]
-    engine: str | None
-    device: str | None
-    threads: int | None
+    Attributes:
+        config: the file of settings.
+        print_config: print the settings and exit.
+        settings: settings by name; None defers to the file and the environment.
+    """
+
     config: Path | None
     print_config: bool
-    log_level: str
+    settings: Mapping[str, object]
+
+    @classmethod
+    def of(
+        cls, config: Path | None, print_config: bool, **settings: object
+    ) -> "ServeJob":
+        """The job of parsed parameters."""
+        by_name = {key.replace("__", "."): value for key, value in settings.items()}
+        given = {name: None if one == () else one for name, one in by_name.items()}
+        return cls(config=config, print_config=print_config, settings=given)
+
+
+def _setting_options(function: options.Callback) -> options.Callback:
+    """An option for each setting that has one."""
+    for setting in reversed(list(SETTINGS.values())):
+        if setting.flag:
+            function = _option_of(setting)(function)
+    return function
+
+
+def _option_of(setting: Setting) -> Callable[[options.Callback], options.Callback]:
+    several = setting.kind.startswith("tuple")
+    kinds: dict[str, object] = {"int": int, "float": float, "Path": options.PATH}
+    kinds["tuple[Path, ...]"] = options.PATH
+    choices = click.Choice(setting.choices) if setting.choices else None
+    return click.option(
+        setting.flag,
+        setting.name.replace(".", "__"),
+        type=choices or kinds.get(setting.kind),
+        is_flag=setting.kind == "bool",
+        multiple=several,
+        default=None,
+        metavar=_METAVARS.get(setting.name),
+        help=_help(setting) + (" May be repeated." if several else ""),
+    )
+
+
+def _help(setting: Setting) -> str:
+    if setting.kind == "bool" or setting.default in (REQUIRED, None, ()):
+        return setting.meaning
+    return f"{setting.meaning} {setting.default} by default."
 
 
 @click.command(
@@ -57,44 +101,7 @@ class ServeJob:
         "gleann serve --data library --print-config > gleann.toml",
     ),
 )
-@click.option(
-    "--data", type=options.PATH, help="Directory for all state; created if missing."
-)
-@click.option(
-    "--listen",
-    metavar="HOST:PORT",
-    help="Address; 127.0.0.1:50051 by default; port 0 picks a free one.",
-)
-@click.option(
-    "--allow-remote",
-    is_flag=True,
-    default=None,
-    help="Allow a listen address that other machines can reach.",
-)
-@click.option(
-    "--import-root",
-    type=options.PATH,
-    multiple=True,
-    help="Directory from which clients may import files; may be repeated.",
-)
-@click.option(
-    "--export-root",
-    type=options.PATH,
-    multiple=True,
-    help="Directory to which clients may export snapshots; may be repeated.",
-)
-@click.option(
-    "--engine",
-    help="auto, native, faiss, faiss-gpu, reference, torch or triton; auto by default.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["cpu", "auto", "cuda", "require-cuda"]),
-    help="Device for search, builds and subset selection; cpu by"
-    " default. auto and cuda fall back to the CPU (auto also if the GPU fails later);"
-    " require-cuda refuses to start.",
-)
-@click.option("--threads", type=int, help="Threads of the engine; all cores if 0.")
+@_setting_options
 @click.option(
     "--config", type=options.PATH, help="TOML file with these settings and more."
 )
@@ -102,54 +109,46 @@ class ServeJob:
     "--print-config",
     is_flag=True,
     help="Print every setting with its value, origin and meaning as a TOML file"
-    " (without the API key), and exit.",
+    " (without secrets), and exit.",
 )
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="Log level of stderr.",
-)
-@options.takes(ServeJob)
+@options.takes(ServeJob.of)
 def command(job: ServeJob) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish running calls within 3 seconds.
 
-    A second SIGTERM or Ctrl-C exits at once. No acknowledged change is lost.
+    A second SIGTERM or Ctrl-C exits at once. No acknowledged change is lost. SIGHUP
+    reads the settings and the keys again, and opens the log file again.
 
     Settings come from --config, GLEANN_* variables and these options; later ones win.
     An API key is read from GLEANN_API_KEY or the file, never from the command line.
     """
-    from gleann.service.cli.config_text import FLAGS, config_text, config_values
-    from gleann.service.config import given_settings, load_config
+    from gleann.service.cli.config_text import config_text, config_values
+    from gleann.service.logs.setup import ServerLog
     from gleann.service.server import serve
+    from gleann.service.server.reloading import Reloading
 
-    logging.basicConfig(level=job.log_level.upper(), format=LOG_FORMAT)
-    overrides = {
-        "data_dir": job.data,
-        "listen": job.listen,
-        "allow_remote": job.allow_remote,
-        "import_roots": job.import_root or None,
-        "export_roots": job.export_root or None,
-        "engine": job.engine,
-        "device": job.device,
-        "threads": job.threads,
-    }
+    overrides = job.settings
     if job.print_config:
         found = given_settings(job.config, overrides=overrides, flags=FLAGS)
         say(config_text(found))
         result(**config_values(found))
         return
-    config = load_config(job.config, overrides=overrides, flags=FLAGS)
+
+    def load() -> Config:
+        return load_config(job.config, overrides=overrides, flags=FLAGS)
+
+    config = load()
+    log = ServerLog(config.log)
     # Files hold vectors and keys: other users must not be able to read them.
     os.umask(0o077)
     _allow_many_connections()
-    stopping = _stop_on_signals()
+    wishes = _wishes_by_signals()
     server = serve(config)
+    reloading = Reloading(config, load, [lambda new: log.apply(new.log), server.reload])
     say(f"listening on {server.target}, data in {config.data_dir}")
     result(target=server.target, data_dir=config.data_dir)
     echo_json(click.get_current_context())
-    stopping.wait()
+    while wishes.get() == RELOAD:
+        reloading.reload()
     _log.info("stopping")
     _stop(server)
 
@@ -177,18 +176,29 @@ def _leave(why: str) -> None:
     os._exit(0)
 
 
-def _stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set; a second signal ends the process."""
-    event = threading.Event()
+def _wishes_by_signals() -> "SimpleQueue[str]":
+    """A queue of `STOP` from SIGTERM and SIGINT, and of `RELOAD` from SIGHUP.
+
+    A second signal to stop ends the process. Putting into this queue is safe in a
+    signal handler.
+    """
+    wishes: SimpleQueue[str] = SimpleQueue()
+    stopping = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        if event.is_set():
+        nonlocal stopping
+        if stopping:
             os._exit(128 + number)
-        event.set()
+        stopping = True
+        wishes.put(STOP)
+
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        wishes.put(RELOAD)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    return event
+    signal.signal(signal.SIGHUP, reload)
+    return wishes
 
 
 def _allow_many_connections() -> None:

@@ -8,7 +8,14 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import Ids
 from gleann.index.ids.checks import hold_distinct, hold_id_array
 from gleann.index.ids.held import joined_ids, own_ids
-from gleann.service.client.connection import Connection, name_of, pages_of, part_id
+from gleann.service.client.connection import (
+    Calls,
+    Connection,
+    all_pages_of,
+    name_of,
+    part_id,
+)
+from gleann.service.client.modes import M, method
 from gleann.service.values import Scores, Selected, SessionInfo
 from gleann.service.wire import active_messages
 from gleann.service.wire.arrays import ids_of, ids_to_wire
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
     from gleann.selection.active import ActiveParams, Coverage, StopAdvice
 
 
-class ActiveCalls:
+class ActiveCalls(Calls[M]):
     """Calls on active-learning sessions: `client.active`.
 
     Args:
@@ -38,10 +45,11 @@ class ActiveCalls:
     """
 
     def __init__(self, connection: Connection, *, service: Any = None) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._service = connection.stubs.active if service is None else service
 
-    def start(  # noqa: PLR0913 (what a session starts from)
+    @method
+    async def start(  # noqa: PLR0913 (what a session starts from)
         self,
         name: str,
         *,
@@ -89,11 +97,12 @@ class ActiveCalls:
             filter=filter_to_wire(where, parameters),
             request_id=request_id,
         )
-        self._connection.require_sendable(request)
-        reply = self._service.StartActiveSession(request)
+        await self._connection.require_sendable(request)
+        reply = await self._service.StartActiveSession(request)
         return session_info_of(reply)
 
-    def next_batch(self, session: str | SessionInfo) -> Selected:
+    @method
+    async def next_batch(self, session: str | SessionInfo) -> Selected:
         """The vectors to label next; the same batch until labels arrive.
 
         Returns:
@@ -103,10 +112,10 @@ class ActiveCalls:
             UnknownJobError: no such active session.
         """
         request = active_pb2.NextBatchRequest(session=name_of(session))
-        pages = pages_of(self._service.NextBatch, request)
-        return batch_of(list(pages))
+        return batch_of(await all_pages_of(self._service.NextBatch, request))
 
-    def submit_labels(
+    @method
+    async def submit_labels(
         self,
         session: str | SessionInfo,
         ids: ArrayLike,
@@ -131,17 +140,18 @@ class ActiveCalls:
         batch = hold_id_array(ids)
         answers = as_answers(labels, n=len(batch))
         sizes = answer_sizes(batch, answers)
-        for part in blocks_within(sizes, self._connection.limits, name="ids"):
+        for part in blocks_within(sizes, await self._connection.limits(), name="ids"):
             request = active_pb2.SubmitLabelsRequest(
                 session=name_of(session),
                 ids=ids_to_wire(batch[part]),
                 labels=active_messages.answers_to_wire(answers[part]),
                 request_id=part_id(request_id, part),
             )
-            reply = self._service.SubmitLabels(request)
+            reply = await self._service.SubmitLabels(request)
         return session_info_of(reply.session)
 
-    def ignore(
+    @method
+    async def ignore(
         self, session: str | SessionInfo, ids: ArrayLike, *, request_id: str = ""
     ) -> SessionInfo:
         """Exclude vectors from an active session.
@@ -151,25 +161,31 @@ class ActiveCalls:
             UnknownIdError: unknown id.
         """
         gone = hold_id_array(ids)
-        for part in blocks_within(id_sizes(gone), self._connection.limits, name="ids"):
+        for part in blocks_within(
+            id_sizes(gone), await self._connection.limits(), name="ids"
+        ):
             request = active_pb2.IgnoreIdsRequest(
                 session=name_of(session),
                 ids=ids_to_wire(gone[part]),
                 request_id=part_id(request_id, part),
             )
-            reply = self._service.IgnoreIds(request)
+            reply = await self._service.IgnoreIds(request)
         return session_info_of(reply.session)
 
-    def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
+    @method
+    async def stop_advice(self, session: str | SessionInfo) -> "StopAdvice":
         """Whether more labels still change the model of an active session.
 
         Raises:
             UnknownJobError: no such active session.
         """
         request = active_pb2.GetStopAdviceRequest(session=name_of(session))
-        return active_messages.stop_advice_of(self._service.GetStopAdvice(request))
+        return active_messages.stop_advice_of(
+            await self._service.GetStopAdvice(request)
+        )
 
-    def score_items(
+    @method
+    async def score_items(
         self,
         session: str | SessionInfo,
         ids: ArrayLike | None = None,
@@ -193,17 +209,18 @@ class ActiveCalls:
         )
         score = self._service.ScoreItems
         if ids is None:
-            return active_messages.scores_of(list(pages_of(score, request)))
+            return active_messages.scores_of(await all_pages_of(score, request))
         wanted = hold_distinct(ids)
         pages: list[active_pb2.ScoreItemsResponse] = []
         for part in blocks_within(
-            id_sizes(wanted), self._connection.limits, name="ids"
+            id_sizes(wanted), await self._connection.limits(), name="ids"
         ):
             request.ids.CopyFrom(ids_to_wire(wanted[part]))
-            pages += pages_of(score, request)
+            pages += await all_pages_of(score, request)
         return active_messages.scores_of(pages)
 
-    def wanted_ids(self, session: str | SessionInfo) -> Ids:
+    @method
+    async def wanted_ids(self, session: str | SessionInfo) -> Ids:
         """The vectors whose probabilities model "given" needs for the next batch.
 
         Empty with another model, and while a batch is pending.
@@ -212,10 +229,11 @@ class ActiveCalls:
             UnknownJobError: no such active session.
         """
         request = active_pb2.ListWantedIdsRequest(session=name_of(session))
-        pages = pages_of(self._service.ListWantedIds, request)
+        pages = await all_pages_of(self._service.ListWantedIds, request)
         return own_ids(joined_ids([ids_of(page.ids, name="ids") for page in pages]))
 
-    def submit_probabilities(
+    @method
+    async def submit_probabilities(
         self,
         session: str | SessionInfo,
         ids: ArrayLike,
@@ -247,7 +265,7 @@ class ActiveCalls:
         told = hold_id_array(ids)
         table = active_messages.as_table(probabilities, n=len(told))
         sizes = id_sizes(told) + 8 * table.shape[1]
-        for part in blocks_within(sizes, self._connection.limits, name="ids"):
+        for part in blocks_within(sizes, await self._connection.limits(), name="ids"):
             request = active_pb2.SubmitProbabilitiesRequest(
                 session=name_of(session),
                 ids=ids_to_wire(told[part]),
@@ -255,10 +273,11 @@ class ActiveCalls:
                 concept=concept or "",
                 request_id=part_id(request_id, part),
             )
-            reply = self._service.SubmitProbabilities(request)
+            reply = await self._service.SubmitProbabilities(request)
         return session_info_of(reply.session)
 
-    def coverage(
+    @method
+    async def coverage(
         self,
         session: str | SessionInfo,
         *,
@@ -281,4 +300,4 @@ class ActiveCalls:
             session=name_of(session), concept=concept or ""
         )
         fill(request, {"top": top})
-        return active_messages.coverage_of(self._service.GetCoverage(request))
+        return active_messages.coverage_of(await self._service.GetCoverage(request))

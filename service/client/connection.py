@@ -1,15 +1,15 @@
 """Shared by the client calls: stubs, limits, operations and pages."""
 
-from collections.abc import Callable, Iterator
-from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Generic, Protocol, TypeVar
 
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 
 from gleann.index.errors import LimitError
 from gleann.index.payload.schema import Schema
-from gleann.service.client.operation import Operation
+from gleann.service.client.modes import InMode, M, Mode
+from gleann.service.client.operation import Handle, handle_of
 from gleann.service.stubs import Stubs
 from gleann.service.values import Limits, SessionInfo
 from gleann.service.wire import index_messages
@@ -36,36 +36,50 @@ class Connection:
     """Stubs of a server or a data directory, and its limits.
 
     Attributes:
-        stubs: one per gRPC service.
+        stubs: one per gRPC service; their methods are awaited.
+        mode: how the methods of the client return.
         schemas: columns of payload of indexes, as they were seen last.
     """
 
-    def __init__(self, stubs: Stubs) -> None:
+    def __init__(self, stubs: Stubs, mode: Mode) -> None:
         self.stubs = stubs
+        self.mode: Any = mode
         self.schemas: dict[str, Schema] = {}
+        self._limits: Limits | None = None
 
-    @cached_property
-    def limits(self) -> Limits:
+    async def limits(self) -> Limits:
         """Limits of the server; fetched once."""
-        reply = self.stubs.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())
-        return index_messages.server_info_of(reply).limits
+        if self._limits is None:
+            request = admin_pb2.GetServerInfoRequest()
+            reply = await self.stubs.admin.GetServerInfo(request)
+            self._limits = index_messages.server_info_of(reply).limits
+        return self._limits
 
-    def require_sendable(self, request: Message) -> None:
+    async def require_sendable(self, request: Message) -> None:
         """Refuse a request that cannot be split and exceeds the message limit.
 
         Raises:
             LimitError: with both numbers.
         """
-        size, cap = request.ByteSize(), self.limits.message_bytes
+        size, cap = request.ByteSize(), (await self.limits()).message_bytes
         if size > cap:
             raise LimitError(
                 f"{request.DESCRIPTOR.name} takes {size} bytes, a message may have"
                 f" {cap}: name fewer ids, or raise limits.message_bytes of the server"
             )
 
-    def operation(self, message: operations_pb2.Operation) -> Operation[Any]:
-        """The operation of a response."""
-        return Operation(message, self.stubs)
+    def operation(self, message: operations_pb2.Operation) -> Handle[Any, Any]:
+        """The operation of a response, in the mode of the client."""
+        return handle_of(message, self.stubs, self.mode)
+
+
+class Calls(InMode[M], Generic[M]):
+    """Calls of one kind, such as those on indexes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stubs = connection.stubs
+        self._mode = connection.mode
 
 
 def name_of(session: str | SessionInfo) -> str:
@@ -78,12 +92,21 @@ def part_id(request_id: str, part: slice) -> str:
     return f"{request_id}/{part.start}" if request_id and part.start else request_id
 
 
-def pages_of(call: Callable[[Request], Reply], request: Request) -> Iterator[Reply]:
+async def pages_of(
+    call: Callable[[Request], Awaitable[Reply]], request: Request
+) -> AsyncGenerator[Reply, None]:
     """All pages of a response; `request` is not modified."""
     request.page_token = ""
     while True:
-        page = call(request)
+        page = await call(request)
         yield page
         request.page_token = page.next_page_token
         if not page.next_page_token:
             return
+
+
+async def all_pages_of(
+    call: Callable[[Request], Awaitable[Reply]], request: Request
+) -> list[Reply]:
+    """All pages of a response, in a list."""
+    return [page async for page in pages_of(call, request)]

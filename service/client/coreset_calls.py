@@ -1,13 +1,14 @@
 """Client calls for coreset selection."""
 
 from collections.abc import Sequence
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from numpy.typing import ArrayLike
 
 from gleann.index.ids.checks import hold_id_array
-from gleann.service.client.connection import Connection, pages_of
-from gleann.service.client.operation import Operation, read_selection
+from gleann.service.client.connection import Calls, all_pages_of
+from gleann.service.client.modes import M, method
+from gleann.service.client.operation import Handle, operation_method, read_selection
 from gleann.service.values import Selected, SelectionInfo
 from gleann.service.wire.arrays import Column, ids_to_wire, optional_ids_to_wire
 from gleann.service.wire.coreset_messages import (
@@ -59,14 +60,11 @@ class LockedOptions(SharedOptions, total=False):
     locked_ids: ArrayLike | None
 
 
-class CoresetCalls:
+class CoresetCalls(Calls[M]):
     """Coreset methods: `client.coresets`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stubs = connection.stubs
-
-    def weighted_k_center(
+    @operation_method
+    async def weighted_k_center(
         self,
         name: str,
         *,
@@ -76,7 +74,7 @@ class CoresetCalls:
         cost_on: str = "sum",
         eps: float | None = None,
         **shared: Unpack[LockedOptions],
-    ) -> Operation[Selected]:
+    ) -> Handle[Any, Selected]:
         """Choose k vectors that cover the rest and are cheap (weighted k-center).
 
         The summary also has the figures of as many random vectors (`random_radius`,
@@ -108,9 +106,10 @@ class CoresetCalls:
         request = coreset_pb2.CreateSelectionJobRequest(
             index=name, weighted_k_center=strategy
         )
-        return self._select_with_locked(request, k, **shared)
+        return await self._select_with_locked(request, k, **shared)
 
-    def farthest_first(
+    @operation_method
+    async def farthest_first(
         self,
         name: str,
         *,
@@ -118,7 +117,7 @@ class CoresetCalls:
         covered_ids: ArrayLike | None = None,
         seed: int = 0,
         **shared: Unpack[SharedOptions],
-    ) -> Operation[Selected]:
+    ) -> Handle[Any, Selected]:
         """Choose the vector farthest from the chosen ones, k times (Gonzalez 1985).
 
         Args:
@@ -138,22 +137,24 @@ class CoresetCalls:
         request = coreset_pb2.CreateSelectionJobRequest(
             index=name, farthest_first=strategy
         )
-        return self._select(request, k, **shared)
+        return await self._select(request, k, **shared)
 
-    def margin(
+    @operation_method
+    async def margin(
         self,
         name: str,
         *,
         k: int,
         costs: Column,
         **shared: Unpack[LockedOptions],
-    ) -> Operation[Selected]:
+    ) -> Handle[Any, Selected]:
         """Choose the k vectors of lowest cost; arguments as `weighted_k_center`."""
         strategy = coreset_pb2.Margin(costs=costs_to_wire(costs))
         request = coreset_pb2.CreateSelectionJobRequest(index=name, margin=strategy)
-        return self._select_with_locked(request, k, **shared)
+        return await self._select_with_locked(request, k, **shared)
 
-    def gist(
+    @operation_method
+    async def gist(
         self,
         name: str,
         *,
@@ -162,7 +163,7 @@ class CoresetCalls:
         diversity: float = 1.0,
         eps: float | None = None,
         **shared: Unpack[LockedOptions],
-    ) -> Operation[Selected]:
+    ) -> Handle[Any, Selected]:
         """Choose k vectors that are far apart, with a large sum of 1 - cost (GIST).
 
         Args:
@@ -176,9 +177,10 @@ class CoresetCalls:
         strategy = coreset_pb2.Gist(costs=costs_to_wire(costs))
         fill(strategy, {"diversity": diversity, "eps": eps})
         request = coreset_pb2.CreateSelectionJobRequest(index=name, gist=strategy)
-        return self._select_with_locked(request, k, **shared)
+        return await self._select_with_locked(request, k, **shared)
 
-    def ccs(
+    @operation_method
+    async def ccs(
         self,
         name: str,
         *,
@@ -188,7 +190,7 @@ class CoresetCalls:
         strata: int | None = None,
         seed: int = 0,
         **shared: Unpack[LockedOptions],
-    ) -> Operation[Selected]:
+    ) -> Handle[Any, Selected]:
         """Choose k vectors at random, evenly over strata of cost (CCS).
 
         Args:
@@ -203,32 +205,36 @@ class CoresetCalls:
         strategy = coreset_pb2.Ccs(costs=costs_to_wire(costs))
         fill(strategy, {"hardest_share": hardest_share, "strata": strata, "seed": seed})
         request = coreset_pb2.CreateSelectionJobRequest(index=name, ccs=strategy)
-        return self._select_with_locked(request, k, **shared)
+        return await self._select_with_locked(request, k, **shared)
 
-    def uniform(
+    @operation_method
+    async def uniform(
         self,
         name: str,
         *,
         k: int,
         seed: int = 0,
         **shared: Unpack[LockedOptions],
-    ) -> Operation[Selected]:
+    ) -> Handle[Any, Selected]:
         """Choose k vectors at random; arguments and errors as `weighted_k_center`."""
         strategy = coreset_pb2.Random()
         fill(strategy, {"seed": seed})
         request = coreset_pb2.CreateSelectionJobRequest(index=name, random=strategy)
-        return self._select_with_locked(request, k, **shared)
+        return await self._select_with_locked(request, k, **shared)
 
-    def get(self, name: str) -> Selected:
+    @method
+    async def get(self, name: str) -> Selected:
         """The stored selection `name`, such as "selections/3f2a".
 
         Raises:
             UnknownJobError: no such selection.
         """
         request = coreset_pb2.GetSelectionRequest(name=name)
-        return read_selection(self._stubs.coreset.GetSelection(request), self._stubs)
+        selection = await self._stubs.coreset.GetSelection(request)
+        return await read_selection(selection, self._stubs)
 
-    def list(self, index: str = "") -> list[SelectionInfo]:
+    @method
+    async def list(self, index: str = "") -> list[SelectionInfo]:
         """Describe the stored selections, oldest first.
 
         They are kept for `keep_days` of the configuration.
@@ -237,10 +243,11 @@ class CoresetCalls:
             index: only selections from this index; from all indexes if empty.
         """
         request = coreset_pb2.ListSelectionsRequest(index=index)
-        pages = pages_of(self._stubs.coreset.ListSelections, request)
+        pages = await all_pages_of(self._stubs.coreset.ListSelections, request)
         return [selection_info_of(one) for page in pages for one in page.selections]
 
-    def delete(self, name: str | SelectionInfo | Selected) -> None:
+    @method
+    async def delete(self, name: str | SelectionInfo | Selected) -> None:
         """Remove a stored selection; its vectors stay in the index.
 
         Raises:
@@ -248,24 +255,24 @@ class CoresetCalls:
         """
         named = name if isinstance(name, str) else name.name
         request = coreset_pb2.DeleteSelectionRequest(name=named)
-        self._stubs.coreset.DeleteSelection(request)
+        await self._stubs.coreset.DeleteSelection(request)
 
-    def _select_with_locked(
+    async def _select_with_locked(
         self,
         request: coreset_pb2.CreateSelectionJobRequest,
         k: int,
         *,
         locked_ids: ArrayLike | None = None,
         **shared: Unpack[SharedOptions],
-    ) -> Operation[Selected]:
+    ) -> Handle[Any, Selected]:
         if locked_ids is not None:
             method = request.WhichOneof("strategy")
             assert method is not None
             locked = ids_to_wire(hold_id_array(locked_ids))
             getattr(request, method).locked_ids.CopyFrom(locked)
-        return self._select(request, k, **shared)
+        return await self._select(request, k, **shared)
 
-    def _select(  # noqa: PLR0913 (`SharedOptions`)
+    async def _select(  # noqa: PLR0913 (`SharedOptions`)
         self,
         request: coreset_pb2.CreateSelectionJobRequest,
         k: int,
@@ -276,7 +283,7 @@ class CoresetCalls:
         where: str | None = None,
         parameters: Sequence[object] = (),
         request_id: str = "",
-    ) -> Operation[Selected]:
+    ) -> Handle[Any, Selected]:
         if groups is not None:
             request.quotas.CopyFrom(quotas_to_wire(groups, quotas))
         if allowed_ids is not None:
@@ -284,6 +291,6 @@ class CoresetCalls:
         if (condition := filter_to_wire(where, parameters)) is not None:
             request.filter.CopyFrom(condition)
         fill(request, {"k": k, "request_id": request_id})
-        self._connection.require_sendable(request)
-        message = self._stubs.coreset.CreateSelectionJob(request)
+        await self._connection.require_sendable(request)
+        message = await self._stubs.coreset.CreateSelectionJob(request)
         return self._connection.operation(message)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Unpack
 from numpy.typing import ArrayLike
 
 from gleann.index.ids.checks import hold_id_array
-from gleann.service.client.connection import Connection, name_of, pages_of, part_id
+from gleann.service.client.connection import Calls, all_pages_of, name_of, part_id
+from gleann.service.client.modes import M, method
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire.arrays import (
     bools_to_wire,
@@ -30,14 +31,11 @@ if TYPE_CHECKING:
     from gleann.selection.estimate import Estimate, EstimateParams, Known
 
 
-class EstimateCalls:
+class EstimateCalls(Calls[M]):
     """Calls on estimate sessions: `client.estimates`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stubs = connection.stubs
-
-    def start(
+    @method
+    async def start(
         self,
         name: str,
         *,
@@ -83,11 +81,12 @@ class EstimateCalls:
             request_id=request_id,
         )
         fill_proxy(request, **source)
-        self._connection.require_sendable(request)
-        reply = self._stubs.estimate.StartEstimateSession(request)
+        await self._connection.require_sendable(request)
+        reply = await self._stubs.estimate.StartEstimateSession(request)
         return session_info_of(reply)
 
-    def next_batch(self, session: str | SessionInfo) -> Selected:
+    @method
+    async def next_batch(self, session: str | SessionInfo) -> Selected:
         """The vectors to label next; the same batch until labels arrive.
 
         Returns:
@@ -97,10 +96,11 @@ class EstimateCalls:
             UnknownJobError: no such estimate session.
         """
         request = estimate_pb2.NextEstimateBatchRequest(session=name_of(session))
-        pages = pages_of(self._stubs.estimate.NextEstimateBatch, request)
-        return batch_of(list(pages))
+        pages = await all_pages_of(self._stubs.estimate.NextEstimateBatch, request)
+        return batch_of(pages)
 
-    def submit_labels(
+    @method
+    async def submit_labels(
         self,
         session: str | SessionInfo,
         ids: ArrayLike,
@@ -128,7 +128,7 @@ class EstimateCalls:
         answers = as_answers(labels, n=len(batch))
         numbers = None if values is None else as_answers(values, n=len(batch))
         sizes = answer_sizes(batch, answers)
-        for part in blocks_within(sizes, self._connection.limits, name="ids"):
+        for part in blocks_within(sizes, await self._connection.limits(), name="ids"):
             request = estimate_pb2.SubmitEstimateLabelsRequest(
                 session=name_of(session),
                 ids=ids_to_wire(batch[part]),
@@ -137,10 +137,11 @@ class EstimateCalls:
             )
             if numbers is not None:
                 request.values = float64s_to_wire(numbers[part], name="values")
-            reply = self._stubs.estimate.SubmitEstimateLabels(request)
+            reply = await self._stubs.estimate.SubmitEstimateLabels(request)
         return session_info_of(reply.session)
 
-    def get(self, session: str | SessionInfo) -> "Estimate":
+    @method
+    async def get(self, session: str | SessionInfo) -> "Estimate":
         """The current estimate of an estimate session.
 
         Raises:
@@ -148,4 +149,4 @@ class EstimateCalls:
             NotReadyError: too few labels yet.
         """
         request = estimate_pb2.GetEstimateRequest(session=name_of(session))
-        return estimate_of(self._stubs.estimate.GetEstimate(request))
+        return estimate_of(await self._stubs.estimate.GetEstimate(request))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from gleann.index.ids.checks import hold_id_array
-from gleann.service.client.connection import Connection, name_of, pages_of, part_id
+from gleann.service.client.connection import Calls, name_of, pages_of, part_id
+from gleann.service.client.modes import M, method
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire.arrays import (
     Column,
@@ -36,14 +37,11 @@ if TYPE_CHECKING:
     )
 
 
-class GroupCalls:
+class GroupCalls(Calls[M]):
     """Calls on group-estimate sessions: `client.groups`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stubs = connection.stubs
-
-    def start(  # noqa: PLR0913 (what a session starts from)
+    @method
+    async def start(  # noqa: PLR0913 (what a session starts from)
         self,
         name: str,
         *,
@@ -90,10 +88,11 @@ class GroupCalls:
         )
         fill_named(request.groups, proxies)
         fill_known_groups(request, known)
-        self._connection.require_sendable(request)
-        return session_info_of(self._stubs.estimate.StartGroupSession(request))
+        await self._connection.require_sendable(request)
+        return session_info_of(await self._stubs.estimate.StartGroupSession(request))
 
-    def next_batches(self, session: str | SessionInfo) -> dict[str, Selected]:
+    @method
+    async def next_batches(self, session: str | SessionInfo) -> dict[str, Selected]:
         """The vectors to label next, by group; the same batches until labels arrive.
 
         Returns:
@@ -105,12 +104,13 @@ class GroupCalls:
         """
         request = estimate_pb2.NextGroupBatchesRequest(session=name_of(session))
         pages: dict[str, list[estimate_pb2.GroupBatch]] = {}
-        for reply in pages_of(self._stubs.estimate.NextGroupBatches, request):
+        async for reply in pages_of(self._stubs.estimate.NextGroupBatches, request):
             for page in reply.batches:
                 pages.setdefault(page.group, []).append(page)
         return {group: batch_of(parts) for group, parts in pages.items()}
 
-    def submit_labels(
+    @method
+    async def submit_labels(
         self,
         session: str | SessionInfo,
         ids: ArrayLike,
@@ -142,7 +142,7 @@ class GroupCalls:
         answers = as_answers(labels, n=len(batch))
         numbers = None if values is None else as_answers(values, n=len(batch))
         for part in blocks_within(
-            answer_sizes(batch, answers), self._connection.limits, name="ids"
+            answer_sizes(batch, answers), await self._connection.limits(), name="ids"
         ):
             request = estimate_pb2.SubmitGroupLabelsRequest(
                 session=name_of(session),
@@ -157,10 +157,11 @@ class GroupCalls:
                 request.positives.group = group
                 held = bools_to_wire(answers[part], name="labels")
                 request.positives.positives = held
-            reply = self._stubs.estimate.SubmitGroupLabels(request)
+            reply = await self._stubs.estimate.SubmitGroupLabels(request)
         return session_info_of(reply.session)
 
-    def get(self, session: str | SessionInfo) -> "GroupEstimates":
+    @method
+    async def get(self, session: str | SessionInfo) -> "GroupEstimates":
         """The current estimate of each group.
 
         Raises:
@@ -170,7 +171,7 @@ class GroupCalls:
         from gleann.selection.estimate import GroupEstimates
 
         request = estimate_pb2.GetGroupEstimatesRequest(session=name_of(session))
-        reply = self._stubs.estimate.GetGroupEstimates(request)
+        reply = await self._stubs.estimate.GetGroupEstimates(request)
         return GroupEstimates(
             {one.group: estimate_of(one.estimate) for one in reply.estimates}
         )

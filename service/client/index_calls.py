@@ -9,8 +9,9 @@ from gleann.index.errors import (
 )
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
-from gleann.service.client.connection import Connection
-from gleann.service.client.operation import Operation
+from gleann.service.client.connection import Calls
+from gleann.service.client.modes import M, method
+from gleann.service.client.operation import Handle, operation_method
 from gleann.service.client.payload_values import Columns, column_names
 from gleann.service.values import CompactionKind, IndexInfo, OptimizerParams
 from gleann.service.wire import index_messages
@@ -26,14 +27,11 @@ Declared: TypeAlias = Mapping[str, str] | Iterable[Column] | Any
 """Columns of payload: types by name, `Column` values, or a `pyarrow.Schema`."""
 
 
-class IndexCalls:
+class IndexCalls(Calls[M]):
     """Calls on indexes: `client.indexes`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stubs = connection.stubs
-
-    def create(
+    @method
+    async def create(
         self,
         name: str,
         *,
@@ -69,15 +67,19 @@ class IndexCalls:
             request_id=request_id,
         )
         fill(request, {"dim": dim, "metric": metric})
-        return index_messages.index_info_of(self._stubs.index.CreateIndex(request))
+        return index_messages.index_info_of(
+            await self._stubs.index.CreateIndex(request)
+        )
 
-    def update(
+    @method
+    async def update(
         self,
         name: str,
         *,
         add_columns: Declared = (),
         drop_columns: Columns = (),
         optimizer: OptimizerParams | None = None,
+        etag: str = "",
         request_id: str = "",
     ) -> IndexInfo:
         """Add or remove columns of payload, or set when an index is compacted.
@@ -88,10 +90,12 @@ class IndexCalls:
                 value in them. One that is there with the same type is left as it is.
             drop_columns: names of columns to remove, with their values.
             optimizer: parameters that are not None replace those of the index.
+            etag: `IndexInfo.etag` as it was read; "" changes the index as it is.
             request_id: a repeat with the same string returns the first answer.
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: the index has another etag; nothing is changed.
             UnknownColumnError: a column to remove is not there.
             InvalidInputError: a column to add is there with another type.
         """
@@ -100,17 +104,21 @@ class IndexCalls:
             add_columns=columns_to_wire(Schema.of(add_columns).columns),
             drop_columns=column_names(drop_columns),
             optimizer=optimizer_params_to_wire(optimizer),
+            etag=etag,
             request_id=request_id,
         )
-        return index_messages.index_info_of(self._stubs.index.UpdateIndex(request))
+        return index_messages.index_info_of(
+            await self._stubs.index.UpdateIndex(request)
+        )
 
-    def optimize(
+    @operation_method
+    async def optimize(
         self,
         name: str,
         kind: CompactionKind | None = None,
         *,
         request_id: str = "",
-    ) -> Operation[IndexInfo]:
+    ) -> Handle[Any, IndexInfo]:
         """Fold newer vectors and removals into a new version now.
 
         The server does this by itself where the index's optimizer says so. Searches and
@@ -130,30 +138,43 @@ class IndexCalls:
         request = index_pb2.OptimizeIndexRequest(
             name=name, kind=compaction_kind_to_wire(kind), request_id=request_id
         )
-        return self._connection.operation(self._stubs.index.OptimizeIndex(request))
+        return self._connection.operation(
+            await self._stubs.index.OptimizeIndex(request)
+        )
 
-    def get(self, name: str) -> IndexInfo:
+    @method
+    async def get(self, name: str) -> IndexInfo:
         """Describe an index.
 
         Raises:
             UnknownIndexError: no index has this name.
         """
         request = index_pb2.GetIndexRequest(name=name)
-        return index_messages.index_info_of(self._stubs.index.GetIndex(request))
+        return index_messages.index_info_of(await self._stubs.index.GetIndex(request))
 
-    def delete(self, name: str, *, request_id: str = "") -> None:
+    @method
+    async def delete(self, name: str, *, etag: str = "", request_id: str = "") -> None:
         """Remove an index and its contents.
+
+        Args:
+            name: the index.
+            etag: as for `update`.
+            request_id: a repeat with the same string returns the first answer.
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: the index has another etag; it stays.
             NotReadyError: an operation or a session is open on it.
         """
-        request = index_pb2.DeleteIndexRequest(name=name, request_id=request_id)
-        self._stubs.index.DeleteIndex(request)
+        request = index_pb2.DeleteIndexRequest(
+            name=name, etag=etag, request_id=request_id
+        )
+        await self._stubs.index.DeleteIndex(request)
 
-    def build(
+    @operation_method
+    async def build(
         self, name: str, params: BuildParams | None = None, *, request_id: str = ""
-    ) -> Operation[IndexInfo]:
+    ) -> Handle[Any, IndexInfo]:
         """Seal all acknowledged vectors into a new version.
 
         The index serves searches and changes during the build. Equal queued requests
@@ -171,7 +192,7 @@ class IndexCalls:
             InvalidParamsError: another metric than the index's.
             NotReadyError: the index is empty.
         """
-        metric = self.get(name).metric
+        metric = (await IndexCalls.get.body(self, name)).metric
         if params is not None and params.metric != metric:
             raise InvalidParamsError(
                 f"params.metric is {params.metric!r}, but {name!r} has {metric!r}"
@@ -181,14 +202,15 @@ class IndexCalls:
             params=index_messages.build_params_to_wire(params),
             request_id=request_id,
         )
-        return self._connection.operation(self._stubs.index.BuildIndex(request))
+        return self._connection.operation(await self._stubs.index.BuildIndex(request))
 
-    def list(self) -> list[IndexInfo]:
+    @method
+    async def list(self) -> list[IndexInfo]:
         """Describe all indexes, by name."""
         request = index_pb2.ListIndexesRequest()
         indexes: list[IndexInfo] = []
         while True:
-            page = self._stubs.index.ListIndexes(request)
+            page = await self._stubs.index.ListIndexes(request)
             indexes.extend(map(index_messages.index_info_of, page.indexes))
             if not page.next_page_token:
                 return indexes

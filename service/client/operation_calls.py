@@ -1,40 +1,41 @@
 """Client calls on long-running operations."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from google.longrunning import operations_pb2
 
-from gleann.service.client.connection import Connection
-from gleann.service.client.operation import Operation
+from gleann.service.client.connection import Calls, pages_of
+from gleann.service.client.modes import M, method
+from gleann.service.client.operation import Handle, operation_method, operations_method
 
 
-class OperationCalls:
+class OperationCalls(Calls[M]):
     """Calls on operations: `client.operations`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stubs = connection.stubs
-
-    def get(self, name: str) -> Operation[Any]:
+    @operation_method
+    async def get(self, name: str) -> Handle[Any, Any]:
         """The operation `name`, such as "operations/3f2a".
 
         Raises:
             UnknownJobError: no such operation.
         """
         request = operations_pb2.GetOperationRequest(name=name)
-        return self._connection.operation(self._stubs.operations.GetOperation(request))
+        return self._connection.operation(
+            await self._stubs.operations.GetOperation(request)
+        )
 
-    def cancel(self, name: str) -> None:
+    @method
+    async def cancel(self, name: str) -> None:
         """Request a stop; the operation ends with `CancelledError` if not done before.
 
         Raises:
             UnknownJobError: no such operation.
         """
         request = operations_pb2.CancelOperationRequest(name=name)
-        self._stubs.operations.CancelOperation(request)
+        await self._stubs.operations.CancelOperation(request)
 
-    def delete(self, name: str) -> None:
+    @method
+    async def delete(self, name: str) -> None:
         """Delete the record of a finished operation; its result stays.
 
         Raises:
@@ -42,17 +43,14 @@ class OperationCalls:
             NotReadyError: it is not done.
         """
         request = operations_pb2.DeleteOperationRequest(name=name)
-        self._stubs.operations.DeleteOperation(request)
+        await self._stubs.operations.DeleteOperation(request)
 
-    def _pages(self) -> Iterator[operations_pb2.Operation]:
-        request = operations_pb2.ListOperationsRequest(name="operations")
-        while True:
-            page = self._stubs.operations.ListOperations(request)
-            yield from page.operations
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
-
-    def list(self) -> list[Operation[Any]]:
+    @operations_method
+    async def list(self) -> list[Handle[Any, Any]]:
         """All operations, oldest first, until they are deleted."""
-        return [self._connection.operation(message) for message in self._pages()]
+        request = operations_pb2.ListOperationsRequest(name="operations")
+        return [
+            self._connection.operation(message)
+            async for page in pages_of(self._stubs.operations.ListOperations, request)
+            for message in page.operations
+        ]

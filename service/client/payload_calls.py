@@ -10,7 +10,8 @@ from gleann.index.errors import AnswerTooLargeError
 from gleann.index.ids.checks import hold_distinct, hold_id_array
 from gleann.index.payload.payload import Payload
 from gleann.index.texts import Texts
-from gleann.service.client.connection import Connection, part_id
+from gleann.service.client.connection import Calls, part_id
+from gleann.service.client.modes import M, method
 from gleann.service.client.payload_values import (
     Columns,
     column_names,
@@ -29,14 +30,11 @@ from gleann.service.wire.payload_messages import (
 from gleann.v1 import payload_pb2, vector_pb2
 
 
-class PayloadCalls:
+class PayloadCalls(Calls[M]):
     """Calls on the payload of vectors: `client.payload`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stubs = connection.stubs
-
-    def update(
+    @method
+    async def update(
         self,
         name: str,
         payload: Any,
@@ -75,7 +73,7 @@ class PayloadCalls:
             request = vector_pb2.UpdatePayloadRequest(
                 index=name, filter=chosen, request_id=request_id
             )
-            return with_schema(
+            return await with_schema(
                 self._connection,
                 name,
                 lambda schema: self._update_all(
@@ -83,7 +81,7 @@ class PayloadCalls:
                 ),
             )
         rows = hold_distinct(chosen)
-        return with_schema(
+        return await with_schema(
             self._connection,
             name,
             lambda schema: self._update_rows(
@@ -91,18 +89,18 @@ class PayloadCalls:
             ),
         )
 
-    def _update_all(
+    async def _update_all(
         self, request: vector_pb2.UpdatePayloadRequest, payload: Payload
     ) -> int:
         request.payload.CopyFrom(payload_to_wire(payload))
-        self._connection.require_sendable(request)
-        return int(self._stubs.vector.UpdatePayload(request).count)
+        await self._connection.require_sendable(request)
+        return int((await self._stubs.vector.UpdatePayload(request)).count)
 
-    def _update_rows(
+    async def _update_rows(
         self, name: str, ids: HeldIds, payload: Payload, request_id: str
     ) -> int:
         sizes = id_sizes(ids) + payload_sizes(payload)
-        limits, count = self._connection.limits, 0
+        limits, count = await self._connection.limits(), 0
         for part in blocks_within(sizes, limits, name="payload", most=limits.rows):
             values = payload.slice(part.start, part.stop)
             request = vector_pb2.UpdatePayloadRequest(
@@ -111,10 +109,11 @@ class PayloadCalls:
                 payload=payload_to_wire(values),
                 request_id=part_id(request_id, part),
             )
-            count += self._stubs.vector.UpdatePayload(request).count
+            count += (await self._stubs.vector.UpdatePayload(request)).count
         return count
 
-    def delete(
+    @method
+    async def delete(
         self,
         name: str,
         columns: Columns,
@@ -146,16 +145,17 @@ class PayloadCalls:
         )
         if isinstance(chosen, payload_pb2.Filter):
             request.filter.CopyFrom(chosen)
-            return int(self._stubs.vector.DeletePayload(request).count)
+            return int((await self._stubs.vector.DeletePayload(request)).count)
         rows = hold_distinct(chosen)
-        limits, count = self._connection.limits, 0
+        limits, count = await self._connection.limits(), 0
         for part in blocks_within(id_sizes(rows), limits, name="ids", most=limits.rows):
             request.ids.CopyFrom(ids_to_wire(rows[part]))
             request.request_id = part_id(request_id, part)
-            count += self._stubs.vector.DeletePayload(request).count
+            count += (await self._stubs.vector.DeletePayload(request)).count
         return count
 
-    def get(self, name: str, ids: ArrayLike, columns: Columns = "*") -> Any:
+    @method
+    async def get(self, name: str, ids: ArrayLike, columns: Columns = "*") -> Any:
         """Fetch the payload of vectors.
 
         Args:
@@ -175,14 +175,14 @@ class PayloadCalls:
         import pyarrow as pa
 
         wanted = hold_id_array(ids)
-        limits = self._connection.limits
+        limits = await self._connection.limits()
         sizes = id_sizes(wanted)
         waiting = blocks_within(sizes, limits, name="ids", most=limits.rows)[::-1]
         parts = []
         while waiting:
             part = waiting.pop()
             try:
-                parts.append(self._part(name, wanted[part], columns))
+                parts.append(await self._part(name, wanted[part], columns))
             except AnswerTooLargeError:
                 if (rows := part.stop - part.start) == 1:
                     raise
@@ -190,7 +190,7 @@ class PayloadCalls:
                 waiting += [slice(half, part.stop), slice(part.start, half)]
         return pa.concat_tables(parts)
 
-    def _part(self, name: str, ids: HeldIds, columns: Columns) -> Any:
+    async def _part(self, name: str, ids: HeldIds, columns: Columns) -> Any:
         import pyarrow as pa
 
         request = vector_pb2.GetVectorsRequest(
@@ -199,7 +199,7 @@ class PayloadCalls:
             columns=column_names(columns),
             without_vectors=True,
         )
-        reply = self._stubs.vector.GetVectors(request)
+        reply = await self._stubs.vector.GetVectors(request)
         values = payload_of(reply.payload, None, len(ids)).to_arrow()
         named = pa.array(ids.tolist() if isinstance(ids, Texts) else ids)
         return pa.table(

@@ -1,6 +1,6 @@
 """Payload and columns as callers give them, made ready for requests."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from numpy.typing import ArrayLike
@@ -44,8 +44,8 @@ def column_names(columns: Columns) -> list[str]:
     return [columns] if isinstance(columns, str) else list(columns)
 
 
-def with_schema(
-    connection: Connection, name: str, send: Callable[[Schema], Sent]
+async def with_schema(
+    connection: Connection, name: str, send: Callable[[Schema], Awaitable[Sent]]
 ) -> Sent:
     """Send what depends on the columns of an index.
 
@@ -63,16 +63,16 @@ def with_schema(
     """
     if (known := connection.schemas.get(name)) is not None:
         try:
-            return send(known)
+            return await send(known)
         except InvalidInputError:
-            if _fetched(connection, name) == known:
+            if await _fetched(connection, name) == known:
                 raise
-    return send(_fetched(connection, name))
+    return await send(await _fetched(connection, name))
 
 
-def _fetched(connection: Connection, name: str) -> Schema:
+async def _fetched(connection: Connection, name: str) -> Schema:
     request = index_pb2.GetIndexRequest(name=name)
-    columns = connection.stubs.index.GetIndex(request).columns
+    columns = (await connection.stubs.index.GetIndex(request)).columns
     connection.schemas[name] = schema_of(columns)
     return connection.schemas[name]
 

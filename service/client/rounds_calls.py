@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from gleann.service.client.active_calls import ActiveCalls
-from gleann.service.client.connection import Connection
+from gleann.service.client.connection import Calls, Connection
+from gleann.service.client.modes import M, method
 from gleann.service.values import Scores, Selected, SessionInfo
 from gleann.service.wire.arrays import labels_to_wire, optional_ids_to_wire
 from gleann.service.wire.filter_messages import filter_to_wire
@@ -18,16 +19,18 @@ if TYPE_CHECKING:
     from gleann.selection.rounds import RoundsParams
 
 
-class RoundsCalls:
+class RoundsCalls(Calls[M]):
     """Calls on rounds sessions: `client.rounds`."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stubs = connection.stubs
+        super().__init__(connection)
         # Batches, labels and scores travel in the messages of active learning.
-        self._calls = ActiveCalls(connection, service=connection.stubs.rounds)
+        self._calls: ActiveCalls[M] = ActiveCalls(
+            connection, service=connection.stubs.rounds
+        )
 
-    def start(  # noqa: PLR0913 (what a session starts from)
+    @method
+    async def start(  # noqa: PLR0913 (what a session starts from)
         self,
         name: str,
         *,
@@ -70,10 +73,11 @@ class RoundsCalls:
             filter=filter_to_wire(where, parameters),
             request_id=request_id,
         )
-        self._connection.require_sendable(request)
-        return session_info_of(self._stubs.rounds.StartRoundsSession(request))
+        await self._connection.require_sendable(request)
+        return session_info_of(await self._stubs.rounds.StartRoundsSession(request))
 
-    def next_batch(self, session: str | SessionInfo) -> Selected:
+    @method
+    async def next_batch(self, session: str | SessionInfo) -> Selected:
         """The vectors to label next; the same batch until labels arrive.
 
         Returns:
@@ -82,9 +86,10 @@ class RoundsCalls:
         Raises:
             UnknownJobError: no such rounds session.
         """
-        return self._calls.next_batch(session)
+        return await ActiveCalls.next_batch.body(self._calls, session)
 
-    def submit_labels(
+    @method
+    async def submit_labels(
         self,
         session: str | SessionInfo,
         ids: ArrayLike,
@@ -107,9 +112,12 @@ class RoundsCalls:
             UnknownIdError: unknown id.
             InvalidInputError: a label that contradicts an earlier one.
         """
-        return self._calls.submit_labels(session, ids, labels, request_id=request_id)
+        return await ActiveCalls.submit_labels.body(
+            self._calls, session, ids, labels, request_id=request_id
+        )
 
-    def ignore(
+    @method
+    async def ignore(
         self, session: str | SessionInfo, ids: ArrayLike, *, request_id: str = ""
     ) -> SessionInfo:
         """Exclude vectors from later rounds.
@@ -118,9 +126,12 @@ class RoundsCalls:
             UnknownJobError: no such rounds session.
             UnknownIdError: unknown id.
         """
-        return self._calls.ignore(session, ids, request_id=request_id)
+        return await ActiveCalls.ignore.body(
+            self._calls, session, ids, request_id=request_id
+        )
 
-    def score_items(
+    @method
+    async def score_items(
         self, session: str | SessionInfo, ids: ArrayLike | None = None
     ) -> Scores:
         """Class probabilities by the current model of a rounds session.
@@ -135,4 +146,4 @@ class RoundsCalls:
             NotReadyError: the labels have fewer than two classes, or the session
                 received labels during the call.
         """
-        return self._calls.score_items(session, ids)
+        return await ActiveCalls.score_items.body(self._calls, session, ids)

@@ -1,6 +1,6 @@
 """Pages of all vectors of a filter."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,12 +59,12 @@ def vector_column(vectors: Vectors) -> Any:
     return pa.chunked_array([pa.FixedSizeListArray.from_arrays(flat, dim)])
 
 
-def scroll(
+async def scroll(
     stubs: Stubs, request: vector_pb2.ScrollVectorsRequest
-) -> Iterator[ScrollPage]:
+) -> AsyncGenerator[ScrollPage, None]:
     """Pages from the token of the request on, each fetched when it is needed."""
     while True:
-        page = page_of(stubs.vector.ScrollVectors(request))
+        page = page_of(await stubs.vector.ScrollVectors(request))
         yield page
         if not page.next_page_token:
             return

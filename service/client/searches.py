@@ -10,7 +10,7 @@ from gleann.index.arrays import HeldIds
 from gleann.index.errors import AnswerTooLargeError
 from gleann.index.found import FoundWithin
 from gleann.index.ids.checks import hold_id_array
-from gleann.service.client.connection import Connection, pages_of
+from gleann.service.client.connection import Connection, all_pages_of
 from gleann.service.client.joined import joined, joined_within, merged
 from gleann.service.wire import index_messages
 from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire
@@ -21,7 +21,7 @@ CHUNK_HITS = 500_000
 """Hits asked for in one message; fewer where the ids are too long for that."""
 
 
-def search(
+async def search(
     connection: Connection,
     request: search_pb2.SearchRequest,
     queries: NDArray[np.generic],
@@ -42,34 +42,34 @@ def search(
         AnswerTooLargeError: the answer to one query exceeds a message.
     """
     parts = []
-    for part in _filters(connection, allowed_ids):
+    for part in await _filters(connection, allowed_ids):
         if part is not None:
             request.allowed_ids.CopyFrom(ids_to_wire(part))
-        parts.append(_search_blocks(connection, request, queries, k))
+        parts.append(await _search_blocks(connection, request, queries, k))
     return merged(parts)
 
 
-def search_radius(
+async def search_radius(
     connection: Connection,
     request: search_pb2.SearchRadiusRequest,
     queries: NDArray[np.generic],
 ) -> FoundWithin:
     """Find all hits within a distance, in as many messages as it takes."""
     parts = []
-    for part in _query_blocks(connection, queries, most=len(queries)):
+    for part in await _query_blocks(connection, queries, most=len(queries)):
         request.queries.CopyFrom(vectors_to_wire(queries[part]))
-        pages = pages_of(connection.stubs.search.SearchRadius, request)
-        parts.append(index_messages.found_within_of(list(pages)))
+        pages = await all_pages_of(connection.stubs.search.SearchRadius, request)
+        parts.append(index_messages.found_within_of(pages))
     return joined_within(parts)
 
 
-def _filters(
+async def _filters(
     connection: Connection, allowed_ids: ArrayLike | None
 ) -> Sequence[HeldIds | None]:
     """The ids of a filter in disjoint parts, one per message; None for none."""
     if allowed_ids is None:
         return [None]
-    limits, name = connection.limits, "allowed_ids"
+    limits, name = await connection.limits(), "allowed_ids"
     allowed = hold_id_array(allowed_ids, name=name)
     blocks = blocks_within(id_sizes(allowed), limits, name=name)
     if len(blocks) > 1:
@@ -78,20 +78,20 @@ def _filters(
     return [allowed[part] for part in blocks]
 
 
-def _search_blocks(
+async def _search_blocks(
     connection: Connection,
     request: search_pb2.SearchRequest,
     queries: NDArray[np.generic],
     k: int,
 ) -> Found:
     most = max(1, CHUNK_HITS // k)
-    waiting = _query_blocks(connection, queries, most=most)[::-1]
+    waiting = (await _query_blocks(connection, queries, most=most))[::-1]
     parts = []
     while waiting:
         part = waiting.pop()
         request.queries.CopyFrom(vectors_to_wire(queries[part]))
         try:
-            reply = connection.stubs.search.Search(request)
+            reply = await connection.stubs.search.Search(request)
         except AnswerTooLargeError:
             if (rows := part.stop - part.start) == 1:
                 raise
@@ -102,9 +102,10 @@ def _search_blocks(
     return joined(parts)
 
 
-def _query_blocks(
+async def _query_blocks(
     connection: Connection, queries: NDArray[np.generic], *, most: int
 ) -> list[slice]:
     row_bytes = queries.shape[1] * queries.itemsize
     sizes = np.full(len(queries), row_bytes, np.int64)
-    return blocks_within(sizes, connection.limits, name="queries", most=most)
+    limits = await connection.limits()
+    return blocks_within(sizes, limits, name="queries", most=most)

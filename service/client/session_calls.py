@@ -1,28 +1,27 @@
 """Client calls on sessions of any kind."""
 
-from gleann.service.client.connection import Connection, name_of
+from gleann.service.client.connection import Calls, name_of
+from gleann.service.client.modes import M, method
 from gleann.service.values import SessionInfo
 from gleann.service.wire.session_messages import session_info_of
 from gleann.v1 import session_pb2
 
 
-class SessionCalls:
+class SessionCalls(Calls[M]):
     """Calls on sessions of any kind: `client.sessions`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stubs = connection.stubs
-
-    def get(self, session: str | SessionInfo) -> SessionInfo:
+    @method
+    async def get(self, session: str | SessionInfo) -> SessionInfo:
         """Describe the current state of a session.
 
         Raises:
             UnknownJobError: no such session.
         """
         request = session_pb2.GetSessionRequest(name=name_of(session))
-        return session_info_of(self._stubs.session.GetSession(request))
+        return session_info_of(await self._stubs.session.GetSession(request))
 
-    def close(self, session: str | SessionInfo, *, request_id: str = "") -> None:
+    @method
+    async def close(self, session: str | SessionInfo, *, request_id: str = "") -> None:
         """End a session and delete its state.
 
         Raises:
@@ -31,14 +30,15 @@ class SessionCalls:
         request = session_pb2.CloseSessionRequest(
             name=name_of(session), request_id=request_id
         )
-        self._stubs.session.CloseSession(request)
+        await self._stubs.session.CloseSession(request)
 
-    def list(self, index: str = "") -> list[SessionInfo]:
+    @method
+    async def list(self, index: str = "") -> list[SessionInfo]:
         """Describe the open sessions, oldest first; of one index if `index` is set."""
         request = session_pb2.ListSessionsRequest(index=index)
         sessions: list[SessionInfo] = []
         while True:
-            page = self._stubs.session.ListSessions(request)
+            page = await self._stubs.session.ListSessions(request)
             sessions.extend(map(session_info_of, page.sessions))
             if not page.next_page_token:
                 return sessions

@@ -2,30 +2,29 @@
 
 from collections.abc import Sequence
 from os import PathLike, fspath
+from typing import Any
 
-from gleann.service.client.connection import Connection, pages_of
-from gleann.service.client.operation import Operation
+from gleann.service.client.connection import Calls, pages_of
+from gleann.service.client.modes import M, method
+from gleann.service.client.operation import Handle, operation_method
 from gleann.service.values import IndexInfo, SnapshotInfo
 from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.snapshot_messages import snapshot_info_of
 from gleann.v1 import snapshot_pb2
 
 
-class SnapshotCalls:
+class SnapshotCalls(Calls[M]):
     """Calls on snapshots: `client.snapshots`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stubs = connection.stubs
-
-    def create(
+    @operation_method
+    async def create(
         self,
         index: str,
         *,
         where: str | None = None,
         parameters: Sequence[object] = (),
         request_id: str = "",
-    ) -> Operation[SnapshotInfo]:
+    ) -> Handle[Any, SnapshotInfo]:
         """Keep the state of an index as it is when the operation runs.
 
         Searches and changes go on meanwhile. Files of the sealed version are shared
@@ -46,9 +45,12 @@ class SnapshotCalls:
             filter=filter_to_wire(where, parameters),
             request_id=request_id,
         )
-        return self._connection.operation(self._stubs.snapshot.CreateSnapshot(request))
+        return self._connection.operation(
+            await self._stubs.snapshot.CreateSnapshot(request)
+        )
 
-    def get(self, name: str) -> SnapshotInfo:
+    @method
+    async def get(self, name: str) -> SnapshotInfo:
         """Describe a snapshot.
 
         Raises:
@@ -56,18 +58,20 @@ class SnapshotCalls:
             CorruptDataError: its manifest is damaged.
         """
         request = snapshot_pb2.GetSnapshotRequest(name=name)
-        return snapshot_info_of(self._stubs.snapshot.GetSnapshot(request))
+        return snapshot_info_of(await self._stubs.snapshot.GetSnapshot(request))
 
-    def list(self, index: str = "") -> list[SnapshotInfo]:
+    @method
+    async def list(self, index: str = "") -> list[SnapshotInfo]:
         """Describe the snapshots, oldest first; those of one index if it is given."""
         request = snapshot_pb2.ListSnapshotsRequest(index=index)
         return [
             snapshot_info_of(one)
-            for page in pages_of(self._stubs.snapshot.ListSnapshots, request)
+            async for page in pages_of(self._stubs.snapshot.ListSnapshots, request)
             for one in page.snapshots
         ]
 
-    def delete(self, name: str, *, request_id: str = "") -> None:
+    @method
+    async def delete(self, name: str, *, request_id: str = "") -> None:
         """Remove a snapshot.
 
         Raises:
@@ -75,9 +79,10 @@ class SnapshotCalls:
             NotReadyError: an operation uses it.
         """
         request = snapshot_pb2.DeleteSnapshotRequest(name=name, request_id=request_id)
-        self._stubs.snapshot.DeleteSnapshot(request)
+        await self._stubs.snapshot.DeleteSnapshot(request)
 
-    def verify(self, name: str) -> Operation[SnapshotInfo]:
+    @operation_method
+    async def verify(self, name: str) -> Handle[Any, SnapshotInfo]:
         """Compare every file of a snapshot with its checksum.
 
         The operation fails with `CorruptDataError`, naming the first file that differs.
@@ -86,11 +91,14 @@ class SnapshotCalls:
             UnknownSnapshotError: no snapshot has this name.
         """
         request = snapshot_pb2.VerifySnapshotRequest(name=name)
-        return self._connection.operation(self._stubs.snapshot.VerifySnapshot(request))
+        return self._connection.operation(
+            await self._stubs.snapshot.VerifySnapshot(request)
+        )
 
-    def restore(
+    @operation_method
+    async def restore(
         self, name: str, index: str, *, request_id: str = ""
-    ) -> Operation[IndexInfo]:
+    ) -> Handle[Any, IndexInfo]:
         """Make a new index of a snapshot: the same vectors, payload and answers.
 
         Args:
@@ -106,11 +114,14 @@ class SnapshotCalls:
         request = snapshot_pb2.RestoreSnapshotRequest(
             name=name, index=index, request_id=request_id
         )
-        return self._connection.operation(self._stubs.snapshot.RestoreSnapshot(request))
+        return self._connection.operation(
+            await self._stubs.snapshot.RestoreSnapshot(request)
+        )
 
-    def export_to(
+    @operation_method
+    async def export_to(
         self, name: str, path: str | PathLike[str], *, request_id: str = ""
-    ) -> Operation[SnapshotInfo]:
+    ) -> Handle[Any, SnapshotInfo]:
         """Write a snapshot to a new directory, or to a tar file if it ends in .tar.
 
         Args:
@@ -127,11 +138,14 @@ class SnapshotCalls:
         request = snapshot_pb2.ExportSnapshotRequest(
             name=name, path=fspath(path), request_id=request_id
         )
-        return self._connection.operation(self._stubs.snapshot.ExportSnapshot(request))
+        return self._connection.operation(
+            await self._stubs.snapshot.ExportSnapshot(request)
+        )
 
-    def import_from(
+    @operation_method
+    async def import_from(
         self, path: str | PathLike[str], *, request_id: str = ""
-    ) -> Operation[SnapshotInfo]:
+    ) -> Handle[Any, SnapshotInfo]:
         """Take in a snapshot that `export_to` wrote, on this or another machine.
 
         If this very snapshot is there, nothing is copied.
@@ -151,4 +165,6 @@ class SnapshotCalls:
         request = snapshot_pb2.ImportSnapshotRequest(
             path=fspath(path), request_id=request_id
         )
-        return self._connection.operation(self._stubs.snapshot.ImportSnapshot(request))
+        return self._connection.operation(
+            await self._stubs.snapshot.ImportSnapshot(request)
+        )

@@ -1,6 +1,6 @@
 """Client calls on vectors and payload: changes, fetches and searches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from os import PathLike, fspath
 from typing import Any, TypedDict, Unpack
 from warnings import warn
@@ -16,8 +16,9 @@ from gleann.index.found import FoundWithin, shortfall
 from gleann.index.ids.checks import hold_distinct, hold_id_array, hold_ids
 from gleann.index.payload.payload import Payload
 from gleann.service.client import scrolling, searches
-from gleann.service.client.connection import Connection, part_id
-from gleann.service.client.operation import Operation
+from gleann.service.client.connection import Calls, part_id
+from gleann.service.client.modes import M, iterator_method, method
+from gleann.service.client.operation import Handle, operation_method
 from gleann.service.client.payload_values import (
     Columns,
     column_names,
@@ -62,14 +63,11 @@ class ImportOptions(TypedDict, total=False):
     add_columns: bool
 
 
-class VectorCalls:
+class VectorCalls(Calls[M]):
     """Calls on the vectors of an index: `client.vectors`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stubs = connection.stubs
-
-    def upsert(
+    @method
+    async def upsert(
         self,
         name: str,
         ids: ArrayLike,
@@ -108,8 +106,8 @@ class VectorCalls:
         row_ids = hold_ids(ids, n=len(matrix))
         batch = vector_pb2.UpsertVectorsRequest(index=name, request_id=request_id)
         if payload is None:
-            return self._upsert(batch, row_ids, matrix, None)
-        return with_schema(
+            return await self._upsert(batch, row_ids, matrix, None)
+        return await with_schema(
             self._connection,
             name,
             lambda schema: self._upsert(
@@ -117,7 +115,7 @@ class VectorCalls:
             ),
         )
 
-    def _upsert(
+    async def _upsert(
         self,
         batch: vector_pb2.UpsertVectorsRequest,
         ids: HeldIds,
@@ -128,7 +126,7 @@ class VectorCalls:
         sizes = id_sizes(ids) + matrix.shape[1] * matrix.itemsize
         if payload is not None:
             sizes = sizes + payload_sizes(payload)
-        limits = self._connection.limits
+        limits = await self._connection.limits()
         for part in blocks_within(sizes, limits, name="vectors", most=limits.rows):
             request = vector_pb2.UpsertVectorsRequest(
                 index=batch.index,
@@ -139,10 +137,11 @@ class VectorCalls:
             if payload is not None:
                 values = payload.slice(part.start, part.stop)
                 request.payload.CopyFrom(payload_to_wire(values))
-            self._stubs.vector.UpsertVectors(request)
+            await self._stubs.vector.UpsertVectors(request)
         return len(matrix)
 
-    def upsert_table(
+    @method
+    async def upsert_table(
         self,
         name: str,
         table: Any,
@@ -166,9 +165,12 @@ class VectorCalls:
         ids, vectors, payload = split_table(
             table, id_column=id_column, vector_column=vector_column
         )
-        return self.upsert(name, ids, vectors, payload, request_id=request_id)
+        return await VectorCalls.upsert.body(
+            self, name, ids, vectors, payload, request_id=request_id
+        )
 
-    def delete(
+    @method
+    async def delete(
         self,
         name: str,
         ids: ArrayLike | None = None,
@@ -206,9 +208,9 @@ class VectorCalls:
             request = vector_pb2.DeleteVectorsRequest(
                 index=name, filter=chosen, request_id=request_id
             )
-            return int(self._stubs.vector.DeleteVectors(request).count)
+            return int((await self._stubs.vector.DeleteVectors(request)).count)
         gone = hold_distinct(chosen)
-        limits, count = self._connection.limits, 0
+        limits, count = await self._connection.limits(), 0
         for part in blocks_within(id_sizes(gone), limits, name="ids", most=limits.rows):
             request = vector_pb2.DeleteVectorsRequest(
                 index=name,
@@ -216,10 +218,11 @@ class VectorCalls:
                 request_id=part_id(request_id, part),
                 missing_ok=missing_ok,
             )
-            count += self._stubs.vector.DeleteVectors(request).count
+            count += (await self._stubs.vector.DeleteVectors(request)).count
         return count
 
-    def get(self, name: str, ids: ArrayLike) -> Vectors:
+    @method
+    async def get(self, name: str, ids: ArrayLike) -> Vectors:
         """Fetch vectors; `client.payload.get` fetches their payload.
 
         Returns:
@@ -231,17 +234,19 @@ class VectorCalls:
         """
         wanted = hold_id_array(ids)
         described = index_pb2.GetIndexRequest(name=name)
-        sizes = id_sizes(wanted) + 4 * self._stubs.index.GetIndex(described).dim
-        limits, parts = self._connection.limits, []
+        dim = (await self._stubs.index.GetIndex(described)).dim
+        sizes = id_sizes(wanted) + 4 * dim
+        limits, parts = await self._connection.limits(), []
         for part in blocks_within(sizes, limits, name="ids", most=limits.rows):
             request = vector_pb2.GetVectorsRequest(
                 index=name, ids=ids_to_wire(wanted[part])
             )
-            reply = self._stubs.vector.GetVectors(request)
+            reply = await self._stubs.vector.GetVectors(request)
             parts.append(float32_rows(reply.vectors))
         return np.concatenate(parts)
 
-    def count(
+    @method
+    async def count(
         self, name: str, where: str | None = None, parameters: Sequence[object] = ()
     ) -> int:
         """Count the vectors of a filter; all for None.
@@ -253,8 +258,9 @@ class VectorCalls:
         request = vector_pb2.CountVectorsRequest(
             index=name, filter=filter_to_wire(where, parameters)
         )
-        return int(self._stubs.vector.CountVectors(request).count)
+        return int((await self._stubs.vector.CountVectors(request)).count)
 
+    @iterator_method
     def scroll(  # noqa: PLR0913  all but the first are optional
         self,
         name: str,
@@ -265,7 +271,7 @@ class VectorCalls:
         page_token: str = "",
         where: str | None = None,
         parameters: Sequence[object] = (),
-    ) -> Iterator[ScrollPage]:
+    ) -> AsyncGenerator[ScrollPage, None]:
         """All vectors of a filter in the order of their ids, page by page.
 
         Each page is of the state of the index when it was fetched; a vector that is
@@ -298,14 +304,15 @@ class VectorCalls:
         fill(request, {"page_size": page_size})
         return scrolling.scroll(self._stubs, request)
 
-    def import_file(
+    @operation_method
+    async def import_file(
         self,
         name: str,
         path: str | PathLike[str],
         *,
         request_id: str = "",
         **options: Unpack[ImportOptions],
-    ) -> Operation[Imported]:
+    ) -> Handle[Any, Imported]:
         """Upsert the rows of a file that the server can read, atomically.
 
         They are as old as the start of the operation's work: changes acknowledged after
@@ -338,9 +345,12 @@ class VectorCalls:
             request.npy.path = fspath(path)
             request.npy.ids_path = fspath(options.get("ids_path") or "")
             request.npy.payload_path = fspath(options.get("payload_path") or "")
-        return self._connection.operation(self._stubs.vector.ImportVectors(request))
+        return self._connection.operation(
+            await self._stubs.vector.ImportVectors(request)
+        )
 
-    def search(  # noqa: PLR0913  all but the first are optional
+    @method
+    async def search(  # noqa: PLR0913  all but the first are optional
         self,
         name: str,
         queries: ArrayLike,
@@ -391,14 +401,15 @@ class VectorCalls:
             columns=column_names(columns),
         )
         fill(request, {"radius": params.radius if radius is None else radius})
-        found = searches.search(
+        found = await searches.search(
             self._connection, request, matrix, k=params.k, allowed_ids=allowed_ids
         )
         if (text := shortfall(found.stats, params)) is not None:
             warn(text, RecallWarning, stacklevel=2)
         return found
 
-    def search_radius(  # noqa: PLR0913  all but the first are optional
+    @method
+    async def search_radius(  # noqa: PLR0913  all but the first are optional
         self,
         name: str,
         queries: ArrayLike,
@@ -438,4 +449,4 @@ class VectorCalls:
         )
         wanted = {"radius": radius, "target_recall": target_recall, "limit": limit}
         fill(request, wanted)
-        return searches.search_radius(self._connection, request, matrix)
+        return await searches.search_radius(self._connection, request, matrix)

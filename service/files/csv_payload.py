@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,25 @@ _MOST_INT64 = 1 << 63
 
 
 class CsvPayload:
-    """Columns of a csv file with a heading."""
+    """Columns of a csv file with a heading.
 
-    def __init__(self, path: Path) -> None:
+    Attributes:
+        names: of the columns.
+        has_all_names: the heading has them all.
+    """
+
+    has_all_names = True
+
+    def __init__(self, path: Path, *, typed_rows: int | None = None) -> None:
+        """Read the heading.
+
+        Args:
+            path: the file.
+            typed_rows: rows from which the types are found, and the first block of
+                `BLOCK_BYTES` at most; None for all of the file.
+        """
         self._path = path
+        self._typed_rows = typed_rows
         with self._open() as file:
             self.names = tuple(name.strip() for name in file.schema.names)
         for name in self.names:
@@ -62,7 +78,7 @@ class CsvPayload:
     def _types(self) -> dict[str, ColumnType]:
         possible = dict.fromkeys(self.names, tuple(_FORMS))
         there: set[str] = set()
-        for table in self._tables():
+        for table in self._typed_tables():
             for name, kinds in possible.items():
                 if (texts := table[name].drop_null()).length():
                     there.add(name)
@@ -71,6 +87,14 @@ class CsvPayload:
             name: kinds[0] if kinds and name in there else "string"
             for name, kinds in possible.items()
         }
+
+    def _typed_tables(self) -> Iterator[pa.Table]:
+        """The rows that the types are found from."""
+        if self._typed_rows is None:
+            yield from self._tables()
+            return
+        for table in islice(self._tables(), 1):
+            yield table.slice(0, self._typed_rows)
 
     def _tables(self) -> Iterator[pa.Table]:
         with self._open() as file:

@@ -131,6 +131,39 @@ def chosen_payload(
     return ImportPayload(file=file, names=there.names, added=added, ignored=ignored)
 
 
+def peeked_payload(
+    file: PayloadFile,
+    schema: Schema,
+    *,
+    index: str,
+    wanted: Sequence[str],
+    add: bool,
+    leave_out: Sequence[str],
+) -> ImportPayload:
+    """As `chosen_payload`, as far as the beginning of a file shows.
+
+    Args:
+        file: of `PayloadFile.peek`.
+        schema: as there.
+        index: as there.
+        wanted: as there.
+        add: as there.
+        leave_out: as there.
+
+    Raises:
+        InvalidInputError: what `chosen_payload` is certain to refuse.
+    """
+    if wanted and not file.has_all_names:
+        # Later rows may have the others.
+        seen = [n for n in wanted if n in (*file.names, *leave_out, ID_COLUMN)]
+        if not seen:
+            return ImportPayload(file=file, names=tuple(wanted))
+        wanted = seen
+    return chosen_payload(
+        file, schema, index=index, wanted=wanted, add=add, leave_out=leave_out
+    )
+
+
 def _others(file: PayloadFile, known: Sequence[str]) -> tuple[str, ...]:
     """The columns of a file but some."""
     return tuple(name for name in file.names if name not in known)

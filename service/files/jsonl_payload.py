@@ -15,6 +15,8 @@ from gleann.index.storage.regular_file import open_regular
 BLOCK_ROWS = 16_384
 MOST_LINE_BYTES = 1 << 26
 """Longest line."""
+PEEKED_BYTES = 1 << 20
+"""Bytes after which no more rows are read where only some are typed."""
 
 _WIDER: dict[frozenset[ColumnType], ColumnType] = {
     frozenset(["int64", "float64"]): "float64",
@@ -25,10 +27,24 @@ _WIDER: dict[frozenset[ColumnType], ColumnType] = {
 
 
 class JsonlPayload:
-    """Columns of a file with an object a line; a key that a line lacks is null."""
+    """Columns of a file with an object a line; a key that a line lacks is null.
 
-    def __init__(self, path: Path) -> None:
+    Attributes:
+        names: of the columns.
+        has_all_names: whether they are those of all rows.
+    """
+
+    def __init__(self, path: Path, *, typed_rows: int | None = None) -> None:
+        """Find the columns and their types.
+
+        Args:
+            path: the file.
+            typed_rows: rows that are read for that, and `PEEKED_BYTES` at most; None
+                for all of the file.
+        """
         self._path = path
+        self._typed_rows = typed_rows
+        self.has_all_names = typed_rows is None
         self.names = tuple(self._types)
 
     def column(self, name: str) -> Column:
@@ -49,13 +65,23 @@ class JsonlPayload:
     @cached_property
     def _types(self) -> dict[str, ColumnType | None]:
         types: dict[str, ColumnType | None] = {}
-        row = 0
-        for lines in self._blocks():
-            for line in lines:
-                for name, value in line.items():
-                    types[name] = self._joined(types.get(name), value, name, row)
-                row += 1
+        for row, line in enumerate(self._typed_lines()):
+            for name, value in self._object(line, row).items():
+                types[name] = self._joined(types.get(name), value, name, row)
         return types
+
+    def _typed_lines(self) -> Iterator[bytes]:
+        """The lines that columns and types are taken from."""
+        if self._typed_rows is None:
+            yield from self._lines()
+            return
+        size = 0
+        for row, line in enumerate(self._lines()):
+            if row == self._typed_rows or size > PEEKED_BYTES:
+                return
+            yield line
+            size += len(line)
+        self.has_all_names = True
 
     def _joined(
         self, known: ColumnType | None, value: Any, name: str, row: int

@@ -20,14 +20,17 @@ from gleann.index.storage.regular_file import open_regular
 from gleann.service.files import csv_payload, jsonl_payload
 from gleann.service.files.vector_columns import reading, require_columns
 
-SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet", ".pq")
+JSONL = (".jsonl", ".ndjson")
+SUFFIXES = (".csv", *JSONL, ".parquet", ".pq")
 BLOCK_ROWS = 65_536
+PEEKED_ROWS = 1_000
 
 
 class _Reader(Protocol):
     """A format of payload files."""
 
     names: tuple[str, ...]
+    has_all_names: bool
 
     def column(self, name: str) -> Column:
         """A column and its type in the file."""
@@ -56,17 +59,37 @@ class PayloadFile:
             MissingFileError: it cannot be read.
             InvalidInputError: another suffix, or contents of another format.
         """
-        suffix = path.suffix.lower()
-        if suffix not in SUFFIXES:
-            raise InvalidInputError(
-                f"{path.name} must end in one of {', '.join(SUFFIXES)}"
-            )
-        with reading(path.name):
+        with _reading_suffix(path) as suffix:
             if suffix == ".csv":
                 return cls(path=path, reader=csv_payload.CsvPayload(path))
-            if suffix in (".jsonl", ".ndjson"):
+            if suffix in JSONL:
                 return cls(path=path, reader=jsonl_payload.JsonlPayload(path))
             return cls(path=path, reader=ParquetPayload(path))
+
+    @classmethod
+    def peek(cls, path: Path) -> "PayloadFile":
+        """As `open`, where the first rows of text stand for all of them.
+
+        It takes hardly longer for a large file than for a small one. A value in a later
+        row may need another type, or be of a column that is not among `names`: see
+        `has_all_names`.
+
+        Raises:
+            As `open`.
+        """
+        with _reading_suffix(path) as suffix:
+            if suffix == ".csv":
+                csv = csv_payload.CsvPayload(path, typed_rows=PEEKED_ROWS)
+                return cls(path=path, reader=csv)
+            if suffix in JSONL:
+                jsonl = jsonl_payload.JsonlPayload(path, typed_rows=PEEKED_ROWS)
+                return cls(path=path, reader=jsonl)
+            return cls(path=path, reader=ParquetPayload(path))
+
+    @property
+    def has_all_names(self) -> bool:
+        """Whether `names` are those of all rows."""
+        return self.reader.has_all_names
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,16 +109,23 @@ class PayloadFile:
 
     def possible(self, *, leave_out: Sequence[str | None] = ()) -> Schema:
         """All columns that payload can hold, but some; vectors, say, it cannot."""
-        found = []
+        return self.possible_and_refused(leave_out=leave_out)[0]
+
+    def possible_and_refused(
+        self, *, leave_out: Sequence[str | None] = ()
+    ) -> tuple[Schema, dict[str, str]]:
+        """As `possible`, and why payload cannot hold the others, by their names."""
+        found: list[Column] = []
+        refused: dict[str, str] = {}
         with reading(self.path.name):
             for name in self.names:
                 if name in leave_out:
                     continue
                 try:
-                    found.append(self._column(name))
-                except InvalidInputError:
-                    continue
-        return Schema(found)
+                    found.append(self.reader.column(name))
+                except InvalidInputError as error:
+                    refused[name] = str(error)
+        return Schema(found), refused
 
     def blocks(self, schema: Schema, *, n: int) -> Iterator[Payload]:
         """The columns of `schema` that the file has, block by block; others are null.
@@ -139,8 +169,25 @@ class PayloadFile:
             raise InvalidInputError(f"{self.path.name}: {error}") from error
 
 
+@contextmanager
+def _reading_suffix(path: Path) -> Iterator[str]:
+    """The format of a file; converts the errors of its first read.
+
+    Raises:
+        MissingFileError: it cannot be read.
+        InvalidInputError: another suffix, or contents of another format.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InvalidInputError(f"{path.name} must end in one of {', '.join(SUFFIXES)}")
+    with reading(path.name):
+        yield suffix
+
+
 class ParquetPayload:
     """Columns of a parquet file."""
+
+    has_all_names = True
 
     def __init__(self, path: Path) -> None:
         from pyarrow.parquet import ParquetFile

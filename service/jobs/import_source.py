@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gleann.index.errors import InvalidInputError, LimitError
-from gleann.service.files.import_payload import ImportPayload, chosen_payload
+from gleann.service.files.import_payload import (
+    ImportPayload,
+    chosen_payload,
+    peeked_payload,
+)
 from gleann.service.files.payload_files import PayloadFile
 from gleann.service.files.roots import allowed_path
 from gleann.service.files.vector_files import NpyVectors, ParquetVectors, VectorFile
@@ -57,7 +61,7 @@ class ImportSource:
 def open_source(
     request: vector_pb2.ImportVectorsRequest, *, view: View, rules: ImportRules
 ) -> ImportSource:
-    """Open and check the files of a request.
+    """Open and check the files of a request; text is read for the types of columns.
 
     Raises:
         ForbiddenPathError: one is outside the roots.
@@ -66,6 +70,48 @@ def open_source(
         LimitError: too many vectors for one import.
         StorageError: not enough disk space.
     """
+    file = _vectors(request, view=view, rules=rules)
+    payload = ImportPayload()
+    if (wanted := _wanted(request, roots=rules.roots)) is not None:
+        payload = chosen_payload(
+            PayloadFile.open(wanted.path),
+            view.schema,
+            index=view.name,
+            wanted=request.columns,
+            add=request.add_columns,
+            leave_out=wanted.leave_out,
+        )
+    require_space(view, file, rules.directory, extra=payload.size_bytes)
+    return ImportSource(file=file, payload=payload)
+
+
+def check_source(
+    request: vector_pb2.ImportVectorsRequest, *, view: View, rules: ImportRules
+) -> None:
+    """Refuse what headers, sizes and the first rows of the files show.
+
+    It is quick for a file of any size; `open_source` checks the rest.
+
+    Raises:
+        As `open_source`.
+    """
+    file = _vectors(request, view=view, rules=rules)
+    payload = ImportPayload()
+    if (wanted := _wanted(request, roots=rules.roots)) is not None:
+        payload = peeked_payload(
+            PayloadFile.peek(wanted.path),
+            view.schema,
+            index=view.name,
+            wanted=request.columns,
+            add=request.add_columns,
+            leave_out=wanted.leave_out,
+        )
+    require_space(view, file, rules.directory, extra=payload.size_bytes)
+
+
+def _vectors(
+    request: vector_pb2.ImportVectorsRequest, *, view: View, rules: ImportRules
+) -> VectorFile:
     file = _look_at(request, dim=view.dim, roots=rules.roots)
     if file.count == 0:
         raise InvalidInputError(f"{file.path.name} holds 0 vectors")
@@ -74,9 +120,7 @@ def open_source(
             f"{file.path.name} holds {file.count} vectors, at most"
             f" {rules.most_rows} are imported at once (import_rows)"
         )
-    payload = _payload(request, view=view, roots=rules.roots)
-    require_space(view, file, rules.directory, extra=payload.size_bytes)
-    return ImportSource(file=file, payload=payload)
+    return file
 
 
 def _look_at(
@@ -100,24 +144,31 @@ def _look_at(
     raise InvalidInputError("source is required: npy or parquet")
 
 
-def _payload(
-    request: vector_pb2.ImportVectorsRequest, *, view: View, roots: tuple[Path, ...]
-) -> ImportPayload:
-    parquet = request.WhichOneof("source") == "parquet"
-    path = request.parquet.path if parquet else request.npy.payload_path
-    if not path:
-        if request.columns or request.add_columns:
-            raise InvalidInputError("columns of payload need a payload_path beside npy")
-        return ImportPayload()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """A file of payload.
+
+    Attributes:
+        path: the file.
+        leave_out: columns that are no payload.
+    """
+
+    path: Path
     leave_out: tuple[str, ...] = ()
-    if parquet:
+
+
+def _wanted(
+    request: vector_pb2.ImportVectorsRequest, *, roots: tuple[Path, ...]
+) -> _Wanted | None:
+    """The file of payload of a request; None without one."""
+    if request.WhichOneof("source") == "parquet":
         vectors = request.parquet.vector_column or DEFAULT_VECTOR_COLUMN
-        leave_out = (vectors, request.parquet.id_column)
-    return chosen_payload(
-        PayloadFile.open(allowed_path(path, roots)),
-        view.schema,
-        index=view.name,
-        wanted=request.columns,
-        add=request.add_columns,
-        leave_out=leave_out,
-    )
+        return _Wanted(
+            path=allowed_path(request.parquet.path, roots),
+            leave_out=(vectors, request.parquet.id_column),
+        )
+    if path := request.npy.payload_path:
+        return _Wanted(path=allowed_path(path, roots))
+    if request.columns or request.add_columns:
+        raise InvalidInputError("columns of payload need a payload_path beside npy")
+    return None

@@ -1,92 +1,79 @@
-"""Long-running operations: stored on disk, run by three workers, cancelled, resumed.
+"""Long-running operations: stored on disk, run by three workers, paused, resumed.
 
-One worker takes any work; one takes short work only, so that short work never waits for
-long work of other indexes; and one takes work of the background. Work interrupted by a
-crash or a stop is rerun from its request at the next start.
+Work interrupted by a crash or a stop is rerun from its request at the next start. An
+operation is paused on disk at once; one that runs stops at its next report of progress,
+and later begins again where its kind of work can go on.
 """
 
-import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
-from secrets import token_hex
+from collections.abc import Callable, Iterator, Mapping
 from sqlite3 import Row
-from threading import Condition, Thread
-from typing import TypeVar
+from typing import TypeAlias
 
 from google.longrunning import operations_pb2
 from google.protobuf.message import DecodeError, Message
 
-from gleann.index import Progress
-from gleann.index.errors import (
-    CancelledError,
-    GleannError,
-    LimitError,
-    NotReadyError,
-    ServiceError,
-    UnknownJobError,
-)
-from gleann.service.jobs.operation_message import Live, operation_message
-from gleann.service.jobs.queue import Demand, Entry, JobQueue
-from gleann.service.jobs.run import Outcome, Run, packed
-from gleann.service.jobs.task import EarlyEndError, Task
+from gleann.index.errors import NotReadyError
+from gleann.service.calls.context import current_call
+from gleann.service.jobs import table
+from gleann.service.jobs.listing import passing
+from gleann.service.jobs.operation_message import ENDED, Live, operation_message
+from gleann.service.jobs.queue import Demand, Entry
+from gleann.service.jobs.run import Outcome, packed
+from gleann.service.jobs.run_log import MOST_LINES, lines_of, log_line
+from gleann.service.jobs.schedule import PAUSED, RESUMED, Schedule
+from gleann.service.jobs.table import NewOperation, OperationTable
+from gleann.service.jobs.workers import FIRST_PAUSE, Work, Workers
 from gleann.service.state.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.store import Store
-from gleann.service.status import status_of
+from gleann.service.telemetry.telemetry import Telemetry
 
-MAX_ATTEMPTS = 3
-"""Starts of one piece of work, in case the work is what stops the server."""
-
-NO_MEMORY = "the server has not enough memory for this work"
-
-MOST_WAYS_GIVEN = 3
-"""Times that one piece of background work gives way; then others wait for it."""
-
-FIRST_PAUSE, LAST_PAUSE = 0.1, 10.0
-"""Seconds between two tries of a write that the store refuses."""
-
-_log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-
-Work = Callable[[Task], Message]
-Take = Callable[[], list[Entry]]
-"""Takes the requests of the next run from the queue; none if there is nothing to do."""
 Demands = Mapping[str, Callable[[bytes], Demand]]
 """What is known of a serialised request before it runs, by kind of operation."""
 
+Visible = Callable[[str, str], bool]
+"""Whether operations of an owner on an index are listed."""
 
-class _StoppingError(EarlyEndError):
-    """The server is stopping; the work resumes at the next start."""
+Rows: TypeAlias = list[Row]
+Lines: TypeAlias = list[str]
+Numbered: TypeAlias = list[tuple[int, operations_pb2.Operation]]
 
+KEEP_SECONDS = 7 * 24 * 3600.0
 
-class _GivingWayError(EarlyEndError):
-    """Background work gives way to a request; it is queued again."""
+PAGE = 200
+"""Rows that are read at once to find those that pass a condition."""
 
 
 class Jobs:
     """The operations of one data directory."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        keep_seconds: float = KEEP_SECONDS,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        """Make it; nothing runs before `open`.
+
+        Args:
+            store: the database.
+            keep_seconds: how long an operation is kept once it has ended.
+            telemetry: counts work; None counts nothing that is read.
+        """
         self._store = store
-        self._works: Mapping[str, Work] = {}
+        self._keep_seconds = keep_seconds
         self._demands: Demands = {}
-        self._queue = JobQueue()
-        self._runs: dict[str, Run] = {}
-        self._news = Condition()
-        self._stopping = False
-        self._ways_given: Counter[str] = Counter()
-        queue = self._queue
-        takes = {
-            "gleann-jobs": lambda: queue.take(short=False),
-            "gleann-short-jobs": lambda: queue.take(short=True),
-            "gleann-background-jobs": queue.take_background,
-        }
-        self._workers = [
-            Thread(target=self._serve, args=(take,), name=name, daemon=True)
-            for name, take in takes.items()
-        ]
+        self._table = OperationTable(store)
+        self._schedule = Schedule()
+        self._workers = Workers(
+            store,
+            self._schedule,
+            entry_of=self._entry,
+            telemetry=telemetry or Telemetry(),
+        )
+        self._control = self._schedule.control
 
     def open(self, works: Mapping[str, Work], demands: Demands | None = None) -> None:
         """Start the workers, with interrupted work at the head of the queue.
@@ -95,28 +82,18 @@ class Jobs:
             works: the function for each kind of operation.
             demands: estimators of demand; None treats all work as long.
         """
-        self._works = works
         self._demands = demands or {}
-        stale = f"the server stopped {MAX_ATTEMPTS} times while this ran"
         with self._store.transaction() as transaction:
-            transaction.run(
-                "UPDATE operations SET state = 'failed', ended = ?, error = ?"
-                " WHERE state = 'running' AND attempts >= ?",
-                time.time(),
-                status_of(ServiceError(stale)).SerializeToString(),
-                MAX_ATTEMPTS,
-            )
-            transaction.run(
-                "UPDATE operations SET state = 'queued' WHERE state = 'running'"
-            )
+            table.recover(transaction)
             if changes.drop_given_up(transaction):
                 transaction.after_commit(self._store.give_back_space_soon)
-        for row in self._store.rows(
-            "SELECT * FROM operations WHERE state = 'queued' ORDER BY number"
-        ):
-            self._enqueue(self._entry(row))
-        for worker in self._workers:
-            worker.start()
+        for row in self._table.in_state("paused"):
+            self._schedule.set_aside(self._entry(row))
+            if row["start_sequence"] is not None:
+                self._schedule.hold(self._entry(row))
+        for row in self._table.in_state("queued"):
+            self._schedule.enqueue(self._entry(row))
+        self._workers.start(works)
 
     def start(
         self, kind: str, *, index: str, request: Message
@@ -127,25 +104,23 @@ class Jobs:
     def asked(
         self, kind: str, *, index: str, request: Message
     ) -> Callable[[], operations_pb2.Operation]:
-        """The function that stores work on disk and enqueues it; it is quick."""
-        name = f"operations/{token_hex(8)}"
-        packed = request.SerializeToString()
-        demand = self._demand(kind, packed)
-        entry = Entry(name=name, index=index, demand=demand, kind=kind)
+        """The function that stores work on disk and enqueues it; it is quick.
+
+        Args:
+            kind: of the operation.
+            index: that it works on.
+            request: to run it.
+        """
+        new = NewOperation.of(kind, index=index, request=request, owner=_caller())
+        demand = self._demand(kind, new.request)
+        entry = Entry(name=new.name, index=index, demand=demand, kind=kind)
 
         def start() -> operations_pb2.Operation:
+            self._store.disk.require_room()
             with self._store.transaction() as transaction:
-                transaction.run(
-                    "INSERT INTO operations (name, kind, index_name, request, state,"
-                    " created) VALUES (?, ?, ?, ?, 'queued', ?)",
-                    name,
-                    kind,
-                    index,
-                    packed,
-                    time.time(),
-                )
-                transaction.after_commit(lambda: self._enqueue(entry))
-                return self.get(name)
+                table.insert(transaction, new)
+                transaction.after_commit(lambda: self._schedule.enqueue(entry))
+                return self.get(new.name)
 
         return start
 
@@ -153,36 +128,22 @@ class Jobs:
         self, kind: str, *, index: str, request: Message, response: Message
     ) -> operations_pb2.Operation:
         """An operation that is done from the start, since no work is needed."""
-        name = f"operations/{token_hex(8)}"
-        now = time.time()
+        new = NewOperation.of(kind, index=index, request=request, owner=_caller())
         with self._store.transaction() as transaction:
-            transaction.run(
-                "INSERT INTO operations (name, kind, index_name, request, state,"
-                " created, started, ended, response)"
-                " VALUES (?, ?, ?, ?, 'done', ?, ?, ?, ?)",
-                name,
-                kind,
-                index,
-                request.SerializeToString(),
-                now,
-                now,
-                now,
-                packed(response),
-            )
-            return self.get(name)
+            table.insert(transaction, new, response=packed(response))
+            return self.get(new.name)
 
     def is_settled(self, index: str) -> bool:
-        """Whether no work that changes an index is running or queued."""
-        with self._news:
-            return self._queue.is_settled(index)
+        """Whether no work that changes an index is running or queued, or holds it."""
+        return self._schedule.is_settled(index)
 
     def under_way(self, kind: str, *, index: str | None = None) -> str | None:
         """An operation of this kind that is running or queued, of one index or any."""
-        with self._news:
-            for name, run in self._runs.items():
-                if run.kind == kind and index in (None, run.index):
-                    return name
-        return None
+        return self._schedule.under_way(kind, index)
+
+    def paused(self, kind: str, *, index: str) -> str | None:
+        """An operation of this kind on an index that is paused."""
+        return self._schedule.paused(kind, index)
 
     def get(self, name: str) -> operations_pb2.Operation:
         """The current state of the operation.
@@ -190,27 +151,63 @@ class Jobs:
         Raises:
             UnknownJobError: no operation has this name.
         """
-        return self._message(self._row(name))
+        return self._message(self._table.shown(name))
 
     def list(
-        self, *, after: int, limit: int
-    ) -> list[tuple[int, operations_pb2.Operation]]:
-        """Operations with numbers above `after`, oldest first, and their numbers."""
-        rows = self._store.rows(
-            "SELECT * FROM operations WHERE number > ? ORDER BY number LIMIT ?",
-            after,
-            limit,
-        )
-        return [(row["number"], self._message(row)) for row in rows]
+        self, *, after: int, limit: int, where: str = "", visible: Visible | None = None
+    ) -> Numbered:
+        """Operations with numbers above `after`, oldest first, and their numbers.
+
+        Args:
+            after: the number.
+            limit: most operations to return.
+            where: a condition on state, kind, index, owner and created; "" for all.
+            visible: which of them the caller may see; None for all.
+
+        Raises:
+            InvalidFilterError: a condition that names something else, or is none.
+        """
+        flags = passing(where)
+        found: Numbered = []
+        for rows in self._pages(after, limit):
+            for row, is_listed in zip(rows, flags(rows), strict=True):
+                allowed = visible is None or visible(row["owner"], row["index_name"])
+                if is_listed and allowed:
+                    found.append((row["number"], self._message(row)))
+                if len(found) == limit:
+                    return found
+        return found
+
+    def _pages(self, after: int, limit: int) -> Iterator[Rows]:
+        size = min(limit, PAGE)
+        while rows := self._table.page(after, size):
+            yield rows
+            after = rows[-1]["number"]
+
+    def log(self, name: str, *, after: int) -> tuple[Lines, int]:
+        """The lines of an operation's log that are kept, and the number of the last.
+
+        Args:
+            name: the operation.
+            after: only lines with larger numbers; they are counted from 1.
+
+        Raises:
+            UnknownJobError: no operation has this name.
+        """
+        row = self._table.shown(name)
+        lines, last = lines_of(row["log"]), row["log_last"]
+        more = self._unwritten(row)
+        lines, last = [*lines, *more], last + len(more)
+        new = max(0, min(last - after, len(lines), MOST_LINES))
+        return lines[len(lines) - new :], last
 
     def wait(self, name: str, *, seconds: float) -> operations_pb2.Operation:
         """The operation when it has ended, or after `seconds`."""
         deadline = time.monotonic() + seconds
         operation = self.get(name)
         while not operation.done and (left := deadline - time.monotonic()) > 0:
-            with self._news:
-                # An operation outside this process's queue sends no notification.
-                self._news.wait(left if name in self._runs else min(left, FIRST_PAUSE))
+            # An operation outside this process's queue sends no notification.
+            self._schedule.wait(name, left, unknown=FIRST_PAUSE)
             operation = self.get(name)
         return operation
 
@@ -218,21 +215,90 @@ class Jobs:
         """Request a stop; no effect on an ended operation.
 
         Work shared with other operations continues for those.
+
+        Raises:
+            UnknownJobError: no operation has this name.
         """
+        with self._control, self._store.transaction() as transaction:
+            row = self._table.row(name)
+            if row["state"] in ENDED:
+                return
+            if self._is_alone(row):
+                self._schedule.cancel_run(name)
+                return
+            if table.end(transaction, name, Outcome.cancelled(name)):
+                transaction.after_commit(self._store.give_back_space_soon)
+            transaction.after_commit(lambda: self._schedule.forget(name))
+
+    def pause(self, name: str) -> operations_pb2.Operation:
+        """Stop an operation until it is resumed, also over restarts.
+
+        Nothing happens to one that is paused already.
+
+        Raises:
+            UnknownJobError: no operation has this name.
+            NotReadyError: it has ended.
+        """
+        with self._control, self._store.transaction() as transaction:
+            row = self._open_row(name)
+            if row["state"] != "paused":
+                table.set_state(transaction, name, "paused")
+                transaction.after_commit(self._pausing(transaction, row))
+        return self.get(name)
+
+    def _pausing(self, transaction: Transaction, row: Row) -> Callable[[], None]:
+        """What pauses an operation in the schedule, once that is on disk."""
+        entry = self._entry(row)
+        if self._is_alone(row):
+            return lambda: self._schedule.pause_run(entry)
+        table.add_lines(transaction, row["name"], [log_line(PAUSED)])
+        return lambda: self._schedule.set_aside(entry)
+
+    def resume(self, name: str) -> operations_pb2.Operation:
+        """Queue an operation again that was paused; nothing happens to others.
+
+        Raises:
+            UnknownJobError: no operation has this name.
+            NotReadyError: it has ended.
+        """
+        with self._control, self._store.transaction() as transaction:
+            row = self._open_row(name)
+            if row["state"] == "paused" and self._schedule.go_on(name):
+                table.set_state(transaction, name, "running")
+            elif row["state"] == "paused":
+                entry, started = self._entry(row), row["start_sequence"] is not None
+                table.set_state(transaction, name, "queued")
+                table.add_lines(transaction, name, [log_line(RESUMED)])
+                transaction.after_commit(
+                    lambda: self._schedule.readmit(entry, started=started)
+                )
+        return self.get(name)
+
+    def retryable(self, name: str) -> Row:
+        """The whole row of an operation that may be asked for again.
+
+        Raises:
+            UnknownJobError: no operation has this name.
+            NotReadyError: it has neither failed nor was it cancelled.
+        """
+        row = self._table.row(name)
+        if row["state"] not in ("failed", "cancelled"):
+            raise NotReadyError(
+                f"{name} is {row['state']}: only what has failed or was cancelled can"
+                " be asked for again"
+            )
+        return row
+
+    def note(self, name: str, text: str) -> None:
+        """Add a line to the log of an operation that is not begun yet."""
         with self._store.transaction() as transaction:
-            state = self._row(name)["state"]
-            run = self._runs.get(name)
-            shared = state == "running" and run is not None and len(run.names) > 1
-            if state == "queued" or shared:
-                self._write_end(transaction, name, Outcome.cancelled(name))
-                transaction.after_commit(lambda: self._forget(name))
-            elif run is not None:
-                run.cancelled = True
+            table.add_lines(transaction, name, [log_line(text)])
 
     def delete(self, name: str) -> None:
         """Delete an operation that has ended.
 
         Raises:
+            UnknownJobError: no operation has this name.
             NotReadyError: it has not ended.
         """
         with self._store.transaction() as transaction:
@@ -242,18 +308,21 @@ class Jobs:
 
     def close(self, *, seconds: float) -> None:
         """Stop the workers; wait at most `seconds` for them."""
-        deadline = time.monotonic() + seconds
-        with self._news:
-            self._stopping = True
-            self._news.notify_all()
-        for worker in self._workers:
-            worker.join(max(0.0, deadline - time.monotonic()))
+        self._schedule.stop()
+        self._workers.join(seconds=seconds)
 
-    def _row(self, name: str) -> Row:
-        row = self._store.row("SELECT * FROM operations WHERE name = ?", name)
-        if row is None:
-            raise UnknownJobError(f"there is no operation {name[:80]!r}")
+    def _open_row(self, name: str) -> Row:
+        row = self._table.row(name)
+        if row["state"] in ENDED:
+            raise NotReadyError(f"{name} has ended: it is {row['state']}")
         return row
+
+    def _is_alone(self, row: Row) -> bool:
+        """Whether work that runs, or stops to be paused, has to stop for this alone."""
+        run = self._schedule.run_of(row["name"])
+        if run is None or len(run.names) > 1:
+            return False
+        return row["state"] == "running" or run.paused
 
     def _demand(self, kind: str, request: bytes) -> Demand:
         known = self._demands.get(kind)
@@ -267,184 +336,26 @@ class Jobs:
         index = row["index_name"]
         return Entry(name=row["name"], index=index, demand=demand, kind=kind)
 
-    def _enqueue(self, entry: Entry) -> None:
-        with self._news:
-            self._runs[entry.name] = Run.of([entry])
-            self._queue.add(entry)
-            self._news.notify_all()
-
-    def _forget(self, name: str) -> None:
-        """Remove an ended operation from the queue or from its run."""
-        with self._news:
-            self._queue.drop(name)
-            if (run := self._runs.pop(name, None)) is not None:
-                run.names.remove(name)
-            self._news.notify_all()
-
-    def _serve(self, take: Take) -> None:
-        while (run := self._next(take)) is not None:
-            again: list[Entry] = []
-            try:
-                self._do(run)
-            except _StoppingError:
-                pass
-            except _GivingWayError:
-                again = [self._entry(self._row(name)) for name in run.names]
-            except GleannError:
-                # It is rerun at the next start.
-                _log.exception("%s: the store refused", ", ".join(run.names))
-            except Exception:  # noqa: BLE001  the edge: the worker goes on
-                _log.exception("%s failed inside", ", ".join(run.names))
-            finally:
-                self._end(run)
-            if not again:
-                self._ways_given.pop(run.first, None)
-            for entry in again:
-                self._enqueue(entry)
-
-    def _next(self, take: Take) -> Run | None:
-        with self._news:
-            while not self._stopping:
-                if entries := take():
-                    run = Run.of(entries)
-                    self._runs.update(dict.fromkeys(run.names, run))
-                    return run
-                self._news.wait()
-            return None
-
-    def _end(self, run: Run) -> None:
-        with self._news:
-            for name in run.names:
-                self._runs.pop(name, None)
-            if run.demand.background:
-                self._queue.done_background()
-            else:
-                self._queue.done(run.index)
-            self._news.notify_all()
-
-    def _do(self, run: Run) -> None:
-        if not self._insist(lambda: self._begin_all(run)):
-            return
-        first = run.names[0]
-        try:
-            row = self._insist(lambda: self._row(first))
-            outcome = self._outcome(run, row)
-        except _StoppingError:
-            self._put_back(run)
-        except _GivingWayError:
-            self._insist(lambda: self._put_back(run))
-            raise
-        else:
-            self._insist(lambda: self._write_all(run, outcome))
-
-    def _outcome(self, run: Run, row: Row) -> Outcome:
-        """Do the work and return its outcome."""
-        task = Task(
-            operation=row["name"],
-            request=row["request"],
-            progress=lambda news: self._advance(run, news),
-            conclude=lambda response: self._write_all(run, Outcome.done(response)),
-            is_rerun=row["attempts"] > 1,
-        )
-        try:
-            response = self._works[row["kind"]](task)
-        except CancelledError:
-            return Outcome.cancelled(run.names[0])
-        except GleannError as error:
-            return Outcome.failed(error)
-        except EarlyEndError:
-            raise
-        except MemoryError:
-            _log.error("%s: out of memory", row["name"])
-            return Outcome.failed(LimitError(NO_MEMORY))
-        except Exception:  # noqa: BLE001  the edge: a bug ends one operation, not all
-            _log.exception("%s failed inside", row["name"])
-            return Outcome.failed(ServiceError("internal error"))
-        return Outcome.done(response)
-
-    def _advance(self, run: Run, news: Progress) -> None:
-        if self._stopping:
-            raise _StoppingError
-        if run.cancelled:
-            raise CancelledError("the operation was cancelled")
-        if run.demand.background:
-            self._give_way(run)
-        run.live.take(news)
-
-    def _give_way(self, run: Run) -> None:
-        """Stop background work that delays a request, unless it did so too often."""
-        with self._news:
-            in_the_way = self._queue.is_in_the_way(run.index)
-        if in_the_way and self._ways_given[run.first] < MOST_WAYS_GIVEN:
-            self._ways_given[run.first] += 1
-            raise _GivingWayError
-
-    def _insist(self, write: Callable[[], T]) -> T:
-        """Write to the store; retry on errors.
-
-        Raises:
-            _StoppingError: the server stops first.
-        """
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                return write()
-            except GleannError as error:
-                _log.warning(
-                    "the store refused, tried again in %.1f s: %s", pause, error
-                )
-            with self._news:
-                if self._news.wait_for(lambda: self._stopping, pause):
-                    raise _StoppingError
-            pause = min(2 * pause, LAST_PAUSE)
-
-    def _begin_all(self, run: Run) -> bool:
-        """Mark a run's operations as running, except cancelled ones."""
-        with self._store.transaction():
-            begun = [name for name in run.names if self._begin(name)]
-        with self._news:
-            run.names[:] = [name for name in begun if name in run.names]
-        return bool(run.names)
-
-    def _begin(self, name: str) -> bool:
-        """Mark an operation as running, unless it was cancelled in the queue."""
-        with self._store.transaction() as transaction:
-            begun = transaction.run(
-                "UPDATE operations SET state = 'running', started = ?,"
-                " attempts = attempts + 1 WHERE name = ? AND state = 'queued'",
-                time.time(),
-                name,
-            )
-            return begun.rowcount == 1
-
-    def _put_back(self, run: Run) -> None:
-        with self._store.transaction() as transaction:
-            for name in run.names:
-                transaction.run(
-                    "UPDATE operations SET state = 'queued', started = NULL,"
-                    " attempts = attempts - 1 WHERE name = ?",
-                    name,
-                )
-
-    def _write_all(self, run: Run, outcome: Outcome) -> None:
-        with self._store.transaction() as transaction:
-            for name in run.names:
-                self._write_end(transaction, name, outcome)
-
-    def _write_end(self, transaction: Transaction, name: str, outcome: Outcome) -> None:
-        """Store the outcome of an operation; drop staged parts of a failed import."""
-        transaction.run(
-            "UPDATE operations SET state = ?, ended = ?, error = ?, response = ?"
-            " WHERE name = ?",
-            outcome.state,
-            time.time(),
-            outcome.error,
-            outcome.response,
-            name,
-        )
-        if changes.drop_staged(transaction, name):
-            transaction.after_commit(self._store.give_back_space_soon)
+    def _unwritten(self, row: Row) -> Lines:
+        """The lines of an operation's run that its row does not have yet."""
+        name = row["name"]
+        run = self._schedule.run_of(name)
+        first = None if run is None else run.first_line.get(name)
+        if run is None or first is None:
+            return []
+        return run.log.after(row["log_last"] - first)
 
     def _message(self, row: Row) -> operations_pb2.Operation:
-        run = self._runs.get(row["name"])
-        return operation_message(row, Live() if run is None else run.live)
+        run = self._schedule.run_of(row["name"])
+        unwritten = self._unwritten(row)
+        return operation_message(
+            row,
+            Live() if run is None else run.live,
+            last_line=unwritten[-1] if unwritten else None,
+            keep_seconds=self._keep_seconds,
+        )
+
+
+def _caller() -> str:
+    """Name of the key of whoever asks; "" in process."""
+    return current_call().caller.name

@@ -5,6 +5,10 @@ requests of one index do not delay another index until all are done.
 
 Background requests wait apart. One runs beside requests that only read its index, and
 gives way to those that change it: it ends early then and is queued again.
+
+A paused request is not in the queue, and holds back no other: with one exception. The
+rows of an import are as old as its start, so while one that has started is paused, what
+changes its index waits for it.
 """
 
 from collections.abc import Callable, Hashable
@@ -71,6 +75,19 @@ class JobQueue:
         # Start of each index's wait for a turn: its arrival or the end of its last run.
         self._turns: dict[str, int] = {}
         self._clock = 0
+        # The index of each paused import that has started.
+        self._held: dict[str, str] = {}
+
+    def hold(self, entry: Entry) -> None:
+        """Hold back what changes the index of an import that is paused."""
+        self._held[entry.name] = entry.index
+
+    def put_first(self, entry: Entry) -> None:
+        """Release what an import held back, and queue that import before it."""
+        self._held.pop(entry.name, None)
+        self.add(entry)
+        entries = self._waiting[entry.index]
+        entries.insert(0, entries.pop())
 
     def add(self, entry: Entry) -> None:
         """Append a request to the queue of its index, or to the background."""
@@ -82,7 +99,8 @@ class JobQueue:
         self._waiting.setdefault(entry.index, []).append(entry)
 
     def drop(self, name: str) -> None:
-        """Remove a request if it is queued."""
+        """Remove a request if it is queued; release what it held back."""
+        self._held.pop(name, None)
         self._background = [one for one in self._background if one.name != name]
         for index, entries in list(self._waiting.items()):
             left = [entry for entry in entries if entry.name != name]
@@ -99,17 +117,18 @@ class JobQueue:
             short: take only work known to be short.
         """
         ready = [
-            index
-            for index, entries in self._waiting.items()
+            entry
+            for index in self._waiting
             if index not in self._busy
-            and (not short or entries[0].demand.short)
-            and not self._is_behind_background(index, entries[0].demand)
+            and (entry := self._next_of(index)) is not None
+            and (not short or entry.demand.short)
+            and not self._is_behind_background(index, entry.demand)
         ]
         if not ready:
             return []
-        index = min(ready, key=lambda name: self._turns[name])
-        self._busy[index] = self._waiting[index][0].demand
-        return self._taken(index)
+        first = min(ready, key=lambda entry: self._turns[entry.index])
+        self._busy[first.index] = first.demand
+        return self._taken(first)
 
     def take_background(self) -> list[Entry]:
         """The background requests that the next run satisfies; empty if none can run.
@@ -164,19 +183,25 @@ class JobQueue:
         demands = [entry.demand for entry in self._waiting.get(index, ())]
         if index in self._busy:
             demands.append(self._busy[index])
-        return any(demand.changes != "nothing" for demand in demands)
+        is_held = index in self._held.values()
+        return is_held or any(demand.changes != "nothing" for demand in demands)
 
     def _is_behind_background(self, index: str, demand: Demand) -> bool:
         return index == self._background_busy and demand.changes != "nothing"
 
-    def _taken(self, index: str) -> list[Entry]:
-        """Take the first request, and those that its run satisfies as well.
+    def _next_of(self, index: str) -> Entry | None:
+        """The next request of an index; None if all are held back."""
+        entries = self._waiting[index]
+        if index not in self._held.values():
+            return entries[0]
+        reading = (e for e in _before_rows(entries) if e.demand.changes == "nothing")
+        return next(reading, None)
 
-        A request queued behind a change of rows must see those rows, so it stays.
-        """
-        first, *others = self._waiting[index]
-        before = list(takewhile(lambda entry: entry.demand.changes != "rows", others))
-        same = first.demand.same
+    def _taken(self, first: Entry) -> list[Entry]:
+        """Take a request that is next, and those that its run satisfies as well."""
+        index, same = first.index, first.demand.same
+        others = [entry for entry in self._waiting[index] if entry is not first]
+        before = _before_rows(others)
         joining = [e for e in before if same is not None and e.demand.same == same]
         self._waiting[index] = [e for e in others if e not in joining]
         self._tidy(index)
@@ -191,3 +216,8 @@ class JobQueue:
             self._waiting.pop(index, None)
             if index not in self._busy:
                 self._turns.pop(index, None)
+
+
+def _before_rows(entries: list[Entry]) -> list[Entry]:
+    """The requests before the first that changes rows: later ones must see those."""
+    return list(takewhile(lambda entry: entry.demand.changes != "rows", entries))

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from gleann.index.errors import CancelledError, GleannError
 from gleann.service.jobs.operation_message import Live
 from gleann.service.jobs.queue import Demand, Entry
+from gleann.service.jobs.run_log import RunLog
 from gleann.service.status import status_of
 
 
@@ -22,7 +23,12 @@ class Run:
         names: of the operations that are not cancelled.
         demand: of the first.
         live: its progress.
+        log: its lines since it was taken from the queue.
+        first_line: number of the last line in the log of each of its operations when
+            it began.
         cancelled: whether it must stop.
+        paused: whether it must stop until it is resumed.
+        written: when its log was written last, by `time.monotonic`.
     """
 
     kind: str
@@ -31,7 +37,11 @@ class Run:
     names: list[str]
     demand: Demand
     live: Live = field(default_factory=Live)
+    log: RunLog = field(default_factory=RunLog)
+    first_line: dict[str, int] = field(default_factory=dict)
     cancelled: bool = False
+    paused: bool = False
+    written: float = 0.0
 
     @classmethod
     def of(cls, entries: list[Entry]) -> "Run":
@@ -48,9 +58,17 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run ended: the state of its operations, and their answer or error."""
+    """How a run ended: the state of its operations, and their answer or error.
+
+    Attributes:
+        state: "done", "failed" or "cancelled".
+        why: the error and its causes, of a run that failed.
+        error: a serialised google.rpc.Status, or None.
+        response: a serialised google.protobuf.Any, or None.
+    """
 
     state: str
+    why: str = ""
     error: bytes | None = None
     response: bytes | None = None
 
@@ -62,7 +80,8 @@ class Outcome:
     @classmethod
     def failed(cls, error: GleannError) -> "Outcome":
         """It failed."""
-        return cls(state="failed", error=status_of(error).SerializeToString())
+        status = status_of(error).SerializeToString()
+        return cls(state="failed", why=_with_causes(error), error=status)
 
     @classmethod
     def cancelled(cls, name: str) -> "Outcome":
@@ -76,3 +95,13 @@ def packed(response: Message) -> bytes:
     wrapped = AnyMessage()
     wrapped.Pack(response)
     return wrapped.SerializeToString()
+
+
+def _with_causes(error: BaseException) -> str:
+    """The message of an error, and those of its causes that it does not repeat."""
+    text, cause = str(error), error.__cause__
+    while cause is not None:
+        if str(cause) not in text:
+            text = f"{text}; caused by {type(cause).__name__}: {cause}"
+        cause = cause.__cause__
+    return text

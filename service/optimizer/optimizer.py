@@ -69,6 +69,7 @@ class Optimizer:
         """
         self._registry = registry
         self._jobs = jobs
+        self._disk = store.disk
         self._defaults = defaults
         self._history = History(store, clock)
         self._measuring = Measuring(store, self._history, clock)
@@ -104,7 +105,8 @@ class Optimizer:
             removed_share=measured.removed_share,
             drift=measured.drift,
             decision=decide(measured, params).why,
-            operation=self._jobs.under_way(KIND, index=view.name),
+            operation=self._jobs.under_way(KIND, index=view.name)
+            or self._jobs.paused(KIND, index=view.name),
             last_kind=past.kind,
             last_time=None if ended is None else datetime.fromtimestamp(ended, UTC),
             last_error=past.error,
@@ -142,16 +144,19 @@ class Optimizer:
     def look(self) -> str | None:
         """Start the most urgent compaction that is due, unless one is under way.
 
+        None is started while the disk is full.
+
         Returns:
             The name of its index; None if none was started.
         """
-        if self._jobs.under_way(KIND) is not None:
+        if self._disk.reason or self._jobs.under_way(KIND) is not None:
             return None
         due = [
             (self._measuring.of(view).since, view, decision)
             for view in self._changed()
             if (decision := self._decided(view)).kind != "none"
             and self._jobs.is_settled(view.name)
+            and self._jobs.paused(KIND, index=view.name) is None
         ]
         if not due:
             return None

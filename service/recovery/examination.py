@@ -14,6 +14,7 @@ from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state.checksums import CHECKED
 from gleann.service.state.loading import require_columns
 from gleann.service.state.log.change import read_change
+from gleann.service.state.orphans import is_unpublished
 from gleann.service.state.seal import Seal, read_seal, require_sealed
 from gleann.service.state.versions import LOST
 from gleann.service.views.delta import Delta
@@ -88,8 +89,12 @@ class Examination:
 def examine(snapshot: Snapshot) -> Examination:
     """Check everything: each page, row and file is read once."""
     directory = snapshot.directory
-    rows = {row["number"]: row for row in snapshot.readable_rows("indexes")}
     deleted = {row["number"] for row in _deleted(snapshot)}
+    rows = {
+        row["number"]: row
+        for row in snapshot.readable_rows("indexes")
+        if not (row["number"] in deleted and is_unpublished(row))
+    }
     numbers = {
         int(path.name)
         for path in directory.glob("indexes/*")

@@ -39,6 +39,11 @@ from gleann.service.values import IdType
 from gleann.service.wire.arrays import ids_to_wire
 
 OTHERS = ("operations", "selections", "sessions", "requests", "deleted")
+"""Tables to copy.
+
+Positions of streams are not copied: changes that they count may be lost, and a stream
+that begins again stores the same vectors.
+"""
 NOTHING = PackedChange(
     kind="delete", ids=ids_to_wire(np.empty(0, np.int64)).SerializeToString()
 )

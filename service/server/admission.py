@@ -1,91 +1,127 @@
-"""Admission of a call: check its key, reserve a place, read its message, run it.
+"""Admission of a call: check its key, look for a place, read its message, queue it.
 
 Until its message arrives, a call holds no thread, only a few kilobytes; calls whose
-message does not arrive are ended. A call without the key is refused before that.
+message does not arrive are ended. A call without the key, or without a place in its
+queue, is refused before that.
 """
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Timer
-from typing import NamedTuple, TypeAlias
+from time import monotonic
+from typing import Protocol
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from gleann.index.errors import (
     GleannError,
     InvalidInputError,
-    LimitError,
+    PermissionDeniedError,
     ServiceError,
     UnauthenticatedError,
 )
-from gleann.service.security import KeyCheck
+from gleann.service.calls.context import CallContext
+from gleann.service.security.gate import Gate
+from gleann.service.security.key_ring import KeyRefusal, Metadatum
+from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
+from gleann.service.server.observed import call_id_of, observe
 from gleann.service.server.rate_limited_log import RareLog, host_of
-from gleann.service.server.rpc import Rpc, handler
+from gleann.service.server.rpc import Rpc, ending_many, handler
+from gleann.service.telemetry.telemetry import Telemetry
+from gleann.service.wire.protocol import CLIENT_HEADER
 
-Take: TypeAlias = Callable[[Rpc, bytes], None]
-"""Takes over a call with its message; raises `GleannError` to refuse it."""
-
-_log = logging.getLogger(__name__)
+_CLIENT = re.compile("[ -~]{1,64}")
 
 
-class Method(NamedTuple):
-    """A unary method of a servicer."""
+class Route(Protocol):
+    """Where the calls of a method go; both run in the polling thread."""
 
-    name: str
-    read: Callable[[bytes], Message]
-    answer: Callable[[Message, None], Message]
-    write: Callable[[Message], bytes]
+    def require_place(self, client: str) -> None:
+        """Refuse a call before its message is read, with a `GleannError`."""
+
+    def take(self, rpc: Rpc, message: bytes, client: str) -> None:
+        """Take over a call with its message, or refuse it with a `GleannError`."""
 
 
 class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
     """Routes each call to its handler."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is one check or count of a call
         self,
-        takes: Mapping[str, Take],
+        routes: Mapping[str, Route],
         streams: Mapping[str, grpc.RpcMethodHandler],
         *,
-        key: KeyCheck,
+        gate: Gate,
         connections: Connections,
         silence: Silence,
         rare: RareLog,
+        telemetry: Telemetry,
     ) -> None:
         """Prepare the routes.
 
         Args:
-            takes: handlers of unary calls, by method.
+            routes: of unary calls, by method.
             streams: handlers of other methods.
-            key: checks API keys.
+            gate: lets calls in by their keys.
             connections: counts the calls of each connection.
             silence: ends calls whose message does not arrive.
             rare: log for refused keys.
+            telemetry: counts calls.
         """
-        self._key = key
+        self._telemetry = telemetry
+        self._gate = gate
         self._rare = rare
         self._connections = connections
         self._silence = silence
-        self._handlers = dict(streams) | {
-            method: handler(partial(self._begin, take=take))
-            for method, take in takes.items()
-        }
+        self._routes = routes
+        self._streams = streams
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler of a call before its message; called by the polling thread."""
-        refusal = self._key.refusal(details.method, details.invocation_metadata)
-        if refusal is not None:
-            return handler(partial(self._refuse, refusal=refusal))
-        return self._handlers.get(details.method)
-
-    def _begin(self, rpc: Rpc, *, take: Take) -> None:
-        peer = rpc.peer
+        with ending_many:
+            pass
+        method, metadata = details.method, details.invocation_metadata
+        route, call_id = self._routes.get(method), call_id_of(metadata)
         try:
+            caller = self._gate.caller(method, metadata)
+        except KeyRefusal as refusal:
+            call = CallContext(method=method, call_id=call_id)
+            return handler(partial(self._refuse_key, why=str(refusal), call=call))
+        except PermissionDeniedError as error:
+            call = CallContext(method=method, call_id=call_id)
+            return handler(partial(self._refuse, error=error, call=call))
+        if route is None:
+            return self._streams.get(method)
+        made = partial(
+            CallContext,
+            caller=caller,
+            method=method,
+            call_id=call_id,
+            client=client_of(metadata),
+        )
+        return handler(partial(self._begin, route=route, made=made))
+
+    def _begin(
+        self, rpc: Rpc, *, route: Route, made: Callable[..., CallContext]
+    ) -> None:
+        peer = rpc.peer
+        rpc.context = made(
+            peer=peer,
+            ends=rpc.ends,
+            is_active=lambda: rpc.active,
+            arrived=monotonic(),
+        )
+        observe(rpc, self._telemetry)
+        client = rpc.context.caller.name or host_of(peer)
+        try:
+            route.require_place(client)
             self._connections.enter(peer)
-        except LimitError as error:
+        except GleannError as error:
             rpc.fail(error)
             return
         rpc.when_ended(partial(self._connections.leave, peer))
@@ -97,55 +133,67 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
                 rpc.fail(InvalidInputError("the call has no message"))
                 return
             try:
-                take(rpc, message)
+                route.take(rpc, message, client)
             except GleannError as error:
                 rpc.fail(error)
 
         rpc.read(heard)
 
-    def _refuse(self, rpc: Rpc, *, refusal: str) -> None:
+    def _refuse_key(self, rpc: Rpc, *, why: str, call: CallContext) -> None:
         host = host_of(rpc.peer)
-        text = f"refused a call with {refusal} from {host}"
-        self._rare.warn(f"{refusal} {host}", text)
-        rpc.fail(UnauthenticatedError("the server wants a key: set api_key"))
+        self._rare.warn(f"{why} {host}", f"refused a call with {why} from {host}")
+        error = UnauthenticatedError("the server wants a key: set api_key")
+        self._refuse(rpc, error=error, call=call)
+
+    def _refuse(self, rpc: Rpc, *, error: GleannError, call: CallContext) -> None:
+        rpc.context = call
+        # What strangers call may have any name.
+        if call.method in self._routes:
+            observe(rpc, self._telemetry)
+        rpc.fail(error)
 
 
-def computed(method: Method, lane: Lane, rare: RareLog) -> Take:
-    """Run a servicer's method in a thread of `lane`.
+def client_of(metadata: Iterable[Metadatum]) -> str:
+    """Version and protocol as the client names them; "" if it does not."""
+    for item in metadata:
+        if item.key == CLIENT_HEADER and _CLIENT.fullmatch(str(item.value)):
+            return str(item.value)
+    return ""
 
-    Invalid request bytes are logged in `rare`.
+
+class LaneRoute:
+    """The route of a method whose calls are answered in a lane.
+
+    Args:
+        method: the method.
+        lane: of its kind.
+        rare: log for bytes that are no request.
     """
 
-    def take(rpc: Rpc, message: bytes) -> None:
-        lane.submit(partial(_answer, method, rpc, message, rare))
+    def __init__(self, method: Method, lane: Lane, rare: RareLog) -> None:
+        self._method = method
+        self._lane = lane
+        self._rare = rare
+        self.require_place = lane.require_place
 
-    return take
-
-
-def _answer(method: Method, rpc: Rpc, message: bytes, rare: RareLog) -> None:
-    if not rpc.active:
-        return  # the caller has left while the call was queued
-    try:
-        request = _read(method, rpc, message, rare)
-        rpc.finish(method.write(method.answer(request, None)))
-    except GleannError as error:
-        rpc.fail(error)
-    except MemoryError:
-        _log.error("%s: out of memory", method.name)
-        rpc.fail(LimitError("the server has not enough memory to answer this call"))
-    except Exception:  # noqa: BLE001  the edge: nothing may leak out
-        _log.exception("%s failed inside", method.name)
-        rpc.fail(ServiceError("internal error"))
+    def take(self, rpc: Rpc, message: bytes, client: str) -> None:
+        """Queue a call."""
+        self._lane.submit(Call(rpc, self._method, message, self._rare, client))
 
 
-def _read(method: Method, rpc: Rpc, message: bytes, rare: RareLog) -> Message:
-    try:
-        return method.read(message)
-    except DecodeError as error:
-        host = host_of(rpc.peer)
-        text = f"{method.name}: {len(message)} bytes that are no request of it"
-        rare.warn(f"bytes {host}", f"{text}, from {host}")
-        raise InvalidInputError(text) from error
+class InlineRoute:
+    """The route of a method that the polling thread answers, or hands to a poller."""
+
+    def __init__(self, take: Callable[[Rpc, bytes], None]) -> None:
+        self._take = take
+
+    def require_place(self, client: str) -> None:
+        """There is always a place: nothing waits."""
+
+    def take(self, rpc: Rpc, message: bytes, client: str) -> None:
+        """Answer a call, or hand it over."""
+        del client
+        self._take(rpc, message)
 
 
 def _end_silent(rpc: Rpc, why: str) -> None:

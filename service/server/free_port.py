@@ -14,7 +14,7 @@ from socket import (
 from typing import Any
 
 from gleann.index.errors import ServiceError
-from gleann.service.config import socket_path, split_address
+from gleann.service.config.address import socket_path, split_address
 
 
 def require_free(address: str) -> None:

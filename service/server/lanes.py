@@ -1,57 +1,77 @@
-"""Thread pools with a bounded number of running and queued calls."""
+"""Threads that answer calls, one call each at a time."""
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from threading import Lock, Thread
+from time import monotonic
+from typing import Protocol
 
-from gleann.index.errors import LimitError, NotReadyError
+from gleann.service.server.call import Call
+from gleann.service.server.waitlist import Waitlist
+from gleann.service.server_status import QueueStatus
 
 
-class Lane:
-    """A bounded pool of threads for one kind of call."""
+class Lane(Protocol):
+    """Answers the calls of a kind."""
 
-    def __init__(self, name: str, *, threads: int, most: int) -> None:
-        """Make a pool.
+    def require_place(self, client: str) -> None:
+        """Refuse a call before its message is read; see `Waitlist`."""
 
-        Args:
-            name: prefix of its thread names.
-            threads: maximum number of running calls.
-            most: maximum number of running and queued calls.
-        """
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"gleann-{name}")
-        self._guard = Lock()
-        self._held = 0
-        self._most = most
+    def submit(self, call: Call) -> None:
+        """Answer a call when its turn has come; see `Waitlist.add`."""
 
-    @property
-    def held(self) -> int:
-        """Number of running and queued calls."""
-        return self._held
-
-    def submit(self, work: Callable[[], None]) -> None:
-        """Run `work` when a thread is free.
-
-        Raises:
-            LimitError: too many calls are waiting.
-            NotReadyError: the server is stopping.
-        """
-        with self._guard:
-            if self._held >= self._most:
-                raise LimitError(
-                    f"the server has {self._held} calls under way, at most {self._most}"
-                    " are admitted (rpc_queue): try again later"
-                )
-            self._held += 1
-        try:
-            self._pool.submit(work).add_done_callback(self._leave)
-        except RuntimeError as error:
-            self._leave(None)
-            raise NotReadyError("the server is stopping") from error
+    def status(self) -> QueueStatus:
+        """Its queue now."""
 
     def close(self) -> None:
-        """Start no more work; running work continues to its end."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Start no more calls; running ones continue to their end."""
 
-    def _leave(self, _: "Future[None] | None") -> None:
+
+class ThreadLane:
+    """A pool of threads; each answers one call at a time."""
+
+    def __init__(self, waitlist: Waitlist, *, name: str, threads: int) -> None:
+        """Make a pool; threads are started when they are needed.
+
+        Args:
+            waitlist: where its calls wait.
+            name: prefix of the names of its threads.
+            threads: maximum number of running calls.
+        """
+        self._waitlist = waitlist
+        self._name = name
+        self._most = threads
+        self._guard = Lock()
+        self._threads = 0
+
+    def require_place(self, client: str) -> None:
+        """Refuse a call before its message is read; see `Waitlist`."""
+        self._waitlist.require_place(client)
+
+    def submit(self, call: Call) -> None:
+        """Answer a call when a thread is free; see `Waitlist.add`."""
+        if not self._waitlist.add(call) and self._threads < self._most:
+            self._start()
+
+    def status(self) -> QueueStatus:
+        """Its queue now."""
+        return self._waitlist.status()
+
+    def close(self) -> None:
+        """Start no more calls; running ones continue to their end."""
+        self._waitlist.close()
+
+    def _start(self) -> None:
         with self._guard:
-            self._held -= 1
+            if self._threads == self._most:
+                return
+            self._threads += 1
+            name = f"gleann-{self._name}-{self._threads}"
+        Thread(target=self._serve, name=name, daemon=True).start()
+
+    def _serve(self) -> None:
+        while calls := self._waitlist.take():
+            begun = monotonic()
+            try:
+                for call in calls:
+                    call.answer()
+            finally:
+                self._waitlist.done(calls, monotonic() - begun)

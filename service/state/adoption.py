@@ -1,5 +1,6 @@
 """New indexes of which all is there at once, such as those of snapshots."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +12,12 @@ from gleann.index import SoarIndex
 from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
+    GleannError,
     OutcomeUnknownError,
 )
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
+from gleann.service.state import orphans
 from gleann.service.state.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.log.change import Change
@@ -28,6 +31,12 @@ from gleann.service.views.live_payload import LivePayload
 from gleann.service.views.masks import MaskCache
 
 FIRST_VERSION = 1
+
+MOST_PART_BYTES = 1 << 22
+"""Bytes of vectors, or of payload, that are logged while other writers wait: some
+20 milliseconds."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +65,13 @@ class Adopted:
 
 
 class Adoption:
-    """Makes indexes that are there whole, or not at all."""
+    """Makes indexes that are there whole, or not at all.
+
+    Until the last transaction, the row of a new index has a name that no index can
+    have, and its number is among those of deleted ones: so a start after a crash
+    removes it. Its changes are logged under it in transactions of their own, so that
+    other writers wait for one part at most.
+    """
 
     def __init__(
         self, store: Store, versions: Versions, served: Served, masks: MaskCache
@@ -81,9 +96,9 @@ class Adoption:
             StorageError: a disk error; nothing is left.
             CorruptDataError: its sealed version cannot be read.
         """
-        with self._reserved(name) as number:
+        with self._reserved(name, adopted) as number:
             if adopted.save is None:
-                return self._publish(name, number, adopted, None, published)
+                return self._fill(name, number, adopted, None, published)
             seal = Seal(
                 number=number,
                 name=name,
@@ -104,23 +119,31 @@ class Adoption:
                     )
                 _require_fitting(index, adopted)
                 sealed = Sealed(index, self._masks)
-                return self._publish(name, number, adopted, sealed, published)
+                return self._fill(name, number, adopted, sealed, published)
 
     @contextmanager
-    def _reserved(self, name: str) -> Iterator[int]:
-        """A number for a new index, whose files are removed if the block fails.
+    def _reserved(self, name: str, adopted: Adopted) -> Iterator[int]:
+        """A number for a new index, which is removed if the block fails.
 
-        Until the index is there, they are those of a deleted one: so a start after a
-        crash removes them. They stay where it is unknown whether the index is there.
+        It stays where it is unknown whether the index was published; the next start
+        finds out.
         """
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             self._require_free(name)
             number = transaction.run(
-                "INSERT INTO indexes (name, dim, metric, created) VALUES (?, 1, '', 0)",
-                f".{token_hex(16)}",
+                "INSERT INTO indexes (name, dim, metric, id_type, created, columns,"
+                " sealed_columns, optimizer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                f"{orphans.UNPUBLISHED}{token_hex(16)}",
+                adopted.dim,
+                adopted.metric,
+                adopted.id_type,
+                time.time(),
+                adopted.columns,
+                adopted.sealed_columns,
+                adopted.optimizer,
             ).lastrowid
             assert number is not None, "the row was inserted"
-            transaction.run("DELETE FROM indexes WHERE number = ?", number)
             transaction.run(
                 "INSERT INTO deleted (number, name) VALUES (?, ?)", number, name
             )
@@ -132,13 +155,29 @@ class Adoption:
             raise
 
     def _give_up(self, number: int) -> None:
-        row = self._store.row("SELECT 1 FROM indexes WHERE number = ?", number)
-        if row is not None:
+        """Remove an index that was not published; what fails, the next start removes.
+
+        An error here is logged: the one that led here is raised.
+        """
+        try:
+            self._remove(number)
+        except GleannError as error:
+            _log.warning("index %d is removed at the next start: %s", number, error)
+
+    def _remove(self, number: int) -> None:
+        """Remove the changes of an index one by one, then it, unless it is there."""
+        if self._store.row("SELECT 1 FROM deleted WHERE number = ?", number) is None:
             return  # it was published after all
+        more = True
+        while more:
+            with self._store.long_transaction() as transaction:
+                more = changes.drop_one(transaction, number)
+        with self._store.transaction() as transaction:
+            transaction.run("DELETE FROM indexes WHERE number = ?", number)
         self._versions.forget(number)
         self._store.give_back_space_soon()
 
-    def _publish(
+    def _fill(
         self,
         name: str,
         number: int,
@@ -146,14 +185,18 @@ class Adoption:
         sealed: Sealed | None,
         published: Callable[[View], None],
     ) -> View:
-        with self._store.long_transaction() as transaction:
+        """Log the changes, each part by itself, and publish the index."""
+        view = self._base(name, number, adopted, sealed)
+        for change in adopted.changes(view):
+            sequence = view.sequence + 1
+            for part in change.parts(MOST_PART_BYTES):
+                packed = part.packed()
+                with self._store.long_transaction() as transaction:
+                    changes.log_packed(transaction, view, [(sequence, packed)])
+            view = change.applied(view, sequence=sequence)
+        with self._store.transaction() as transaction:
             self._require_free(name)
-            self._insert(transaction, name, number, adopted, sealed)
-            view = self._base(name, number, adopted, sealed)
-            for change in adopted.changes(view):
-                sequence = view.sequence + 1
-                changes.log_change(transaction, view, change, sequence=sequence)
-                view = change.applied(view, sequence=sequence)
+            _publish(transaction, view)
             self._served.advance(name, lambda: view)
             published(view)
         return view
@@ -174,36 +217,25 @@ class Adoption:
             payload=payload if sealed is None else sealed.payload,
         )
 
-    def _insert(
-        self,
-        transaction: Transaction,
-        name: str,
-        number: int,
-        adopted: Adopted,
-        sealed: Sealed | None,
-    ) -> None:
-        now = time.time()
-        transaction.run("DELETE FROM deleted WHERE number = ?", number)
-        transaction.run(
-            "INSERT INTO indexes (number, name, dim, metric, id_type, version, created,"
-            " built, columns, sealed_columns, optimizer)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            number,
-            name,
-            adopted.dim,
-            adopted.metric,
-            adopted.id_type,
-            0 if sealed is None else FIRST_VERSION,
-            now,
-            None if sealed is None else now,
-            adopted.columns,
-            adopted.sealed_columns,
-            adopted.optimizer,
-        )
-
     def _require_free(self, name: str) -> None:
         if self._served.is_taken(name):
             raise AlreadyExistsError(f"there is an index {name!r} already")
+
+
+def _publish(transaction: Transaction, view: View) -> None:
+    """Give an index its name; its log is there."""
+    now = time.time()
+    transaction.run("DELETE FROM deleted WHERE number = ?", view.number)
+    transaction.run(
+        "UPDATE indexes SET name = ?, version = ?, created = ?, built = ?, sequence = ?"
+        " WHERE number = ?",
+        view.name,
+        view.version,
+        now,
+        None if view.sealed is None else now,
+        view.sequence,
+        view.number,
+    )
 
 
 def _require_fitting(index: SoarIndex, adopted: Adopted) -> None:

@@ -18,8 +18,12 @@ CHECKED = {
     "sessions": "name",
     "requests": "request_id",
     "deleted": "number",
+    "streams": "stream_id",
 }
-"""Tables with checksums by trigger, and the column that names a row."""
+"""Tables with checksums by trigger, and the column that names a row.
+
+Streams of several owners may share an id: a damaged one is then refused to all of them.
+"""
 
 FIRST_CHECKED = 2
 """The first schema version with checksums."""
@@ -99,7 +103,7 @@ def renew_widened(connection: sqlite3.Connection, *, since: int) -> None:
     A row that did not match its checksum before does not match it afterwards.
     """
     know_checksums(connection)
-    for table in CHECKED if since >= FIRST_CHECKED else ():
+    for table in known_tables(since) if since >= FIRST_CHECKED else ():
         before, now = _columns(table, since), _columns(table)
         if before != now:
             connection.execute(
@@ -114,12 +118,20 @@ def damaged_rows(connection: sqlite3.Connection, table: str) -> set[int | str]:
     A row without a checksum is a mismatch: `seal_unchecked` leaves none.
     """
     know_checksums(connection)
-    columns = _columns(table, schema.version_of(connection))
+    version = schema.version_of(connection)
+    if table not in known_tables(version):
+        return set()
+    columns = _columns(table, version)
     found = connection.execute(
         f"SELECT {CHECKED[table]} FROM {table}"
         f" WHERE checksum IS NOT {_expression(columns)}"
     )
     return {row[0] for row in found}
+
+
+def known_tables(version: int) -> list[str]:
+    """The tables in `CHECKED` that a schema version has."""
+    return [table for table in CHECKED if table in schema.expected_tables(version)]
 
 
 def _columns(table: str, version: int = schema.VERSION) -> list[str]:

@@ -16,18 +16,25 @@ from gleann.service.state.seal import Seal, read_seal
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
 
+UNPUBLISHED = "."
+"""How the name of an index begins that is being made; no index is named so."""
+
 _log = logging.getLogger(__name__)
 
 
 def settle_indexes(store: Store, versions: Versions) -> None:
     """Remove files of deleted indexes; move directories without sealed rows to lost/.
 
+    Indexes that were never published, see `Adoption`, count as deleted.
+
     Raises:
         CorruptDataError: a sealed version is missing in the database.
     """
-    known = {row["number"] for row in store.rows("SELECT number FROM indexes")}
     damaged = store.damaged("deleted")
     gone = {row["number"] for row in store.rows("SELECT number FROM deleted")} - damaged
+    rows = store.rows("SELECT number, name FROM indexes")
+    begun = {row["number"] for row in rows if is_unpublished(row)} & gone
+    known = {row["number"] for row in rows} - begun
     for path in versions.index_directories():
         number = int(path.name) if path.name.isdecimal() else -1
         if number in known:
@@ -43,9 +50,17 @@ def settle_indexes(store: Store, versions: Versions) -> None:
         else:
             _set_aside(versions, path)
     with store.transaction() as transaction:
+        for number in begun:
+            transaction.run("DELETE FROM indexes WHERE number = ?", number)
+            transaction.after_commit(store.give_back_space_soon)
         for number in gone - known:
             if not versions.index_directory(number).exists():
                 transaction.run("DELETE FROM deleted WHERE number = ?", number)
+
+
+def is_unpublished(row: Row) -> bool:
+    """Whether the row of an index says that it was never published."""
+    return str(row["name"]).startswith(UNPUBLISHED)
 
 
 def require_not_older(store: Store, versions: Versions, row: Row) -> None:

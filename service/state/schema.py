@@ -5,7 +5,7 @@ from functools import cache
 
 from gleann.index.errors import CorruptDataError
 
-VERSION = 3
+VERSION = 4
 """What `PRAGMA user_version` says of a database with the tables below."""
 
 SCHEMA = """
@@ -52,7 +52,10 @@ CREATE TABLE operations (
     error BLOB,                                -- a serialised google.rpc.Status
     response BLOB,                             -- a serialised google.protobuf.Any
     checksum INTEGER,
-    start_sequence INTEGER                     -- of the index when an import started
+    start_sequence INTEGER,                    -- of the index when an import started
+    owner TEXT NOT NULL DEFAULT '',            -- name of the caller who asked for it
+    log TEXT NOT NULL DEFAULT '[]',            -- JSON, the latest lines
+    log_last INTEGER NOT NULL DEFAULT 0        -- number of the last line, from 1
 );
 CREATE TABLE selections (
     name TEXT PRIMARY KEY,
@@ -71,7 +74,18 @@ CREATE TABLE sessions (
     updated REAL NOT NULL,
     state TEXT NOT NULL,                       -- JSON
     proxy BLOB,                                -- float64, estimates only
-    checksum INTEGER
+    checksum INTEGER,
+    owner TEXT NOT NULL DEFAULT ''             -- name of the caller who began it
+);
+CREATE TABLE streams (                         -- acknowledged batches of upsert streams
+    owner TEXT NOT NULL,
+    stream_id TEXT NOT NULL,
+    index_number INTEGER NOT NULL REFERENCES indexes (number) ON DELETE CASCADE,
+    sequence INTEGER NOT NULL,                 -- of the last acknowledged batch
+    count INTEGER NOT NULL,                    -- of the vectors acknowledged
+    updated REAL NOT NULL,
+    checksum INTEGER,
+    PRIMARY KEY (owner, stream_id)
 );
 CREATE TABLE requests (
     request_id TEXT PRIMARY KEY,
@@ -113,13 +127,29 @@ ALTER TABLE changes ADD COLUMN payload BLOB;
 ALTER TABLE operations ADD COLUMN start_sequence INTEGER;
 """
 
+_TO_VERSION_4 = """
+ALTER TABLE operations ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE operations ADD COLUMN log TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE operations ADD COLUMN log_last INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+CREATE TABLE streams (owner TEXT NOT NULL, stream_id TEXT NOT NULL,
+    index_number INTEGER NOT NULL REFERENCES indexes (number) ON DELETE CASCADE,
+    sequence INTEGER NOT NULL, count INTEGER NOT NULL, updated REAL NOT NULL,
+    checksum INTEGER, PRIMARY KEY (owner, stream_id));
+"""
+
 _SINCE_VERSION_3 = {
     "indexes": {"columns", "sealed_columns", "optimizer"},
     "changes": {"kind", "detail", "payload"},
     "operations": {"start_sequence"},
 }
 
-MIGRATIONS = {1: _TO_VERSION_2, 2: _TO_VERSION_3}
+_SINCE_VERSION_4 = {
+    "operations": {"owner", "log", "log_last"},
+    "sessions": {"owner"},
+}
+
+MIGRATIONS = {1: _TO_VERSION_2, 2: _TO_VERSION_3, 3: _TO_VERSION_4}
 """The statements that take a database of a version to the next one."""
 
 Tables = dict[str, list[tuple[str, str]]]
@@ -195,14 +225,22 @@ def expected_tables(version: int = VERSION) -> Tables:
     if version == 0:
         return {}
     tables = _tables_made_by(SCHEMA)
+    if version < 4:
+        _leave_out(tables, _SINCE_VERSION_4)
+        del tables["streams"]
     if version < 3:
-        for table, added in _SINCE_VERSION_3.items():
-            tables[table] = [one for one in tables[table] if one[0] not in added]
+        _leave_out(tables, _SINCE_VERSION_3)
     if version == 1:
         del tables["deleted"], tables["commits"]
         for columns in tables.values():
             columns.remove(("checksum", "INTEGER"))
     return tables
+
+
+def _leave_out(tables: Tables, added: dict[str, set[str]]) -> None:
+    """Remove the columns `added` by a later version."""
+    for table, names in added.items():
+        tables[table] = [one for one in tables[table] if one[0] not in names]
 
 
 def _tables_made_by(script: str) -> Tables:

@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 import gleann
 from gleann.index import SearchParams, SoarIndex, errors
 from gleann.service.config import Config
+from gleann.service.config.queues import LoadSettings
 from gleann.service.search import view_search
 from gleann.service.server import Server, serve
 from gleann.service.server.connections import Silence
@@ -178,19 +179,21 @@ def filled(server: Server) -> Server:
 def test_busy_threads_leave_health_and_control(
     start: Callable[..., Server], slow_search: Any
 ) -> None:
-    server = filled(start(rpc_queue=3))
+    load = LoadSettings(search_places=3, client_share=1)
+    server = filled(start(load=load))
     with ThreadPoolExecutor(3) as callers:
-        # Of different k, as equal searches are merged.
         calls = [callers.submit(search, server, k) for k in (1, 2, 3)]
-        assert all(slow_search.begun.acquire(timeout=10) for _ in range(2))
+        assert slow_search.begun.acquire(timeout=10)
         _until(lambda: server.busy == 3)
         with channel_to(server) as channel:
             health = health_pb2_grpc.HealthStub(channel)
             assert health.Check(health_pb2.HealthCheckRequest(), timeout=1).status == 1
             reply = channel.unary_unary(INFO)(b"", timeout=1)
             assert admin_pb2.ServerInfo.FromString(reply).index_count == 1
-        with pytest.raises(errors.LimitError, match="3 calls under way, at most 3"):
+        full = "3 calls under way, at most 3"
+        with pytest.raises(errors.OverloadedError, match=full) as refused:
             search(server, 4)
+        assert 0.05 <= refused.value.retry_seconds <= 30
         slow_search.go.set()
         assert all(len(call.result(30)) == 4 for call in calls)
 
@@ -201,12 +204,13 @@ def test_nobody_computes_for_a_caller_who_has_gone(
     server = filled(start())
     with ThreadPoolExecutor(3) as callers:
         calls = [callers.submit(search, server, k) for k in (1, 2)]
-        assert all(slow_search.begun.acquire(timeout=10) for _ in range(2))
+        assert slow_search.begun.acquire(timeout=10)
         with pytest.raises(errors.ServiceError, match="DEADLINE_EXCEEDED"):
             search(server, 3, timeout=0.2)
         slow_search.go.set()
         assert all(call.result(30) for call in calls)
         _until(lambda: server.busy == 0)
+        assert slow_search.begun.acquire(blocking=False)  # the other of the two
         assert not slow_search.begun.acquire(blocking=False)
 
 

@@ -12,9 +12,9 @@ import pytest
 from gleann.index import Progress, SoarIndex, errors
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.jobs import jobs as jobs_module
-from gleann.service.jobs.jobs import MAX_ATTEMPTS
+from gleann.service.jobs import workers
 from gleann.service.jobs.queue import SHORT
+from gleann.service.jobs.table import MAX_ATTEMPTS
 from gleann.service.state.group import Transaction
 from gleann.service.state.store import Store
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
@@ -104,7 +104,7 @@ def test_a_write_that_is_refused_is_tried_again(
     write: str,
 ) -> None:
     """The disk is full for a moment, as work begins or as its outcome is written."""
-    monkeypatch.setattr(jobs_module, "FIRST_PAUSE", 0.2)
+    monkeypatch.setattr(workers, "FIRST_PAUSE", 0.2)
     application = open_directory()
     filled(application, "a", 9)
     refusals = [1, 2]
@@ -124,7 +124,7 @@ def test_a_write_that_is_refused_is_tried_again(
 def test_a_read_that_is_refused_once_work_began_is_tried_again(
     open_directory: Callable[[], Application], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_module, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(workers, "FIRST_PAUSE", 0.05)
     application = open_directory()
     filled(application, "a", 9)
     run, row = Transaction.run, Store.row

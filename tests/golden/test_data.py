@@ -1,6 +1,6 @@
 """Data directories of earlier schema versions open, migrated, for ever after.
 
-Version 1 is of commit c3bc06f, version 2 of commit bba6a7d.
+Version 1 is of commit c3bc06f, version 2 of commit bba6a7d, version 3 of 9cddd0d9.
 """
 
 import json
@@ -25,6 +25,8 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column
 from gleann.service.application import Application
 from gleann.service.config import Config
+from gleann.service.recovery.examination import examine
+from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state import expiry, schema
 from gleann.v1 import index_pb2
 
@@ -33,7 +35,7 @@ pytestmark = pytest.mark.golden
 HERE = Path(__file__).parent
 EXPECTED = {
     version: json.loads((HERE / f"data-v{version}-expected.json").read_text("utf-8"))
-    for version in (1, 2)
+    for version in (1, 2, 3)
 }
 
 
@@ -54,7 +56,7 @@ def rows_of(n: int, dim: int, *, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, dim)).astype(np.float32)
 
 
-@pytest.fixture(params=(1, 2))
+@pytest.fixture(params=(1, 2, 3))
 def golden(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Golden:
@@ -243,7 +245,7 @@ def test_an_upgrade_needs_no_seal(
     assert "could not be sealed: Read-only file system" in caplog.text
 
 
-@pytest.mark.parametrize("golden", [2], indirect=True)
+@pytest.mark.parametrize("golden", [2, 3], indirect=True)
 def test_a_row_that_was_damaged_is_damaged_after_the_migration(golden: Golden) -> None:
     run_sql(golden.data, "UPDATE indexes SET metric = 'l1' WHERE name = 'angles'")
     with gleann.Client(golden.data) as client:
@@ -267,3 +269,34 @@ def test_columns_are_added_to_what_is_old(golden: Golden) -> None:
         application.jobs.wait(operation.name, seconds=60)
         assert application.get_index("texts").version == 2
         assert application.count("texts", Condition("year = 2024"))[0] == 1
+
+
+@pytest.mark.parametrize("golden", [3], indirect=True)
+def test_payload_and_optimizer_are_kept(golden: Golden) -> None:
+    with gleann.Client(golden.data) as client:
+        since = client.count("papers", where="year >= 2010")
+        assert since == golden.expected["since 2010"]
+        optimizer = client.get_index("papers").optimizer
+        assert (optimizer.params.enabled, optimizer.params.pending_share) == (
+            False,
+            0.25,
+        )
+
+
+def test_what_is_old_has_no_owner_and_no_log(golden: Golden) -> None:
+    with gleann.Client(golden.data):
+        pass
+    assert set(run_sql(golden.data, "SELECT owner FROM sessions")) == {("",)}
+    operations = run_sql(golden.data, "SELECT owner, log, log_last FROM operations")
+    assert set(operations) == {("", "[]", 0)}
+    assert run_sql(golden.data, "SELECT * FROM streams") == []
+
+
+def test_one_of_another_version_is_examined_as_it_is(golden: Golden) -> None:
+    before = contents(golden.data)
+    with closing(Snapshot(golden.data)) as snapshot:
+        examination = examine(snapshot)
+    assert examination.refusal is None
+    assert not examination.damaged
+    assert all(index.is_whole and not index.wrong for index in examination.indexes)
+    assert contents(golden.data) == before

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from gleann.index import errors
-from gleann.service.config import Config, load_config, split_address
+from gleann.service.config import Config, load_config
+from gleann.service.config.address import split_address
 from gleann.service.values import Limits
 
 FILE = """
@@ -70,7 +71,7 @@ def test_the_environment_alone() -> None:
         ("data_dir = 'd'\nlisten = '127.0.0.1:70000'", "host:port"),
         ("data_dir = 'd'\nthreads = -1", "threads must be at least 0, got -1"),
         ("data_dir = 'd'\nrpc_threads = 0", "rpc_threads must be at least 1"),
-        ("data_dir = 'd'\nrpc_queue = 'many'", "rpc_queue must be an integer"),
+        ("data_dir = 'd'\nimport_rows = 'many'", "import_rows must be an integer"),
         ("data_dir = 'd'\nallow_remote = 'perhaps'", "true or false"),
         ("data_dir = 'd'\napi_key = ''", "api_key is empty"),
         ("data_dir = 'd'\napi_key = 'a b'", "letter 2 of 3"),
@@ -110,8 +111,8 @@ def test_addresses(address: str, parts: Any) -> None:
 
 
 def test_variables_and_options_are_named_as_given() -> None:
-    with pytest.raises(errors.InvalidParamsError, match=r"^GLEANN_RPC_QUEUE must be"):
-        load_config(environ={"GLEANN_RPC_QUEUE": "x", "GLEANN_DATA_DIR": "d"})
+    with pytest.raises(errors.InvalidParamsError, match=r"^GLEANN_RPC_THREADS must be"):
+        load_config(environ={"GLEANN_RPC_THREADS": "x", "GLEANN_DATA_DIR": "d"})
     with pytest.raises(errors.InvalidParamsError, match=r"^--data must be a path"):
         load_config(
             environ={}, overrides={"data_dir": "a\0b"}, flags={"data_dir": "--data"}

@@ -1,6 +1,8 @@
-"""One script, in process and through gRPC: the same values come back."""
+"""One script, in process and through gRPC, blocking and awaited: the same values."""
 
+import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow as pa
 import pytest
+from driven_client import Driven
 
 import gleann
 from gleann.index import BuildParams, SearchParams, exact_search
@@ -336,11 +339,26 @@ def test_the_same_values(
     labels_of: Any,
 ) -> None:
     with gleann.Client(tmp_path / "local") as client:
-        local = list(script(client, rows, labels_of))
+        expected = [plain(value) for value in script(client, rows, labels_of)]
     with gleann.Client(start_server().target) as client:
-        remote = list(script(client, rows, labels_of))
-    for step, (here, there) in enumerate(zip(local, remote, strict=True)):
-        assert plain(here) == plain(there), f"step {step}"
+        require_equal(script(client, rows, labels_of), expected)
+    for place in (tmp_path / "awaited", start_server("awaited server").target):
+        with awaited(place) as client:
+            require_equal(script(client, rows, labels_of), expected)
+
+
+def require_equal(values: Iterator[Any], expected: list[Any]) -> None:
+    for step, (value, wanted) in enumerate(zip(values, expected, strict=True)):
+        assert plain(value) == wanted, f"step {step}"
+
+
+@contextmanager
+def awaited(place: Path | str) -> Iterator[Any]:
+    """An `AsyncClient` that is called as a `Client` is."""
+    with asyncio.Runner() as runner:
+        driven = Driven(gleann.AsyncClient(place), runner.get_loop())
+        yield driven
+        driven.close()
 
 
 @pytest.mark.parametrize("metric", ["cosine", "ip", "l2"])

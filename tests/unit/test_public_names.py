@@ -26,6 +26,7 @@ OFFERING = {
     "gleann.selection.coreset.methods",
     "gleann.selection.estimate",
     "gleann.service.client",
+    "gleann.service.config",
     "gleann.service.server",
 }
 """The packages with names of their own; of the others, only modules are imported."""

@@ -76,11 +76,21 @@ def drop_staged(transaction: Transaction, operation: str) -> int:
     ).rowcount
 
 
+def drop_one(transaction: Transaction, index_number: int) -> bool:
+    """Remove one row of the log of an index; returns whether there was one."""
+    dropped = transaction.run(
+        "DELETE FROM changes WHERE number ="
+        " (SELECT number FROM changes WHERE index_number = ? LIMIT 1)",
+        index_number,
+    )
+    return dropped.rowcount > 0
+
+
 def drop_given_up(transaction: Transaction) -> int:
     """Remove the parts of all abandoned imports; returns their number."""
     return transaction.run(
         "DELETE FROM changes WHERE sequence IS NULL AND operation NOT IN"
-        " (SELECT name FROM operations WHERE state IN ('queued', 'running'))"
+        " (SELECT name FROM operations WHERE state IN ('queued', 'running', 'paused'))"
     ).rowcount
 
 

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, SearchParams
+from gleann.service.recovery.examination import examine
+from gleann.service.recovery.snapshot import Snapshot
 
 ROWS = np.random.default_rng(0).normal(size=(2_000, 8)).astype(np.float32)
 PARAMS = BuildParams(metric="l2", nlist=4, tune_queries=0)
@@ -20,7 +23,9 @@ from pathlib import Path
 import gleann
 from gleann.service.snapshots import archive, creating, restoring, shelf, transfer
 from gleann.service.snapshots import transferring
-from gleann.service.state.adoption import Adoption
+from gleann.service.state import adoption
+from gleann.service.state.log import changes
+from gleann.service.state.log.change import Change
 from gleann.service.state.versions import Versions
 from gleann.service.state.registry import Registry
 
@@ -43,7 +48,10 @@ MOMENTS = {
     "create: there": lambda: after(creating.Creating, "_create"),
     "restore: linked": lambda: after(restoring, "link_version"),
     "restore: written": lambda: after(Versions, "_write"),
-    "restore: logged": lambda: after(Adoption, "_insert"),
+    "restore: some logged": lambda: after(changes, "log_packed"),
+    "restore: some committed": lambda: before(Change, "applied"),
+    "restore: logged": lambda: before(adoption, "_publish"),
+    "restore: named": lambda: after(adoption, "_publish"),
     "restore: there": lambda: after(Registry, "adopt"),
     "export: in the midst": lambda: before(transfer.CheckedReader, "require_end"),
     "export: there": lambda: after(transferring, "export_snapshot"),
@@ -85,6 +93,14 @@ def kill(data: Path, moment: str, snapshot: str, file: Path) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 
+def require_sound(data: Path) -> None:
+    """What an interrupted process leaves is no damage."""
+    with closing(Snapshot(data)) as opened:
+        found = examine(opened)
+    assert found.is_sound
+    assert [index.name for index in found.indexes] in (["words"], ["words", "again"])
+
+
 def ended(client: gleann.Client) -> None:
     for operation in client.operations.list():
         operation.wait(timeout=60)
@@ -121,11 +137,23 @@ def test_while_a_snapshot_is_made(tmp_path: Path, moment: str) -> None:
             require_tidy(tmp_path, 2, 1)
 
 
-@pytest.mark.parametrize("moment", ["linked", "written", "logged", "there"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "linked",
+        "written",
+        "some logged",
+        "some committed",
+        "logged",
+        "named",
+        "there",
+    ],
+)
 def test_while_an_index_is_restored(tmp_path: Path, moment: str) -> None:
     """It is there after the next start, once, and the database fits its files."""
     snapshot = fill(tmp_path)
     kill(tmp_path, f"restore: {moment}", snapshot, tmp_path / "none")
+    require_sound(tmp_path)
     for _ in range(2):
         with gleann.Client(tmp_path) as client:
             ended(client)

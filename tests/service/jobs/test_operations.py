@@ -12,7 +12,8 @@ import gleann
 from gleann.index import BuildParams, Progress, SearchParams, SoarIndex, errors
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.jobs.jobs import MAX_ATTEMPTS, Jobs
+from gleann.service.jobs.jobs import Jobs
+from gleann.service.jobs.table import MAX_ATTEMPTS
 from gleann.service.jobs.task import Task
 from gleann.service.state.store import Store
 from gleann.v1 import index_pb2

@@ -9,17 +9,13 @@ import click
 import pytest
 
 from gleann.index.errors import InvalidParamsError
-from gleann.service.cli.config_text import (
-    FLAGS,
-    config_text,
-    defaults,
-    meanings,
-    settings_table,
-)
+from gleann.service.cli.config_text import config_text, settings_table
 from gleann.service.cli.main import run
 from gleann.service.cli.serve import command
-from gleann.service.config import SETTINGS, Config, given_settings, load_config
-from gleann.service.settings import Setting
+from gleann.service.config import Config, load_config
+from gleann.service.config.given import Given
+from gleann.service.config.load import given_settings
+from gleann.service.config.table import FLAGS, SETTINGS, TABLES
 from gleann.service.values import OPTIMIZER_DEFAULTS
 
 TOP = Path(__file__).parents[4]
@@ -50,7 +46,7 @@ def test_the_origin_of_each_value_is_printed() -> None:
     lines = config_text(found).splitlines()
     assert 'data_dir = "d"  # from --data' in lines
     assert "threads = 3  # from GLEANN_THREADS" in lines
-    assert "rpc_queue = 256  # default" in lines
+    assert "rpc_threads = 16  # default" in lines
 
 
 def test_what_is_not_given_is_required() -> None:
@@ -60,14 +56,16 @@ def test_what_is_not_given_is_required() -> None:
 
 
 def test_the_key_is_not_printed() -> None:
-    text = config_text({"api_key": Setting("letmein", "GLEANN_API_KEY")})
+    text = config_text({"api_key": Given("letmein", "GLEANN_API_KEY")})
     assert "letmein" not in text
     assert "from GLEANN_API_KEY, not shown" in text
 
 
 def test_a_value_that_the_server_would_refuse_is_refused() -> None:
-    with pytest.raises(InvalidParamsError, match="rpc_queue must be at least 1, got 0"):
-        config_text({"rpc_queue": Setting(0, "c.toml: rpc_queue")})
+    with pytest.raises(
+        InvalidParamsError, match="rpc_threads must be at least 1, got 0"
+    ):
+        config_text({"rpc_threads": Given(0, "c.toml: rpc_threads")})
 
 
 def test_a_refused_value_is_named_as_it_was_given(tmp_path: Path) -> None:
@@ -117,20 +115,53 @@ def test_settings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["data_dir"]["origin"] == "--data"
     assert found["import_roots"]["value"] == ["r"]
     assert found["threads"] | {"meaning": ""} == {
-        "value": 0, "origin": "default", "meaning": "",
+        "value": 0, "origin": "default", "meaning": "", "reload": False,
     }  # fmt: skip
 
 
 def test_every_setting_has_a_meaning() -> None:
-    assert list(defaults()) == list(SETTINGS)
-    assert set(meanings()) - {"limits", "optimizer"} == set(SETTINGS)
-    assert all(len(says) > 10 for says in meanings().values())
+    assert {name.partition(".")[0] for name in SETTINGS if "." in name} == set(TABLES)
+    assert not [one.name for one in SETTINGS.values() if len(one.meaning) <= 10]
+
+
+def test_reloads_and_secrets_are_in_the_table() -> None:
+    assert SETTINGS["api_key"].secret
+    assert SETTINGS["log.level"].reload
+    assert SETTINGS["limits.hits"].reload
+    # An option of the gRPC channel.
+    assert not SETTINGS["limits.message_bytes"].reload
+    assert not SETTINGS["data_dir"].reload
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("level = 'loud'", "log.level must be one of debug, info, warning, error; got"),
+        ("slow_seconds = -1", "log.slow_seconds must be at least 0, got -1"),
+        ("slow_seconds = nan", "log.slow_seconds must be at least 0, got nan"),
+        ("slow_seconds = inf", "log.slow_seconds must be at most 1000000000, got inf"),
+        ("lines = 3", "log.lines is no setting"),
+    ],
+)
+def test_tables_refuse_by_their_metadata(text: str, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f'data_dir = "d"\n[log]\n{text}')
+    with pytest.raises(InvalidParamsError, match=f"^{re.escape(f'{file}: {says}')}"):
+        load_config(file, environ={})
+
+
+def test_metrics_for_other_machines_need_a_token(tmp_path: Path) -> None:
+    environ = {"GLEANN_DATA_DIR": "d", "GLEANN_METRICS_LISTEN": "0.0.0.0:9100"}
+    with pytest.raises(InvalidParamsError, match=r"^GLEANN_METRICS_LISTEN is.*token"):
+        load_config(environ=environ)
+    environ["GLEANN_METRICS_TOKEN_FILE"] = str(tmp_path / "token")
+    assert load_config(environ=environ).metrics.token_file == tmp_path / "token"
 
 
 def test_flags_are_options_of_the_command() -> None:
     options = {o for p in command.params for o in p.opts}
     assert set(FLAGS.values()) <= options
-    others = {"--config", "--print-config", "--log-level", "--json"}
+    others = {"--config", "--print-config", "--json"}
     assert options - set(FLAGS.values()) == others
     assert all(other in PAGE for other in others)
     assert isinstance(command, click.Command)

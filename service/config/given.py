@@ -14,25 +14,27 @@ PREFIX = "GLEANN_"
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Given:
     """The value of a setting, and the name under which the user gave it.
 
     Attributes:
         value: as given, not converted.
         origin: such as "gleann.toml: threads", "GLEANN_THREADS" or "--threads".
+        secret: whether messages must not show the value.
     """
 
     value: object
     origin: str
+    secret: bool = False
 
 
-def read_settings(
+def read_given(
     path: Path | None,
     *,
     names: Iterable[str],
     environ: Mapping[str, str],
-    overrides: Mapping[str, Setting],
-) -> dict[str, Setting]:
+    overrides: Mapping[str, Given],
+) -> dict[str, Given]:
     """Merge a TOML file, variables and overrides by name.
 
     Args:
@@ -50,7 +52,7 @@ def read_settings(
     for name in known:
         variable = variable_of(name)
         if text := environ.get(variable):
-            found[name] = Setting(text, variable)
+            found[name] = Given(text, variable)
     found |= overrides
     for name in found.keys() - known:
         raise InvalidParamsError(_unknown(name, found[name].origin, known))
@@ -62,7 +64,7 @@ def variable_of(name: str) -> str:
     return PREFIX + name.replace(".", "_").upper()
 
 
-def whole(given: Setting) -> int:
+def whole(given: Given) -> int:
     """An integer, from a number of a file or the text of a variable."""
     if isinstance(given.value, bool) or not isinstance(given.value, int | str):
         raise InvalidParamsError(_not("an integer", given))
@@ -72,7 +74,7 @@ def whole(given: Setting) -> int:
         raise InvalidParamsError(_not("an integer", given)) from error
 
 
-def real(given: Setting) -> float:
+def real(given: Given) -> float:
     """A number, from a number of a file or the text of a variable."""
     if isinstance(given.value, bool) or not isinstance(given.value, int | float | str):
         raise InvalidParamsError(_not("a number", given))
@@ -82,7 +84,7 @@ def real(given: Setting) -> float:
         raise InvalidParamsError(_not("a number", given)) from error
 
 
-def flag(given: Setting) -> bool:
+def flag(given: Given) -> bool:
     """True or false; a variable may also have 1 or 0."""
     text = str(given.value).lower()
     if text not in ("true", "false", "1", "0"):
@@ -90,19 +92,19 @@ def flag(given: Setting) -> bool:
     return text in ("true", "1")
 
 
-def text(given: Setting) -> str:
+def text(given: Given) -> str:
     """A text."""
     if not isinstance(given.value, str):
         raise InvalidParamsError(_not("text", given))
     return given.value
 
 
-def path(given: Setting) -> Path:
+def path(given: Given) -> Path:
     """A path that the file system can have."""
     return _path(given.value, given)
 
 
-def paths(given: Setting) -> tuple[Path, ...]:
+def paths(given: Given) -> tuple[Path, ...]:
     """Paths: a list, or a variable with the separator of PATH."""
     value = given.value
     if isinstance(value, str) and given.origin.startswith(PREFIX):
@@ -112,24 +114,37 @@ def paths(given: Setting) -> tuple[Path, ...]:
     return tuple(_path(one, given) for one in value)
 
 
-CONVERTERS: dict[str, Callable[[Setting], Any]] = {
+def texts(given: Given) -> tuple[str, ...]:
+    """Texts: a list, or a variable with commas between them."""
+    value = given.value
+    if isinstance(value, str) and given.origin.startswith(PREFIX):
+        value = [one.strip() for one in value.split(",") if one.strip()]
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(one, str) for one in value
+    ):
+        raise InvalidParamsError(_not("a list of texts", given))
+    return tuple(value)
+
+
+CONVERTERS: dict[str, Callable[[Given], Any]] = {
     "int": whole,
     "float": real,
     "bool": flag,
     "str": text,
     "Path": path,
     "tuple[Path, ...]": paths,
+    "tuple[str, ...]": texts,
 }
 """Converters by the type of a field."""
 
 
-def _path(value: object, given: Setting) -> Path:
+def _path(value: object, given: Given) -> Path:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise InvalidParamsError(_not("a path", given))
     return Path(value)
 
 
-def _of_file(file: Path, known: list[str]) -> dict[str, Setting]:
+def _of_file(file: Path, known: list[str]) -> dict[str, Given]:
     try:
         values = tomllib.loads(file.read_text())
     except OSError as error:
@@ -140,22 +155,20 @@ def _of_file(file: Path, known: list[str]) -> dict[str, Setting]:
     found = {}
     for name, value in values.items():
         if name not in tables:
-            found[name] = Setting(value, f"{file}: {name}")
+            found[name] = Given(value, f"{file}: {name}")
         elif not isinstance(value, dict):
             raise InvalidParamsError(
-                _not(f"a table [{name}]", Setting(value, f"{file}: {name}"))
+                _not(f"a table [{name}]", Given(value, f"{file}: {name}"))
             )
         else:
             for key, part in value.items():
                 full = f"{name}.{key}"
-                found[full] = Setting(part, f"{file}: {full}")
+                found[full] = Given(part, f"{file}: {full}")
     return found
 
 
-def _not(kind: str, given: Setting) -> str:
-    # Keys stay out of messages and logs.
-    secret = "api_key" in given.origin.lower()
-    shown = f"a {type(given.value).__name__}" if secret else repr(given.value)
+def _not(kind: str, given: Given) -> str:
+    shown = f"a {type(given.value).__name__}" if given.secret else repr(given.value)
     return f"{given.origin} must be {kind}, got {shown}"
 
 

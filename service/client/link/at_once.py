@@ -1,0 +1,34 @@
+"""Blocking stubs in the form that the calls of a client await."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import fields
+from typing import Any
+
+from google.protobuf.message import Message
+
+from gleann.service.stubs import Stubs
+
+SERVICES = tuple(field.name for field in fields(Stubs) if field.name != "close")
+"""The names of the services in `Stubs`."""
+
+
+def at_once(stubs: Stubs) -> Stubs:
+    """The same stubs with methods that are awaited; awaiting them never waits."""
+    services = {name: _AtOnce(getattr(stubs, name)) for name in SERVICES}
+    return Stubs(**services, close=stubs.close)
+
+
+class _AtOnce:
+    """The methods of a blocking stub as coroutines."""
+
+    def __init__(self, stub: object) -> None:
+        self._stub = stub
+
+    def __getattr__(self, name: str) -> Callable[[Message], Awaitable[Any]]:
+        answer = getattr(self._stub, name)
+
+        async def call(request: Message) -> Any:
+            return answer(request)
+
+        setattr(self, name, call)  # the next use finds it without __getattr__
+        return call

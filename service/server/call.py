@@ -1,0 +1,129 @@
+"""`Call`: a call with its message, on its way from the polling thread to its answer."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from gleann.index.errors import (
+    GleannError,
+    InvalidInputError,
+    LimitError,
+    ServiceError,
+)
+from gleann.service.calls.caller import Caller
+from gleann.service.calls.context import CallContext, answering
+from gleann.service.server.rate_limited_log import RareLog, host_of
+from gleann.service.server.rpc import Rpc
+from gleann.service.wire.unknown_fields import require_known
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BYTES_A_UNIT = 4096
+"""Bytes of a message that count as much work as a call without any."""
+
+
+class Method(NamedTuple):
+    """A unary method of a servicer.
+
+    `allow` raises `PermissionDeniedError` where the caller lacks a right.
+    """
+
+    name: str
+    read: Callable[[bytes], Message]
+    allow: Callable[[Caller, Message], None]
+    answer: Callable[[Message, None], Message]
+    write: Callable[[Message], bytes]
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call whose message has arrived.
+
+    Attributes:
+        rpc: how it is answered.
+        method: what answers it.
+        message: the serialized request.
+        rare: log for bytes that are no request.
+        client: who shares places and turns.
+        since: when it began to wait, by `time.monotonic`.
+    """
+
+    rpc: Rpc
+    method: Method
+    message: bytes
+    rare: RareLog
+    client: str
+    since: float = 0.0
+
+    @property
+    def context(self) -> CallContext:
+        """Who calls, and how long the answer is awaited."""
+        return self.rpc.context
+
+    @property
+    def work(self) -> float:
+        """An estimate of its work before its message is read, in calls of one query."""
+        return 1.0 + len(self.message) / BYTES_A_UNIT
+
+    def attempt(self, step: Callable[[], T]) -> T | None:
+        """Run a step of the answer; where it fails, the call ends with that status.
+
+        Returns:
+            None where the call has ended.
+        """
+        try:
+            return step()
+        except GleannError as error:
+            self.rpc.fail(error)
+        except MemoryError:
+            _log.error("%s: out of memory", self.method.name)
+            self.rpc.fail(
+                LimitError("the server has not enough memory to answer this call")
+            )
+        except Exception:  # noqa: BLE001  the edge: nothing may leak out
+            _log.exception("%s failed inside", self.method.name)
+            self.rpc.fail(
+                ServiceError(f"internal error; in the log: call {self.context.call_id}")
+            )
+        return None
+
+    def request(self) -> Message:
+        """The request, once its caller has the rights that it needs.
+
+        Raises:
+            InvalidInputError: bytes that are none of this method, or a field that this
+                version does not know.
+            PermissionDeniedError: the caller lacks a right.
+        """
+        request = self._read()
+        require_known(request, client=self.context.client)
+        self.method.allow(self.context.caller, request)
+        return request
+
+    def _read(self) -> Message:
+        try:
+            return self.method.read(self.message)
+        except DecodeError as error:
+            host = host_of(self.rpc.peer)
+            text = f"{self.method.name}: {len(self.message)} bytes that are no request"
+            self.rare.warn(f"bytes {host}", f"{text} of it, from {host}")
+            raise InvalidInputError(f"{text} of it") from error
+
+    def answer(self) -> None:
+        """Read the request, run the method and send its answer, in this thread."""
+        with answering(self.context):
+            self.attempt(self._answer)
+
+    def _answer(self) -> None:
+        request = self.request()
+        self.context.require_awaited()
+        self.rpc.finish(self.method.write(self.method.answer(request, None)))
+
+
+def client_of(rpc: Rpc) -> str:
+    """Who shares places and turns with a call: its caller by name, else its host."""
+    return rpc.context.caller.name or host_of(rpc.peer)

@@ -1,0 +1,237 @@
+"""The calls of one kind that run and wait: bounded, fair, refused before they are late.
+
+A call is refused at once, by the polling thread, where it would have no place, or would
+wait longer than it may: so the calls that were admitted keep their pace when more come
+than can be answered, and a refused caller knows at once, and when to come again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from threading import Condition
+from time import monotonic
+
+from gleann.index.errors import NotReadyError, OverloadedError
+from gleann.service.server.call import Call
+from gleann.service.server.fair_queue import FairQueue
+from gleann.service.server.kinds import Kind
+from gleann.service.server.places import Places
+from gleann.service.server_status import QueueStatus
+from gleann.service.telemetry.distribution import Distribution
+
+LEAST_RETRY, LONGEST_RETRY = 0.05, 30.0
+"""Seconds after which a refused caller is told to come again."""
+
+WEIGHT = 0.1
+"""Of the newest measurement in the mean time of a unit of work."""
+
+SWEEP_SECONDS = 0.05
+"""Between two looks for calls whose callers have left, while others are refused."""
+
+
+class Waitlist:
+    """Calls that run and wait, of a kind or a part of one."""
+
+    def __init__(
+        self, places: Places, *, threads: int, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """Make an empty list.
+
+        Args:
+            places: those of the kind, which several lists may share.
+            threads: that take calls.
+            clock: seconds, as those of deadlines.
+        """
+        self._places = places
+        self._threads = threads
+        self._clock = clock
+        self._news = Condition(places.lock)
+        self._queue: FairQueue[Call] = FairQueue()
+        self._running = 0
+        self._running_work = 0.0
+        self._seconds_a_unit = 0.0
+        self._refused = self._dropped = 0
+        self._swept = -SWEEP_SECONDS
+        self._idle = 0
+        self._closed = False
+
+    @property
+    def delays(self) -> Distribution:
+        """Seconds that calls of the kind waited for a thread."""
+        return self._places.delays
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its calls."""
+        return self._places.kind
+
+    def require_place(self, client: str) -> None:
+        """Refuse a call before its message is read, where there is no place for it.
+
+        Raises:
+            OverloadedError: all places are taken, or those of the client.
+            NotReadyError: the server is stopping.
+        """
+        with self._news:
+            self._require_place(client)
+
+    def add(self, call: Call) -> bool:
+        """Let a call wait for a thread.
+
+        Returns:
+            Whether an idle thread was woken for it.
+
+        Raises:
+            OverloadedError: no place, or it would wait too long.
+            NotReadyError: the server is stopping.
+        """
+        client, work = call.client, call.work
+        with self._news:
+            self._require_place(client)
+            self._require_time(call, client, work)
+            call.since = self._clock()
+            self._queue.add(client, call, work=work)
+            self._places.enter(client)
+            if not self._idle:
+                return False
+            self._idle -= 1  # here: until it runs, others must not count on it
+            self._news.notify()
+            return True
+
+    def take(self, *, most_work: float = 0.0) -> list[Call]:
+        """Wait for calls, and take the next, or all of at most so much work.
+
+        Calls that nobody waits for any more are dropped.
+
+        Returns:
+            None are returned when the list is closed; those that are, run until `done`.
+        """
+        with self._news:
+            taken: list[Call] = []
+            while not self._closed:
+                self._take(taken, most_work)
+                if taken:
+                    break
+                self._idle += 1
+                self._news.wait()
+            return taken
+
+    def done(self, calls: list[Call], seconds: float) -> None:
+        """End calls that ran together for so many seconds."""
+        work = sum(call.work for call in calls)
+        with self._news:
+            self._running -= len(calls)
+            self._running_work -= work
+            for call in calls:
+                self._places.leave(call.client)
+            measured = seconds / work
+            old = self._seconds_a_unit or measured
+            self._seconds_a_unit = old + WEIGHT * (measured - old)
+
+    def close(self) -> None:
+        """Take no more calls."""
+        with self._news:
+            self._closed = True
+            self._news.notify_all()
+
+    def status(self) -> QueueStatus:
+        """What runs and waits now, and what was refused."""
+        return joined_status([self], self._places.delays)
+
+    def counted(self) -> QueueStatus:
+        """The status without delays."""
+        with self._news:
+            return QueueStatus(
+                kind=self.kind,
+                running=self._running,
+                queued=len(self._queue),
+                places=self._places.bounds.places,
+                refused=self._refused,
+                dropped=self._dropped,
+                threads=self._threads,
+            )
+
+    def _take(self, taken: list[Call], most_work: float) -> None:
+        """Move calls from the queue to `taken`; needs the lock."""
+        now, work = self._clock(), 0.0
+        while (next_one := self._queue.take()) is not None:
+            client, call = next_one
+            if not is_awaited(call, now):
+                self._drop(client)
+                continue
+            taken.append(call)
+            self._places.delays.add(now - call.since)
+            self._running += 1
+            self._running_work += call.work
+            work += call.work
+            if work >= most_work:
+                return
+
+    def _require_place(self, client: str) -> None:
+        if self._closed:
+            raise NotReadyError("the server is stopping")
+        if self._places.why_none(client) is None:
+            return
+        self._sweep()
+        if (why := self._places.why_none(client)) is not None:
+            raise self._refusal(why, self._queue.work)
+
+    def _require_time(self, call: Call, client: str, work: float) -> None:
+        """Refuse a call that would wait longer than it may."""
+        ends, limit = call.context.ends, self._places.bounds.seconds
+        left = None if ends is None else ends - self._clock()
+        if left is not None and (limit is None or left < limit):
+            limit = left
+        if limit is None or self._seconds(self._queue.work) <= limit:
+            return
+        before = self._queue.work_before(client, work=work)
+        wait = self._seconds(before)
+        if wait > limit:
+            raise self._refusal(
+                f"the call would wait about {wait:.2g} s, and may wait {limit:.2g} s",
+                before,
+            )
+
+    def _seconds(self, work: float) -> float:
+        """How long the threads take for so much work, beside what runs."""
+        ahead = work + self._running_work / 2
+        return ahead * self._seconds_a_unit / self._threads
+
+    def _refusal(self, why: str, work: float) -> OverloadedError:
+        self._refused += 1
+        wait = min(max(self._seconds(work), LEAST_RETRY), LONGEST_RETRY)
+        return OverloadedError(f"{why}: try again in {wait:.2g} s", retry_seconds=wait)
+
+    def _sweep(self) -> None:
+        """Drop calls that nobody waits for any more, now and then."""
+        now = self._clock()
+        if now - self._swept < SWEEP_SECONDS:
+            return
+        self._swept = now
+        for client, _ in self._queue.drop(lambda call: not is_awaited(call, now)):
+            self._drop(client)
+
+    def _drop(self, client: str) -> None:
+        self._dropped += 1
+        self._places.leave(client)
+
+
+def joined_status(waitlists: Sequence[Waitlist], delays: Distribution) -> QueueStatus:
+    """The status of lists that share places, as one queue."""
+    statuses = [one.counted() for one in waitlists]
+    recent = delays.recent()
+    return replace(
+        statuses[0],
+        running=sum(one.running for one in statuses),
+        queued=sum(one.queued for one in statuses),
+        refused=sum(one.refused for one in statuses),
+        dropped=sum(one.dropped for one in statuses),
+        threads=sum(one.threads for one in statuses),
+        delay_median_seconds=recent.median,
+        delay_p99_seconds=recent.p99,
+    )
+
+
+def is_awaited(call: Call, now: float) -> bool:
+    """Whether the caller still waits, and will when the answer is there."""
+    ends = call.context.ends
+    return (ends is None or now < ends) and call.context.is_active()
