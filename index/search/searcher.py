@@ -259,6 +259,11 @@ class Searcher:
             self._last_kept = params, plan
         return plan
 
+    def rerank(self, params: SearchParams) -> int:
+        """How many rows a search without a filter re-ranks for each query."""
+        plan = self._kept_plan(params) or self._planned(params)
+        return plan.request.rerank
+
     def _planned(self, params: SearchParams) -> SearchPlan:
         plan = plan_search(
             params,
