@@ -36,9 +36,9 @@ from gleann.index.search.within import require_radius
 from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
+from gleann.service.job_requests import JobRequests
 from gleann.service.jobs.building import Building
-from gleann.service.jobs.candidates import resolve
-from gleann.service.jobs.import_source import ImportRules, check_source
+from gleann.service.jobs.import_source import ImportRules
 from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
@@ -69,10 +69,8 @@ from gleann.service.values import (
     OptimizerParams,
     ServerInfo,
 )
-from gleann.service.views.live_index import View, require_not_empty_since
-from gleann.service.wire.index_messages import build_params_of
+from gleann.service.views.live_index import View
 from gleann.service.wire.paging import message_room
-from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 Asked: TypeAlias = Callable[[], operations_pb2.Operation]
 """Puts long work into the queue: a quick call, for a transaction."""
@@ -105,7 +103,7 @@ FEATURES = (
 )
 
 
-class Application(RowOperations):
+class Application(RowOperations, JobRequests):
     """One open data directory.
 
     Attributes:
@@ -142,7 +140,7 @@ class Application(RowOperations):
             EngineUnavailableError: the engine or the required device is not usable.
         """
         require_usable(config.engine)
-        self._rules = ImportRules(
+        self.import_rules = ImportRules(
             roots=config.import_roots,
             most_rows=config.import_rows,
             directory=config.data_dir,
@@ -218,7 +216,7 @@ class Application(RowOperations):
         )
         self.registry.ask_of_compaction(self.optimizer.state)
         importing = Importing(
-            self.registry, self._rules, threads=threads, devices=devices
+            self.registry, self.import_rules, threads=threads, devices=devices
         )
         works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
             "build": self.building,
@@ -343,56 +341,6 @@ class Application(RowOperations):
             with suppress(UnknownIndexError):  # deleted since
                 infos.append(self.get_index(name))
         return infos, len(names) > start + size
-
-    def import_vectors(
-        self, request: vector_pb2.ImportVectorsRequest
-    ) -> operations_pb2.Operation:
-        """Check the file and start an import."""
-        return self.asked_to_import(request)()
-
-    def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
-        """Check what is cheap to check; return the function that starts an import."""
-        view = self.registry.view(request.index)
-        check_source(request, view=view, rules=self._rules)
-        return self.jobs.asked("import", index=request.index, request=request)
-
-    def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:
-        """Start a build; its operation is done at once if the index is up to date."""
-        return self.asked_to_build(request)()
-
-    def asked_to_build(self, request: index_pb2.BuildIndexRequest) -> Asked:
-        """Return the function that starts a build."""
-        view = self.registry.view(request.name)
-        require_not_empty_since(view)
-        build_params_of(request.params, metric=view.metric)
-        built = self.building.current(request)
-        if built is None or not self.jobs.is_settled(request.name):
-            return self.jobs.asked("build", index=request.name, request=request)
-        response = built
-        return lambda: self.jobs.answered(
-            "build", index=request.name, request=request, response=response
-        )
-
-    def optimize(
-        self, request: index_pb2.OptimizeIndexRequest
-    ) -> operations_pb2.Operation:
-        """Start a compaction; it is done at once if there is nothing to fold in."""
-        return self.asked_to_optimize(request)()
-
-    def asked_to_optimize(self, request: index_pb2.OptimizeIndexRequest) -> Asked:
-        """Return the function that starts a compaction; see `Optimizer.asked`."""
-        return self.optimizer.asked(request)
-
-    def select(
-        self, request: coreset_pb2.CreateSelectionJobRequest
-    ) -> operations_pb2.Operation:
-        """Check the request and start a selection job."""
-        return self.asked_to_select(request)()
-
-    def asked_to_select(self, request: coreset_pb2.CreateSelectionJobRequest) -> Asked:
-        """Check the request; return the function that starts a selection job."""
-        resolve(self.registry.view(request.index), request)
-        return self.jobs.asked("select", index=request.index, request=request)
 
     def search(
         self,

@@ -243,6 +243,24 @@ class SnapshotInfo:
     parameters: tuple[object, ...] = ()
 
 
+JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
+"""Where an operation stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLog:
+    """The end of an operation's log.
+
+    Attributes:
+        lines: the lines, oldest first; each begins with its time, UTC.
+        last: number of the last line, counted from 1 since the operation was asked for;
+            0 without one.
+    """
+
+    lines: tuple[str, ...]
+    last: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Caps above which a request is refused with `LimitError`.

@@ -12,6 +12,7 @@ from gleann.service.client.coreset_calls import CoresetCalls
 from gleann.service.client.estimate_calls import EstimateCalls
 from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls
+from gleann.service.client.job_calls import JobCalls
 from gleann.service.client.modes import InMode, M, method
 from gleann.service.client.operation_calls import OperationCalls
 from gleann.service.client.payload_calls import PayloadCalls
@@ -41,6 +42,7 @@ class ClientMethods(InMode[M], Generic[M]):
         sessions: describes and closes sessions of any kind.
         snapshots: keeps states of indexes, and makes indexes of them again.
         operations: finds, cancels and deletes operations.
+        jobs: lists, pauses, resumes and retries operations, and shows their logs.
     """
 
     def _assemble(self, stubs: Stubs, mode: M) -> None:
@@ -64,6 +66,7 @@ class ClientMethods(InMode[M], Generic[M]):
         self.sessions: SessionCalls[M] = SessionCalls(connection)
         self.snapshots: SnapshotCalls[M] = SnapshotCalls(connection)
         self.operations: OperationCalls[M] = OperationCalls(connection)
+        self.jobs: JobCalls[M] = JobCalls(connection)
 
     create_index = IndexCalls.create.short_for("indexes")
     update_index = IndexCalls.update.short_for("indexes")

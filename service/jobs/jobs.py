@@ -102,7 +102,7 @@ class Jobs:
         return self.asked(kind, index=index, request=request)()
 
     def asked(
-        self, kind: str, *, index: str, request: Message, retried: str = ""
+        self, kind: str, *, index: str, request: Message
     ) -> Callable[[], operations_pb2.Operation]:
         """The function that stores work on disk and enqueues it; it is quick.
 
@@ -110,11 +110,8 @@ class Jobs:
             kind: of the operation.
             index: that it works on.
             request: to run it.
-            retried: the operation that it is asked for again of; "" for none.
         """
-        new = NewOperation.of(
-            kind, index=index, request=request, owner=_caller(), retried=retried
-        )
+        new = NewOperation.of(kind, index=index, request=request, owner=_caller())
         demand = self._demand(kind, new.request)
         entry = Entry(name=new.name, index=index, demand=demand, kind=kind)
 
@@ -291,6 +288,11 @@ class Jobs:
                 " be asked for again"
             )
         return row
+
+    def note(self, name: str, text: str) -> None:
+        """Add a line to the log of an operation that is not begun yet."""
+        with self._store.transaction() as transaction:
+            table.add_lines(transaction, name, [log_line(text)])
 
     def delete(self, name: str) -> None:
         """Delete an operation that has ended.

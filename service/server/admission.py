@@ -5,7 +5,8 @@ message does not arrive are ended. A call without the key, or without a place in
 queue, is refused before that.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -25,7 +26,7 @@ from gleann.index.errors import (
 )
 from gleann.service.calls.context import CallContext
 from gleann.service.security.gate import Gate
-from gleann.service.security.key_ring import KeyRefusal
+from gleann.service.security.key_ring import KeyRefusal, Metadatum
 from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
@@ -33,6 +34,9 @@ from gleann.service.server.observed import call_id_of, observe
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc, handler
 from gleann.service.telemetry.telemetry import Telemetry
+from gleann.service.wire.protocol import CLIENT_HEADER
+
+_CLIENT = re.compile("[ -~]{1,64}")
 
 
 class Route(Protocol):
@@ -91,7 +95,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
             return handler(partial(self._refuse, error=error, call=call))
         if route is None:
             return self._streams.get(method)
-        call = replace(call, caller=caller)
+        call = replace(call, caller=caller, client=client_of(metadata))
         return handler(partial(self._begin, route=route, call=call))
 
     def _begin(self, rpc: Rpc, *, route: Route, call: CallContext) -> None:
@@ -138,6 +142,14 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         if call.method in self._routes:
             observe(rpc, self._telemetry)
         rpc.fail(error)
+
+
+def client_of(metadata: Iterable[Metadatum]) -> str:
+    """Version and protocol as the client names them; "" if it does not."""
+    for item in metadata:
+        if item.key == CLIENT_HEADER and _CLIENT.fullmatch(str(item.value)):
+            return str(item.value)
+    return ""
 
 
 class LaneRoute:

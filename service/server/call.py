@@ -17,6 +17,7 @@ from gleann.service.calls.caller import Caller
 from gleann.service.calls.context import CallContext, answering
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc
+from gleann.service.wire.unknown_fields import require_known
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -94,10 +95,12 @@ class Call:
         """The request, once its caller has the rights that it needs.
 
         Raises:
-            InvalidInputError: bytes that are none of this method.
+            InvalidInputError: bytes that are none of this method, or a field that this
+                version does not know.
             PermissionDeniedError: the caller lacks a right.
         """
         request = self._read()
+        require_known(request, client=self.context.client)
         self.method.allow(self.context.caller, request)
         return request
 

@@ -31,6 +31,7 @@ from gleann.service.servicers.admin import AdminServicer
 from gleann.service.servicers.coreset import CoresetServicer
 from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
+from gleann.service.servicers.job import JobServicer
 from gleann.service.servicers.operations import OperationsServicer
 from gleann.service.servicers.rounds import RoundsServicer
 from gleann.service.servicers.search import SearchServicer
@@ -43,6 +44,7 @@ from gleann.v1 import (
     coreset_pb2_grpc,
     estimate_pb2_grpc,
     index_pb2_grpc,
+    job_pb2_grpc,
     rounds_pb2_grpc,
     search_pb2_grpc,
     session_pb2_grpc,
@@ -64,6 +66,7 @@ SERVICES = (
     "gleann.v1.SessionService",
     "gleann.v1.SnapshotService",
     "gleann.v1.AdminService",
+    "gleann.v1.JobService",
     "google.longrunning.Operations",
 )
 
@@ -86,6 +89,7 @@ _SERVICERS: tuple[Registration, ...] = (
     (session_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer),
     (snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, SnapshotServicer),
     (admin_pb2_grpc.add_AdminServiceServicer_to_server, AdminServicer),
+    (job_pb2_grpc.add_JobServiceServicer_to_server, JobServicer),
     (operations_pb2_grpc.add_OperationsServicer_to_server, OperationsServicer),
 )
 
