@@ -6,6 +6,8 @@ The gRPC servicers and the in-process client call the same object.
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from time import monotonic
 from typing import TypeAlias
 
 import numpy as np
@@ -32,14 +34,18 @@ from gleann.index.metric import require_distances
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
 from gleann.index.search.within import require_radius
+from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
+from gleann.service.features import FEATURES
+from gleann.service.job_requests import JobRequests
 from gleann.service.jobs.building import Building
-from gleann.service.jobs.candidates import resolve
-from gleann.service.jobs.import_source import ImportRules, check_source
+from gleann.service.jobs.import_source import ImportRules
 from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
+from gleann.service.monitoring.monitor import Monitor
+from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
@@ -59,48 +65,24 @@ from gleann.service.state.idempotency import Receipts
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
+from gleann.service.telemetry.telemetry import Telemetry
 from gleann.service.values import (
     IndexInfo,
     OptimizerParams,
     ServerInfo,
 )
-from gleann.service.views.live_index import View, require_not_empty_since
-from gleann.service.wire.index_messages import build_params_of
+from gleann.service.views.live_index import View
 from gleann.service.wire.paging import message_room
-from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 Asked: TypeAlias = Callable[[], operations_pb2.Operation]
 """Puts long work into the queue: a quick call, for a transaction."""
 
-FEATURES = (
-    "metric:cosine",
-    "metric:ip",
-    "metric:l2",
-    "import:npy",
-    "import:parquet",
-    "payload",
-    "filter",
-    "scroll",
-    "radius",
-    "optimizer",
-    "snapshot",
-    "select:weighted_k_center",
-    "select:farthest_first",
-    "select:margin",
-    "select:random",
-    "select:gist",
-    "select:ccs",
-    "select:quotas",
-    "session:active",
-    "session:active:concepts",
-    "session:active:given",
-    "session:rounds",
-    "session:estimate",
-    "session:groups",
-)
+
+class _UndoneError(Exception):
+    """Rolls back the transaction of a request that was only checked."""
 
 
-class Application(RowOperations):
+class Application(RowOperations, JobRequests):
     """One open data directory.
 
     Attributes:
@@ -116,6 +98,9 @@ class Application(RowOperations):
         optimizer: compacts the indexes by itself.
         receipts: stored answers to idempotent requests.
         limits: the caps on single requests.
+        telemetry: what is counted.
+        monitor: says what it does now.
+        searches: what is recorded of searches.
     """
 
     def __init__(
@@ -134,21 +119,30 @@ class Application(RowOperations):
             EngineUnavailableError: the engine or the required device is not usable.
         """
         require_usable(config.engine)
-        self._rules = ImportRules(
+        self.import_rules = ImportRules(
             roots=config.import_roots,
             most_rows=config.import_rows,
             directory=config.data_dir,
         )
         self.limits = config.limits
-        self._batcher = Batcher()
         self._clock = clock
         devices = Devices(config.device)
-        self.store = Store(config.data_dir)
+        self.telemetry = Telemetry(most_indexes=config.metrics.most_indexes)
+        self.searches = Searches(config, self.telemetry)
+        self._batcher = Batcher(self.telemetry.scanned)
+        self.store = Store(
+            config.data_dir,
+            min_free_bytes=config.storage.min_free_bytes,
+            committed=self.telemetry.committed,
+        )
+        self.store.disk.count_refused = self.telemetry.change_refused
         try:
             self._open(config, devices)
         except BaseException:
             self.store.close()
             raise
+        self.store.disk.open()
+        self.searches.probe.open()
         self._expiry.open()
         self.optimizer.open()
 
@@ -159,8 +153,19 @@ class Application(RowOperations):
             config.data_dir, engine=engine, threads=threads, devices=devices
         )
         self.registry = Registry(self.store, versions)
-        self.jobs = Jobs(self.store, keep_seconds=config.keep_days * DAY)
+        self.jobs = Jobs(
+            self.store,
+            keep_seconds=config.keep_days * DAY,
+            telemetry=self.telemetry,
+        )
         self.selections = Selecting(self.registry, self.store, devices)
+        self.monitor = Monitor(
+            self.registry,
+            self.store,
+            self.telemetry,
+            directory=config.data_dir,
+            threads=threads,
+        )
         self._open_sessions()
         self.receipts = Receipts(self.store)
         self._expiry = Expiry(
@@ -190,7 +195,7 @@ class Application(RowOperations):
         )
         self.registry.ask_of_compaction(self.optimizer.state)
         importing = Importing(
-            self.registry, self._rules, threads=threads, devices=devices
+            self.registry, self.import_rules, threads=threads, devices=devices
         )
         works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
             "build": self.building,
@@ -217,9 +222,18 @@ class Application(RowOperations):
         Waits at most `seconds` for jobs, which resume at the next opening.
         """
         self._expiry.close()
+        self.searches.probe.close()
+        self.store.disk.close()
         self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
+
+    def reload(self, config: Config) -> None:
+        """Apply the settings that may change while it is open."""
+        self.limits = config.limits
+        self.store.disk.min_free_bytes = config.storage.min_free_bytes
+        self.searches.slow.slow_seconds = config.log.slow_seconds
+        self.searches.probe.settings = config.probe
 
     def server_info(self) -> ServerInfo:
         """Version, limits and features."""
@@ -227,7 +241,7 @@ class Application(RowOperations):
             version=gleann.__version__,
             limits=self.limits,
             features=FEATURES,
-            index_count=len(self.registry.names()),
+            index_count=len(readable(self.registry.names())),
         )
 
     def create_index(
@@ -255,6 +269,26 @@ class Application(RowOperations):
             )
         )
 
+    def planned_index(
+        self,
+        name: str,
+        *,
+        dim: int,
+        metric: Metric,
+        schema: Schema | None = None,
+        optimizer: OptimizerParams | None = None,
+    ) -> IndexInfo:
+        """The description of an index as `create_index` would make it; nothing changes.
+
+        Errors as `create_index`.
+        """
+        with suppress(_UndoneError), self.store.transaction():
+            info = self.create_index(
+                name, dim=dim, metric=metric, schema=schema, optimizer=optimizer
+            )
+            raise _UndoneError
+        return replace(info, etag="")
+
     def update_index(
         self,
         name: str,
@@ -262,6 +296,7 @@ class Application(RowOperations):
         add_columns: Sequence[Column] = (),
         drop_columns: Sequence[str] = (),
         optimizer: OptimizerParams | None = None,
+        etag: str = "",
     ) -> IndexInfo:
         """Drop columns, then add columns, and set fields of the optimizer.
 
@@ -270,6 +305,7 @@ class Application(RowOperations):
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: its etag is not `etag`, where that is not empty.
             UnknownColumnError: a column to drop that there is not.
             InvalidInputError: a column to add whose name is taken, or too many.
         """
@@ -279,6 +315,7 @@ class Application(RowOperations):
                 add_columns=add_columns,
                 drop_columns=drop_columns,
                 optimizer=optimizer,
+                etag=etag,
             )
             if optimizer is not None:
                 transaction.after_commit(self.optimizer.reconsider)
@@ -293,67 +330,19 @@ class Application(RowOperations):
         return self.registry.describe(name)
 
     def list_indexes(self, *, start: int, size: int) -> tuple[list[IndexInfo], bool]:
-        """Describe a page of the indexes, by name; also those that cannot be served.
+        """Describe a page of the indexes that the caller may read, by name.
+
+        Also those that cannot be served.
 
         Returns:
             The descriptions, and whether there are more.
         """
-        names = self.registry.names()
+        names = readable(self.registry.names())
         infos = []
         for name in names[start : start + size]:
             with suppress(UnknownIndexError):  # deleted since
                 infos.append(self.get_index(name))
         return infos, len(names) > start + size
-
-    def import_vectors(
-        self, request: vector_pb2.ImportVectorsRequest
-    ) -> operations_pb2.Operation:
-        """Check the file and start an import."""
-        return self.asked_to_import(request)()
-
-    def asked_to_import(self, request: vector_pb2.ImportVectorsRequest) -> Asked:
-        """Check what is cheap to check; return the function that starts an import."""
-        view = self.registry.view(request.index)
-        check_source(request, view=view, rules=self._rules)
-        return self.jobs.asked("import", index=request.index, request=request)
-
-    def build(self, request: index_pb2.BuildIndexRequest) -> operations_pb2.Operation:
-        """Start a build; its operation is done at once if the index is up to date."""
-        return self.asked_to_build(request)()
-
-    def asked_to_build(self, request: index_pb2.BuildIndexRequest) -> Asked:
-        """Return the function that starts a build."""
-        view = self.registry.view(request.name)
-        require_not_empty_since(view)
-        build_params_of(request.params, metric=view.metric)
-        built = self.building.current(request)
-        if built is None or not self.jobs.is_settled(request.name):
-            return self.jobs.asked("build", index=request.name, request=request)
-        response = built
-        return lambda: self.jobs.answered(
-            "build", index=request.name, request=request, response=response
-        )
-
-    def optimize(
-        self, request: index_pb2.OptimizeIndexRequest
-    ) -> operations_pb2.Operation:
-        """Start a compaction; it is done at once if there is nothing to fold in."""
-        return self.asked_to_optimize(request)()
-
-    def asked_to_optimize(self, request: index_pb2.OptimizeIndexRequest) -> Asked:
-        """Return the function that starts a compaction; see `Optimizer.asked`."""
-        return self.optimizer.asked(request)
-
-    def select(
-        self, request: coreset_pb2.CreateSelectionJobRequest
-    ) -> operations_pb2.Operation:
-        """Check the request and start a selection job."""
-        return self.asked_to_select(request)()
-
-    def asked_to_select(self, request: coreset_pb2.CreateSelectionJobRequest) -> Asked:
-        """Check the request; return the function that starts a selection job."""
-        resolve(self.registry.view(request.index), request)
-        return self.jobs.asked("select", index=request.index, request=request)
 
     def search(
         self,
@@ -391,10 +380,21 @@ class Application(RowOperations):
         allowed = allowed_in(view, allowed_ids=allowed_ids, condition=condition)
         if radius is not None:
             radius = require_radius(radius, view.metric)
-        if allowed is None:
-            found = self._batcher.search(view, checked, params)
-        else:
-            found = view_search.search(view, checked, params, allowed=allowed)
+        began = monotonic()
+        with self.searches.running():
+            if allowed is None:
+                found = self._batcher.search(view, checked, params)
+            else:
+                found = view_search.search(view, checked, params, allowed=allowed)
+        self.searches.ended(
+            view,
+            checked,
+            params,
+            found,
+            began=began,
+            condition=condition,
+            is_whole=allowed_ids is None,
+        )
         if radius is not None:
             found = cut_at(found, radius)
         self._require_room(found, view)

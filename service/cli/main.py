@@ -33,6 +33,7 @@ COMMANDS = {
     "rows": "collections.rows",
     "snapshot": "collections.snapshot",
     "restore": "collections.restore",
+    "jobs": "jobs.jobs",
     "build": "build",
     "search": "search",
     "graph": "graph",

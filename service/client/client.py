@@ -8,6 +8,7 @@ from gleann.service.client.link.at_once import at_once
 from gleann.service.client.methods import ClientMethods
 from gleann.service.client.modes import Blocking
 from gleann.service.client.target import Server, read_target
+from gleann.service.client.tls import Tls, tls_for
 from gleann.service.stubs import Stubs
 
 
@@ -37,24 +38,29 @@ class Client(ClientMethods[Blocking]):
         *,
         api_key: str | None = None,
         timeout: float | None = 300.0,
+        tls: Tls | None = None,
     ) -> None:
         """Open a data directory, or connect to a server.
 
         Args:
             target: a directory (created if missing), or a server: "grpc://host:port",
-                "dns:///host:port" or "unix:path". What looks like an address without
-                such a scheme is refused; "./name" and path objects are directories.
+                "grpcs://host:port" by TLS, "dns:///host:port" or "unix:path". What
+                looks like an address without such a scheme is refused; "./name" and
+                path objects are directories.
             api_key: the server's API key, if it has one.
             timeout: seconds after which a remote call fails with `ServiceError`, or
                 with `UnavailableError` if no server answers there; None waits without
                 limit. It does not apply to operations.
+            tls: whom to trust and how to show who one is, for "grpcs://host:port"; None
+                trusts the public authorities that gRPC knows.
 
         Raises:
+            MissingFileError: a file of `tls` cannot be read.
             InvalidParamsError: neither a directory nor the address of a server.
             NotReadyError: another process has the directory open.
             CorruptDataError: its contents cannot be read.
         """
-        stubs = _open_stubs(target, api_key=api_key, timeout=timeout)
+        stubs = _open_stubs(target, api_key=api_key, timeout=timeout, tls=tls)
         self._assemble(at_once(stubs), Blocking())
 
     @classmethod
@@ -81,13 +87,18 @@ class Client(ClientMethods[Blocking]):
 
 
 def _open_stubs(
-    target: str | PathLike[str], *, api_key: str | None, timeout: float | None
+    target: str | PathLike[str],
+    *,
+    api_key: str | None,
+    timeout: float | None,
+    tls: Tls | None,
 ) -> Stubs:
     place = read_target(target)
+    tls = tls_for(place, tls)
     if isinstance(place, Server):
         from gleann.service.client.remote import connect
 
-        return connect(place.address, api_key=api_key, timeout=timeout)
+        return connect(place.address, api_key=api_key, timeout=timeout, tls=tls)
     from gleann.service.local import open_directory
 
     return open_directory(place)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,7 +17,9 @@ from gleann.index.errors import (
     ServiceError,
     UnavailableError,
 )
-from gleann.service.security import KEY_HEADER, bearer, require_sendable_key
+from gleann.service.client.tls import Tls, warn_of_plaintext_key
+from gleann.service.client.tls_errors import why_not_connected
+from gleann.service.security.headers import KEY_HEADER, bearer, require_sendable_key
 from gleann.service.status import error_of_call
 from gleann.service.stubs import Stubs
 from gleann.v1 import (
@@ -26,6 +28,7 @@ from gleann.v1 import (
     coreset_pb2_grpc,
     estimate_pb2_grpc,
     index_pb2_grpc,
+    job_pb2_grpc,
     rounds_pb2_grpc,
     search_pb2_grpc,
     session_pb2_grpc,
@@ -50,6 +53,7 @@ _STUBS: dict[str, Callable[[Any], object]] = {
     "session": session_pb2_grpc.SessionServiceStub,
     "snapshot": snapshot_pb2_grpc.SnapshotServiceStub,
     "admin": admin_pb2_grpc.AdminServiceStub,
+    "job": job_pb2_grpc.JobServiceStub,
     "operations": operations_pb2_grpc.OperationsStub,
 }
 
@@ -58,20 +62,28 @@ READY_SECONDS = 0.1
 """For the state of a connection, once a call to it has timed out."""
 
 
-def connect(address: str, *, api_key: str | None, timeout: float | None) -> Stubs:
+def connect(
+    address: str,
+    *,
+    api_key: str | None,
+    timeout: float | None,
+    tls: Tls | None = None,
+) -> Stubs:
     """Stubs of the server at an address; the first call connects.
 
     Args:
         address: of the server, as gRPC takes it; see `gleann.service.client.target`.
         api_key: the server's API key, if it has one.
         timeout: seconds after which a call fails; None waits without limit.
+        tls: for a connection by TLS.
 
     Raises:
+        MissingFileError: a file of `tls` cannot be read.
         InvalidParamsError: a key that no server can have, or a timeout that is not
             above 0.
     """
-    link = _link(address, api_key=api_key, timeout=timeout)
-    channel = grpc.insecure_channel(address, options=OPTIONS)
+    link = _link(address, api_key=api_key, timeout=timeout, tls=tls)
+    channel = link.channel(grpc)
     stubs = {
         name: _Remote(make(channel), link, channel) for name, make in _STUBS.items()
     }
@@ -79,11 +91,15 @@ def connect(address: str, *, api_key: str | None, timeout: float | None) -> Stub
 
 
 def connect_awaited(
-    address: str, *, api_key: str | None, timeout: float | None
+    address: str,
+    *,
+    api_key: str | None,
+    timeout: float | None,
+    tls: Tls | None = None,
 ) -> Stubs:
     """As `connect`, with methods that are awaited; also `close` is."""
-    link = _link(address, api_key=api_key, timeout=timeout)
-    channels = _Channels(address)
+    link = _link(address, api_key=api_key, timeout=timeout, tls=tls)
+    channels = _Channels(link)
     stubs = {name: _Awaited(name, link, channels) for name in _STUBS}
     return Stubs(**stubs, close=channels.close)
 
@@ -95,18 +111,32 @@ class _Link:
     Attributes:
         address: of the server.
         timeout: of a call, in seconds, or None.
-        metadata: of every call.
+        metadata: of every call; it has the API key.
+        tls: how the server is trusted; None without TLS.
+        credentials: what gRPC makes of `tls`.
     """
 
     address: str
     timeout: float | None
-    metadata: list[tuple[str, str]]
+    metadata: list[tuple[str, str]] = field(repr=False)
+    tls: Tls | None
+    credentials: grpc.ChannelCredentials | None
+
+    def channel(self, kind: Any) -> Any:
+        """A channel to the server; `kind` is `grpc` or `grpc.aio`."""
+        if self.tls is None:
+            return kind.insecure_channel(self.address, options=OPTIONS)
+        options = [*OPTIONS, *self.tls.options()]
+        return kind.secure_channel(self.address, self.credentials, options=options)
 
     def error_of(self, call: grpc.RpcError) -> GleannError:
         """The exception of a failed call; a server that is not there is named."""
         error = error_of_call(call)
         if isinstance(error, UnavailableError):
-            return UnavailableError(f"no server answers at {self.address}: {error}")
+            why = why_not_connected(str(error), self.address, self.tls)
+            return UnavailableError(
+                f"no server answers at {self.address}: {why or error}"
+            )
         return error
 
     def no_answer(self) -> UnavailableError:
@@ -116,14 +146,24 @@ class _Link:
         )
 
 
-def _link(address: str, *, api_key: str | None, timeout: float | None) -> _Link:
+def _link(
+    address: str, *, api_key: str | None, timeout: float | None, tls: Tls | None
+) -> _Link:
     if timeout is not None and not timeout > 0:
         raise InvalidParamsError(f"timeout must be above 0 seconds, got {timeout}")
     metadata = []
     if api_key is not None:
         require_sendable_key(api_key)
         metadata = [(KEY_HEADER, bearer(api_key))]
-    return _Link(address=address, timeout=timeout, metadata=metadata)
+        if tls is None:
+            warn_of_plaintext_key(address)
+    return _Link(
+        address=address,
+        timeout=timeout,
+        metadata=metadata,
+        tls=tls,
+        credentials=None if tls is None else tls.credentials(),
+    )
 
 
 def _late(error: grpc.RpcError) -> bool:
@@ -171,8 +211,8 @@ class _Remote:
 class _Channels:
     """Channels to a server, one per event loop, as gRPC ties them to one."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, link: _Link) -> None:
+        self._link = link
         self._closed = False
         self._stubs: WeakKeyDictionary[
             asyncio.AbstractEventLoop, tuple[grpc.aio.Channel, dict[str, Any]]
@@ -184,7 +224,7 @@ class _Channels:
         if (found := self._stubs.get(loop)) is None:
             if self._closed:
                 raise ServiceError("the client is closed")
-            channel = grpc.aio.insecure_channel(self._address, options=OPTIONS)
+            channel = self._link.channel(grpc.aio)
             found = channel, {name: make(channel) for name, make in _STUBS.items()}
             self._stubs[loop] = found
         return found

@@ -9,7 +9,9 @@ from gleann.service.config import Config
 from gleann.service.config.queues import LoadSettings
 from gleann.service.server.call import Call
 from gleann.service.server.kinds import Kind
-from gleann.service.server.waitlist import Bounds, QueueStatus, Waitlist
+from gleann.service.server.waitlist import Bounds, Waitlist
+from gleann.service.server_status import QueueStatus
+from gleann.service.telemetry.telemetry import Telemetry
 
 CONTROL_THREADS = 2
 
@@ -89,18 +91,30 @@ class ThreadLane:
                 self._waitlist.done(calls, monotonic() - begun)
 
 
-def lanes_of(config: Config) -> Mapping[Kind, Lane]:
-    """The lanes of a server, by the kind of their calls."""
+def lanes_of(config: Config, telemetry: Telemetry) -> Mapping[Kind, Lane]:
+    """The lanes of a server, by the kind of their calls; `telemetry` counts waits."""
     load, threads = config.load, config.rpc_threads
+    found: dict[Kind, tuple[int, int]] = {
+        "search": (load.search_places, threads),
+        "read": (load.read_places, threads),
+        "write": (load.write_places, threads),
+        "control": (load.control_places, CONTROL_THREADS),
+    }
     return {
-        "search": _lane("search", load, load.search_places, threads),
-        "read": _lane("read", load, load.read_places, threads),
-        "write": _lane("write", load, load.write_places, threads),
-        "control": _lane("control", load, load.control_places, CONTROL_THREADS),
+        kind: _lane(kind, load, places, threads=most, telemetry=telemetry)
+        for kind, (places, most) in found.items()
     }
 
 
-def _lane(kind: Kind, load: LoadSettings, places: int, threads: int) -> ThreadLane:
+def _lane(
+    kind: Kind, load: LoadSettings, places: int, *, threads: int, telemetry: Telemetry
+) -> ThreadLane:
     seconds = load.queue_seconds if kind == "search" else None
     bounds = Bounds(places=places, share=load.client_share, seconds=seconds)
-    return ThreadLane(Waitlist(kind, bounds, threads=threads), threads=threads)
+    waitlist = Waitlist(
+        kind,
+        bounds,
+        threads=threads,
+        waited=lambda waited: telemetry.waited(kind, waited),
+    )
+    return ThreadLane(waitlist, threads=threads)

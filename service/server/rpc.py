@@ -8,7 +8,7 @@ grpcio (`service/DECISIONS.md` 13);
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from functools import partial
 from math import isinf
@@ -22,7 +22,7 @@ from grpc_status import rpc_status
 
 from gleann.index.errors import GleannError
 from gleann.service.calls.context import IN_PROCESS, CallContext
-from gleann.service.status import status_of
+from gleann.service.status import CALL_ID_HEADER, status_of
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Rpc:
         self._state = context._state
         self._unsent: bytes | None = None
         self.context: CallContext = IN_PROCESS
+        self._status_name = ""
 
     @property
     def ends(self) -> float | None:
@@ -58,6 +59,15 @@ class Rpc:
         """The remote address of the connection, such as "ipv4:127.0.0.1:50000"."""
         peer: str = self._context.peer()
         return peer
+
+    @property
+    def status_name(self) -> str:
+        """The name of the status it ended with, such as "OK"."""
+        if self._status_name:
+            return self._status_name
+        ends = self.context.ends
+        late = ends is not None and monotonic() >= ends
+        return "DEADLINE_EXCEEDED" if late else "CANCELLED"
 
     @property
     def active(self) -> bool:
@@ -111,6 +121,8 @@ class Rpc:
         """End with status OK and the response, or without a message in a stream."""
         with self._state.condition:
             if self.active:
+                self._status_name = "OK"
+                self._send_call_id(())
                 _server._status(self._context._rpc_event, self._state, message)
 
     def fail(self, error: GleannError, code: grpc.StatusCode | None = None) -> None:
@@ -120,9 +132,15 @@ class Rpc:
             if self.active:
                 self._context.set_code(status.code if code is None else code)
                 self._context.set_details(status.details)
-                if code is None:
-                    self._context.set_trailing_metadata(status.trailing_metadata)
+                self._status_name = (status.code if code is None else code).name
+                self._send_call_id(status.trailing_metadata if code is None else ())
                 _server._status(self._context._rpc_event, self._state, None)
+
+    def _send_call_id(self, trailers: Iterable[tuple[str, str | bytes]]) -> None:
+        """Set what is sent after the answer."""
+        call_id = self.context.call_id
+        mine = ((CALL_ID_HEADER, call_id),) if call_id else ()
+        self._context.set_trailing_metadata((*trailers, *mine))
 
     def _write_again(self) -> None:
         with self._state.condition:

@@ -17,6 +17,7 @@ from gleann.index.errors import NotReadyError, OverloadedError
 from gleann.service.server.call import Call
 from gleann.service.server.fair_queue import FairQueue
 from gleann.service.server.kinds import Kind
+from gleann.service.server_status import QueueStatus
 
 LEAST_RETRY, LONGEST_RETRY = 0.05, 30.0
 """Seconds after which a refused caller is told to come again."""
@@ -54,31 +55,8 @@ class Bounds:
         return max(1, round(self.places * self.share))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueStatus:
-    """A queue of calls now.
-
-    Attributes:
-        kind: of the calls.
-        running: calls that are computed.
-        queued: calls that wait.
-        places: most calls that may run and wait.
-        refused: calls refused since the start.
-        dropped: calls dropped since the start: late ones, and those whose caller left.
-        threads: that compute.
-        delay_median_seconds: seconds that calls of the last minute waited.
-        delay_p99_seconds: the 99th percentile.
-    """
-
-    kind: Kind
-    running: int
-    queued: int
-    places: int
-    refused: int
-    dropped: int
-    threads: int = 0
-    delay_median_seconds: float = 0.0
-    delay_p99_seconds: float = 0.0
+def _ignore(_seconds: float) -> None:
+    """Nobody counts."""
 
 
 class Waitlist:
@@ -91,6 +69,7 @@ class Waitlist:
         *,
         threads: int,
         clock: Callable[[], float] = monotonic,
+        waited: Callable[[float], None] = _ignore,
     ) -> None:
         """Make an empty list.
 
@@ -99,11 +78,13 @@ class Waitlist:
             bounds: theirs.
             threads: that take calls.
             clock: seconds, as those of deadlines.
+            waited: called with the seconds that each call waited.
         """
         self.kind = kind
         self._bounds = bounds
         self._threads = threads
         self._clock = clock
+        self._waited = waited
         self._news = Condition()
         self._queue: FairQueue[Call] = FairQueue()
         self._held: Counter[str] = Counter()
@@ -219,6 +200,7 @@ class Waitlist:
                 continue
             taken.append(call)
             self._delays.append((now, now - call.since))
+            self._waited(now - call.since)
             self._running += 1
             self._running_work += call.work
             work += call.work

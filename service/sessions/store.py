@@ -21,6 +21,8 @@ from gleann.index.errors import (
     NotReadyError,
     UnknownJobError,
 )
+from gleann.service.calls.context import current_call
+from gleann.service.calls.visible import visible_rows
 from gleann.service.sessions.open_sessions import OpenSessions
 from gleann.service.sessions.resume import Session, resume
 from gleann.service.state.registry import Registry
@@ -37,6 +39,7 @@ Keep: TypeAlias = Callable[[], SessionInfo]
 _DESCRIBE = """
 SELECT sessions.number, sessions.name, sessions.kind, sessions.index_number,
     sessions.version, sessions.labelled, sessions.created, sessions.updated,
+    sessions.owner,
     indexes.name AS index_name
 FROM sessions JOIN indexes ON indexes.number = sessions.index_number
 """
@@ -111,16 +114,20 @@ class SessionStore:
     ) -> list[tuple[int, SessionInfo]]:
         """Sessions with numbers above `after`, oldest first, and their numbers.
 
-        Damaged sessions are left out.
+        Damaged sessions are left out, and those that the caller may not see.
         """
-        rows = self._store.rows(
-            f"{_DESCRIBE} WHERE sessions.number > ? AND (? = '' OR indexes.name = ?)"
-            " ORDER BY sessions.number LIMIT ?",
-            after,
-            index,
-            index,
-            limit,
-        )
+
+        def read(after: int, limit: int) -> list[Row]:
+            return self._store.rows(
+                f"{_DESCRIBE} WHERE sessions.number > ?"
+                " AND (? = '' OR indexes.name = ?) ORDER BY sessions.number LIMIT ?",
+                after,
+                index,
+                index,
+                limit,
+            )
+
+        rows = visible_rows(read, after=after, limit=limit)
         damaged = self._store.damaged("sessions")
         return [
             (row["number"], _info(row)) for row in rows if row["name"] not in damaged
@@ -160,6 +167,7 @@ class SessionStore:
             proxy: float64, its proxies, needed to resume it.
         """
         name = f"sessions/{kind}-{token_hex(8)}"
+        owner = current_call().caller.name
         state = json.dumps(session.state())
         packed = None if proxy is None else proxy.astype("<f8").tobytes()
 
@@ -173,8 +181,8 @@ class SessionStore:
                     )
                 transaction.run(
                     "INSERT INTO sessions (name, kind, index_number, version, labelled,"
-                    " created, updated, state, proxy)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    " created, updated, state, proxy, owner)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     name,
                     kind,
                     view.number,
@@ -184,6 +192,7 @@ class SessionStore:
                     now,
                     state,
                     packed,
+                    owner,
                 )
                 transaction.after_commit(lambda: self._hold(name, session, view))
                 return self.info(name)
