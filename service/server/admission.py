@@ -8,7 +8,6 @@ queue, is refused before that.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from threading import Timer
 from time import monotonic
@@ -33,7 +32,7 @@ from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
 from gleann.service.server.observed import call_id_of, observe
 from gleann.service.server.rate_limited_log import RareLog, host_of
-from gleann.service.server.rpc import Rpc, handler
+from gleann.service.server.rpc import Rpc, ending_many, handler
 from gleann.service.status import status_of
 from gleann.service.telemetry.telemetry import Telemetry
 from gleann.service.wire.protocol import CLIENT_HEADER
@@ -86,24 +85,34 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler of a call before its message; called by the polling thread."""
+        with ending_many:
+            pass
         method, metadata = details.method, details.invocation_metadata
-        route = self._routes.get(method)
-        call = CallContext(method=method, call_id=call_id_of(metadata))
+        route, call_id = self._routes.get(method), call_id_of(metadata)
         try:
             caller = self._gate.caller(method, metadata)
         except KeyRefusal as refusal:
+            call = CallContext(method=method, call_id=call_id)
             return handler(partial(self._refuse_key, why=str(refusal), call=call))
         except PermissionDeniedError as error:
+            call = CallContext(method=method, call_id=call_id)
             return handler(partial(self._refuse, error=error, call=call))
         if route is None:
             return self._streams.get(method)
-        call = replace(call, caller=caller, client=client_of(metadata))
-        return handler(partial(self._begin, route=route, call=call))
+        made = partial(
+            CallContext,
+            caller=caller,
+            method=method,
+            call_id=call_id,
+            client=client_of(metadata),
+        )
+        return handler(partial(self._begin, route=route, made=made))
 
-    def _begin(self, rpc: Rpc, *, route: Route, call: CallContext) -> None:
+    def _begin(
+        self, rpc: Rpc, *, route: Route, made: Callable[..., CallContext]
+    ) -> None:
         peer = rpc.peer
-        rpc.context = replace(
-            call,
+        rpc.context = made(
             peer=peer,
             ends=rpc.ends,
             is_active=rpc.awaited,

@@ -21,8 +21,8 @@ def _declared(text: str) -> Column:
     declared = Declared.parse(text)
     if declared.type is None:
         raise InvalidParamsError(
-            f"column {declared.name!r:.60} has no type: {declared.name:.60}:TYPE, with a"
-            f" type of {', '.join(COLUMN_TYPES)}"
+            f"column {declared.name!r:.60} has no type: {declared.name:.60}:TYPE, with"
+            f" a type of {', '.join(COLUMN_TYPES)}"
         )
     return Column(declared.name, declared.type, indexed=declared.indexed)
 

@@ -14,7 +14,6 @@ from gleann.index.payload.schema import COLUMN_TYPES, Column, ColumnType, Schema
 from gleann.service.cli.say import warn
 from gleann.service.files.payload_files import PayloadFile
 
-
 INDEXED = "indexed"
 """What follows the type of a column that is indexed."""
 

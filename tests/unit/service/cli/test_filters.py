@@ -92,7 +92,9 @@ def test_columns_that_are_left_out_are_named_with_the_reason(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     about = [{"x": row} for row in range(N)]
-    table = pa.table({"a b": range(N), "year": range(N), "about": about, "id": range(N)})
+    table = pa.table(
+        {"a b": range(N), "year": range(N), "about": about, "id": range(N)}
+    )
     pq.write_table(table, folder / "odd.parquet")
     payload = ["--payload", str(folder / "odd.parquet")]
     assert build(folder, "v.npy", "d", *payload, "--json") == 0
