@@ -101,7 +101,7 @@ def forecast_fold(
     """
     n = kept + newer
     assign = newer * nlist * (PRODUCT * dim + ASSIGN_PAIR)
-    blocks = 2 * min(BLOCK_BYTES, 4 * n * dim)
+    blocks = min(BLOCK_BYTES, 4 * n * dim)
     return Forecast(
         seconds=assign + ROW_NUMBER * n * dim,
         memory_bytes=BASE_BYTES + blocks + BYTES_A_ROW * n,

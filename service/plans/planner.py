@@ -19,6 +19,7 @@ from gleann.service.optimizer.compaction import Compaction, rebuild_params
 from gleann.service.plans.machine import nominal_second
 from gleann.service.plans.selecting import selection_plan
 from gleann.service.plans.sizes import IndexSizes, sizes_of
+from gleann.service.state.database import MOST_LOG_BYTES
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.values import Plan
@@ -29,8 +30,11 @@ from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 SERVED_ROW_BYTES = 24
 """Memory of a row besides its build: its number and its id, as the view has them."""
 
-PROCESS_BYTES, PROCESS_SECONDS = 60_000_000, 1.5
+PROCESS_BYTES, PROCESS_SECONDS = 20_000_000, 0.6
 """Memory and nominal seconds of a process of its own before it begins."""
+
+PUBLISH_SECONDS = 0.15
+"""To make the files of a version durable, to open and to publish it."""
 
 STAGED_BYTE = 12e-9
 """Nominal seconds to log and publish one byte of a row."""
@@ -165,7 +169,7 @@ class Planner:
             steps.append(f"Version {view.version} stays, as a session needs it.")
         return Plan(
             rows=view.count,
-            seconds=forecast.seconds * nominal_second(),
+            seconds=forecast.seconds * nominal_second() + PUBLISH_SECONDS,
             memory_bytes=forecast.memory_bytes + SERVED_ROW_BYTES * view.count,
             disk_bytes=written,
             disk_bytes_after=written - sizes.version_bytes - sizes.log_bytes,
@@ -208,15 +212,18 @@ class Planner:
         )
 
     def _staged_import(self, view: View, source: ImportSource) -> Plan:
-        """The rows are logged, and are newer than the sealed version."""
+        """The rows are logged, and are newer than the sealed version.
+
+        The database has them in its write-ahead log as well.
+        """
         numbers = 4 * view.dim * source.count
         logged = numbers + LOGGED_ID_BYTES * source.count + source.payload.size_bytes
         return Plan(
             rows=source.count,
             seconds=STAGED_BYTE * logged * nominal_second(),
             memory_bytes=2 * numbers + STAGED_ROW_BYTES * source.count,
-            disk_bytes=logged,
-            disk_bytes_after=logged,
+            disk_bytes=2 * logged,
+            disk_bytes_after=logged + min(logged, MOST_LOG_BYTES),
             steps=(
                 f"It logs {source.count:,} vectors of {source.file.path.name}.",
                 "They are searched beside the sealed version until they are sealed.",
