@@ -1,12 +1,12 @@
 """Memory of an index by part: arrays that it holds, and pages of its mapped files.
 
-Arrays are found by a walk over the attributes of gleann's objects, each counted once, so
-that what is added to an index is counted without a line here. A part is the first name
-on the way that has one.
+Arrays are found by a walk over the attributes of gleann's objects, each counted once,
+so that what is added to an index is counted without a line here. A part is the first
+name on the way that has one.
 """
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,13 @@ _ENTRY_BYTES = 8
 """Scale and bias of an entry."""
 
 
-def memory_of(view: View) -> Counter[str]:
-    """Bytes of memory that a view holds and no file maps, by part."""
+def memory_of(view: View, sessions: Iterable[object] = ()) -> Counter[str]:
+    """Bytes of memory that a view holds and no file maps, by part.
+
+    Args:
+        view: the state.
+        sessions: on its index; what they share with it is counted once.
+    """
     walk = _Walk()
     if view.sealed is not None:
         walk.add(view.sealed, "")
@@ -64,6 +69,9 @@ def memory_of(view: View) -> Counter[str]:
     walk.add(view.payload, "payload")
     walk.add(view, "")
     walk.bytes["newer"] += _packed_newer(view)
+    walk.bytes["filters"] += view.payload.mask_bytes
+    for session in sessions:
+        walk.add(session, "sessions")
     return walk.bytes
 
 
@@ -103,9 +111,10 @@ class _Walk:
 
     def add(self, root: object, part: str) -> None:
         """Count what is below `root`; "" takes the parts from the attributes."""
-        waiting = [(root, part)]
+        # Breadth first: what an index has itself is its own before it is its engine's.
+        waiting = deque([(root, part)])
         while waiting:
-            one, part = waiting.pop()
+            one, part = waiting.popleft()
             if id(one) in self._seen:
                 continue
             # Held, so that no later object has its id.
