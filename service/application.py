@@ -35,6 +35,7 @@ from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
+from gleann.service.plans.planner import Planner
 from gleann.service.row_operations import RowOperations, require_within
 from gleann.service.search.batcher import Batcher
 from gleann.service.search_operations import SearchOperations
@@ -176,6 +177,14 @@ class Application(RowOperations, SearchOperations, JobRequests):
         self.registry.ask_of_compaction(self.optimizer.state)
         importing = Importing(
             self.registry, self.import_rules, threads=threads, devices=devices
+        )
+        self.planner = Planner(
+            self.registry,
+            self.store,
+            building=self.building,
+            compaction=self.optimizer.compaction,
+            rules=self.import_rules,
+            threads=threads,
         )
         works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
             "build": self.building,
