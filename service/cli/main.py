@@ -29,6 +29,7 @@ BROKEN_PIPE = 141
 
 COMMANDS = {
     "serve": "serve",
+    "keys": "keys",
     "index": "collections.index",
     "rows": "collections.rows",
     "snapshot": "collections.snapshot",
