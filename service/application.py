@@ -6,6 +6,7 @@ The gRPC servicers and the in-process client call the same object.
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import TypeAlias
 
 import numpy as np
@@ -41,6 +42,8 @@ from gleann.service.jobs.import_source import ImportRules, check_source
 from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
+from gleann.service.monitoring.monitor import Monitor
+from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
@@ -60,6 +63,7 @@ from gleann.service.state.idempotency import Receipts
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
+from gleann.service.telemetry.telemetry import Telemetry
 from gleann.service.values import (
     IndexInfo,
     OptimizerParams,
@@ -117,6 +121,9 @@ class Application(RowOperations):
         optimizer: compacts the indexes by itself.
         receipts: stored answers to idempotent requests.
         limits: the caps on single requests.
+        telemetry: what is counted.
+        monitor: says what it does now.
+        searches: what is recorded of searches.
     """
 
     def __init__(
@@ -141,15 +148,24 @@ class Application(RowOperations):
             directory=config.data_dir,
         )
         self.limits = config.limits
-        self._batcher = Batcher()
         self._clock = clock
         devices = Devices(config.device)
-        self.store = Store(config.data_dir)
+        self.telemetry = Telemetry(most_indexes=config.metrics.most_indexes)
+        self.searches = Searches(config, self.telemetry)
+        self._batcher = Batcher(self.telemetry.scanned)
+        self.store = Store(
+            config.data_dir,
+            min_free_bytes=config.storage.min_free_bytes,
+            committed=self.telemetry.committed,
+        )
+        self.store.disk.count_refused = self.telemetry.change_refused
         try:
             self._open(config, devices)
         except BaseException:
             self.store.close()
             raise
+        self.store.disk.open()
+        self.searches.probe.open()
         self._expiry.open()
         self.optimizer.open()
 
@@ -162,6 +178,13 @@ class Application(RowOperations):
         self.registry = Registry(self.store, versions)
         self.jobs = Jobs(self.store, keep_seconds=config.keep_days * DAY)
         self.selections = Selecting(self.registry, self.store, devices)
+        self.monitor = Monitor(
+            self.registry,
+            self.store,
+            self.telemetry,
+            directory=config.data_dir,
+            threads=threads,
+        )
         self._open_sessions()
         self.receipts = Receipts(self.store)
         self._expiry = Expiry(
@@ -218,6 +241,8 @@ class Application(RowOperations):
         Waits at most `seconds` for jobs, which resume at the next opening.
         """
         self._expiry.close()
+        self.searches.probe.close()
+        self.store.disk.close()
         self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
@@ -394,10 +419,21 @@ class Application(RowOperations):
         allowed = allowed_in(view, allowed_ids=allowed_ids, condition=condition)
         if radius is not None:
             radius = require_radius(radius, view.metric)
-        if allowed is None:
-            found = self._batcher.search(view, checked, params)
-        else:
-            found = view_search.search(view, checked, params, allowed=allowed)
+        began = monotonic()
+        with self.searches.running():
+            if allowed is None:
+                found = self._batcher.search(view, checked, params)
+            else:
+                found = view_search.search(view, checked, params, allowed=allowed)
+        self.searches.ended(
+            view,
+            checked,
+            params,
+            found,
+            began=began,
+            condition=condition,
+            is_whole=allowed_ids is None,
+        )
         if radius is not None:
             found = cut_at(found, radius)
         self._require_room(found, view)

@@ -25,6 +25,7 @@ class CallContext:
         peer: the address of the connection; "" in process.
         ends: deadline by `time.monotonic`; None waits without limit.
         is_active: whether the caller still waits for the answer.
+        arrived: when it arrived, by `time.monotonic`; None in process.
     """
 
     caller: Caller = LOCAL
@@ -33,6 +34,7 @@ class CallContext:
     peer: str = ""
     ends: float | None = None
     is_active: Callable[[], bool] = lambda: True
+    arrived: float | None = None
 
     def seconds_left(self) -> float | None:
         """Seconds until the deadline, at least 0; None without one."""

@@ -23,6 +23,14 @@ MAX_QUERIES = 4096
 """Queries in a merged batch; beyond it the engine gains little more."""
 
 
+Scanned: TypeAlias = Callable[[int, int], None]
+"""Called with the number of queries and of calls of a scan."""
+
+
+def _count_nothing(_queries: int, _calls: int) -> None:
+    """The default of `Scanned`."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Call:
     """A search that waits for its result, or for its turn to run a batch."""
@@ -42,7 +50,13 @@ class Batcher:
     batch, by queries.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scanned: Scanned = _count_nothing) -> None:
+        """Make one that runs nothing yet.
+
+        Args:
+            scanned: called with the queries and the calls of each scan.
+        """
+        self._scanned = scanned
         self._guard = Lock()
         self._waiting: dict[Hashable, _Batch] = {}
 
@@ -68,6 +82,7 @@ class Batcher:
         turn = [call] if waiting is None else call.outcome.result()
         if isinstance(turn, FoundRows):
             return turn
+        self._scanned(sum(len(one.queries) for one in turn), len(turn))
         try:
             return _answer(turn, run)
         except BaseException as error:

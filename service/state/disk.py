@@ -35,7 +35,7 @@ class Disk:
 
     Attributes:
         reason: why changes are refused; "" if they are not.
-        refused: changes that were refused.
+        count_refused: called for each change that is refused.
         min_free_bytes: free bytes below which changes are refused.
     """
 
@@ -47,7 +47,7 @@ class Disk:
         self._thread: Thread | None = None
         self.min_free_bytes = min_free_bytes
         self.reason = ""
-        self.refused = 0
+        self.count_refused: Callable[[], None] = _ignore_refusal
 
     def open(self) -> None:
         """Look now, and go on in a thread."""
@@ -81,7 +81,7 @@ class Disk:
             StorageError: with the free bytes, and those needed.
         """
         if self.reason:
-            self.refused += 1
+            self.count_refused()
             raise StorageError(self.reason)
 
     def note(self, error: BaseException | None) -> None:
@@ -89,7 +89,7 @@ class Disk:
 
         It may be another disk, such as that of an export: then nothing changes.
         """
-        if any(map(_is_full, _causes(error))):
+        if not self.reason and any(map(_is_full, _causes(error))):
             self.look(refused=True)
 
     def look(self, *, refused: bool = False) -> None:
@@ -160,3 +160,7 @@ def _is_full(error: BaseException) -> bool:
 
 def _ignore(_reason: str) -> None:
     """Nobody listens."""
+
+
+def _ignore_refusal() -> None:
+    """Nobody counts."""

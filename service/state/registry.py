@@ -12,7 +12,6 @@ from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.errors import (
     AlreadyExistsError,
-    InvalidInputError,
     InvalidParamsError,
     NotReadyError,
     UnknownIndexError,
@@ -23,11 +22,10 @@ from gleann.index.payload.schema import Column, Schema
 from gleann.service.state import orphans
 from gleann.service.state.adoption import Adopted, Adoption
 from gleann.service.state.broken_index import Broken
+from gleann.service.state.columns import log_columns
 from gleann.service.state.group import Transaction
 from gleann.service.state.index_info import index_info
 from gleann.service.state.loading import Loading
-from gleann.service.state.log import changes
-from gleann.service.state.log.change import Change
 from gleann.service.state.row_writer import RowWriter, Targets
 from gleann.service.state.sealing import Sealing, publish_nothing_else
 from gleann.service.state.served import Served, Watcher
@@ -175,17 +173,11 @@ class Registry:
             view = self._served.latest(transaction, name)
             if optimizer is not None:
                 _set_optimizer(transaction, view, optimizer)
-            change = _schema_change(view.schema, add=add_columns, drop=drop_columns)
-            if change is None:
-                return view
-            sequence = view.sequence + 1
-            changes.log_change(transaction, view, change, sequence=sequence)
-            following = change.applied(view, sequence=sequence)
-            transaction.run(
-                "UPDATE indexes SET columns = ? WHERE number = ?",
-                following.schema.to_json(),
-                view.number,
+            following = log_columns(
+                transaction, view, add=add_columns, drop=drop_columns
             )
+            if following is view:
+                return view
             self._served.advance(name, lambda: following)
         return following
 
@@ -247,6 +239,10 @@ class Registry:
     def version_path(self, view: View) -> Path:
         """The directory of the sealed version of a view."""
         return self._versions.path(view.number, view.version)
+
+    def directory(self, view: View) -> Path:
+        """The directory of the files of an index."""
+        return self._versions.index_directory(view.number)
 
     def delete(self, name: str) -> None:
         """Remove an index and its files.
@@ -311,9 +307,11 @@ class Registry:
         ids: HeldIds,
         vectors: Vectors,
         payload: Payload | None = None,
+        *,
+        add: Sequence[Column] = (),
     ) -> None:
         """As `Staging.stage`."""
-        self._staging.stage(name, operation, ids, vectors, payload)
+        self._staging.stage(name, operation, ids, vectors, payload, add=add)
 
     def drop_staged(self, operation: str) -> None:
         """As `Staging.drop`."""
@@ -323,9 +321,11 @@ class Registry:
         """As `Staging.count_published`."""
         return self._staging.count_published(operation)
 
-    def publish_staged(self, name: str, operation: str, ids: HeldIds) -> None:
+    def publish_staged(
+        self, name: str, operation: str, ids: HeldIds, *, add: Sequence[Column] = ()
+    ) -> None:
         """As `Staging.publish`."""
-        self._staging.publish(name, operation, ids)
+        self._staging.publish(name, operation, ids, add=add)
 
     def publish_version(
         self,
@@ -397,32 +397,6 @@ def _set_optimizer(
         _optimizer_json(params.filled(optimizer_of(row))),
         view.number,
     )
-
-
-def _schema_change(
-    schema: Schema, *, add: Sequence[Column], drop: Sequence[str]
-) -> Change | None:
-    """The change that drops and adds columns; None if there is nothing to change.
-
-    Raises:
-        UnknownColumnError: a column to drop that there is not.
-        InvalidInputError: a column to add whose name is taken.
-    """
-    kept = schema.without(drop)
-    added = []
-    for column in Schema(add).columns:
-        there = kept.get(column.name)
-        if there is None:
-            added.append(column)
-        elif there.type != column.type:
-            raise InvalidInputError(
-                f"there is a column {column.name!r} of type {there.type} already, so"
-                f" none of type {column.type} can be added"
-            )
-    kept.with_columns(added)
-    if not added and not drop:
-        return None
-    return Change(kind="schema", dropped=tuple(drop), added=tuple(added))
 
 
 def _unknown(_view: View) -> None:

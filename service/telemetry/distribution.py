@@ -91,6 +91,12 @@ class Distribution:
                 self._begin_slice(now)
             self._slice[at] += 1
 
+    @property
+    def count(self) -> int:
+        """Number of values ever."""
+        with self._guard:
+            return sum(self._counts)
+
     def buckets(self) -> tuple[list[tuple[float, int]], int, float]:
         """For each bound that is shown how many values it has below it or at it.
 

@@ -1,11 +1,10 @@
 """`Telemetry`: what is counted where it happens.
 
 Each method is called on the way of a call, so it takes a microsecond: a look-up, a lock
-and two additions. What can be read when it is asked for (memory, rows, jobs, queues) is
-not counted here.
+and two additions. What can be read when it is asked for (memory, rows, queues with what
+they refused) is not counted here.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
@@ -62,8 +61,6 @@ class Telemetry:
         began: when it began to count, by `clock`.
         calls: seconds of calls by method and name of their status.
         delays: seconds that calls waited, by kind of queue.
-        refused: calls refused, by kind.
-        dropped: calls dropped, by kind.
         batches: queries of a scan that may be several calls'.
         merged: calls that were answered by a scan.
         group_members: transactions of a commit.
@@ -89,8 +86,6 @@ class Telemetry:
         self.labels = IndexLabels(most_indexes)
         self.calls: dict[tuple[str, str], Distribution] = {}
         self.delays: dict[str, Distribution] = {}
-        self.refused: Counter[str] = Counter()
-        self.dropped: Counter[str] = Counter()
         self.batches = Distribution(COUNTS, clock=clock)
         self.merged = Distribution(COUNTS, clock=clock)
         self.group_members = Distribution(COUNTS, clock=clock)
@@ -118,16 +113,6 @@ class Telemetry:
     def waited(self, kind: str, seconds: float) -> None:
         """Count a call that waited in the queue of its kind until it was computed."""
         self._of(self.delays, kind, SECONDS).add(seconds)
-
-    def refuse(self, kind: str) -> None:
-        """Count a call for which there was no place or no time."""
-        with self._guard:
-            self.refused[kind] += 1
-
-    def drop(self, kind: str) -> None:
-        """Count a call that was late, or whose caller had left."""
-        with self._guard:
-            self.dropped[kind] += 1
 
     def scanned(self, queries: int, calls: int) -> None:
         """Count a scan of an index that answers several calls together."""

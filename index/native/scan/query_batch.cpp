@@ -16,6 +16,7 @@ constexpr int64_t kGroupBytes = 24 << 10;  // gathered queries stay in the L1 ca
 constexpr int kGroupStep = 32;             // two AMX tiles of queries
 
 constexpr int64_t kSeeded = 6;  // queries whose first lists are scored together
+constexpr int64_t kSortedWhole = 32;  // keys that are sorted sooner than their best
 constexpr int64_t kPrefetched = 4 << 10;  // bytes of a list
 
 constexpr double kMostSquared = 0x1p124;  // index/checks.py, MOST_SQUARED
@@ -383,7 +384,11 @@ void QueryBatch::measure(int64_t query, const Sink& sink, float* distances) {
 void QueryBatch::write_nearest(int64_t query, int64_t found,
                                std::vector<uint64_t>& keys) {
   const int64_t best = std::min<int64_t>(found, job_.k);
-  std::partial_sort(keys.begin(), keys.begin() + best, keys.begin() + found);
+  if (found <= kSortedWhole) {
+    std::sort(keys.begin(), keys.begin() + found);
+  } else {
+    std::partial_sort(keys.begin(), keys.begin() + best, keys.begin() + found);
+  }
   int64_t* rows = job_.rows + (first_ + query) * job_.k;
   float* distances = job_.distances + (first_ + query) * job_.k;
   for (int64_t i = 0; i < best; ++i) {
