@@ -25,13 +25,15 @@ from gleann.index.errors import (
     UnauthenticatedError,
 )
 from gleann.service.calls.context import CallContext
-from gleann.service.security.gate import Gate
 from gleann.service.security.key_ring import KeyRefusal, Metadatum
+from gleann.service.server.access import Access
+from gleann.service.server.audit import BAD_KEY
 from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc, handler
+from gleann.service.status import reason_of
 
 CALL_ID_HEADER = "x-request-id"
 _CALL_ID = re.compile("[!-~]{1,128}")
@@ -55,7 +57,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         routes: Mapping[str, Route],
         streams: Mapping[str, grpc.RpcMethodHandler],
         *,
-        gate: Gate,
+        access: Access,
         connections: Connections,
         silence: Silence,
         rare: RareLog,
@@ -65,12 +67,13 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         Args:
             routes: of unary calls, by method.
             streams: handlers of other methods.
-            gate: lets calls in by their keys.
+            access: lets calls in by their keys.
             connections: counts the calls of each connection.
             silence: ends calls whose message does not arrive.
             rare: log for refused keys.
         """
-        self._gate = gate
+        self._gate = access.gate
+        self._audit = access.audit
         self._rare = rare
         self._connections = connections
         self._silence = silence
@@ -82,14 +85,18 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         method, metadata = details.method, details.invocation_metadata
         try:
             caller = self._gate.caller(method, metadata)
+            call = CallContext(
+                caller=caller, method=method, call_id=call_id_of(metadata)
+            )
+            self._gate.require_right(method, caller)
         except KeyRefusal as refusal:
-            return handler(partial(self._refuse_key, why=str(refusal)))
+            begin = partial(self._refuse_key, why=str(refusal), method=method)
+            return handler(begin)
         except PermissionDeniedError as error:
-            return handler(partial(self._refuse, error=error))
+            return handler(partial(self._refuse, error=error, call=call))
         route = self._routes.get(method)
         if route is None:
             return self._streams.get(method)
-        call = CallContext(caller=caller, method=method, call_id=call_id_of(metadata))
         return handler(partial(self._begin, route=route, call=call))
 
     def _begin(self, rpc: Rpc, *, route: Route, call: CallContext) -> None:
@@ -119,12 +126,14 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
         rpc.read(heard)
 
-    def _refuse_key(self, rpc: Rpc, *, why: str) -> None:
+    def _refuse_key(self, rpc: Rpc, *, why: str, method: str) -> None:
+        self._audit.refused(CallContext(method=method, peer=rpc.peer), BAD_KEY)
         host = host_of(rpc.peer)
         self._rare.warn(f"{why} {host}", f"refused a call with {why} from {host}")
         rpc.fail(UnauthenticatedError("the server wants a key: set api_key"))
 
-    def _refuse(self, rpc: Rpc, *, error: GleannError) -> None:
+    def _refuse(self, rpc: Rpc, *, error: GleannError, call: CallContext) -> None:
+        self._audit.refused(replace(call, peer=rpc.peer), reason_of(type(error)))
         rpc.fail(error)
 
 

@@ -13,7 +13,6 @@ from gleann.index.errors import (
     LimitError,
     ServiceError,
 )
-from gleann.service.calls.caller import Caller
 from gleann.service.calls.context import CallContext, answering
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc
@@ -33,7 +32,7 @@ class Method(NamedTuple):
 
     name: str
     read: Callable[[bytes], Message]
-    allow: Callable[[Caller, Message], None]
+    allow: Callable[[CallContext, Message], None]
     answer: Callable[[Message, None], Message]
     write: Callable[[Message], bytes]
 
@@ -96,7 +95,7 @@ class Call:
             PermissionDeniedError: the caller lacks a right.
         """
         request = self._read()
-        self.method.allow(self.context.caller, request)
+        self.method.allow(self.context, request)
         return request
 
     def _read(self) -> Message:

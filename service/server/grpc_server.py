@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from threading import Event, Lock, Thread
 from types import SimpleNamespace
 from typing import TypeAlias
@@ -16,7 +15,6 @@ from grpc_reflection.v1alpha import reflection
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.config.address import socket_path, split_address
-from gleann.service.security.gate import Gate
 from gleann.service.server import admission, health, operation_waits
 from gleann.service.server.access import Access
 from gleann.service.server.call import Method
@@ -140,12 +138,12 @@ class Server:
             ended = self._grpc.stop(grace)
             self._waits.close()
             self._silence.close()
-            self._access.close()
             ended.wait()
             for lane in self._lanes.values():
                 lane.close()
             self._streams.shutdown(wait=False, cancel_futures=True)
             jobs.join()
+            self._access.close()
             self.application.close(seconds=0)
             self._stopped.set()
 
@@ -168,7 +166,10 @@ class Server:
             self._health.set(service, serving=serving)
 
     def reread(self) -> None:
-        """Read keys and certificates again now; what cannot be read stays in force."""
+        """Read keys and certificates again, and open the audit log again, now.
+
+        What cannot be read stays in force.
+        """
         self._access.reread()
 
     def _listen(self) -> int:
@@ -187,9 +188,8 @@ class Server:
         # Last, as they can fail, and before any other thread is started.
         self._access = Access(config, self.application)
         self.port = self._listen()
-        gate = self._access.gate
         self._waits = operation_waits.Waits(
-            self.application.jobs.get, partial(gate.allow, operation_waits.METHOD)
+            self.application.jobs.get, self._access.allowing(operation_waits.METHOD)
         )
         self._silence = Silence(
             seconds=config.message_seconds,
@@ -197,7 +197,7 @@ class Server:
         )
         rare = RareLog(_log)
         routes: dict[str, admission.Route] = {
-            **_routes(self.application, self._lanes, rare, gate),
+            **_routes(self.application, self._lanes, rare, self._access),
             operation_waits.METHOD: admission.InlineRoute(self._waits.take),
             health.CHECK: admission.InlineRoute(self._health.check),
             health.WATCH: admission.InlineRoute(self._health.watch),
@@ -205,7 +205,7 @@ class Server:
         led = admission.Front(
             routes,
             _reflection(self._streams),
-            gate=gate,
+            access=self._access,
             connections=Connections(most=config.connection_calls),
             silence=self._silence,
             rare=rare,
@@ -257,7 +257,7 @@ class _Methods:
 
 
 def _routes(
-    application: Application, lanes: Mapping[Kind, Lane], rare: RareLog, gate: Gate
+    application: Application, lanes: Mapping[Kind, Lane], rare: RareLog, access: Access
 ) -> dict[str, admission.LaneRoute]:
     methods = _Methods()
     for register, servicer in _SERVICERS:
@@ -267,8 +267,8 @@ def _routes(
             Method(
                 path,
                 one.request_deserializer,
-                partial(gate.allow, path),
-                one.unary_unary,
+                access.allowing(path),
+                access.audit.audited(path, one.unary_unary, access.gate),
                 one.response_serializer,
             ),
             lanes[kind_of(path)],
