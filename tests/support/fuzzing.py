@@ -180,7 +180,7 @@ def _change_payload(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) ->
     client.delete_payload(NAME, "*", where="whole IN $1", parameters=[[7, 8]])
     client.get_payload(NAME, ids[:5])
     client.upsert(NAME, ids[:5], rows[:5], _payload(5))
-    client.delete_vectors(NAME, where="whole = 59 AND NOT flag")
+    client.delete_vectors(NAME, where=f"whole = {N - 1} AND NOT flag")
     client.upsert(NAME, ids[-1:], rows[-1:], _payload(1))
     client.optimize(NAME).wait()
 
