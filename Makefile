@@ -90,6 +90,7 @@ check: $(VENV)/.test
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
 	$(BIN)/python proto/generate.py --lint
+	$(BIN)/python proto/generate.py --breaking
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .

@@ -28,7 +28,7 @@ class SearchStats(NamedTuple):
         survivors: entries that passed every test of the scan.
         reranked: rows scored in float32.
         completed: queries that an exhaustive search answered, since the probed lists
-            left them short of k, or a filter so few rows that it cost less.
+            left them short of k.
         estimated_recall: recall@k measured for this setting when the index was built;
             None where the caller chose nprobe, 1 for an exhaustive search. With a
             filter that of the same setting without it, which probing on until nothing

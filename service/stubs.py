@@ -24,6 +24,7 @@ class Stubs:
         session: SessionService.
         snapshot: SnapshotService.
         admin: AdminService.
+        job: JobService.
         operations: google.longrunning.Operations.
         close: closes the connection; awaited where the methods are.
     """
@@ -38,5 +39,6 @@ class Stubs:
     session: Any
     snapshot: Any
     admin: Any
+    job: Any
     operations: Any
     close: Callable[[], Any]

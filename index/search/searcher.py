@@ -332,7 +332,7 @@ class Searcher:
             work.entries_scanned,
             work.survivors,
             work.reranked,
-            0 if exact else len(queries),
+            0,  # queries completed: no list left one short
             1.0 if exact else plan.estimated_recall,
             exact,
         )

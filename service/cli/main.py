@@ -34,6 +34,7 @@ COMMANDS = {
     "rows": "collections.rows",
     "snapshot": "collections.snapshot",
     "restore": "collections.restore",
+    "jobs": "jobs.jobs",
     "build": "build",
     "search": "search",
     "graph": "graph",

@@ -28,6 +28,7 @@ from gleann.v1 import (
     coreset_pb2_grpc,
     estimate_pb2_grpc,
     index_pb2_grpc,
+    job_pb2_grpc,
     rounds_pb2_grpc,
     search_pb2_grpc,
     session_pb2_grpc,
@@ -52,6 +53,7 @@ _STUBS: dict[str, Callable[[Any], object]] = {
     "session": session_pb2_grpc.SessionServiceStub,
     "snapshot": snapshot_pb2_grpc.SnapshotServiceStub,
     "admin": admin_pb2_grpc.AdminServiceStub,
+    "job": job_pb2_grpc.JobServiceStub,
     "operations": operations_pb2_grpc.OperationsStub,
 }
 

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 
 from gleann.service.calls.context import CallContext, current_call
 
-_CONTROLS = {
-    code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))
-} | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
+    ord("\n"): "\\n",
+    ord("\r"): "\\r",
+    ord("\t"): "\\t",
+}
 # Line and paragraph separators, which some viewers break lines at.
 _CONTROLS |= {0x2028: "\\u2028", 0x2029: "\\u2029"}
 _BELOW = "    | "
@@ -33,10 +35,8 @@ class ConsoleFormat(logging.Formatter):
         if about:
             shown = " ".join(f"{key}={one_line(text)}" for key, text in about.items())
             line += f" [{shown}]"
-        lines = [line]
-        for part in _traceback(self, record).splitlines():
-            lines.append(_BELOW + one_line(part))
-        return "\n".join(lines)
+        below = _traceback(self, record).splitlines()
+        return "\n".join([line, *(_BELOW + one_line(part) for part in below)])
 
 
 class JsonFormat(logging.Formatter):

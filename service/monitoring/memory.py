@@ -1,12 +1,12 @@
 """Memory of an index by part: arrays that it holds, and pages of its mapped files.
 
-Arrays are found by a walk over the attributes of gleann's objects, each counted once, so
-that what is added to an index is counted without a line here. A part is the first name
-on the way that has one.
+Arrays are found by a walk over the attributes of gleann's objects, each counted once,
+so that what is added to an index is counted without a line here. A part is the first
+name on the way that has one.
 """
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,10 @@ class _Walk:
 
     def add(self, root: object, part: str) -> None:
         """Count what is below `root`; "" takes the parts from the attributes."""
-        waiting = [(root, part)]
+        # Breadth first: what an index has itself is its own before it is its engine's.
+        waiting = deque([(root, part)])
         while waiting:
-            one, part = waiting.pop()
+            one, part = waiting.popleft()
             if id(one) in self._seen:
                 continue
             # Held, so that no later object has its id.

@@ -85,7 +85,9 @@ class Monitor:
             "uptime_seconds": lambda: {
                 "uptime_seconds": self._telemetry.uptime_seconds
             },
-            "compute_threads": lambda: {"compute_threads": self._threads or usable_cores()},
+            "compute_threads": lambda: {
+                "compute_threads": self._threads or usable_cores()
+            },
             "memory_bytes": _memory,
             "mapped_bytes": _memory,
             "disk_free_bytes": lambda: {"disk_free_bytes": self._store.disk.free()},

@@ -9,13 +9,13 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import Lock
-from weakref import ref
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import numpy as np
 
 from gleann.index.arrays import HeldIds, Mask, Rows
-from gleann.index.filters.condition import BoundCondition, Condition
+from gleann.index.filters.condition import VALUE_BYTES, BoundCondition, Condition
 from gleann.index.payload.schema import Schema
 from gleann.index.search.allowed import AllowedRows
 from gleann.service.views.live_index import Sealed, View
@@ -35,9 +35,6 @@ KEPT_CONDITIONS = 1024
 
 LONGEST_KEPT = 1024
 """Bytes of a condition that is kept bound, at most."""
-
-_VALUE_BYTES = 64
-"""Of a value in a condition, beside its characters."""
 
 _OBJECT_BYTES = 4096
 """Of a kept filter, beside its arrays."""
@@ -117,10 +114,10 @@ def bytes_of(condition: Condition) -> int:
 
 def _bytes_of(value: object) -> int:
     if isinstance(value, str):
-        return _VALUE_BYTES + len(value)
+        return VALUE_BYTES + len(value)
     if isinstance(value, tuple):
-        return _VALUE_BYTES + sum(map(_bytes_of, value))
-    return _VALUE_BYTES
+        return VALUE_BYTES + sum(map(_bytes_of, value))
+    return VALUE_BYTES
 
 
 def _of_condition(

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from secrets import token_hex
 from threading import Timer
+from time import monotonic
 from typing import Protocol
 
 import grpc
@@ -31,12 +31,14 @@ from gleann.service.server.audit import BAD_KEY
 from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
+from gleann.service.server.observed import call_id_of, observe
 from gleann.service.server.rate_limited_log import RareLog, host_of
-from gleann.service.server.rpc import Rpc, handler
+from gleann.service.server.rpc import Rpc, ending_many, handler
 from gleann.service.status import reason_of
+from gleann.service.telemetry.telemetry import Telemetry
+from gleann.service.wire.protocol import CLIENT_HEADER
 
-CALL_ID_HEADER = "x-request-id"
-_CALL_ID = re.compile("[!-~]{1,128}")
+_CLIENT = re.compile("[ -~]{1,64}")
 
 
 class Route(Protocol):
@@ -52,7 +54,7 @@ class Route(Protocol):
 class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
     """Routes each call to its handler."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is one check or count of a call
         self,
         routes: Mapping[str, Route],
         streams: Mapping[str, grpc.RpcMethodHandler],
@@ -61,6 +63,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         connections: Connections,
         silence: Silence,
         rare: RareLog,
+        telemetry: Telemetry,
     ) -> None:
         """Prepare the routes.
 
@@ -71,7 +74,9 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
             connections: counts the calls of each connection.
             silence: ends calls whose message does not arrive.
             rare: log for refused keys.
+            telemetry: counts calls.
         """
+        self._telemetry = telemetry
         self._gate = access.gate
         self._audit = access.audit
         self._rare = rare
@@ -82,28 +87,41 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler of a call before its message; called by the polling thread."""
+        with ending_many:
+            pass
         method, metadata = details.method, details.invocation_metadata
+        route, call_id = self._routes.get(method), call_id_of(metadata)
         try:
             caller = self._gate.caller(method, metadata)
-            call = CallContext(
-                caller=caller, method=method, call_id=call_id_of(metadata)
-            )
+            call = CallContext(caller=caller, method=method, call_id=call_id)
             self._gate.require_right(method, caller)
         except KeyRefusal as refusal:
-            begin = partial(self._refuse_key, why=str(refusal), method=method)
-            return handler(begin)
+            call = CallContext(method=method, call_id=call_id)
+            return handler(partial(self._refuse_key, why=str(refusal), call=call))
         except PermissionDeniedError as error:
             return handler(partial(self._refuse, error=error, call=call))
-        route = self._routes.get(method)
         if route is None:
             return self._streams.get(method)
-        return handler(partial(self._begin, route=route, call=call))
-
-    def _begin(self, rpc: Rpc, *, route: Route, call: CallContext) -> None:
-        peer = rpc.peer
-        rpc.context = replace(
-            call, peer=peer, ends=rpc.ends, is_active=lambda: rpc.active
+        made = partial(
+            CallContext,
+            caller=caller,
+            method=method,
+            call_id=call_id,
+            client=client_of(metadata),
         )
+        return handler(partial(self._begin, route=route, made=made))
+
+    def _begin(
+        self, rpc: Rpc, *, route: Route, made: Callable[..., CallContext]
+    ) -> None:
+        peer = rpc.peer
+        rpc.context = made(
+            peer=peer,
+            ends=rpc.ends,
+            is_active=lambda: rpc.active,
+            arrived=monotonic(),
+        )
+        observe(rpc, self._telemetry)
         client = rpc.context.caller.name or host_of(peer)
         try:
             route.require_place(client)
@@ -126,23 +144,29 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
         rpc.read(heard)
 
-    def _refuse_key(self, rpc: Rpc, *, why: str, method: str) -> None:
-        self._audit.refused(CallContext(method=method, peer=rpc.peer), BAD_KEY)
+    def _refuse_key(self, rpc: Rpc, *, why: str, call: CallContext) -> None:
         host = host_of(rpc.peer)
         self._rare.warn(f"{why} {host}", f"refused a call with {why} from {host}")
-        rpc.fail(UnauthenticatedError("the server wants a key: set api_key"))
+        error = UnauthenticatedError("the server wants a key: set api_key")
+        self._refuse(rpc, error=error, call=call)
 
     def _refuse(self, rpc: Rpc, *, error: GleannError, call: CallContext) -> None:
-        self._audit.refused(replace(call, peer=rpc.peer), reason_of(type(error)))
+        rpc.context = replace(call, peer=rpc.peer)
+        is_stranger = isinstance(error, UnauthenticatedError)
+        reason = BAD_KEY if is_stranger else reason_of(type(error))
+        self._audit.refused(rpc.context, reason)
+        # What strangers call may have any name.
+        if call.method in self._routes:
+            observe(rpc, self._telemetry)
         rpc.fail(error)
 
 
-def call_id_of(metadata: Iterable[Metadatum]) -> str:
-    """The id that a call was given, or a new one."""
+def client_of(metadata: Iterable[Metadatum]) -> str:
+    """Version and protocol as the client names them; "" if it does not."""
     for item in metadata:
-        if item.key == CALL_ID_HEADER and _CALL_ID.fullmatch(str(item.value)):
+        if item.key == CLIENT_HEADER and _CLIENT.fullmatch(str(item.value)):
             return str(item.value)
-    return token_hex(8)
+    return ""
 
 
 class LaneRoute:

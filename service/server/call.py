@@ -16,6 +16,7 @@ from gleann.index.errors import (
 from gleann.service.calls.context import CallContext, answering
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc
+from gleann.service.wire.unknown_fields import require_known
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -84,17 +85,21 @@ class Call:
             )
         except Exception:  # noqa: BLE001  the edge: nothing may leak out
             _log.exception("%s failed inside", self.method.name)
-            self.rpc.fail(ServiceError("internal error"))
+            self.rpc.fail(
+                ServiceError(f"internal error; in the log: call {self.context.call_id}")
+            )
         return None
 
     def request(self) -> Message:
         """The request, once its caller has the rights that it needs.
 
         Raises:
-            InvalidInputError: bytes that are none of this method.
+            InvalidInputError: bytes that are none of this method, or a field that this
+                version does not know.
             PermissionDeniedError: the caller lacks a right.
         """
         request = self._read()
+        require_known(request, client=self.context.client)
         self.method.allow(self.context, request)
         return request
 

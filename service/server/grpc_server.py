@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock, Thread
 from types import SimpleNamespace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
 from google.longrunning import operations_pb2_grpc
@@ -20,15 +20,17 @@ from gleann.service.server.access import Access
 from gleann.service.server.call import Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.kinds import Kind, kind_of
-from gleann.service.server.lanes import Lane, lanes_of
+from gleann.service.server.lane_set import LaneSet
+from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
-from gleann.service.server.waitlist import QueueStatus
+from gleann.service.server_status import QueueStatus
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.servicers.admin import AdminServicer
 from gleann.service.servicers.coreset import CoresetServicer
 from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
+from gleann.service.servicers.job import JobServicer
 from gleann.service.servicers.operations import OperationsServicer
 from gleann.service.servicers.rounds import RoundsServicer
 from gleann.service.servicers.search import SearchServicer
@@ -41,12 +43,16 @@ from gleann.v1 import (
     coreset_pb2_grpc,
     estimate_pb2_grpc,
     index_pb2_grpc,
+    job_pb2_grpc,
     rounds_pb2_grpc,
     search_pb2_grpc,
     session_pb2_grpc,
     snapshot_pb2_grpc,
     vector_pb2_grpc,
 )
+
+if TYPE_CHECKING:
+    from gleann.service.server.metrics_port import MetricsPort
 
 SERVICES = (
     "gleann.v1.IndexService",
@@ -59,8 +65,14 @@ SERVICES = (
     "gleann.v1.SessionService",
     "gleann.v1.SnapshotService",
     "gleann.v1.AdminService",
+    "gleann.v1.JobService",
     "google.longrunning.Operations",
 )
+
+WRITE_HEALTH = "gleann.v1.VectorService"
+"""A health check of it tells whether changes are taken: not while the disk is full.
+"" and all other services are served then, so that a probe of the whole server keeps it
+for searches."""
 
 Registration: TypeAlias = tuple[Callable[..., None], Callable[[Application], object]]
 """What registers a servicer with a server, and the servicer."""
@@ -76,6 +88,7 @@ _SERVICERS: tuple[Registration, ...] = (
     (session_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer),
     (snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, SnapshotServicer),
     (admin_pb2_grpc.add_AdminServiceServicer_to_server, AdminServicer),
+    (job_pb2_grpc.add_JobServiceServicer_to_server, JobServicer),
     (operations_pb2_grpc.add_OperationsServicer_to_server, OperationsServicer),
 )
 
@@ -99,29 +112,33 @@ class Server:
 
     Attributes:
         port: the port it listens on; 1 for a socket file.
+        metrics: the port for Prometheus, if it has one.
         target: address for `gleann.Client` on this machine.
     """
 
     def __init__(self, config: Config) -> None:
         """Open the data directory and listen; errors as `serve`."""
         self.application = Application(config)
+        self.metrics: MetricsPort | None = None
         try:
             self._open(config)
         except BaseException:
+            self._close_metrics()
             self.application.close()
             raise
         self.target = _target(config.listen, self.port, self._access.scheme)
         self.application.registry.watch(self._set_index_health)
+        self.application.store.disk.tell(self._set_write_health)
         _log.info("serving %s at %s", config.data_dir, self.target)
 
     @property
     def busy(self) -> int:
         """Number of running and queued calls."""
-        return sum(lane.held for lane in self._lanes.values())
+        return self._lanes.held
 
     def queues(self) -> list[QueueStatus]:
         """The queues of calls now, one for each kind."""
-        return [lane.status() for lane in self._lanes.values()]
+        return self._lanes.status()
 
     def stop(self, grace: float = 5.0) -> None:
         """Stop: report NOT_SERVING, finish calls within `grace` seconds, close.
@@ -132,6 +149,7 @@ class Server:
         with self._stop_once:
             if self._stopped.is_set():
                 return
+            self.application.monitor.stopping = True
             self._health.close()
             jobs = Thread(target=self.application.jobs.close, kwargs={"seconds": grace})
             jobs.start()
@@ -139,12 +157,12 @@ class Server:
             self._waits.close()
             self._silence.close()
             ended.wait()
-            for lane in self._lanes.values():
-                lane.close()
+            self._lanes.close()
             self._streams.shutdown(wait=False, cancel_futures=True)
             jobs.join()
             self._access.close()
             self.application.close(seconds=0)
+            self._close_metrics()
             self._stopped.set()
 
     def wait(self) -> None:
@@ -157,13 +175,30 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def _set_write_health(self, reason: str) -> None:
+        """Report whether changes are taken; all else is served in any case."""
+        self._health.set(WRITE_HEALTH, serving=not reason)
+
     def _set_index_health(self, name: str, serving: bool | None) -> None:
         """Set the health of one index; the server's health does not depend on it."""
         service = f"{health.INDEX_HEALTH}{name}"
         if serving is None:
             self._health.forget(service)
+            self.application.telemetry.forget(name)
         else:
             self._health.set(service, serving=serving)
+
+    def reload(self, config: Config) -> None:
+        """Apply the settings that may change; read keys and certificates again.
+
+        Raises:
+            StorageError: the token of the metrics cannot be read; it stays.
+            InvalidParamsError: that token is too short; likewise.
+        """
+        self.application.reload(config)
+        self.reread()
+        if self.metrics is not None:
+            self.metrics.reload(config.metrics)
 
     def reread(self) -> None:
         """Read keys and certificates again, and open the audit log again, now.
@@ -181,10 +216,13 @@ class Server:
 
     def _open(self, config: Config) -> None:
         self._stopped, self._stop_once = Event(), Lock()
-        self._lanes = lanes_of(config)
+        self._lanes = LaneSet(
+            config, SearchServicer(self.application), self.application.telemetry
+        )
         self._streams = ThreadPoolExecutor(REFLECTION_STREAMS, "gleann-reflection")
         self._health = health.Health(["", *SERVICES])
         self._grpc = grpc.server(Inline(), options=_options(config))
+        self.metrics = self._open_metrics(config)
         # Last, as they can fail, and before any other thread is started.
         self._access = Access(config, self.application)
         self.port = self._listen()
@@ -197,7 +235,7 @@ class Server:
         )
         rare = RareLog(_log)
         routes: dict[str, admission.Route] = {
-            **_routes(self.application, self._lanes, rare, self._access),
+            **_routes(self.application, self._lanes.by_kind, rare, self._access),
             operation_waits.METHOD: admission.InlineRoute(self._waits.take),
             health.CHECK: admission.InlineRoute(self._health.check),
             health.WATCH: admission.InlineRoute(self._health.watch),
@@ -209,10 +247,32 @@ class Server:
             connections=Connections(most=config.connection_calls),
             silence=self._silence,
             rare=rare,
+            telemetry=self.application.telemetry,
         )
         self._grpc.add_generic_rpc_handlers((led,))
         logging.getLogger("grpc._cython.cygrpc").addFilter(_encoding)
         self._grpc.start()
+        self.application.monitor.queues = self.queues
+
+    def _close_metrics(self) -> None:
+        if self.metrics is not None:
+            self.metrics.close()
+
+    def _open_metrics(self, config: Config) -> "MetricsPort | None":
+        """The port for Prometheus; None where none is configured.
+
+        Raises:
+            ServiceError: listening failed.
+        """
+        if config.metrics.listen is None:
+            return None
+        # Not for a server without the port: it takes 20 ms.
+        from gleann.service.server.metrics_port import MetricsPort
+
+        application = self.application
+        return MetricsPort(
+            config.metrics, application.telemetry, application.monitor.status
+        )
 
 
 def serve(config: Config) -> Server:

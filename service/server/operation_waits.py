@@ -19,6 +19,7 @@ from gleann.index.errors import (
 from gleann.service.calls.context import CallContext
 from gleann.service.server.rpc import Rpc
 from gleann.service.servicers.operations import wait_seconds
+from gleann.service.wire.unknown_fields import require_known
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Waits:
         """Add a waiting caller.
 
         Raises:
-            InvalidInputError: not a valid request.
+            InvalidInputError: not a valid request, or one with an unknown field.
             LimitError: too many callers are waiting.
         """
         if len(message) > _LONGEST_REQUEST:
@@ -80,6 +81,7 @@ class Waits:
             request = operations_pb2.WaitOperationRequest.FromString(message)
         except DecodeError as error:
             raise InvalidInputError("this is no WaitOperationRequest") from error
+        require_known(request, client=rpc.context.client)
         now = monotonic()
         wait = _Wait(rpc, request, now + wait_seconds(request), now)
         with self._news:

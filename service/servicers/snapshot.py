@@ -57,7 +57,7 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
         self, request: snapshot_pb2.VerifySnapshotRequest, _: object
     ) -> operations_pb2.Operation:
         """Start a verification."""
-        return self._snapshots.verify(request)
+        return self._snapshots.asked_to_verify(request)()
 
     def RestoreSnapshot(  # noqa: N802
         self, request: snapshot_pb2.RestoreSnapshotRequest, _: object

@@ -13,7 +13,7 @@ import numpy as np
 
 from gleann.index import Progress, SoarIndex
 from gleann.index.arrays import Rows
-from gleann.index.errors import GleannError, MissingFileError, StorageError
+from gleann.index.errors import GleannError, MissingFileError
 from gleann.index.filters.condition import Condition
 from gleann.index.fold import fold_on_disk
 from gleann.index.progress import Report
@@ -36,6 +36,7 @@ from gleann.service.snapshots.manifest import (
 )
 from gleann.service.snapshots.shelf import PREFIX, Shelf, name_for
 from gleann.service.snapshots.transfer import CHUNK_BYTES, SPARE_BYTES, write_manifest
+from gleann.service.state.disk_room import require_room
 from gleann.service.state.registry import Registry
 from gleann.service.state.versions import Versions
 from gleann.service.views.live_index import View
@@ -236,12 +237,7 @@ def patched_rows(view: View) -> Rows:
 
 def _require_room(view: View, rows: int, directory: Path) -> None:
     needed = rows * (4 * view.dim + 16) + SPARE_BYTES
-    free = shutil.disk_usage(directory).free
-    if needed > free:
-        raise StorageError(
-            f"the snapshot takes about {needed} bytes in {directory}, where {free} are"
-            " free"
-        )
+    require_room(directory, needed=needed, what=f"a snapshot of {view.name!r}")
 
 
 def _counted(view: View, rows: Rows, report: Report) -> Iterator[row_files.RowBlock]:

@@ -106,16 +106,14 @@ class Snapshots:
             raise AlreadyExistsError(f"there is an index {request.index!r} already")
         return self._jobs.asked(RESTORE, index=request.index, request=request)
 
-    def verify(
-        self, request: snapshot_pb2.VerifySnapshotRequest
-    ) -> operations_pb2.Operation:
-        """Start a verification.
+    def asked_to_verify(self, request: snapshot_pb2.VerifySnapshotRequest) -> Asked:
+        """Return the function that starts a verification.
 
         Raises:
             UnknownSnapshotError: no snapshot has this name.
         """
         self.shelf.path(request.name)
-        return self._jobs.start(VERIFY, index=request.name, request=request)
+        return self._jobs.asked(VERIFY, index=request.name, request=request)
 
     def asked_to_export(self, request: snapshot_pb2.ExportSnapshotRequest) -> Asked:
         """Check the request; return the function that starts an export.

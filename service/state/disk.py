@@ -1,9 +1,9 @@
 """`Disk`: whether the disk of the data directory has room for changes.
 
 Where it has not, the server is read-only: changes are refused before they begin, with
-the free bytes and the bytes that are needed. Reads go on, and so does what makes room or
-records an end: indexes, snapshots, operations and sessions are removed, versions that
-are written already are published. The mode ends by itself.
+the free bytes and the bytes that are needed. Reads go on, and so does what makes room
+or records an end: indexes, snapshots, operations and sessions are removed, versions
+that are written already are published. The mode ends by itself.
 """
 
 import errno
@@ -112,15 +112,15 @@ class Disk:
                 f" is {least}: the server is read-only until {round(least * MARGIN)}"
                 " are free"
             )
-        if (refused or self.reason) and (why := self._refuses()):
+        if (refused or self.reason) and (why := self.refusal()):
             return (
                 f"{self._directory}: the disk refuses {TRIED_BYTES} bytes ({why}) with"
                 f" {free} bytes free: the server is read-only until it takes them"
             )
         return ""
 
-    def _refuses(self) -> str:
-        """Why the disk does not take `TRIED_BYTES`; "" if it does."""
+    def refusal(self) -> str:
+        """Why the disk does not take `TRIED_BYTES`, which are tried; "" if it does."""
         try:
             with tempfile.TemporaryFile(dir=self._directory, buffering=0) as file:
                 left = TRIED_BYTES

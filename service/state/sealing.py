@@ -161,10 +161,17 @@ class Sealing:
             _log.warning("old versions of index %d were not removed: %s", number, error)
 
     def _discard(self, number: int, version: int) -> None:
-        """Remove a version, unless it was published after all."""
-        row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
-        if row is None or version not in self.needed(row):
-            self._versions.drop(number, version)
+        """Remove a version, unless it was published after all.
+
+        An error here is logged: the one that led here is raised. The next build, or the
+        next start, makes up for it.
+        """
+        try:
+            row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
+            if row is None or version not in self.needed(row):
+                self._versions.drop(number, version)
+        except GleannError as error:
+            _log.warning("version %d of index %d is left: %s", version, number, error)
 
     def needed(self, row: Row) -> set[int]:
         """Versions of an index that are served or that sessions belong to."""

@@ -111,8 +111,7 @@ class Store:
             InvalidInputError: it is a file, or a saved index.
             CorruptDataError: as `open_database`.
         """
-        self._lock = RLock()
-        self._reading = Lock()
+        self._lock, self._reading = RLock(), Lock()
         self._turns = Turns(self._lock)
         self._group: Group | None = None
         self._open: Transaction | None = None

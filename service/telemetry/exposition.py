@@ -7,6 +7,7 @@ does.
 import platform
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
@@ -24,12 +25,15 @@ from gleann.service.telemetry.distribution import Distribution
 from gleann.service.telemetry.telemetry import Telemetry
 
 Labels = tuple[str, ...]
+L = TypeVar("L", bound=Labels)
 
 
 class Exposition:
     """The metrics of one server."""
 
-    def __init__(self, telemetry: Telemetry, status: Callable[[], ServerStatus]) -> None:
+    def __init__(
+        self, telemetry: Telemetry, status: Callable[[], ServerStatus]
+    ) -> None:
         """Describe a server.
 
         Args:
@@ -47,7 +51,9 @@ class Exposition:
 
 
 class _Collector(Collector):
-    def __init__(self, telemetry: Telemetry, status: Callable[[], ServerStatus]) -> None:
+    def __init__(
+        self, telemetry: Telemetry, status: Callable[[], ServerStatus]
+    ) -> None:
         self._telemetry = telemetry
         self._status = status
 
@@ -141,7 +147,7 @@ def _of_server(status: ServerStatus) -> Iterator[Metric]:
     yield _values(catalogue.BUILD, {(status.version, platform.python_version()): 1})
 
 
-def _values(metric: catalogue.Metric, values: Mapping[Labels, float]) -> Metric:
+def _values(metric: catalogue.Metric, values: Mapping[L, float]) -> Metric:
     kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
     family = kind(metric.name, metric.meaning, labels=metric.labels)
     for labels, value in sorted(values.items()):
@@ -149,9 +155,7 @@ def _values(metric: catalogue.Metric, values: Mapping[Labels, float]) -> Metric:
     return family
 
 
-def _histogram(
-    metric: catalogue.Metric, found: Mapping[Labels, Distribution]
-) -> Metric:
+def _histogram(metric: catalogue.Metric, found: Mapping[L, Distribution]) -> Metric:
     family = HistogramMetricFamily(metric.name, metric.meaning, labels=metric.labels)
     for labels, one in sorted(found.items()):
         shown, count, total = one.buckets()

@@ -11,8 +11,8 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 class IndexLabels:
     """Gives the first indexes a label of their own.
 
-    A series for each of thousands of indexes would be the larger part of all metrics, and
-    clients name indexes.
+    A series for each of thousands of indexes would be the larger part of all metrics,
+    and clients name indexes.
     """
 
     def __init__(self, most: int) -> None:
