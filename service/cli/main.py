@@ -30,6 +30,8 @@ BROKEN_PIPE = 141
 COMMANDS = {
     "serve": "serve",
     "keys": "keys",
+    "status": "collections.status",
+    "top": "collections.top",
     "index": "collections.index",
     "rows": "collections.rows",
     "snapshot": "collections.snapshot",
