@@ -6,6 +6,7 @@ The gRPC servicers and the in-process client call the same object.
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 # Imported here, before any thread starts: scikit-learn fails on a partly imported
 # pyarrow, if a session fits its model while a job imports it.
@@ -22,6 +23,7 @@ from gleann.index.payload.schema import Column, Schema
 from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
+from gleann.service.features import FEATURES
 from gleann.service.job_requests import JobRequests
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.import_source import ImportRules
@@ -55,32 +57,9 @@ from gleann.service.values import (
     ServerInfo,
 )
 
-FEATURES = (
-    "metric:cosine",
-    "metric:ip",
-    "metric:l2",
-    "import:npy",
-    "import:parquet",
-    "payload",
-    "filter",
-    "scroll",
-    "radius",
-    "optimizer",
-    "snapshot",
-    "select:weighted_k_center",
-    "select:farthest_first",
-    "select:margin",
-    "select:random",
-    "select:gist",
-    "select:ccs",
-    "select:quotas",
-    "session:active",
-    "session:active:concepts",
-    "session:active:given",
-    "session:rounds",
-    "session:estimate",
-    "session:groups",
-)
+
+class _UndoneError(Exception):
+    """Rolls back the transaction of a request that was only checked."""
 
 
 class Application(RowOperations, SearchOperations, JobRequests):
@@ -212,6 +191,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
 
     def _open_sessions(self) -> None:
         self.sessions = SessionStore(self.registry, self.store)
+        self.monitor.sessions = self.sessions.in_memory
         self.active = ActiveSessions(self.sessions)
         self.rounds = RoundsSessions(self.sessions)
         self.estimates = EstimateSessions(self.sessions)
@@ -228,6 +208,13 @@ class Application(RowOperations, SearchOperations, JobRequests):
         self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
+
+    def reload(self, config: Config) -> None:
+        """Apply the settings that may change while it is open."""
+        self.limits = config.limits
+        self.store.disk.min_free_bytes = config.storage.min_free_bytes
+        self.searches.slow.slow_seconds = config.log.slow_seconds
+        self.searches.probe.settings = config.probe
 
     def server_info(self) -> ServerInfo:
         """Version, limits and features."""
@@ -263,6 +250,26 @@ class Application(RowOperations, SearchOperations, JobRequests):
             )
         )
 
+    def planned_index(
+        self,
+        name: str,
+        *,
+        dim: int,
+        metric: Metric,
+        schema: Schema | None = None,
+        optimizer: OptimizerParams | None = None,
+    ) -> IndexInfo:
+        """The description of an index as `create_index` would make it; nothing changes.
+
+        Errors as `create_index`.
+        """
+        with suppress(_UndoneError), self.store.transaction():
+            info = self.create_index(
+                name, dim=dim, metric=metric, schema=schema, optimizer=optimizer
+            )
+            raise _UndoneError
+        return replace(info, etag="")
+
     def update_index(
         self,
         name: str,
@@ -270,6 +277,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
         add_columns: Sequence[Column] = (),
         drop_columns: Sequence[str] = (),
         optimizer: OptimizerParams | None = None,
+        etag: str = "",
     ) -> IndexInfo:
         """Drop columns, then add columns, and set fields of the optimizer.
 
@@ -278,6 +286,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: its etag is not `etag`, where that is not empty.
             UnknownColumnError: a column to drop that there is not.
             InvalidInputError: a column to add whose name is taken, or too many.
         """
@@ -287,6 +296,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
                 add_columns=add_columns,
                 drop_columns=drop_columns,
                 optimizer=optimizer,
+                etag=etag,
             )
             if optimizer is not None:
                 transaction.after_commit(self.optimizer.reconsider)

@@ -14,7 +14,8 @@ from time import monotonic
 from typing import Protocol
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
 
 from gleann.index.errors import (
     GleannError,
@@ -32,6 +33,7 @@ from gleann.service.server.lanes import Lane
 from gleann.service.server.observed import call_id_of, observe
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc, ending_many, handler
+from gleann.service.status import status_of
 from gleann.service.telemetry.telemetry import Telemetry
 from gleann.service.wire.protocol import CLIENT_HEADER
 
@@ -113,7 +115,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         rpc.context = made(
             peer=peer,
             ends=rpc.ends,
-            is_active=lambda: rpc.active,
+            is_active=rpc.awaited,
             arrived=monotonic(),
         )
         observe(rpc, self._telemetry)
@@ -212,15 +214,34 @@ def in_pool(
     """
 
     def stream(
-        requests: Iterator[Message], context: grpc.ServicerContext
+        messages: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[Message]:
         timer = Timer(REFLECTION_SECONDS, context.cancel)
         timer.daemon = True
         timer.start()
         context.add_callback(timer.cancel)
+        requests = _decoded(messages, method, context)
         yield from method.stream_stream(requests, context)
 
     stream.experimental_thread_pool = pool  # type: ignore[attr-defined]  # grpcio's
+    # grpcio would log the stack of each message that it cannot decode.
     return grpc.stream_stream_rpc_method_handler(
-        stream, method.request_deserializer, method.response_serializer
+        stream, None, method.response_serializer
     )
+
+
+def _decoded(
+    messages: Iterator[bytes],
+    method: grpc.RpcMethodHandler,
+    context: grpc.ServicerContext,
+) -> Iterator[Message]:
+    """The messages of a stream; ends the call at one that cannot be decoded."""
+    for message in messages:
+        try:
+            request = method.request_deserializer(message)
+        except DecodeError as error:
+            wrong = InvalidInputError(
+                f"{len(message)} bytes that are no request: {error}"
+            )
+            context.abort_with_status(rpc_status.to_status(status_of(wrong)))
+        yield request

@@ -190,6 +190,18 @@ class Server:
         else:
             self._health.set(service, serving=serving)
 
+    def reload(self, config: Config) -> None:
+        """Apply the settings that may change; read keys and certificates again.
+
+        Raises:
+            StorageError: the token of the metrics cannot be read; it stays.
+            InvalidParamsError: that token is too short; likewise.
+        """
+        self.application.reload(config)
+        self.reread()
+        if self.metrics is not None:
+            self.metrics.reload(config.metrics)
+
     def reread(self) -> None:
         """Read keys and certificates again now; what cannot be read stays in force."""
         self._access.reread()

@@ -10,6 +10,7 @@ grpcio (`service/DECISIONS.md` 13);
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
+from functools import partial
 from math import isinf
 from threading import Lock
 from time import monotonic
@@ -81,6 +82,15 @@ class Rpc:
         """Whether the caller still waits for the answer."""
         active: bool = _server._is_rpc_state_active(self._state)
         return active
+
+    @property
+    def awaited(self) -> Callable[[], bool]:
+        """A function for `active`, which does not hold this object.
+
+        What a call holds must not hold the call: the cycle would keep its stream of
+        the connection until the garbage collector runs, and a connection has few.
+        """
+        return partial(_server._is_rpc_state_active, self._state)
 
     def when_ended(self, then: Callable[[], object]) -> None:
         """Call `then` once when the call has ended, for whatever reason."""
