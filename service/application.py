@@ -191,6 +191,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
 
     def _open_sessions(self) -> None:
         self.sessions = SessionStore(self.registry, self.store)
+        self.monitor.sessions = self.sessions.in_memory
         self.active = ActiveSessions(self.sessions)
         self.rounds = RoundsSessions(self.sessions)
         self.estimates = EstimateSessions(self.sessions)

@@ -29,6 +29,8 @@ BROKEN_PIPE = 141
 
 COMMANDS = {
     "serve": "serve",
+    "status": "collections.status",
+    "top": "collections.top",
     "index": "collections.index",
     "rows": "collections.rows",
     "snapshot": "collections.snapshot",

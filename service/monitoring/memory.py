@@ -55,8 +55,13 @@ _ENTRY_BYTES = 8
 """Scale and bias of an entry."""
 
 
-def memory_of(view: View) -> Counter[str]:
-    """Bytes of memory that a view holds and no file maps, by part."""
+def memory_of(view: View, sessions: Iterable[object] = ()) -> Counter[str]:
+    """Bytes of memory that a view holds and no file maps, by part.
+
+    Args:
+        view: the state.
+        sessions: on its index; what they share with it is counted once.
+    """
     walk = _Walk()
     if view.sealed is not None:
         walk.add(view.sealed, "")
@@ -64,6 +69,9 @@ def memory_of(view: View) -> Counter[str]:
     walk.add(view.payload, "payload")
     walk.add(view, "")
     walk.bytes["newer"] += _packed_newer(view)
+    walk.bytes["filters"] += view.payload.mask_bytes
+    for session in sessions:
+        walk.add(session, "sessions")
     return walk.bytes
 
 

@@ -1,7 +1,7 @@
 """`Monitor`: the status of a server."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ from gleann.service.telemetry.telemetry import IndexCounts, Telemetry
 from gleann.service.views.live_index import View
 
 Queues = Callable[[], Iterable[QueueStatus]]
+Sessions = Callable[[], Mapping[int, Sequence[object]]]
 
 KEPT_SECONDS = 5.0
 """Age of figures of memory and files that are given again: they take milliseconds."""
@@ -52,6 +53,8 @@ class Monitor:
 
     Attributes:
         queues: asked for the queues of calls; a server sets it.
+        sessions: asked for the sessions in memory, by the number of their index.
+        stopping: whether the server stops.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Monitor:
         self._sizes: dict[int, _Sizes] = {}
         self._mapped: tuple[float, Counter[Path]] = (-KEPT_SECONDS, Counter())
         self.queues: Queues = tuple
+        self.sessions: Sessions = dict
         self.stopping = False
 
     def status(self, wanted: Collection[str] = EVERYTHING) -> ServerStatus:
@@ -162,7 +166,7 @@ class Monitor:
             if made is not None and monotonic() - made.at < KEPT_SECONDS:
                 return made.memory, made.disk
         folder = self._registry.directory(view)
-        memory = memory_of(view)
+        memory = memory_of(view, self.sessions().get(view.number, ()))
         for path, size in self._mapped_files().items():
             if path.is_relative_to(folder):
                 memory[part_of_file(path)] += size

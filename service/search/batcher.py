@@ -17,6 +17,7 @@ import numpy as np
 
 from gleann.index.errors import GleannError
 from gleann.index.found import FoundRows
+from gleann.index.heartbeat import stopping
 from gleann.service.search.merging import Outcome, answer_together
 from gleann.service.search.task import SearchTask
 
@@ -68,8 +69,13 @@ class Batcher:
 
     def _run(self, key: Hashable, batch: _Batch) -> FoundRows:
         """Answer all calls of a batch; return the result of the first."""
+        tasks = [call.task for call in batch]
         try:
-            outcomes = answer_together([call.task for call in batch])
+            if len(batch) == 1:
+                outcomes = answer_together(tasks)
+            else:
+                with stopping(None):  # others wait for this one's thread
+                    outcomes = answer_together(tasks)
         except BaseException as error:
             # A bug: the waiting searches must get the error, or they would hang.
             for other in batch[1:]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import count
 from secrets import token_hex
 from time import monotonic
 
@@ -11,6 +12,9 @@ from gleann.service.status import CALL_ID_HEADER
 from gleann.service.telemetry.telemetry import Telemetry
 
 _CALL_ID = re.compile(r"[!-~]{1,128}")
+_PROCESS = token_hex(4)
+_numbers = count(1)
+"""Random bytes for each call would be a call of the system, in the polling thread."""
 
 
 def call_id_of(metadata: Iterable[Metadatum]) -> str:
@@ -21,7 +25,7 @@ def call_id_of(metadata: Iterable[Metadatum]) -> str:
     for item in metadata:
         if item.key == CALL_ID_HEADER and _CALL_ID.fullmatch(str(item.value)):
             return str(item.value)
-    return token_hex(8)
+    return f"{_PROCESS}{next(_numbers):08x}"
 
 
 def observe(rpc: Rpc, telemetry: Telemetry) -> None:

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -132,6 +133,17 @@ class SessionStore:
         return [
             (row["number"], _info(row)) for row in rows if row["name"] not in damaged
         ]
+
+    def in_memory(self) -> Mapping[int, Sequence[object]]:
+        """The sessions that are in memory, by the number of their index."""
+        found: defaultdict[int, tuple[object, ...]] = defaultdict(tuple)
+        for name, session in self._open.all().items():
+            row = self._store.row(
+                "SELECT index_number FROM sessions WHERE name = ?", name
+            )
+            if row is not None:
+                found[int(row["index_number"])] += (session,)
+        return found
 
     def close(self, name: str) -> int:
         """Delete a session.

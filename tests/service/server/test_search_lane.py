@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gleann
-from gleann.index import SearchParams, errors
+from gleann.index import SearchParams, errors, exact, heartbeat
 from gleann.index.filters.condition import Condition
 from gleann.service import search_operations
 from gleann.service.application import Application
@@ -144,6 +144,7 @@ class Served:
         *,
         client: str = "c",
         ends: float | None = None,
+        rpc: FakeRpc | None = None,
         **request: Any,
     ) -> FakeRpc:
         message = search_pb2.SearchRequest(
@@ -152,7 +153,7 @@ class Served:
             params=search_params_to_wire(params or SearchParams()),
             **request,
         ).SerializeToString()
-        rpc = FakeRpc(self.order, ends)
+        rpc = rpc or FakeRpc(self.order, ends)
         call = Call(cast("Any", rpc), self.method, message, RARE, client)
         self.lane.submit(call)
         return rpc
@@ -329,6 +330,35 @@ def test_large_searches_do_not_hold_small_ones(
     assert not any(rpc.ended.is_set() for rpc in large)
     scans.go.set()
     assert [rpc.reply().count for rpc in large] == [2 * ROWS, 2]
+
+
+def test_a_large_search_stops_when_nobody_waits_any_more(
+    serve: Callable[..., Served], vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exhaustive search of 12 blocks, whose caller leaves in the first."""
+    monkeypatch.setattr(heartbeat, "BETWEEN_BEATS", 0.0)
+    monkeypatch.setattr(weight, "LIGHT_NUMBERS", 0)
+    served, blocks, asked = serve(), [], []
+    real = exact.LeastDistances.of
+
+    def of(self: Any, rows: np.ndarray) -> Any:
+        blocks.append(len(rows))
+        if asked:
+            asked[0].active = False
+        return real(self, rows)
+
+    monkeypatch.setattr(exact.LeastDistances, "of", of)
+    queries = np.repeat(vectors, 2, axis=0)[: 12 * exact.QUERY_BLOCK]
+    whole = served.search(queries, SearchParams(exact=True))
+    assert whole.reply().count == len(queries)
+    assert len(blocks) >= 12
+    blocks.clear()
+    asked.append(FakeRpc(served.order))
+    served.search(queries, SearchParams(exact=True), rpc=asked[0])
+    while served.lane.status().running or served.lane.status().queued:
+        time.sleep(0.01)
+    assert len(blocks) == 1
+    assert not asked[0].ended.is_set()
 
 
 def test_a_bug_ends_the_calls_and_not_the_lane(
