@@ -3,7 +3,6 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -33,6 +32,7 @@ from gleann.index.metric import require_distances
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
 from gleann.index.search.within import require_radius
+from gleann.service import steady_clock
 from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
@@ -125,7 +125,7 @@ class Application(RowOperations, JobRequests):
     """
 
     def __init__(
-        self, config: Config, *, clock: Callable[[], float] = time.time
+        self, config: Config, *, clock: Callable[[], float] = steady_clock.now
     ) -> None:
         """Open the directory and resume interrupted work.
 
