@@ -21,13 +21,19 @@ from gleann.service.cli.collections.status_lines import (
 )
 from gleann.service.cli.main import run
 from gleann.service.config import Config
+from gleann.service.config.probe import ProbeSettings
 from gleann.service.server import Server, serve
 from gleann.service.server_status import IndexStatus, ServerStatus
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with serve(Config(data_dir=tmp_path / "data", listen="127.0.0.1:0")) as one:
+    config = Config(
+        data_dir=tmp_path / "data",
+        listen="127.0.0.1:0",
+        probe=ProbeSettings(share=0.0),
+    )
+    with serve(config) as one:
         with gleann.Client(one.target) as client:
             client.create_index("words", dim=4, metric="l2")
             client.upsert("words", range(20), np.eye(4)[np.arange(20) % 4])
