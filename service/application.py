@@ -3,7 +3,6 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +19,7 @@ from gleann.index.errors import (
 )
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
+from gleann.service import steady_clock
 from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
@@ -85,7 +85,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
     """
 
     def __init__(
-        self, config: Config, *, clock: Callable[[], float] = time.time
+        self, config: Config, *, clock: Callable[[], float] = steady_clock.now
     ) -> None:
         """Open the directory and resume interrupted work.
 
