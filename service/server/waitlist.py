@@ -88,14 +88,20 @@ class Waitlist:
         with self._news:
             self._require_place(client)
             self._require_time(call, client, work)
-            call.since = self._clock()
-            self._queue.add(client, call, work=work)
-            self._places.enter(client)
-            if not self._idle:
-                return False
-            self._idle -= 1  # here: until it runs, others must not count on it
-            self._news.notify()
-            return True
+            return self._add(call)
+
+    def add_turn(self, call: Call) -> bool:
+        """As `add`, for a turn of an open stream.
+
+        The stream has its place already, and waits as long as it takes: its client
+        sends no more meanwhile.
+
+        Raises:
+            NotReadyError: the server is stopping.
+        """
+        with self._news:
+            self._require_open()
+            return self._add(call)
 
     def take(self, *, most_work: float = 0.0) -> list[Call]:
         """Wait for calls, and take the next, or all of at most so much work.
@@ -166,9 +172,23 @@ class Waitlist:
             if work >= most_work:
                 return
 
-    def _require_place(self, client: str) -> None:
+    def _add(self, call: Call) -> bool:
+        """Queue a call; return whether an idle thread was woken. Needs the lock."""
+        call.since = self._clock()
+        self._queue.add(call.client, call, work=call.work)
+        self._places.enter(call.client)
+        if not self._idle:
+            return False
+        self._idle -= 1  # here: until it runs, others must not count on it
+        self._news.notify()
+        return True
+
+    def _require_open(self) -> None:
         if self._closed:
             raise NotReadyError("the server is stopping")
+
+    def _require_place(self, client: str) -> None:
+        self._require_open()
         if self._places.why_none(client) is None:
             return
         self._sweep()
