@@ -67,6 +67,7 @@ from gleann.service.values import (
 from gleann.service.views.live_index import View, require_not_empty_since
 from gleann.service.wire.index_messages import build_params_of
 from gleann.service.wire.paging import message_room
+from gleann.service.wire.protocol import OLDEST_PROTOCOL, PROTOCOL
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 Asked: TypeAlias = Callable[[], operations_pb2.Operation]
@@ -228,6 +229,8 @@ class Application(RowOperations):
             limits=self.limits,
             features=FEATURES,
             index_count=len(self.registry.names()),
+            protocol=PROTOCOL,
+            oldest_protocol=OLDEST_PROTOCOL,
         )
 
     def create_index(

@@ -37,6 +37,7 @@ class AsyncClient(ClientMethods[Awaiting]):
         *,
         api_key: str | None = None,
         timeout: float | None = 300.0,
+        retries: int = 4,
     ) -> None:
         """Prepare a connection or a directory; `async with`, or a call, opens it.
 
@@ -46,17 +47,20 @@ class AsyncClient(ClientMethods[Awaiting]):
             InvalidParamsError: neither a directory nor the address of a server.
         """
         place = read_target(target)
+        mode = Awaiting()
         if isinstance(place, Server):
-            from gleann.service.client.remote import connect_awaited
+            from gleann.service.client.remote import connect_in
 
             self._directory: Directory | None = None
-            stubs = connect_awaited(place.address, api_key=api_key, timeout=timeout)
+            stubs = connect_in(
+                mode, place.address, api_key=api_key, timeout=timeout, retries=retries
+            )
         else:
             from gleann.service.local import open_directory
 
             self._directory = Directory(partial(open_directory, place))
             stubs = self._directory.stubs
-        self._assemble(stubs, Awaiting())
+        self._assemble(stubs, mode)
 
     @classmethod
     def of_stubs(cls, stubs: Stubs) -> Self:
@@ -65,10 +69,6 @@ class AsyncClient(ClientMethods[Awaiting]):
         client._directory = Directory(lambda: stubs)
         client._assemble(client._directory.stubs, Awaiting())
         return client
-
-    async def close(self) -> None:
-        """Close the connection; in process, stop jobs (resumed at the next opening)."""
-        await self._stubs.close()
 
     async def __aenter__(self) -> Self:
         if self._directory is not None:

@@ -37,6 +37,7 @@ class Client(ClientMethods[Blocking]):
         *,
         api_key: str | None = None,
         timeout: float | None = 300.0,
+        retries: int = 4,
     ) -> None:
         """Open a data directory, or connect to a server.
 
@@ -48,14 +49,28 @@ class Client(ClientMethods[Blocking]):
             timeout: seconds after which a remote call fails with `ServiceError`, or
                 with `UnavailableError` if no server answers there; None waits without
                 limit. It does not apply to operations.
+            retries: how often a remote call is sent again, within its timeout, that no
+                server answered or that the server refused for having too much to do; 0
+                to 4. Nothing is carried out twice: changes have a request_id then.
 
         Raises:
             InvalidParamsError: neither a directory nor the address of a server.
             NotReadyError: another process has the directory open.
             CorruptDataError: its contents cannot be read.
         """
-        stubs = _open_stubs(target, api_key=api_key, timeout=timeout)
-        self._assemble(at_once(stubs), Blocking())
+        place = read_target(target)
+        mode = Blocking()
+        if isinstance(place, Server):
+            from gleann.service.client.remote import connect_in
+
+            stubs = connect_in(
+                mode, place.address, api_key=api_key, timeout=timeout, retries=retries
+            )
+        else:
+            from gleann.service.local import open_directory
+
+            stubs = at_once(open_directory(place))
+        self._assemble(stubs, mode)
 
     @classmethod
     def of_stubs(cls, stubs: Stubs) -> Self:
@@ -63,10 +78,6 @@ class Client(ClientMethods[Blocking]):
         client = cls.__new__(cls)
         client._assemble(at_once(stubs), Blocking())
         return client
-
-    def close(self) -> None:
-        """Close the connection; in process, stop jobs (resumed at the next opening)."""
-        self._stubs.close()
 
     def __enter__(self) -> Self:
         return self
@@ -78,16 +89,3 @@ class Client(ClientMethods[Blocking]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _open_stubs(
-    target: str | PathLike[str], *, api_key: str | None, timeout: float | None
-) -> Stubs:
-    place = read_target(target)
-    if isinstance(place, Server):
-        from gleann.service.client.remote import connect
-
-        return connect(place.address, api_key=api_key, timeout=timeout)
-    from gleann.service.local import open_directory
-
-    return open_directory(place)

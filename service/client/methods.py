@@ -140,6 +140,11 @@ class ClientMethods(InMode[M], Generic[M]):
         return await SessionCalls.get.body(self.sessions, session)
 
     @method
+    async def close(self) -> None:
+        """Close the connection; in process, stop jobs (resumed at the next opening)."""
+        await self._stubs.close()
+
+    @method
     async def server_info(self) -> ServerInfo:
         """Version, limits and features of the server, or of the library in process."""
         reply = await self._stubs.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())

@@ -33,6 +33,7 @@ from typing import (
     Concatenate,
     Generic,
     NamedTuple,
+    NoReturn,
     ParamSpec,
     Protocol,
     Self,
@@ -171,6 +172,12 @@ class InMode(Generic[M]):
     """What has methods for one of the two modes."""
 
     _mode: M
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled or copied, since it belongs to"
+            " its process: open a client in each process, with the same target"
+        )
 
 
 class Member(Generic[P, Now, Later]):

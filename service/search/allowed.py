@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import Lock
-from weakref import ref
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import numpy as np
 

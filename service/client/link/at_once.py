@@ -15,7 +15,11 @@ SERVICES = tuple(field.name for field in fields(Stubs) if field.name != "close")
 def at_once(stubs: Stubs) -> Stubs:
     """The same stubs with methods that are awaited; awaiting them never waits."""
     services = {name: _AtOnce(getattr(stubs, name)) for name in SERVICES}
-    return Stubs(**services, close=stubs.close)
+
+    async def close() -> None:
+        stubs.close()
+
+    return Stubs(**services, close=close)
 
 
 class _AtOnce:

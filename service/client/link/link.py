@@ -1,0 +1,158 @@
+"""`Link`: how a call is sent to a server, and what is done when it fails."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Protocol
+from uuid import uuid4
+
+import grpc
+from google.protobuf.message import Message
+
+from gleann import __version__
+from gleann.index.errors import (
+    GleannError,
+    OverloadedError,
+    UnavailableError,
+    UnsupportedError,
+)
+from gleann.service.calls.process import OwnProcess
+from gleann.service.client.link.repeats import overload_pause
+from gleann.service.client.modes import Mode
+from gleann.service.status import error_of_call
+from gleann.service.wire.protocol import PROTOCOL
+from gleann.v1 import admin_pb2
+
+Send = Callable[[Message, float | None], Awaitable[Any]]
+"""Sends a request, with a timeout in seconds; raises `grpc.RpcError`."""
+
+READY_SECONDS = 0.1
+"""For the state of a connection, once a call to it has timed out."""
+
+ASK_SECONDS = 5.0
+"""For the version of a server that did not know a method."""
+
+
+class Wire(Protocol):
+    """A connection in one of the modes."""
+
+    def sender(self, service: str, method: str) -> Send:
+        """What sends the requests of a method."""
+
+    async def ready(self) -> bool:
+        """Whether the connection stands, or does so soon."""
+
+    async def close(self) -> None:
+        """Close it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The connection of a client, and what its calls have in common.
+
+    Attributes:
+        address: of the server.
+        timeout: of a call, in seconds, or None.
+        retries: repeats of a call that the server refused for having too much to do;
+            those that no server answered are repeated by gRPC.
+        mode: how calls wait.
+        wire: sends them.
+        process: the process that may use it.
+    """
+
+    address: str
+    timeout: float | None
+    retries: int
+    mode: Mode
+    wire: Wire
+    process: OwnProcess = field(default_factory=OwnProcess)
+
+    async def answer(self, send: Send, request: Message, *, changes: bool) -> Any:
+        """The answer to a request.
+
+        Args:
+            send: sends the request of its method.
+            request: the request.
+            changes: whether it has a request_id; one is made where it is empty, so that
+                a repeat is carried out once.
+
+        Raises:
+            GleannError: as the server raised it.
+            UnavailableError: no server answers.
+        """
+        self.process.require()
+        if not changes or not self.retries or request.request_id:  # type: ignore[attr-defined]
+            return await self._repeated(send, request)
+        request.request_id = uuid4().hex  # type: ignore[attr-defined]
+        try:
+            return await self._repeated(send, request)
+        finally:
+            # The caller may use the message for its next request.
+            request.ClearField("request_id")
+
+    async def close(self) -> None:
+        """Close the connection; in a fork, leave it to the process that opened it."""
+        if not self.process.forked:
+            await self.wire.close()
+
+    async def _repeated(self, send: Send, request: Message) -> Any:
+        timeout, left = self.timeout, self.retries
+        ends = None if timeout is None else monotonic() + timeout
+        while True:
+            try:
+                return await send(request, timeout)
+            except grpc.RpcError as call:
+                error = await self._error_of(call)
+                if not isinstance(error, OverloadedError) or left == 0:
+                    raise error from call
+                pause = overload_pause(error)
+                if ends is not None and (timeout := ends - monotonic() - pause) <= 0:
+                    raise error from call
+            left -= 1
+            await self.mode.sleep(pause)
+
+    async def _error_of(self, call: grpc.RpcError) -> GleannError:
+        """The exception of a failed call; a server that is not there is named."""
+        error = error_of_call(call)
+        if isinstance(error, UnavailableError):
+            return UnavailableError(f"no server answers at {self.address}: {error}")
+        if isinstance(error, UnsupportedError):
+            return await self._unsupported(error)
+        if call.code() == grpc.StatusCode.DEADLINE_EXCEEDED and not (
+            await self.wire.ready()
+        ):
+            return UnavailableError(
+                f"no server answers at {self.address} within {self.timeout:g} s"
+            )
+        return error
+
+    async def _unsupported(self, error: UnsupportedError) -> UnsupportedError:
+        """The same exception with both versions."""
+        send = self.wire.sender("admin", "GetServerInfo")
+        try:
+            info = await send(admin_pb2.GetServerInfoRequest(), ASK_SECONDS)
+        except grpc.RpcError:
+            return UnsupportedError(
+                f"what answers at {self.address} is no gleann server, or one that this"
+                f" client (gleann {__version__}) does not know: {error}"
+            )
+        return UnsupportedError(
+            unlike(self.address, info.version, info.protocol or 1, what=str(error))
+        )
+
+
+def unlike(address: str, version: str, protocol: int, *, what: str) -> str:
+    """What to say of a server of another version than the client.
+
+    Args:
+        address: of the server.
+        version: of the server.
+        protocol: its revision of the protocol.
+        what: it cannot do.
+    """
+    older = "server" if protocol <= PROTOCOL else "client"
+    return (
+        f"the server at {address} is gleann {version} (protocol {protocol}), this"
+        f" client gleann {__version__} (protocol {PROTOCOL}); {what}: upgrade the"
+        f" {older}, or use a client of gleann {version}"
+    )

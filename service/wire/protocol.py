@@ -1,0 +1,17 @@
+"""The revision of the protocol, and how clients and servers name theirs."""
+
+from gleann import __version__
+
+PROTOCOL = 2
+"""The revision of this version of gleann; a revision adds fields and methods."""
+
+OLDEST_PROTOCOL = 1
+"""The oldest revision of clients that are served."""
+
+CLIENT_HEADER = "gleann-client"
+"""Metadata of each call: version and revision of the client, such as "0.1.0 2"."""
+
+
+def client_header() -> tuple[str, str]:
+    """The metadata by which this client names itself."""
+    return CLIENT_HEADER, f"{__version__} {PROTOCOL}"
