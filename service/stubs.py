@@ -26,6 +26,8 @@ class Stubs:
         admin: AdminService.
         operations: google.longrunning.Operations.
         close: closes the connection; awaited where the methods are.
+        ready: waits at most so many seconds until calls are served, and raises
+            `UnavailableError` if they are not; awaited where the methods are.
     """
 
     index: Any
@@ -40,3 +42,4 @@ class Stubs:
     admin: Any
     operations: Any
     close: Callable[[], Any]
+    ready: Callable[[float], Any] = lambda _: None

@@ -7,9 +7,10 @@ import grpc
 import grpc.aio
 from google.longrunning import operations_pb2_grpc
 from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2_grpc
 
 from gleann.index.errors import InvalidParamsError
-from gleann.service.client.link.link import Link, Wire
+from gleann.service.client.link.link import HEALTH, Link, Wire
 from gleann.service.client.link.options import channel_options
 from gleann.service.client.link.repeats import (
     has_request_id,
@@ -80,7 +81,11 @@ def connect(
         Blocking(), address, api_key=api_key, timeout=timeout, retries=retries
     )
     services = {name: _AtOnce(getattr(stubs, name)) for name in _STUBS}
-    return Stubs(**services, close=lambda: run(stubs.close()))
+    return Stubs(
+        **services,
+        close=lambda: run(stubs.close()),
+        ready=lambda seconds: run(stubs.ready(seconds)),
+    )
 
 
 def connect_in(
@@ -98,7 +103,7 @@ def connect_in(
     wire = _wire(mode, address, metadata=_metadata(api_key), retries=retries)
     link = Link(address=address, timeout=timeout, retries=retries, mode=mode, wire=wire)
     services = {name: _Service(name, link) for name in _STUBS}
-    return Stubs(**services, close=link.close)
+    return Stubs(**services, close=link.close, ready=link.ready)
 
 
 def _metadata(api_key: str | None) -> tuple[tuple[str, str], ...]:
@@ -113,6 +118,7 @@ def _wire(
     mode: Mode, address: str, *, metadata: tuple[tuple[str, str], ...], retries: int
 ) -> Wire:
     makes = {name: make for name, (_, make) in _STUBS.items()}
+    makes[HEALTH] = health_pb2_grpc.HealthStub
     services = (service for service, _ in _STUBS.values())
     options = channel_options(services, retries=retries)
     if isinstance(mode, Awaiting):

@@ -20,7 +20,7 @@ from gleann.index.payload.schema import Column
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
 from gleann.selection.rounds import PickerName, RoundsParams
-from gleann.service.client import searches
+from gleann.service.client.bulk import searches
 from gleann.service.server import Server
 from gleann.service.values import Limits
 from gleann.service.wire import paging

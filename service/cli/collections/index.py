@@ -29,7 +29,7 @@ from gleann.service.cli.groups import SuggestingGroup
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import result, say
 from gleann.service.client.client import Client
-from gleann.service.client.vector_calls import ImportOptions
+from gleann.service.client.bulk.imports import ImportOptions
 from gleann.service.values import CompactionKind, IndexInfo
 
 NAME = click.argument("name")

@@ -8,7 +8,9 @@ from google.protobuf.message import Message
 
 from gleann.service.stubs import Stubs
 
-SERVICES = tuple(field.name for field in fields(Stubs) if field.name != "close")
+SERVICES = tuple(
+    field.name for field in fields(Stubs) if field.name not in ("close", "ready")
+)
 """The names of the services in `Stubs`."""
 
 
@@ -19,7 +21,10 @@ def at_once(stubs: Stubs) -> Stubs:
     async def close() -> None:
         stubs.close()
 
-    return Stubs(**services, close=close)
+    async def ready(seconds: float) -> None:
+        stubs.ready(seconds)
+
+    return Stubs(**services, close=close, ready=ready)
 
 
 class _AtOnce:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import grpc
 from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
 
 from gleann import __version__
 from gleann.index.errors import (
@@ -20,7 +21,7 @@ from gleann.service.calls.process import OwnProcess
 from gleann.service.client.link.repeats import overload_pause
 from gleann.service.client.modes import Mode
 from gleann.service.status import error_of_call
-from gleann.service.wire.protocol import PROTOCOL
+from gleann.service.wire.protocol import unlike
 from gleann.v1 import admin_pb2
 
 Send = Callable[[Message, float | None], Awaitable[Any]]
@@ -28,6 +29,15 @@ Send = Callable[[Message, float | None], Awaitable[Any]]
 
 READY_SECONDS = 0.1
 """For the state of a connection, once a call to it has timed out."""
+
+HEALTH = "health"
+"""The name of grpc.health.v1 among the services of a wire."""
+
+CHECK_SECONDS = 2.0
+"""For the answer to a health check."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+"""Seconds between two health checks."""
 
 ASK_SECONDS = 5.0
 """For the version of a server that did not know a method."""
@@ -90,6 +100,35 @@ class Link:
             # The caller may use the message for its next request.
             request.ClearField("request_id")
 
+    async def ready(self, seconds: float) -> None:
+        """Wait until the server says that it serves.
+
+        Raises:
+            UnavailableError: it does not within so many seconds; with its last answer.
+        """
+        self.process.require()
+        send, request = (
+            self.wire.sender(HEALTH, "Check"),
+            health_pb2.HealthCheckRequest(),
+        )
+        ends, pause = monotonic() + seconds, FIRST_PAUSE
+        while True:
+            left = max(ends - monotonic(), READY_SECONDS)
+            try:
+                reply = await send(request, min(left, CHECK_SECONDS))
+            except grpc.RpcError as call:
+                said = str(error_of_call(call))
+            else:
+                if reply.status == health_pb2.HealthCheckResponse.SERVING:
+                    return
+                said = "it does not serve yet, or is stopping"
+            if monotonic() + pause >= ends:
+                raise UnavailableError(
+                    f"no server is ready at {self.address} after {seconds:g} s: {said}"
+                )
+            await self.mode.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
     async def close(self) -> None:
         """Close the connection; in a fork, leave it to the process that opened it."""
         if not self.process.forked:
@@ -137,22 +176,5 @@ class Link:
                 f" client (gleann {__version__}) does not know: {error}"
             )
         return UnsupportedError(
-            unlike(self.address, info.version, info.protocol or 1, what=str(error))
+            unlike(info.version, info.protocol or 1, what=str(error))
         )
-
-
-def unlike(address: str, version: str, protocol: int, *, what: str) -> str:
-    """What to say of a server of another version than the client.
-
-    Args:
-        address: of the server.
-        version: of the server.
-        protocol: its revision of the protocol.
-        what: it cannot do.
-    """
-    older = "server" if protocol <= PROTOCOL else "client"
-    return (
-        f"the server at {address} is gleann {version} (protocol {protocol}), this"
-        f" client gleann {__version__} (protocol {PROTOCOL}); {what}: upgrade the"
-        f" {older}, or use a client of gleann {version}"
-    )

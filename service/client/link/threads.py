@@ -35,7 +35,7 @@ class Directory:
         """Use a directory; `open_stubs` opens it."""
         services: dict[str, Any] = {name: _InThreads(self, name) for name in SERVICES}
         services["operations"] = _Operations(self, "operations")
-        self.stubs = Stubs(**services, close=self.close)
+        self.stubs = Stubs(**services, close=self.close, ready=self._ready)
         self._open_stubs = open_stubs
         self._process = OwnProcess()
         self._opening = Lock()
@@ -71,6 +71,10 @@ class Directory:
             return
         self._closed = True
         await asyncio.get_running_loop().run_in_executor(None, self._close)
+
+    async def _ready(self, _: float) -> None:
+        """Open the directory: what is open is served."""
+        await self.open()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         self._process.require()
