@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from threading import Semaphore
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import grpc
@@ -14,6 +15,10 @@ from gleann.service.client.link.link import READY_SECONDS, Send
 
 MakeStub = Callable[[Any], Any]
 """Makes the stub of a service on a channel."""
+
+MOST_CALLS = 100
+"""Calls of a client that are under way at once; further ones wait for a place. A server
+refuses more than its `connection_calls` on one connection, 128 unless it is told."""
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -27,14 +32,17 @@ class BlockingWire:
         self._channel = channel
         self._stubs = {name: make(channel) for name, make in makes.items()}
         self._metadata = metadata
+        self._places = Semaphore(MOST_CALLS)
 
     def sender(self, service: str, method: str) -> Send:
         """What sends the requests of a method."""
         call, metadata = getattr(self._stubs[service], method), self._metadata
+        places = self._places
 
         async def send(request: Message, timeout: float | None) -> Any:
             try:
-                return call(request, timeout=timeout, metadata=metadata)
+                with places:
+                    return call(request, timeout=timeout, metadata=metadata)
             except ValueError as error:  # raised by a closed channel
                 raise ServiceError(f"the client is closed: {error}") from error
 
@@ -53,6 +61,14 @@ class BlockingWire:
         self._channel.close()
 
 
+class _Channel(NamedTuple):
+    """A channel of an event loop, its stubs, and places for calls."""
+
+    channel: grpc.aio.Channel
+    stubs: dict[str, Any]
+    places: asyncio.Semaphore
+
+
 class AwaitedWire:
     """A channel for each event loop that calls are made in: gRPC ties them to one."""
 
@@ -66,18 +82,20 @@ class AwaitedWire:
         self._makes = makes
         self._metadata = metadata
         self._closed = False
-        self._channels: WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[grpc.aio.Channel, dict[str, Any]]
-        ] = WeakKeyDictionary()
+        self._channels: WeakKeyDictionary[asyncio.AbstractEventLoop, _Channel] = (
+            WeakKeyDictionary()
+        )
 
     def sender(self, service: str, method: str) -> Send:
         """What sends the requests of a method."""
         metadata = self._metadata
 
         async def send(request: Message, timeout: float | None) -> Any:
-            call = getattr(self._current()[1][service], method)
+            channel = self._current()
+            call = getattr(channel.stubs[service], method)
             try:
-                return await call(request, timeout=timeout, metadata=metadata)
+                async with channel.places:
+                    return await call(request, timeout=timeout, metadata=metadata)
             except asyncio.CancelledError:
                 # The task was not cancelled, but the call: `close` does that.
                 task = asyncio.current_task()
@@ -91,7 +109,7 @@ class AwaitedWire:
         """Whether the connection of this event loop stands, or does so soon."""
         try:
             async with asyncio.timeout(READY_SECONDS):
-                await self._current()[0].channel_ready()
+                await self._current().channel.channel_ready()
         except TimeoutError:
             return False
         return True
@@ -100,16 +118,17 @@ class AwaitedWire:
         """Close the channel of this event loop; those of others have ended."""
         self._closed = True
         if (found := self._channels.pop(asyncio.get_running_loop(), None)) is not None:
-            await found[0].close()
+            await found.channel.close()
         self._channels.clear()
 
-    def _current(self) -> tuple[grpc.aio.Channel, dict[str, Any]]:
-        """The channel of this event loop, and its stubs."""
+    def _current(self) -> _Channel:
+        """The channel of this event loop."""
         loop = asyncio.get_running_loop()
         if (found := self._channels.get(loop)) is None:
             if self._closed:
                 raise ServiceError("the client is closed")
             channel = self._open_channel()
-            found = channel, {name: make(channel) for name, make in self._makes.items()}
+            stubs = {name: make(channel) for name, make in self._makes.items()}
+            found = _Channel(channel, stubs, asyncio.Semaphore(MOST_CALLS))
             self._channels[loop] = found
         return found
