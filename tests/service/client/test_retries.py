@@ -57,7 +57,9 @@ def opened(request: pytest.FixtureRequest) -> Any:
             if request.param == "blocking":
                 return stack.enter_context(gleann.Client(target, **settings))
             runner = stack.enter_context(asyncio.Runner())
-            client = Driven(gleann.AsyncClient(target, **settings), runner.get_loop())
+            client = Driven(
+                gleann.AsyncClient(target, **settings), runner.get_loop(), set()
+            )
             stack.callback(client.close)
             return client
 
