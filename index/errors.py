@@ -41,7 +41,13 @@ RecallWarning (UserWarning)              a recall that the index is not known to
 
 
 class GleannError(Exception):
-    """Base of everything gleann raises on purpose."""
+    """Base of everything gleann raises on purpose.
+
+    Attributes:
+        call_id: names the failed call in the log of the server; "" in process.
+    """
+
+    call_id: str = ""
 
 
 class InvalidInputError(GleannError, ValueError):

@@ -15,6 +15,7 @@ from gleann.service.servicers.admin import AdminServicer
 from gleann.service.servicers.coreset import CoresetServicer
 from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
+from gleann.service.servicers.job import JobServicer
 from gleann.service.servicers.operations import OperationsServicer
 from gleann.service.servicers.rounds import RoundsServicer
 from gleann.service.servicers.search import SearchServicer
@@ -55,6 +56,7 @@ def application_stubs(application: Application) -> Stubs:
         session=_Direct(SessionServicer(application), state),
         snapshot=_Direct(SnapshotServicer(application), state),
         admin=_Direct(AdminServicer(application), state),
+        job=_Direct(JobServicer(application), state),
         operations=_Direct(OperationsServicer(application), state),
         close=state.close,
     )

@@ -16,7 +16,10 @@ from gleann.index import errors
 
 DOMAIN = "gleann"
 
-MAX_BYTES = 4000
+CALL_ID_HEADER = "x-request-id"
+"""Metadata with the name of a call in logs: of the request, and of the answer."""
+
+MAX_BYTES = 3900
 """Bytes of trailers that a message may take: it travels there twice, and gRPC drops
 calls whose trailers have more than 8 KiB, now and then or always."""
 
@@ -135,9 +138,18 @@ def error_of_call(call: grpc.RpcError) -> errors.GleannError:
     """The exception of a failed call."""
     status = rpc_status.from_call(call)
     if status is not None:
-        return error_of(status)
-    kind = _CLASS_WITHOUT_INFO.get(call.code(), errors.ServiceError)
-    return kind(f"{call.code().name}: {call.details()}")
+        error = error_of(status)
+    else:
+        kind = _CLASS_WITHOUT_INFO.get(call.code(), errors.ServiceError)
+        error = kind(f"{call.code().name}: {call.details()}")
+    error.call_id = _call_id(call)
+    return error
+
+
+def _call_id(call: grpc.RpcError) -> str:
+    """The name of a call in the server's log; "" where none came back."""
+    trailers = call.trailing_metadata() or ()
+    return next((str(value) for key, value in trailers if key == CALL_ID_HEADER), "")
 
 
 def all_errors() -> Iterator[type[errors.GleannError]]:

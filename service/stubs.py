@@ -24,6 +24,7 @@ class Stubs:
         session: SessionService.
         snapshot: SnapshotService.
         admin: AdminService.
+        job: JobService.
         operations: google.longrunning.Operations.
         close: closes the connection; awaited where the methods are.
         ready: waits at most so many seconds until calls are served, and raises
@@ -40,6 +41,7 @@ class Stubs:
     session: Any
     snapshot: Any
     admin: Any
+    job: Any
     operations: Any
     close: Callable[[], Any]
     ready: Callable[[float], Any] = lambda _: None

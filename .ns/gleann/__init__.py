@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gleann.index.payload.payload import Payload
     from gleann.index.payload.schema import Column, Schema
     from gleann.service.client import AsyncClient, Client
+    from gleann.service.client.tls import Tls
     from gleann.service.values import OptimizerParams
 
 __version__ = "0.1.0"
@@ -37,6 +38,7 @@ __all__ = [
     "Schema",
     "SearchParams",
     "SoarIndex",
+    "Tls",
     "__version__",
     "exact_search",
     "knn_graph",
@@ -56,6 +58,7 @@ _HOME = {
     "Schema": "gleann.index.payload.schema",
     "SearchParams": "gleann.index",
     "SoarIndex": "gleann.index",
+    "Tls": "gleann.service.client.tls",
     "exact_search": "gleann.index",
     "knn_graph": "gleann.index",
     "recall_at_k": "gleann.index",

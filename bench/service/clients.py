@@ -11,10 +11,11 @@ from typing import Any
 
 from bench.say import say
 from bench.service.calls import EMPTY_CALL, SEARCH, Call
-from bench.service.closed_loop import ClientProcesses, client_processes
+from bench.service.closed_loop import run_closed
 from bench.service.collection import Shape, make_collection, searches, write_vectors
 from bench.service.latency import spread
-from bench.service.serving import serving
+from bench.service.serving import Served, serving
+from bench.service.workers import Workers, workers_of
 from bench.tables import markdown
 from gleann.index import SearchParams
 
@@ -51,9 +52,12 @@ def run_clients(job: ClientsJob, folder: Path) -> dict[str, Any]:
         calls = {"search": Call(SEARCH, requests), "empty": EMPTY_CALL}
         with (
             serving(Path(place) / "data") as served,
-            client_processes(served, job.processes) as clients,
+            workers_of(served.address, job.processes) as workers,
         ):
-            rounds = [one_round(job, clients, calls, n) for n in range(job.rounds + 1)]
+            rounds = [
+                one_round(job, served, workers, calls, number)
+                for number in range(job.rounds + 1)
+            ]
     measured = rounds[1:]  # the first one warms up
     return {
         "rows": job.shape.rows,
@@ -68,14 +72,18 @@ def run_clients(job: ClientsJob, folder: Path) -> dict[str, Any]:
 
 
 def one_round(
-    job: ClientsJob, clients: ClientProcesses, calls: dict[str, Call], number: int
+    job: ClientsJob,
+    served: Served,
+    workers: Workers,
+    calls: dict[str, Call],
+    number: int,
 ) -> list[dict[str, Any]]:
     """Every call by every number of clients; in reverse order every other round."""
     cases = [(name, count) for count in job.counts for name in calls]
     seconds = job.seconds if number else min(WARM_SECONDS, job.seconds)
     found = []
     for name, count in cases if number % 2 else reversed(cases):
-        one = clients.run(calls[name], clients=count, seconds=seconds)
+        one = run_closed(served, workers, calls[name], clients=count, seconds=seconds)
         found.append({"call": name} | one)
         say(f"round {number}: {count} clients, {name}: {one['rate']:,.0f}/s")
     return found

@@ -10,9 +10,9 @@ from bench.say import say
 from gleann import Client
 from gleann.index import BuildParams, SearchParams
 from gleann.index.arrays import Vectors
-from gleann.service.wire.arrays import vectors_to_wire
+from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire
 from gleann.service.wire.index_messages import search_params_to_wire
-from gleann.v1 import search_pb2
+from gleann.v1 import search_pb2, vector_pb2
 
 NAME = "bench"
 QUERIES = 4096
@@ -65,4 +65,16 @@ def searches(
             params=sent,
         ).SerializeToString()
         for start in starts
+    ]
+
+
+def upserts(rows: Vectors, *, size: int, count: int, name: str = NAME) -> list[bytes]:
+    """`count` serialised upserts of `size` rows each, the first ones in order."""
+    return [
+        vector_pb2.UpsertVectorsRequest(
+            index=name,
+            ids=ids_to_wire(np.arange(start, start + size)),
+            vectors=vectors_to_wire(np.asarray(rows[start : start + size])),
+        ).SerializeToString()
+        for start in np.arange(count) * size % (len(rows) - size + 1)
     ]

@@ -11,15 +11,17 @@
 """
 
 import json
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from functools import cache
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
+from gleann.index.payload.gather import MOST_TEXT, bounded
 from gleann.index.payload.moments import (
     EARLIEST,
     LATEST,
@@ -278,9 +280,41 @@ def _cast(given: Values, column: Column, first: int) -> Values:
         given.validate(full=True)
         if isinstance(given.type, pa.BaseExtensionType):
             given = pa.chunked_array([c.storage for c in given.chunks])
-        return given.cast(wanted)
+        return pa.chunked_array(
+            [part.cast(wanted) for chunk in given.chunks for part in _castable(chunk)],
+            wanted,
+        )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         _refuse_cast(given, column, first, error)
+
+
+def _castable(chunk: pa.Array) -> Iterator[pa.Array]:
+    """A chunk in parts whose text has room where offsets have 32 bits."""
+    sizes = None
+    if chunk.nbytes > MOST_TEXT:
+        if _is_text(chunk.type):
+            chunk = chunk.cast(pa.large_string())  # views have no lengths
+        sizes = _text_sizes(chunk)
+    if sizes is None:
+        yield chunk
+        return
+    for part in bounded(sizes, MOST_TEXT):
+        # Taken, not only sliced: a cast looks at the offset where a slice ends.
+        yield chunk.take(pa.array(np.arange(part.start, part.stop)))
+
+
+def _text_sizes(chunk: pa.Array) -> NDArray[np.int64] | None:
+    """Bytes of text, and members of lists, of each value (n,); None for other types."""
+    if _is_text(chunk.type):
+        sizes = pc.fill_null(pc.binary_length(chunk), 0)
+        return sizes.to_numpy(zero_copy_only=False).astype(np.int64)
+    is_list = pa.types.is_list(chunk.type) or pa.types.is_large_list(chunk.type)
+    if not is_list or not _is_text(chunk.type.value_type):
+        return None
+    members = _text_sizes(chunk.values)
+    assert members is not None, "they are text"
+    offsets = chunk.offsets.to_numpy()
+    return np.diff(np.concatenate([[0], np.cumsum(members + 1)])[offsets])
 
 
 def _refuse_cast(

@@ -125,7 +125,10 @@ class Payload:
         table = pa.concat_tables([part.to_arrow() for part in parts])
         chunks = max((column.num_chunks for column in table.columns), default=0)
         if chunks > MANY_CHUNKS and len(table) < chunks * SMALL_CHUNK:
-            table = table.combine_chunks()
+            from gleann.index.payload.gather import combined
+
+            joined = [combined(column) for column in table.columns]
+            table = pa.Table.from_arrays(joined, schema=table.schema)
         files = {id(file): file for part in parts for file in part.files}
         return cls(table, schema, n=sum(map(len, parts)), files=tuple(files.values()))
 
@@ -284,6 +287,15 @@ class Payload:
         n = max(0, stop - start)
         table = self._table.slice(start, n) if len(self.schema) else self._table
         return Payload(table, self.schema, n=n, files=self._files)
+
+    def bounds(self, most_bytes: int) -> list[tuple[int, int]]:
+        """(start, stop) of consecutive blocks of about so many bytes, or of one row."""
+        from gleann.index.payload.gather import bounded, row_bytes
+
+        sizes = np.ones(self._n, np.int64)
+        for column in self.to_arrow().columns:
+            sizes += row_bytes(column)
+        return [(block.start, block.stop) for block in bounded(sizes, most_bytes)]
 
     def select(self, names: Iterable[str]) -> "Payload":
         """The columns of these names, in the order of the names, without a copy.

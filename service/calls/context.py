@@ -23,16 +23,21 @@ class CallContext:
         call_id: names the call in logs and in its answer; "" in process.
         method: such as "/gleann.v1.SearchService/Search"; "" in process.
         peer: the address of the connection; "" in process.
+        client: version and protocol of the client, such as "0.1.0 2"; "" where it does
+            not name them.
         ends: deadline by `time.monotonic`; None waits without limit.
         is_active: whether the caller still waits for the answer.
+        arrived: when it arrived, by `time.monotonic`; None in process.
     """
 
     caller: Caller = LOCAL
     call_id: str = ""
     method: str = ""
     peer: str = ""
+    client: str = ""
     ends: float | None = None
     is_active: Callable[[], bool] = lambda: True
+    arrived: float | None = None
 
     def seconds_left(self) -> float | None:
         """Seconds until the deadline, at least 0; None without one."""

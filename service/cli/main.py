@@ -29,10 +29,13 @@ BROKEN_PIPE = 141
 
 COMMANDS = {
     "serve": "serve",
+    "status": "collections.status",
+    "top": "collections.top",
     "index": "collections.index",
     "rows": "collections.rows",
     "snapshot": "collections.snapshot",
     "restore": "collections.restore",
+    "jobs": "jobs.jobs",
     "build": "build",
     "search": "search",
     "graph": "graph",

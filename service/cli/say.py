@@ -34,6 +34,11 @@ def say(line: str) -> None:
         click.echo(line)
 
 
+def warn(line: str) -> None:
+    """Print to stderr, with --json too, what a reader should know beside the result."""
+    click.echo(f"gleann: warning: {line}", err=True)
+
+
 def result(**values: object) -> None:
     """Add to the JSON object; what has no JSON form is written as text."""
     _meta().setdefault(_RESULT, {}).update(values)

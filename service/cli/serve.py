@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import click
 
 from gleann.service.cli import options
 from gleann.service.cli.say import echo_json, result, say
+from gleann.service.config import Config
 from gleann.service.config.load import given_settings, load_config
 from gleann.service.config.table import FLAGS, REQUIRED, SETTINGS, Setting
 
@@ -29,8 +31,7 @@ GRACE_SECONDS = 3.0
 SPARE_SECONDS = 3.0
 """For what stopping itself may take, before the process ends without it."""
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
-
+STOP, RELOAD = "stop", "reload"
 _METAVARS = {"listen": "HOST:PORT"}
 
 
@@ -114,13 +115,16 @@ def _help(setting: Setting) -> str:
 def command(job: ServeJob) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish running calls within 3 seconds.
 
-    A second SIGTERM or Ctrl-C exits at once. No acknowledged change is lost.
+    A second SIGTERM or Ctrl-C exits at once. No acknowledged change is lost. SIGHUP
+    reads the settings and the keys again, and opens the log file again.
 
     Settings come from --config, GLEANN_* variables and these options; later ones win.
     An API key is read from GLEANN_API_KEY or the file, never from the command line.
     """
     from gleann.service.cli.config_text import config_text, config_values
+    from gleann.service.logs.setup import ServerLog
     from gleann.service.server import serve
+    from gleann.service.server.reloading import Reloading
 
     overrides = job.settings
     if job.print_config:
@@ -128,17 +132,23 @@ def command(job: ServeJob) -> None:
         say(config_text(found))
         result(**config_values(found))
         return
-    config = load_config(job.config, overrides=overrides, flags=FLAGS)
-    logging.basicConfig(level=config.log.level.upper(), format=LOG_FORMAT)
+
+    def load() -> Config:
+        return load_config(job.config, overrides=overrides, flags=FLAGS)
+
+    config = load()
+    log = ServerLog(config.log)
     # Files hold vectors and keys: other users must not be able to read them.
     os.umask(0o077)
     _allow_many_connections()
-    stopping = _stop_on_signals()
+    wishes = _wishes_by_signals()
     server = serve(config)
+    reloading = Reloading(config, load, [lambda new: log.apply(new.log), server.reload])
     say(f"listening on {server.target}, data in {config.data_dir}")
     result(target=server.target, data_dir=config.data_dir)
     echo_json(click.get_current_context())
-    stopping.wait()
+    while wishes.get() == RELOAD:
+        reloading.reload()
     _log.info("stopping")
     _stop(server)
 
@@ -166,18 +176,29 @@ def _leave(why: str) -> None:
     os._exit(0)
 
 
-def _stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set; a second signal ends the process."""
-    event = threading.Event()
+def _wishes_by_signals() -> "SimpleQueue[str]":
+    """A queue of `STOP` from SIGTERM and SIGINT, and of `RELOAD` from SIGHUP.
+
+    A second signal to stop ends the process. Putting into this queue is safe in a
+    signal handler.
+    """
+    wishes: SimpleQueue[str] = SimpleQueue()
+    stopping = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        if event.is_set():
+        nonlocal stopping
+        if stopping:
             os._exit(128 + number)
-        event.set()
+        stopping = True
+        wishes.put(STOP)
+
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        wishes.put(RELOAD)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    return event
+    signal.signal(signal.SIGHUP, reload)
+    return wishes
 
 
 def _allow_many_connections() -> None:

@@ -9,6 +9,7 @@ from gleann.service.client.link.threads import Directory
 from gleann.service.client.methods import ClientMethods
 from gleann.service.client.modes import Awaiting
 from gleann.service.client.target import Server, read_target
+from gleann.service.client.tls import Tls, tls_for
 from gleann.service.stubs import Stubs
 
 
@@ -38,6 +39,7 @@ class AsyncClient(ClientMethods[Awaiting]):
         api_key: str | None = None,
         timeout: float | None = 300.0,
         retries: int = 4,
+        tls: Tls | None = None,
     ) -> None:
         """Prepare a connection or a directory; `async with`, or a call, opens it.
 
@@ -45,15 +47,22 @@ class AsyncClient(ClientMethods[Awaiting]):
 
         Raises:
             InvalidParamsError: neither a directory nor the address of a server.
+            MissingFileError: a file of `tls` cannot be read.
         """
         place = read_target(target)
         mode = Awaiting()
+        tls = tls_for(place, tls)
         if isinstance(place, Server):
             from gleann.service.client.remote import connect_in
 
             self._directory: Directory | None = None
             stubs = connect_in(
-                mode, place.address, api_key=api_key, timeout=timeout, retries=retries
+                mode,
+                place.address,
+                api_key=api_key,
+                timeout=timeout,
+                retries=retries,
+                tls=tls,
             )
         else:
             from gleann.service.local import open_directory

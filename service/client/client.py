@@ -8,6 +8,7 @@ from gleann.service.client.link.at_once import at_once
 from gleann.service.client.methods import ClientMethods
 from gleann.service.client.modes import Blocking
 from gleann.service.client.target import Server, read_target
+from gleann.service.client.tls import Tls, tls_for
 from gleann.service.stubs import Stubs
 
 
@@ -38,13 +39,15 @@ class Client(ClientMethods[Blocking]):
         api_key: str | None = None,
         timeout: float | None = 300.0,
         retries: int = 4,
+        tls: Tls | None = None,
     ) -> None:
         """Open a data directory, or connect to a server.
 
         Args:
             target: a directory (created if missing), or a server: "grpc://host:port",
-                "dns:///host:port" or "unix:path". What looks like an address without
-                such a scheme is refused; "./name" and path objects are directories.
+                "grpcs://host:port" by TLS, "dns:///host:port" or "unix:path". What
+                looks like an address without such a scheme is refused; "./name" and
+                path objects are directories.
             api_key: the server's API key, if it has one.
             timeout: seconds after which a remote call fails with `ServiceError`, or
                 with `UnavailableError` if no server answers there; None waits without
@@ -52,19 +55,28 @@ class Client(ClientMethods[Blocking]):
             retries: how often a remote call is sent again, within its timeout, that no
                 server answered or that the server refused for having too much to do; 0
                 to 4. Nothing is carried out twice: changes have a request_id then.
+            tls: whom to trust and how to show who one is, for "grpcs://host:port"; None
+                trusts the public authorities that gRPC knows.
 
         Raises:
+            MissingFileError: a file of `tls` cannot be read.
             InvalidParamsError: neither a directory nor the address of a server.
             NotReadyError: another process has the directory open.
             CorruptDataError: its contents cannot be read.
         """
         place = read_target(target)
         mode = Blocking()
+        tls = tls_for(place, tls)
         if isinstance(place, Server):
             from gleann.service.client.remote import connect_in
 
             stubs = connect_in(
-                mode, place.address, api_key=api_key, timeout=timeout, retries=retries
+                mode,
+                place.address,
+                api_key=api_key,
+                timeout=timeout,
+                retries=retries,
+                tls=tls,
             )
         else:
             from gleann.service.local import open_directory

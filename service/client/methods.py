@@ -1,7 +1,9 @@
 """What `Client` and `AsyncClient` share: groups of calls and their short forms."""
 
+from collections.abc import Sequence
 from typing import Any, Generic
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from numpy.typing import ArrayLike
 
 from gleann.service.client.active_calls import ActiveCalls
@@ -10,6 +12,7 @@ from gleann.service.client.coreset_calls import CoresetCalls
 from gleann.service.client.estimate_calls import EstimateCalls
 from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls
+from gleann.service.client.job_calls import JobCalls
 from gleann.service.client.modes import InMode, M, method
 from gleann.service.client.operation import Handle, T
 from gleann.service.client.operation_calls import OperationCalls
@@ -19,9 +22,10 @@ from gleann.service.client.rounds_calls import RoundsCalls
 from gleann.service.client.session_calls import SessionCalls
 from gleann.service.client.snapshot_calls import SnapshotCalls
 from gleann.service.client.vector_calls import VectorCalls
+from gleann.service.server_status import ServerStatus
 from gleann.service.stubs import Stubs
 from gleann.service.values import Selected, ServerInfo, SessionInfo
-from gleann.service.wire import index_messages
+from gleann.service.wire import index_messages, status_messages
 from gleann.v1 import admin_pb2
 
 
@@ -40,6 +44,7 @@ class ClientMethods(InMode[M], Generic[M]):
         sessions: describes and closes sessions of any kind.
         snapshots: keeps states of indexes, and makes indexes of them again.
         operations: finds, cancels and deletes operations.
+        jobs: lists, pauses, resumes and retries operations, and shows their logs.
     """
 
     def _assemble(self, stubs: Stubs, mode: M) -> None:
@@ -63,6 +68,7 @@ class ClientMethods(InMode[M], Generic[M]):
         self.sessions: SessionCalls[M] = SessionCalls(connection)
         self.snapshots: SnapshotCalls[M] = SnapshotCalls(connection)
         self.operations: OperationCalls[M] = OperationCalls(connection)
+        self.jobs: JobCalls[M] = JobCalls(connection)
 
     create_index = IndexCalls.create.short_for("indexes")
     update_index = IndexCalls.update.short_for("indexes")
@@ -187,3 +193,18 @@ class ClientMethods(InMode[M], Generic[M]):
         """Version, limits and features of the server, or of the library in process."""
         reply = await self._stubs.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())
         return index_messages.server_info_of(reply)
+
+    @method
+    async def server_status(self, fields: Sequence[str] = ()) -> ServerStatus:
+        """What the server does now, or the library in process.
+
+        Args:
+            fields: those of `ServerStatus` to fill, such as ["queues"]; all if empty.
+                Others have their defaults.
+
+        Raises:
+            InvalidParamsError: a field that a status does not have.
+        """
+        request = admin_pb2.GetServerStatusRequest(read_mask=FieldMask(paths=fields))
+        reply = await self._stubs.admin.GetServerStatus(request)
+        return status_messages.status_of_wire(reply)

@@ -69,6 +69,9 @@ class Mode(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
 
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do work that may block for a moment."""
+
     async def for_each(
         self,
         call: Callable[[Item], Awaitable[None]],
@@ -97,6 +100,10 @@ class Blocking:
     async def sleep(self, seconds: float) -> None:
         """Block this thread."""
         time.sleep(seconds)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do it here."""
+        return work()
 
     async def for_each(
         self,
@@ -131,6 +138,10 @@ class Awaiting:
     async def sleep(self, seconds: float) -> None:
         """Let the event loop go on."""
         await asyncio.sleep(seconds)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do it in a thread."""
+        return await asyncio.to_thread(work)
 
     async def for_each(
         self,

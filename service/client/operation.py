@@ -1,6 +1,7 @@
 """`Operation` and `AsyncOperation`: a client's handles of long-running work."""
 
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from math import inf
 from time import monotonic
 from typing import Any, Concatenate, Generic, TypeVar
@@ -23,11 +24,12 @@ from gleann.service.client.modes import (
 )
 from gleann.service.client.reports import Wanted, reporting
 from gleann.service.stubs import Stubs
-from gleann.service.values import Selected
+from gleann.service.values import JobLog, JobState, Selected
 from gleann.service.wire import index_messages
+from gleann.service.wire.fields import enum_text, fill, time_of
 from gleann.service.wire.selected_messages import selected_of
 from gleann.service.wire.snapshot_messages import snapshot_info_of
-from gleann.v1 import coreset_pb2, index_pb2, snapshot_pb2, vector_pb2
+from gleann.v1 import coreset_pb2, index_pb2, job_pb2, snapshot_pb2, vector_pb2
 
 T = TypeVar("T")
 
@@ -113,6 +115,59 @@ class Handle(InMode[M], Generic[M, T]):
         return self._metadata.eta_seconds if known else None
 
     @property
+    def state(self) -> JobState | None:
+        """Where it stands, such as "queued" or "paused"; None if that is not known."""
+        number = self._metadata.state
+        if not number:
+            return None
+        state: JobState = enum_text(index_pb2.JobState.DESCRIPTOR, number)
+        return state
+
+    @property
+    def owner(self) -> str:
+        """Name of the key of whoever asked for it; "" where no keys are in use."""
+        return self._metadata.owner
+
+    @property
+    def attempts(self) -> int:
+        """How often it was begun."""
+        return self._metadata.attempts
+
+    @property
+    def command(self) -> str:
+        """A command line that asks for the same again, without --server; or ""."""
+        return self._metadata.command
+
+    @property
+    def message(self) -> str:
+        """The last line of its log."""
+        return self._metadata.message
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was asked for, UTC."""
+        return time_of(self._metadata.create_time)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When it was begun last, UTC; None before."""
+        return self._moment("start_time")
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended, UTC; None before."""
+        return self._moment("end_time")
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the server forgets it, UTC; None before it has ended."""
+        return self._moment("expire_time")
+
+    def _moment(self, field: str) -> datetime | None:
+        known = self._metadata.HasField(field)
+        return time_of(getattr(self._metadata, field)) if known else None
+
+    @property
     def error(self) -> GleannError | None:
         """Why it failed; None unless it did."""
         if self._message.WhichOneof("result") != "error":
@@ -168,6 +223,44 @@ class Handle(InMode[M], Generic[M, T]):
         request = operations_pb2.CancelOperationRequest(name=self.name)
         await self._stubs.operations.CancelOperation(request)
 
+    @operation_method
+    async def pause(self) -> "Handle[Any, T]":
+        """Stop it until it is resumed, also over restarts; returns itself.
+
+        Raises:
+            NotReadyError: it has ended.
+        """
+        request = job_pb2.PauseJobRequest(name=self.name)
+        self._take(await self._stubs.job.PauseJob(request))
+        return self
+
+    @operation_method
+    async def resume(self) -> "Handle[Any, T]":
+        """Queue it again after a pause; returns itself.
+
+        Raises:
+            NotReadyError: it has ended.
+        """
+        request = job_pb2.ResumeJobRequest(name=self.name)
+        self._take(await self._stubs.job.ResumeJob(request))
+        return self
+
+    @operation_method
+    async def retry(self, *, request_id: str = "") -> "Handle[Any, T]":
+        """Ask for the same work again after a failure; returns the new operation.
+
+        Raises:
+            NotReadyError: it has neither failed nor was it cancelled.
+        """
+        request = job_pb2.RetryJobRequest(name=self.name, request_id=request_id)
+        message = await self._stubs.job.RetryJob(request)
+        return handle_of(message, self._stubs, self._mode)
+
+    @method
+    async def log(self, *, after: int = 0) -> JobLog:
+        """The latest lines of its log, those after the line number `after`."""
+        return await read_log(self._stubs, self.name, after=after)
+
     def __repr__(self) -> str:
         state = "done" if self.done else self.phase
         return f"{type(self).__name__}({self.name!r}, kind={self.kind!r}, {state})"
@@ -192,7 +285,7 @@ class Operation(Handle[Blocking, T], Generic[T]):
 
 
 class AsyncOperation(Handle[Awaiting, T], Generic[T]):
-    """As `Operation`; `refresh`, `wait` and `cancel` are awaited."""
+    """As `Operation`; its methods, such as `wait` and `cancel`, are awaited."""
 
 
 def handle_of(
@@ -224,6 +317,14 @@ async def _read_response(message: operations_pb2.Operation, stubs: Stubs) -> obj
         response.Unpack(selection)
         return await read_selection(selection, stubs)
     raise ServiceError(f"{message.name} answered with {response.type_url}")
+
+
+async def read_log(stubs: Stubs, name: str, *, after: int) -> JobLog:
+    """Fetch the lines of an operation's log after a line."""
+    request = job_pb2.GetJobLogRequest(name=name)
+    fill(request, {"after": after})
+    reply = await stubs.job.GetJobLog(request)
+    return JobLog(lines=tuple(reply.lines), last=reply.last)
 
 
 async def read_selection(selection: coreset_pb2.Selection, stubs: Stubs) -> Selected:

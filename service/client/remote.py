@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import grpc
-import grpc.aio
 from google.longrunning import operations_pb2_grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2_grpc
@@ -17,9 +15,15 @@ from gleann.service.client.link.repeats import (
     methods_of,
     require_retries,
 )
-from gleann.service.client.link.wires import AwaitedWire, BlockingWire, MakeStub
+from gleann.service.client.link.wires import (
+    AwaitedWire,
+    BlockingWire,
+    Channel,
+    MakeStub,
+)
 from gleann.service.client.modes import Awaiting, Blocking, Mode, run
-from gleann.service.security import KEY_HEADER, bearer, require_sendable_key
+from gleann.service.client.tls import Tls, warn_of_plaintext_key
+from gleann.service.security.headers import KEY_HEADER, bearer, require_sendable_key
 from gleann.service.stubs import Stubs
 from gleann.service.wire.protocol import client_header
 from gleann.v1 import (
@@ -28,6 +32,7 @@ from gleann.v1 import (
     coreset_pb2_grpc,
     estimate_pb2_grpc,
     index_pb2_grpc,
+    job_pb2_grpc,
     rounds_pb2_grpc,
     search_pb2_grpc,
     session_pb2_grpc,
@@ -49,6 +54,7 @@ _STUBS: Mapping[str, tuple[str, MakeStub]] = {
     "session": ("gleann.v1.SessionService", session_pb2_grpc.SessionServiceStub),
     "snapshot": ("gleann.v1.SnapshotService", snapshot_pb2_grpc.SnapshotServiceStub),
     "admin": ("gleann.v1.AdminService", admin_pb2_grpc.AdminServiceStub),
+    "job": ("gleann.v1.JobService", job_pb2_grpc.JobServiceStub),
     "operations": ("google.longrunning.Operations", operations_pb2_grpc.OperationsStub),
 }
 """The full names of services and their stubs, by their names in `Stubs`."""
@@ -63,6 +69,7 @@ def connect(
     api_key: str | None = None,
     timeout: float | None = None,
     retries: int = RETRIES,
+    tls: Tls | None = None,
 ) -> Stubs:
     """Blocking stubs of the server at an address; the first call connects.
 
@@ -72,13 +79,20 @@ def connect(
         timeout: seconds after which a call fails; None waits without limit.
         retries: repeats of a call that no server answered, or that a server refused for
             having too much to do.
+        tls: for a connection by TLS.
 
     Raises:
+        MissingFileError: a file of `tls` cannot be read.
         InvalidParamsError: a key that no server can have, a timeout that is not above
             0, or too many retries.
     """
     stubs = connect_in(
-        Blocking(), address, api_key=api_key, timeout=timeout, retries=retries
+        Blocking(),
+        address,
+        api_key=api_key,
+        timeout=timeout,
+        retries=retries,
+        tls=tls,
     )
     services = {name: _AtOnce(getattr(stubs, name)) for name in _STUBS}
     return Stubs(
@@ -95,13 +109,33 @@ def connect_in(
     api_key: str | None,
     timeout: float | None,
     retries: int,
+    tls: Tls | None,
 ) -> Stubs:
     """As `connect`, with methods that are awaited, in a mode."""
     if timeout is not None and not timeout > 0:
         raise InvalidParamsError(f"timeout must be above 0 seconds, got {timeout}")
     require_retries(retries)
-    wire = _wire(mode, address, metadata=_metadata(api_key), retries=retries)
-    link = Link(address=address, timeout=timeout, retries=retries, mode=mode, wire=wire)
+    if api_key is not None and tls is None:
+        warn_of_plaintext_key(address)
+    options = channel_options((full for full, _ in _STUBS.values()), retries=retries)
+    channel = Channel(
+        address=address, options=options, metadata=_metadata(api_key), tls=tls
+    )
+    makes = {name: make for name, (_, make) in _STUBS.items()}
+    makes[HEALTH] = health_pb2_grpc.HealthStub
+    wire: Wire = (
+        AwaitedWire(channel, makes)
+        if isinstance(mode, Awaiting)
+        else BlockingWire(channel, makes)
+    )
+    link = Link(
+        address=address,
+        timeout=timeout,
+        retries=retries,
+        mode=mode,
+        wire=wire,
+        tls=tls,
+    )
     services = {name: _Service(name, link) for name in _STUBS}
     return Stubs(**services, close=link.close, ready=link.ready)
 
@@ -112,23 +146,6 @@ def _metadata(api_key: str | None) -> tuple[tuple[str, str], ...]:
         return (client_header(),)
     require_sendable_key(api_key)
     return client_header(), (KEY_HEADER, bearer(api_key))
-
-
-def _wire(
-    mode: Mode, address: str, *, metadata: tuple[tuple[str, str], ...], retries: int
-) -> Wire:
-    makes = {name: make for name, (_, make) in _STUBS.items()}
-    makes[HEALTH] = health_pb2_grpc.HealthStub
-    services = (service for service, _ in _STUBS.values())
-    options = channel_options(services, retries=retries)
-    if isinstance(mode, Awaiting):
-        # A channel belongs to the event loop in which it is made.
-        return AwaitedWire(
-            lambda: grpc.aio.insecure_channel(address, options=options), makes, metadata
-        )
-    return BlockingWire(
-        grpc.insecure_channel(address, options=options), makes, metadata
-    )
 
 
 class _Service:

@@ -11,6 +11,7 @@ from gleann.index.errors import InvalidParamsError
 from gleann.service.config.address import socket_path, split_address
 
 REMOTE_SCHEME = "grpc://"
+TLS_SCHEME = "grpcs://"
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _ADDRESS = re.compile(r"\s*(\[[0-9A-Fa-f:.%]+\]|[^\s/\\:]*):\d{1,5}/?\s*")
 _NO_SLASHES = re.compile(
@@ -18,7 +19,6 @@ _NO_SLASHES = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 """Schemes of gRPC and of the web without their slashes."""
-_NO_TLS = "gleann has no TLS of its own yet: put a proxy before the server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,20 @@ class Server:
     Attributes:
         address: as gRPC takes it, such as "127.0.0.1:50051", "dns:///host:50051" or
             "unix:/run/gleann.sock".
+        tls: whether it is reached by TLS.
     """
 
     address: str
+    tls: bool = False
 
 
 def read_target(target: str | PathLike[str]) -> Server | Path:
     """The server or the directory that a client is to open.
 
     Args:
-        target: "grpc://host:port", "dns:///host:port" (or "dns:host:port"), "unix:path"
-            (or "unix:///path") for a server; any other text, and any path object, is a
-            directory.
+        target: "grpc://host:port", "grpcs://host:port" by TLS, "dns:///host:port" (or
+            "dns:host:port"), "unix:path" (or "unix:///path") for a server; any other
+            text, and any path object, is a directory.
 
     Raises:
         InvalidParamsError: an address without its scheme, another scheme, an empty
@@ -49,6 +51,21 @@ def read_target(target: str | PathLike[str]) -> Server | Path:
         target = fspath(target)
         if isinstance(target, str):
             return Path(target)
+    _require_text(target)
+    for scheme in (REMOTE_SCHEME, TLS_SCHEME):
+        if target.startswith(scheme):
+            address = _host_and_port(target.removeprefix(scheme), target)
+            return Server(address, tls=scheme == TLS_SCHEME)
+    if target.startswith("dns:"):
+        _host_and_port(target.removeprefix("dns:").rpartition("/")[2], target)
+        return Server(target)
+    if socket_path(target) is not None:
+        return Server(target)
+    _refuse_address(target)
+    return Path(target)
+
+
+def _require_text(target: object) -> None:
     if not isinstance(target, str):
         raise InvalidParamsError(
             f"the target of a client is a text or a path, got {target!r}"
@@ -57,15 +74,6 @@ def read_target(target: str | PathLike[str]) -> Server | Path:
         raise InvalidParamsError(
             f"the target of a client is a directory or grpc://host:port, got {target!r}"
         )
-    if target.startswith(REMOTE_SCHEME):
-        return Server(_host_and_port(target.removeprefix(REMOTE_SCHEME), target))
-    if target.startswith("dns:"):
-        _host_and_port(target.removeprefix("dns:").rpartition("/")[2], target)
-        return Server(target)
-    if socket_path(target) is not None:
-        return Server(target)
-    _refuse_address(target)
-    return Path(target)
 
 
 def _host_and_port(address: str, target: str) -> str:
@@ -85,9 +93,8 @@ def _refuse_address(target: str) -> None:
     """Refuse what looks like an address: as a directory it would silently be made."""
     match = _SCHEME.fullmatch(target) or _NO_SLASHES.fullmatch(target)
     if match is not None:
-        why = (
-            _NO_TLS if match["scheme"].lower() in ("https", "grpcs") else "use grpc://"
-        )
+        secured = match["scheme"].lower() in ("https", "grpcs")
+        why = f"use {TLS_SCHEME if secured else REMOTE_SCHEME}"
         begin = target[: match.start("rest")]
         raise InvalidParamsError(f"{begin} is not served: {why}")
     if _ADDRESS.fullmatch(target):

@@ -14,9 +14,9 @@ from gleann.index.checks import as_queries
 from gleann.index.errors import InvalidParamsError, RecallWarning
 from gleann.index.found import FoundWithin, shortfall
 from gleann.index.ids.checks import hold_distinct, hold_id_array, hold_ids
-from gleann.service.client import scrolling
-from gleann.service.client.bulk import searches
+from gleann.service.client.bulk import scrolling, searches
 from gleann.service.client.bulk.imports import ImportOptions, import_request
+from gleann.service.client.bulk.scrolling import ScrollPage
 from gleann.service.client.bulk.upload import Upload
 from gleann.service.client.connection import Calls, part_id
 from gleann.service.client.modes import M, iterator_method, method
@@ -30,7 +30,6 @@ from gleann.service.client.payload_values import (
     with_schema,
 )
 from gleann.service.client.reports import Wanted
-from gleann.service.client.scrolling import ScrollPage
 from gleann.service.values import Imported
 from gleann.service.wire import index_messages
 from gleann.service.wire.arrays import (

@@ -11,9 +11,10 @@ from gleann.service.config.log import LogSettings
 from gleann.service.config.metrics import MetricsSettings
 from gleann.service.config.probe import ProbeSettings
 from gleann.service.config.queues import LoadSettings
+from gleann.service.config.security import SecuritySettings
 from gleann.service.config.storage import StorageSettings
 from gleann.service.config.trace import TraceSettings
-from gleann.service.security import require_key
+from gleann.service.security.headers import require_key
 from gleann.service.values import (
     OPTIMIZER_DEFAULTS,
     DeviceChoice,
@@ -59,6 +60,7 @@ class Config:
         metrics: the metrics for Prometheus.
         probe: the recall probe.
         trace: OpenTelemetry traces.
+        security: keys, TLS and the audit log.
     """
 
     data_dir: Path = field(metadata=about(flag="--data"))
@@ -90,6 +92,7 @@ class Config:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     trace: TraceSettings = field(default_factory=TraceSettings)
+    security: SecuritySettings = field(default_factory=SecuritySettings)
 
     def __post_init__(self) -> None:
         whole = self.optimizer.filled(OPTIMIZER_DEFAULTS)

@@ -144,7 +144,11 @@ def peeked_payload(
 
     Args:
         file: of `PayloadFile.peek`.
-        schema: as there, likewise the others.
+        schema: as there.
+        index: as there.
+        wanted: as there.
+        add: as there.
+        leave_out: as there.
 
     Raises:
         InvalidInputError: what `chosen_payload` is certain to refuse.

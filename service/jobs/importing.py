@@ -20,6 +20,7 @@ from gleann.service.jobs.import_source import ImportRules, ImportSource, open_so
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.sealed_import import SealedImport, is_sealed_at_once
 from gleann.service.jobs.task import Task
+from gleann.service.state.columns import missing_columns
 from gleann.service.state.log.changes import id_type_of
 from gleann.service.state.registry import Registry
 from gleann.service.views.live_index import View
@@ -70,7 +71,9 @@ class Importing:
             if is_sealed_at_once(view, source.count):
                 return self._seal(view, source, ids, task, reading)
             self._stage(view, source, ids, task)
-        self._registry.publish_staged(request.index, task.operation, ids)
+        self._registry.publish_staged(
+            request.index, task.operation, ids, add=source.payload.added
+        )
         return self._response(self._registry.view(request.index), source)
 
     def _start(
@@ -78,17 +81,22 @@ class Importing:
     ) -> tuple[ImportSource, View]:
         """The opened files, and the state of the index in which the import starts.
 
+        It has the columns that the import adds; the index gets them with the rows.
+
         A run after an interrupted one starts in the state of that one: the changes that
         were acknowledged since are newer than the rows of the file.
         """
-        started = self._registry.started_import(request.index, operation)
-        if started is not None:
-            return open_source(request, view=started, rules=self._rules), started
-        view = self._registry.view(request.index)
-        source = open_source(request, view=view, rules=self._rules)
-        if source.payload.added:
-            self._registry.update(request.index, add_columns=source.payload.added)
-        return source, self._registry.start_import(request.index, operation)
+        view = self._registry.started_import(request.index, operation)
+        if view is not None:
+            source = open_source(request, view=view, rules=self._rules)
+        else:
+            now = self._registry.view(request.index)
+            source = open_source(request, view=now, rules=self._rules)
+            view = self._registry.start_import(request.index, operation)
+        added = missing_columns(view.schema, source.payload.added)
+        if added:
+            view = view.reshaped(drop=(), add=added, sequence=view.sequence)
+        return source, view
 
     def _require_id_type(self, view: View, ids: HeldIds) -> None:
         """Refuse ids of the other kind before the vectors are read."""
@@ -141,6 +149,7 @@ class Importing:
     ) -> None:
         """Write the rows of a file to the log, not visible yet."""
         file, done, total = source.file, 0, source.count
+        added = source.payload.added
         columns = view.schema.select(source.payload.names)
         payload = PayloadReader(source.payload.blocks(columns, n=total))
         for block in file.blocks():
@@ -151,7 +160,9 @@ class Importing:
             vectors = prepare(rows, view.metric, first_row=done)
             part = ids[done : done + len(vectors)]
             values = payload.next(len(vectors)) if len(columns) else None
-            self._registry.stage(view.name, task.operation, part, vectors, values)
+            self._registry.stage(
+                view.name, task.operation, part, vectors, values, add=added
+            )
             done += len(vectors)
             task.progress(Progress(phase="read", done=done, total=total))
         if done != total:

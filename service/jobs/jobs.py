@@ -27,6 +27,7 @@ from gleann.service.jobs.workers import FIRST_PAUSE, Work, Workers
 from gleann.service.state.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.store import Store
+from gleann.service.telemetry.telemetry import Telemetry
 
 Demands = Mapping[str, Callable[[bytes], Demand]]
 """What is known of a serialised request before it runs, by kind of operation."""
@@ -47,19 +48,31 @@ PAGE = 200
 class Jobs:
     """The operations of one data directory."""
 
-    def __init__(self, store: Store, *, keep_seconds: float = KEEP_SECONDS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        keep_seconds: float = KEEP_SECONDS,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         """Make it; nothing runs before `open`.
 
         Args:
             store: the database.
             keep_seconds: how long an operation is kept once it has ended.
+            telemetry: counts work; None counts nothing that is read.
         """
         self._store = store
         self._keep_seconds = keep_seconds
         self._demands: Demands = {}
         self._table = OperationTable(store)
         self._schedule = Schedule()
-        self._workers = Workers(store, self._schedule, entry_of=self._entry)
+        self._workers = Workers(
+            store,
+            self._schedule,
+            entry_of=self._entry,
+            telemetry=telemetry or Telemetry(),
+        )
         self._control = self._schedule.control
 
     def open(self, works: Mapping[str, Work], demands: Demands | None = None) -> None:
@@ -89,7 +102,7 @@ class Jobs:
         return self.asked(kind, index=index, request=request)()
 
     def asked(
-        self, kind: str, *, index: str, request: Message, retried: str = ""
+        self, kind: str, *, index: str, request: Message
     ) -> Callable[[], operations_pb2.Operation]:
         """The function that stores work on disk and enqueues it; it is quick.
 
@@ -97,15 +110,13 @@ class Jobs:
             kind: of the operation.
             index: that it works on.
             request: to run it.
-            retried: the operation that it is asked for again of; "" for none.
         """
-        new = NewOperation.of(
-            kind, index=index, request=request, owner=_caller(), retried=retried
-        )
+        new = NewOperation.of(kind, index=index, request=request, owner=_caller())
         demand = self._demand(kind, new.request)
         entry = Entry(name=new.name, index=index, demand=demand, kind=kind)
 
         def start() -> operations_pb2.Operation:
+            self._store.disk.require_room()
             with self._store.transaction() as transaction:
                 table.insert(transaction, new)
                 transaction.after_commit(lambda: self._schedule.enqueue(entry))
@@ -277,6 +288,11 @@ class Jobs:
                 " be asked for again"
             )
         return row
+
+    def note(self, name: str, text: str) -> None:
+        """Add a line to the log of an operation that is not begun yet."""
+        with self._store.transaction() as transaction:
+            table.add_lines(transaction, name, [log_line(text)])
 
     def delete(self, name: str) -> None:
         """Delete an operation that has ended.

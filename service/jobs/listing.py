@@ -26,7 +26,7 @@ Passing: TypeAlias = Callable[[Sequence[Row]], Sequence[bool]]
 
 
 def passing(where: str) -> Passing:
-    """Bind a condition such as "state = 'failed' AND created >= '2026-11-28'".
+    """Bind a condition such as "state = 'failed' AND kind = 'build'".
 
     Raises:
         InvalidFilterError: it does not follow the grammar, or names another column.

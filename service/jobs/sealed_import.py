@@ -1,6 +1,5 @@
 """Imports straight into a sealed version: no copy of the file in the database."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ import numpy as np
 from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Rows
 from gleann.index.build.on_disk import RowSource
-from gleann.index.errors import StorageError
 from gleann.index.fold import fold_on_disk
 from gleann.index.ids.held import joined_ids
 from gleann.index.payload.payload import Payload
@@ -20,6 +18,7 @@ from gleann.service.files.row_source import FileRows, JoinedRows
 from gleann.service.files.vector_files import VectorFile
 from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.first_version import first_params
+from gleann.service.state.disk_room import require_room
 from gleann.service.views.live_index import View
 
 NO_ROWS: Rows = np.empty(0, np.int64)
@@ -64,12 +63,8 @@ def require_space(
     if is_sealed_at_once(view, source.count):
         numbers, rows = BYTES_A_NUMBER * view.dim, source.count + view.count
     needed = rows * (numbers + BYTES_AN_ID) + extra
-    free = shutil.disk_usage(directory).free
-    if needed > free:
-        raise StorageError(
-            f"{source.path.name} holds {source.count} vectors, which take about"
-            f" {needed} bytes in {directory}, where {free} are free"
-        )
+    what = f"an import of the {source.count} vectors in {source.path.name}"
+    require_room(directory, needed=needed, what=what)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 
 from gleann.index import Progress
 from gleann.index.errors import CorruptDataError, GleannError, UnknownJobError
+from gleann.service.calls.visible import may_read
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.coreset import choose
 from gleann.service.jobs.queue import Demand
@@ -68,6 +69,7 @@ class Selecting:
         message.create_time.FromNanoseconds(time.time_ns())
         selection_to_wire(selected, message)
         items = items_to_wire(selected).SerializeToString()
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             transaction.run(
                 "INSERT OR REPLACE INTO selections (name, description, items)"
@@ -98,7 +100,7 @@ class Selecting:
     def listed(
         self, index: str, *, after: int, most: int
     ) -> tuple[list[coreset_pb2.Selection], int | None]:
-        """Descriptions of stored selections, oldest first.
+        """Descriptions of stored selections that the caller may read, oldest first.
 
         A damaged one is left out and logged; `get` tells what is wrong with it.
 
@@ -114,7 +116,7 @@ class Selecting:
         while rows := self._store.rows(_NEXT, after, LISTED_AT_ONCE):
             for row in rows:
                 described = self._described(row["name"])
-                if described is not None and index in ("", described.index):
+                if described is not None and self._is_listed(described, index):
                     if len(found) == most:
                         return found, after
                     found.append(described)
@@ -131,6 +133,10 @@ class Selecting:
             sql = "DELETE FROM selections WHERE name = ?"
             if not transaction.run(sql, name).rowcount:
                 raise UnknownJobError(f"there is no selection {name[:80]!r}")
+
+    @staticmethod
+    def _is_listed(described: coreset_pb2.Selection, index: str) -> bool:
+        return index in ("", described.index) and may_read(described.index)
 
     def _described(self, name: str) -> coreset_pb2.Selection | None:
         """The description of a selection; None if it is damaged or gone meanwhile."""

@@ -39,7 +39,6 @@ class NewOperation:
         index: name of the index, or of what it works on.
         request: serialised, to run it.
         owner: name of the caller who asked for it; "" where no keys are in use.
-        retried: the operation that it is asked for again of; "" for none.
     """
 
     name: str
@@ -47,11 +46,10 @@ class NewOperation:
     index: str
     request: bytes
     owner: str = ""
-    retried: str = ""
 
     @classmethod
     def of(
-        cls, kind: str, *, index: str, request: Message, owner: str, retried: str = ""
+        cls, kind: str, *, index: str, request: Message, owner: str
     ) -> "NewOperation":
         """A new operation with a name of its own."""
         return cls(
@@ -60,7 +58,6 @@ class NewOperation:
             index=index,
             request=request.SerializeToString(),
             owner=owner,
-            retried=retried,
         )
 
 
@@ -113,8 +110,7 @@ def insert(
     """Add an operation: queued, or done if there is a response."""
     now = time.time()
     ended = None if response is None else now
-    lines = [f"asked for again after {new.retried}"] if new.retried else []
-    lines.append("queued" if response is None else "nothing to do")
+    line = log_line("queued" if response is None else "done: nothing had to be done")
     transaction.run(
         "INSERT INTO operations (name, kind, index_name, request, state, created,"
         " started, ended, response, owner, log, log_last)"
@@ -129,8 +125,8 @@ def insert(
         ended,
         response,
         new.owner,
-        with_lines("[]", [log_line(line) for line in lines]),
-        len(lines),
+        with_lines("[]", [line]),
+        1,
     )
 
 

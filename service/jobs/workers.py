@@ -23,9 +23,11 @@ from gleann.service.jobs.run_log import listening
 from gleann.service.jobs.schedule import Schedule, Take
 from gleann.service.jobs.table import OperationTable
 from gleann.service.jobs.task import EarlyEndError, Task
+from gleann.service.jobs.timed import Timed
 from gleann.service.state.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.store import Store
+from gleann.service.telemetry.telemetry import Telemetry
 
 NO_MEMORY = "the server has not enough memory for this work"
 
@@ -56,6 +58,10 @@ class _GivingWayError(EarlyEndError):
     """Background work gives way to a request; it is queued again."""
 
 
+NEED_NO_ROOM = ("export", "verify")
+"""Kinds of operations that write nothing into the data directory."""
+
+
 class Workers:
     """Threads that take work from the schedule, run it and store how it ended."""
 
@@ -65,6 +71,7 @@ class Workers:
         schedule: Schedule,
         *,
         entry_of: Callable[[Row], Entry],
+        telemetry: Telemetry,
     ) -> None:
         """Make the threads; `start` starts them.
 
@@ -72,7 +79,9 @@ class Workers:
             store: the database.
             schedule: where work is taken from.
             entry_of: the queued request of a row of the table `operations`.
+            telemetry: counts work.
         """
+        self._telemetry = telemetry
         self._store = store
         self._table = OperationTable(store)
         self._schedule = schedule
@@ -139,19 +148,38 @@ class Workers:
         return []
 
     def _outcome(self, run: Run, row: Row) -> Outcome:
+        """Do the work and return its outcome; count both."""
+        timed = Timed(run.kind, self._telemetry)
+        ended = "interrupted"
+        try:
+            outcome = self._worked(run, row, timed)
+            ended = outcome.state
+        finally:
+            timed.end(ended)
+        return outcome
+
+    def _worked(self, run: Run, row: Row, timed: Timed) -> Outcome:
         """Do the work and return its outcome."""
+
+        def progress(news: Progress) -> None:
+            timed.take(news)
+            self._advance(run, news)
+
         task = Task(
             operation=row["name"],
             request=row["request"],
-            progress=lambda news: self._advance(run, news),
+            progress=progress,
             conclude=lambda response: self._end_all(run, Outcome.done(response)),
             is_rerun=row["attempts"] > 1,
         )
         try:
+            if row["kind"] not in NEED_NO_ROOM:
+                self._store.disk.require_room()
             response = self._works[row["kind"]](task)
         except CancelledError:
             return Outcome.cancelled(run.names[0])
         except GleannError as error:
+            self._store.disk.note(error)
             return Outcome.failed(error)
         except EarlyEndError:
             raise

@@ -12,7 +12,6 @@ from gleann.index.errors import (
     CancelledError,
     GleannError,
     InvalidParamsError,
-    StorageError,
     UnknownIndexError,
 )
 from gleann.index.parallel.cores import usable_cores
@@ -25,6 +24,7 @@ from gleann.service.optimizer.history import History
 from gleann.service.optimizer.process import perform_apart
 from gleann.service.optimizer.worker import Inputs, Spec
 from gleann.service.state.database import disk_errors
+from gleann.service.state.disk_room import require_room
 from gleann.service.state.permissions import PRIVATE
 from gleann.service.state.registry import Registry
 from gleann.service.values import CompactionKind
@@ -143,7 +143,7 @@ class Compaction:
 
         try:
             with disk_errors(folder):
-                require_room(view, directory.parent)
+                _require_room(view, directory.parent)
                 folder.mkdir(mode=PRIVATE)
                 inputs = Inputs(folder)
                 self._fill(inputs, view, kind, directory)
@@ -155,7 +155,7 @@ class Compaction:
         self, inputs: Inputs, view: View, kind: CompactionKind, directory: Path
     ) -> None:
         if view.alive is not None:
-            inputs.write_keep(view.alive)
+            inputs.write_keep(view.alive.mask)
         newer = np.flatnonzero(view.delta.alive) + view.sealed_rows
         if len(newer):
             ids = view.ids_at(newer)
@@ -177,7 +177,7 @@ class Compaction:
         inputs.write_spec(spec)
 
 
-def require_room(view: View, directory: Path) -> None:
+def _require_room(view: View, directory: Path) -> None:
     """Refuse a compaction that could fill the disk, which changes need too.
 
     Raises:
@@ -185,12 +185,7 @@ def require_room(view: View, directory: Path) -> None:
     """
     whole = view.count * (BYTES_A_NUMBER * view.dim + BYTES_A_ROW)
     needed = whole + view.delta.count * (4 * view.dim + BYTES_A_ROW)
-    free = shutil.disk_usage(directory).free
-    if needed > free:
-        raise StorageError(
-            f"a compaction of {view.name!r} takes about {needed} bytes in {directory},"
-            f" where {free} are free"
-        )
+    require_room(directory, needed=needed, what=f"a compaction of {view.name!r}")
 
 
 def _params(view: View) -> BuildParams:

@@ -69,6 +69,7 @@ class Optimizer:
         """
         self._registry = registry
         self._jobs = jobs
+        self._disk = store.disk
         self._defaults = defaults
         self._history = History(store, clock)
         self._measuring = Measuring(store, self._history, clock)
@@ -143,10 +144,12 @@ class Optimizer:
     def look(self) -> str | None:
         """Start the most urgent compaction that is due, unless one is under way.
 
+        None is started while the disk is full.
+
         Returns:
             The name of its index; None if none was started.
         """
-        if self._jobs.under_way(KIND) is not None:
+        if self._disk.reason or self._jobs.under_way(KIND) is not None:
             return None
         due = [
             (self._measuring.of(view).since, view, decision)

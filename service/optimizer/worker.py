@@ -15,7 +15,6 @@ from threading import Thread
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import HeldIds, Mask, Vectors
@@ -28,6 +27,7 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.index.progress import Report
 from gleann.index.texts import Texts
+from gleann.service.files.row_source import ChosenRows, JoinedRows
 from gleann.service.values import CompactionKind
 
 SPEC = "spec.json"
@@ -122,28 +122,6 @@ class Inputs:
         return rows, Texts.of_packed(packed, np.load(lengths))
 
 
-class KeptAndNewer:
-    """Rows of a sealed version that are kept, and newer ones behind them."""
-
-    def __init__(self, old: Vectors, keep: Mask | None, newer: Vectors | None) -> None:
-        self._old = old
-        self._rows = None if keep is None else np.flatnonzero(keep)
-        self._kept = len(old) if self._rows is None else len(self._rows)
-        self._newer = old[:0] if newer is None else newer
-        self.dtype = np.dtype(np.float32)
-        self.shape = self._kept + len(self._newer), old.shape[1]
-
-    def __getitem__(self, rows: slice, /) -> NDArray[Any]:
-        cut = slice(rows.start, min(rows.stop, self._kept))
-        parts = []
-        if cut.start < cut.stop:
-            parts.append(self._old[cut if self._rows is None else self._rows[cut]])
-        start, stop = max(rows.start - self._kept, 0), rows.stop - self._kept
-        if start < stop:
-            parts.append(self._newer[start:stop])
-        return np.concatenate(parts)
-
-
 def perform(inputs: Inputs, report: Report) -> None:
     """Write the version that the inputs describe.
 
@@ -175,10 +153,11 @@ def perform(inputs: Inputs, report: Report) -> None:
         assert rows is not None, "rows to build from"
         source, all_ids = rows, ids
     else:
-        source = KeptAndNewer(old.vectors, keep, rows)
-        kept = old.held_ids
+        source, kept = old.vectors, old.held_ids
         if keep is not None:
-            kept = take_ids(kept, np.flatnonzero(keep))
+            places = np.flatnonzero(keep)
+            source, kept = ChosenRows(source, places), take_ids(kept, places)
+        source = source if rows is None else JoinedRows([source, rows])
         all_ids = kept if ids is None else joined_ids([kept, ids])
     SoarIndex.build_on_disk(
         source,

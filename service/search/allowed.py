@@ -15,7 +15,8 @@ from weakref import ref
 import numpy as np
 
 from gleann.index.arrays import HeldIds, Mask, Rows
-from gleann.index.filters.condition import BoundCondition, Condition
+from gleann.index.filters.condition import VALUE_BYTES, BoundCondition, Condition
+from gleann.index.live_rows import LiveRows
 from gleann.index.payload.schema import Schema
 from gleann.index.search.allowed import AllowedRows
 from gleann.service.views.live_index import Sealed, View
@@ -35,9 +36,6 @@ KEPT_CONDITIONS = 1024
 
 LONGEST_KEPT = 1024
 """Bytes of a condition that is kept bound, at most."""
-
-_VALUE_BYTES = 64
-"""Of a value in a condition, beside its characters."""
 
 _OBJECT_BYTES = 4096
 """Of a kept filter, beside its arrays."""
@@ -117,10 +115,10 @@ def bytes_of(condition: Condition) -> int:
 
 def _bytes_of(value: object) -> int:
     if isinstance(value, str):
-        return _VALUE_BYTES + len(value)
+        return VALUE_BYTES + len(value)
     if isinstance(value, tuple):
-        return _VALUE_BYTES + sum(map(_bytes_of, value))
-    return _VALUE_BYTES
+        return VALUE_BYTES + sum(map(_bytes_of, value))
+    return VALUE_BYTES
 
 
 def _of_condition(
@@ -149,7 +147,7 @@ class _Kept:
     """
 
     patches: tuple[Part, ...]
-    alive: Mask | None
+    alive: LiveRows | None
     allowed: AllowedRows
     others: int
     answer: tuple[ref[View], AllowedInView] | None = None
@@ -301,7 +299,7 @@ class SealedFilters:
         if patched:
             rows = np.union1d(rows, np.concatenate(patched))
             rows = rows[rows < view.sealed_rows]
-        return rows if view.alive is None else rows[view.alive[rows]]
+        return rows if view.alive is None else rows[view.alive.has(rows)]
 
     def _rows_of(self, view: View, name: str) -> "ValueRows":
         """The rows of each value of a column of the sealed payload."""

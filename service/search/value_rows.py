@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
 from gleann.index.ids.held import IdLookup
+from gleann.index.payload.gather import MOST_TEXT
 from gleann.index.texts import Texts
 
 
@@ -22,7 +23,7 @@ class ValueRows:
 
     def __init__(self, values: Any) -> None:
         if isinstance(values, pa.ChunkedArray):
-            values = values.combine_chunks()
+            values = _whole(values)
         encoded = pc.dictionary_encode(values)
         codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         self._values = _held(encoded.dictionary)
@@ -54,6 +55,13 @@ class ValueRows:
         if place < 0:
             return self._rows[:0]
         return self._rows[self._ends[place] : self._ends[place + 1]]
+
+
+def _whole(values: Any) -> Any:
+    """All chunks in one; more text than offsets of 32 bits count has those of 64."""
+    if pa.types.is_string(values.type) and values.nbytes > MOST_TEXT:
+        values = values.cast(pa.large_string())
+    return values.combine_chunks()
 
 
 def _held(dictionary: Any) -> HeldIds:

@@ -5,28 +5,39 @@ message does not arrive are ended. A call without the key, or without a place in
 queue, is refused before that.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Timer
+from time import monotonic
 from typing import Protocol
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
 
 from gleann.index.errors import (
     GleannError,
     InvalidInputError,
+    PermissionDeniedError,
     ServiceError,
     UnauthenticatedError,
 )
 from gleann.service.calls.context import CallContext
-from gleann.service.security import KeyCheck
+from gleann.service.security.gate import Gate
+from gleann.service.security.key_ring import KeyRefusal, Metadatum
 from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
+from gleann.service.server.observed import call_id_of, observe
 from gleann.service.server.rate_limited_log import RareLog, host_of
-from gleann.service.server.rpc import Rpc, handler
+from gleann.service.server.rpc import Rpc, ending_many, handler
+from gleann.service.status import status_of
+from gleann.service.telemetry.telemetry import Telemetry
+from gleann.service.wire.protocol import CLIENT_HEADER
+
+_CLIENT = re.compile("[ -~]{1,64}")
 
 
 class Route(Protocol):
@@ -42,47 +53,72 @@ class Route(Protocol):
 class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
     """Routes each call to its handler."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is one check or count of a call
         self,
         routes: Mapping[str, Route],
         streams: Mapping[str, grpc.RpcMethodHandler],
         *,
-        key: KeyCheck,
+        gate: Gate,
         connections: Connections,
         silence: Silence,
         rare: RareLog,
+        telemetry: Telemetry,
     ) -> None:
         """Prepare the routes.
 
         Args:
             routes: of unary calls, by method.
             streams: handlers of other methods.
-            key: checks API keys.
+            gate: lets calls in by their keys.
             connections: counts the calls of each connection.
             silence: ends calls whose message does not arrive.
             rare: log for refused keys.
+            telemetry: counts calls.
         """
-        self._key = key
+        self._telemetry = telemetry
+        self._gate = gate
         self._rare = rare
         self._connections = connections
         self._silence = silence
-        self._handlers = dict(streams) | {
-            method: handler(partial(self._begin, method=method, route=route))
-            for method, route in routes.items()
-        }
+        self._routes = routes
+        self._streams = streams
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler of a call before its message; called by the polling thread."""
-        refusal = self._key.refusal(details.method, details.invocation_metadata)
-        if refusal is not None:
-            return handler(partial(self._refuse, refusal=refusal))
-        return self._handlers.get(details.method)
-
-    def _begin(self, rpc: Rpc, *, method: str, route: Route) -> None:
-        peer = rpc.peer
-        rpc.context = CallContext(
-            method=method, peer=peer, ends=rpc.ends, is_active=lambda: rpc.active
+        with ending_many:
+            pass
+        method, metadata = details.method, details.invocation_metadata
+        route, call_id = self._routes.get(method), call_id_of(metadata)
+        try:
+            caller = self._gate.caller(method, metadata)
+        except KeyRefusal as refusal:
+            call = CallContext(method=method, call_id=call_id)
+            return handler(partial(self._refuse_key, why=str(refusal), call=call))
+        except PermissionDeniedError as error:
+            call = CallContext(method=method, call_id=call_id)
+            return handler(partial(self._refuse, error=error, call=call))
+        if route is None:
+            return self._streams.get(method)
+        made = partial(
+            CallContext,
+            caller=caller,
+            method=method,
+            call_id=call_id,
+            client=client_of(metadata),
         )
+        return handler(partial(self._begin, route=route, made=made))
+
+    def _begin(
+        self, rpc: Rpc, *, route: Route, made: Callable[..., CallContext]
+    ) -> None:
+        peer = rpc.peer
+        rpc.context = made(
+            peer=peer,
+            ends=rpc.ends,
+            is_active=rpc.awaited,
+            arrived=monotonic(),
+        )
+        observe(rpc, self._telemetry)
         client = rpc.context.caller.name or host_of(peer)
         try:
             route.require_place(client)
@@ -105,11 +141,26 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
         rpc.read(heard)
 
-    def _refuse(self, rpc: Rpc, *, refusal: str) -> None:
+    def _refuse_key(self, rpc: Rpc, *, why: str, call: CallContext) -> None:
         host = host_of(rpc.peer)
-        text = f"refused a call with {refusal} from {host}"
-        self._rare.warn(f"{refusal} {host}", text)
-        rpc.fail(UnauthenticatedError("the server wants a key: set api_key"))
+        self._rare.warn(f"{why} {host}", f"refused a call with {why} from {host}")
+        error = UnauthenticatedError("the server wants a key: set api_key")
+        self._refuse(rpc, error=error, call=call)
+
+    def _refuse(self, rpc: Rpc, *, error: GleannError, call: CallContext) -> None:
+        rpc.context = call
+        # What strangers call may have any name.
+        if call.method in self._routes:
+            observe(rpc, self._telemetry)
+        rpc.fail(error)
+
+
+def client_of(metadata: Iterable[Metadatum]) -> str:
+    """Version and protocol as the client names them; "" if it does not."""
+    for item in metadata:
+        if item.key == CLIENT_HEADER and _CLIENT.fullmatch(str(item.value)):
+            return str(item.value)
+    return ""
 
 
 class LaneRoute:
@@ -163,15 +214,34 @@ def in_pool(
     """
 
     def stream(
-        requests: Iterator[Message], context: grpc.ServicerContext
+        messages: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[Message]:
         timer = Timer(REFLECTION_SECONDS, context.cancel)
         timer.daemon = True
         timer.start()
         context.add_callback(timer.cancel)
+        requests = _decoded(messages, method, context)
         yield from method.stream_stream(requests, context)
 
     stream.experimental_thread_pool = pool  # type: ignore[attr-defined]  # grpcio's
+    # grpcio would log the stack of each message that it cannot decode.
     return grpc.stream_stream_rpc_method_handler(
-        stream, method.request_deserializer, method.response_serializer
+        stream, None, method.response_serializer
     )
+
+
+def _decoded(
+    messages: Iterator[bytes],
+    method: grpc.RpcMethodHandler,
+    context: grpc.ServicerContext,
+) -> Iterator[Message]:
+    """The messages of a stream; ends the call at one that cannot be decoded."""
+    for message in messages:
+        try:
+            request = method.request_deserializer(message)
+        except DecodeError as error:
+            wrong = InvalidInputError(
+                f"{len(message)} bytes that are no request: {error}"
+            )
+            context.abort_with_status(rpc_status.to_status(status_of(wrong)))
+        yield request

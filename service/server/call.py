@@ -13,9 +13,13 @@ from gleann.index.errors import (
     LimitError,
     ServiceError,
 )
+from gleann.index.heartbeat import stopping
+from gleann.service.calls.caller import Caller
 from gleann.service.calls.context import CallContext, answering
+from gleann.service.server.kinds import only_reads
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc
+from gleann.service.wire.unknown_fields import require_known
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -25,12 +29,21 @@ BYTES_A_UNIT = 4096
 
 
 class Method(NamedTuple):
-    """A unary method of a servicer."""
+    """A unary method of a servicer.
+
+    `allow` raises `PermissionDeniedError` where the caller lacks a right.
+    """
 
     name: str
     read: Callable[[bytes], Message]
+    allow: Callable[[Caller, Message], None]
     answer: Callable[[Message, None], Message]
     write: Callable[[Message], bytes]
+
+    @property
+    def stops(self) -> bool:
+        """Whether it ends early where nobody waits for its answer any more."""
+        return only_reads(self.name)
 
 
 @dataclass(slots=True, eq=False)
@@ -80,15 +93,25 @@ class Call:
             )
         except Exception:  # noqa: BLE001  the edge: nothing may leak out
             _log.exception("%s failed inside", self.method.name)
-            self.rpc.fail(ServiceError("internal error"))
+            self.rpc.fail(
+                ServiceError(f"internal error; in the log: call {self.context.call_id}")
+            )
         return None
 
     def request(self) -> Message:
-        """The request.
+        """The request, once its caller has the rights that it needs.
 
         Raises:
-            InvalidInputError: bytes that are none of this method.
+            InvalidInputError: bytes that are none of this method, or a field that this
+                version does not know.
+            PermissionDeniedError: the caller lacks a right.
         """
+        request = self._read()
+        require_known(request, client=self.context.client)
+        self.method.allow(self.context.caller, request)
+        return request
+
+    def _read(self) -> Message:
         try:
             return self.method.read(self.message)
         except DecodeError as error:
@@ -104,8 +127,11 @@ class Call:
 
     def _answer(self) -> None:
         request = self.request()
-        self.context.require_awaited()
-        self.rpc.finish(self.method.write(self.method.answer(request, None)))
+        awaited = self.context.require_awaited
+        awaited()
+        with stopping(awaited if self.method.stops else None):
+            reply = self.method.answer(request, None)
+        self.rpc.finish(self.method.write(reply))
 
 
 def client_of(rpc: Rpc) -> str:

@@ -3,34 +3,36 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event, Lock, Thread
 from types import SimpleNamespace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
 from google.longrunning import operations_pb2_grpc
 from google.protobuf.descriptor_pool import Default
 from grpc_reflection.v1alpha import reflection
 
-from gleann.index.errors import ServiceError
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.config.address import socket_path, split_address
-from gleann.service.security import KeyCheck
+from gleann.service.security.gate import Gate
 from gleann.service.server import admission, health, operation_waits
+from gleann.service.server.access import Access
 from gleann.service.server.call import Method
 from gleann.service.server.connections import Connections, Silence
-from gleann.service.server.free_port import require_free
 from gleann.service.server.kinds import Kind, kind_of
-from gleann.service.server.lanes import Lane, lanes_of
+from gleann.service.server.lane_set import LaneSet
+from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
-from gleann.service.server.waitlist import QueueStatus
+from gleann.service.server_status import QueueStatus
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.servicers.admin import AdminServicer
 from gleann.service.servicers.coreset import CoresetServicer
 from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
+from gleann.service.servicers.job import JobServicer
 from gleann.service.servicers.operations import OperationsServicer
 from gleann.service.servicers.rounds import RoundsServicer
 from gleann.service.servicers.search import SearchServicer
@@ -43,12 +45,16 @@ from gleann.v1 import (
     coreset_pb2_grpc,
     estimate_pb2_grpc,
     index_pb2_grpc,
+    job_pb2_grpc,
     rounds_pb2_grpc,
     search_pb2_grpc,
     session_pb2_grpc,
     snapshot_pb2_grpc,
     vector_pb2_grpc,
 )
+
+if TYPE_CHECKING:
+    from gleann.service.server.metrics_port import MetricsPort
 
 SERVICES = (
     "gleann.v1.IndexService",
@@ -61,11 +67,14 @@ SERVICES = (
     "gleann.v1.SessionService",
     "gleann.v1.SnapshotService",
     "gleann.v1.AdminService",
+    "gleann.v1.JobService",
     "google.longrunning.Operations",
 )
 
-INDEX_HEALTH = "indexes/"
-"""A health check of "indexes/words" tells whether the index "words" is served."""
+WRITE_HEALTH = "gleann.v1.VectorService"
+"""A health check of it tells whether changes are taken: not while the disk is full.
+"" and all other services are served then, so that a probe of the whole server keeps it
+for searches."""
 
 Registration: TypeAlias = tuple[Callable[..., None], Callable[[Application], object]]
 """What registers a servicer with a server, and the servicer."""
@@ -81,6 +90,7 @@ _SERVICERS: tuple[Registration, ...] = (
     (session_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer),
     (snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, SnapshotServicer),
     (admin_pb2_grpc.add_AdminServiceServicer_to_server, AdminServicer),
+    (job_pb2_grpc.add_JobServiceServicer_to_server, JobServicer),
     (operations_pb2_grpc.add_OperationsServicer_to_server, OperationsServicer),
 )
 
@@ -104,29 +114,33 @@ class Server:
 
     Attributes:
         port: the port it listens on; 1 for a socket file.
+        metrics: the port for Prometheus, if it has one.
         target: address for `gleann.Client` on this machine.
     """
 
     def __init__(self, config: Config) -> None:
         """Open the data directory and listen; errors as `serve`."""
         self.application = Application(config)
+        self.metrics: MetricsPort | None = None
         try:
             self._open(config)
         except BaseException:
+            self._close_metrics()
             self.application.close()
             raise
-        self.target = _target(config.listen, self.port)
+        self.target = _target(config.listen, self.port, self._access.scheme)
         self.application.registry.watch(self._set_index_health)
+        self.application.store.disk.tell(self._set_write_health)
         _log.info("serving %s at %s", config.data_dir, self.target)
 
     @property
     def busy(self) -> int:
         """Number of running and queued calls."""
-        return sum(lane.held for lane in self._lanes.values())
+        return self._lanes.held
 
     def queues(self) -> list[QueueStatus]:
         """The queues of calls now, one for each kind."""
-        return [lane.status() for lane in self._lanes.values()]
+        return self._lanes.status()
 
     def stop(self, grace: float = 5.0) -> None:
         """Stop: report NOT_SERVING, finish calls within `grace` seconds, close.
@@ -137,18 +151,20 @@ class Server:
         with self._stop_once:
             if self._stopped.is_set():
                 return
+            self.application.monitor.stopping = True
             self._health.close()
             jobs = Thread(target=self.application.jobs.close, kwargs={"seconds": grace})
             jobs.start()
             ended = self._grpc.stop(grace)
             self._waits.close()
             self._silence.close()
+            self._access.close()
             ended.wait()
-            for lane in self._lanes.values():
-                lane.close()
+            self._lanes.close()
             self._streams.shutdown(wait=False, cancel_futures=True)
             jobs.join()
             self.application.close(seconds=0)
+            self._close_metrics()
             self._stopped.set()
 
     def wait(self) -> None:
@@ -161,30 +177,65 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def _set_write_health(self, reason: str) -> None:
+        """Report whether changes are taken; all else is served in any case."""
+        self._health.set(WRITE_HEALTH, serving=not reason)
+
     def _set_index_health(self, name: str, serving: bool | None) -> None:
         """Set the health of one index; the server's health does not depend on it."""
-        service = f"{INDEX_HEALTH}{name}"
+        service = f"{health.INDEX_HEALTH}{name}"
         if serving is None:
             self._health.forget(service)
+            self.application.telemetry.forget(name)
         else:
             self._health.set(service, serving=serving)
 
+    def reload(self, config: Config) -> None:
+        """Apply the settings that may change; read keys and certificates again.
+
+        Raises:
+            StorageError: the token of the metrics cannot be read; it stays.
+            InvalidParamsError: that token is too short; likewise.
+        """
+        self.application.reload(config)
+        self.reread()
+        if self.metrics is not None:
+            self.metrics.reload(config.metrics)
+
+    def reread(self) -> None:
+        """Read keys and certificates again now; what cannot be read stays in force."""
+        self._access.reread()
+
+    def _listen(self) -> int:
+        try:
+            return self._access.listen(self._grpc)
+        except BaseException:
+            self._access.close()
+            raise
+
     def _open(self, config: Config) -> None:
         self._stopped, self._stop_once = Event(), Lock()
-        self._lanes = lanes_of(config)
+        self._lanes = LaneSet(
+            config, SearchServicer(self.application), self.application.telemetry
+        )
         self._streams = ThreadPoolExecutor(REFLECTION_STREAMS, "gleann-reflection")
         self._health = health.Health(["", *SERVICES])
         self._grpc = grpc.server(Inline(), options=_options(config))
-        # Last, as it can fail, and before any thread is started.
-        self.port = _listen(self._grpc, config.listen)
-        self._waits = operation_waits.Waits(self.application.jobs.get)
+        self.metrics = self._open_metrics(config)
+        # Last, as they can fail, and before any other thread is started.
+        self._access = Access(config, self.application)
+        self.port = self._listen()
+        gate = self._access.gate
+        self._waits = operation_waits.Waits(
+            self.application.jobs.get, partial(gate.allow, operation_waits.METHOD)
+        )
         self._silence = Silence(
             seconds=config.message_seconds,
             most=SILENT_CALLS_A_PLACE * config.load.places,
         )
         rare = RareLog(_log)
         routes: dict[str, admission.Route] = {
-            **_routes(self.application, self._lanes, rare),
+            **_routes(self.application, self._lanes.by_kind, rare, gate),
             operation_waits.METHOD: admission.InlineRoute(self._waits.take),
             health.CHECK: admission.InlineRoute(self._health.check),
             health.WATCH: admission.InlineRoute(self._health.watch),
@@ -192,14 +243,36 @@ class Server:
         led = admission.Front(
             routes,
             _reflection(self._streams),
-            key=KeyCheck(config.api_key),
+            gate=gate,
             connections=Connections(most=config.connection_calls),
             silence=self._silence,
             rare=rare,
+            telemetry=self.application.telemetry,
         )
         self._grpc.add_generic_rpc_handlers((led,))
         logging.getLogger("grpc._cython.cygrpc").addFilter(_encoding)
         self._grpc.start()
+        self.application.monitor.queues = self.queues
+
+    def _close_metrics(self) -> None:
+        if self.metrics is not None:
+            self.metrics.close()
+
+    def _open_metrics(self, config: Config) -> "MetricsPort | None":
+        """The port for Prometheus; None where none is configured.
+
+        Raises:
+            ServiceError: listening failed.
+        """
+        if config.metrics.listen is None:
+            return None
+        # Not for a server without the port: it takes 20 ms.
+        from gleann.service.server.metrics_port import MetricsPort
+
+        application = self.application
+        return MetricsPort(
+            config.metrics, application.telemetry, application.monitor.status
+        )
 
 
 def serve(config: Config) -> Server:
@@ -244,7 +317,7 @@ class _Methods:
 
 
 def _routes(
-    application: Application, lanes: Mapping[Kind, Lane], rare: RareLog
+    application: Application, lanes: Mapping[Kind, Lane], rare: RareLog, gate: Gate
 ) -> dict[str, admission.LaneRoute]:
     methods = _Methods()
     for register, servicer in _SERVICERS:
@@ -252,7 +325,11 @@ def _routes(
     return {
         path: admission.LaneRoute(
             Method(
-                path, one.request_deserializer, one.unary_unary, one.response_serializer
+                path,
+                one.request_deserializer,
+                partial(gate.allow, path),
+                one.unary_unary,
+                one.response_serializer,
             ),
             lanes[kind_of(path)],
             rare,
@@ -284,18 +361,10 @@ def _options(config: Config) -> list[tuple[str, int]]:
     ]
 
 
-def _listen(server: grpc.Server, address: str) -> int:
-    require_free(address)
-    try:
-        port: int = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise ServiceError(f"cannot listen on {address}: {error}") from error
-    return port
-
-
-def _target(listen: str, port: int) -> str:
+def _target(listen: str, port: int, scheme: str) -> str:
     """What `gleann.Client` on this machine takes."""
     if socket_path(listen) is not None:
         return listen
     host, _ = split_address(listen)
-    return f"grpc://[{host}]:{port}" if ":" in host else f"grpc://{host}:{port}"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{port}"

@@ -11,10 +11,13 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2
 
 from gleann.index.errors import InvalidInputError, NotFoundError
+from gleann.service.calls.caller import Right
 from gleann.service.server.rpc import Rpc
 
 SERVICE_NAME: str = health.SERVICE_NAME
 CHECK, WATCH = f"/{SERVICE_NAME}/Check", f"/{SERVICE_NAME}/Watch"
+INDEX_HEALTH = "indexes/"
+"""A health check of "indexes/words" tells whether the index "words" is served."""
 LONGEST_REQUEST = 1024
 """Bytes; a service's name is shorter."""
 
@@ -27,7 +30,7 @@ class Health:
     def __init__(self, services: Iterable[str]) -> None:
         self._guard = Lock()
         self._states = dict.fromkeys(services, _Response.SERVING)
-        self._watches: dict[Rpc, str] = {}
+        self._watches: dict[Rpc, str | None] = {}
         self._closed = False
 
     def check(self, rpc: Rpc, message: bytes) -> None:
@@ -38,7 +41,7 @@ class Health:
             NotFoundError: no such service.
         """
         service = _service_of(message)
-        state = self._states.get(service)
+        state = self._states.get(service) if _may_see(rpc, service) else None
         if state is None:
             raise NotFoundError(f"there is no service {service!r}")
         rpc.finish(_message(state))
@@ -50,9 +53,12 @@ class Health:
             InvalidInputError: not a valid request.
         """
         service = _service_of(message)
+        seen = _may_see(rpc, service)
         with self._guard:
-            self._watches[rpc] = service
-            state = self._states.get(service, _Response.SERVICE_UNKNOWN)
+            self._watches[rpc] = service if seen else None
+            state = _Response.SERVICE_UNKNOWN
+            if seen:
+                state = self._states.get(service, state)
             # Under the guard: otherwise a concurrent change could be sent first.
             rpc.write(_message(state))
         rpc.when_ended(lambda: self._unwatch(rpc))
@@ -94,6 +100,12 @@ class Health:
     def _unwatch(self, rpc: Rpc) -> None:
         with self._guard:
             self._watches.pop(rpc, None)
+
+
+def _may_see(rpc: Rpc, service: str) -> bool:
+    """Whether the caller may know of a service; of an index, those who may read it."""
+    index = service.removeprefix(INDEX_HEALTH)
+    return index == service or rpc.context.caller.may(Right.READ, index)
 
 
 def _service_of(message: bytes) -> str:

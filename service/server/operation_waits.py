@@ -7,7 +7,7 @@ from threading import Condition, Thread
 from time import monotonic
 
 from google.longrunning import operations_pb2
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from gleann.index.errors import (
     GleannError,
@@ -16,8 +16,10 @@ from gleann.index.errors import (
     NotReadyError,
     ServiceError,
 )
+from gleann.service.calls.caller import Caller
 from gleann.service.server.rpc import Rpc
 from gleann.service.servicers.operations import wait_seconds
+from gleann.service.wire.unknown_fields import require_known
 
 _log = logging.getLogger(__name__)
 
@@ -32,10 +34,11 @@ _LONGEST_REQUEST = 4096
 @dataclass(slots=True, eq=False)
 class _Wait:
     rpc: Rpc
-    name: str
+    request: operations_pb2.WaitOperationRequest
     until: float
     next_look: float
     pause: float = _FIRST_LOOK
+    allowed: bool = False
 
 
 class Waits:
@@ -44,8 +47,19 @@ class Waits:
     The first polls come sooner, so that short work is reported quickly.
     """
 
-    def __init__(self, get: Callable[[str], operations_pb2.Operation]) -> None:
+    def __init__(
+        self,
+        get: Callable[[str], operations_pb2.Operation],
+        allow: Callable[[Caller, Message], None],
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            get: the state of an operation, by its name.
+            allow: raises `PermissionDeniedError` for an operation of others.
+        """
         self._get = get
+        self._allow = allow
         self._news = Condition()
         self._waits: list[_Wait] = []
         self._closed = False
@@ -56,7 +70,7 @@ class Waits:
         """Add a waiting caller.
 
         Raises:
-            InvalidInputError: not a valid request.
+            InvalidInputError: not a valid request, or one with an unknown field.
             LimitError: too many callers are waiting.
         """
         if len(message) > _LONGEST_REQUEST:
@@ -67,8 +81,9 @@ class Waits:
             request = operations_pb2.WaitOperationRequest.FromString(message)
         except DecodeError as error:
             raise InvalidInputError("this is no WaitOperationRequest") from error
+        require_known(request, client=rpc.context.client)
         now = monotonic()
-        wait = _Wait(rpc, request.name, now + wait_seconds(request), now)
+        wait = _Wait(rpc, request, now + wait_seconds(request), now)
         with self._news:
             if self._closed:
                 raise NotReadyError("the server is stopping")
@@ -105,7 +120,10 @@ class Waits:
 
     def _look(self, wait: _Wait) -> None:
         try:
-            operation = self._get(wait.name)
+            if not wait.allowed:
+                self._allow(wait.rpc.context.caller, wait.request)
+                wait.allowed = True
+            operation = self._get(wait.request.name)
         except GleannError as error:
             self._fail(wait, error)
             return

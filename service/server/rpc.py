@@ -8,9 +8,11 @@ grpcio (`service/DECISIONS.md` 13);
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
+from functools import partial
 from math import isinf
+from threading import Lock
 from time import monotonic
 from typing import TypeAlias
 
@@ -21,12 +23,19 @@ from grpc_status import rpc_status
 
 from gleann.index.errors import GleannError
 from gleann.service.calls.context import IN_PROCESS, CallContext
-from gleann.service.status import status_of
+from gleann.service.status import CALL_ID_HEADER, status_of
 
 _log = logging.getLogger(__name__)
 
 _NO_FLAGS = 0
-_READ, _WRITE = "gleann read", "gleann write"
+_READ, _WRITE, _END = "gleann read", "gleann write", "gleann end"
+
+ending_many = Lock()
+"""Held by a thread that ends many calls at once: the polling thread waits meanwhile.
+
+Each operation of gRPC lets go of the interpreter lock, and would wait for it while the
+polling thread is busy with the events of these calls.
+"""
 
 Heard: TypeAlias = Callable[[bytes | None], None]
 Begin: TypeAlias = Callable[["Rpc"], None]
@@ -45,6 +54,7 @@ class Rpc:
         self._state = context._state
         self._unsent: bytes | None = None
         self.context: CallContext = IN_PROCESS
+        self._status_name = ""
 
     @property
     def ends(self) -> float | None:
@@ -59,10 +69,28 @@ class Rpc:
         return peer
 
     @property
+    def status_name(self) -> str:
+        """The name of the status it ended with, such as "OK"."""
+        if self._status_name:
+            return self._status_name
+        ends = self.context.ends
+        late = ends is not None and monotonic() >= ends
+        return "DEADLINE_EXCEEDED" if late else "CANCELLED"
+
+    @property
     def active(self) -> bool:
         """Whether the caller still waits for the answer."""
         active: bool = _server._is_rpc_state_active(self._state)
         return active
+
+    @property
+    def awaited(self) -> Callable[[], bool]:
+        """A function for `active`, which does not hold this object.
+
+        What a call holds must not hold the call: the cycle would keep its stream of
+        the connection until the garbage collector runs, and a connection has few.
+        """
+        return partial(_server._is_rpc_state_active, self._state)
 
     def when_ended(self, then: Callable[[], object]) -> None:
         """Call `then` once when the call has ended, for whatever reason."""
@@ -99,9 +127,25 @@ class Rpc:
 
     def finish(self, message: bytes | None = None) -> None:
         """End with status OK and the response, or without a message in a stream."""
-        with self._state.condition:
-            if self.active:
-                _server._status(self._context._rpc_event, self._state, message)
+        state = self._state
+        with state.condition:
+            if not self.active:
+                return
+            self._status_name = "OK"
+            self._send_call_id(())
+            # As `_server._status` does, but for the callback.
+            operations = [
+                cygrpc.SendStatusFromServerOperation(
+                    state.trailing_metadata, cygrpc.StatusCode.ok, b"", _NO_FLAGS
+                )
+            ]
+            if state.initial_metadata_allowed:
+                beginning = cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS)
+                operations.append(beginning)
+            if message is not None:
+                operations.append(cygrpc.SendMessageOperation(message, _NO_FLAGS))
+            state.statused = True
+            self._start(_END, operations, _nothing)
 
     def fail(self, error: GleannError, code: grpc.StatusCode | None = None) -> None:
         """End with the status of an error; `code` overrides its code."""
@@ -110,9 +154,15 @@ class Rpc:
             if self.active:
                 self._context.set_code(status.code if code is None else code)
                 self._context.set_details(status.details)
-                if code is None:
-                    self._context.set_trailing_metadata(status.trailing_metadata)
+                self._status_name = (status.code if code is None else code).name
+                self._send_call_id(status.trailing_metadata if code is None else ())
                 _server._status(self._context._rpc_event, self._state, None)
+
+    def _send_call_id(self, trailers: Iterable[tuple[str, str | bytes]]) -> None:
+        """Set what is sent after the answer."""
+        call_id = self.context.call_id
+        mine = ((CALL_ID_HEADER, call_id),) if call_id else ()
+        self._context.set_trailing_metadata((*trailers, *mine))
 
     def _write_again(self) -> None:
         with self._state.condition:
@@ -128,6 +178,8 @@ class Rpc:
         then: Callable[..., None],
     ) -> None:
         def done(event: "cygrpc.BatchOperationEvent") -> object:
+            with ending_many:
+                pass  # before the condition, which the thread that holds it may want
             with self._state.condition:
                 finished = _server._possibly_finish_call(self._state, token)
             try:
@@ -138,6 +190,10 @@ class Rpc:
 
         self._call.start_server_batch(operations, done)
         self._state.due.add(token)
+
+
+def _nothing(_: object) -> None:
+    """What follows the end of a call."""
 
 
 class Inline(Executor):

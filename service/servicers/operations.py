@@ -3,8 +3,8 @@
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.empty_pb2 import Empty
 
-from gleann.index.errors import InvalidParamsError
 from gleann.service.application import Application
+from gleann.service.calls.visible import may_see
 from gleann.service.wire.page_tokens import page_position, page_size, page_token
 
 LONGEST_WAIT_SECONDS = 10.0
@@ -22,11 +22,14 @@ class OperationsServicer(
     def ListOperations(  # noqa: N802
         self, request: operations_pb2.ListOperationsRequest, _: object
     ) -> operations_pb2.ListOperationsResponse:
-        """List a page of operations, oldest first."""
-        if request.filter:
-            raise InvalidParamsError("filter is not supported")
+        """List a page of operations, oldest first; `filter` as in `JobCalls.list`."""
         size = page_size(request.page_size, default=100, most=1000)
-        found = self._jobs.list(after=page_position(request.page_token), limit=size + 1)
+        found = self._jobs.list(
+            after=page_position(request.page_token),
+            limit=size + 1,
+            where=request.filter,
+            visible=may_see,
+        )
         page = found[:size]
         more = len(found) > size
         return operations_pb2.ListOperationsResponse(

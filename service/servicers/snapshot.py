@@ -6,6 +6,7 @@ from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
 from gleann.service.application import Application
+from gleann.service.calls.visible import may_read
 from gleann.service.snapshots.description import snapshot_to_wire
 from gleann.service.wire.page_tokens import page_position, page_size, page_token
 from gleann.v1 import snapshot_pb2, snapshot_pb2_grpc
@@ -38,7 +39,8 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
         """Describe a page of snapshots, oldest first."""
         start = page_position(request.page_token)
         size = page_size(request.page_size, default=100, most=1000)
-        found = self._snapshots.shelf.listed(request.index)
+        listed = self._snapshots.shelf.listed(request.index)
+        found = [manifest for manifest in listed if may_read(manifest.index)]
         more = len(found) > start + size
         return snapshot_pb2.ListSnapshotsResponse(
             snapshots=map(snapshot_to_wire, found[start : start + size]),
@@ -55,7 +57,7 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
         self, request: snapshot_pb2.VerifySnapshotRequest, _: object
     ) -> operations_pb2.Operation:
         """Start a verification."""
-        return self._snapshots.verify(request)
+        return self._snapshots.asked_to_verify(request)()
 
     def RestoreSnapshot(  # noqa: N802
         self, request: snapshot_pb2.RestoreSnapshotRequest, _: object

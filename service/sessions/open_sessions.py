@@ -56,6 +56,11 @@ class OpenSessions:
         with self._lock:
             self._sessions.pop(name, None)
 
+    def all(self) -> dict[str, object]:
+        """The open sessions by name."""
+        with self._lock:
+            return {name: session for name, (session, _) in self._sessions.items()}
+
     def __contains__(self, name: str) -> bool:
         with self._lock:
             return name in self._sessions

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -21,6 +22,8 @@ from gleann.index.errors import (
     NotReadyError,
     UnknownJobError,
 )
+from gleann.service.calls.context import current_call
+from gleann.service.calls.visible import visible_rows
 from gleann.service.sessions.open_sessions import OpenSessions
 from gleann.service.sessions.resume import Session, resume
 from gleann.service.state.registry import Registry
@@ -37,6 +40,7 @@ Keep: TypeAlias = Callable[[], SessionInfo]
 _DESCRIBE = """
 SELECT sessions.number, sessions.name, sessions.kind, sessions.index_number,
     sessions.version, sessions.labelled, sessions.created, sessions.updated,
+    sessions.owner,
     indexes.name AS index_name
 FROM sessions JOIN indexes ON indexes.number = sessions.index_number
 """
@@ -111,20 +115,35 @@ class SessionStore:
     ) -> list[tuple[int, SessionInfo]]:
         """Sessions with numbers above `after`, oldest first, and their numbers.
 
-        Damaged sessions are left out.
+        Damaged sessions are left out, and those that the caller may not see.
         """
-        rows = self._store.rows(
-            f"{_DESCRIBE} WHERE sessions.number > ? AND (? = '' OR indexes.name = ?)"
-            " ORDER BY sessions.number LIMIT ?",
-            after,
-            index,
-            index,
-            limit,
-        )
+
+        def read(after: int, limit: int) -> list[Row]:
+            return self._store.rows(
+                f"{_DESCRIBE} WHERE sessions.number > ?"
+                " AND (? = '' OR indexes.name = ?) ORDER BY sessions.number LIMIT ?",
+                after,
+                index,
+                index,
+                limit,
+            )
+
+        rows = visible_rows(read, after=after, limit=limit)
         damaged = self._store.damaged("sessions")
         return [
             (row["number"], _info(row)) for row in rows if row["name"] not in damaged
         ]
+
+    def in_memory(self) -> Mapping[int, Sequence[object]]:
+        """The sessions that are in memory, by the number of their index."""
+        found: defaultdict[int, tuple[object, ...]] = defaultdict(tuple)
+        for name, session in self._open.all().items():
+            row = self._store.row(
+                "SELECT index_number FROM sessions WHERE name = ?", name
+            )
+            if row is not None:
+                found[int(row["index_number"])] += (session,)
+        return found
 
     def close(self, name: str) -> int:
         """Delete a session.
@@ -160,10 +179,12 @@ class SessionStore:
             proxy: float64, its proxies, needed to resume it.
         """
         name = f"sessions/{kind}-{token_hex(8)}"
+        owner = current_call().caller.name
         state = json.dumps(session.state())
         packed = None if proxy is None else proxy.astype("<f8").tobytes()
 
         def keep() -> SessionInfo:
+            self._store.disk.require_room()
             now = time.time()
             with self._store.transaction() as transaction:
                 if self._registry.view(view.name).version != view.version:
@@ -172,8 +193,8 @@ class SessionStore:
                     )
                 transaction.run(
                     "INSERT INTO sessions (name, kind, index_number, version, labelled,"
-                    " created, updated, state, proxy)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    " created, updated, state, proxy, owner)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     name,
                     kind,
                     view.number,
@@ -183,6 +204,7 @@ class SessionStore:
                     now,
                     state,
                     packed,
+                    owner,
                 )
                 transaction.after_commit(lambda: self._hold(name, session, view))
                 return self.info(name)
@@ -238,6 +260,7 @@ class SessionStore:
         state = json.dumps(session.state())
 
         def keep() -> SessionInfo:
+            self._store.disk.require_room()
             with self._store.transaction() as transaction:
                 transaction.run(
                     "UPDATE sessions SET state = ?, labelled = ?, updated = ?,"

@@ -7,7 +7,7 @@ member, lists with this name and size; its path in the archive is never a path o
 import os
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
@@ -64,7 +64,8 @@ def write_archive(
             _publish(scratch, file)
             sync_dir(file.parent)
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):  # it must not hide the first error
+            scratch.unlink()
 
 
 def _write(

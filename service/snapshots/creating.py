@@ -13,7 +13,7 @@ import numpy as np
 
 from gleann.index import Progress, SoarIndex
 from gleann.index.arrays import Rows
-from gleann.index.errors import GleannError, MissingFileError, StorageError
+from gleann.index.errors import GleannError, MissingFileError
 from gleann.index.filters.condition import Condition
 from gleann.index.fold import fold_on_disk
 from gleann.index.progress import Report
@@ -36,6 +36,7 @@ from gleann.service.snapshots.manifest import (
 )
 from gleann.service.snapshots.shelf import PREFIX, Shelf, name_for
 from gleann.service.snapshots.transfer import CHUNK_BYTES, SPARE_BYTES, write_manifest
+from gleann.service.state.disk_room import require_room
 from gleann.service.state.registry import Registry
 from gleann.service.state.versions import Versions
 from gleann.service.views.live_index import View
@@ -214,7 +215,7 @@ def _parameters_of(condition: Condition | None) -> str:
 def _write_changes(view: View, scratch: Path) -> None:
     """Write what changed of the sealed rows since."""
     if view.alive is not None:
-        row_files.write_row_numbers(scratch / REMOVED, np.flatnonzero(~view.alive))
+        row_files.write_row_numbers(scratch / REMOVED, np.flatnonzero(~view.alive.mask))
     patched = patched_rows(view)
     if len(patched):
         row_files.write_patches(scratch / PATCHED, view, patched)
@@ -230,18 +231,13 @@ def patched_rows(view: View) -> Rows:
             assert part.rows is not None, "a patch names its rows"
             changed[part.rows[part.rows < view.sealed_rows]] = True
     if view.alive is not None:
-        changed &= view.alive
+        changed &= view.alive.mask
     return np.flatnonzero(changed)
 
 
 def _require_room(view: View, rows: int, directory: Path) -> None:
     needed = rows * (4 * view.dim + 16) + SPARE_BYTES
-    free = shutil.disk_usage(directory).free
-    if needed > free:
-        raise StorageError(
-            f"the snapshot takes about {needed} bytes in {directory}, where {free} are"
-            " free"
-        )
+    require_room(directory, needed=needed, what=f"a snapshot of {view.name!r}")
 
 
 def _counted(view: View, rows: Rows, report: Report) -> Iterator[row_files.RowBlock]:

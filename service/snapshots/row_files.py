@@ -26,6 +26,7 @@ from gleann.service.views.live_index import View
 
 BLOCK_BYTES = 1 << 24
 BLOCK_ROWS = 1 << 16
+PAYLOAD_BYTES = 1 << 26
 PREFIX = "payload."
 
 
@@ -62,11 +63,13 @@ def row_blocks(view: View, rows: Rows) -> Iterator[RowBlock]:
     step = min(BLOCK_ROWS, BLOCK_BYTES // (4 * view.dim))
     for block in block_slices(len(rows), step):
         part = rows[block]
-        yield RowBlock(
-            ids=view.ids_at(part),
-            vectors=view.vectors_at(part),
-            payload=view.payload.at(part),
-        )
+        payload = view.payload.at(part)
+        for start, stop in payload.bounds(PAYLOAD_BYTES):
+            yield RowBlock(
+                ids=view.ids_at(part[start:stop]),
+                vectors=view.vectors_at(part[start:stop]),
+                payload=payload.slice(start, stop),
+            )
 
 
 def write_rows(path: Path, blocks: Iterable[RowBlock], dim: int) -> None:
@@ -80,7 +83,10 @@ def write_patches(path: Path, view: View, rows: Rows) -> None:
     def blocks() -> Iterator[Mapping[str, pa.Array]]:
         for block in block_slices(len(rows), BLOCK_ROWS):
             part = rows[block]
-            yield {"row": pa.array(part)} | _payload_columns(view.payload.at(part))
+            payload = view.payload.at(part)
+            for start, stop in payload.bounds(PAYLOAD_BYTES):
+                values = payload.slice(start, stop)
+                yield {"row": pa.array(part[start:stop])} | _payload_columns(values)
 
     _write(path, blocks())
 
@@ -149,7 +155,7 @@ def _arrow_ids(ids: HeldIds) -> pa.Array:
 
 
 def _payload_columns(payload: Payload) -> dict[str, pa.Array]:
-    # One batch: a block is far below the 2 GiB of a chunk.
+    # One batch: a block has at most `PAYLOAD_BYTES`, or one row.
     (batch,) = payload.to_arrow().combine_chunks().to_batches() or [None]
     if batch is None:
         return {}

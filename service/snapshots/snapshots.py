@@ -7,12 +7,14 @@ from typing import TypeAlias
 from google.longrunning import operations_pb2
 
 from gleann.index.errors import AlreadyExistsError, InvalidParamsError, NotReadyError
+from gleann.service.calls.caller import Right
+from gleann.service.calls.context import current_call
 from gleann.service.devices.devices import Devices
 from gleann.service.files.roots import allowed_source, allowed_target
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.snapshots.creating import Creating
 from gleann.service.snapshots.restoring import Restoring
-from gleann.service.snapshots.shelf import FOLDER, Shelf, taken_error
+from gleann.service.snapshots.shelf import PREFIX, Shelf, taken_error
 from gleann.service.snapshots.transferring import (
     Exporting,
     Importing,
@@ -104,16 +106,14 @@ class Snapshots:
             raise AlreadyExistsError(f"there is an index {request.index!r} already")
         return self._jobs.asked(RESTORE, index=request.index, request=request)
 
-    def verify(
-        self, request: snapshot_pb2.VerifySnapshotRequest
-    ) -> operations_pb2.Operation:
-        """Start a verification.
+    def asked_to_verify(self, request: snapshot_pb2.VerifySnapshotRequest) -> Asked:
+        """Return the function that starts a verification.
 
         Raises:
             UnknownSnapshotError: no snapshot has this name.
         """
         self.shelf.path(request.name)
-        return self._jobs.start(VERIFY, index=request.name, request=request)
+        return self._jobs.asked(VERIFY, index=request.name, request=request)
 
     def asked_to_export(self, request: snapshot_pb2.ExportSnapshotRequest) -> Asked:
         """Check the request; return the function that starts an export.
@@ -132,15 +132,17 @@ class Snapshots:
 
         Raises:
             ForbiddenPathError: the path is outside the import roots.
+            PermissionDeniedError: the caller is no admin of the snapshot's index.
             MissingFileError: there is nothing.
             InvalidInputError: it is no snapshot.
             AlreadyExistsError: there is another snapshot of its name.
         """
         manifest = manifest_at(allowed_source(request.path, self._import_roots))
+        current_call().caller.require(Right.ADMIN, manifest.index)
         there = self.shelf.folder / manifest.name
         if self.shelf.holds(manifest.name) and not is_snapshot_at(there, manifest):
             raise taken_error(manifest.name)
-        return self._jobs.asked(IMPORT, index=FOLDER, request=request)
+        return self._jobs.asked(IMPORT, index=PREFIX + manifest.name, request=request)
 
     def delete(self, name: str) -> None:
         """Remove a snapshot.

@@ -15,13 +15,13 @@ from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
     InvalidInputError,
-    StorageError,
 )
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import sync_dir
 from gleann.index.storage.regular_file import open_regular
 from gleann.service.snapshots.manifest import MANIFEST, SnapshotFile, SnapshotManifest
 from gleann.service.state.database import disk_errors
+from gleann.service.state.disk_room import require_room
 from gleann.service.state.permissions import PRIVATE
 
 CHUNK_BYTES = 1 << 20
@@ -200,12 +200,7 @@ def require_space(manifest: SnapshotManifest, directory: Path) -> None:
         StorageError: with both numbers.
     """
     needed = manifest.size_bytes + SPARE_BYTES
-    free = shutil.disk_usage(directory).free
-    if needed > free:
-        raise StorageError(
-            f"the files of {manifest.name!r} take {needed} bytes in {directory}, where"
-            f" {free} are free"
-        )
+    require_room(directory, needed=needed, what=f"a copy of {manifest.name!r}")
 
 
 def require_files(directory: Path, manifest: SnapshotManifest, *, shown: str) -> None:

@@ -128,6 +128,7 @@ class Adoption:
         It stays where it is unknown whether the index was published; the next start
         finds out.
         """
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             self._require_free(name)
             number = transaction.run(

@@ -14,9 +14,12 @@ from gleann.index.errors import (
     InvalidParamsError,
     NotReadyError,
 )
+from gleann.service.calls.context import current_call
 from gleann.service.state.store import Store
 
 MAX_LENGTH = 256
+_END = "\0"
+"""Ends the name of a caller, which never has it."""
 
 WAIT_SECONDS = 10.0
 """Longest wait for the answer to an equal request that is under way."""
@@ -57,7 +60,7 @@ class Receipts:
 
         Raises:
             AlreadyExistsError: the request_id belongs to a different request.
-            InvalidParamsError: the request_id is too long.
+            InvalidParamsError: the request_id is too long, or has a NUL character.
             CorruptDataError: the stored answer is damaged.
             NotReadyError: an equal request is still running after a long wait.
         """
@@ -68,8 +71,11 @@ class Receipts:
             raise InvalidParamsError(
                 f"request_id has {len(name)} characters, at most {MAX_LENGTH} are kept"
             )
+        if _END in name:
+            raise InvalidParamsError("request_id has a NUL character")
         content = request.SerializeToString(deterministic=True)
         digest = sha256(type(request).__name__.encode() + content).hexdigest()
+        name = _of_caller(name)
         with self._alone(name, digest):
             if (earlier := self._earlier(name, digest)) is not None:
                 return kind.FromString(earlier)
@@ -108,8 +114,8 @@ class Receipts:
                 _require_same(other, digest)
                 if not self._answered.wait(deadline - time.monotonic()):
                     raise NotReadyError(
-                        f"the request with request_id {name!r} is still being answered:"
-                        " ask again later"
+                        f"the request with request_id {name.rpartition(_END)[2]!r} is"
+                        " still being answered: ask again later"
                     )
             self._answering[name] = digest
         try:
@@ -118,6 +124,12 @@ class Receipts:
             with self._answered:
                 del self._answering[name]
                 self._answered.notify_all()
+
+
+def _of_caller(request_id: str) -> str:
+    """The stored form of a request_id: callers with different keys share none."""
+    caller = current_call().caller.name
+    return f"{caller}{_END}{request_id}" if caller else request_id
 
 
 def _require_same(earlier: str, digest: str) -> None:

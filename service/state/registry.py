@@ -12,7 +12,6 @@ from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.errors import (
     AlreadyExistsError,
-    InvalidInputError,
     InvalidParamsError,
     NotReadyError,
     UnknownIndexError,
@@ -23,11 +22,11 @@ from gleann.index.payload.schema import Column, Schema
 from gleann.service.state import orphans
 from gleann.service.state.adoption import Adopted, Adoption
 from gleann.service.state.broken_index import Broken
+from gleann.service.state.columns import log_columns
+from gleann.service.state.etag import require_etag
 from gleann.service.state.group import Transaction
 from gleann.service.state.index_info import index_info
 from gleann.service.state.loading import Loading
-from gleann.service.state.log import changes
-from gleann.service.state.log.change import Change
 from gleann.service.state.row_writer import RowWriter, Targets
 from gleann.service.state.sealing import Sealing, publish_nothing_else
 from gleann.service.state.served import Served, Watcher
@@ -125,6 +124,7 @@ class Registry:
             )
         schema = Schema() if schema is None else schema
         columns = schema.to_json()
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             if self._served.is_taken(name):
                 raise AlreadyExistsError(f"there is an index {name!r} already")
@@ -158,6 +158,7 @@ class Registry:
         add_columns: Sequence[Column] = (),
         drop_columns: Sequence[str] = (),
         optimizer: OptimizerParams | None = None,
+        etag: str = "",
     ) -> View:
         """Drop columns with their values, then add columns, and set the optimizer.
 
@@ -166,24 +167,21 @@ class Registry:
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: its etag is not `etag`, where that is not empty.
             UnknownColumnError: a column to drop that there is not.
             InvalidInputError: a column to add whose name is taken.
         """
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             view = self._served.latest(transaction, name)
+            require_etag(_row_of(transaction, view.number), etag, name=name)
             if optimizer is not None:
                 _set_optimizer(transaction, view, optimizer)
-            change = _schema_change(view.schema, add=add_columns, drop=drop_columns)
-            if change is None:
-                return view
-            sequence = view.sequence + 1
-            changes.log_change(transaction, view, change, sequence=sequence)
-            following = change.applied(view, sequence=sequence)
-            transaction.run(
-                "UPDATE indexes SET columns = ? WHERE number = ?",
-                following.schema.to_json(),
-                view.number,
+            following = log_columns(
+                transaction, view, add=add_columns, drop=drop_columns
             )
+            if following is view:
+                return view
             self._served.advance(name, lambda: following)
         return following
 
@@ -246,17 +244,23 @@ class Registry:
         """The directory of the sealed version of a view."""
         return self._versions.path(view.number, view.version)
 
-    def delete(self, name: str) -> None:
+    def directory(self, view: View) -> Path:
+        """The directory of the files of an index."""
+        return self._versions.index_directory(view.number)
+
+    def delete(self, name: str, *, etag: str = "") -> None:
         """Remove an index and its files.
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: its etag is not `etag`, where that is not empty.
             NotReadyError: an operation or a session is open on it.
         """
         with self._store.transaction() as transaction:
             if self._served.left(name) is None:
                 self._served.latest(transaction, name)
             number = self._number(transaction, name)
+            require_etag(_row_of(transaction, number), etag, name=name)
             _require_idle(transaction, name, number)
             transaction.run("DELETE FROM indexes WHERE number = ?", number)
             # Until its files are removed, this record explains them.
@@ -309,9 +313,11 @@ class Registry:
         ids: HeldIds,
         vectors: Vectors,
         payload: Payload | None = None,
+        *,
+        add: Sequence[Column] = (),
     ) -> None:
         """As `Staging.stage`."""
-        self._staging.stage(name, operation, ids, vectors, payload)
+        self._staging.stage(name, operation, ids, vectors, payload, add=add)
 
     def drop_staged(self, operation: str) -> None:
         """As `Staging.drop`."""
@@ -321,9 +327,11 @@ class Registry:
         """As `Staging.count_published`."""
         return self._staging.count_published(operation)
 
-    def publish_staged(self, name: str, operation: str, ids: HeldIds) -> None:
+    def publish_staged(
+        self, name: str, operation: str, ids: HeldIds, *, add: Sequence[Column] = ()
+    ) -> None:
         """As `Staging.publish`."""
-        self._staging.publish(name, operation, ids)
+        self._staging.publish(name, operation, ids, add=add)
 
     def publish_version(
         self,
@@ -397,34 +405,15 @@ def _set_optimizer(
     )
 
 
-def _schema_change(
-    schema: Schema, *, add: Sequence[Column], drop: Sequence[str]
-) -> Change | None:
-    """The change that drops and adds columns; None if there is nothing to change.
-
-    Raises:
-        UnknownColumnError: a column to drop that there is not.
-        InvalidInputError: a column to add whose name is taken.
-    """
-    kept = schema.without(drop)
-    added = []
-    for column in Schema(add).columns:
-        there = kept.get(column.name)
-        if there is None:
-            added.append(column)
-        elif there.type != column.type:
-            raise InvalidInputError(
-                f"there is a column {column.name!r} of type {there.type} already, so"
-                f" none of type {column.type} can be added"
-            )
-    kept.with_columns(added)
-    if not added and not drop:
-        return None
-    return Change(kind="schema", dropped=tuple(drop), added=tuple(added))
-
-
 def _unknown(_view: View) -> None:
     """What is known of the compaction before anything looks after it: nothing."""
+
+
+def _row_of(transaction: Transaction, number: int) -> Row:
+    """The row of an index in the table `indexes`."""
+    sql = "SELECT * FROM indexes WHERE number = ?"
+    row: Row = transaction.run(sql, number).fetchone()
+    return row
 
 
 def _require_idle(transaction: Transaction, name: str, number: int) -> None:

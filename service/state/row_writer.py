@@ -52,6 +52,7 @@ class RowWriter:
         change = Change(kind="upsert", ids=ids, vectors=vectors, payload=payload)
         # Before others wait for their turn.
         packed = change.packed() if vectors.nbytes <= MOST_QUEUED_BYTES else None
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             view, before = self._served.before_upsert(name)
             require_fitting(payload, view.schema)
@@ -132,6 +133,7 @@ class RowWriter:
             # Nothing slow while others wait: its masks are cached by this.
             early = self._served.view(name)
             early.passing(early.bind(targets))
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             view = self._served.latest(transaction, name)
             ids = _named(view, targets, missing_ok=missing_ok)

@@ -10,6 +10,7 @@ from sqlite3 import Row
 from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import GleannError, OutcomeUnknownError, UnknownIndexError
+from gleann.service.state.columns import missing_columns, store_columns
 from gleann.service.state.group import Transaction
 from gleann.service.state.loading import require_columns
 from gleann.service.state.log import changes
@@ -51,8 +52,10 @@ class Sealing:
         """Serve the index that `save` builds from `view` and writes to a directory.
 
         Without rows, it writes what `publish_empty` does, and there is no index.
-        Changes newer than `view` stay in the delta. One transaction publishes the new
-        version; before it, the old one is served and is loaded after a restart.
+        Changes newer than `view` stay in the delta. Columns of `view` that the index
+        does not have are added to it, as if they had been there at its sequence. One
+        transaction publishes the new version; before it, the old one is served and is
+        loaded after a restart.
 
         Args:
             view: the state that the new version replaces.
@@ -61,7 +64,8 @@ class Sealing:
             published: called in that transaction with the state that it publishes.
 
         Raises:
-            InvalidInputError: the index has the other kind of ids.
+            InvalidInputError: the index has the other kind of ids, or a column of one
+                of these names and another type.
             StorageError: a disk error; the old version is still served.
             UnknownIndexError: the index was deleted meanwhile.
             DeviceMemoryError: it does not fit the required device; likewise.
@@ -128,6 +132,10 @@ class Sealing:
         )
         changes.drop_sealed(transaction, view)
         self._served.advance(view.name, lambda: changes.replayed(self._store, base))
+        following = self._served.latest(transaction, view.name)
+        if following.schema != latest.schema:
+            missing_columns(following.schema, latest.schema.columns)  # refuses types
+            store_columns(transaction, following)
 
     def version(self, number: int, version: int) -> SoarIndex:
         """A sealed version by number, also one that is no longer the current one."""
@@ -153,10 +161,17 @@ class Sealing:
             _log.warning("old versions of index %d were not removed: %s", number, error)
 
     def _discard(self, number: int, version: int) -> None:
-        """Remove a version, unless it was published after all."""
-        row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
-        if row is None or version not in self.needed(row):
-            self._versions.drop(number, version)
+        """Remove a version, unless it was published after all.
+
+        An error here is logged: the one that led here is raised. The next build, or the
+        next start, makes up for it.
+        """
+        try:
+            row = self._store.row("SELECT * FROM indexes WHERE number = ?", number)
+            if row is None or version not in self.needed(row):
+                self._versions.drop(number, version)
+        except GleannError as error:
+            _log.warning("version %d of index %d is left: %s", version, number, error)
 
     def needed(self, row: Row) -> set[int]:
         """Versions of an index that are served or that sessions belong to."""

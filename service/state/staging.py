@@ -4,14 +4,15 @@ Changes acknowledged after the start are newer than the rows of the file, howeve
 these are published, and however often the import is run again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.errors import NotReadyError
 from gleann.index.ids.held import IdLookup
 from gleann.index.payload.payload import Payload
-from gleann.index.payload.schema import Schema
+from gleann.index.payload.schema import Column, Schema
+from gleann.service.state.columns import log_columns, missing_columns
 from gleann.service.state.group import Transaction
 from gleann.service.state.loading import Loading
 from gleann.service.state.log import changes
@@ -36,6 +37,7 @@ class Staging:
         Raises:
             UnknownIndexError: no index has this name.
         """
+        self._store.disk.require_room()
         with self._store.transaction() as transaction:
             view = self._served.latest(transaction, name)
             transaction.run(
@@ -78,17 +80,29 @@ class Staging:
         ids: HeldIds,
         vectors: Vectors,
         payload: Payload | None = None,
+        *,
+        add: Sequence[Column] = (),
     ) -> None:
         """Write a part of an import to disk, not visible yet.
+
+        Args:
+            name: the index.
+            operation: the import.
+            ids: (m,) distinct ids.
+            vectors: (m, dim) prepared rows.
+            payload: (m,) their payload.
+            add: columns that `publish` adds.
 
         Raises:
             UnknownColumnError: a column that the index does not have.
             InvalidInputError: a column of another type.
         """
+        self._store.disk.require_room()
         part = Change(kind="upsert", ids=ids, vectors=vectors, payload=payload)
         with self._store.long_transaction() as transaction:
             view = self._served.latest(transaction, name)
-            require_fitting(payload, view.schema)
+            missing = missing_columns(view.schema, add)
+            require_fitting(payload, view.schema.with_columns(missing))
             changes.log_staged(transaction, view, operation, part)
 
     def drop(self, operation: str) -> None:
@@ -101,18 +115,23 @@ class Staging:
         """Number of rows that an import published; valid until the next build."""
         return changes.count_published(self._store, operation)
 
-    def publish(self, name: str, operation: str, ids: HeldIds) -> None:
+    def publish(
+        self, name: str, operation: str, ids: HeldIds, *, add: Sequence[Column] = ()
+    ) -> None:
         """Publish all parts of an import, whose ids are `ids`, atomically.
 
-        What was changed of these ids since the import started is logged once more, so
-        that it is newer than the parts.
+        Before them, the columns `add` are added, unless they are there meanwhile. What
+        was changed of these ids since the import started is logged once more, so that
+        it is newer than the parts.
 
         Raises:
-            InvalidInputError: the index has the other kind of ids.
+            InvalidInputError: the index has the other kind of ids, or a column of
+                this name and another type.
         """
         with self._store.long_transaction() as transaction:
             view = self._served.latest(transaction, name)
-            sequence = changes.publish_staged(transaction, view, operation, ids)
+            wide = log_columns(transaction, view, add=add)
+            sequence = changes.publish_staged(transaction, wide, operation, ids)
             start = _start_sequence(transaction, operation)
             if start is not None and start < view.sequence:
                 for change in self._since(view, start, ids):

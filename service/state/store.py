@@ -5,7 +5,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
@@ -20,6 +20,7 @@ from gleann.index.errors import (
     StorageError,
 )
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
+from gleann.service.calls.context import current_call
 from gleann.service.state.acknowledged import Acknowledged
 from gleann.service.state.checksums import CHECKED, damaged_rows
 from gleann.service.state.commit import commit
@@ -31,6 +32,7 @@ from gleann.service.state.database import (
     open_read_only,
     shrink,
 )
+from gleann.service.state.disk import Disk
 from gleann.service.state.group import (
     Group,
     Pending,
@@ -50,6 +52,13 @@ CLOSING_SECONDS = 5.0
 """Longest that closing waits for the files to be shrunk; the next start goes on."""
 
 _log = logging.getLogger(__name__)
+
+Committed = Callable[[int, float], None]
+"""Called with the number of transactions in a commit, and its seconds."""
+
+
+def _count_nothing(_members: int, _seconds: float) -> None:
+    """The default of `Committed`."""
 
 
 def refuse_index(directory: Path) -> None:
@@ -83,8 +92,19 @@ class Store:
     transaction see what is committed, and wait for no writer.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        min_free_bytes: int = 0,
+        committed: Committed = _count_nothing,
+    ) -> None:
         """Open the database in `directory`; both are created if missing.
+
+        Args:
+            directory: the data directory.
+            min_free_bytes: free bytes below which changes are refused, see `Disk`.
+            committed: called with the transactions and the seconds of each commit.
 
         Raises:
             NotReadyError: another process has the directory open.
@@ -92,8 +112,7 @@ class Store:
             InvalidInputError: it is a file, or a saved index.
             CorruptDataError: as `open_database`.
         """
-        self._lock = RLock()
-        self._reading = Lock()
+        self._lock, self._reading = RLock(), Lock()
         self._turns = Turns(self._lock)
         self._group: Group | None = None
         self._open: Transaction | None = None
@@ -101,7 +120,9 @@ class Store:
         self._pending: Pending = nothing_pending
         self._shrinking: Thread | None = None
         self._close_before = inf
+        self._committed = committed
         self.file = directory / NAME
+        self.disk = Disk(directory, min_free_bytes=min_free_bytes)
         with disk_errors(self.file):
             _refuse_file(directory)
             refuse_index(directory)
@@ -164,6 +185,8 @@ class Store:
 
         Raises:
             StorageError: a disk error; nothing was changed.
+            DeadlineError, CancelledError: nobody waits for the call any more when its
+                turn comes; nothing was changed.
             OutcomeUnknownError: the commit failed; no change is visible, but it may
                 reappear after a crash before the next commit.
         """
@@ -171,8 +194,9 @@ class Store:
             assert self._open is not None
             yield self._open
             return
-        with disk_errors(self.file):
+        with self._disk_errors():
             with self._turns.next():
+                current_call().require_awaited()
                 group = self._group or self._begin()
                 try:
                     with self._member(group) as transaction:
@@ -195,8 +219,9 @@ class Store:
             assert self._open is not None
             yield self._open
             return
-        with disk_errors(self.file):
+        with self._disk_errors():
             with self._lock:
+                current_call().require_awaited()
                 if self._group is not None:
                     self._end(self._group)
                 group = self._begin()
@@ -209,6 +234,16 @@ class Store:
             group.require_committed()
         for callback in transaction.committed:
             callback()
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        """As `disk_errors`; the disk is looked at where it was full."""
+        try:
+            with disk_errors(self.file):
+                yield
+        except GleannError as error:
+            self.disk.note(error)
+            raise
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """All rows of a query."""
@@ -322,9 +357,11 @@ class Store:
         try:
             with disk_errors(self.file):
                 self._require_open()
+                began = time.monotonic()
                 self._pending.settle(Transaction(self._connection))
                 total = self._connection.total_changes
                 self._commit(changed=total != group.changes_before)
+                self._committed(group.members, time.monotonic() - began)
             error = None
         except GleannError as refusal:
             error = refusal

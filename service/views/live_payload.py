@@ -89,6 +89,14 @@ class LivePayload:
         return 0 if self.sealed is None else len(self.sealed)
 
     @property
+    def mask_bytes(self) -> int:
+        """Bytes of the masks that are kept of its parts."""
+        parts = [*self.newer, *self.patches]
+        if self.sealed is not None:
+            parts.append(self.sealed)
+        return self.masks.bytes_of({part.token for part in parts})
+
+    @property
     def has_changes(self) -> bool:
         """Whether it differs from the sealed version's, newer rows aside."""
         return self.is_reshaped or bool(self.patches)

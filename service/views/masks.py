@@ -1,7 +1,7 @@
 """Masks of conditions, kept packed for rows that do not change."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
 from threading import Lock
 
@@ -43,6 +43,15 @@ class MaskCache:
     def bytes_held(self) -> int:
         """Bytes of the masks that are kept, and of their keys."""
         return self._bytes
+
+    def bytes_of(self, tokens: Collection[int]) -> int:
+        """Bytes of the masks of some parts; keys begin with the token of a part."""
+        with self._guard:
+            return sum(
+                kept.size
+                for key, kept in self._masks.items()
+                if isinstance(key, tuple) and key[0] in tokens
+            )
 
     def mask(
         self, key: Hashable, evaluate: Callable[[], Mask], *, key_bytes: int = 0

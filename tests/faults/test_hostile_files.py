@@ -20,7 +20,7 @@ from gleann.service.cli.files import inputs
 from gleann.service.config import Config
 from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.vector_files import ParquetVectors
-from gleann.service.jobs import sealed_import
+from gleann.service.state import disk_room
 from gleann.v1 import vector_pb2
 
 DIM = 4
@@ -378,7 +378,7 @@ def test_more_rows_than_the_disk_has_room_for(
     np.save(tmp_path / "v.npy", np.ones((11, DIM), np.float32))
     room = type("Usage", (), {"free": 395})
     opened = application()
-    monkeypatch.setattr(sealed_import.shutil, "disk_usage", lambda _: room)
+    monkeypatch.setattr(disk_room.shutil, "disk_usage", lambda _: room)
     with pytest.raises(
         errors.StorageError, match=r"about 396 bytes in .* 395 are free"
     ):

@@ -46,8 +46,8 @@ def write(self, *arguments):
     self.report(Progress(phase="held", done=0, total=1))  # raises while closing
     real_write(self, *arguments)
 
-def stage(self, *arguments):
-    real_stage(self, *arguments)
+def stage(self, *arguments, **named):
+    real_stage(self, *arguments, **named)
     hold()
 
 SealedImport.write, Registry.stage = write, stage
@@ -166,8 +166,8 @@ def change_before(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
     for owner, name in ((SealedImport, "write"), (Registry, "stage")):
         real = getattr(owner, name)
 
-        def changed(*arguments: Any, real: Any = real) -> None:
-            real(*arguments)
+        def changed(*arguments: Any, real: Any = real, **named: Any) -> None:
+            real(*arguments, **named)
             change()
 
         monkeypatch.setattr(owner, name, changed)

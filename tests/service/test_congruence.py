@@ -1,6 +1,7 @@
 """One script, in process and through gRPC, blocking and awaited: the same values."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -16,7 +17,7 @@ from driven_client import Driven
 
 import gleann
 from gleann.index import BuildParams, SearchParams, exact_search
-from gleann.index.errors import LimitError
+from gleann.index.errors import GleannError, LimitError
 from gleann.index.payload.schema import Column
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
@@ -296,7 +297,7 @@ def grouping(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterato
 
 
 def keeping(client: gleann.Client, rows: np.ndarray, folder: Path) -> Iterator[Any]:
-    """Files, operations, snapshots and selections, with an index "k"."""
+    """Files, operations and jobs, with an index "k"."""
     client.wait_ready(5)
     yield client.server_info()
     client.create_index("k", dim=8, metric="l2")
@@ -305,10 +306,23 @@ def keeping(client: gleann.Client, rows: np.ndarray, folder: Path) -> Iterator[A
     yield client.wait(client.import_vectors("k", folder / "rows.npy")).count
     made = client.indexes.optimize("k", "rebuild").refresh()
     yield replace(made.wait(timeout=60), **TIMES, optimizer=None)
-    made.cancel()  # too late
+    made.cancel()  # too late, as what follows
     client.operations.cancel(made.name)
+    yield [refused(call) for call in (made.pause, made.resume, made.retry)]
+    jobs = client.jobs
+    yield [refused(call, made.name) for call in (jobs.pause, jobs.resume, jobs.retry)]
+    assert made.log() == client.jobs.log(made.name)
+    yield len(made.log().lines) > 0, made.log(after=10_000).lines
     yield client.operations.get(made.name).kind
     client.operations.delete(made.name)
+    yield [one.kind for one in client.jobs.list("index = 'k'")]
+    yield client.server_status(["version"]).version
+
+
+def storing_away(
+    client: gleann.Client, rows: np.ndarray, folder: Path
+) -> Iterator[Any]:
+    """Snapshots and selections of the index "k"."""
     kept = client.snapshots.create("k", where="id < 100").wait(timeout=60)
     assert client.snapshots.get(kept.name) == kept
     yield client.snapshots.verify(kept.name).wait(timeout=60).count
@@ -347,11 +361,19 @@ def step_by_step(client: gleann.Client, labels_of: Any) -> Iterator[Any]:
     yield client.sessions.get(estimate).kind
 
 
+def refused(call: Callable[..., Any], *arguments: Any) -> tuple[type, str]:
+    """The exception of a call, without names that are random."""
+    with pytest.raises(GleannError) as caught:
+        call(*arguments)
+    return caught.type, re.sub(r"operations/\w+", "operations/...", str(caught.value))
+
+
 def script(
     client: gleann.Client, rows: np.ndarray, labels_of: Any, folder: Path
 ) -> Iterator[Any]:
     """Use every method; yield what does not depend on time or on random names."""
     yield from keeping(client, rows, folder)
+    yield from storing_away(client, rows, folder)
     yield from step_by_step(client, labels_of)
     yield from storing_and_searching(client, rows)
     yield from collecting(client, rows)

@@ -86,8 +86,16 @@ QueryScale encode_floats(const float* x, const float* center, int64_t d, const L
 
 constexpr int kLanes = 16;
 
-template <bool kL2>
-inline double accumulate(const float* a, const float* b, int64_t d) {
+// In halves: adding one lane after another takes longer than all products of a row.
+inline double sum_lanes(const double (&lanes)[kLanes]) {
+  double eight[8], four[4];
+  for (int j = 0; j < 8; ++j) eight[j] = lanes[j] + lanes[j + 8];
+  for (int j = 0; j < 4; ++j) four[j] = eight[j] + eight[j + 4];
+  return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
+template <bool kL2, class Number>
+inline double accumulate(const Number* a, const float* b, int64_t d) {
   double lanes[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= d; i += kLanes) {
@@ -96,13 +104,14 @@ inline double accumulate(const float* a, const float* b, int64_t d) {
       lanes[j] += kL2 ? (x - y) * (x - y) : x * y;
     }
   }
-  for (int j = 0; i + j < d; ++j) {
-    const double x = a[i + j], y = b[i + j];
+  if (i == d) return sum_lanes(lanes);
+  // All lanes again, so that they stay in registers: those behind the end add nothing.
+  const int rest = static_cast<int>(d - i);
+  for (int j = 0; j < kLanes; ++j) {
+    const double x = j < rest ? a[i + j] : Number{0}, y = j < rest ? b[i + j] : 0.0f;
     lanes[j] += kL2 ? (x - y) * (x - y) : x * y;
   }
-  double sum = 0;
-  for (int j = 0; j < kLanes; ++j) sum += lanes[j];
-  return sum;
+  return sum_lanes(lanes);
 }
 
 // The rule of index/metric.py; false if the length is zero, NaN or infinite.
@@ -117,10 +126,10 @@ inline void prefetch_row(const float* row, int64_t d) {
   for (int64_t at = 0; at < d * 4; at += kCacheLine) __builtin_prefetch(bytes + at);
 }
 
-// The sum times `factor`.
-template <bool kL2>
-inline void measure(const float* query, const float* vectors, const int32_t* rows,
-                    int64_t count, int64_t d, double factor, float* out) {
+// The sum times `factor`. `query`: float or, the same numbers, double.
+template <bool kL2, class Number>
+inline void measure_rows(const Number* query, const float* vectors, const int32_t* rows,
+                         int64_t count, int64_t d, double factor, float* out) {
   constexpr int64_t kAhead = 4;
   for (int64_t i = 0; i < count && i < kAhead; ++i) {
     prefetch_row(vectors + rows[i] * d, d);
@@ -130,6 +139,19 @@ inline void measure(const float* query, const float* vectors, const int32_t* row
     const double sum = accumulate<kL2>(query, vectors + rows[i] * d, d);
     out[i] = static_cast<float>(factor * sum);
   }
+}
+
+// The query is widened once, and not for each row again.
+template <bool kL2>
+inline void measure(const float* query, const float* vectors, const int32_t* rows,
+                    int64_t count, int64_t d, double factor, float* out) {
+  constexpr int64_t kMostWide = 2048;  // dimensions on the stack
+  if (d > kMostWide) {
+    return measure_rows<kL2>(query, vectors, rows, count, d, factor, out);
+  }
+  double wide[kMostWide];
+  for (int64_t i = 0; i < d; ++i) wide[i] = query[i];
+  measure_rows<kL2>(wide, vectors, rows, count, d, factor, out);
 }
 
 void distances(const float* query, const float* vectors, const int32_t* rows,

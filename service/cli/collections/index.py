@@ -1,9 +1,7 @@
 """`gleann index`: list, describe, make, fill, compact and delete indexes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast, get_args
+from typing import get_args
 
 import click
 
@@ -17,7 +15,11 @@ from gleann.service.cli.collections.index_report import (
     index_line,
     index_lines,
     index_values,
-    optimizer_lines,
+)
+from gleann.service.cli.collections.index_work import (
+    build_command,
+    import_command,
+    optimize_command,
 )
 from gleann.service.cli.collections.place import (
     Place,
@@ -26,15 +28,11 @@ from gleann.service.cli.collections.place import (
     place_options,
 )
 from gleann.service.cli.groups import SuggestingGroup
-from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import result, say
 from gleann.service.client.client import Client
-from gleann.service.client.bulk.imports import ImportOptions
-from gleann.service.values import CompactionKind, IndexInfo
+from gleann.service.values import IndexInfo
 
 NAME = click.argument("name")
-MOST_SHOWN = 8
-"""Ignored columns that a line names."""
 
 
 @click.group(
@@ -193,101 +191,6 @@ def update_command(job: UpdateJob) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportJob(Place):
-    """Parameters of `gleann index import`."""
-
-    name: str
-    file: Path
-    ids: Path | None
-    payload: Path | None
-    id_column: str | None
-    vectors_column: str
-    take: tuple[str, ...]
-    add_columns: bool
-    progress: bool
-
-
-@command.command(
-    "import",
-    short_help="Store the rows of a file.",
-    epilog=options.examples(
-        "gleann index import docs items.parquet --id-column id --data library",
-        "gleann index import docs v.npy --ids i.npy --payload rows.csv --data library",
-        "gleann index import docs /data/items.parquet --add-columns --server"
-        " grpc://127.0.0.1:50051",
-    ),
-)
-@NAME
-@click.argument("file", type=options.PATH)
-@click.option("--ids", type=options.PATH, help=".npy file of ids, for a .npy FILE.")
-@click.option(
-    "--payload",
-    type=options.PATH,
-    help=".csv, .jsonl or .parquet file with the payload, for a .npy FILE.",
-)
-@click.option(
-    "--id-column", help="Parquet column with the ids; by default, rows are numbered."
-)
-@click.option(
-    "--vectors-column",
-    default="vector",
-    show_default=True,
-    help="Parquet column with the vectors.",
-)
-@click.option(
-    "--take",
-    multiple=True,
-    metavar="COLUMN",
-    help="Column of payload to take; repeat for more. By default those that the index"
-    " has.",
-)
-@click.option(
-    "--add-columns",
-    is_flag=True,
-    help="Add columns to the index that it does not have.",
-)
-@place_options
-@options.progress_option
-@options.takes(ImportJob)
-def import_command(job: ImportJob) -> None:
-    """Store the rows of FILE (.npy or .parquet) in the index NAME: all or none.
-
-    A server reads FILE itself, under one of its import roots.
-    """
-    chosen: ImportOptions = {
-        "ids_path": job.ids,
-        "payload_path": job.payload,
-        "id_column": job.id_column,
-        "vector_column": job.vectors_column,
-        "columns": job.take,
-        "add_columns": job.add_columns,
-    }
-    file = job.file.resolve() if job.data is not None else job.file
-    with opened(job) as client, progress_bars(wanted=job.progress) as report:
-        operation = client.import_vectors(job.name, file, **chosen)
-        imported = operation.wait(report)
-    say(f"{imported.count:,} rows stored")
-    if imported.ignored_columns:
-        say(_ignored_note(imported.ignored_columns, added=job.add_columns))
-    say(index_line(imported.index))
-    result(
-        count=imported.count,
-        index=index_values(imported.index),
-        ignored_columns=list(imported.ignored_columns),
-    )
-
-
-def _ignored_note(ignored: Sequence[str], *, added: bool) -> str:
-    """The columns that an import did not take, and what would take them."""
-    shown = ", ".join(repr(name)[:60] for name in ignored[:MOST_SHOWN])
-    if len(ignored) > MOST_SHOWN:
-        shown += f" and {len(ignored) - MOST_SHOWN} more"
-    if added:
-        return f"not taken, since no column can have the name or hold the type: {shown}"
-    return f"not taken, since the index has no such columns: {shown} (--add-columns)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteJob(Place):
     """Parameters of `gleann index delete`."""
 
@@ -313,47 +216,6 @@ def delete_command(job: DeleteJob) -> None:
         client.delete_index(job.name)
     say(f"{job.name} deleted with its {count:,} rows")
     result(name=job.name, count=count)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptimizeJob(Place):
-    """Parameters of `gleann index optimize`."""
-
-    name: str
-    kind: str
-    progress: bool
-
-
-@command.command(
-    "optimize",
-    short_help="Fold newer rows into a new version now.",
-    epilog=options.examples(
-        "gleann index optimize docs --server grpc://127.0.0.1:50051",
-        "gleann index optimize docs --kind rebuild --data library",
-    ),
-)
-@NAME
-@click.option(
-    "--kind",
-    type=click.Choice(["auto", *get_args(CompactionKind)]),
-    default="auto",
-    show_default=True,
-    help="fold adds newer rows to the lists there are, rebuild trains the lists anew,"
-    " auto takes what fits.",
-)
-@place_options
-@options.progress_option
-@options.takes(OptimizeJob)
-def optimize_command(job: OptimizeJob) -> None:
-    """Fold the newer rows and removals of the index NAME into a new version now."""
-    kind = None if job.kind == "auto" else cast("CompactionKind", job.kind)
-    with opened(job) as client, progress_bars(wanted=job.progress) as report:
-        info = client.optimize(job.name, kind).wait(report)
-    say(index_line(info))
-    if info.optimizer is not None:
-        for line in optimizer_lines(info.optimizer):
-            say(line)
-    result(**index_values(info))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,3 +266,7 @@ def _changed_columns(client: Client, job: ColumnsJob, added: list[Column]) -> In
     if both := {column.name for column in added} & set(job.drop):
         raise InvalidParamsError(f"column {min(both)!r} is both added and removed")
     return client.update_index(job.name, add_columns=added, drop_columns=list(job.drop))
+
+
+for _work in (build_command, import_command, optimize_command):
+    command.add_command(_work)

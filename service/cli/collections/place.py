@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -83,7 +83,8 @@ def opened(place: Place, *, create: bool = False) -> Iterator[Client]:
             try:
                 yield client
             except GleannError:
-                is_empty = is_new and _is_empty(client)
+                with suppress(GleannError):  # the first error is the one to raise
+                    is_empty = is_new and _is_empty(client)
                 raise
     finally:
         if is_empty and place.data is not None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from gleann.index.errors import GleannError
 from gleann.index.progress import Progress
 from gleann.service.cli import options
 from gleann.service.cli.collections.index_report import index_line, index_values
 from gleann.service.cli.collections.place import Place, opened, place_options
 from gleann.service.cli.progress import progress_bars
-from gleann.service.cli.say import result, say
+from gleann.service.cli.say import result, say, warn
 from gleann.service.client.client import Client
 from gleann.service.values import IndexInfo
 
@@ -77,4 +78,12 @@ def _restore_file(
         return client.snapshots.restore(snapshot.name, job.name).wait(report)
     finally:
         if not job.keep and snapshot.name not in before:
-            client.snapshots.delete(snapshot.name)
+            _remove(client, snapshot.name)
+
+
+def _remove(client: Client, snapshot: str) -> None:
+    """Remove a snapshot, or say that it is left; the result or the error stands."""
+    try:
+        client.snapshots.delete(snapshot)
+    except GleannError as error:
+        warn(f"{snapshot} is left there: {error}")

@@ -75,7 +75,11 @@ def _merged_payload(parts: Sequence[Found], order: NDArray[np.intp]) -> Any:
     together = _joined_payload(parts)
     if together is None or not together.num_columns:
         return together
+    from gleann.index.payload.gather import take
+
     nq, k = order.shape
     part, place = np.divmod(order, k)
     query = np.arange(nq)[:, None]
-    return together.take(((part * nq + query) * k + place).ravel())
+    rows = ((part * nq + query) * k + place).ravel()
+    taken = [take(column, rows) for column in together.columns]
+    return type(together).from_arrays(taken, schema=together.schema)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 from uuid import uuid4
@@ -19,7 +20,9 @@ from gleann.index.errors import (
 )
 from gleann.service.calls.process import OwnProcess
 from gleann.service.client.link.repeats import overload_pause
+from gleann.service.client.link.tls_errors import why_not_connected
 from gleann.service.client.modes import Mode
+from gleann.service.client.tls import Tls
 from gleann.service.status import error_of_call
 from gleann.service.wire.protocol import unlike
 from gleann.v1 import admin_pb2
@@ -67,6 +70,7 @@ class Link:
             those that no server answered are repeated by gRPC.
         mode: how calls wait.
         wire: sends them.
+        tls: how the server is trusted; None without TLS.
         process: the process that may use it.
     """
 
@@ -75,6 +79,7 @@ class Link:
     retries: int
     mode: Mode
     wire: Wire
+    tls: Tls | None = None
     process: OwnProcess = field(default_factory=OwnProcess)
 
     async def answer(self, send: Send, request: Message, *, changes: bool) -> Any:
@@ -154,7 +159,12 @@ class Link:
         """The exception of a failed call; a server that is not there is named."""
         error = error_of_call(call)
         if isinstance(error, UnavailableError):
-            return UnavailableError(f"no server answers at {self.address}: {error}")
+            why = await self.mode.aside(
+                partial(why_not_connected, str(error), self.address, self.tls)
+            )
+            return UnavailableError(
+                f"no server answers at {self.address}: {why or error}"
+            )
         if isinstance(error, UnsupportedError):
             return await self._unsupported(error)
         if call.code() == grpc.StatusCode.DEADLINE_EXCEEDED and not (

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from threading import Semaphore
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -12,6 +13,7 @@ from google.protobuf.message import Message
 
 from gleann.index.errors import ServiceError
 from gleann.service.client.link.link import READY_SECONDS, Send
+from gleann.service.client.tls import Tls
 
 MakeStub = Callable[[Any], Any]
 """Makes the stub of a service on a channel."""
@@ -20,18 +22,45 @@ MOST_CALLS = 100
 """Calls of a client that are under way at once; further ones wait for a place. A server
 refuses more than its `connection_calls` on one connection, 128 unless it is told."""
 
-Metadata = tuple[tuple[str, str], ...]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """How to open a channel to a server.
+
+    Attributes:
+        address: of the server.
+        options: of gRPC.
+        metadata: of every call; it has the API key.
+        tls: how the server is trusted; None without TLS.
+        credentials: what gRPC makes of `tls`.
+    """
+
+    address: str
+    options: list[tuple[str, Any]]
+    metadata: tuple[tuple[str, str], ...] = field(repr=False)
+    tls: Tls | None
+    credentials: grpc.ChannelCredentials | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Read the files of `tls`; errors as `Tls.credentials`."""
+        credentials = None if self.tls is None else self.tls.credentials()
+        object.__setattr__(self, "credentials", credentials)
+
+    def open(self, kind: Any) -> Any:
+        """A channel; `kind` is `grpc` or `grpc.aio`."""
+        if self.tls is None:
+            return kind.insecure_channel(self.address, options=self.options)
+        options = [*self.options, *self.tls.options()]
+        return kind.secure_channel(self.address, self.credentials, options=options)
 
 
 class BlockingWire:
     """A channel whose calls return when they are answered."""
 
-    def __init__(
-        self, channel: grpc.Channel, makes: Mapping[str, MakeStub], metadata: Metadata
-    ) -> None:
-        self._channel = channel
-        self._stubs = {name: make(channel) for name, make in makes.items()}
-        self._metadata = metadata
+    def __init__(self, channel: Channel, makes: Mapping[str, MakeStub]) -> None:
+        self._channel = channel.open(grpc)
+        self._stubs = {name: make(self._channel) for name, make in makes.items()}
+        self._metadata = channel.metadata
         self._places = Semaphore(MOST_CALLS)
 
     def sender(self, service: str, method: str) -> Send:
@@ -72,15 +101,9 @@ class _Channel(NamedTuple):
 class AwaitedWire:
     """A channel for each event loop that calls are made in: gRPC ties them to one."""
 
-    def __init__(
-        self,
-        open_channel: Callable[[], grpc.aio.Channel],
-        makes: Mapping[str, MakeStub],
-        metadata: Metadata,
-    ) -> None:
-        self._open_channel = open_channel
+    def __init__(self, channel: Channel, makes: Mapping[str, MakeStub]) -> None:
+        self._channel = channel
         self._makes = makes
-        self._metadata = metadata
         self._closed = False
         self._channels: WeakKeyDictionary[asyncio.AbstractEventLoop, _Channel] = (
             WeakKeyDictionary()
@@ -88,7 +111,7 @@ class AwaitedWire:
 
     def sender(self, service: str, method: str) -> Send:
         """What sends the requests of a method."""
-        metadata = self._metadata
+        metadata = self._channel.metadata
 
         async def send(request: Message, timeout: float | None) -> Any:
             channel = self._current()
@@ -127,7 +150,7 @@ class AwaitedWire:
         if (found := self._channels.get(loop)) is None:
             if self._closed:
                 raise ServiceError("the client is closed")
-            channel = self._open_channel()
+            channel = self._channel.open(grpc.aio)
             stubs = {name: make(channel) for name, make in self._makes.items()}
             found = _Channel(channel, stubs, asyncio.Semaphore(MOST_CALLS))
             self._channels[loop] = found

@@ -17,6 +17,7 @@ from gleann.index.errors import (
     InvalidInputError,
 )
 from gleann.index.ids.held import IdLookup, joined_ids, repeated_id, take_ids
+from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.state.checksums import change_checksum, sequence_bits
@@ -31,8 +32,8 @@ from gleann.v1 import types_pb2
 
 MOST_ROWS = 1 << 20
 MOST_BYTES = 1 << 28
-"""Rows, and bytes of vectors or of payload (where all rows have about the same), in one
-row of the log; SQLite takes blobs of 10^9 bytes."""
+"""Rows, and bytes of vectors or of payload, in one row of the log; SQLite takes blobs
+of 10^9 bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,31 +111,42 @@ class Change:
             return Payload.nulls(schema.select(names), 1)
         return fitting(self.payload, schema)
 
-    def parts(self, most_bytes: int = MOST_BYTES) -> Iterator["Change"]:
+    def parts(self, most_bytes: int | None = None) -> Iterator["Change"]:
         """The change in parts that rows of the log have room for.
 
         Args:
-            most_bytes: of vectors, or of payload, in a part; at most `MOST_BYTES`.
+            most_bytes: of vectors, or of payload, in a part; None for `MOST_BYTES`.
         """
+        slices = self._slices(MOST_BYTES if most_bytes is None else most_bytes)
+        if len(slices) <= 1:
+            yield self
+            return
+        payload = self.payload
+        for rows in slices:
+            part = payload
+            if payload is not None and len(payload) > 1:
+                part = payload.slice(rows.start, rows.stop)
+            yield Change(
+                kind=self.kind,
+                ids=self.ids[rows],
+                vectors=None if self.vectors is None else self.vectors[rows],
+                payload=part,
+                dropped=self.dropped,
+            )
+
+    def _slices(self, most_bytes: int) -> list[slice]:
+        """The rows of the parts."""
         payload, most = self.payload, MOST_ROWS
         if self.vectors is not None:
             most = min(most, max(1, most_bytes // (4 * self.vectors.shape[1])))
-        if payload is not None and len(payload) > 1:
-            most = min(most, max(1, most_bytes * len(payload) // (payload.nbytes or 1)))
-        if len(self.ids) <= most:
-            yield self
-            return
-        for start in range(0, len(self.ids), most):
-            rows = np.arange(start, min(start + most, len(self.ids)))
-            yield Change(
-                kind=self.kind,
-                ids=take_ids(self.ids, rows),
-                vectors=None if self.vectors is None else self.vectors[rows],
-                payload=payload
-                if payload is None or len(payload) == 1
-                else payload.take(rows),
-                dropped=self.dropped,
-            )
+        slices = block_slices(len(self.ids), most)
+        if payload is None or len(payload) == 1 or payload.nbytes <= most_bytes:
+            return slices
+        return [
+            slice(rows.start + start, rows.start + stop)
+            for rows in slices
+            for start, stop in payload.slice(rows.start, rows.stop).bounds(most_bytes)
+        ]
 
     def within(self, ids: IdLookup) -> "Change | None":
         """The part of a change of rows that concerns some ids; None for none."""

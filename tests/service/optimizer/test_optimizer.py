@@ -33,6 +33,7 @@ from gleann.service.optimizer.history import History
 from gleann.service.optimizer.measuring import Measuring
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.optimizer.worker import NICENESS, Inputs
+from gleann.service.state import disk_room
 from gleann.service.values import OptimizerParams, OptimizerState
 from gleann.service.views.live_index import View
 from gleann.service.wire.optimizer_messages import compaction_kind_to_wire
@@ -615,7 +616,7 @@ def test_a_compaction_needs_room_on_the_disk(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(world.config.data_dir)._replace(free=20_000)
-    monkeypatch.setattr(compaction.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(disk_room.shutil, "disk_usage", lambda _: usage)
     error = world.ended(world.asked("rebuild").name).error
     assert "takes about 41600 bytes" in error.message
     assert "20000 are free" in error.message

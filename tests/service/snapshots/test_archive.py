@@ -27,6 +27,7 @@ from gleann.service.snapshots.transferring import (
     verify_archive,
     verify_directory,
 )
+from gleann.service.state import disk_room
 
 DATA = "sealed/data-0123456789abcdef"
 CONTENT = {
@@ -360,9 +361,9 @@ def test_without_room_on_the_disk(
 ) -> None:
     target = exported(shelf, tmp_path / name)
     room = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: room)
+    monkeypatch.setattr(disk_room.shutil, "disk_usage", lambda _: room)
     with pytest.raises(
-        errors.StorageError, match=r"take 3552578 bytes.* 1000 are free"
+        errors.StorageError, match=r"takes about 3552578 bytes.* 1000 are free"
     ):
         import_snapshot(target, other, report=ignore)
     with pytest.raises(errors.StorageError, match="1000 are free"):
@@ -501,3 +502,16 @@ def test_manifests_that_are_signed_but_wrong(key: str) -> None:
         content["checksum"] = sha256(packed.encode()).hexdigest()
         with pytest.raises(errors.CorruptDataError, match="shown"):
             parse_manifest(json.dumps(content).encode(), shown="shown")
+
+
+def test_a_file_that_cannot_be_removed_hides_no_error(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shelf.path(f"snapshots/{NAME}") / "newer.arrow").write_bytes(b"rots" * 1000)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(errors.CorruptDataError, match=r"newer\.arrow"):
+        exported(shelf, tmp_path / "x.tar")

@@ -1,4 +1,4 @@
-"""Restores of many newer rows: others write meanwhile, and what fails leaves nothing."""
+"""Restores of many newer rows: others write meanwhile; failures leave nothing."""
 
 import sqlite3
 import threading

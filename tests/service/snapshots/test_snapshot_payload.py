@@ -7,6 +7,7 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, SearchParams, errors
+from gleann.service.snapshots import row_files
 
 COLUMNS = {
     "split": "string",
@@ -61,7 +62,14 @@ def table(client: gleann.Client, name: str) -> list[dict[str, object]]:
     return found
 
 
-def test_all_of_it(filled: gleann.Client, rows: np.ndarray) -> None:
+@pytest.mark.parametrize("payload_bytes", [1 << 26, 300], ids=["one block", "many"])
+def test_all_of_it(
+    filled: gleann.Client,
+    rows: np.ndarray,
+    payload_bytes: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(row_files, "PAYLOAD_BYTES", payload_bytes)
     snapshot = filled.snapshots.create("words").wait(timeout=60)
     assert snapshot.columns == filled.get_index("words").columns
     restored = filled.snapshots.restore(snapshot.name, "again").wait(timeout=60)

@@ -20,6 +20,7 @@ from gleann.service.config import Config
 from gleann.service.state.database import disk_errors
 from gleann.service.state.expiry import DAY, Expiry
 from gleann.service.state.permissions import OTHERS
+from gleann.service.state.sealing import Sealing
 from gleann.service.state.store import Store
 from gleann.v1 import coreset_pb2
 
@@ -255,3 +256,26 @@ def test_an_index_or_a_file_is_no_data_directory(tmp_path: Path) -> None:
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(errors.StorageError, match="/file is a file"):
             gleann.Client(path)
+
+
+def test_a_version_that_cannot_be_removed_hides_no_error(
+    tmp_path: Path,
+    rows: np.ndarray,
+    quick: BuildParams,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fill(tmp_path, rows, quick)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise errors.StorageError("the disk is gone")
+
+    def interrupted(*_: object) -> None:
+        raise errors.InvalidInputError("row 3 cannot be stored")
+
+    with closing(Application(Config(data_dir=tmp_path))) as app:
+        view = app.registry.view("a")
+        monkeypatch.setattr(Sealing, "needed", refuse)
+        with pytest.raises(errors.InvalidInputError, match="row 3"):
+            app.registry.publish_version(view, interrupted)
+        assert "version 2 of index 1 is left: the disk is gone" in caplog.text

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from threading import current_thread
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,7 @@ from pyarrow import csv
 
 import gleann
 from gleann.index import SearchParams, errors
-from gleann.service.client.operation import Operation
-from gleann.service.files import jsonl_payload, vector_files
+from gleann.service.files import vector_files
 from gleann.service.jobs import sealed_import
 from gleann.service.jobs.sealed_import import SealedImport
 from gleann.service.server import Server
@@ -445,74 +443,3 @@ def test_payload_that_does_not_fit(
     with pytest.raises(errors.InvalidInputError, match="payload_path"):
         client.import_vectors("n", path, columns=["score"])
     assert client.get_index("n").count == 0
-
-
-@pytest.fixture
-def late(tmp_path: Path, rows: np.ndarray) -> Path:
-    """Vectors beside 20,000 rows of JSON, with a number and a moment late in a column.
-
-    The last row has a column of its own.
-    """
-    n = 20_000
-    np.save(tmp_path / "v.npy", np.resize(rows, (n, 8)))
-    lines = [{"year": 2000 + row % 50} for row in range(n)]
-    lines[-2]["year"] = 0.5
-    lines[-1]["about"] = "the last one"
-    (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    return tmp_path
-
-
-def test_text_is_not_read_whole_in_the_request(
-    client: gleann.Client, late: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first rows are; what later ones need, the job finds."""
-    read = []
-    real = jsonl_payload.JsonlPayload._object
-    monkeypatch.setattr(
-        jsonl_payload.JsonlPayload,
-        "_object",
-        lambda self, line, row: (
-            read.append(current_thread().name),
-            real(self, line, row),
-        )[1],
-    )
-    client.create_index("n", dim=8, metric="l2")
-    operation = client.import_vectors(
-        "n", late / "v.npy", payload_path=late / "p.jsonl", add_columns=True
-    )
-    done = operation.wait(timeout=60)
-    in_request = [name for name in read if not name.endswith("jobs")]
-    assert 0 < len(in_request) <= 1_000
-    assert [(one.name, one.type) for one in done.index.columns] == [
-        ("year", "float64"),
-        ("about", "string"),
-    ]
-    held = client.get_payload("n", [0, 19_998, 19_999]).to_pydict()
-    assert held["year"] == [2000.0, 0.5, 2049.0]
-    assert held["about"] == [None, None, "the last one"]
-
-
-def test_the_request_refuses_what_the_first_rows_show(
-    client: gleann.Client, late: Path
-) -> None:
-    client.create_index("n", dim=8, metric="l2", columns={"Late": "int64"})
-
-    def asked(**options: Any) -> Operation[Imported]:
-        path = late / "v.npy"
-        return client.import_vectors(
-            "n", path, payload_path=late / "p.jsonl", **options
-        )
-
-    with pytest.raises(errors.InvalidInputError, match="no column 'year': add_columns"):
-        asked(columns=["year"])
-    with pytest.raises(errors.InvalidInputError, match="'id'"):
-        asked(columns=["id", "about"])
-    # These, rows after the first ones might have.
-    for names, told in [(["about"], "add_columns"), (["none"], "only year, about")]:
-        operation = asked(columns=names)
-        with pytest.raises(errors.InvalidInputError, match=told):
-            operation.wait(timeout=60)
-    assert client.get_index("n").count == 0
-    (late / "p.jsonl").write_text("[1]\n" * 20_000)
-    with pytest.raises(errors.InvalidInputError, match="row 0 is no JSON object"):
-        asked()

@@ -37,6 +37,8 @@ from gleann.v1 import (
     estimate_pb2_grpc,
     index_pb2,
     index_pb2_grpc,
+    job_pb2,
+    job_pb2_grpc,
     rounds_pb2,
     rounds_pb2_grpc,
     search_pb2,
@@ -54,6 +56,7 @@ for module in (
     "selection_round_trips",
     "collection_round_trips",
     "snapshot_round_trips",
+    "job_round_trips",
 ):
     pytest.register_assert_rewrite(module)
     import_module(module)  # registers its round trips
@@ -69,6 +72,7 @@ FILES = (
     session_pb2,
     snapshot_pb2,
     admin_pb2,
+    job_pb2,
 )
 DESCRIBED = [
     service for file in FILES for service in file.DESCRIPTOR.services_by_name.values()
@@ -107,6 +111,7 @@ def world(
             "session": session_pb2_grpc.SessionServiceStub(channel),
             "snapshot": snapshot_pb2_grpc.SnapshotServiceStub(channel),
             "admin": admin_pb2_grpc.AdminServiceStub(channel),
+            "job": job_pb2_grpc.JobServiceStub(channel),
             "operations": operations_pb2_grpc.OperationsStub(channel),
         }
         world = SimpleNamespace(**stubs, channel=channel, folder=folder, rows=rows)

@@ -16,6 +16,7 @@ from gleann.index.ids.checks import hold_id_array
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.search import allowed as allowed_module
+from gleann.service.search import value_rows
 from gleann.service.search.allowed import SealedFilters, allowed_in
 from gleann.service.search.radius_search import search_radius
 from gleann.service.search.value_rows import ValueRows
@@ -318,8 +319,10 @@ def test_bad_filters_are_refused(view):
         allowed_in(view, allowed_ids=np.array([10**9]), condition=None)
 
 
+@pytest.mark.parametrize("most_text", [1 << 30, 10], ids=["one chunk", "much text"])
 @pytest.mark.parametrize("kind", ["string", "int64"])
-def test_rows_of_each_value(kind):
+def test_rows_of_each_value(kind, most_text, monkeypatch):
+    monkeypatch.setattr(value_rows, "MOST_TEXT", most_text)
     numbers = np.random.default_rng(88).integers(-3, 40, 500)
     nulls = np.arange(500) % 11 == 0
     given = numbers if kind == "int64" else numbers.astype(str)

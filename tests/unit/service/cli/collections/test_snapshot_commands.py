@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import gleann
-from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.service.cli.main import run
+from gleann.service.client.index_calls import IndexCalls
+from gleann.service.client.snapshot_calls import SnapshotCalls
 from gleann.service.config import Config
 from gleann.service.server import serve
 
@@ -188,3 +190,43 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     for command in commands:
         assert run([*command, "--help"]) == 0
         assert "Examples:\n    gleann " in capsys.readouterr().out
+
+
+@pytest.fixture
+def tar(run_json: Gleann, tmp_path: Path) -> str:
+    """A snapshot of the index "docs"."""
+    fill(tmp_path / "one")
+    one = ["--data", str(tmp_path / "one")]
+    name = run_json("snapshot", "create", "docs", *one)["name"]
+    run_json("snapshot", "export", name, str(tmp_path / "docs.tar"), *one)
+    return str(tmp_path / "docs.tar")
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise errors.StorageError("the disk is gone")
+
+
+def test_what_cannot_be_removed_hides_no_error_and_no_result(
+    tar: str,
+    run_json: Gleann,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(SnapshotCalls, "delete", refuse)
+    two = ["--data", str(tmp_path / "two")]
+    assert run(["restore", tar, "docs", *two]) == 0
+    out, err = capsys.readouterr()
+    assert "299" in out
+    assert "left there: the disk is gone" in err
+    said = run_json("restore", tar, "docs", *two, code=1)
+    assert "'docs' already" in said.splitlines()[-1]
+
+
+def test_a_place_that_cannot_be_looked_at_hides_no_error(
+    tar: str, run_json: Gleann, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(IndexCalls, "list", refuse)
+    two = ["--data", str(tmp_path / "two")]
+    assert "must match" in run_json("restore", tar, "Bad Name", *two, code=1)
+    assert (tmp_path / "two").exists()

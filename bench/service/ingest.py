@@ -1,0 +1,117 @@
+"""Scenario `ingest`: durable upserts over gRPC, rows and megabytes a second.
+
+Each way fills a collection of its own in the same server for some seconds, in turn.
+Every row is acknowledged after its batch is synced to the disk.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from bench.say import say
+from bench.service.latency import spread
+from bench.service.serving import serving
+from bench.tables import markdown
+from gleann import Client
+from gleann.index.arrays import Vectors
+
+BATCH = 1000
+MEGABYTE = 1e6
+
+Fill = Callable[[Client, str, Vectors, float], tuple[int, float]]
+"""Stores rows for some seconds; their number, and the seconds that it took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestJob:
+    """Parameters of the scenario.
+
+    Attributes:
+        dim: of the vectors.
+        seconds: of each way in a round.
+        rounds: of all ways.
+        seed: of the vectors.
+    """
+
+    dim: int = 384
+    seconds: float = 5.0
+    rounds: int = 5
+    seed: int = 0
+
+
+def run_ingest(job: IngestJob, folder: Path | None) -> dict[str, Any]:
+    """Fill collections by each way in turn; rates by round."""
+    rng = np.random.default_rng(job.seed)
+    vectors = rng.standard_normal((BATCH, job.dim), np.float32)
+    rounds: list[dict[str, float]] = []
+    with (
+        TemporaryDirectory(dir=folder) as place,
+        serving(Path(place) / "data") as served,
+        Client(served.target) as client,
+    ):
+        for number in range(job.rounds):
+            found = {}
+            for way, fill in WAYS.items():
+                name = f"round-{number}"
+                client.create_index(name, dim=job.dim, metric="l2")
+                rows, seconds = fill(client, name, vectors, job.seconds)
+                if (held := client.get_index(name).count) != rows:
+                    raise AssertionError(f"{rows} rows acknowledged, {held} held")
+                client.delete_index(name)
+                found[way] = round(rows / seconds, 1)
+            say(f"round {number}: {found}")
+            rounds.append(found)
+    return {"dim": job.dim, "batch": BATCH, "seconds": job.seconds, "rates": rounds}
+
+
+def fill_unary(
+    client: Client, name: str, vectors: Vectors, seconds: float
+) -> tuple[int, float]:
+    """One call a batch, each after the acknowledgement of the one before."""
+    begin, rows = perf_counter(), 0
+    for ids in batches():
+        client.upsert(name, ids, vectors)
+        rows += len(ids)
+        if perf_counter() - begin >= seconds:
+            break
+    return rows, perf_counter() - begin
+
+
+def batches() -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
+    """New ids without end, a batch at a time."""
+    start = 0
+    while True:
+        yield np.arange(start, start + BATCH)
+        start += BATCH
+
+
+WAYS: dict[str, Fill] = {
+    "unary": fill_unary,
+}
+"""By name; each is measured beside the first."""
+
+
+def ingest_table(result: dict[str, Any]) -> str:
+    """Medians of the rounds, and ratios to the first way."""
+    rounds, (first, *_) = result["rates"], result["rates"][0]
+    rows = []
+    for way in rounds[0]:
+        rate = spread([one[way] for one in rounds])
+        ratio = spread([one[way] / one[first] for one in rounds])
+        megabytes = rate["median"] * 4 * result["dim"] / MEGABYTE
+        rows.append(
+            [
+                way,
+                f"{rate['median']:,.0f} ({rate['low']:,.0f}..{rate['high']:,.0f})",
+                f"{megabytes:.1f}",
+                f"{ratio['median']:.2f}x ({ratio['low']:.2f}..{ratio['high']:.2f})",
+            ]
+        )
+    what = f"Batches of {result['batch']:,} rows of {result['dim']} dimensions:"
+    head = ["way", "rows a second", "MB a second", f"ratio to {first}"]
+    return f"{what}\n\n{markdown(head, rows)}"

@@ -1,0 +1,58 @@
+"""Set up the log of a server process, and again when its settings are changed."""
+
+import logging
+import sys
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+
+from gleann.index.errors import StorageError
+from gleann.service.config.log import LogSettings
+from gleann.service.logs.formats import ConsoleFormat, JsonFormat
+
+
+class ServerLog:
+    """The one handler of the root logger.
+
+    A file is opened again where it was moved (logrotate), and by `apply`.
+    """
+
+    def __init__(self, settings: LogSettings) -> None:
+        """Write as `settings` say.
+
+        Raises:
+            StorageError: the file cannot be opened.
+        """
+        self._handler: logging.Handler | None = None
+        self.apply(settings)
+
+    def apply(self, settings: LogSettings) -> None:
+        """Change level, format and file; the file is opened again in any case.
+
+        Raises:
+            StorageError: the file cannot be opened; the log goes on as it was.
+        """
+        handler = _handler_of(settings.file)
+        is_json = settings.format == "json"
+        handler.setFormatter(JsonFormat() if is_json else ConsoleFormat())
+        root = logging.getLogger()
+        root.addHandler(handler)
+        if self._handler is not None:
+            root.removeHandler(self._handler)
+            self._handler.close()
+        self._handler = handler
+        root.setLevel(settings.level.upper())
+
+    def close(self) -> None:
+        """Take the handler away."""
+        if self._handler is not None:
+            logging.getLogger().removeHandler(self._handler)
+            self._handler.close()
+
+
+def _handler_of(file: Path | None) -> logging.Handler:
+    if file is None:
+        return logging.StreamHandler(sys.stderr)
+    try:
+        return WatchedFileHandler(file, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise StorageError(f"log.file {file}: {error.strerror}") from error

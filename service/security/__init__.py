@@ -1,0 +1,1 @@
+"""Keys, rights and TLS: who may call what."""

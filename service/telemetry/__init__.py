@@ -1,0 +1,1 @@
+"""What a server counts and measures, for its status and for Prometheus."""

@@ -1,0 +1,198 @@
+"""A full disk: changes are refused with the numbers, and all else goes on.
+
+On a real file system of a few megabytes, where this process may mount one.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+import gleann
+from gleann.index import BuildParams, SearchParams, errors
+from gleann.selection.active import ActiveParams
+from gleann.service.config import Config
+from gleann.service.config.metrics import MetricsSettings
+from gleann.service.config.storage import StorageSettings
+from gleann.service.server import Server, serve
+from gleann.v1 import index_pb2
+
+MIB = 1 << 20
+DIM = 16
+ROWS = np.random.default_rng(5).normal(size=(400, DIM)).astype(np.float32)
+PARAMS = BuildParams(metric="l2", nlist=4, tune_queries=0)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(folder)]
+    made = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"this process may mount nothing: {made.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def server(small_disk: Path) -> Iterator[Server]:
+    config = Config(
+        data_dir=small_disk / "data",
+        listen="127.0.0.1:0",
+        storage=StorageSettings(min_free_bytes=4 * MIB),
+        metrics=MetricsSettings(listen="127.0.0.1:0"),
+        import_roots=(small_disk,),
+        export_roots=(small_disk,),
+    )
+    with serve(config) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[gleann.Client]:
+    with gleann.Client(server.target) as client:
+        client.create_index("words", dim=DIM, metric="l2", columns={"n": "int64"})
+        client.upsert("words", range(400), ROWS, {"n": range(400)})
+        client.build("words", PARAMS).wait()
+        yield client
+
+
+def until(state: str, client: gleann.Client) -> None:
+    for _ in range(100):
+        if client.server_status(["state"]).state == state:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"the server is not {state} within 10 s")
+
+
+def fill(folder: Path, *, leaving: int) -> Path:
+    """Fill the disk by a file."""
+    found = os.statvfs(folder)
+    size = found.f_bavail * found.f_frsize - leaving
+    file = folder / "ballast"
+    file.write_bytes(bytes(size))
+    return file
+
+
+def health_of(server: Server, service: str) -> int:
+    with grpc.insecure_channel(server.target.removeprefix("grpc://")) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        return stub.Check(health_pb2.HealthCheckRequest(service=service)).status
+
+
+def changes(
+    client: gleann.Client, session: str, asked: list[int], file: Path
+) -> dict[str, Callable[[], object]]:
+    """Every kind of change that takes space."""
+    return {
+        "create": lambda: client.create_index("more", dim=4),
+        "update": lambda: client.update_index("words", add_columns={"m": "int64"}),
+        "upsert": lambda: client.upsert("words", [1], ROWS[:1]),
+        "delete": lambda: client.delete_vectors("words", [1]),
+        "payload": lambda: client.update_payload("words", {"n": [1]}, ids=[1]),
+        "no payload": lambda: client.delete_payload("words", ["n"], ids=[1]),
+        "build": lambda: client.build("words", BuildParams(metric="l2", nlist=3)),
+        "optimize": lambda: client.optimize("words", kind="rebuild"),
+        "import": lambda: client.import_vectors("words", file),
+        "select": lambda: client.coresets.farthest_first("words", k=3),
+        "session": lambda: start(client),
+        "labels": lambda: client.active.submit_labels(session, asked, [1]),
+        "snapshot": lambda: client.snapshots.create("words"),
+    }
+
+
+def start(client: gleann.Client) -> str:
+    params = ActiveParams(pool="classifier")
+    ids = list(range(6))
+    return client.active.start("words", ids=ids, labels=[0, 1] * 3, params=params).name
+
+
+@pytest.mark.slow
+def test_a_full_disk_makes_the_server_read_only(
+    server: Server, client: gleann.Client, small_disk: Path
+) -> None:
+    session = start(client)
+    asked = client.active.next_batch(session).ids[:1].tolist()
+    snapshot = client.snapshots.create("words").wait()
+    client.create_index("spare", dim=4)
+    np.save(small_disk / "more.npy", ROWS[:5])
+    before = client.search("words", ROWS[:5], SearchParams(k=3))
+    ballast = fill(small_disk, leaving=3 * MIB)
+    until("read-only", client)
+    for name, change in changes(
+        client, session, asked, small_disk / "more.npy"
+    ).items():
+        with pytest.raises(errors.StorageError, match=r"\d+ bytes free.* 4194304") as e:
+            change()
+        assert "read-only" in str(e.value), name
+    status = client.server_status()
+    assert "min_free_bytes is 4194304" in status.reason
+    assert status.disk_free_bytes <= 4 * MIB
+    assert health_of(server, "gleann.v1.VectorService") == 2  # NOT_SERVING
+    assert health_of(server, "gleann.v1.SearchService") == 1
+    assert health_of(server, "") == 1
+    assert health_of(server, "indexes/words") == 1
+    # Reads, and what makes room.
+    after = client.search("words", ROWS[:5], SearchParams(k=3))
+    assert after.ids.tolist() == before.ids.tolist()
+    assert client.count("words") == 400
+    client.snapshots.delete(snapshot.name)
+    client.delete_index("spare")
+    client.sessions.close(session)
+    ballast.unlink()
+    until("serving", client)
+    assert client.server_status().reason == ""
+    assert health_of(server, "gleann.v1.VectorService") == 1
+    client.upsert("words", [1], ROWS[:1])
+    client.build("words", PARAMS).wait()
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_within_a_second_is_told_by_the_failed_write(
+    server: Server, client: gleann.Client, small_disk: Path
+) -> None:
+    """Before the next look, a write meets ENOSPC."""
+    server.application.store.disk.close()
+    fill(small_disk, leaving=0)
+    many = np.tile(ROWS, (10, 1))
+
+    def write_on() -> None:
+        for first in range(0, 400_000, 4000):
+            client.upsert("words", range(first, first + 4000), many)
+
+    with pytest.raises(errors.StorageError) as first:
+        write_on()
+    assert "min_free_bytes" not in str(first.value)
+    status = client.server_status(["state", "reason"])
+    assert status.state == "read-only"
+    with pytest.raises(errors.StorageError, match="the server is read-only"):
+        client.upsert("words", [1], ROWS[:1])
+    assert client.search("words", ROWS[:1]).ids[0, 0] >= 0
+
+
+@pytest.mark.slow
+def test_a_job_on_a_full_disk_fails_with_the_numbers(
+    server: Server, client: gleann.Client, small_disk: Path
+) -> None:
+    """It was asked for in time, and runs when the disk is full."""
+    client.upsert("words", range(1000, 1400), ROWS)
+    fill(small_disk, leaving=3 * MIB)
+    disk = server.application.store.disk
+    asked = server.application.jobs.asked
+    disk.look()
+    assert disk.reason
+    reason, disk.reason = disk.reason, ""
+    request = index_pb2.BuildIndexRequest(name="words")
+    operation = asked("build", index="words", request=request)()
+    disk.reason = reason
+    ended = server.application.jobs.wait(operation.name, seconds=20)
+    assert ended.done
+    assert "min_free_bytes is 4194304" in ended.error.message
