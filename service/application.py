@@ -58,6 +58,7 @@ from gleann.service.values import (
     OptimizerParams,
     ServerInfo,
 )
+from gleann.service.wire.protocol import OLDEST_PROTOCOL, PROTOCOL
 
 
 class _UndoneError(Exception):
@@ -235,6 +236,8 @@ class Application(RowOperations, SearchOperations, JobRequests):
             limits=self.limits,
             features=FEATURES,
             index_count=len(readable(self.registry.names())),
+            protocol=PROTOCOL,
+            oldest_protocol=OLDEST_PROTOCOL,
         )
 
     def create_index(

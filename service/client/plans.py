@@ -47,12 +47,9 @@ class Plans(InMode[M], Generic[M]):
 
 def _planning(stubs: Stubs) -> Stubs:
     """Stubs whose methods only check requests, or read."""
-    services = {
-        field.name: _Planning(getattr(stubs, field.name))
-        for field in fields(Stubs)
-        if field.name != "close"
-    }
-    return Stubs(**services, close=stubs.close)
+    names = {field.name for field in fields(Stubs)} - {"close", "ready"}
+    services = {name: _Planning(getattr(stubs, name)) for name in names}
+    return Stubs(**services, close=stubs.close, ready=stubs.ready)
 
 
 class _Planning:

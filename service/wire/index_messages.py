@@ -255,6 +255,8 @@ def server_info_to_wire(info: ServerInfo) -> admin_pb2.ServerInfo:
         limits=admin_pb2.Limits(**asdict(info.limits)),
         features=info.features,
         index_count=info.index_count,
+        protocol=info.protocol,
+        oldest_protocol=info.oldest_protocol,
     )
 
 
@@ -266,4 +268,7 @@ def server_info_of(message: admin_pb2.ServerInfo) -> ServerInfo:
         limits=Limits(**{f.name: getattr(limits, f.name) for f in fields(Limits)}),
         features=tuple(message.features),
         index_count=message.index_count,
+        # The first revision did not state itself.
+        protocol=message.protocol or 1,
+        oldest_protocol=message.oldest_protocol or 1,
     )

@@ -10,8 +10,8 @@ from gleann.index.arrays import HeldIds
 from gleann.index.errors import AnswerTooLargeError
 from gleann.index.found import FoundWithin
 from gleann.index.ids.checks import hold_id_array
+from gleann.service.client.bulk.joined import joined, joined_within, merged
 from gleann.service.client.connection import Connection, all_pages_of
-from gleann.service.client.joined import joined, joined_within, merged
 from gleann.service.wire import index_messages
 from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire
 from gleann.service.wire.paging import blocks_within, id_sizes
