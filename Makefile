@@ -46,9 +46,9 @@ test-slow: test-kills test-fuzz test-sanitizers
 test-kills: $(VENV)/.test
 	$(BIN)/python -m pytest -m long -s tests/faults/kills/test_many_kills.py
 
-# 50,000 wrong requests of every method; GLEANN_FUZZ_MESSAGES changes how many.
+# 100,000 wrong requests of every method; GLEANN_FUZZ_MESSAGES changes how many.
 test-fuzz: $(VENV)/.test
-	GLEANN_FUZZ_MESSAGES=$${GLEANN_FUZZ_MESSAGES:-50000} $(BIN)/python -m pytest \
+	GLEANN_FUZZ_MESSAGES=$${GLEANN_FUZZ_MESSAGES:-100000} $(BIN)/python -m pytest \
 	  tests/faults/test_fuzz.py
 
 # The native kernels, built with AddressSanitizer and UndefinedBehaviorSanitizer, under
@@ -90,6 +90,7 @@ check: $(VENV)/.test
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
 	$(BIN)/python proto/generate.py --lint
+	$(BIN)/python proto/generate.py --breaking
 
 format: $(VENV)/.test
 	$(BIN)/ruff format .

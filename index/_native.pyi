@@ -102,6 +102,7 @@ class Scanner:
         allowed: NDArray[np.bool_] | None,
         primary_only: bool,
         threads: int,
+        newer: object = None,
     ) -> tuple[
         tuple[NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]],
         NDArray[np.bool_],
@@ -126,6 +127,7 @@ class Scanner:
         parts: Sequence[object],
         vectors: NDArray[np.float32],
         allowed: NDArray[np.bool_] | None = None,
+        sealed_alive: NDArray[np.uint8] | None = None,
     ) -> NewerRows: ...
 
 class Assigner:

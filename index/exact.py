@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Distances, Mask, Rows, Vectors
 from gleann.index.checks import as_queries, as_vectors, require_integer, require_one_of
+from gleann.index.heartbeat import beat
 from gleann.index.metric import pair_distances, prepare
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import Metric
@@ -305,6 +306,7 @@ def _candidates(
             rows = np.take_along_axis(rows, part, axis=1)
         if progress is not None:
             progress(end)
+        beat()
     return rows, best.max(axis=1)
 
 

@@ -28,7 +28,7 @@ class SearchStats(NamedTuple):
         survivors: entries that passed every test of the scan.
         reranked: rows scored in float32.
         completed: queries that an exhaustive search answered, since the probed lists
-            left them short of k, or a filter so few rows that it cost less.
+            left them short of k.
         estimated_recall: recall@k measured for this setting when the index was built;
             None where the caller chose nprobe, 1 for an exhaustive search. With a
             filter that of the same setting without it, which probing on until nothing
@@ -238,15 +238,47 @@ def widened(found: FoundRows, *, k: int) -> FoundRows:
 def shortfall(stats: SearchStats, params: SearchParams) -> str | None:
     """The warning text if the requested recall was not measured; None if it was.
 
+    Where nothing was measured, only a recall that the caller named is missed.
+
     Args:
         stats: of the answer.
         params: of the search.
     """
     target = params.target_recall or DEFAULT_TARGET_RECALL
     estimate = stats.estimated_recall
-    if params.nprobe is not None or estimate is None or estimate >= target:
+    if params.nprobe is not None:
+        return None
+    if estimate is None:
+        return None if params.target_recall is None else _unknown(target)
+    if estimate >= target:
         return None
     return (
         f"recall {target:g} was asked for, but the most that was measured on this index"
         f" at k = {params.k} is {estimate:.4f}; an exact search looks at every row"
+    )
+
+
+def _unknown(target: float) -> str:
+    return (
+        f"recall {target:g} was asked for, but what this index reaches is not known:"
+        " none was measured when it was built, or rows were added since that are not"
+        " like those before; build it anew, or search exactly"
+    )
+
+
+def drift_warning(stats: SearchStats, params: SearchParams, drift: float) -> str | None:
+    """The warning text where rows added since the training do not fit the lists.
+
+    Args:
+        stats: of the answer; it has an estimate only where all rows were looked at.
+        params: of the search.
+        drift: of the index.
+    """
+    if params.nprobe is not None or stats.estimated_recall is not None:
+        return None
+    target = params.target_recall or DEFAULT_TARGET_RECALL
+    return (
+        f"recall {target:g} was asked for, but what was measured on this index does not"
+        f" hold any more: squared distances to centroids of the rows added since are"
+        f" {drift:.2f} times those it was trained on; build it anew, or search exactly"
     )

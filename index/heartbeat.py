@@ -2,7 +2,8 @@
 
 A build reports progress when a block is done, and an exception of the callback stops
 it. A single call into the kernels can take minutes: while it runs, the callback gets
-the last progress again, at most ten times a second, and Ctrl-C is noticed.
+the last progress again, at most ten times a second, and Ctrl-C is noticed. A search has
+no progress; it is stopped in the same places by what `stopping` was given.
 """
 
 import threading
@@ -36,6 +37,21 @@ def repeating(report: Callable[[Value], None]) -> Iterator[Callable[[Value], Non
         _watch(outer)
 
 
+@contextmanager
+def stopping(stop: Callable[[], None] | None) -> Iterator[None]:
+    """Let long work of this thread be stopped by what `stop` raises; None: by nothing.
+
+    `stop` is called between blocks and while kernels run, at most ten times a second.
+    It holds for the thread that enters the context, until it leaves.
+    """
+    outer: Callable[[], None] | None = getattr(_local, "beat", None)
+    _watch(None if stop is None else _Stopper(stop).beat)
+    try:
+        yield
+    finally:
+        _watch(outer)
+
+
 def beat() -> None:
     """Called between blocks of long work in Python; raises what the callback raises."""
     current: Callable[[], None] | None = getattr(_local, "beat", None)
@@ -46,6 +62,17 @@ def beat() -> None:
 def _watch(callback: Callable[[], None] | None) -> None:
     _local.beat = callback
     extension.watch(callback)
+
+
+class _Stopper:
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._asked = monotonic()
+
+    def beat(self) -> None:
+        if (now := monotonic()) - self._asked >= BETWEEN_BEATS:
+            self._asked = now
+            self._stop()
 
 
 class _Repeater(Generic[Value]):

@@ -20,7 +20,7 @@ from gleann.index.checks import as_matrix, as_vectors, own_rows
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import Engine, IndexData, freeze
 from gleann.index.errors import CorruptDataError, RecallWarning
-from gleann.index.found import Found, FoundRows, shortfall
+from gleann.index.found import Found, FoundRows
 from gleann.index.heartbeat import repeating
 from gleann.index.ids.checks import hold_row_ids
 from gleann.index.ids.table import IdTable
@@ -228,11 +228,12 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             InvalidParamsError: nprobe above nlist.
 
         Warns:
-            RecallWarning: no operating point has the recall that is asked for.
+            RecallWarning: no operating point has the recall that is asked for, or what
+                was measured does not hold for the rows that were added since.
         """
         params = params or SearchParams()
         found = self._search(queries, params)
-        if (text := shortfall(found.stats, params)) is not None:
+        if (text := self.recall_warning(found.stats, params)) is not None:
             warn(text, RecallWarning, stacklevel=2)
         ids = self._table.ids_of(found.rows)
         return Found(ids=ids, distances=found.distances, stats=found.stats)
@@ -320,7 +321,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             n=len(self),
             scan_all=self._searcher.scan_unprepared,
         )
-        if (text := shortfall(found.stats, params)) is not None:
+        if (text := self.recall_warning(found.stats, params)) is not None:
             warn(text, RecallWarning, stacklevel=2)
         return found
 

@@ -3,6 +3,8 @@
 python proto/generate.py            writes the modules
 python proto/generate.py --check    fails when the committed modules differ
 python proto/generate.py --lint     runs `buf lint`
+python proto/generate.py --breaking  runs `buf breaking` against what was released
+python proto/generate.py --release  keeps the files as what was released
 """
 
 import argparse
@@ -19,6 +21,9 @@ from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = ROOT / "gleann" / "v1"
+RELEASED = ROOT / "gleann.binpb"
+"""Descriptors of the protocol that clients in use were made with: what they send and read
+must stay as it is. A release replaces it."""
 SHOWN_LINES = 20
 LONG_LINE = 200
 
@@ -29,10 +34,16 @@ def main() -> int:
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--check", action="store_true", help="compare, write nothing")
     action.add_argument("--lint", action="store_true", help="run buf lint")
+    action.add_argument("--breaking", action="store_true", help="run buf breaking")
+    action.add_argument("--release", action="store_true", help=f"write {RELEASED.name}")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         if arguments.lint:
             return lint(Path(scratch))
+        if arguments.breaking:
+            return breaking(Path(scratch))
+        if arguments.release:
+            return release(Path(scratch))
         modules = generate(Path(scratch))
         return check(modules) if arguments.check else write(modules)
 
@@ -50,6 +61,25 @@ def generate(scratch: Path) -> dict[str, str]:
 
 def lint(scratch: Path) -> int:
     """Run `buf lint` on an image, because buf would fetch google's files by itself."""
+    return buf("lint", image_in(scratch), cwd=scratch)
+
+
+def breaking(scratch: Path) -> int:
+    """Run `buf breaking`; 0 if clients of the released protocol are still understood."""
+    image = image_in(scratch)
+    return buf("breaking", image, "--against", RELEASED, cwd=scratch)
+
+
+def release(scratch: Path) -> int:
+    """Keep the descriptors of the files as they are, without comments."""
+    options = [f"--descriptor_set_out={RELEASED}", "--include_imports"]
+    compile_protos(scratch, options)
+    print(f"wrote {RELEASED.stat().st_size:,} bytes to {RELEASED}")
+    return 0
+
+
+def image_in(scratch: Path) -> Path:
+    """Compile the files to an image for buf, with comments and places."""
     image = scratch / "image.binpb"
     options = [
         f"--descriptor_set_out={image}",
@@ -57,9 +87,14 @@ def lint(scratch: Path) -> int:
         "--include_source_info",
     ]
     compile_protos(scratch, options)
+    return image
+
+
+def buf(command: str, image: Path, *more: str | Path, cwd: Path) -> int:
+    """Run buf on an image with our configuration; its exit status."""
+    program = Path(sys.executable).parent / "buf"
     config = ROOT / "buf.yaml"
-    buf = Path(sys.executable).parent / "buf"
-    return subprocess.call([buf, "lint", image, "--config", config], cwd=scratch)
+    return subprocess.call([program, command, image, *more, "--config", config], cwd=cwd)
 
 
 def compile_protos(scratch: Path, options: list[str]) -> None:

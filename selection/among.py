@@ -35,6 +35,7 @@ class Among:
     rows: Rows
     n: int
     by: Mapping[str, Any] = field(default_factory=dict)
+    _mask: Mask | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def of(
@@ -72,9 +73,13 @@ class Among:
 
     @property
     def mask(self) -> Mask:
-        """True for each of the rows (n,)."""
+        """True for each of the rows (n,); made once, and read-only."""
+        if self._mask is not None:
+            return self._mask
         mask: Mask = np.zeros(self.n, np.bool_)
         mask[self.rows] = True
+        mask.flags.writeable = False
+        object.__setattr__(self, "_mask", mask)
         return mask
 
     def given(self, values: ArrayLike, *, name: str) -> NDArray[Any]:

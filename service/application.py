@@ -5,52 +5,42 @@ The gRPC servicers and the in-process client call the same object.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
-from typing import TypeAlias
-
-import numpy as np
 
 # Imported here, before any thread starts: scikit-learn fails on a partly imported
 # pyarrow, if a session fits its model while a job imports it.
 import pyarrow  # noqa: F401
-from google.longrunning import operations_pb2
-from numpy.typing import NDArray
 
 import gleann
-from gleann.index import SearchParams
-from gleann.index.arrays import HeldIds
-from gleann.index.checks import as_vectors
 from gleann.index.engines.choose import require_usable
 from gleann.index.errors import (
-    AnswerTooLargeError,
     InvalidParamsError,
     UnknownIndexError,
 )
-from gleann.index.filters.condition import Condition
-from gleann.index.found import FoundRows, RowsWithin, cut_at
-from gleann.index.metric import require_distances
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
-from gleann.index.search.within import require_radius
 from gleann.service import steady_clock
+from gleann.service.calls.context import current_call
 from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
+from gleann.service.features import FEATURES
 from gleann.service.job_requests import JobRequests
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.import_source import ImportRules
 from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
+from gleann.service.monitoring.exporting import tracing_of
 from gleann.service.monitoring.monitor import Monitor
 from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.row_operations import RowOperations, require_within
-from gleann.service.search import radius_search, view_search
-from gleann.service.search.allowed import allowed_in
 from gleann.service.search.batcher import Batcher
+from gleann.service.search_operations import SearchOperations
 from gleann.service.sessions.active import ActiveSessions
 from gleann.service.sessions.estimates import EstimateSessions
 from gleann.service.sessions.groups import GroupSessions
@@ -69,41 +59,13 @@ from gleann.service.values import (
     OptimizerParams,
     ServerInfo,
 )
-from gleann.service.views.live_index import View
-from gleann.service.wire.paging import message_room
-
-Asked: TypeAlias = Callable[[], operations_pb2.Operation]
-"""Puts long work into the queue: a quick call, for a transaction."""
-
-FEATURES = (
-    "metric:cosine",
-    "metric:ip",
-    "metric:l2",
-    "import:npy",
-    "import:parquet",
-    "payload",
-    "filter",
-    "scroll",
-    "radius",
-    "optimizer",
-    "snapshot",
-    "select:weighted_k_center",
-    "select:farthest_first",
-    "select:margin",
-    "select:random",
-    "select:gist",
-    "select:ccs",
-    "select:quotas",
-    "session:active",
-    "session:active:concepts",
-    "session:active:given",
-    "session:rounds",
-    "session:estimate",
-    "session:groups",
-)
 
 
-class Application(RowOperations, JobRequests):
+class _UndoneError(Exception):
+    """Rolls back the transaction of a request that was only checked."""
+
+
+class Application(RowOperations, SearchOperations, JobRequests):
     """One open data directory.
 
     Attributes:
@@ -149,12 +111,13 @@ class Application(RowOperations, JobRequests):
         self._clock = clock
         devices = Devices(config.device)
         self.telemetry = Telemetry(most_indexes=config.metrics.most_indexes)
+        self.telemetry.tracing = tracing_of(config.trace)
         self.searches = Searches(config, self.telemetry)
-        self._batcher = Batcher(self.telemetry.scanned)
+        self.batcher = Batcher()
         self.store = Store(
             config.data_dir,
             min_free_bytes=config.storage.min_free_bytes,
-            committed=self.telemetry.committed,
+            committed=self._committed,
         )
         self.store.disk.count_refused = self.telemetry.change_refused
         try:
@@ -249,6 +212,14 @@ class Application(RowOperations, JobRequests):
         self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
+        self.telemetry.tracing.close()
+
+    def _committed(self, members: int, seconds: float) -> None:
+        """Count a commit, in the thread that made it."""
+        self.telemetry.committed(members, seconds)
+        if (trace := current_call().trace) is not None:
+            now = monotonic()
+            trace.add("commit", now - seconds, now, transactions=members)
 
     def reload(self, config: Config) -> None:
         """Apply the settings that may change while it is open."""
@@ -291,6 +262,26 @@ class Application(RowOperations, JobRequests):
             )
         )
 
+    def planned_index(
+        self,
+        name: str,
+        *,
+        dim: int,
+        metric: Metric,
+        schema: Schema | None = None,
+        optimizer: OptimizerParams | None = None,
+    ) -> IndexInfo:
+        """The description of an index as `create_index` would make it; nothing changes.
+
+        Errors as `create_index`.
+        """
+        with suppress(_UndoneError), self.store.transaction():
+            info = self.create_index(
+                name, dim=dim, metric=metric, schema=schema, optimizer=optimizer
+            )
+            raise _UndoneError
+        return replace(info, etag="")
+
     def update_index(
         self,
         name: str,
@@ -298,6 +289,7 @@ class Application(RowOperations, JobRequests):
         add_columns: Sequence[Column] = (),
         drop_columns: Sequence[str] = (),
         optimizer: OptimizerParams | None = None,
+        etag: str = "",
     ) -> IndexInfo:
         """Drop columns, then add columns, and set fields of the optimizer.
 
@@ -306,6 +298,7 @@ class Application(RowOperations, JobRequests):
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: its etag is not `etag`, where that is not empty.
             UnknownColumnError: a column to drop that there is not.
             InvalidInputError: a column to add whose name is taken, or too many.
         """
@@ -315,6 +308,7 @@ class Application(RowOperations, JobRequests):
                 add_columns=add_columns,
                 drop_columns=drop_columns,
                 optimizer=optimizer,
+                etag=etag,
             )
             if optimizer is not None:
                 transaction.after_commit(self.optimizer.reconsider)
@@ -342,111 +336,3 @@ class Application(RowOperations, JobRequests):
             with suppress(UnknownIndexError):  # deleted since
                 infos.append(self.get_index(name))
         return infos, len(names) > start + size
-
-    def search(
-        self,
-        name: str,
-        queries: NDArray[np.generic],
-        params: SearchParams,
-        *,
-        allowed_ids: HeldIds | None = None,
-        condition: Condition | None = None,
-        radius: float | None = None,
-    ) -> tuple[FoundRows, View]:
-        """Neighbours of queries (nq, dim), as rows of the view that answered.
-
-        Args:
-            name: of the index.
-            queries: (nq, dim).
-            params: search parameters, without `allowed`.
-            allowed_ids: the only vectors that may be returned; None for all.
-            condition: what they must pass besides; None for nothing.
-            radius: the greatest distance of a neighbour; None for any.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            InvalidFilterError: a condition that does not fit the index.
-            LimitError: too many hits.
-            AnswerTooLargeError: the answer exceeds the message limit.
-            InvalidInputError: queries that are invalid.
-            and what `view_search.search` raises.
-        """
-        view = self.registry.view(name)
-        require_within(len(queries) * params.k, self.limits.hits, "queries x k")
-        checked = as_vectors(queries, name="queries", dim=view.dim)
-        # Checked here: a refused query in a batch makes the others search twice.
-        require_distances(checked, view.metric, name="queries")
-        allowed = allowed_in(view, allowed_ids=allowed_ids, condition=condition)
-        if radius is not None:
-            radius = require_radius(radius, view.metric)
-        began = monotonic()
-        with self.searches.running():
-            if allowed is None:
-                found = self._batcher.search(view, checked, params)
-            else:
-                found = view_search.search(view, checked, params, allowed=allowed)
-        self.searches.ended(
-            view,
-            checked,
-            params,
-            found,
-            began=began,
-            condition=condition,
-            is_whole=allowed_ids is None,
-        )
-        if radius is not None:
-            found = cut_at(found, radius)
-        self._require_room(found, view)
-        return found, view
-
-    def search_radius(
-        self,
-        name: str,
-        queries: NDArray[np.generic],
-        radius: float,
-        *,
-        target_recall: float = 1.0,
-        limit: int | None = None,
-        condition: Condition | None = None,
-    ) -> tuple[RowsWithin, View]:
-        """All vectors within a distance, as rows of the view that answered.
-
-        Args:
-            name: of the index.
-            queries: (nq, dim).
-            radius: the greatest distance of a hit.
-            target_recall: 1 for a complete answer; below it lists are probed.
-            limit: most hits of a query, its nearest; None for all.
-            condition: what they must pass; None for nothing.
-
-        Raises:
-            UnknownIndexError: no index has this name.
-            InvalidFilterError: a condition that does not fit the index.
-            InvalidInputError: queries that are invalid.
-            and what `radius_search.search_radius` raises.
-        """
-        view = self.registry.view(name)
-        checked = as_vectors(queries, name="queries", dim=view.dim)
-        require_distances(checked, view.metric, name="queries")
-        found = radius_search.search_radius(
-            view,
-            checked,
-            radius,
-            target_recall=target_recall,
-            limit=limit,
-            allowed=allowed_in(view, allowed_ids=None, condition=condition),
-        )
-        return found, view
-
-    def _require_room(self, found: FoundRows, view: View) -> None:
-        """Refuse an answer above the message limit before its ids are gathered.
-
-        Raises:
-            AnswerTooLargeError: with both numbers.
-        """
-        size = view.id_bytes_at(found.rows.ravel()) + 4 * found.rows.size
-        if size > message_room(self.limits):
-            raise AnswerTooLargeError(
-                f"the answer to {len(found.rows)} queries takes {size} bytes, a message"
-                f" may have {self.limits.message_bytes}: ask for less at once"
-            )

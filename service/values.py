@@ -172,6 +172,8 @@ class IndexInfo:
         columns: its columns of payload, in the order of their declaration.
         removed: rows of the sealed version that were removed or replaced since.
         optimizer: its compaction, or None where that is unknown.
+        etag: changes when the index is made anew, and with its columns and the
+            parameters of its optimizer; "" where that is unknown.
     """
 
     name: str
@@ -192,6 +194,7 @@ class IndexInfo:
     columns: tuple[Column, ...] = ()
     removed: int = 0
     optimizer: OptimizerState | None = None
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from bench.say import say
 from bench.tables import markdown
 from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
 from gleann.index.arrays import Mask, Vectors
+from gleann.index.live_rows import LiveRows
 from gleann.index.newer.rows import NewerRows
 
 SHARES = (0.01, 0.05, 0.2)
@@ -167,7 +168,10 @@ def _state(
         while lists.assign_next(there):
             pass
         seconds += time.perf_counter() - begun
-    state = lists.rows(newer, sealed_alive=sealed_alive)
+    state = lists.rows(
+        newer,
+        sealed_alive=None if sealed_alive is None else LiveRows.of(sealed_alive),
+    )
     return State(name, share, state, len(state.source) + 1, seconds)
 
 

@@ -135,7 +135,12 @@ def _overload(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     if arguments.quick:
         job = OverloadJob(
-            shape=shape, seconds=1.0, step_seconds=0.4, growth=2.0, call_seconds=0.005
+            shape=shape,
+            seconds=1.0,
+            step_seconds=0.4,
+            growth=2.0,
+            call_seconds=0.005,
+            deadline=0.3,
         )
     return run_overload(job, arguments.folder)
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from gleann.index.arrays import Vectors
 from gleann.index.engines.contract import Engine, IndexData
+from gleann.index.found import SearchStats, drift_warning, shortfall
 from gleann.index.operating_points import OperatingPoint, SpillReport, best_recall
-from gleann.index.params import BuildParams, Metric
+from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.storage.mapped_file import MappedFile, mapped_files
 from gleann.index.storage.packing import Header
 
@@ -101,6 +102,18 @@ class Described:
     def data_hash(self) -> str:
         """SHA-256 of the prepared vectors, without ids, in hexadecimal."""
         return sha256(np.ascontiguousarray(self.vectors).data).hexdigest()
+
+    def recall_warning(self, stats: SearchStats, params: SearchParams) -> str | None:
+        """Why the recall that a search asked for may be missed; None if it is known.
+
+        Args:
+            stats: of its answer.
+            params: of the search.
+        """
+        training = self._header.training
+        if training is None or training.drift is None or training.fits(len(self)):
+            return shortfall(stats, params)
+        return drift_warning(stats, params, training.drift)
 
     def _require_whole(self) -> None:
         for file in self._mapped:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.codes import Codes, Encoding
 from gleann.index.lists import InvertedLists
+from gleann.index.live_rows import LiveRows
 from gleann.index.params import Metric, Segments
 
 if TYPE_CHECKING:
@@ -225,6 +226,7 @@ class ChoosesLists(Protocol):
         request: ScanRequest,
         *,
         packed: Engine | None,
+        newer: object | None = None,
     ) -> tuple[Scanned, Mask]:
         """Prepare queries (nq, d), choose their lists and scan them.
 
@@ -234,6 +236,7 @@ class ChoosesLists(Protocol):
             request: what to bring back.
             packed: of `over`, with the allowed entries of every list; None scans those
                 of the index, with `allowed` of the request.
+            newer: of `ScansNewer.join_newer`, scanned in the same lists; None for none.
 
         Returns:
             The answers, and for which queries (nq,) the lists do. The others read no
@@ -276,7 +279,11 @@ class ScansNewer(Protocol):
         """
 
     def join_newer(
-        self, parts: Sequence[PackedPart], vectors: Vectors, alive: Mask | None
+        self,
+        parts: Sequence[PackedPart],
+        vectors: Vectors,
+        alive: Mask | None,
+        sealed_alive: LiveRows | None = None,
     ) -> object:
         """The newer rows that one state of an index has.
 
@@ -285,6 +292,8 @@ class ScansNewer(Protocol):
             vectors: float32 (m, d), prepared.
             alive: bool (m,), rows that may be returned; longer, and False from m on,
                 if parts hold rows behind the m-th. None for all.
+            sealed_alive: rows of the index that may be returned in a search with these
+                newer ones, as far as the request allows them; None for all.
         """
 
     def search_newer(

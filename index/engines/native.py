@@ -27,6 +27,7 @@ from gleann.index.engines.contract import (
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.extension import available, compiled, tiers, unavailable_reason
 from gleann.index.lists import InvertedLists, one_list
+from gleann.index.live_rows import LiveRows
 from gleann.index.metric import ListRanking, prepare
 from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams, Segments
 
@@ -187,13 +188,18 @@ class NativeEngine:
         )
 
     def join_newer(
-        self, parts: Sequence[PackedPart], vectors: Vectors, alive: Mask | None
+        self,
+        parts: Sequence[PackedPart],
+        vectors: Vectors,
+        alive: Mask | None,
+        sealed_alive: LiveRows | None = None,
     ) -> object:
         """See `ScansNewer.join_newer`."""
         return self._scanner.newer_rows(
             parts=list(parts),
             vectors=_packed(vectors, np.float32),
             allowed=_packed_mask(alive),
+            sealed_alive=None if sealed_alive is None else sealed_alive.bits,
         )
 
     def choose_segments(self, *, both: int, primary: int, queries: int) -> Segments:
@@ -233,6 +239,7 @@ class NativeEngine:
         request: ScanRequest,
         *,
         packed: Engine | None,
+        newer: object | None = None,
     ) -> tuple[Scanned, Mask]:
         """Everything in one call to the kernels; see `ChoosesLists`."""
         scanning = self if packed is None else packed
@@ -254,6 +261,7 @@ class NativeEngine:
                 _packed_mask(request.allowed),
                 request.segments == "primary",
                 self._threads,
+                newer,
             )
         except ValueError:
             self._require_valid(queries)

@@ -18,6 +18,7 @@ from gleann.index.build.rows import code_rows
 from gleann.index.build.spill import scale_of
 from gleann.index.engines.contract import Engine, IndexData, ScansNewer
 from gleann.index.lists import invert
+from gleann.index.live_rows import LiveRows
 from gleann.index.newer.rows import NewerRows, Part
 from gleann.index.newer.thinning import Thinning
 from gleann.index.parallel.blocks import block_slices
@@ -84,14 +85,14 @@ class NewerLists:
         vectors: Vectors,
         *,
         alive: Mask | None = None,
-        sealed_alive: Mask | None = None,
+        sealed_alive: LiveRows | None = None,
     ) -> NewerRows:
         """The newer rows in their lists, as far as they are assigned now.
 
         Args:
             vectors: float32 (m, d), prepared; kept, not copied.
             alive: bool (m,), rows that may be returned; None for all.
-            sealed_alive: bool (n,), rows of the index that may; None for all.
+            sealed_alive: rows of the index that may; None for all.
         """
         source: tuple[Part, ...] = ()
         parts = source
@@ -106,7 +107,7 @@ class NewerLists:
             alive=alive,
             sealed_alive=sealed_alive,
             thinned=thinned,
-            joined=self._joined(vectors, alive, parts),
+            joined=self._joined(vectors, alive, parts, sealed_alive),
             parts=parts,
             source=source,
         )
@@ -122,13 +123,19 @@ class NewerLists:
         )
 
     def _joined(
-        self, vectors: Vectors, alive: Mask | None, parts: tuple[Part, ...]
+        self,
+        vectors: Vectors,
+        alive: Mask | None,
+        parts: tuple[Part, ...],
+        sealed_alive: LiveRows | None = None,
     ) -> object | None:
         if self._engine is None:
             return None
-        packed = [part.packed for part in parts]
         return self._engine.join_newer(
-            packed, vectors, _covering(alive, parts, vectors)
+            [part.packed for part in parts],
+            vectors,
+            _covering(alive, parts, vectors),
+            sealed_alive,
         )
 
     def is_current(self, rows: NewerRows) -> bool:

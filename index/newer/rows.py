@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask, Vectors
 from gleann.index.engines.contract import PackedPart
+from gleann.index.live_rows import LiveRows
 from gleann.index.newer.thinning import Thinned
 
 
@@ -36,8 +37,8 @@ class NewerRows:
     Attributes:
         vectors: float32 (m, d), prepared.
         alive: bool (m,), rows that may be returned; None for all.
-        sealed_alive: bool (n,), rows of the index that may; None for all. A search with
-            `allowed` ignores it: that mask must leave out the same rows.
+        sealed_alive: rows of the index that may; None for all. A search with `allowed`
+            ignores it: that mask must leave out the same rows.
         thinned: what `sealed_alive` leaves of the lists; None without it.
         joined: what the engine scans; None where it does not scan newer rows.
         parts: they hold every row once.
@@ -46,7 +47,7 @@ class NewerRows:
 
     vectors: Vectors
     alive: Mask | None
-    sealed_alive: Mask | None
+    sealed_alive: LiveRows | None
     thinned: Thinned | None
     joined: object | None
     parts: tuple[Part, ...]
@@ -62,9 +63,4 @@ class NewerRows:
 
     def sealed_count(self, n: int) -> int:
         """How many of the n rows of the index may be returned."""
-        return n if self.sealed_alive is None else self._sealed_count
-
-    @cached_property
-    def _sealed_count(self) -> int:
-        assert self.sealed_alive is not None
-        return int(np.count_nonzero(self.sealed_alive))
+        return n if self.sealed_alive is None else self.sealed_alive.count

@@ -1,9 +1,11 @@
 """Search of an index and the rows newer than it.
 
 Together where the engine scans newer rows in the lists it probes: the settings are
-those of the index, and newer rows are found as well as its own. Apart where an answer
-needs more than that (a filter, an exhaustive search, lists that lost most of their
-rows, another engine): then all newer rows are compared with each query.
+those of the index, and newer rows are found as well as its own. With a filter that is
+kept, these are the lists that it takes for the rows of the index. Apart where an answer
+needs more than that (few rows allowed or not those around the query, an exhaustive
+search, lists that lost most of their rows, another engine): then all newer rows are
+compared with the query.
 """
 
 from contextlib import nullcontext
@@ -21,6 +23,7 @@ from gleann.index.newer.rows import NewerRows
 from gleann.index.parallel.blas import one_blas_thread
 from gleann.index.params import Metric, SearchParams
 from gleann.index.search.allowed import AllowedRows
+from gleann.index.search.filtered import AllowedNewer
 from gleann.index.search.plan import SearchPlan, stats_of
 from gleann.index.search.searcher import Searcher
 from gleann.index.search.within import require_radius
@@ -79,10 +82,41 @@ class NewerSearcher:
             radius = require_radius(params.radius, self._data.metric)
             found = self.search(queries, replace(params, radius=None), newer)
             return cut_at(found, radius)
+        if isinstance(params.allowed, AllowedRows):
+            among = self._search_chosen(queries, params, params.allowed, newer)
+            if among is not None:
+                return among
         plan = self._plan_together(params, newer, count=len(queries))
         if plan is None:
             return self._search_apart(queries, params, newer)
         return self._search_together(queries, params, plan, newer)
+
+    def _search_chosen(
+        self,
+        queries: Vectors,
+        params: SearchParams,
+        allowed: AllowedRows,
+        newer: NewerRows,
+    ) -> FoundRows | None:
+        """Read the lists that a filter takes; None where newer rows are read apart."""
+        if newer.joined is None or _are_few(newer):
+            return None
+        if max(params.k, params.rerank or 0) > self._n:
+            return None
+        chosen = self._searcher.search_chosen(
+            queries,
+            params,
+            allowed,
+            newer=AllowedNewer(newer.joined, newer.count),
+        )
+        if chosen is None:
+            return None
+        found, left = chosen
+        if left.size == 0:
+            return found
+        rest = self._search_apart(queries[left], params, newer)
+        found.rows[left], found.distances[left] = rest.rows, rest.distances
+        return replace(found, stats=sum_stats([found.stats, rest.stats]))
 
     def _plan_together(
         self, params: SearchParams, newer: NewerRows, *, count: int
@@ -103,8 +137,7 @@ class NewerSearcher:
         nprobe = plan.nprobe
         if params.nprobe is None:
             nprobe = thinned.widened(nprobe, nlist=self._data.lists.nlist)
-        request = replace(plan.request, allowed=newer.sealed_alive)
-        return replace(plan, nprobe=nprobe, request=request)
+        return replace(plan, nprobe=nprobe)  # the joined rows know which rows are dead
 
     def _search_together(
         self,
@@ -159,7 +192,9 @@ class NewerSearcher:
         if rerank is not None:
             # It counts the newer rows too, which are re-ranked apart.
             rerank = max(k, min(rerank, self._n))
-        allowed = newer.sealed_alive if params.allowed is None else params.allowed
+        allowed = params.allowed
+        if allowed is None and newer.sealed_alive is not None:
+            allowed = newer.sealed_alive.mask
         own = replace(params, k=k, rerank=rerank, allowed=allowed)
         return self._searcher.search(queries, own)
 
@@ -171,7 +206,7 @@ class NewerSearcher:
         prepared = prepare(queries, self._data.metric, name="queries")
         k = min(params.k, newer.count)
         exact = params.exact or params.target_recall == 1
-        exact = exact or FEW * newer.count <= len(newer)
+        exact = exact or _are_few(newer)
         if newer.joined is None or exact:
             found = search_exactly(
                 prepared,
@@ -202,6 +237,11 @@ class NewerSearcher:
             exact=False,
         )
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
+
+
+def _are_few(newer: NewerRows) -> bool:
+    """Whether so few newer rows may be found that gathering them is less work."""
+    return FEW * newer.count <= len(newer)
 
 
 def search_exactly(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask
+from gleann.index.live_rows import LiveRows
 from gleann.index.search.list_stats import ListStats
 
 THIN = 0.5
@@ -42,18 +43,18 @@ class Thinned:
 class Thinning:
     """Counts live entries; each row that dies is counted once.
 
-    Masks given later may only have fewer rows; for one that has more, since it is an
-    earlier state, rows that died in between are counted as dead.
+    States given later may only have fewer rows; for one that has more, since it is an
+    earlier one, rows that died in between are counted as dead.
     """
 
     def __init__(self, stats: ListStats) -> None:
         self._stats = stats
         self._lock = Lock()
-        self._alive: Mask | None = None
+        self._alive: LiveRows | None = None
         self._dead = np.zeros(stats.lists.nlist, np.int64)
 
-    def of(self, alive: Mask, newer: list[NDArray[np.int64]]) -> Thinned:
-        """What `alive` (n,) and newer entries, (nlist) each, leave of the lists."""
+    def of(self, alive: LiveRows, newer: list[NDArray[np.int64]]) -> Thinned:
+        """What live rows and newer entries, (nlist) each, leave of the lists."""
         with self._lock:
             self._count(alive)
             dead = self._dead
@@ -65,10 +66,11 @@ class Thinning:
         thin = (live < THIN * share * sizes) & (sizes > SHORT)
         return Thinned(share=share, thin=thin if thin.any() else None)
 
-    def _count(self, alive: Mask) -> None:
+    def _count(self, alive: LiveRows) -> None:
         if self._alive is alive:
             return
-        died = np.flatnonzero(~alive if self._alive is None else self._alive > alive)
+        died = alive.died_since(self._alive)
         if died.size:
+            before = LiveRows.all_of(len(alive)) if self._alive is None else self._alive
             self._dead = self._dead + self._stats.counted_rows(died)
-            self._alive = alive if self._alive is None else self._alive & alive
+            self._alive = before.without(died)

@@ -267,12 +267,12 @@ class _Search:
         )
 
     def _short(self) -> Mask:
-        return is_short(self._rows, self._allowed)
+        return is_short(self._rows, self._allowed.count)
 
 
-def is_short(rows: Rows, allowed: AllowedRows) -> Mask:
-    """Which queries (nq, k) have fewer rows than there are."""
-    there = min(rows.shape[1], allowed.count)
+def is_short(rows: Rows, count: int) -> Mask:
+    """Which queries (nq, k) have fewer rows than there are: `count`, at most k."""
+    there = min(rows.shape[1], count)
     short: Mask = rows[:, there - 1] < 0
     return short
 

@@ -21,6 +21,7 @@ Answers depend neither on the batch nor on what was packed. `index/DECISIONS.md`
 28 have the figures.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from typing import cast
 
@@ -56,6 +57,21 @@ FEW = 10_240
 PACKED_ROW = 24
 """Entries that a query scans in the time that one row takes to be packed in a run."""
 
+NO_ROWS: Rows = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AllowedNewer:
+    """Rows newer than the index that a filter allows.
+
+    Attributes:
+        joined: of `ScansNewer.join_newer`.
+        count: how many they are.
+    """
+
+    joined: object
+    count: int
+
 
 def search_filtered(
     engine: Engine,
@@ -79,28 +95,18 @@ def search_filtered(
     Raises:
         NonFiniteError, ZeroVectorError, InvalidInputError: as `Engine.search`.
     """
-    choice = allowed.choice(nprobe) or _choice(allowed, nprobe, queries=len(queries))
-    choosing = _choosing(engine)
-    if choice is None or choosing is None:
+    chosen = search_chosen(engine, queries, request, nprobe=nprobe, allowed=allowed)
+    if chosen is None:
         require_finite(queries, name="queries")
         prepared = prepare(queries, metric, name="queries")
         return search_stepwise(
             engine, prepared, request, nprobe=nprobe, allowed=allowed
         )
-    packed = allowed.packed_lists(engine)
-    mask = allowed.mask if packed is None else None
-    found, settled = choosing.search_chosen(
-        queries, choice, with_allowed(request, mask), packed=packed
-    )
-    if packed is None:
-        allowed.pack_lists(engine, found.work.entries_scanned, queries=len(queries))
-    if found.short == 0:  # else so is a query that read no lists
-        return found
-    left = np.flatnonzero(~settled | is_short(found.rows, allowed))
+    found, left = chosen
     if left.size == 0:
         return found
     rest = None
-    if reads_all(allowed) and packed is not None:
+    if reads_all(allowed) and allowed.packed_lists(engine) is not None:
         rest = scan_few(engine, queries[left], request, allowed)
     if rest is None:
         prepared = prepare(queries[left], metric, name="queries")
@@ -108,6 +114,53 @@ def search_filtered(
             engine, prepared, request, nprobe=nprobe, allowed=allowed
         )
     return _with_rest(found, left, rest)
+
+
+def search_chosen(
+    engine: Engine,
+    queries: Vectors,
+    request: ScanRequest,
+    *,
+    nprobe: int,
+    allowed: AllowedRows,
+    newer: AllowedNewer | None = None,
+) -> tuple[Scanned, Rows] | None:
+    """The first steps of `search_filtered`, in the engine.
+
+    Args:
+        engine: as in `search_filtered`.
+        queries: as in `search_filtered`.
+        request: as in `search_filtered`.
+        nprobe: as in `search_filtered`.
+        allowed: as in `search_filtered`.
+        newer: rows newer than the index, to be searched in the same lists.
+
+    Returns:
+        The answers, and which queries (m,) have none: they need more than their best
+        lists. None where the engine chooses no lists, or too little is known of them.
+    """
+    choice = allowed.choice(nprobe) or _choice(allowed, nprobe, queries=len(queries))
+    choosing = _choosing(engine)
+    if choice is None or choosing is None:
+        return None
+    if newer is not None:  # a list without rows of the index may have newer ones
+        choice = choice._replace(entries=None)
+    packed = allowed.packed_lists(engine)
+    mask = allowed.mask if packed is None else None
+    found, settled = choosing.search_chosen(
+        queries,
+        choice,
+        with_allowed(request, mask),
+        packed=packed,
+        newer=None if newer is None else newer.joined,
+    )
+    if packed is None:
+        allowed.pack_lists(engine, found.work.entries_scanned, queries=len(queries))
+    # A query that reads no lists is short, unless newer rows are in none.
+    if found.short == 0 and newer is None:
+        return found, NO_ROWS
+    count = allowed.count + (0 if newer is None else newer.count)
+    return found, np.flatnonzero(~settled | is_short(found.rows, count))
 
 
 def _with_rest(found: Scanned, left: Rows, rest: Scanned) -> Scanned:

@@ -17,6 +17,7 @@ from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData
 from gleann.index.exact import GATHERED
 from gleann.index.found import FoundRows, SearchStats, sum_stats
+from gleann.index.heartbeat import beat
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.search.allowed import AllowedRows
 from gleann.index.search.list_stats import ListStats
@@ -95,6 +96,7 @@ class RadiusSearch:
             distances = np.sqrt(np.einsum("ij,ij->i", apart, apart))
             # A row of an index of an earlier gleann may be infinitely far.
             np.maximum.at(radii, own, np.nan_to_num(distances, nan=np.inf))
+            beat()
         return radii * (1 + _MARGIN)
 
     def all_within(

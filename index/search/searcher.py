@@ -15,7 +15,13 @@ from gleann.index.metric import prepare
 from gleann.index.operating_points import OperatingPoint
 from gleann.index.params import Metric, RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, exact_among
-from gleann.index.search.filtered import is_few, scan_few, search_filtered
+from gleann.index.search.filtered import (
+    AllowedNewer,
+    is_few,
+    scan_few,
+    search_chosen,
+    search_filtered,
+)
 from gleann.index.search.list_stats import ListStats
 from gleann.index.search.plan import (
     SearchPlan,
@@ -130,6 +136,46 @@ class Searcher:
             return None
         self._require_own(allowed)
         return self._search_allowed(queries, plan, allowed)
+
+    def search_chosen(
+        self,
+        queries: Vectors,
+        params: SearchParams,
+        allowed: AllowedRows,
+        *,
+        newer: AllowedNewer,
+    ) -> tuple[FoundRows, Rows] | None:
+        """Search the lists that a filter takes, and the rows of `newer` in them.
+
+        Args:
+            queries: as in `search`.
+            params: as in `search`.
+            allowed: rows of this index that may be found.
+            newer: those that may be found.
+
+        Returns:
+            The answers, newer rows numbered after those of the index, and which queries
+            (m,) have none: they need more than their best lists. None where lists are
+            not what is searched.
+        """
+        plan = self._kept_plan(params)
+        if plan is None or plan.exact or not 0 < allowed.count < self._n:
+            return None
+        self._require_own(allowed)
+        if is_few(allowed, nprobe=plan.nprobe):
+            return None
+        chosen = search_chosen(
+            self._engine,
+            queries,
+            plan.request,
+            nprobe=plan.nprobe,
+            allowed=allowed,
+            newer=newer,
+        )
+        if chosen is None:
+            return None
+        scanned, left = chosen
+        return self._found_filtered(scanned, plan, count=len(queries)), left
 
     def _search_allowed(
         self, queries: Vectors, plan: SearchPlan, allowed: AllowedRows
@@ -332,7 +378,7 @@ class Searcher:
             work.entries_scanned,
             work.survivors,
             work.reranked,
-            0 if exact else len(queries),
+            0,  # queries completed: no list left one short
             1.0 if exact else plan.estimated_recall,
             exact,
         )
@@ -350,13 +396,19 @@ class Searcher:
             allowed=allowed,
             metric=self._data.metric,
         )
+        return self._found_filtered(scanned, plan, count=len(queries))
+
+    def _found_filtered(
+        self, scanned: Scanned, plan: SearchPlan, *, count: int
+    ) -> FoundRows:
+        """The answers to `count` queries, which read as many lists as each took."""
         work = scanned.work
         stats = stats_of(
             plan,
             work,
             engine=scanned.engine or self._engine.name,
             completed=0,
-            nprobe=-(-work.lists_probed // len(queries)),
+            nprobe=-(-work.lists_probed // count),
         )
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 

@@ -10,6 +10,7 @@ from gleann.index.arrays import Distances, Mask, Rows, Vectors
 from gleann.index.checks import require_integer, require_number
 from gleann.index.errors import InvalidParamsError
 from gleann.index.exact import LeastDistances, shift_of
+from gleann.index.heartbeat import beat
 from gleann.index.metric import pair_distances
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Metric
@@ -102,6 +103,7 @@ def find_within(
             some = slice(start, min(start + ROW_BLOCK, len(vectors)))
             mask = None if allowed is None else allowed[some]
             scan.look_at(vectors[some], np.arange(some.start, some.stop), mask)
+            beat()
         hits = scan.hits()
         parts.append(Hits(hits.queries + block.start, hits.rows, hits.distances))
     return joined(parts)

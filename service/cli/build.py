@@ -66,6 +66,7 @@ class BuildJob:
         "gleann build items.parquet items.gleann --id-column id --metric ip --seed 7",
         "gleann build vectors.npy pages.gleann --payload pages.csv",
         "gleann build pages.parquet pages.gleann --columns language,score,added",
+        "gleann build v.npy v.gleann --payload v.csv --columns tenant:string:indexed",
     ),
 )
 @click.argument("vectors", type=options.PATH)
@@ -79,7 +80,7 @@ class BuildJob:
 )
 @click.option(
     "--columns",
-    metavar="NAME[:TYPE],...",
+    metavar="NAME[:TYPE][:indexed],...",
     help="Columns of --payload (all by default), or else of VECTORS (none by default).",
 )
 @click.option(
@@ -135,7 +136,9 @@ def command(job: BuildJob) -> None:
 
     With --payload or --columns, `gleann search --where` filters by these values. The
     types are those of the file, or found in its text; TYPE sets another: string, int64,
-    float64, bool, timestamp, strings (a JSON list of texts) or json.
+    float64, bool, timestamp, strings (a JSON list of texts) or json. An indexed column,
+    of string or int64, keeps the rows of equal values together where it is served.
+    Columns of --payload that payload cannot hold are left out, and named on stderr.
 
     OUT.manifest.json records the input, the parameters, the times and the machine.
     """
@@ -154,7 +157,7 @@ def command(job: BuildJob) -> None:
         read, ids = _read(job)
         record.add_file(job.vectors)
         queries = inputs.read_array(job.queries) if job.queries else None
-        source, schema = _payload(job)
+        source, schema, left_out = _payload(job)
         if job.payload:
             record.add_file(job.payload)
     with record.timed("build"), progress_bars(wanted=job.progress) as report:
@@ -175,7 +178,8 @@ def command(job: BuildJob) -> None:
 
         where, built = devices.run(build)
     size = sum(file.stat().st_size for file in job.out.rglob("*") if file.is_file())
-    record.write(job.out, asdict(built) | {"bytes": size, "device": where})
+    results = asdict(built) | {"bytes": size, "device": where, "left_out": left_out}
+    record.write(job.out, results)
     say(
         f"{job.out}: {built.n:,} vectors of {built.dim} dimensions, {job.metric},"
         f" {built.nlist:,} lists, {built.spilled_share:.1%} spilled"
@@ -184,19 +188,21 @@ def command(job: BuildJob) -> None:
     )
 
 
-def _payload(job: BuildJob) -> tuple[PayloadFile | None, Schema]:
-    """The file of payload, if there is any, and the columns to take from it."""
+def _payload(job: BuildJob) -> tuple[PayloadFile | None, Schema, dict[str, str]]:
+    """The file of payload, if there is any, the columns, and why others are not."""
     if job.payload:
         file = PayloadFile.open(job.payload)
-        return file, payload.schema_of(file, job.columns, leave_out=("id",))
+        if job.columns is None:
+            return file, *payload.possible_columns(file)
+        return file, payload.schema_of(file, job.columns), {}
     if job.columns is None:
-        return None, Schema()
+        return None, Schema(), {}
     if job.vectors.suffix.lower() == ".npy":
         raise InvalidInputError(
             f"{job.vectors} is a .npy file and has no --columns: give --payload"
         )
     file = PayloadFile.open(job.vectors)
-    return file, payload.schema_of(file, job.columns)
+    return file, payload.schema_of(file, job.columns), {}
 
 
 def _read(job: BuildJob) -> tuple[inputs.NamedVectors, HeldIds | None]:

@@ -35,7 +35,7 @@ def say(line: str) -> None:
 
 
 def warn(line: str) -> None:
-    """Print to stderr, also with --json, what a reader should know beside the result."""
+    """Print to stderr, with --json too, what a reader should know beside the result."""
     click.echo(f"gleann: warning: {line}", err=True)
 
 

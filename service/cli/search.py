@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gleann.index import Progress, SearchParams, SearchStats, SoarIndex
 from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidParamsError
-from gleann.index.found import COUNTS, FoundRows, RowsWithin, shortfall, sum_stats
+from gleann.index.found import COUNTS, FoundRows, RowsWithin, sum_stats
 from gleann.service.cli import options
 from gleann.service.cli.files import inputs, output_paths, outputs, payload
 from gleann.service.cli.files.manifest import JobRecord
@@ -153,7 +153,9 @@ def command(job: SearchJob) -> None:
     )
     if job.verbose:
         say(", ".join(f"{name} {_write(it)}" for name, it in stats.items()))
-    text = shortfall(blocks[0].stats, params) if job.radius is None else None
+    text = None
+    if job.radius is None:
+        text = index.recall_warning(blocks[0].stats, params)
     if text is not None:
         click.echo(f"gleann: warning: {text} (--exact)", err=True)
 

@@ -79,6 +79,7 @@ class IndexCalls(Calls[M]):
         add_columns: Declared = (),
         drop_columns: Columns = (),
         optimizer: OptimizerParams | None = None,
+        etag: str = "",
         request_id: str = "",
     ) -> IndexInfo:
         """Add or remove columns of payload, or set when an index is compacted.
@@ -89,10 +90,12 @@ class IndexCalls(Calls[M]):
                 value in them. One that is there with the same type is left as it is.
             drop_columns: names of columns to remove, with their values.
             optimizer: parameters that are not None replace those of the index.
+            etag: `IndexInfo.etag` as it was read; "" changes the index as it is.
             request_id: a repeat with the same string returns the first answer.
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: the index has another etag; nothing is changed.
             UnknownColumnError: a column to remove is not there.
             InvalidInputError: a column to add is there with another type.
         """
@@ -101,6 +104,7 @@ class IndexCalls(Calls[M]):
             add_columns=columns_to_wire(Schema.of(add_columns).columns),
             drop_columns=column_names(drop_columns),
             optimizer=optimizer_params_to_wire(optimizer),
+            etag=etag,
             request_id=request_id,
         )
         return index_messages.index_info_of(
@@ -149,14 +153,22 @@ class IndexCalls(Calls[M]):
         return index_messages.index_info_of(await self._stubs.index.GetIndex(request))
 
     @method
-    async def delete(self, name: str, *, request_id: str = "") -> None:
+    async def delete(self, name: str, *, etag: str = "", request_id: str = "") -> None:
         """Remove an index and its contents.
+
+        Args:
+            name: the index.
+            etag: as for `update`.
+            request_id: a repeat with the same string returns the first answer.
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: the index has another etag; it stays.
             NotReadyError: an operation or a session is open on it.
         """
-        request = index_pb2.DeleteIndexRequest(name=name, request_id=request_id)
+        request = index_pb2.DeleteIndexRequest(
+            name=name, etag=etag, request_id=request_id
+        )
         await self._stubs.index.DeleteIndex(request)
 
     @operation_method

@@ -109,16 +109,23 @@ class PayloadFile:
 
     def possible(self, *, leave_out: Sequence[str | None] = ()) -> Schema:
         """All columns that payload can hold, but some; vectors, say, it cannot."""
-        found = []
+        return self.possible_and_refused(leave_out=leave_out)[0]
+
+    def possible_and_refused(
+        self, *, leave_out: Sequence[str | None] = ()
+    ) -> tuple[Schema, dict[str, str]]:
+        """As `possible`, and why payload cannot hold the others, by their names."""
+        found: list[Column] = []
+        refused: dict[str, str] = {}
         with reading(self.path.name):
             for name in self.names:
                 if name in leave_out:
                     continue
                 try:
-                    found.append(self._column(name))
-                except InvalidInputError:
-                    continue
-        return Schema(found)
+                    found.append(self.reader.column(name))
+                except InvalidInputError as error:
+                    refused[name] = str(error)
+        return Schema(found), refused
 
     def blocks(self, schema: Schema, *, n: int) -> Iterator[Payload]:
         """The columns of `schema` that the file has, block by block; others are null.

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from time import monotonic, thread_time
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, Mask, Vectors
 from gleann.index.errors import GleannError
@@ -91,7 +93,7 @@ class RecallProbe:
     def offer(
         self,
         view: View,
-        queries: Vectors,
+        queries: NDArray[Any],
         condition: Condition | None,
         distances: Distances,
     ) -> None:
@@ -99,7 +101,7 @@ class RecallProbe:
 
         Args:
             view: the state that answered.
-            queries: float32 (nq, dim).
+            queries: (nq, dim) of a dtype of the protocol.
             condition: what the rows had to pass; None for nothing.
             distances: float32 (nq, k), of the rows found.
         """
@@ -112,7 +114,8 @@ class RecallProbe:
         row = (-self._until_next) % len(queries)
         self._until_next = self.settings.one_in
         one = slice(row, row + 1)
-        sample = Sample(view, queries[one].copy(), condition, distances[one].copy())
+        query = queries[one].astype(np.float32)
+        sample = Sample(view, query, condition, distances[one].copy())
         try:
             self._samples.put_nowait(sample)
         except Full:

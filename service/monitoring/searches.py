@@ -1,20 +1,17 @@
 """`Searches`: what is recorded of each search of an application."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from time import monotonic
 
-from gleann.index import SearchParams
-from gleann.index.arrays import Vectors
-from gleann.index.filters.condition import Condition
-from gleann.index.found import FoundRows
-from gleann.service.calls.context import current_call
+from gleann.index.found import FoundRows, sum_stats
 from gleann.service.config.config import Config
 from gleann.service.logs.slow import SearchRecord, SlowLog
 from gleann.service.monitoring.probe import RecallProbe
+from gleann.service.search.merging import Outcome
+from gleann.service.search.task import SearchTask
 from gleann.service.telemetry.telemetry import Telemetry
-from gleann.service.views.live_index import View
 
 
 class Searches:
@@ -45,42 +42,56 @@ class Searches:
             with self._guard:
                 self._running -= 1
 
-    def ended(  # noqa: PLR0913  a search has so many parts
+    def ended(
         self,
-        view: View,
-        queries: Vectors,
-        params: SearchParams,
-        found: FoundRows,
+        tasks: Sequence[SearchTask],
+        outcomes: Sequence[Outcome],
         *,
         began: float,
-        condition: Condition | None = None,
-        is_whole: bool = True,
+        arrived: float | None,
     ) -> None:
-        """Record a search.
+        """Record searches of one view that were answered together.
 
         Args:
-            view: the state that answered.
-            queries: float32 (nq, dim).
-            params: how.
-            found: rows (nq, k) with their distances.
-            began: when it began, by `time.monotonic`.
-            condition: what the rows had to pass; None for nothing.
-            is_whole: whether nothing else limited the rows, such as ids or a radius.
+            tasks: the searches.
+            outcomes: their answers; errors are not recorded.
+            began: when they began, by `time.monotonic`.
+            arrived: when the first of their calls came; None in process.
         """
+        answered = [
+            (task, found)
+            for task, found in zip(tasks, outcomes, strict=True)
+            if isinstance(found, FoundRows)
+        ]
+        if not answered:
+            return
         seconds = monotonic() - began
-        self._telemetry.searched(view.name, len(queries), seconds, found.stats)
-        if is_whole and not found.stats.exact:
-            self.probe.offer(view, queries, condition, found.distances)
-        if self.slow.slow_seconds:
-            arrived = current_call().arrived
-            self.slow.take(
-                SearchRecord(
-                    index=view.name,
-                    queries=len(queries),
-                    params=params,
-                    condition="" if condition is None else condition.where,
-                    queue_seconds=0.0 if arrived is None else began - arrived,
-                    seconds=seconds,
-                    stats=found.stats,
+        queries = sum(len(task.queries) for task, _ in answered)
+        index = tasks[0].view.name
+        self._telemetry.scanned(queries, len(answered))
+        stats = sum_stats([found.stats for _, found in answered])
+        self._telemetry.searched(index, queries, seconds, stats, calls=len(answered))
+        for task, found in answered:
+            if task.is_whole and not found.stats.exact:
+                self.probe.offer(
+                    task.view, task.queries, task.condition, found.distances
                 )
-            )
+        waited = 0.0 if arrived is None else began - arrived
+        if seconds + waited >= self.slow.slow_seconds > 0:
+            for task, found in answered:
+                self.slow.take(_record(task, found, waited=waited, seconds=seconds))
+
+
+def _record(
+    task: SearchTask, found: FoundRows, *, waited: float, seconds: float
+) -> SearchRecord:
+    condition = task.condition
+    return SearchRecord(
+        index=task.view.name,
+        queries=len(task.queries),
+        params=task.params,
+        condition="" if condition is None else condition.where,
+        queue_seconds=waited,
+        seconds=seconds,
+        stats=found.stats,
+    )

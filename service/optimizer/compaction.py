@@ -155,7 +155,7 @@ class Compaction:
         self, inputs: Inputs, view: View, kind: CompactionKind, directory: Path
     ) -> None:
         if view.alive is not None:
-            inputs.write_keep(view.alive)
+            inputs.write_keep(view.alive.mask)
         newer = np.flatnonzero(view.delta.alive) + view.sealed_rows
         if len(newer):
             ids = view.ids_at(newer)

@@ -47,7 +47,10 @@ class Measuring:
         step = max(1, delta.count // SAMPLE_ROWS)
         some = delta.vectors[np.flatnonzero(delta.alive)[::step]]
         training = training_after(
-            sealed.index, some, newer=delta.count, keep=view.alive
+            sealed.index,
+            some,
+            newer=delta.count,
+            keep=None if view.alive is None else view.alive.mask,
         )
         drift = None if training is None else training.drift
         return replace(measured, drift_after=drift)

@@ -16,6 +16,7 @@ import numpy as np
 
 from gleann.index.arrays import HeldIds, Mask, Rows
 from gleann.index.filters.condition import VALUE_BYTES, BoundCondition, Condition
+from gleann.index.live_rows import LiveRows
 from gleann.index.payload.schema import Schema
 from gleann.index.search.allowed import AllowedRows
 from gleann.service.views.live_index import Sealed, View
@@ -146,7 +147,7 @@ class _Kept:
     """
 
     patches: tuple[Part, ...]
-    alive: Mask | None
+    alive: LiveRows | None
     allowed: AllowedRows
     others: int
     answer: tuple[ref[View], AllowedInView] | None = None
@@ -298,7 +299,7 @@ class SealedFilters:
         if patched:
             rows = np.union1d(rows, np.concatenate(patched))
             rows = rows[rows < view.sealed_rows]
-        return rows if view.alive is None else rows[view.alive[rows]]
+        return rows if view.alive is None else rows[view.alive.has(rows)]
 
     def _rows_of(self, view: View, name: str) -> "ValueRows":
         """The rows of each value of a column of the sealed payload."""

@@ -48,12 +48,13 @@ def search_radius(
     rounded = require_radius(radius, view.metric)
     parts, stats, complete = [], [], True
     if view.sealed is not None:
+        live = None if view.alive is None else view.alive.mask
         found = view.sealed.index.find_within(
             queries,
             radius,
             target_recall=target_recall,
             limit=limit,
-            allowed=view.alive if allowed is None else allowed.sealed,
+            allowed=live if allowed is None else allowed.sealed,
         )
         asked = np.repeat(np.arange(len(queries)), np.diff(found.offsets))
         parts.append(Hits(asked, found.rows, found.distances))

@@ -62,9 +62,10 @@ def _newer_rows(view: View, index: SoarIndex, allowed: Mask | None) -> NewerRows
         return None
     delta = view.delta
     lists = delta.newer_lists(index)
-    rows = delta.newer_rows(index, view.alive)
-    if allowed is not None:
-        rows = lists.masked(rows, allowed)
+    if allowed is None:
+        rows = delta.newer_rows(index, view.alive)
+    else:
+        rows = delta.newer_among(index, view.alive, allowed)
     if lists.due:
         _assigning.start(lists, delta.vectors)
     return rows

@@ -8,14 +8,14 @@ queue, is refused before that.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from threading import Timer
 from time import monotonic
 from typing import Protocol
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
 
 from gleann.index.errors import (
     GleannError,
@@ -30,9 +30,10 @@ from gleann.service.security.key_ring import KeyRefusal, Metadatum
 from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
-from gleann.service.server.observed import call_id_of, observe
+from gleann.service.server.observed import call_id_of, observe, trace_of
 from gleann.service.server.rate_limited_log import RareLog, host_of
-from gleann.service.server.rpc import Rpc, handler
+from gleann.service.server.rpc import Rpc, ending_many, handler
+from gleann.service.status import status_of
 from gleann.service.telemetry.telemetry import Telemetry
 from gleann.service.wire.protocol import CLIENT_HEADER
 
@@ -84,27 +85,38 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """The handler of a call before its message; called by the polling thread."""
+        with ending_many:
+            pass
         method, metadata = details.method, details.invocation_metadata
-        route = self._routes.get(method)
-        call = CallContext(method=method, call_id=call_id_of(metadata))
+        route, call_id = self._routes.get(method), call_id_of(metadata)
         try:
             caller = self._gate.caller(method, metadata)
         except KeyRefusal as refusal:
+            call = CallContext(method=method, call_id=call_id)
             return handler(partial(self._refuse_key, why=str(refusal), call=call))
         except PermissionDeniedError as error:
+            call = CallContext(method=method, call_id=call_id)
             return handler(partial(self._refuse, error=error, call=call))
         if route is None:
             return self._streams.get(method)
-        call = replace(call, caller=caller, client=client_of(metadata))
-        return handler(partial(self._begin, route=route, call=call))
+        made = partial(
+            CallContext,
+            caller=caller,
+            method=method,
+            call_id=call_id,
+            client=client_of(metadata),
+            trace=trace_of(method, metadata, self._telemetry),
+        )
+        return handler(partial(self._begin, route=route, made=made))
 
-    def _begin(self, rpc: Rpc, *, route: Route, call: CallContext) -> None:
+    def _begin(
+        self, rpc: Rpc, *, route: Route, made: Callable[..., CallContext]
+    ) -> None:
         peer = rpc.peer
-        rpc.context = replace(
-            call,
+        rpc.context = made(
             peer=peer,
             ends=rpc.ends,
-            is_active=lambda: rpc.active,
+            is_active=rpc.awaited,
             arrived=monotonic(),
         )
         observe(rpc, self._telemetry)
@@ -203,15 +215,34 @@ def in_pool(
     """
 
     def stream(
-        requests: Iterator[Message], context: grpc.ServicerContext
+        messages: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[Message]:
         timer = Timer(REFLECTION_SECONDS, context.cancel)
         timer.daemon = True
         timer.start()
         context.add_callback(timer.cancel)
+        requests = _decoded(messages, method, context)
         yield from method.stream_stream(requests, context)
 
     stream.experimental_thread_pool = pool  # type: ignore[attr-defined]  # grpcio's
+    # grpcio would log the stack of each message that it cannot decode.
     return grpc.stream_stream_rpc_method_handler(
-        stream, method.request_deserializer, method.response_serializer
+        stream, None, method.response_serializer
     )
+
+
+def _decoded(
+    messages: Iterator[bytes],
+    method: grpc.RpcMethodHandler,
+    context: grpc.ServicerContext,
+) -> Iterator[Message]:
+    """The messages of a stream; ends the call at one that cannot be decoded."""
+    for message in messages:
+        try:
+            request = method.request_deserializer(message)
+        except DecodeError as error:
+            wrong = InvalidInputError(
+                f"{len(message)} bytes that are no request: {error}"
+            )
+            context.abort_with_status(rpc_status.to_status(status_of(wrong)))
+        yield request

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -13,8 +14,10 @@ from gleann.index.errors import (
     LimitError,
     ServiceError,
 )
+from gleann.index.heartbeat import stopping
 from gleann.service.calls.caller import Caller
 from gleann.service.calls.context import CallContext, answering
+from gleann.service.server.kinds import only_reads
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc
 from gleann.service.wire.unknown_fields import require_known
@@ -37,6 +40,11 @@ class Method(NamedTuple):
     allow: Callable[[Caller, Message], None]
     answer: Callable[[Message, None], Message]
     write: Callable[[Message], bytes]
+
+    @property
+    def stops(self) -> bool:
+        """Whether it ends early where nobody waits for its answer any more."""
+        return only_reads(self.name)
 
 
 @dataclass(slots=True, eq=False)
@@ -120,8 +128,14 @@ class Call:
 
     def _answer(self) -> None:
         request = self.request()
-        self.context.require_awaited()
-        self.rpc.finish(self.method.write(self.method.answer(request, None)))
+        awaited = self.context.require_awaited
+        awaited()
+        with stopping(awaited if self.method.stops else None):
+            reply = self.method.answer(request, None)
+        began = monotonic()
+        self.rpc.finish(self.method.write(reply))
+        if self.context.trace is not None:
+            self.context.trace.add("encode", began, monotonic())
 
 
 def client_of(rpc: Rpc) -> str:

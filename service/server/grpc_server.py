@@ -22,7 +22,8 @@ from gleann.service.server.access import Access
 from gleann.service.server.call import Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.kinds import Kind, kind_of
-from gleann.service.server.lanes import Lane, lanes_of
+from gleann.service.server.lane_set import LaneSet
+from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
 from gleann.service.server_status import QueueStatus
@@ -135,11 +136,11 @@ class Server:
     @property
     def busy(self) -> int:
         """Number of running and queued calls."""
-        return sum(lane.held for lane in self._lanes.values())
+        return self._lanes.held
 
     def queues(self) -> list[QueueStatus]:
         """The queues of calls now, one for each kind."""
-        return [lane.status() for lane in self._lanes.values()]
+        return self._lanes.status()
 
     def stop(self, grace: float = 5.0) -> None:
         """Stop: report NOT_SERVING, finish calls within `grace` seconds, close.
@@ -159,8 +160,7 @@ class Server:
             self._silence.close()
             self._access.close()
             ended.wait()
-            for lane in self._lanes.values():
-                lane.close()
+            self._lanes.close()
             self._streams.shutdown(wait=False, cancel_futures=True)
             jobs.join()
             self.application.close(seconds=0)
@@ -215,7 +215,9 @@ class Server:
 
     def _open(self, config: Config) -> None:
         self._stopped, self._stop_once = Event(), Lock()
-        self._lanes = lanes_of(config, self.application.telemetry)
+        self._lanes = LaneSet(
+            config, SearchServicer(self.application), self.application.telemetry
+        )
         self._streams = ThreadPoolExecutor(REFLECTION_STREAMS, "gleann-reflection")
         self._health = health.Health(["", *SERVICES])
         self._grpc = grpc.server(Inline(), options=_options(config))
@@ -233,7 +235,7 @@ class Server:
         )
         rare = RareLog(_log)
         routes: dict[str, admission.Route] = {
-            **_routes(self.application, self._lanes, rare, gate),
+            **_routes(self.application, self._lanes.by_kind, rare, gate),
             operation_waits.METHOD: admission.InlineRoute(self._waits.take),
             health.CHECK: admission.InlineRoute(self._health.check),
             health.WATCH: admission.InlineRoute(self._health.watch),

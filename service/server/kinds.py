@@ -29,6 +29,19 @@ _WRITING = (
 """How the names of methods begin that wait for the store rather than compute."""
 
 
+_READING = (
+    _SEARCHING,
+    "/gleann.v1.VectorService/Get",
+    "/gleann.v1.VectorService/Scroll",
+    "/gleann.v1.VectorService/Count",
+)
+
+
+def only_reads(path: str) -> bool:
+    """Whether a method keeps nothing, so that it can be stopped anywhere."""
+    return path.startswith(_READING)
+
+
 def kind_of(path: str) -> Kind:
     """The kind of a method, such as "/gleann.v1.SearchService/Search".
 

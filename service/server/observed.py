@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import count
 from secrets import token_hex
 from time import monotonic
 
@@ -9,8 +10,13 @@ from gleann.service.security.key_ring import Metadatum
 from gleann.service.server.rpc import Rpc
 from gleann.service.status import CALL_ID_HEADER
 from gleann.service.telemetry.telemetry import Telemetry
+from gleann.service.telemetry.traces import NoTracing, Trace
 
+PARENT_HEADER = "traceparent"
 _CALL_ID = re.compile(r"[!-~]{1,128}")
+_PROCESS = token_hex(4)
+_numbers = count(1)
+"""Random bytes for each call would be a call of the system, in the polling thread."""
 
 
 def call_id_of(metadata: Iterable[Metadatum]) -> str:
@@ -21,7 +27,7 @@ def call_id_of(metadata: Iterable[Metadatum]) -> str:
     for item in metadata:
         if item.key == CALL_ID_HEADER and _CALL_ID.fullmatch(str(item.value)):
             return str(item.value)
-    return token_hex(8)
+    return f"{_PROCESS}{next(_numbers):08x}"
 
 
 def observe(rpc: Rpc, telemetry: Telemetry) -> None:
@@ -29,7 +35,26 @@ def observe(rpc: Rpc, telemetry: Telemetry) -> None:
 
     Its time is from its arrival to the end of its answer.
     """
-    began, method = monotonic(), rpc.context.method
-    rpc.when_ended(
-        lambda: telemetry.call_ended(method, rpc.status_name, monotonic() - began)
-    )
+    began, method, trace = monotonic(), rpc.context.method, rpc.context.trace
+
+    def ended() -> None:
+        telemetry.call_ended(method, rpc.status_name, monotonic() - began)
+        if trace is not None:
+            trace.end(
+                rpc.status_name,
+                call_id=rpc.context.call_id,
+                key=rpc.context.caller.name,
+                peer=rpc.context.peer,
+            )
+
+    rpc.when_ended(ended)
+
+
+def trace_of(
+    method: str, metadata: Iterable[Metadatum], telemetry: Telemetry
+) -> Trace | None:
+    """Begin the trace of a call, below that of its caller; None without one."""
+    if isinstance(telemetry.tracing, NoTracing):
+        return None
+    parents = (str(one.value) for one in metadata if one.key == PARENT_HEADER)
+    return telemetry.tracing.begin(method[1:], "server", next(parents, ""))

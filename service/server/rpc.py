@@ -10,7 +10,9 @@ grpcio (`service/DECISIONS.md` 13);
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
+from functools import partial
 from math import isinf
+from threading import Lock
 from time import monotonic
 from typing import TypeAlias
 
@@ -26,7 +28,14 @@ from gleann.service.status import CALL_ID_HEADER, status_of
 _log = logging.getLogger(__name__)
 
 _NO_FLAGS = 0
-_READ, _WRITE = "gleann read", "gleann write"
+_READ, _WRITE, _END = "gleann read", "gleann write", "gleann end"
+
+ending_many = Lock()
+"""Held by a thread that ends many calls at once: the polling thread waits meanwhile.
+
+Each operation of gRPC lets go of the interpreter lock, and would wait for it while the
+polling thread is busy with the events of these calls.
+"""
 
 Heard: TypeAlias = Callable[[bytes | None], None]
 Begin: TypeAlias = Callable[["Rpc"], None]
@@ -74,6 +83,15 @@ class Rpc:
         active: bool = _server._is_rpc_state_active(self._state)
         return active
 
+    @property
+    def awaited(self) -> Callable[[], bool]:
+        """A function for `active`, which does not hold this object.
+
+        What a call holds must not hold the call: the cycle would keep its stream of
+        the connection until the garbage collector runs, and a connection has few.
+        """
+        return partial(_server._is_rpc_state_active, self._state)
+
     def when_ended(self, then: Callable[[], object]) -> None:
         """Call `then` once when the call has ended, for whatever reason."""
         if not self._context.add_callback(then):
@@ -109,11 +127,25 @@ class Rpc:
 
     def finish(self, message: bytes | None = None) -> None:
         """End with status OK and the response, or without a message in a stream."""
-        with self._state.condition:
-            if self.active:
-                self._status_name = "OK"
-                self._send_call_id(())
-                _server._status(self._context._rpc_event, self._state, message)
+        state = self._state
+        with state.condition:
+            if not self.active:
+                return
+            self._status_name = "OK"
+            self._send_call_id(())
+            # As `_server._status` does, but for the callback.
+            operations = [
+                cygrpc.SendStatusFromServerOperation(
+                    state.trailing_metadata, cygrpc.StatusCode.ok, b"", _NO_FLAGS
+                )
+            ]
+            if state.initial_metadata_allowed:
+                beginning = cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS)
+                operations.append(beginning)
+            if message is not None:
+                operations.append(cygrpc.SendMessageOperation(message, _NO_FLAGS))
+            state.statused = True
+            self._start(_END, operations, _nothing)
 
     def fail(self, error: GleannError, code: grpc.StatusCode | None = None) -> None:
         """End with the status of an error; `code` overrides its code."""
@@ -146,6 +178,8 @@ class Rpc:
         then: Callable[..., None],
     ) -> None:
         def done(event: "cygrpc.BatchOperationEvent") -> object:
+            with ending_many:
+                pass  # before the condition, which the thread that holds it may want
             with self._state.condition:
                 finished = _server._possibly_finish_call(self._state, token)
             try:
@@ -156,6 +190,10 @@ class Rpc:
 
         self._call.start_server_batch(operations, done)
         self._state.due.add(token)
+
+
+def _nothing(_: object) -> None:
+    """What follows the end of a call."""
 
 
 class Inline(Executor):

@@ -5,19 +5,18 @@ wait longer than it may: so the calls that were admitted keep their pace when mo
 than can be answered, and a refused caller knows at once, and when to come again.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from threading import Condition
 from time import monotonic
-
-import numpy as np
 
 from gleann.index.errors import NotReadyError, OverloadedError
 from gleann.service.server.call import Call
 from gleann.service.server.fair_queue import FairQueue
 from gleann.service.server.kinds import Kind
+from gleann.service.server.places import Places
 from gleann.service.server_status import QueueStatus
+from gleann.service.telemetry.distribution import Distribution
 
 LEAST_RETRY, LONGEST_RETRY = 0.05, 30.0
 """Seconds after which a refused caller is told to come again."""
@@ -28,79 +27,42 @@ WEIGHT = 0.1
 SWEEP_SECONDS = 0.05
 """Between two looks for calls whose callers have left, while others are refused."""
 
-DELAYS = 4096
-"""Latest delays that are kept for the status."""
-
-DELAY_SECONDS = 60.0
-"""Age of the oldest delay in the status."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """Bounds of the calls of a kind.
-
-    Attributes:
-        places: calls that run and wait, at most.
-        share: of the places that one client may take.
-        seconds: that a call may wait; None for any.
-    """
-
-    places: int
-    share: float = 1.0
-    seconds: float | None = None
-
-    @property
-    def client_places(self) -> int:
-        """Calls of one client that run and wait, at most."""
-        return max(1, round(self.places * self.share))
-
-
-def _ignore(_seconds: float) -> None:
-    """Nobody counts."""
-
 
 class Waitlist:
-    """Calls that run and wait."""
+    """Calls that run and wait, of a kind or a part of one."""
 
     def __init__(
-        self,
-        kind: Kind,
-        bounds: Bounds,
-        *,
-        threads: int,
-        clock: Callable[[], float] = monotonic,
-        waited: Callable[[float], None] = _ignore,
+        self, places: Places, *, threads: int, clock: Callable[[], float] = monotonic
     ) -> None:
         """Make an empty list.
 
         Args:
-            kind: of the calls.
-            bounds: theirs.
+            places: those of the kind, which several lists may share.
             threads: that take calls.
             clock: seconds, as those of deadlines.
-            waited: called with the seconds that each call waited.
         """
-        self.kind = kind
-        self._bounds = bounds
+        self._places = places
         self._threads = threads
         self._clock = clock
-        self._waited = waited
-        self._news = Condition()
+        self._news = Condition(places.lock)
         self._queue: FairQueue[Call] = FairQueue()
-        self._held: Counter[str] = Counter()
         self._running = 0
         self._running_work = 0.0
         self._seconds_a_unit = 0.0
         self._refused = self._dropped = 0
         self._swept = -SWEEP_SECONDS
-        self._delays: deque[tuple[float, float]] = deque(maxlen=DELAYS)
         self._idle = 0
         self._closed = False
 
     @property
-    def held(self) -> int:
-        """Number of running and queued calls."""
-        return self._running + len(self._queue)
+    def delays(self) -> Distribution:
+        """Seconds that calls of the kind waited for a thread."""
+        return self._places.delays
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of its calls."""
+        return self._places.kind
 
     def require_place(self, client: str) -> None:
         """Refuse a call before its message is read, where there is no place for it.
@@ -128,7 +90,7 @@ class Waitlist:
             self._require_time(call, client, work)
             call.since = self._clock()
             self._queue.add(client, call, work=work)
-            self._held[client] += 1
+            self._places.enter(client)
             if not self._idle:
                 return False
             self._idle -= 1  # here: until it runs, others must not count on it
@@ -160,7 +122,7 @@ class Waitlist:
             self._running -= len(calls)
             self._running_work -= work
             for call in calls:
-                self._leave(call.client)
+                self._places.leave(call.client)
             measured = seconds / work
             old = self._seconds_a_unit or measured
             self._seconds_a_unit = old + WEIGHT * (measured - old)
@@ -173,22 +135,20 @@ class Waitlist:
 
     def status(self) -> QueueStatus:
         """What runs and waits now, and what was refused."""
-        now = self._clock()
+        return joined_status([self], self._places.delays)
+
+    def counted(self) -> QueueStatus:
+        """The status without delays."""
         with self._news:
-            delays = [delay for at, delay in self._delays if now - at <= DELAY_SECONDS]
-            status = QueueStatus(
+            return QueueStatus(
                 kind=self.kind,
                 running=self._running,
                 queued=len(self._queue),
-                places=self._bounds.places,
+                places=self._places.bounds.places,
                 refused=self._refused,
                 dropped=self._dropped,
                 threads=self._threads,
             )
-        if not delays:
-            return status
-        median, p99 = np.quantile(delays, [0.5, 0.99]).tolist()
-        return replace(status, delay_median_seconds=median, delay_p99_seconds=p99)
 
     def _take(self, taken: list[Call], most_work: float) -> None:
         """Move calls from the queue to `taken`; needs the lock."""
@@ -199,8 +159,9 @@ class Waitlist:
                 self._drop(client)
                 continue
             taken.append(call)
-            self._delays.append((now, now - call.since))
-            self._waited(now - call.since)
+            self._places.delays.add(now - call.since)
+            if (trace := call.context.trace) is not None:
+                trace.add("queue", call.since, now)
             self._running += 1
             self._running_work += call.work
             work += call.work
@@ -210,28 +171,15 @@ class Waitlist:
     def _require_place(self, client: str) -> None:
         if self._closed:
             raise NotReadyError("the server is stopping")
-        bounds = self._bounds
-        if not self._is_full(client):
+        if self._places.why_none(client) is None:
             return
         self._sweep()
-        if not self._is_full(client):
-            return
-        held, places = self.held, bounds.places
-        if held >= places:
-            why = f"the server has {held} calls under way, at most {places} are"
-        else:
-            held, places = self._held[client], bounds.client_places
-            why = f"this client has {held} calls under way, at most {places} are"
-        raise self._refusal(f"{why} admitted", self._queue.work)
-
-    def _is_full(self, client: str) -> bool:
-        if self.held >= self._bounds.places:
-            return True
-        return self._held[client] >= self._bounds.client_places
+        if (why := self._places.why_none(client)) is not None:
+            raise self._refusal(why, self._queue.work)
 
     def _require_time(self, call: Call, client: str, work: float) -> None:
         """Refuse a call that would wait longer than it may."""
-        ends, limit = call.context.ends, self._bounds.seconds
+        ends, limit = call.context.ends, self._places.bounds.seconds
         left = None if ends is None else ends - self._clock()
         if left is not None and (limit is None or left < limit):
             limit = left
@@ -266,12 +214,23 @@ class Waitlist:
 
     def _drop(self, client: str) -> None:
         self._dropped += 1
-        self._leave(client)
+        self._places.leave(client)
 
-    def _leave(self, client: str) -> None:
-        self._held[client] -= 1
-        if not self._held[client]:
-            del self._held[client]
+
+def joined_status(waitlists: Sequence[Waitlist], delays: Distribution) -> QueueStatus:
+    """The status of lists that share places, as one queue."""
+    statuses = [one.counted() for one in waitlists]
+    recent = delays.recent()
+    return replace(
+        statuses[0],
+        running=sum(one.running for one in statuses),
+        queued=sum(one.queued for one in statuses),
+        refused=sum(one.refused for one in statuses),
+        dropped=sum(one.dropped for one in statuses),
+        threads=sum(one.threads for one in statuses),
+        delay_median_seconds=recent.median,
+        delay_p99_seconds=recent.p99,
+    )
 
 
 def is_awaited(call: Call, now: float) -> bool:

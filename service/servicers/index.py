@@ -1,16 +1,39 @@
 """IndexService."""
 
 from collections.abc import Callable
+from typing import TypedDict
 
 from google.longrunning import operations_pb2
 from google.protobuf.empty_pb2 import Empty
 
+from gleann.index.params import Metric
+from gleann.index.payload.schema import Schema
 from gleann.service.application import Application
+from gleann.service.values import OptimizerParams
 from gleann.service.wire import index_messages
+from gleann.service.wire.field_mask import masked, require_mask
 from gleann.service.wire.optimizer_messages import optimizer_params_of
 from gleann.service.wire.page_tokens import page_position, page_size, page_token
 from gleann.service.wire.payload_messages import require_few_columns, schema_of
 from gleann.v1 import index_pb2, index_pb2_grpc
+
+
+class _Declared(TypedDict):
+    """What an index is declared to be when it is created."""
+
+    dim: int
+    metric: Metric
+    schema: Schema
+    optimizer: OptimizerParams
+
+
+def _declared(request: index_pb2.CreateIndexRequest) -> _Declared:
+    return {
+        "dim": request.dim,
+        "metric": index_messages.metric_of(request.metric),
+        "schema": schema_of(request.columns),
+        "optimizer": optimizer_params_of(request.optimizer),
+    }
 
 
 class IndexServicer(index_pb2_grpc.IndexServiceServicer):
@@ -22,25 +45,31 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     def CreateIndex(  # noqa: N802
         self, request: index_pb2.CreateIndexRequest, _: object
     ) -> index_pb2.Index:
-        """Create an empty index."""
+        """Create an empty index, or only check whether it can be."""
+        if request.validate_only:
+            return self._planned(request)
         return self._application.receipts.once(request, self._create, index_pb2.Index)
 
     def GetIndex(  # noqa: N802
         self, request: index_pb2.GetIndexRequest, _: object
     ) -> index_pb2.Index:
-        """Describe an index."""
-        return index_messages.index_info_to_wire(
-            self._application.get_index(request.name)
-        )
+        """Describe an index, or the fields of it that are asked for."""
+        require_mask(request.read_mask, index_pb2.Index)
+        info = self._application.get_index(request.name)
+        return masked(index_messages.index_info_to_wire(info), request.read_mask)
 
     def ListIndexes(  # noqa: N802
         self, request: index_pb2.ListIndexesRequest, _: object
     ) -> index_pb2.ListIndexesResponse:
         """Describe a page of indexes, by name."""
+        require_mask(request.read_mask, index_pb2.Index)
         start = page_position(request.page_token)
         size = page_size(request.page_size, default=100, most=1000)
         infos, more = self._application.list_indexes(start=start, size=size)
-        page = map(index_messages.index_info_to_wire, infos)
+        page = (
+            masked(index_messages.index_info_to_wire(info), request.read_mask)
+            for info in infos
+        )
         return index_pb2.ListIndexesResponse(
             indexes=page, next_page_token=page_token(start + size) if more else ""
         )
@@ -76,18 +105,16 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     def _create(
         self, request: index_pb2.CreateIndexRequest
     ) -> Callable[[], index_pb2.Index]:
-        metric = index_messages.metric_of(request.metric)
-        schema = schema_of(request.columns)
-        optimizer = optimizer_params_of(request.optimizer)
+        declared = _declared(request)
         return lambda: index_messages.index_info_to_wire(
-            self._application.create_index(
-                request.name,
-                dim=request.dim,
-                metric=metric,
-                schema=schema,
-                optimizer=optimizer,
-            )
+            self._application.create_index(request.name, **declared)
         )
+
+    def _planned(self, request: index_pb2.CreateIndexRequest) -> index_pb2.Index:
+        info = self._application.planned_index(request.name, **_declared(request))
+        message = index_messages.index_info_to_wire(info)
+        message.ClearField("version")
+        return message
 
     def _update(
         self, request: index_pb2.UpdateIndexRequest
@@ -102,12 +129,13 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
                 add_columns=added,
                 drop_columns=tuple(request.drop_columns),
                 optimizer=optimizer,
+                etag=request.etag,
             )
         )
 
     def _delete(self, request: index_pb2.DeleteIndexRequest) -> Callable[[], Empty]:
         def delete() -> Empty:
-            self._application.registry.delete(request.name)
+            self._application.registry.delete(request.name, etag=request.etag)
             return Empty()
 
         return delete

@@ -6,6 +6,7 @@ import numpy as np
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import AnswerTooLargeError
+from gleann.index.heartbeat import beat
 from gleann.index.ids.held import id_at, shown_id
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
@@ -55,6 +56,7 @@ def payload_within(
         return Payload.nulls(Schema(), fits)
     parts: list[Payload] = []
     for block in block_slices(len(rows), BLOCK_ROWS):
+        beat()
         part = view.payload_at(rows[block], names)
         before = np.cumsum(others[block] + payload_sizes(part))
         fits = int(np.searchsorted(before, room, side="right"))

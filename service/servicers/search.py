@@ -1,6 +1,14 @@
 """SearchService."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gleann.index.found import FoundRows
 from gleann.service.application import Application
+from gleann.service.search.merging import Outcome
+from gleann.service.search.task import SearchTask
 from gleann.service.servicers.pages import whole_payload
 from gleann.service.servicers.radius_pages import radius_reply
 from gleann.service.wire import index_messages
@@ -9,6 +17,13 @@ from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.paging import id_sizes
 from gleann.service.wire.payload_messages import payload_to_wire, wanted_names
 from gleann.v1 import search_pb2, search_pb2_grpc
+
+
+class WantedSearch(NamedTuple):
+    """A search, and the columns of payload to return with its hits."""
+
+    task: SearchTask
+    columns: tuple[str, ...]
 
 
 class SearchServicer(search_pb2_grpc.SearchServiceServicer):
@@ -21,9 +36,25 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self, request: search_pb2.SearchRequest, _: object
     ) -> search_pb2.SearchResponse:
         """Answer a batch of queries."""
-        described = self._application.registry.view(request.index)
-        names = wanted_names(request.columns, described.schema)
-        found, view = self._application.search(
+        wanted = self.wanted(request)
+        found = self._application.answer(wanted.task)
+        return self._reply(wanted, found)
+
+    def SearchRadius(  # noqa: N802
+        self, request: search_pb2.SearchRadiusRequest, _: object
+    ) -> search_pb2.SearchRadiusResponse:
+        """Answer a page of the hits within a distance."""
+        return radius_reply(self._application, request)
+
+    def wanted(self, request: search_pb2.SearchRequest) -> WantedSearch:
+        """What a request asks for; its queries and its filter are checked later.
+
+        Raises:
+            UnknownIndexError, UnknownColumnError: there is none.
+            InvalidInputError, InvalidParamsError: what can be told from the request.
+            LimitError: too many hits.
+        """
+        task = self._application.search_task(
             request.index,
             vectors_of(request.queries, name="queries"),
             index_messages.search_params_of(request.params),
@@ -31,18 +62,59 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             condition=condition_of(request),
             radius=request.radius if request.HasField("radius") else None,
         )
-        rows = found.rows.ravel()
+        names: tuple[str, ...] = ()
+        if request.columns:
+            names = wanted_names(request.columns, task.view.schema)
+        return WantedSearch(task, names)
+
+    def answer_together(
+        self, tasks: Sequence[SearchTask], *, arrived: float
+    ) -> list[Outcome]:
+        """Answer searches by one scan; see `Application.answer_together`."""
+        return self._application.answer_together(tasks, arrived=arrived)
+
+    def packed_replies(
+        self, searches: Sequence[WantedSearch], found: Sequence[FoundRows]
+    ) -> list[bytes]:
+        """The serialised answers to searches of one view, without payload.
+
+        Raises:
+            AnswerTooLargeError: a message has no room for all of them together.
+        """
+        view = searches[0].task.view
+        rows = np.concatenate([one.rows.ravel() for one in found])
+        self._application.require_room(rows, view, queries=len(searches))
+        ids, replies, place = view.ids_at(rows), [], 0
+        tails: dict[int, bytes] = {}
+        for one in found:
+            own = ids[place : place + one.rows.size]
+            place += one.rows.size
+            if (tail := tails.get(id(one.stats))) is None:
+                work = index_messages.work_to_wire(one.stats, view.state)
+                tail = tails[id(one.stats)] = work.SerializeToString()
+            hits = index_messages.hits_to_wire(one, own)
+            replies.append(hits.SerializeToString() + tail)
+        return replies
+
+    def packed_reply(self, wanted: WantedSearch, found: FoundRows) -> bytes:
+        """The serialised answer to one search.
+
+        Raises:
+            AnswerTooLargeError: a message has no room for the hits or their payload.
+        """
+        packed: bytes = self._reply(wanted, found).SerializeToString()
+        return packed
+
+    def _reply(
+        self, wanted: WantedSearch, found: FoundRows
+    ) -> search_pb2.SearchResponse:
+        view, rows = wanted.task.view, found.rows.ravel()
+        self._application.require_room(rows, view, queries=len(found.rows))
         ids = view.ids_at(rows)
         reply = index_messages.found_to_wire(found, ids, view.state)
-        if request.columns:
+        if wanted.columns:
             others = id_sizes(ids) + 4
             limits = self._application.limits
-            payload = whole_payload(view, rows, names, others, limits)
+            payload = whole_payload(view, rows, wanted.columns, others, limits)
             reply.payload.CopyFrom(payload_to_wire(payload))
         return reply
-
-    def SearchRadius(  # noqa: N802
-        self, request: search_pb2.SearchRadiusRequest, _: object
-    ) -> search_pb2.SearchRadiusResponse:
-        """Answer a page of the hits within a distance."""
-        return radius_reply(self._application, request)

@@ -215,7 +215,7 @@ def _parameters_of(condition: Condition | None) -> str:
 def _write_changes(view: View, scratch: Path) -> None:
     """Write what changed of the sealed rows since."""
     if view.alive is not None:
-        row_files.write_row_numbers(scratch / REMOVED, np.flatnonzero(~view.alive))
+        row_files.write_row_numbers(scratch / REMOVED, np.flatnonzero(~view.alive.mask))
     patched = patched_rows(view)
     if len(patched):
         row_files.write_patches(scratch / PATCHED, view, patched)
@@ -231,7 +231,7 @@ def patched_rows(view: View) -> Rows:
             assert part.rows is not None, "a patch names its rows"
             changed[part.rows[part.rows < view.sealed_rows]] = True
     if view.alive is not None:
-        changed &= view.alive
+        changed &= view.alive.mask
     return np.flatnonzero(changed)
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from sqlite3 import Row
 
+from gleann.service.state.etag import etag_of
 from gleann.service.values import IndexInfo
 from gleann.service.views.live_index import View
 
@@ -27,6 +28,7 @@ def index_info(view: View, row: Row) -> IndexInfo:
         built_at=_moment(row["built"]),
         columns=view.schema.columns,
         removed=view.sealed_rows - view.sealed_count,
+        etag=etag_of(row),
     )
 
 

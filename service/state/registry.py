@@ -23,6 +23,7 @@ from gleann.service.state import orphans
 from gleann.service.state.adoption import Adopted, Adoption
 from gleann.service.state.broken_index import Broken
 from gleann.service.state.columns import log_columns
+from gleann.service.state.etag import require_etag
 from gleann.service.state.group import Transaction
 from gleann.service.state.index_info import index_info
 from gleann.service.state.loading import Loading
@@ -157,6 +158,7 @@ class Registry:
         add_columns: Sequence[Column] = (),
         drop_columns: Sequence[str] = (),
         optimizer: OptimizerParams | None = None,
+        etag: str = "",
     ) -> View:
         """Drop columns with their values, then add columns, and set the optimizer.
 
@@ -165,12 +167,14 @@ class Registry:
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: its etag is not `etag`, where that is not empty.
             UnknownColumnError: a column to drop that there is not.
             InvalidInputError: a column to add whose name is taken.
         """
         self._store.disk.require_room()
         with self._store.transaction() as transaction:
             view = self._served.latest(transaction, name)
+            require_etag(_row_of(transaction, view.number), etag, name=name)
             if optimizer is not None:
                 _set_optimizer(transaction, view, optimizer)
             following = log_columns(
@@ -244,17 +248,19 @@ class Registry:
         """The directory of the files of an index."""
         return self._versions.index_directory(view.number)
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, etag: str = "") -> None:
         """Remove an index and its files.
 
         Raises:
             UnknownIndexError: no index has this name.
+            ConflictError: its etag is not `etag`, where that is not empty.
             NotReadyError: an operation or a session is open on it.
         """
         with self._store.transaction() as transaction:
             if self._served.left(name) is None:
                 self._served.latest(transaction, name)
             number = self._number(transaction, name)
+            require_etag(_row_of(transaction, number), etag, name=name)
             _require_idle(transaction, name, number)
             transaction.run("DELETE FROM indexes WHERE number = ?", number)
             # Until its files are removed, this record explains them.
@@ -401,6 +407,13 @@ def _set_optimizer(
 
 def _unknown(_view: View) -> None:
     """What is known of the compaction before anything looks after it: nothing."""
+
+
+def _row_of(transaction: Transaction, number: int) -> Row:
+    """The row of an index in the table `indexes`."""
+    sql = "SELECT * FROM indexes WHERE number = ?"
+    row: Row = transaction.run(sql, number).fetchone()
+    return row
 
 
 def _require_idle(transaction: Transaction, name: str, number: int) -> None:

@@ -20,6 +20,7 @@ from gleann.index.errors import (
     StorageError,
 )
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
+from gleann.service.calls.context import current_call
 from gleann.service.state.acknowledged import Acknowledged
 from gleann.service.state.checksums import CHECKED, damaged_rows
 from gleann.service.state.commit import commit
@@ -184,6 +185,8 @@ class Store:
 
         Raises:
             StorageError: a disk error; nothing was changed.
+            DeadlineError, CancelledError: nobody waits for the call any more when its
+                turn comes; nothing was changed.
             OutcomeUnknownError: the commit failed; no change is visible, but it may
                 reappear after a crash before the next commit.
         """
@@ -193,6 +196,7 @@ class Store:
             return
         with self._disk_errors():
             with self._turns.next():
+                current_call().require_awaited()
                 group = self._group or self._begin()
                 try:
                     with self._member(group) as transaction:
@@ -217,6 +221,7 @@ class Store:
             return
         with self._disk_errors():
             with self._lock:
+                current_call().require_awaited()
                 if self._group is not None:
                     self._end(self._group)
                 group = self._begin()

@@ -80,16 +80,16 @@ class Distribution:
         self._slice: list[int] = []
         self._slice_ends = 0.0
 
-    def add(self, value: float) -> None:
-        """Count a value."""
+    def add(self, value: float, *, count: int = 1) -> None:
+        """Count a value, once or several times."""
         at = bisect_left(self._bounds, value)
         now = self._clock()
         with self._guard:
-            self._counts[at] += 1
-            self._sum += value
+            self._counts[at] += count
+            self._sum += count * value
             if now >= self._slice_ends:
                 self._begin_slice(now)
-            self._slice[at] += 1
+            self._slice[at] += count
 
     @property
     def count(self) -> int:

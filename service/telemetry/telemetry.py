@@ -20,6 +20,7 @@ from gleann.service.telemetry.distribution import (
     Grid,
 )
 from gleann.service.telemetry.labels import IndexLabels
+from gleann.service.telemetry.traces import NoTracing, Tracing
 
 Key = TypeVar("Key")
 
@@ -69,6 +70,7 @@ class Telemetry:
         phases: seconds of phases of work, by its kind and the phase.
         refused_changes: changes refused since the disk is full.
         labels: names of indexes in metrics.
+        tracing: makes traces.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Telemetry:
         self._guard = Lock()
         self.began = clock()
         self.labels = IndexLabels(most_indexes)
+        self.tracing: Tracing = NoTracing()
         self.calls: dict[tuple[str, str], Distribution] = {}
         self.delays: dict[str, Distribution] = {}
         self.batches = Distribution(COUNTS, clock=clock)
@@ -112,7 +115,11 @@ class Telemetry:
 
     def waited(self, kind: str, seconds: float) -> None:
         """Count a call that waited in the queue of its kind until it was computed."""
-        self._of(self.delays, kind, SECONDS).add(seconds)
+        self.delays_of(kind).add(seconds)
+
+    def delays_of(self, kind: str) -> Distribution:
+        """Seconds that calls of a kind waited."""
+        return self._of(self.delays, kind, SECONDS)
 
     def scanned(self, queries: int, calls: int) -> None:
         """Count a scan of an index that answers several calls together."""
@@ -120,16 +127,30 @@ class Telemetry:
         self.merged.add(calls)
 
     def searched(
-        self, index: str, queries: int, seconds: float, stats: SearchStats
+        self,
+        index: str,
+        queries: int,
+        seconds: float,
+        stats: SearchStats,
+        *,
+        calls: int = 1,
     ) -> None:
-        """Count a search of an index that there is."""
+        """Count a search of an index that there is, or several that ran together.
+
+        Args:
+            index: searched.
+            queries: of all calls.
+            seconds: that they took together.
+            stats: the work for all of them.
+            calls: their number.
+        """
         one = self.index_counts(index)
         with self._guard:
-            one.searches += 1
+            one.searches += calls
             one.queries += queries
             one.entries += stats.entries_scanned
             one.reranked += stats.reranked
-        one.seconds.add(seconds)
+        one.seconds.add(seconds, count=calls)
 
     def probed(self, index: str, *, queries: int, hits: int, places: int) -> None:
         """Count queries that were repeated by exact search.

@@ -7,6 +7,7 @@ import numpy as np
 from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
 from gleann.index.ids.held import IdLookup, joined_ids, take_ids
+from gleann.index.live_rows import LiveRows
 from gleann.index.newer.lists import NewerLists
 from gleann.index.newer.rows import NewerRows
 from gleann.index.newer.unsealed import UnsealedRows
@@ -26,7 +27,8 @@ class Delta:
         self._buffer: Vectors = np.empty((0, dim), np.float32)
         self._row_of: dict[int | str, int] = {}
         self._shared = _SharedLists()
-        self._newer: tuple[Mask | None, NewerRows] | None = None
+        self._newer: tuple[LiveRows | None, NewerRows] | None = None
+        self._among: tuple[NewerRows, Mask, NewerRows] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -49,12 +51,12 @@ class Delta:
         """These rows before the first build, shared by successive deltas."""
         return self._shared.unsealed(metric, self._buffer.shape[1])
 
-    def newer_rows(self, index: SoarIndex, sealed_alive: Mask | None) -> NewerRows:
+    def newer_rows(self, index: SoarIndex, sealed_alive: LiveRows | None) -> NewerRows:
         """These rows as searches of a sealed version read them.
 
         Args:
             index: the sealed version that they are newer than.
-            sealed_alive: bool (n,), its live rows; None for all.
+            sealed_alive: its live rows; None for all.
         """
         lists = self.newer_lists(index)
         last = self._newer
@@ -64,6 +66,24 @@ class Delta:
         rows = lists.rows(self.vectors, alive=alive, sealed_alive=sealed_alive)
         self._newer = sealed_alive, rows
         return rows
+
+    def newer_among(
+        self, index: SoarIndex, sealed_alive: LiveRows | None, allowed: Mask
+    ) -> NewerRows:
+        """`newer_rows` that a filter allows; those of the last filter are kept.
+
+        Args:
+            index: as in `newer_rows`.
+            sealed_alive: as in `newer_rows`.
+            allowed: bool (len(self),), live rows that may be found; never changed.
+        """
+        rows = self.newer_rows(index, sealed_alive)
+        last = self._among
+        if last and last[0] is rows and last[1] is allowed:
+            return last[2]
+        among = self.newer_lists(index).masked(rows, allowed)
+        self._among = rows, allowed, among
+        return among
 
     def find(self, ids: HeldIds) -> Rows:
         """Rows (m,) of `ids`, -1 without a live row."""

@@ -21,6 +21,7 @@ from gleann.index.ids.held import (
 )
 from gleann.index.ids.order import id_order
 from gleann.index.ids.table import require_found
+from gleann.index.live_rows import LiveRows
 from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
@@ -73,7 +74,7 @@ class View:
         version: number of the sealed version, 0 for none.
         sequence: number of the last applied change.
         sealed: the sealed version; None without one, or if it has no rows.
-        alive: bool (len(sealed),), its live rows; None for all.
+        alive: the live rows of `sealed`; None for all.
         payload: the payload of all rows, live or not; that of the sealed version if
             there is one and nothing else is given.
     """
@@ -86,7 +87,7 @@ class View:
     version: int = 0
     sequence: int = 0
     sealed: Sealed | None = None
-    alive: Mask | None = None
+    alive: LiveRows | None = None
     payload: LivePayload = field(default_factory=lambda: LivePayload(schema=Schema([])))
 
     def __post_init__(self) -> None:
@@ -116,16 +117,12 @@ class View:
         """Whether the view differs from its sealed version."""
         return len(self.delta) > 0 or self.alive is not None or self.payload.has_changes
 
-    @cached_property
+    @property
     def sealed_count(self) -> int:
         """Number of live rows of the sealed version."""
         if self.sealed is None:
             return 0
-        return (
-            len(self.sealed)
-            if self.alive is None
-            else int(np.count_nonzero(self.alive))
-        )
+        return len(self.sealed) if self.alive is None else self.alive.count
 
     @property
     def count(self) -> int:
@@ -145,7 +142,7 @@ class View:
             return rows
         old = self.sealed.lookup.find(ids)
         if self.alive is not None:
-            old = np.where((old >= 0) & self.alive[old], old, -1)
+            old = np.where((old >= 0) & self.alive.has(np.maximum(old, 0)), old, -1)
         return np.where(rows < 0, old, rows)
 
     def require(self, ids: HeldIds) -> Rows:
@@ -208,14 +205,16 @@ class View:
         """All live rows, sealed ones first."""
         old = np.arange(self.sealed_rows)
         if self.alive is not None:
-            old = old[self.alive]
+            old = np.flatnonzero(self.alive.mask)
         new = np.flatnonzero(self.delta.alive) + self.sealed_rows
         return np.concatenate([old, new])
 
     @cached_property
     def live(self) -> Mask:
         """The live rows, bool (sealed_rows + len(delta),); not to be written."""
-        old = np.ones(self.sealed_rows, np.bool_) if self.alive is None else self.alive
+        old = np.ones(self.sealed_rows, np.bool_)
+        if self.alive is not None:
+            old = self.alive.mask
         live = np.concatenate([old, self.delta.alive])
         live.flags.writeable = False
         return live
@@ -296,21 +295,15 @@ class View:
             sequence=sequence,
         )
 
-    def _alive_without(self, ids: HeldIds) -> Mask | None:
+    def _alive_without(self, ids: HeldIds) -> LiveRows | None:
         if self.sealed is None:
             return None
         rows = self.sealed.lookup.find(ids)
         rows = rows[rows >= 0]
         if not rows.size:
             return self.alive
-        alive = (
-            np.ones(len(self.sealed), np.bool_)
-            if self.alive is None
-            else self.alive.copy()
-        )
-        alive[rows] = False
-        alive.flags.writeable = False  # so that live counts are computed once
-        return alive
+        before = LiveRows.all_of(len(self.sealed)) if self.alive is None else self.alive
+        return before.without(rows)
 
 
 def sealed_index(view: View) -> SoarIndex:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from functools import lru_cache
 
 import numpy as np
 
@@ -34,6 +35,9 @@ from gleann.service.wire.payload_messages import (
     schema_of,
 )
 from gleann.v1 import admin_pb2, index_pb2, search_pb2, types_pb2, vector_pb2
+
+KEPT_PARAMS = 256
+"""Search parameters that are kept: callers send the same ones again and again."""
 
 
 def metric_of(number: int) -> Metric:
@@ -137,12 +141,17 @@ def search_params_to_wire(params: SearchParams) -> search_pb2.SearchParams:
 
 
 def search_params_of(message: search_pb2.SearchParams) -> SearchParams:
-    """Read search parameters.
+    """Read search parameters; equal ones of the latest messages are one object.
 
     Raises:
         InvalidParamsError: a parameter out of its range.
     """
-    return SearchParams(**given(message))
+    return _search_params(message.SerializeToString())
+
+
+@lru_cache(maxsize=KEPT_PARAMS)
+def _search_params(packed: bytes) -> SearchParams:
+    return SearchParams(**given(search_pb2.SearchParams.FromString(packed)))
 
 
 def found_to_wire(
@@ -155,13 +164,30 @@ def found_to_wire(
         ids: (n * k,) of those rows, in row-major order.
         version: state of the index.
     """
+    reply = hits_to_wire(found, ids)
+    reply.MergeFrom(work_to_wire(found.stats, version))
+    return reply
+
+
+def hits_to_wire(found: FoundRows, ids: HeldIds) -> search_pb2.SearchResponse:
+    """The fields of an answer that differ in each search of a batch.
+
+    In bytes, those of `work_to_wire` may follow them.
+    """
     return search_pb2.SearchResponse(
         count=found.rows.shape[0],
         k=found.rows.shape[1],
         ids=ids_to_wire(ids),
         distances=found.distances.astype("<f4", copy=False).tobytes(),
-        stats=stats_to_wire(found.stats),
-        version=version_to_wire(version),
+    )
+
+
+def work_to_wire(
+    stats: SearchStats, version: IndexVersion
+) -> search_pb2.SearchResponse:
+    """The fields of an answer that are the same in equal searches of a batch."""
+    return search_pb2.SearchResponse(
+        stats=stats_to_wire(stats), version=version_to_wire(version)
     )
 
 

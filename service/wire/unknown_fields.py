@@ -50,7 +50,8 @@ def require_known(request: Message, *, client: str) -> None:
     Raises:
         InvalidInputError: naming the message, the field's number and both versions.
     """
-    found = _unknown(request, request.DESCRIPTOR)
+    kind: Any = request.DESCRIPTOR
+    found = _unknown(request, kind)
     if found is not None:
         name, number = found
         raise InvalidInputError(

@@ -7,6 +7,7 @@ import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.exact import exact_search_prepared
+from gleann.index.live_rows import LiveRows
 from gleann.index.metric import prepare
 
 METRICS = ["ip", "cosine", "l2"]
@@ -115,7 +116,7 @@ def test_only_live_rows_are_found(built, engine_name, metric):
     alive, sealed_alive = rng.random(NEWER) < 0.7, rng.random(SEALED) < 0.8
     lists = index.newer_lists()
     lists.assign(newer[:300])
-    state = lists.rows(newer, alive=alive, sealed_alive=sealed_alive)
+    state = lists.rows(newer, alive=alive, sealed_alive=LiveRows.of(sealed_alive))
     rows = np.concatenate([index.vectors, newer])
     allowed = np.concatenate([sealed_alive, alive])
     for params in (ALL, SearchParams(k=10, exact=True), SearchParams(target_recall=1)):
@@ -172,7 +173,9 @@ def test_more_neighbours_than_rows(built, engine_name):
 def test_nothing_is_alive(built, engine_name):
     index, newer, queries = served(built, engine_name, "l2")
     state = index.newer_lists().rows(
-        newer[:9], alive=np.zeros(9, np.bool_), sealed_alive=np.zeros(SEALED, np.bool_)
+        newer[:9],
+        alive=np.zeros(9, np.bool_),
+        sealed_alive=LiveRows.of(np.zeros(SEALED, np.bool_)),
     )
     found = index.find_rows(queries, SearchParams(k=3), newer=state)
     assert (found.rows == -1).all()

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SearchParams, SoarIndex, soar_index
+from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index.access import described
 from gleann.index.errors import (
     DimensionMismatchError,
     EngineUnavailableError,
@@ -211,7 +212,7 @@ def test_an_index_that_is_on_no_device(flat):
 
 
 def test_recall_that_was_not_measured_is_warned_of(monkeypatch, flat):
-    monkeypatch.setattr(soar_index, "shortfall", lambda stats, params: "too little")
+    monkeypatch.setattr(described, "shortfall", lambda stats, params: "too little")
     with pytest.warns(RecallWarning, match="too little") as warned:
         flat.search_tensors(rows_of(5, seed=9))
     assert warned[0].filename == __file__

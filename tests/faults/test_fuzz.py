@@ -1,6 +1,7 @@
 """Wrong requests by the thousand: answered in words, while others are served.
 
-`GLEANN_FUZZ_MESSAGES` says how many; `make test-fuzz` takes 50,000.
+Every method of the descriptors is tried. `GLEANN_FUZZ_MESSAGES` says how many requests
+are sent; `make test-fuzz` takes 100,000.
 """
 
 import os
@@ -10,118 +11,169 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import fuzz_tour
 import fuzzing
 import grpc
 import numpy as np
 import pytest
+from raw_calls import DOCUMENTED, STATUS, UNSERVED, Metadata, answered
+from server_process import ServerProcess
 
 import gleann
 from gleann.index import SearchParams
 from gleann.service.client import remote
-from gleann.service.config import Config
-from gleann.service.server import Server, serve
 
-MESSAGES = int(os.environ.get("GLEANN_FUZZ_MESSAGES", "500"))
-A_ROUND = 1000
+MESSAGES = int(os.environ.get("GLEANN_FUZZ_MESSAGES", "5000"))
+A_ROUND = 2500
 """Requests before the index they name is made anew."""
 ENDS = ("DeleteIndex", "CloseSession")
 """Methods after which most requests would name nothing."""
 CALLERS = 4
-STATUS = grpc.StatusCode
-DOCUMENTED = {
-    STATUS.OK,
-    STATUS.INVALID_ARGUMENT,
-    STATUS.NOT_FOUND,
-    STATUS.ALREADY_EXISTS,
-    STATUS.FAILED_PRECONDITION,
-    STATUS.RESOURCE_EXHAUSTED,
-    STATUS.PERMISSION_DENIED,
-    STATUS.CANCELLED,
-}
+KEY = "the-right-key"
+OPEN = "/grpc.health.v1.Health/"
+
 STEADY = "steady"
-GROWTH_MB = 400
+GROWTH_MB, PEAK_MB = 400, 1500
+"""What may stay after all requests, and what may be taken for a moment."""
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_wrong_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = Config(data_dir=tmp_path / "d", listen="127.0.0.1:0")
-    heard: Counter[grpc.StatusCode] = Counter()
-    wrong: list[object] = []
-    with serve(config) as server, steady_caller(server) as slowest:
-        seeds = recorded(server, monkeypatch)
-        before = memory_mb()
-        for begin in range(0, MESSAGES, A_ROUND):
-            count = min(A_ROUND, MESSAGES - begin)
-            heard += sent(server, seeds, wrong, seed=begin, count=count)
-            seeds = recorded(server, monkeypatch)
-        assert memory_mb() - before < GROWTH_MB
-    assert heard.total() == MESSAGES
-    assert not wrong, f"{len(wrong)} answers of no documented kind: {wrong[:5]}"
-    assert heard[STATUS.OK] > MESSAGES // 20
-    assert heard[STATUS.INVALID_ARGUMENT] > MESSAGES // 10
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("key", "share"), [("", 0.7), (KEY, 0.3)], ids=["without keys", "with keys"]
+)
+def test_wrong_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, share: float
+) -> None:
+    messages = int(MESSAGES * share)
+    environment = {"GLEANN_API_KEY": key} if key else {}
+    server = ServerProcess(tmp_path / "d", **environment)
+    try:
+        run = Run(server, key)
+        with steady_caller(run) as slowest:
+            seeds = run.recorded(monkeypatch)
+            before = server.status("VmRSS")
+            for begin in range(0, messages, A_ROUND):
+                count = min(A_ROUND, messages - begin)
+                run.send(seeds, seed=begin, count=count)
+                seeds = run.recorded(monkeypatch)
+            grown = (server.status("VmRSS") - before) >> 20
+            peak = (server.status("VmHWM") - before) >> 20
+        assert server.process.poll() is None
+        assert server.stop() == 0
+    finally:
+        server.kill()
+    run.check(messages)
+    assert grown < GROWTH_MB
+    assert peak < PEAK_MB
     assert slowest
     assert max(slowest) < 10
 
 
-def recorded(server: Server, monkeypatch: pytest.MonkeyPatch) -> list[fuzzing.Seed]:
-    """The requests of a client that does a bit of everything."""
-    recorder = fuzzing.Recorder()
-    plain = grpc.insecure_channel
-
-    def channel(*arguments: object, **settings: object) -> grpc.Channel:
-        return grpc.intercept_channel(plain(*arguments, **settings), recorder)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(remote.grpc, "insecure_channel", channel)
-        with gleann.Client(server.target, timeout=60) as client:
-            fuzzing.tour(client)
-    return [seed for seed in recorder.seeds if not seed[0].endswith(ENDS)]
+def test_every_method_is_tried() -> None:
+    """What the generator sends covers the descriptors, streams included."""
+    rng = np.random.default_rng(0)
+    sent = {path for path, _ in fuzzing.requests(SEEDS, rng, 4000)}
+    assert sent == set(fuzzing.METHODS)
+    assert "/gleann.v1.VectorService/StreamUpsertVectors" in sent
+    assert "/grpc.health.v1.Health/Watch" in sent
 
 
-def sent(
-    server: Server,
-    seeds: list[fuzzing.Seed],
-    wrong: list[object],
-    *,
-    seed: int,
-    count: int,
-) -> Counter[grpc.StatusCode]:
-    """Send wrong requests, some at a time; what they were answered with.
+SEEDS: list[fuzzing.Seed] = [("/gleann.v1.AdminService/GetServerInfo", (b"",))]
 
-    What is of no documented kind goes to `wrong`, with the request, to be sent again.
-    """
-    rng = np.random.default_rng(seed)
-    every = list(fuzzing.requests(seeds, rng, count))
-    with (
-        grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel,
-        ThreadPoolExecutor(CALLERS) as callers,
-    ):
 
-        def send(request: fuzzing.Seed) -> grpc.StatusCode:
-            path, message = request
-            try:
-                channel.unary_unary(path)(message, timeout=60)
-            except grpc.RpcError as error:
-                code: grpc.StatusCode = error.code()
-                if code not in DOCUMENTED:
-                    wrong.append((path, message, code, error.details()))
-                return code
-            return STATUS.OK
+class Run:
+    """One server, the requests it was sent, and how it answered."""
 
-        return Counter(callers.map(send, every))
+    def __init__(self, server: ServerProcess, key: str) -> None:
+        self.target = server.target()
+        self.key = key
+        self.heard: Counter[grpc.StatusCode] = Counter()
+        self.untouched: set[str] = set(fuzzing.METHODS)
+        self.wrong: list[Any] = []
+        self._server = server
+
+    def client(self) -> gleann.Client:
+        return gleann.Client(self.target, api_key=self.key or None, timeout=60)
+
+    def recorded(self, monkeypatch: pytest.MonkeyPatch) -> list[fuzzing.Seed]:
+        """The requests of a client that does a bit of everything."""
+        recorder = fuzz_tour.Recorder()
+        plain = grpc.insecure_channel
+
+        def channel(*arguments: object, **settings: object) -> grpc.Channel:
+            return grpc.intercept_channel(plain(*arguments, **settings), recorder)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(remote.grpc, "insecure_channel", channel)
+            with self.client() as client:
+                fuzz_tour.tour(client)
+        return [
+            (path, messages)
+            for path, messages in recorder.seeds
+            if messages and not path.endswith(ENDS)
+        ]
+
+    def send(self, seeds: list[fuzzing.Seed], *, seed: int, count: int) -> None:
+        """Send wrong requests, some at a time, and note the answers."""
+        rng = np.random.default_rng(seed)
+        every = list(fuzzing.requests(seeds, rng, count))
+        keys = [self._metadata(rng) for _ in every]
+        with (
+            grpc.insecure_channel(self.target.removeprefix("grpc://")) as channel,
+            ThreadPoolExecutor(CALLERS) as callers,
+        ):
+            codes = callers.map(partial(self._send, channel), every, keys)
+            self.heard.update(codes)
+        self.untouched -= {path for path, _ in every}
+
+    def check(self, messages: int) -> None:
+        """All answers were of documented kinds, and every method was tried."""
+        assert self.heard.total() == messages
+        kinds = {(one[0], one[-2], one[-1]): one for one in self.wrong}
+        said = self._server.said()[-2000:]
+        assert not kinds, f"{len(self.wrong)} answers: {list(kinds.values())}; {said}"
+        assert not self.untouched
+        assert self.heard[STATUS.OK] > messages // 20
+        assert self.heard[STATUS.INVALID_ARGUMENT] > messages // 10
+
+    def _metadata(self, rng: np.random.Generator) -> Metadata:
+        """The right key mostly; with keys on, at times none or a wrong one."""
+        if not self.key:
+            return []
+        shown = (None, "wrong", "", self.key[:-1])[rng.integers(4)]
+        if rng.random() < 0.8:
+            shown = self.key
+        return [] if shown is None else [("authorization", f"Bearer {shown}")]
+
+    def _send(
+        self, channel: grpc.Channel, request: fuzzing.Seed, metadata: Metadata
+    ) -> grpc.StatusCode:
+        code, fault = answered(channel, request, metadata)
+        path = request[0]
+        known = metadata == [("authorization", f"Bearer {self.key}")]
+        if self.key and not known and not path.startswith(OPEN):
+            if code is not STATUS.UNAUTHENTICATED:
+                self.wrong.append((*request, metadata, code, "served without the key"))
+        elif path.startswith(UNSERVED):
+            pass
+        elif code not in DOCUMENTED or fault:
+            self.wrong.append((*request, metadata, code, fault))
+        return code
 
 
 @contextmanager
-def steady_caller(server: Server) -> Iterator[list[float]]:
+def steady_caller(run: Run) -> Iterator[list[float]]:
     """Search right queries meanwhile, and check the answers; yields their seconds."""
     rows = np.eye(8, dtype=np.float32)
     taken: list[float] = []
     wrong: list[object] = []
     ended = threading.Event()
-    with gleann.Client(server.target, timeout=60) as client:
+    with run.client() as client:
         client.create_index(STEADY, dim=8, metric="l2")
         client.upsert(STEADY, np.arange(8), rows)
 
@@ -141,11 +193,3 @@ def steady_caller(server: Server) -> Iterator[list[float]]:
                 ended.set()
             caller.result(60)
     assert not wrong
-
-
-def memory_mb() -> float:
-    """What this process, the server in it, holds in memory."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise AssertionError("no VmRSS")

@@ -1,69 +1,54 @@
-"""Requests that go wrong: valid ones with fields or bytes changed, and mere bytes."""
+"""Requests that go wrong: valid ones with fields or bytes changed, and mere bytes.
+
+Methods are those that the descriptors have, so that a new one is tried as well.
+"""
 
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from datetime import UTC, datetime
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
-import grpc
 import numpy as np
 from google.longrunning import operations_pb2
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import (
+    Descriptor,
+    FieldDescriptor,
+    MethodDescriptor,
+)
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
-import gleann
-from gleann.index import SearchParams
-from gleann.index.errors import GleannError
-from gleann.selection.active import ActiveParams
-from gleann.selection.estimate import EstimateParams
-from gleann.selection.rounds import RoundsParams
-from gleann.v1 import (
-    active_pb2,
-    admin_pb2,
-    coreset_pb2,
-    estimate_pb2,
-    index_pb2,
-    rounds_pb2,
-    search_pb2,
-    session_pb2,
-    snapshot_pb2,
-    vector_pb2,
-)
+import gleann.v1
 
 NAME, DIM, N = "fuzz", 4, 60
 COPY = "fuzz-copy"
-COLUMNS: dict[str, str] = {
-    "text": "string",
-    "whole": "int64",
-    "real": "float64",
-    "flag": "bool",
-    "moment": "timestamp",
-    "texts": "strings",
-    "json": "json",
-}
-FILES = (
-    index_pb2,
-    vector_pb2,
-    search_pb2,
-    coreset_pb2,
-    active_pb2,
-    rounds_pb2,
-    estimate_pb2,
-    session_pb2,
-    snapshot_pb2,
-    admin_pb2,
-    operations_pb2,
-)
-METHODS: dict[str, Descriptor] = {
-    f"/{service.full_name}/{method.name}": method.input_type
-    for file in FILES
+PUBLIC = (operations_pb2, health_pb2, reflection_pb2)
+"""Services that are not gleann's own, and that it serves."""
+
+
+def _own() -> Iterator[ModuleType]:
+    for module in iter_modules(gleann.v1.__path__):
+        if module.name.endswith("_pb2"):
+            yield import_module(f"gleann.v1.{module.name}")
+
+
+METHODS: dict[str, MethodDescriptor] = {
+    f"/{service.full_name}/{method.name}": method
+    for file in (*_own(), *PUBLIC)
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
+"""By path."""
 
-Seed = tuple[str, bytes]
+Seed = tuple[str, tuple[bytes, ...]]
+"""The path of a call and its messages: one, or several of a stream."""
+
+MOST_MESSAGES = 4
+"""In a stream."""
 
 WHOLE = (0, 1, 2, 3, 10, 100, -1, 2**15, 2**31 - 1, -(2**31), 2**63 - 1, -(2**63))
 REAL = (
@@ -109,195 +94,74 @@ _INTEGERS = {
 }
 
 
-class Recorder(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]
-    """Keeps the requests of a client."""
-
-    def __init__(self) -> None:
-        self.seeds: list[Seed] = []
-
-    def intercept_unary_unary(
-        self, continuation: Any, details: Any, request: Message
-    ) -> Any:
-        self.seeds.append((details.method, request.SerializeToString()))
-        return continuation(details, request)
-
-
-def tour(client: gleann.Client) -> None:
-    """Call what a client can; the index "fuzz" is made anew."""
-    rows = np.random.default_rng(3).normal(size=(N, DIM)).astype(np.float32)
-    if NAME in [info.name for info in client.list_indexes()]:
-        for operation in client.operations.list():
-            if not operation.done:
-                client.operations.cancel(operation.name)
-                with suppress(GleannError):
-                    operation.wait(timeout=60)
-        for session in client.sessions.list(NAME):
-            client.sessions.close(session)
-        client.delete_index(NAME)
-    client.create_index(NAME, dim=DIM, metric="l2", columns=COLUMNS, request_id="")
-    ids = np.arange(N)
-    client.upsert(NAME, ids, rows, _payload(N))
-    client.build(NAME, gleann.BuildParams(metric="l2", nlist=4, tune_queries=0)).wait()
-    client.search(NAME, rows[:3], SearchParams(k=2))
-    client.search(NAME, rows[:3], SearchParams(k=2, exact=True), allowed_ids=ids[:9])
-    client.get_vectors(NAME, ids[:5])
-    client.get_index(NAME)
-    client.server_info()
-    _change_payload(client, ids, rows)
-    _filter(client, rows)
-    _select(client, ids)
-    _learn(client, ids, rows)
-    _pick_rounds(client, ids, rows)
-    _estimate(client, ids, rows)
-    _keep(client)
-    operation = client.operations.list()[-1]
-    client.operations.get(operation.name).wait()
-    client.operations.cancel(operation.name)
-    client.upsert(NAME, ids[:2], rows[:2], request_id="once")
-    client.delete_vectors(NAME, [N - 1], request_id="")
-
-
-def _payload(count: int) -> dict[str, Any]:
-    return {
-        "text": ["a" if i % 2 else None for i in range(count)],
-        "whole": list(range(count)),
-        "real": [i / 7 for i in range(count)],
-        "flag": [i % 3 == 0 for i in range(count)],
-        "moment": ["2024-02-29T12:00:00Z"] * count,
-        "texts": [["a", "b"][: i % 3] for i in range(count)],
-        "json": ['{"a": 1}'] * count,
-    }
-
-
-def _change_payload(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
-    client.update_index(NAME, add_columns={"more": "int64"}, request_id="")
-    client.update_index(NAME, drop_columns=["more"])
-    client.update_payload(NAME, {"text": ["b", None], "texts": [["x"], []]}, ids=[1, 2])
-    client.update_payload(
-        NAME, {"flag": True, "whole": -1}, where="whole < $1", parameters=[3]
-    )
-    client.delete_payload(NAME, "real", ids=[4, 5])
-    client.delete_payload(NAME, "*", where="whole IN $1", parameters=[[7, 8]])
-    client.get_payload(NAME, ids[:5])
-    client.upsert(NAME, ids[:5], rows[:5], _payload(5))
-    client.delete_vectors(NAME, where="whole = 59 AND NOT flag")
-    client.upsert(NAME, ids[-1:], rows[-1:], _payload(1))
-    client.optimize(NAME).wait()
-
-
-def _keep(client: gleann.Client) -> None:
-    if COPY in [info.name for info in client.list_indexes()]:
-        for operation in client.operations.list():
-            if operation.index == COPY and not operation.done:
-                with suppress(GleannError):
-                    operation.wait(timeout=60)
-        client.delete_index(COPY)
-    for snapshot in client.snapshots.list():
-        with suppress(GleannError):
-            client.snapshots.delete(snapshot.name)
-    name = client.snapshots.create(NAME).wait().name
-    few = client.snapshots.create(NAME, where="whole < $1", parameters=[9]).wait()
-    client.snapshots.get(name)
-    client.snapshots.verify(name).wait()
-    client.snapshots.restore(name, COPY, request_id="").wait()
-    with suppress(GleannError):  # there are no roots
-        client.snapshots.export_to(name, "/tmp/x.tar")
-    with suppress(GleannError):
-        client.snapshots.import_from("/tmp/x.tar")
-    client.snapshots.delete(few.name, request_id="")
-
-
-def _filter(client: gleann.Client, rows: np.ndarray) -> None:
-    where = "(text = $1 OR text IS NULL) AND whole BETWEEN 0 AND $2 AND moment < $3"
-    parameters = ["a", 50, datetime(2025, 1, 1, tzinfo=UTC)]
-    client.count(NAME, where, parameters)
-    for page in client.scroll(NAME, where=where, parameters=parameters, page_size=20):
-        assert len(page) <= 20
-    list(client.scroll(NAME, columns=["texts"], with_vectors=True, page_size=40))
-    client.search(
-        NAME,
-        rows[:3],
-        SearchParams(k=2),
-        where="real > $1 AND contains(texts, 'a')",
-        parameters=[0.5],
-        columns="*",
-        radius=9.0,
-    )
-    client.search_radius(NAME, rows[:3], 2.0, where="flag", columns=["text", "json"])
-    client.search_radius(NAME, rows[:3], 2.0, limit=3, target_recall=0.9)
-
-
-def _select(client: gleann.Client, ids: np.ndarray) -> None:
-    costs = (ids, np.linspace(0.1, 0.9, N))
-    client.coresets.farthest_first(NAME, k=3).wait()
-    client.coresets.weighted_k_center(
-        NAME, k=3, costs=costs, groups=(ids, ids % 2)
-    ).wait()
-    client.coresets.margin(NAME, k=3, costs=costs).wait()
-    client.coresets.gist(NAME, k=3, costs=costs, locked_ids=ids[:1]).wait()
-    client.coresets.ccs(NAME, k=3, costs=costs, allowed_ids=ids[:40]).wait()
-    client.coresets.uniform(NAME, k=3, seed=1).wait()
-
-
-def _learn(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
-    labels = (rows[:, 0] > 0).astype(np.int64)
-    session = client.active.start(
-        NAME, ids=ids[:20], labels=labels[:20], params=ActiveParams(batch=4)
-    )
-    batch = client.next_batch(session).ids
-    client.active.coverage(session)
-    client.submit_labels(session, batch, labels[batch])
-    client.active.ignore(session, [int(client.next_batch(session).ids[0])])
-    client.active.stop_advice(session)
-    client.active.score_items(session, ids[:5])
-    client.sessions.get(session)
-
-
-def _pick_rounds(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
-    labels = (rows[:, 0] > 0).astype(np.int64)
-    params = RoundsParams(batch=4, picker="weighted_k_center", weights=(0.0, 1.0))
-    session = client.rounds.start(NAME, ids=ids[:20], labels=labels[:20], params=params)
-    batch = client.next_batch(session).ids
-    client.submit_labels(session, batch, labels[batch])
-    client.rounds.ignore(session, [int(client.next_batch(session).ids[0])])
-    client.rounds.score_items(session, ids[:5])
-
-
-def _estimate(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
-    proxy = np.clip(rows[:, 0] + 0.5, 0, 1)
-    session = client.estimates.start(
-        NAME, params=EstimateParams(budget=30, strata=2), proxy=(ids, proxy)
-    )
-    batch = client.next_batch(session).ids
-    client.submit_labels(session, batch, rows[batch, 0] > 0)
-    client.estimates.get(session)
-    groups = client.groups.start(
-        NAME,
-        params=EstimateParams(budget=40, strata=2),
-        proxies={"a": (ids, proxy), "b": (ids, 1 - proxy)},
-    )
-    client.groups.next_batches(groups)
-
-
 def requests(seeds: list[Seed], rng: np.random.Generator, count: int) -> Iterator[Seed]:
-    """`count` requests of all methods."""
+    """`count` requests, of all methods."""
     paths = list(METHODS)
     for _ in range(count):
-        way = rng.integers(8)
-        if way == 0:
+        way = rng.integers(9)
+        if way < 3:
             path = paths[rng.integers(len(paths))]
-            yield path, rng.bytes(rng.integers(200))
-        elif way < 3:
-            path = paths[rng.integers(len(paths))]
-            yield path, _random(METHODS[path], rng, depth=0).SerializeToString()
+            make = _bytes_of_none if way == 0 else _bytes_of_fields
+            yield path, tuple(make(path, rng) for _ in range(_length(path, rng)))
+            continue
+        path, messages = seeds[rng.integers(len(seeds))]
+        change = {3: _changed_bytes, 4: _resized}.get(int(way), _changed)
+        spoilt = int(rng.integers(len(messages)))
+        yield (
+            path,
+            tuple(
+                change(path, message, rng) if number == spoilt else message
+                for number, message in enumerate(messages)
+            ),
+        )
+
+
+def _length(path: str, rng: np.random.Generator) -> int:
+    """Messages of a call."""
+    return int(rng.integers(1, MOST_MESSAGES)) if METHODS[path].client_streaming else 1
+
+
+def _bytes_of_none(_: str, rng: np.random.Generator) -> bytes:
+    return rng.bytes(rng.integers(200))
+
+
+def _bytes_of_fields(path: str, rng: np.random.Generator) -> bytes:
+    return _random(METHODS[path].input_type, rng, depth=0).SerializeToString()
+
+
+def _resized(path: str, whole: bytes, rng: np.random.Generator) -> bytes:
+    """A valid request with one field of bytes cut off, lengthened or doubled."""
+    message = GetMessageClass(METHODS[path].input_type).FromString(whole)
+    fields = list(_byte_fields(message))
+    if not fields:
+        return _changed(path, whole, rng)
+    target, name = fields[rng.integers(len(fields))]
+    held = getattr(target, name)
+    n = int(rng.integers(1, 10))
+    ways = (held[:-n], held + rng.bytes(n), held + held, held[: len(held) // 2])
+    setattr(target, name, ways[rng.integers(len(ways))])
+    return message.SerializeToString()
+
+
+def _byte_fields(message: Message) -> Iterator[tuple[Message, str]]:
+    """The fields of bytes that are set, at any depth, and their messages."""
+    for field, value in message.ListFields():
+        if field.type == FieldDescriptor.TYPE_BYTES and not _repeated(field):
+            yield message, field.name
+        elif field.message_type is None or _is_map(field):
+            continue
         else:
-            path, whole = seeds[rng.integers(len(seeds))]
-            yield path, (_changed_bytes if way == 3 else _changed)(path, whole, rng)
+            for inner in value if _repeated(field) else [value]:
+                yield from _byte_fields(inner)
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return bool(field.message_type.GetOptions().map_entry)
 
 
 def _changed(path: str, whole: bytes, rng: np.random.Generator) -> bytes:
     """A valid request with one to three fields set to something else."""
-    message = GetMessageClass(METHODS[path]).FromString(whole)
+    message = GetMessageClass(METHODS[path].input_type).FromString(whole)
     for _ in range(rng.integers(1, 4)):
         target = message
         while True:
@@ -346,7 +210,7 @@ def _set(
     if field.message_type is not None:
         if depth > 3:
             return
-        if field.message_type.GetOptions().map_entry:
+        if _is_map(field):
             return
         for _ in range(rng.integers(4) if _repeated(field) else 1):
             value = _random(field.message_type, rng, depth=depth + 1)

@@ -37,8 +37,14 @@ Lists PyNewerPart::view(const Engine& engine, const ListArrays& lists,
 
 PyNewerRows::PyNewerRows(const Engine& engine, const Parts& parts,
                          const Array<float>& vectors,
-                         const std::optional<Array<bool>>& allowed)
-    : parts_(parts), vectors_(vectors), allowed_(allowed), kind_(engine), rows_{} {
+                         const std::optional<Array<bool>>& allowed,
+                         const std::optional<Array<uint8_t>>& sealed_alive)
+    : parts_(parts),
+      vectors_(vectors),
+      allowed_(allowed),
+      sealed_alive_(sealed_alive),
+      kind_(engine),
+      rows_{} {
   require(vectors.ndim() == 2 && vectors.shape(1) == engine.d(),
           "newer vectors are not (m, d)");
   require_aligned(vectors);
@@ -48,6 +54,11 @@ PyNewerRows::PyNewerRows(const Engine& engine, const Parts& parts,
   if (allowed) {
     require(allowed->ndim() == 1, "allowed newer rows are no vector");
     rows_.allowed = reinterpret_cast<const uint8_t*>(allowed->data());
+  }
+  if (sealed_alive) {
+    require(sealed_alive->ndim() == 1 && sealed_alive->size() == (engine.n() + 7) / 8,
+            "live rows of the index are not a bit each");
+    rows_.sealed_alive = sealed_alive->data();
   }
   check_parts();
   for (const auto& part : parts_) rows_.parts.push_back(&part->part());
@@ -71,6 +82,8 @@ void PyNewerRows::check_parts() const {
 void PyNewerRows::require_of(const Engine& engine) const {
   require(Kind(engine) == kind_ && engine.n() + rows_.n < kMostRows,
           "newer rows were packed for another index");
+  require(!sealed_alive_ || sealed_alive_->size() == (engine.n() + 7) / 8,
+          "live rows are of another index");
 }
 
 void bind_newer(py::module_& module) {

@@ -56,7 +56,8 @@ class PyNewerRows {
   using Parts = std::vector<std::shared_ptr<PyNewerPart>>;
 
   PyNewerRows(const Engine& engine, const Parts& parts, const Array<float>& vectors,
-              const std::optional<Array<bool>>& allowed);
+              const std::optional<Array<bool>>& allowed,
+              const std::optional<Array<uint8_t>>& sealed_alive);
 
   const NewerRows& rows() const { return rows_; }
   // Throws std::invalid_argument if they were made for another kind of engine.
@@ -68,6 +69,7 @@ class PyNewerRows {
   Parts parts_;
   Array<float> vectors_;
   std::optional<Array<bool>> allowed_;
+  std::optional<Array<uint8_t>> sealed_alive_;
   Kind kind_;
   NewerRows rows_;
 };

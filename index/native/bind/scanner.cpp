@@ -61,8 +61,10 @@ class PyScanner {
 
   std::unique_ptr<PyNewerRows> newer_rows(
       const std::vector<std::shared_ptr<PyNewerPart>>& parts,
-      const Array<float>& vectors, const std::optional<Array<bool>>& allowed) const {
-    return std::make_unique<PyNewerRows>(engine_, parts, vectors, allowed);
+      const Array<float>& vectors, const std::optional<Array<bool>>& allowed,
+      const std::optional<Array<uint8_t>>& sealed_alive) const {
+    return std::make_unique<PyNewerRows>(engine_, parts, vectors, allowed,
+                                         sealed_alive);
   }
 
   Array<int32_t> rank_lists(const Array<float>& queries, int64_t nprobe,
@@ -116,7 +118,8 @@ class PyScanner {
                           const std::optional<Array<int64_t>>& entries, double reach,
                           double share, int64_t nprobe, bool to_unit, int32_t k,
                           int32_t rerank, const std::optional<Array<bool>>& allowed,
-                          bool primary_only, int threads) const {
+                          bool primary_only, int threads,
+                          const PyNewerRows* newer) const {
     check_queries(queries);
     const int64_t nlist = engine_.nlist();
     require(ranker.engine_.nlist() == nlist && ranker.engine_.d() == engine_.d() &&
@@ -138,6 +141,7 @@ class PyScanner {
     job.ranker = &ranker.engine_;
     job.choice = &choice;
     job.settled = settled.mutable_data();
+    take(job, newer);
     const py::tuple found =
         run(job, queries, k, rerank, allowed, primary_only, threads);
     return py::make_tuple(found, settled);
@@ -258,14 +262,15 @@ void bind_scanner(py::module_& module) {
            py::arg("kept").noconvert(), py::arg("entries").noconvert().none(true),
            py::arg("reach"), py::arg("share"), py::arg("nprobe"), py::arg("to_unit"),
            py::arg("k"), py::arg("rerank"), py::arg("allowed").noconvert().none(true),
-           py::arg("primary_only"), py::arg("threads"))
+           py::arg("primary_only"), py::arg("threads"), py::arg("newer") = py::none())
       .def("pack", &PyScanner::pack, py::kw_only(), py::arg("offsets").noconvert(),
            py::arg("mids").noconvert(), py::arg("rows").noconvert(),
            py::arg("others").noconvert(), py::arg("codes").noconvert(),
            py::arg("scales").noconvert(), py::arg("biases").noconvert(),
            py::arg("first"), py::arg("flat"), py::arg("threads"))
       .def("newer_rows", &PyScanner::newer_rows, py::kw_only(), py::arg("parts"),
-           py::arg("vectors").noconvert(), py::arg("allowed").noconvert() = py::none());
+           py::arg("vectors").noconvert(), py::arg("allowed").noconvert() = py::none(),
+           py::arg("sealed_alive").noconvert() = py::none());
 }
 
 }  // namespace gleann

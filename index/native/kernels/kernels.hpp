@@ -63,6 +63,7 @@ struct Entries {
   int64_t primaries;      // entries before this one are primary
   bool primary_only;
   const uint8_t* allowed;  // per row from `first` on; null: all
+  const uint8_t* alive;    // bit per row, if `first` is 0; null: all
   int32_t first;
   int32_t skip;   // slots of the panel before the first entry: those of other lists
   int64_t count;  // entries; behind them, there may be others of other lists

@@ -25,6 +25,12 @@ const ScanKernels& scan_of(const Kernels& kernels, const RowCodes& codes) {
   return codes.biases ? kernels.biased_dots : kernels.dots;
 }
 
+// Even a few queries share enough lists for their codes to be read once.
+bool is_few(int64_t queries, int threads) {
+  constexpr int64_t kQueriesAThread = 4;
+  return queries < kQueriesAThread * threads;
+}
+
 std::vector<float> center_of(const RowCodes& codes) {
   if (!codes.center) return {};
   return std::vector<float>(codes.center, codes.center + codes.d);
@@ -51,24 +57,23 @@ Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
       directions_(arrays.directions, scan_.layout) {}
 
 Work Engine::scan(const ScanJob& job) const {
-  // Even a few queries share enough lists for their codes to be read once.
-  constexpr int64_t kQueriesAThread = 4;
   const int threads = resolve_threads(job.threads);
   // Newer rows are not counted here.
   ThreadLease lease(job.newer ? threads : threads_worth(job, job.nq, threads));
-  const bool few = job.nq < kQueriesAThread * threads;
+  const bool few = is_few(job.nq, threads);
   return few ? scan_query_major(job, lease) : scan_list_major(job, lease);
 }
 
 // The threads that shorten the scan of some queries of the job, at most `threads`.
 int Engine::threads_worth(const ScanJob& job, int64_t queries, int threads) const {
-  // Below this many codes to read, starting a thread costs more than it saves.
-  constexpr double kCodesAThread = 512 << 10;
+  // Below this many codes to read, starting a thread costs more than it saves. Those of
+  // queries that are scanned together mostly come from the caches.
+  constexpr double kAlone = 512 << 10, kTogether = 2 << 20;
+  const double least = is_few(queries, threads) ? kAlone : kTogether;
   const auto entries = static_cast<double>(arrays_.lists.offsets[nlist()]);
   const double share = static_cast<double>(job.nprobe) / static_cast<double>(nlist());
   const double codes = entries * share * static_cast<double>(d() * queries);
-  return static_cast<int>(
-      std::clamp(codes / kCodesAThread, 1.0, static_cast<double>(threads)));
+  return static_cast<int>(std::clamp(codes / least, 1.0, static_cast<double>(threads)));
 }
 
 }  // namespace gleann

@@ -49,8 +49,9 @@ using NewerParts = std::vector<const NewerPart*>;
 struct NewerRows {
   NewerParts parts;
   int64_t n;
-  const float* vectors;    // (n, d)
-  const uint8_t* allowed;  // up to the end of every part; or null
+  const float* vectors;         // (n, d)
+  const uint8_t* allowed;       // up to the end of every part; or null
+  const uint8_t* sealed_alive;  // bit per row of the index; or null
 };
 
 // Checks every reference of one list that the scan follows without a check: rows are

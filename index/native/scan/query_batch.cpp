@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t kGroupBytes = 24 << 10;  // gathered queries stay in the L1 cache
 constexpr int kGroupStep = 32;             // two AMX tiles of queries
 
-constexpr int64_t kSeeded = 6;  // queries whose first lists are scored together
+constexpr int64_t kSeeded = 6;        // queries whose first lists are scored together
 constexpr int64_t kSortedWhole = 32;  // keys that are sorted sooner than their best
 constexpr int64_t kPrefetched = 4 << 10;  // bytes of a list
 
@@ -180,7 +180,7 @@ const NewerParts& QueryBatch::parts() const {
 }
 
 void QueryBatch::add(const NewerPart::Spot& spot, const Lists& lists, int64_t queries,
-                     const uint8_t* allowed, int64_t first) {
+                     const uint8_t* allowed, const uint8_t* alive, int64_t first) {
   const int64_t entries = job_.primary_only ? spot.primaries : spot.entries;
   if (entries == 0) return;
   work_.entries_scanned += queries * entries;
@@ -189,7 +189,7 @@ void QueryBatch::add(const NewerPart::Spot& spot, const Lists& lists, int64_t qu
   panels_.push_back(Scanned{
       panel,
       Entries{lists.rows + spot.first, lists.others + spot.first, spot.primaries,
-              job_.primary_only, allowed, static_cast<int32_t>(first), spot.skip,
+              job_.primary_only, allowed, alive, static_cast<int32_t>(first), spot.skip,
               entries, 0},
   });
 }
@@ -197,7 +197,7 @@ void QueryBatch::add(const NewerPart::Spot& spot, const Lists& lists, int64_t qu
 void QueryBatch::add(const NewerPart& part, int32_t list_no, int64_t queries) {
   const uint8_t* allowed = job_.newer->allowed;
   add(part.spots[list_no], part.lists, queries,
-      allowed ? allowed + part.first : nullptr, engine_.n() + part.first);
+      allowed ? allowed + part.first : nullptr, nullptr, engine_.n() + part.first);
 }
 
 void QueryBatch::add_whole(const NewerPart& part) {
@@ -207,7 +207,7 @@ void QueryBatch::add_whole(const NewerPart& part) {
   panels_.push_back(Scanned{
       part.packed.whole(),
       Entries{part.slot_rows.data(), part.slot_others.data(), 0, false,
-              allowed ? allowed + part.first : nullptr,
+              allowed ? allowed + part.first : nullptr, nullptr,
               static_cast<int32_t>(engine_.n() + part.first), 0, slots, 0},
   });
 }
@@ -216,7 +216,8 @@ void QueryBatch::collect(int32_t list_no, int64_t queries) {
   panels_.clear();
   work_.lists_probed += queries;
   const Lists& lists = engine_.arrays_.lists;
-  add(spot_of(lists, engine_.packed_, list_no), lists, queries, job_.allowed, 0);
+  const uint8_t* alive = job_.newer ? job_.newer->sealed_alive : nullptr;
+  add(spot_of(lists, engine_.packed_, list_no), lists, queries, job_.allowed, alive, 0);
   for (const NewerPart* part : parts()) {
     if (!part->flat) add(*part, list_no, queries);
   }
@@ -255,12 +256,15 @@ void QueryBatch::seed_from(const Scanned& scanned, const int32_t* queries,
   }
 }
 
-// The primary entries whose rows are not allowed.
+// The primary entries whose rows are not allowed, or dead.
 void QueryBatch::find_dead(const Entries& entries) {
   dead_.clear();
-  if (!entries.allowed) return;
+  const uint8_t *allowed = entries.allowed, *alive = entries.alive;
+  if (!allowed && !alive) return;
   for (int64_t e = 0; e < entries.primaries; ++e) {
-    if (!entries.allowed[entries.rows[e]]) dead_.push_back(static_cast<int32_t>(e));
+    const int32_t row = entries.rows[e];
+    const bool lives = !alive || (alive[row >> 3] >> (row & 7) & 1);
+    if (!lives || (allowed && !allowed[row])) dead_.push_back(static_cast<int32_t>(e));
   }
 }
 

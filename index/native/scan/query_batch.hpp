@@ -62,7 +62,7 @@ class QueryBatch {
   const NewerParts& parts() const;
   void collect(int32_t list_no, int64_t queries);
   void add(const NewerPart::Spot& spot, const Lists& lists, int64_t queries,
-           const uint8_t* allowed, int64_t first);
+           const uint8_t* allowed, const uint8_t* alive, int64_t first);
   void add(const NewerPart& part, int32_t list_no, int64_t queries);
   void add_whole(const NewerPart& part);
   static void prefetch(const Panel& panel);

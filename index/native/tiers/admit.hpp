@@ -18,6 +18,7 @@ inline bool wanted(const Sink& sink, const Entries& entries, int64_t entry,
     const int32_t primary = entries.others[entry];
     if (sink.probed[primary >> 6] >> (primary & 63) & 1) return false;
   }
+  if (entries.alive && !(entries.alive[row >> 3] >> (row & 7) & 1)) return false;
   return entries.allowed == nullptr || entries.allowed[row];
 }
 

@@ -129,7 +129,7 @@ inline void prefetch_row(const float* row, int64_t d) {
 // The sum times `factor`. `query`: float or, the same numbers, double.
 template <bool kL2, class Number>
 inline void measure_rows(const Number* query, const float* vectors, const int32_t* rows,
-                    int64_t count, int64_t d, double factor, float* out) {
+                         int64_t count, int64_t d, double factor, float* out) {
   constexpr int64_t kAhead = 4;
   for (int64_t i = 0; i < count && i < kAhead; ++i) {
     prefetch_row(vectors + rows[i] * d, d);
@@ -141,7 +141,7 @@ inline void measure_rows(const Number* query, const float* vectors, const int32_
   }
 }
 
-// The query is widened once: for each row again, that takes as long as all the rest.
+// The query is widened once, and not for each row again.
 template <bool kL2>
 inline void measure(const float* query, const float* vectors, const int32_t* rows,
                     int64_t count, int64_t d, double factor, float* out) {

@@ -4,9 +4,7 @@ from collections.abc import Iterable
 
 from gleann.index.errors import InvalidParamsError
 from gleann.index.payload.schema import COLUMN_TYPES, Column
-
-INDEXED = "indexed"
-"""What follows the type of a column that is indexed."""
+from gleann.service.cli.files.payload import INDEXED, Declared
 
 
 def declared_columns(texts: Iterable[str]) -> list[Column]:
@@ -20,14 +18,13 @@ def declared_columns(texts: Iterable[str]) -> list[Column]:
 
 
 def _declared(text: str) -> Column:
-    name, _, kind = text.partition(":")
-    kind, _, more = kind.partition(":")
-    if kind not in COLUMN_TYPES or more not in ("", INDEXED):
+    declared = Declared.parse(text)
+    if declared.type is None:
         raise InvalidParamsError(
-            f"a column is NAME:TYPE or NAME:TYPE:{INDEXED}, with a type of"
-            f" {', '.join(COLUMN_TYPES)}; got {text!r}"
+            f"column {declared.name!r:.60} has no type: {declared.name:.60}:TYPE, with"
+            f" a type of {', '.join(COLUMN_TYPES)}"
         )
-    return Column(name, kind, indexed=more == INDEXED)
+    return Column(declared.name, declared.type, indexed=declared.indexed)
 
 
 def shown_column(column: Column) -> str:

@@ -82,7 +82,7 @@ def _restore_file(
 
 
 def _remove(client: Client, snapshot: str) -> None:
-    """Remove a snapshot, or say that it is left: neither an index nor an error is lost."""
+    """Remove a snapshot, or say that it is left; the result or the error stands."""
     try:
         client.snapshots.delete(snapshot)
     except GleannError as error:

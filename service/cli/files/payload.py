@@ -2,15 +2,23 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.payload.payload import Payload
-from gleann.index.payload.schema import COLUMN_TYPES, Column, Schema
+from gleann.index.payload.schema import COLUMN_TYPES, Column, ColumnType, Schema
+from gleann.service.cli.say import warn
 from gleann.service.files.payload_files import PayloadFile
+
+INDEXED = "indexed"
+"""What follows the type of a column that is indexed."""
+
+MOST_SHOWN = 8
+"""Columns that a line names."""
 
 
 def names_of(text: str | None) -> tuple[str, ...]:
@@ -23,38 +31,75 @@ def names_of(text: str | None) -> tuple[str, ...]:
     return names
 
 
-def schema_of(
-    file: PayloadFile, columns: str | None, *, leave_out: Sequence[str | None] = ()
-) -> Schema:
-    """The columns of `--columns a,b:json`; all that payload can hold for None.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """A column as an option declares it.
+
+    Attributes:
+        name: of the column.
+        type: of its values; None for that of the file.
+        indexed: whether rows of equal values are kept together.
+    """
+
+    name: str
+    type: ColumnType | None
+    indexed: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read NAME, NAME:TYPE, NAME:indexed or NAME:TYPE:indexed.
+
+        Raises:
+            InvalidParamsError: another form, or no type of payload.
+        """
+        name, *more = text.split(":")
+        indexed = more[-1:] == [INDEXED]
+        kinds = more[:-1] if indexed else more
+        kind = next((known for known in COLUMN_TYPES if [known] == kinds), None)
+        if kinds and kind is None:
+            raise InvalidParamsError(
+                f"a column is NAME:TYPE or NAME:TYPE:{INDEXED}, with a type of"
+                f" {', '.join(COLUMN_TYPES)}; got {text!r:.60}"
+            )
+        return cls(name=name, type=kind, indexed=indexed)
+
+
+def schema_of(file: PayloadFile, columns: str) -> Schema:
+    """The columns of `--columns a,b:json,c:string:indexed`.
 
     Args:
         file: that has them.
-        columns: names, each with a type of its own after a colon if it is not that of
-            the file.
-        leave_out: names that are not payload, such as that of the ids.
+        columns: each as `Declared.parse` reads it.
 
     Raises:
         InvalidInputError: a column that the file lacks, or payload cannot hold.
         InvalidParamsError: another type than those of payload.
     """
-    if columns is None:
-        return file.possible(leave_out=leave_out)
     chosen: list[Column] = []
     for text in names_of(columns):
-        name, _, kind = text.partition(":")
-        if not kind:
-            chosen.extend(file.schema([name]).columns)
-        elif kind not in COLUMN_TYPES:
-            raise InvalidParamsError(
-                f"--columns gives {name!r:.60} the type {kind!r:.60}, expected one of"
-                f" {', '.join(COLUMN_TYPES)}"
-            )
-        elif name not in file.names:
-            file.schema([name])
-        else:
-            chosen.append(Column(name, kind))
+        declared = Declared.parse(text)
+        kind = declared.type
+        if kind is None or declared.name not in file.names:
+            kind = file.schema([declared.name]).column(declared.name).type
+        chosen.append(Column(declared.name, kind, indexed=declared.indexed))
     return Schema(chosen)
+
+
+def possible_columns(file: PayloadFile) -> tuple[Schema, dict[str, str]]:
+    """All columns of a file that payload can hold, and why it cannot hold the others.
+
+    A line on stderr says so too.
+    """
+    schema, refused = file.possible_and_refused()
+    if refused:
+        shown = [f"{name!r:.60} ({why:.200})" for name, why in refused.items()]
+        if len(shown) > MOST_SHOWN:
+            shown[MOST_SHOWN:] = [f"and {len(shown) - MOST_SHOWN} more"]
+        warn(
+            f"{file.path}: {len(refused)} of {len(file.names)} columns are left out:"
+            f" {'; '.join(shown)}; --columns names those to take"
+        )
+    return schema, refused
 
 
 def written(payload: Payload, path: Path, *, taken: Sequence[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.search import batcher, view_search
 from gleann.service.search.batcher import Batcher
+from gleann.service.search.task import SearchTask
 from gleann.service.views.delta import Delta
 from gleann.service.views.live_index import View
 
@@ -23,6 +24,10 @@ from gleann.service.views.live_index import View
 def view(rows: np.ndarray) -> View:
     empty = View(number=1, name="v", dim=8, metric="l2", delta=Delta(8))
     return empty.upserted(np.arange(len(rows)), rows, sequence=1)
+
+
+def task(view: View, queries: np.ndarray, params: SearchParams) -> SearchTask:
+    return SearchTask(view=view, queries=queries, params=params)
 
 
 class Engine:
@@ -60,7 +65,7 @@ class Crowd:
 
     def search(self, queries: np.ndarray, params: SearchParams) -> None:
         waiting = self.waiting()
-        job = self.threads.submit(self.batcher.search, self.view, queries, params)
+        job = self.threads.submit(self.batcher.search, task(self.view, queries, params))
         self.futures.append(job)
         if len(self.futures) == 1:
             assert self.engine.begun.wait(30)
@@ -148,8 +153,10 @@ def test_a_bug_lets_the_next_one_run(
     with monkeypatch.context() as patched:
         patched.setattr(view_search, "search", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            batcher.search(view, rows[:1], SearchParams(k=1))
-    assert batcher.search(view, rows[:1], SearchParams(k=1)).rows.tolist() == [[0]]
+            batcher.search(task(view, rows[:1], SearchParams(k=1)))
+    assert batcher.search(task(view, rows[:1], SearchParams(k=1))).rows.tolist() == [
+        [0]
+    ]
 
 
 def test_what_a_spoilt_batch_held_is_free_before_each_is_asked_alone(

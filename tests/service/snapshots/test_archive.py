@@ -513,5 +513,5 @@ def test_a_file_that_cannot_be_removed_hides_no_error(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(Path, "unlink", refuse)
-    with pytest.raises(errors.CorruptDataError, match="newer.arrow"):
+    with pytest.raises(errors.CorruptDataError, match=r"newer\.arrow"):
         exported(shelf, tmp_path / "x.tar")

@@ -272,3 +272,15 @@ def test_places_name_the_ids_that_are_not_among():
     names = IdMap(IDS, n=N)
     with pytest.raises(InvalidInputError, match=f"the 60 of 150 rows: 'id-{outside}'"):
         among.places_of(np.array([ROWS[0], outside]), name="locked", ids=names)
+
+
+def test_the_mask_is_made_once():
+    among = Among(rows=ROWS, n=N)
+    mask = among.mask
+    np.testing.assert_array_equal(np.flatnonzero(mask), ROWS)
+    assert not mask.flags.writeable
+    np.testing.assert_array_equal(among.has(np.arange(N)), MASK)
+    assert among.mask is mask
+    more = among.besides(np.array([np.flatnonzero(~MASK)[0]]))
+    assert more.mask.sum() == M + 1
+    assert among.mask.sum() == M

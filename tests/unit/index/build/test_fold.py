@@ -244,6 +244,22 @@ def test_drift_is_that_of_all_rows_added_since_the_training(rows, tmp_path):
     assert gone.header.training.drift is None
 
 
+def test_a_recall_that_drift_leaves_unknown_is_warned_of(rows, tmp_path):
+    old = built(rows[:OLD])
+    drifted = folded(old, tmp_path / "a", rows[OLD:] + 4)
+    drift = drifted.header.training.drift
+    assert drift > 1.5
+    for params in (SearchParams(k=5), SearchParams(k=5, target_recall=0.5)):
+        old.search(rows[:3], params)  # warnings are errors in these tests
+        with pytest.warns(errors.RecallWarning, match=f"are {drift:.2f} times those"):
+            found = drifted.search(rows[:3], params)
+        assert found.stats.estimated_recall is None
+    for known in (SearchParams(k=5, nprobe=9), SearchParams(k=5, exact=True)):
+        drifted.search(rows[:3], known)
+    again = folded(drifted, tmp_path / "b", keep=np.arange(OLD + NEWER) < OLD)
+    again.search(rows[:3], SearchParams(k=5))
+
+
 SCHEMA = Schema([Column("split", "string"), Column("score", "float64")])
 
 

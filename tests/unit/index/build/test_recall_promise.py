@@ -144,6 +144,15 @@ def test_a_recall_out_of_reach_is_told():
     assert index.find_rows(rows[:5], beyond).stats.estimated_recall == most
 
 
+def test_a_recall_of_which_nothing_is_known_is_told_where_it_was_named():
+    rows = np.random.default_rng(5).normal(size=(900, 8)).astype(np.float32)
+    index = SoarIndex.build(rows, BuildParams(metric="l2", tune_queries=0))
+    index.search(rows[:5])
+    index.search(rows[:5], SearchParams(target_recall=1))
+    with pytest.warns(RecallWarning, match="what this index reaches is not known"):
+        index.search(rows[:5], SearchParams(target_recall=0.9))
+
+
 def test_a_recall_of_one_is_an_exact_search():
     rows = np.random.default_rng(5).normal(size=(2000, 24)).astype(np.float32)
     index = SoarIndex.build(rows, BuildParams(metric="l2"))

@@ -13,8 +13,11 @@ from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.native import NativeEngine
 from gleann.index.exact import exact_search_prepared
 from gleann.index.lists import invert
+from gleann.index.live_rows import LiveRows
 from gleann.index.newer import lists as newer_lists
 from gleann.index.newer.lists import NewerLists
+from gleann.index.search import allowed as allowed_module
+from gleann.index.search import filtered
 from gleann.index.search.list_stats import ListStats
 
 if not native.available():
@@ -270,7 +273,9 @@ def test_thin_lists_are_searched_as_with_a_filter(built):
     gone = index.data.centroids[:4]
     for j in range(4):
         sealed_alive[lists.rows[lists.offsets[j] : lists.offsets[j + 1]]] = False
-    state = index.newer_lists().rows(make_newer(index, 0), sealed_alive=sealed_alive)
+    state = index.newer_lists().rows(
+        make_newer(index, 0), sealed_alive=LiveRows.of(sealed_alive)
+    )
     assert state.thinned.thin[:4].all()
     found = index.find_rows(gone, SearchParams(k=5, target_recall=0.9), newer=state)
     exact = index.find_rows(gone, SearchParams(k=5, exact=True), newer=state)
@@ -283,20 +288,22 @@ def test_even_deletions_probe_more_lists(built):
     alive = np.ones(len(index), np.bool_)
     alive[::4] = False
     lists = index.newer_lists()
-    state = lists.rows(make_newer(index, 0), sealed_alive=alive)
+    state = lists.rows(make_newer(index, 0), sealed_alive=LiveRows.of(alive))
     assert state.thinned.thin is None
     assert state.thinned.share == pytest.approx(0.75, abs=0.02)
     assert state.thinned.widened(30, nlist=40) == 35
     alive = alive.copy()
     alive[1::4] = False
-    later = lists.rows(make_newer(index, 0), sealed_alive=alive)
+    later = lists.rows(make_newer(index, 0), sealed_alive=LiveRows.of(alive))
     assert later.thinned.share == pytest.approx(0.5, abs=0.02)
 
 
 def test_mostly_dead_indexes_are_searched_as_with_a_filter(built):
     index = built(n=3000, nlist=40)
     alive = np.random.default_rng(5).random(len(index)) < 0.2
-    state = index.newer_lists().rows(make_newer(index, 60), sealed_alive=alive)
+    state = index.newer_lists().rows(
+        make_newer(index, 60), sealed_alive=LiveRows.of(alive)
+    )
     assert state.thinned.share < 0.5
     queries = make_newer(index, 40, seed=4)
     params = SearchParams(k=5, target_recall=0.95)
@@ -304,6 +311,134 @@ def test_mostly_dead_indexes_are_searched_as_with_a_filter(built):
     exact = index.find_rows(queries, SearchParams(k=5, exact=True), newer=state)
     assert (found.rows == exact.rows).mean() >= 0.9
     assert (found.rows >= len(index)).any()
+
+
+@pytest.fixture
+def lists_only(monkeypatch):
+    """Allowed rows are never few."""
+    monkeypatch.setattr(filtered, "FEW", 0)
+    monkeypatch.setattr(filtered, "PACKED_ROW", float("inf"))
+
+
+@pytest.mark.parametrize("packs", [False, True])
+@pytest.mark.parametrize("assigned", [0, 400, 900])
+@pytest.mark.parametrize("metric", METRICS)
+def test_newer_rows_under_a_filter_are_read_in_its_lists(
+    built, lists_only, monkeypatch, metric, assigned, packs
+):
+    """As one index of all rows with these centroids would be, under the same filter."""
+    monkeypatch.setattr(allowed_module, "PACKED_ENTRY", 0 if packs else 1 << 30)
+    index = built(metric, n=4000, d=12, nlist=60)
+    newer = make_newer(index, 900)
+    lists = index.newer_lists()
+    lists.assign(newer[:assigned])
+    mask = np.random.default_rng(6).random(len(index) + len(newer)) < 0.4
+    # A list that has no allowed row of the index has newer ones.
+    own = index.data.lists
+    mask[own.rows[own.offsets[9] : own.offsets[10]]] = False
+    state = lists.masked(lists.rows(newer), mask[len(index) :])
+    queries = np.concatenate([make_newer(index, 60, seed=8), newer[::30]])
+    params = SearchParams(k=10, nprobe=None, allowed=index.allow(mask[: len(index)]))
+    found = index.find_rows(queries, params, newer=state)
+    again = index.find_rows(queries, params, newer=state)
+    np.testing.assert_array_equal(found.rows, again.rows)
+    assert mask[found.rows].all()
+    want, _ = exact_search_prepared(
+        queries,
+        np.concatenate([index.vectors, newer]),
+        metric=metric,
+        k=10,
+        allowed=mask,
+    )
+    recall = np.mean(
+        [
+            len(set(one) & set(true)) / 10
+            for one, true in zip(found.rows, want, strict=True)
+        ]
+    )
+    alone = index.find_rows(queries, params)
+    old = [
+        len(set(one) & set(true[true < len(index)])) / max(1, (true < len(index)).sum())
+        for one, true in zip(alone.rows, want, strict=True)
+    ]
+    assert recall >= np.mean(old) - 0.03
+    for q in range(0, len(queries), 9):
+        single = index.find_rows(queries[q : q + 1], params, newer=state)
+        np.testing.assert_array_equal(single.rows[0], found.rows[q])
+
+
+def test_under_a_filter_few_lists_of_newer_rows_are_read(built, lists_only):
+    index = built(n=4000, d=12, nlist=60)
+    newer = make_newer(index, 3000)
+    lists = index.newer_lists()
+    lists.assign(newer)
+    mask = np.random.default_rng(6).random(len(index) + len(newer)) < 0.5
+    state = lists.masked(lists.rows(newer), mask[len(index) :])
+    allowed = index.allow(mask[: len(index)])
+    queries = make_newer(index, 50, seed=8)
+    params = SearchParams(k=10, allowed=allowed)
+    alone = index.find_rows(queries, params)
+    index.find_rows(queries, params, newer=state)
+    found = index.find_rows(queries, params, newer=state)
+    read = (found.stats.entries_scanned - alone.stats.entries_scanned) / len(queries)
+    assert read < 0.7 * sum(part.entries.sum() for part in state.parts)
+
+
+def test_a_choice_searches_newer_rows_on_every_tier(built, lists_only):
+    index = built(n=4000, d=12, nlist=60)
+    newer = make_newer(index, 900)
+    queries = make_newer(index, 40, seed=8)
+    mask = np.random.default_rng(6).random(len(index) + len(newer)) < 0.4
+    answers = []
+    for tier in TIERS:
+        served = index.served_by(NativeEngine(index.data, tier=tier))
+        lists = served.newer_lists()
+        lists.assign(newer[:500])
+        state = lists.masked(lists.rows(newer), mask[len(index) :])
+        allowed = served.allow(mask[: len(index)])
+        params = SearchParams(k=10, allowed=allowed)
+        for _ in range(2):  # the first question looks at few lists only
+            found = served.find_rows(queries, params, newer=state)
+        answers.append(found)
+    for other in answers[1:]:
+        np.testing.assert_array_equal(other.rows, answers[0].rows)
+        np.testing.assert_array_equal(other.distances, answers[0].distances)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_dead_rows_are_not_found_by_any_tier(built, tier):
+    index = built(n=4000, d=12, nlist=60)
+    newer = make_newer(index, 120)
+    alive = np.random.default_rng(7).random(len(index)) < 0.8
+    engine = NativeEngine(index.data, tier=tier)
+    served = index.served_by(engine)
+    lists = served.newer_lists()
+    lists.assign(newer)
+    state = lists.rows(newer, sealed_alive=LiveRows.of(alive))
+    queries = np.concatenate([index.vectors[~alive][:40], make_newer(index, 40)])
+    params = SearchParams(k=10, nprobe=20, rerank=40)
+    found = served.find_rows(queries, params, newer=state)
+    assert np.append(alive, np.ones(120, np.bool_))[found.rows].all()
+    by_mask = engine.search_newer(
+        queries,
+        nprobe=20,
+        request=ScanRequest(k=10, rerank=40, allowed=alive),
+        newer=lists.rows(newer).joined,
+    )
+    np.testing.assert_array_equal(found.rows, by_mask.rows)
+    np.testing.assert_array_equal(found.distances, by_mask.distances)
+
+
+def test_live_rows_of_another_index_are_refused(built, packed):
+    index, engine, codes = packed
+    part = engine.pack_newer(codes, None, first=0)
+    newer = make_newer(index, 20)
+    with pytest.raises(ValueError, match="not a bit each"):
+        engine.join_newer([part], newer, None, LiveRows.all_of(len(index) + 8))
+    state = engine.join_newer([part], newer, None, LiveRows.all_of(len(index)))
+    larger = NativeEngine(built(n=720).data)
+    with pytest.raises(ValueError, match="of another index"):
+        larger.search_newer(newer, nprobe=2, request=REQUEST, newer=state)
 
 
 @pytest.fixture

@@ -9,10 +9,19 @@ import time
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SoarIndex, errors, extension
+from gleann.index import (
+    BuildParams,
+    SearchParams,
+    SoarIndex,
+    errors,
+    extension,
+    heartbeat,
+)
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.engines import native
-from gleann.index.heartbeat import beat, repeating
+from gleann.index.exact import exact_search
+from gleann.index.heartbeat import beat, repeating, stopping
+from gleann.index.search.within import find_within
 from gleann.selection.coreset.distance.choose import make_points
 
 pytestmark = pytest.mark.skipif(
@@ -178,3 +187,65 @@ def test_listeners_within_listeners():
         beat()
     beat()
     assert (outer, inner) == (["a", "a"], ["b", "b"])
+
+
+class LeftError(Exception):
+    """Raised by a `stop`."""
+
+
+def leave():
+    raise LeftError
+
+
+def test_a_search_of_lists_is_stopped_while_the_kernels_run():
+    rows = gaussian(20_000, 128)
+    params = BuildParams(metric="l2", nlist=16, tune_queries=0, kmeans_iterations=1)
+    index = SoarIndex.build(rows, params, engine="native")
+    search = SearchParams(k=10, nprobe=16)
+    index.search(rows[:64], search)
+    with stopping(lambda: None):
+        index.search(rows[:64], search)
+    queries = np.repeat(rows, 4, axis=0)
+    begun = time.perf_counter()
+    with pytest.raises(LeftError), stopping(leave):
+        index.search(queries, search)
+    stopped = time.perf_counter() - begun
+    index.search(queries[:4000], search)
+    assert stopped < (time.perf_counter() - begun - stopped) * len(queries) / 4000
+
+
+def test_stops_are_asked_ten_times_a_second_and_only_inside():
+    asked = []
+    with stopping(lambda: asked.append(1)):
+        begun = time.monotonic()
+        while time.monotonic() < begun + 0.35:
+            beat()
+        with stopping(None):
+            time.sleep(0.11)
+            beat()
+        inside = len(asked)
+        assert 1 <= inside <= 4
+        beat()
+        assert len(asked) == inside + 1
+    time.sleep(0.11)
+    beat()
+    assert len(asked) == inside + 1
+
+
+@pytest.mark.parametrize("work", ["exact", "within"])
+def test_scans_of_all_rows_beat_between_blocks(monkeypatch, work):
+    monkeypatch.setattr(heartbeat, "BETWEEN_BEATS", 0.0)
+    rows, asked = gaussian(600, 8), []
+
+    def stop():
+        asked.append(1)
+        if len(asked) == 2:
+            raise LeftError
+
+    works = {
+        "exact": lambda: exact_search(rows, rows, metric="l2", k=3),
+        "within": lambda: find_within(rows, rows, metric="l2", radius=1.0),
+    }
+    with pytest.raises(LeftError), stopping(stop):
+        works[work]()
+    assert len(asked) == 2

@@ -176,6 +176,16 @@ def test_answers_are_those_of_the_reference_engine(
         np.testing.assert_array_equal(index.find_rows(queries, everything).rows, near)
 
 
+def test_no_query_is_completed_where_few_rows_are_scanned(index, queries):
+    """No list was probed that could have left a query short."""
+    allowed = index.allow_rows(np.arange(0, N, N // 60))
+    assert filtered.is_few(allowed, nprobe=1)
+    for rerank in (20, N):
+        params = SearchParams(k=10, allowed=allowed, rerank=rerank)
+        stats = index.find_rows(queries, params).stats
+        assert (stats.completed, stats.lists_probed, stats.nprobe) == (0, 0, 0)
+
+
 @pytest.mark.parametrize("engine", ["native", "reference", "faiss"])
 @pytest.mark.parametrize("count", [0, 1, 7, 30])
 def test_fewer_rows_than_neighbours(rows, queries, engine, count):

@@ -73,6 +73,51 @@ def test_payload_of_a_csv_file_is_built_in(folder: Path) -> None:
     ]
 
 
+def test_columns_are_chosen_with_types_and_indexed(folder: Path) -> None:
+    columns = "lang:indexed,year:string:indexed,note:json,title"
+    payload = ["--payload", str(folder / "p.csv")]
+    assert build(folder, "v.npy", "c", *payload, "--columns", columns) == 0
+    assert [
+        (one.name, one.type, one.indexed)
+        for one in SoarIndex.load(folder / "c").schema.columns
+    ] == [
+        ("lang", "string", True),
+        ("year", "string", True),
+        ("note", "json", False),
+        ("title", "string", False),
+    ]
+
+
+def test_columns_that_are_left_out_are_named_with_the_reason(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = [{"x": row} for row in range(N)]
+    table = pa.table(
+        {"a b": range(N), "year": range(N), "about": about, "id": range(N)}
+    )
+    pq.write_table(table, folder / "odd.parquet")
+    payload = ["--payload", str(folder / "odd.parquet")]
+    assert build(folder, "v.npy", "d", *payload, "--json") == 0
+    out, err = capsys.readouterr()
+    left_out = json.loads(out)["results"]["left_out"]
+    assert list(left_out) == ["a b", "about", "id"]
+    assert "does not match" in left_out["a b"]
+    assert "struct<x: int64>" in left_out["about"]
+    assert "it is the id of the vector" in left_out["id"]
+    (line,) = err.splitlines()
+    assert "3 of 4 columns are left out: 'a b' (" in line
+    assert all(reason in line for reason in left_out.values())
+    assert SoarIndex.load(folder / "d").schema.names == ("year",)
+    record = json.loads((folder / "d.manifest.json").read_text())
+    assert record["results"]["left_out"] == left_out
+    # What is chosen leaves nothing out.
+    chosen = [*payload, "--columns", "year", "--json", "--overwrite"]
+    assert build(folder, "v.npy", "d", *chosen) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["results"]["left_out"] == {}
+    assert not err
+
+
 def test_a_search_goes_among_the_rows_that_pass(folder: Path) -> None:
     done = search(
         folder, "a", "f.csv", "--where", "lang = $1 AND year IN $2", "--param", "en",
@@ -163,7 +208,10 @@ BUILDS = [
     ("v.npy", ["--columns", "year"], "is a .npy file and has no --columns"),
     ("v.parquet", ["--columns", "vector"], "'vector' has the Arrow type list<"),
     ("v.parquet", ["--columns", "color"], "no column 'color'"),
-    ("v.parquet", ["--columns", "year:text"], "the type 'text', expected one of"),
+    ("v.parquet", ["--columns", "year:text"], "int64, float64, bool"),
+    ("v.parquet", ["--columns", "year:indexed:int64"], "got 'year:indexed:int64'"),
+    ("v.parquet", ["--columns", "year::indexed"], "got 'year::indexed'"),
+    ("v.parquet", ["--columns", "tags:indexed"], "strings cannot be indexed"),
     ("v.parquet", ["--columns", "tags:int64"], "give integers"),
     ("v.npy", ["--payload", "short.csv"], "2 rows of payload for 300 vectors"),
     ("v.npy", ["--payload", "p.txt"], "must end in one of"),

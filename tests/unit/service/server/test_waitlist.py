@@ -11,8 +11,10 @@ import pytest
 from gleann.index.errors import NotReadyError, OverloadedError
 from gleann.service.calls.context import CallContext
 from gleann.service.server.call import Call
+from gleann.service.server.places import Bounds, Places
 from gleann.service.server.rate_limited_log import RareLog
-from gleann.service.server.waitlist import Bounds, Waitlist
+from gleann.service.server.waitlist import Waitlist
+from gleann.service.telemetry.distribution import SECONDS, Distribution
 
 METHOD = cast("Any", None)
 RARE = RareLog(logging.getLogger(__name__))
@@ -48,14 +50,24 @@ def clock() -> Clock:
 @pytest.fixture
 def waitlist(clock: Clock) -> Callable[..., Waitlist]:
     def make(*, threads: int = 1, **bounds: Any) -> Waitlist:
-        limits = Bounds(**{"places": 100} | bounds)
-        return Waitlist("search", limits, threads=threads, clock=clock)
+        places = Places(
+            "search",
+            Bounds(**{"places": 100} | bounds),
+            Distribution(SECONDS, clock=clock),
+        )
+        return Waitlist(places, threads=threads, clock=clock)
 
     return make
 
 
 def call(client: str = "a", rpc: FakeRpc | None = None, message: bytes = b"") -> Call:
     return Call(cast("Any", rpc or FakeRpc()), METHOD, message, RARE, client)
+
+
+def in_all(waitlist: Waitlist) -> int:
+    """Running and queued calls."""
+    status = waitlist.status()
+    return status.running + status.queued
 
 
 def run(waitlist: Waitlist, seconds: float, *, count: int = 1) -> None:
@@ -71,7 +83,7 @@ def test_places_are_bounded_and_given_back(waitlist: Callable[..., Waitlist]) ->
         held.add(call())
     taken = held.take()
     assert len(taken) == 1
-    assert held.held == 3
+    assert in_all(held) == 3
     with pytest.raises(OverloadedError, match="3 calls under way, at most 3"):
         held.require_place("b")
     with pytest.raises(OverloadedError, match="at most 3 are admitted"):
@@ -157,7 +169,7 @@ def test_late_calls_and_calls_that_were_left_are_dropped(
     assert [one.rpc for one in held.take()] == [good]
     status = held.status()
     assert (status.dropped, status.running, status.queued) == (2, 1, 0)
-    assert held.held == 1
+    assert in_all(held) == 1
 
 
 def test_dropped_calls_give_their_places_to_newcomers(
@@ -170,7 +182,7 @@ def test_dropped_calls_give_their_places_to_newcomers(
     for rpc in gone:
         rpc.left = True
     held.add(call("b"))
-    assert (held.held, held.status().dropped) == (1, 4)
+    assert (in_all(held), held.status().dropped) == (1, 4)
 
 
 def test_all_that_wait_are_taken_up_to_an_amount_of_work(
@@ -199,8 +211,8 @@ def test_the_status_has_the_delays_of_the_last_minute(
         clock.now += 0.01
         run(held, 0.01)
     status = held.status()
-    assert status.delay_median_seconds == pytest.approx(0.505)
-    assert 0.98 <= status.delay_p99_seconds <= 1.0
+    assert status.delay_median_seconds == pytest.approx(0.505, rel=0.2)
+    assert status.delay_p99_seconds == pytest.approx(0.99, rel=0.2)
 
 
 def test_nothing_is_taken_from_a_closed_list(waitlist: Callable[..., Waitlist]) -> None:

@@ -1,0 +1,118 @@
+"""Answers several searches by one scan, since larger batches scan faster."""
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index import SearchStats
+from gleann.index.arrays import Vectors
+from gleann.index.checks import as_vectors
+from gleann.index.errors import GleannError
+from gleann.index.found import COUNTS, FoundRows, cut_at
+from gleann.index.metric import require_distances
+from gleann.service.search import view_search
+from gleann.service.search.allowed import allowed_in
+from gleann.service.search.task import SearchTask
+
+Outcome = FoundRows | GleannError
+
+
+def answer_alone(task: SearchTask) -> FoundRows:
+    """Answer one search.
+
+    Raises:
+        InvalidInputError: queries that are invalid.
+        UnknownIdError: unknown allowed id.
+        InvalidFilterError: a condition that does not fit the index.
+        and what `view_search.search` raises.
+    """
+    queries = _checked(task, task.queries)
+    return _cut(_scan(task, queries), task)
+
+
+def answer_together(tasks: Sequence[SearchTask]) -> list[Outcome]:
+    """Answer searches with equal merge keys by one scan.
+
+    A search that is refused does not keep the others from being answered.
+    """
+    if len(tasks) == 1:
+        return [_outcome(tasks[0])]
+    first = tasks[0]
+    try:
+        queries = _checked(first, np.concatenate([task.queries for task in tasks]))
+    except GleannError:
+        return _without_invalid(tasks)
+    found = _merged(first, queries)
+    if found is None:
+        return [_outcome(task) for task in tasks]
+    parts = _split(found, [len(task.queries) for task in tasks])
+    return [_cut(part, task) for part, task in zip(parts, tasks, strict=True)]
+
+
+def _outcome(task: SearchTask) -> Outcome:
+    try:
+        return answer_alone(task)
+    except GleannError as error:
+        return error
+
+
+def _checked(task: SearchTask, queries: NDArray[Any]) -> Vectors:
+    checked = as_vectors(queries, name="queries", dim=task.view.dim)
+    require_distances(checked, task.view.metric, name="queries")
+    return checked
+
+
+def _without_invalid(tasks: Sequence[SearchTask]) -> list[Outcome]:
+    """Answer those whose queries are valid together; the others with their errors."""
+    outcomes: list[Outcome | None] = []
+    for task in tasks:
+        try:
+            _checked(task, task.queries)
+        except GleannError as error:
+            outcomes.append(error)
+        else:
+            outcomes.append(None)
+    valid = [task for task, one in zip(tasks, outcomes, strict=True) if one is None]
+    answers = iter(answer_together(valid) if valid else ())
+    return [next(answers) if one is None else one for one in outcomes]
+
+
+def _merged(task: SearchTask, queries: Vectors) -> FoundRows | None:
+    """The merged result; None on failure. The error may hold device memory: drop it."""
+    try:
+        return _scan(task, queries)
+    except GleannError:
+        return None
+
+
+def _scan(task: SearchTask, queries: Vectors) -> FoundRows:
+    """Search for queries with what `task` asks for."""
+    view = task.view
+    allowed = allowed_in(view, allowed_ids=task.allowed_ids, condition=task.condition)
+    return view_search.search(view, queries, task.params, allowed=allowed)
+
+
+def _cut(found: FoundRows, task: SearchTask) -> FoundRows:
+    return found if task.radius is None else cut_at(found, task.radius)
+
+
+def _split(found: FoundRows, counts: list[int]) -> list[FoundRows]:
+    total = sum(counts)
+    stats = {count: _share(found.stats, count / total) for count in set(counts)}
+    return [
+        FoundRows(
+            rows=found.rows[start:stop],
+            distances=found.distances[start:stop],
+            stats=stats[stop - start],
+        )
+        for start, stop in pairwise(accumulate(counts, initial=0))
+    ]
+
+
+def _share(stats: SearchStats, share: float) -> SearchStats:
+    return stats._replace(
+        **{name: round(getattr(stats, name) * share) for name in COUNTS}
+    )

@@ -1,0 +1,79 @@
+"""The lanes of a server, one for each kind of call."""
+
+from collections.abc import Mapping
+
+from gleann.index.parallel.cores import usable_cores
+from gleann.service.config import Config
+from gleann.service.config.queues import LoadSettings
+from gleann.service.server.kinds import Kind
+from gleann.service.server.lanes import Lane, ThreadLane
+from gleann.service.server.places import Bounds, Places
+from gleann.service.server.search_lane import SearchLane
+from gleann.service.server.waitlist import Waitlist
+from gleann.service.server_status import QueueStatus
+from gleann.service.servicers.search import SearchServicer
+from gleann.service.telemetry.telemetry import Telemetry
+
+CONTROL_THREADS = 2
+"""They answer when all other threads are busy, so that work can be cancelled then."""
+
+
+class LaneSet:
+    """Lanes by the kind of their calls.
+
+    Attributes:
+        by_kind: the lanes.
+    """
+
+    def __init__(
+        self, config: Config, searches: SearchServicer, telemetry: Telemetry
+    ) -> None:
+        """Make the lanes.
+
+        Args:
+            config: of the server.
+            searches: what reads and packs searches.
+            telemetry: counts how long calls wait.
+        """
+        self._all: list[Places] = []
+        self._telemetry = telemetry
+        load, threads = config.load, config.rpc_threads
+        # Kernels take as many cores as there are: more calls would only take turns.
+        large = min(threads, config.threads or usable_cores())
+        search = self._places("search", load, load.search_places)
+        small, others = Waitlist(search, threads=1), Waitlist(search, threads=large)
+        read = self._places("read", load, load.read_places)
+        write = self._places("write", load, load.write_places)
+        control = self._places("control", load, load.control_places)
+        self.by_kind: Mapping[Kind, Lane] = {
+            "search": SearchLane(small, others, searches, threads=large),
+            "read": _pool(read, threads),
+            "write": _pool(write, threads),
+            "control": _pool(control, CONTROL_THREADS),
+        }
+
+    @property
+    def held(self) -> int:
+        """Number of running and queued calls."""
+        return sum(places.held for places in self._all)
+
+    def status(self) -> list[QueueStatus]:
+        """The queues now, one for each kind."""
+        return [lane.status() for lane in self.by_kind.values()]
+
+    def close(self) -> None:
+        """Start no more calls; running ones continue to their end."""
+        for lane in self.by_kind.values():
+            lane.close()
+
+    def _places(self, kind: Kind, load: LoadSettings, count: int) -> Places:
+        seconds = load.queue_seconds if kind == "search" else None
+        bounds = Bounds(places=count, share=load.client_share, seconds=seconds)
+        delays = self._telemetry.delays_of(kind)
+        self._all.append(places := Places(kind, bounds, delays))
+        return places
+
+
+def _pool(places: Places, threads: int) -> ThreadLane:
+    waitlist = Waitlist(places, threads=threads)
+    return ThreadLane(waitlist, name=places.kind, threads=threads)

@@ -1,0 +1,73 @@
+"""`gleann serve` in a process of its own, to be killed, stopped and measured."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+SERVE = (
+    "import sys; from gleann.service.cli.main import run; sys.exit(run(sys.argv[1:]))"
+)
+
+
+class ServerProcess:
+    """A server, on a free port by default; what it says on stderr goes to a file."""
+
+    def __init__(self, data: Path, *words: str, **environment: str) -> None:
+        """Start it on a directory, with further options and variables."""
+        line = ["serve", "--data", str(data), "--log-level", "error", *words]
+        if "--listen" not in words:
+            line += ["--listen", "127.0.0.1:0"]
+        self._log = data.with_name(f"{data.name}.log")
+        paths = os.pathsep.join(filter(None, sys.path))
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", SERVE, *line],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | {"PYTHONPATH": paths} | environment,
+            )
+
+    def target(self) -> str:
+        """Where it listens, once it does."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line.startswith("listening"):
+            self.process.wait()
+            raise AssertionError(f"the server did not start: {self.said()}")
+        return line.split()[2].rstrip(",")
+
+    def said(self) -> str:
+        """All that it and its predecessors on the directory said on stderr."""
+        return self._log.read_text()
+
+    def kill(self) -> None:
+        """End it without notice, if it has not ended."""
+        self.process.kill()
+        self._close()
+
+    def stop(self, seconds: float = 30) -> int:
+        """Tell it to stop, as an operator does; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(seconds)
+        self._close()
+        return status
+
+    def _close(self) -> None:
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def status(self, name: str) -> int:
+        """A number of /proc/PID/status, such as "Threads"; bytes where it has kB."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                value, *unit = line.split()[1:]
+                return int(value) * (1024 if unit == ["kB"] else 1)
+        raise AssertionError(f"no {name}")
+
+    def open_files(self) -> int:
+        """Number of its open file descriptors."""
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
