@@ -83,6 +83,10 @@ class Call:
         Returns:
             None where the call has ended.
         """
+        with answering(self.context):
+            return self._attempt(step)
+
+    def _attempt(self, step: Callable[[], T]) -> T | None:
         try:
             return step()
         except GleannError as error:
@@ -123,8 +127,7 @@ class Call:
 
     def answer(self) -> None:
         """Read the request, run the method and send its answer, in this thread."""
-        with answering(self.context):
-            self.attempt(self._answer)
+        self.attempt(self._answer)
 
     def _answer(self) -> None:
         request = self.request()

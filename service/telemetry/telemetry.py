@@ -113,10 +113,6 @@ class Telemetry:
         """
         self._of(self.calls, (method, code), SECONDS).add(seconds)
 
-    def waited(self, kind: str, seconds: float) -> None:
-        """Count a call that waited in the queue of its kind until it was computed."""
-        self.delays_of(kind).add(seconds)
-
     def delays_of(self, kind: str) -> Distribution:
         """Seconds that calls of a kind waited."""
         return self._of(self.delays, kind, SECONDS)
