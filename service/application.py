@@ -6,6 +6,7 @@ The gRPC servicers and the in-process client call the same object.
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from time import monotonic
 
 # Imported here, before any thread starts: scikit-learn fails on a partly imported
 # pyarrow, if a session fits its model while a job imports it.
@@ -20,6 +21,7 @@ from gleann.index.errors import (
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
 from gleann.service import steady_clock
+from gleann.service.calls.context import current_call
 from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
@@ -31,6 +33,7 @@ from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
 from gleann.service.limits import require_within
+from gleann.service.monitoring.exporting import tracing_of
 from gleann.service.monitoring.monitor import Monitor
 from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
@@ -111,12 +114,13 @@ class Application(RowOperations, SearchOperations, JobRequests):
         self._clock = clock
         devices = Devices(config.device)
         self.telemetry = Telemetry(most_indexes=config.metrics.most_indexes)
+        self.telemetry.tracing = tracing_of(config.trace)
         self.searches = Searches(config, self.telemetry)
         self.batcher = Batcher()
         self.store = Store(
             config.data_dir,
             min_free_bytes=config.storage.min_free_bytes,
-            committed=self.telemetry.committed,
+            committed=self._committed,
         )
         self.store.disk.count_refused = self.telemetry.change_refused
         try:
@@ -221,6 +225,14 @@ class Application(RowOperations, SearchOperations, JobRequests):
         self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
+        self.telemetry.tracing.close()
+
+    def _committed(self, members: int, seconds: float) -> None:
+        """Count a commit, in the thread that made it."""
+        self.telemetry.committed(members, seconds)
+        if (trace := current_call().trace) is not None:
+            now = monotonic()
+            trace.add("commit", now - seconds, now, transactions=members)
 
     def reload(self, config: Config) -> None:
         """Apply the settings that may change while it is open."""

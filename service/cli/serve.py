@@ -136,10 +136,10 @@ def command(job: ServeJob) -> None:
     def load() -> Config:
         return load_config(job.config, overrides=overrides, flags=FLAGS)
 
+    # Files hold vectors, keys and names: other users must not be able to read them.
+    os.umask(0o077)
     config = load()
     log = ServerLog(config.log)
-    # Files hold vectors and keys: other users must not be able to read them.
-    os.umask(0o077)
     _allow_many_connections()
     wishes = _wishes_by_signals()
     server = serve(config)
