@@ -35,6 +35,7 @@ from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
+from gleann.service.optimizer.writing import VersionWriter
 from gleann.service.row_operations import RowOperations, require_within
 from gleann.service.search.batcher import Batcher
 from gleann.service.search_operations import SearchOperations
@@ -153,7 +154,12 @@ class Application(RowOperations, SearchOperations, JobRequests):
             keep_days=config.keep_days,
             keep_operations=config.keep_operations,
         )
-        self.building = Building(self.registry, threads=threads, devices=devices)
+        self.building = Building(
+            self.registry,
+            threads=threads,
+            devices=devices,
+            writer=VersionWriter(self.registry),
+        )
         self.snapshots = Snapshots(
             self.registry,
             self.store,
