@@ -39,6 +39,7 @@ from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
+from gleann.service.optimizer.writing import VersionWriter
 from gleann.service.plans.planner import Planner
 from gleann.service.row_operations import RowOperations
 from gleann.service.search.batcher import Batcher
@@ -160,7 +161,12 @@ class Application(RowOperations, SearchOperations, JobRequests):
             keep_days=config.keep_days,
             keep_operations=config.keep_operations,
         )
-        self.building = Building(self.registry, threads=threads, devices=devices)
+        self.building = Building(
+            self.registry,
+            threads=threads,
+            devices=devices,
+            writer=VersionWriter(self.registry),
+        )
         self.snapshots = Snapshots(
             self.registry,
             self.store,
