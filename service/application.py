@@ -3,6 +3,7 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -343,17 +344,23 @@ class Application(RowOperations, SearchOperations, JobRequests):
         """
         return self.registry.describe(name)
 
-    def list_indexes(self, *, start: int, size: int) -> tuple[list[IndexInfo], bool]:
+    def list_indexes(self, *, after: str, size: int) -> tuple[list[IndexInfo], str]:
         """Describe a page of the indexes that the caller may read, by name.
 
         Also those that cannot be served.
 
+        Args:
+            after: the name after which the page begins; "" begins with the first.
+            size: most descriptions.
+
         Returns:
-            The descriptions, and whether there are more.
+            The descriptions, and the name after which the next page begins; "" on the
+            last.
         """
         names = readable(self.registry.names())
+        following = names[bisect_right(names, after) :]
         infos = []
-        for name in names[start : start + size]:
+        for name in following[:size]:
             with suppress(UnknownIndexError):  # deleted since
                 infos.append(self.get_index(name))
-        return infos, len(names) > start + size
+        return infos, following[size - 1] if len(following) > size else ""
