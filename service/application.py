@@ -32,13 +32,15 @@ from gleann.service.jobs.import_source import ImportRules
 from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
+from gleann.service.limits import require_within
 from gleann.service.monitoring.exporting import tracing_of
 from gleann.service.monitoring.monitor import Monitor
 from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
-from gleann.service.row_operations import RowOperations, require_within
+from gleann.service.plans.planner import Planner
+from gleann.service.row_operations import RowOperations
 from gleann.service.search.batcher import Batcher
 from gleann.service.search_operations import SearchOperations
 from gleann.service.sessions.active import ActiveSessions
@@ -181,6 +183,14 @@ class Application(RowOperations, SearchOperations, JobRequests):
         importing = Importing(
             self.registry, self.import_rules, threads=threads, devices=devices
         )
+        self.planner = Planner(
+            self.registry,
+            self.store,
+            building=self.building,
+            compaction=self.optimizer.compaction,
+            rules=self.import_rules,
+            threads=threads,
+        )
         works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
             "build": self.building,
             OPTIMIZE: self.optimizer.compaction,
@@ -194,7 +204,9 @@ class Application(RowOperations, SearchOperations, JobRequests):
         self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
 
     def _open_sessions(self) -> None:
-        self.sessions = SessionStore(self.registry, self.store)
+        self.sessions = SessionStore(
+            self.registry, self.store, limits=lambda: self.limits
+        )
         self.monitor.sessions = self.sessions.in_memory
         self.active = ActiveSessions(self.sessions)
         self.rounds = RoundsSessions(self.sessions)
