@@ -12,6 +12,8 @@ import pytest
 import gleann
 from gleann.index import SearchParams, errors
 from gleann.service.application import Application
+from gleann.service.calls.caller import Caller, Grant, Right
+from gleann.service.calls.context import CallContext, answering
 from gleann.service.config import Config
 from gleann.service.config.queues import LoadSettings
 from gleann.service.logs.formats import JsonFormat
@@ -182,3 +184,14 @@ def test_a_reload_changes_bounds_of_queues(start_server: Start, tmp_path: Path) 
     with gleann.Client(server.target) as client:
         queues = {one.kind: one.places for one in client.server_status().queues}
     assert queues == {"search": 7, "read": 256, "write": 1, "control": 256}
+
+
+def test_a_caller_sees_the_indexes_that_it_may_read(start_server: Start) -> None:
+    application = start_server().application
+    for name in ("team-a", "team-b", "other"):
+        application.create_index(name, dim=4, metric="l2")
+    caller = Caller("reader", (Grant(Right.READ, "team-*"),))
+    with answering(CallContext(caller=caller)):
+        status = application.monitor.status(["indexes"])
+    assert [one.name for one in status.indexes] == ["team-a", "team-b"]
+    assert len(application.monitor.status(["indexes"]).indexes) == 3
