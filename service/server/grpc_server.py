@@ -197,6 +197,7 @@ class Server:
             InvalidParamsError: that token is too short; likewise.
         """
         self.application.reload(config)
+        self._lanes.reload(config.load)
         self.reread()
         if self.metrics is not None:
             self.metrics.reload(config.metrics)
