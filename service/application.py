@@ -3,7 +3,6 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +19,7 @@ from gleann.index.errors import (
 )
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
+from gleann.service import steady_clock
 from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
@@ -35,6 +35,7 @@ from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
+from gleann.service.plans.planner import Planner
 from gleann.service.row_operations import RowOperations, require_within
 from gleann.service.search.batcher import Batcher
 from gleann.service.search_operations import SearchOperations
@@ -85,7 +86,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
     """
 
     def __init__(
-        self, config: Config, *, clock: Callable[[], float] = time.time
+        self, config: Config, *, clock: Callable[[], float] = steady_clock.now
     ) -> None:
         """Open the directory and resume interrupted work.
 
@@ -177,6 +178,14 @@ class Application(RowOperations, SearchOperations, JobRequests):
         self.registry.ask_of_compaction(self.optimizer.state)
         importing = Importing(
             self.registry, self.import_rules, threads=threads, devices=devices
+        )
+        self.planner = Planner(
+            self.registry,
+            self.store,
+            building=self.building,
+            compaction=self.optimizer.compaction,
+            rules=self.import_rules,
+            threads=threads,
         )
         works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
             "build": self.building,

@@ -265,6 +265,28 @@ class JobLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a request would do and take; the amounts are estimates.
+
+    Attributes:
+        rows: vectors that it reads.
+        seconds: on this machine, without the time in the queue; None while unknown.
+        memory_bytes: memory at most, above what the server has now.
+        disk_bytes: disk at most while it runs, above what is taken now.
+        disk_bytes_after: disk when it has ended, above what is taken now; may be
+            negative.
+        steps: what it would do, one sentence each.
+    """
+
+    rows: int
+    seconds: float | None
+    memory_bytes: int
+    disk_bytes: int
+    disk_bytes_after: int
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Caps above which a request is refused with `LimitError`.
 

@@ -29,6 +29,7 @@ BROKEN_PIPE = 141
 
 COMMANDS = {
     "serve": "serve",
+    "keys": "keys",
     "status": "collections.status",
     "top": "collections.top",
     "index": "collections.index",

@@ -137,6 +137,15 @@ def progress_option(function: Callback) -> Callback:
     )(function)
 
 
+def dry_run_option(function: Callback) -> Callback:
+    """The option --dry-run."""
+    return click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Only check the request, and say what it would do and take.",
+    )(function)
+
+
 def verbose_option(function: Callback) -> Callback:
     """The option --verbose."""
     return click.option(

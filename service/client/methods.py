@@ -17,6 +17,7 @@ from gleann.service.client.modes import InMode, M, method
 from gleann.service.client.operation import Handle, T
 from gleann.service.client.operation_calls import OperationCalls
 from gleann.service.client.payload_calls import PayloadCalls
+from gleann.service.client.plans import Plans
 from gleann.service.client.reports import Wanted
 from gleann.service.client.rounds_calls import RoundsCalls
 from gleann.service.client.session_calls import SessionCalls
@@ -45,6 +46,7 @@ class ClientMethods(InMode[M], Generic[M]):
         snapshots: keeps states of indexes, and makes indexes of them again.
         operations: finds, cancels and deletes operations.
         jobs: lists, pauses, resumes and retries operations, and shows their logs.
+        plans: says what builds, compactions, imports and selections would take.
     """
 
     def _assemble(self, stubs: Stubs, mode: M) -> None:
@@ -69,6 +71,7 @@ class ClientMethods(InMode[M], Generic[M]):
         self.snapshots: SnapshotCalls[M] = SnapshotCalls(connection)
         self.operations: OperationCalls[M] = OperationCalls(connection)
         self.jobs: JobCalls[M] = JobCalls(connection)
+        self.plans: Plans[M] = Plans(connection)
 
     create_index = IndexCalls.create.short_for("indexes")
     update_index = IndexCalls.update.short_for("indexes")

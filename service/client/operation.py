@@ -24,9 +24,10 @@ from gleann.service.client.modes import (
 )
 from gleann.service.client.reports import Wanted, reporting
 from gleann.service.stubs import Stubs
-from gleann.service.values import JobLog, JobState, Selected
+from gleann.service.values import JobLog, JobState, Plan, Selected
 from gleann.service.wire import index_messages
 from gleann.service.wire.fields import enum_text, fill, time_of
+from gleann.service.wire.plan_messages import plan_of
 from gleann.service.wire.selected_messages import selected_of
 from gleann.service.wire.snapshot_messages import snapshot_info_of
 from gleann.v1 import coreset_pb2, index_pb2, job_pb2, snapshot_pb2, vector_pb2
@@ -162,6 +163,12 @@ class Handle(InMode[M], Generic[M, T]):
     def expires_at(self) -> datetime | None:
         """When the server forgets it, UTC; None before it has ended."""
         return self._moment("expire_time")
+
+    @property
+    def plan(self) -> Plan | None:
+        """What the work would take, of a call of `client.plans`; None of others."""
+        known = self._metadata.HasField("plan")
+        return plan_of(self._metadata.plan) if known else None
 
     def _moment(self, field: str) -> datetime | None:
         known = self._metadata.HasField(field)

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from gleann.index import Progress
 from gleann.index.errors import CancelledError, GleannError, LimitError, ServiceError
+from gleann.index.parallel.priority import yield_to_others
 from gleann.service.jobs import table
 from gleann.service.jobs.queue import Entry, JobQueue
 from gleann.service.jobs.run import Outcome, Run
@@ -111,6 +112,7 @@ class Workers:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _serve(self, take: Take) -> None:
+        yield_to_others()
         while (run := self._schedule.next(take)) is not None:
             again: list[Entry] = []
             try:

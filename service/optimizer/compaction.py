@@ -66,7 +66,7 @@ class Compaction:
         self._history = history
         self._kind_wanted = kind_wanted
         few = max(1, usable_cores() // CORES_A_THREAD)
-        self._threads = min(few, threads) if threads else few
+        self.threads = min(few, threads) if threads else few
 
     def demand(self, packed: bytes) -> Demand:
         """Background work; a request joins others of its kind in the queue."""
@@ -147,7 +147,7 @@ class Compaction:
                 folder.mkdir(mode=PRIVATE)
                 inputs = Inputs(folder)
                 self._fill(inputs, view, kind, directory)
-            perform_apart(inputs, progress, threads=self._threads)
+            perform_apart(inputs, progress, threads=self.threads)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -169,8 +169,8 @@ class Compaction:
             kind=kind,
             old=None if old is None else str(self._registry.version_path(view)),
             into=str(directory),
-            params=asdict(_params(view)),
-            threads=self._threads,
+            params=asdict(rebuild_params(view)),
+            threads=self.threads,
             schema=view.schema.to_json(),
             payload="all" if all_rows else "newer",
         )
@@ -188,7 +188,7 @@ def _require_room(view: View, directory: Path) -> None:
     require_room(directory, needed=needed, what=f"a compaction of {view.name!r}")
 
 
-def _params(view: View) -> BuildParams:
+def rebuild_params(view: View) -> BuildParams:
     """How to build an index anew: as before, with what was left to measurement so."""
     if view.sealed is None or is_first_version(view.sealed.index.params):
         return index_messages.build_params_of(

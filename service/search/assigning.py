@@ -3,16 +3,13 @@
 Searches read rows that are not assigned too, so nothing waits for it.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Lock, get_native_id
+from threading import Lock
 
 from gleann.index.arrays import Vectors
 from gleann.index.newer.lists import NewerLists
-
-NICENESS = 10
-"""Priority of the thread, as in nice(1): searches come first."""
+from gleann.index.parallel.priority import yield_to_others
 
 
 class Assigning:
@@ -20,7 +17,7 @@ class Assigning:
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(
-            1, thread_name_prefix="gleann-assign", initializer=_yield_to_searches
+            1, thread_name_prefix="gleann-assign", initializer=yield_to_others
         )
         self._guard = Lock()
         self._pending: set[NewerLists] = set()
@@ -54,8 +51,3 @@ class Assigning:
                     self._pending.discard(lists)
         if going:
             self._submit(lists, vectors)
-
-
-def _yield_to_searches() -> None:
-    with suppress(AttributeError, OSError):  # not Linux, or not allowed
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)

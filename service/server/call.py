@@ -14,7 +14,6 @@ from gleann.index.errors import (
     ServiceError,
 )
 from gleann.index.heartbeat import stopping
-from gleann.service.calls.caller import Caller
 from gleann.service.calls.context import CallContext, answering
 from gleann.service.server.kinds import only_reads
 from gleann.service.server.rate_limited_log import RareLog, host_of
@@ -36,7 +35,7 @@ class Method(NamedTuple):
 
     name: str
     read: Callable[[bytes], Message]
-    allow: Callable[[Caller, Message], None]
+    allow: Callable[[CallContext, Message], None]
     answer: Callable[[Message, None], Message]
     write: Callable[[Message], bytes]
 
@@ -108,7 +107,7 @@ class Call:
         """
         request = self._read()
         require_known(request, client=self.context.client)
-        self.method.allow(self.context.caller, request)
+        self.method.allow(self.context, request)
         return request
 
     def _read(self) -> Message:

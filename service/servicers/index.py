@@ -83,7 +83,9 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     def BuildIndex(  # noqa: N802
         self, request: index_pb2.BuildIndexRequest, _: object
     ) -> operations_pb2.Operation:
-        """Start a build."""
+        """Start a build, or say what it would take."""
+        if request.validate_only:
+            return self._application.planned_build(request)
         return self._application.receipts.once(
             request, self._application.asked_to_build, operations_pb2.Operation
         )
@@ -97,7 +99,9 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     def OptimizeIndex(  # noqa: N802
         self, request: index_pb2.OptimizeIndexRequest, _: object
     ) -> operations_pb2.Operation:
-        """Start a compaction."""
+        """Start a compaction, or say what it would take."""
+        if request.validate_only:
+            return self._application.planned_optimization(request)
         return self._application.receipts.once(
             request, self._application.asked_to_optimize, operations_pb2.Operation
         )

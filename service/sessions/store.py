@@ -1,7 +1,6 @@
 """Store of labelling sessions: open ones in memory, every step on disk."""
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from gleann.index.errors import (
     NotReadyError,
     UnknownJobError,
 )
+from gleann.service import steady_clock
 from gleann.service.calls.context import current_call
 from gleann.service.calls.visible import visible_rows
 from gleann.service.sessions.open_sessions import OpenSessions
@@ -185,7 +185,7 @@ class SessionStore:
 
         def keep() -> SessionInfo:
             self._store.disk.require_room()
-            now = time.time()
+            now = steady_clock.now()
             with self._store.transaction() as transaction:
                 if self._registry.view(view.name).version != view.version:
                     raise NotReadyError(
@@ -267,7 +267,7 @@ class SessionStore:
                     " proxy = coalesce(?, proxy) WHERE name = ?",
                     state,
                     labelled,
-                    time.time(),
+                    steady_clock.now(),
                     proxy,
                     name,
                 )

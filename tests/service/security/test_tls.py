@@ -18,6 +18,7 @@ from gleann.service.server import Server, serve
 
 pytest.importorskip("trustme", reason="needs trustme (pip install 'gleann[test]')")
 from certificates import Authority, Pair
+from keys_of_tests import until
 
 
 @pytest.fixture
@@ -186,11 +187,11 @@ def test_changed_files_are_served_without_a_restart(
     with caplog.at_level(logging.INFO):
         # The key alone does not fit: what was read before stays.
         renewed.key.replace(pair.key)
-        _until(lambda: "is not the private key" in caplog.text)
+        until(lambda: "is not the private key" in caplog.text)
         assert shown(server) == before
         call(server.target, tls)
         renewed.cert.replace(pair.cert)
-        _until(lambda: shown(server) != before)
+        until(lambda: shown(server) != before)
     call(server.target, tls)
     assert caplog.text.count("is not the private key") == 1
 
@@ -252,10 +253,3 @@ def test_what_a_client_refuses(
     with pytest.raises((errors.InvalidParamsError, errors.MissingFileError)) as caught:
         make(tmp_path)
     assert says in str(caught.value)
-
-
-def _until(true: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "not within 10 s"
-        time.sleep(0.02)
