@@ -89,9 +89,10 @@ class SearchOperations(ABC):
         began = monotonic()
         with self.searches.running():
             found = self.batcher.search(task)
-        self.searches.ended(
-            [task], [found], began=began, arrived=current_call().arrived
-        )
+        call = current_call()
+        self.searches.ended([task], [found], began=began, arrived=call.arrived)
+        if call.trace is not None:
+            call.trace.add("scan", began, monotonic(), queries=len(task.queries))
         return found
 
     def answer_together(

@@ -22,6 +22,7 @@ from gleann.index.errors import (
     UnavailableError,
 )
 from gleann.service.calls.context import answering
+from gleann.service.config.about import LARGEST
 from gleann.service.config.queues import LoadSettings
 from gleann.service.server.audit import AuditLog
 from gleann.service.server.call import BYTES_A_UNIT, Call, Method, client_of
@@ -68,14 +69,19 @@ class UpsertRoute:
         self.rare = rare
         self.audit = audit
         self.window = settings.stream_window
-        # One more than there are, since the oldest never gives way here.
-        most = settings.streams + 1
-        self.silence = Silence(seconds=settings.stream_seconds, most=most)
+        # The oldest never gives way: places are bounded before.
+        self.silence = Silence(seconds=settings.stream_seconds, most=LARGEST)
         self._streams = streams
-        bounds = Bounds(places=settings.streams, share=settings.client_share)
-        self._places = Places("write", bounds, Distribution())
+        self._places = Places("write", _bounds(settings), Distribution())
         self._open: dict[OpenStream, None] = {}
         self._closed = False
+
+    def reload(self, settings: LoadSettings) -> None:
+        """Apply other settings; open streams stay."""
+        self.window = settings.stream_window
+        self.silence.seconds = settings.stream_seconds
+        with self._places.lock:
+            self._places.bounds = _bounds(settings)
 
     def require_place(self, client: str) -> None:
         """Refuse a stream before its first message is read.
@@ -118,6 +124,10 @@ class UpsertRoute:
             del self._open[stream]
             self._places.leave(client)
         stream.left()
+
+
+def _bounds(settings: LoadSettings) -> Bounds:
+    return Bounds(places=settings.streams, share=settings.client_share)
 
 
 class OpenStream:
