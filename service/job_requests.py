@@ -12,6 +12,11 @@ from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
 from gleann.service.jobs.import_source import ImportRules, check_source
 from gleann.service.jobs.jobs import Jobs
+from gleann.service.limits import (
+    MOST_ITERATIONS,
+    MOST_TUNE_QUERIES,
+    require_within,
+)
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.plans.planner import Planner
@@ -84,7 +89,9 @@ class JobRequests(ABC):
         """Return the function that starts a build."""
         view = self.registry.view(request.name)
         require_not_empty_since(view)
-        build_params_of(request.params, metric=view.metric)
+        params = build_params_of(request.params, metric=view.metric)
+        require_within(params.kmeans_iterations, MOST_ITERATIONS, "kmeans_iterations")
+        require_within(params.tune_queries, MOST_TUNE_QUERIES, "tune_queries")
         built = self.building.current(request)
         if built is None or not self.jobs.is_settled(request.name):
             return self.jobs.asked("build", index=request.name, request=request)

@@ -295,12 +295,19 @@ class Limits:
         rows: maximum number of vectors in one upsert, removal or fetch.
         hits: maximum number of hits in a search, queries times k.
         message_bytes: maximum number of bytes in a gRPC message, both ways.
+        distances: maximum number of distances that a search computes in float32:
+            queries times the vectors that are re-ranked, or times all if it is exact.
+        work_bytes: maximum number of bytes that the work of a request takes beside its
+            message and its vectors, such as scores of classes, or values for all
+            vectors of a condition.
     """
 
     dim: int = 16_384
     rows: int = 1_000_000
     hits: int = 4_000_000
     message_bytes: int = 64 * 1024 * 1024
+    distances: int = 100_000_000_000
+    work_bytes: int = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import NoReturn, TypeVar, get_args
+from typing import Literal, NoReturn, TypeVar, get_args
 
 import click
 
@@ -104,6 +104,18 @@ def _in_flags(message: str, flags: dict[str, str]) -> str:
     message = re.sub(rf"^\w+(?= ({_VERBS})\b)", named, message)
     # After a colon it is a key of a file.
     return re.sub(r"(?<![\w/.-])(?<!: )[a-z]+(_[a-z]+)+(?![\w/.-])", named, message)
+
+
+def parse_nlist(
+    _context: click.Context, _option: click.Parameter, text: str
+) -> int | Literal["auto"]:
+    """Parse `--nlist` into the value that `BuildParams` accepts."""
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is neither auto nor an integer") from error
 
 
 def examples(*lines: str) -> str:

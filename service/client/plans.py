@@ -51,7 +51,7 @@ def _planning(connection: Connection) -> Stubs:
     services: dict[str, Any] = {
         name: _Planning(getattr(stubs, name), connection) for name in SERVICES
     }
-    return Stubs(**services, close=stubs.close)
+    return Stubs(**services, close=stubs.close, ready=stubs.ready)
 
 
 class _Planning:

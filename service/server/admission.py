@@ -32,7 +32,7 @@ from gleann.service.server.audit import BAD_KEY
 from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
-from gleann.service.server.observed import call_id_of, observe
+from gleann.service.server.observed import call_id_of, observe, trace_of
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc, ending_many, handler
 from gleann.service.status import reason_of, status_of
@@ -109,6 +109,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
             method=method,
             call_id=call_id,
             client=client_of(metadata),
+            trace=trace_of(method, metadata, self._telemetry),
         )
         return handler(partial(self._begin, route=route, made=made))
 

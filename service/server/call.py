@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -81,6 +82,10 @@ class Call:
         Returns:
             None where the call has ended.
         """
+        with answering(self.context):
+            return self._attempt(step)
+
+    def _attempt(self, step: Callable[[], T]) -> T | None:
         try:
             return step()
         except GleannError as error:
@@ -121,8 +126,7 @@ class Call:
 
     def answer(self) -> None:
         """Read the request, run the method and send its answer, in this thread."""
-        with answering(self.context):
-            self.attempt(self._answer)
+        self.attempt(self._answer)
 
     def _answer(self) -> None:
         request = self.request()
@@ -130,7 +134,10 @@ class Call:
         awaited()
         with stopping(awaited if self.method.stops else None):
             reply = self.method.answer(request, None)
+        began = monotonic()
         self.rpc.finish(self.method.write(reply))
+        if self.context.trace is not None:
+            self.context.trace.add("encode", began, monotonic())
 
 
 def client_of(rpc: Rpc) -> str:

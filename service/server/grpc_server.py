@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.config.address import socket_path, split_address
+from gleann.service.limits import bounded
 from gleann.service.server import admission, health, operation_waits
 from gleann.service.server.access import Access
 from gleann.service.server.call import Method
@@ -199,6 +200,7 @@ class Server:
             InvalidParamsError: that token is too short; likewise.
         """
         self.application.reload(config)
+        self._lanes.reload(config.load)
         self.reread()
         if self.metrics is not None:
             self.metrics.reload(config.metrics)
@@ -329,7 +331,7 @@ def _routes(
         path: admission.LaneRoute(
             Method(
                 path,
-                one.request_deserializer,
+                bounded(path, one.request_deserializer),
                 access.allowing(path),
                 access.audit.audited(path, one.unary_unary, access.gate),
                 one.response_serializer,

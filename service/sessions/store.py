@@ -28,7 +28,7 @@ from gleann.service.sessions.open_sessions import OpenSessions
 from gleann.service.sessions.resume import Session, resume
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
-from gleann.service.values import Selected, SessionInfo, SessionKind
+from gleann.service.values import Limits, Selected, SessionInfo, SessionKind
 from gleann.service.views.live_index import View, sealed_index
 
 if TYPE_CHECKING:
@@ -59,7 +59,21 @@ class SessionStore:
     does the slow work and returns a function that saves the result.
     """
 
-    def __init__(self, registry: Registry, store: Store) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        store: Store,
+        *,
+        limits: Callable[[], Limits] = Limits,
+    ) -> None:
+        """Make the store of a data directory.
+
+        Args:
+            registry: the indexes.
+            store: the database.
+            limits: the caps on requests, which may change.
+        """
+        self.limits = limits
         self._registry = registry
         self._store = store
         self._open = OpenSessions()

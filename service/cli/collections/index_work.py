@@ -10,7 +10,6 @@ import click
 from gleann.index import BuildParams
 from gleann.index.params import CodesChoice, Spill
 from gleann.service.cli import options
-from gleann.service.cli.build import parse_nlist
 from gleann.service.cli.collections.index_report import (
     index_line,
     index_values,
@@ -80,7 +79,7 @@ class BuildJob(Place):
 )
 @click.option(
     "--nlist",
-    callback=parse_nlist,
+    callback=options.parse_nlist,
     metavar="auto|N",
     default="auto",
     show_default=True,

@@ -1,4 +1,4 @@
-"""The recall probe compares what was asked with exact search, and stays out of the way."""
+"""The recall probe compares what was asked with exact search, out of the way."""
 
 import threading
 import time
