@@ -3,6 +3,7 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -39,6 +40,7 @@ from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
+from gleann.service.optimizer.writing import VersionWriter
 from gleann.service.plans.planner import Planner
 from gleann.service.row_operations import RowOperations
 from gleann.service.search.batcher import Batcher
@@ -61,6 +63,7 @@ from gleann.service.values import (
     OptimizerParams,
     ServerInfo,
 )
+from gleann.service.wire.protocol import OLDEST_PROTOCOL, PROTOCOL
 
 
 class _UndoneError(Exception):
@@ -159,7 +162,12 @@ class Application(RowOperations, SearchOperations, JobRequests):
             keep_days=config.keep_days,
             keep_operations=config.keep_operations,
         )
-        self.building = Building(self.registry, threads=threads, devices=devices)
+        self.building = Building(
+            self.registry,
+            threads=threads,
+            devices=devices,
+            writer=VersionWriter(self.registry),
+        )
         self.snapshots = Snapshots(
             self.registry,
             self.store,
@@ -247,6 +255,8 @@ class Application(RowOperations, SearchOperations, JobRequests):
             limits=self.limits,
             features=FEATURES,
             index_count=len(readable(self.registry.names())),
+            protocol=PROTOCOL,
+            oldest_protocol=OLDEST_PROTOCOL,
         )
 
     def create_index(
@@ -334,17 +344,23 @@ class Application(RowOperations, SearchOperations, JobRequests):
         """
         return self.registry.describe(name)
 
-    def list_indexes(self, *, start: int, size: int) -> tuple[list[IndexInfo], bool]:
+    def list_indexes(self, *, after: str, size: int) -> tuple[list[IndexInfo], str]:
         """Describe a page of the indexes that the caller may read, by name.
 
         Also those that cannot be served.
 
+        Args:
+            after: the name after which the page begins; "" begins with the first.
+            size: most descriptions.
+
         Returns:
-            The descriptions, and whether there are more.
+            The descriptions, and the name after which the next page begins; "" on the
+            last.
         """
         names = readable(self.registry.names())
+        following = names[bisect_right(names, after) :]
         infos = []
-        for name in names[start : start + size]:
+        for name in following[:size]:
             with suppress(UnknownIndexError):  # deleted since
                 infos.append(self.get_index(name))
-        return infos, len(names) > start + size
+        return infos, following[size - 1] if len(following) > size else ""

@@ -319,12 +319,16 @@ class ServerInfo:
         limits: its caps.
         features: supported features, such as "metric:cosine" or "import:parquet".
         index_count: number of indexes.
+        protocol: the revision of the protocol that it speaks.
+        oldest_protocol: the oldest revision of clients that it serves.
     """
 
     version: str
     limits: Limits
     features: tuple[str, ...]
     index_count: int
+    protocol: int
+    oldest_protocol: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

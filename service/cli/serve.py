@@ -99,6 +99,8 @@ def _help(setting: Setting) -> str:
         "gleann serve --data library --listen 127.0.0.1:50051 --import-root /data",
         "gleann serve --data library --device auto",
         "GLEANN_API_KEY=... gleann serve --config gleann.toml",
+        "gleann serve --data library --keys keys.json --tls-cert server.pem --tls-key"
+        " server.key --listen 0.0.0.0:50051 --allow-remote",
         "gleann serve --data library --print-config > gleann.toml",
     ),
 )

@@ -22,6 +22,7 @@ from gleann.service.client.modes import (
     method,
     run,
 )
+from gleann.service.client.reports import Wanted, reporting
 from gleann.service.stubs import Stubs
 from gleann.service.values import JobLog, JobState, Plan, Selected
 from gleann.service.wire import index_messages
@@ -194,14 +195,14 @@ class Handle(InMode[M], Generic[M, T]):
     @method
     async def wait(
         self,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Wanted = None,
         timeout: float | None = None,
     ) -> T:
         """Wait until it ends, and return its result.
 
         Args:
             progress: called with each update; its exception ends the wait, not the
-                operation.
+                operation. True shows bars on stderr.
             timeout: seconds to wait at most; None waits without limit.
 
         Raises:
@@ -210,14 +211,17 @@ class Handle(InMode[M], Generic[M, T]):
             GleannError: it failed; the subclass shows the cause.
         """
         deadline = monotonic() + (inf if timeout is None else timeout)
-        while not self.done:
-            if monotonic() > deadline:
-                raise TimeoutError(f"{self.name} has not ended after {timeout} s")
-            await self._wait_for_news()
-            if progress is not None:
-                progress(
-                    Progress(phase=self.phase, done=self.done_units, total=self.total)
-                )
+        with reporting(progress) as report:
+            while not self.done:
+                if monotonic() > deadline:
+                    raise TimeoutError(f"{self.name} has not ended after {timeout} s")
+                await self._wait_for_news()
+                if report is not None:
+                    report(
+                        Progress(
+                            phase=self.phase, done=self.done_units, total=self.total
+                        )
+                    )
         return await self._result()
 
     @method

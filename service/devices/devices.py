@@ -117,6 +117,11 @@ class Devices:
             level = logging.INFO if choice == "auto" else logging.WARNING
             _log.log(level, "device is %r, but the CPU is used: %s", choice, reason)
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether there is no other device, so that all work runs on the CPU."""
+        return self._gpu is None
+
     def run(self, work: Callable[[str | None], T]) -> T:
         """Run `work` on the GPU; on fallback, restart it on the CPU.
 

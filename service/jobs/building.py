@@ -1,23 +1,26 @@
 """Build job: seal all acknowledged vectors into a new version."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from gleann.index import BuildParams, SoarIndex
+from gleann.index import BuildParams, Progress, SoarIndex
 from gleann.index.arrays import HeldIds, Rows, Vectors
 from gleann.index.build.on_disk import BuildSummary
 from gleann.index.checks import require_measurable
 from gleann.index.errors import GleannError
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.parallel.cores import usable_cores
 from gleann.index.payload.payload import Payload
 from gleann.index.storage.manifest import publish_empty
 from gleann.service.devices.devices import Devices
-from gleann.service.jobs.queue import Demand
+from gleann.service.jobs.queue import SHORT, Demand
 from gleann.service.jobs.task import Task
 from gleann.service.state.registry import Registry
+from gleann.service.values import CompactionKind
 from gleann.service.views.live_index import View, require_not_empty_since
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2
@@ -35,16 +38,50 @@ class _Built:
     params: BuildParams
 
 
+class WritesVersions(Protocol):
+    """Writes versions in a process apart: `optimizer.writing.VersionWriter`."""
+
+    def write(
+        self,
+        view: View,
+        directory: Path,
+        *,
+        kind: CompactionKind,
+        params: BuildParams,
+        threads: int,
+        progress: Callable[[Progress], None],
+    ) -> None:
+        """Write a version of all live rows of `view` to `directory`."""
+
+
 class Building:
     """Runs builds out of core: a sealed version may be larger than memory.
+
+    Long ones run in a process of low priority, so that searches keep their pace.
 
     A build of an unchanged index with equal parameters does nothing. The parameters are
     known only for versions that this process built: another gleann version may have
     built the others.
     """
 
-    def __init__(self, registry: Registry, *, threads: int, devices: Devices) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        threads: int,
+        devices: Devices,
+        writer: WritesVersions,
+    ) -> None:
+        """Keep what builds need.
+
+        Args:
+            registry: the indexes.
+            threads: of the kernels; 0 takes all cores.
+            devices: where builds run.
+            writer: of long builds that run on the CPU.
+        """
         self._registry = registry
+        self._writer = writer
         self._threads = threads
         self._devices = devices
         self._built: dict[str, _Built] = {}
@@ -85,6 +122,16 @@ class Building:
         def save(directory: Path) -> BuildSummary | None:
             if not len(rows):  # all were removed
                 publish_empty(directory)
+                return None
+            if self._devices.on_cpu and view.count * view.dim > SHORT:
+                self._writer.write(
+                    view,
+                    directory,
+                    kind="rebuild",
+                    params=params,
+                    threads=self._threads or usable_cores(),
+                    progress=task.progress,
+                )
                 return None
             return self._devices.run(
                 lambda device: SoarIndex.build_on_disk(

@@ -1,31 +1,22 @@
 """Compaction job: write newer vectors and removals into a new version, and serve it."""
 
-import shutil
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from gleann.index import BuildParams, Progress
+from gleann.index import BuildParams
 from gleann.index.errors import (
     CancelledError,
     GleannError,
     InvalidParamsError,
-    UnknownIndexError,
 )
 from gleann.index.parallel.cores import usable_cores
 from gleann.index.storage.manifest import publish_empty
-from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.first_version import is_first_version
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import EarlyEndError, Task
 from gleann.service.optimizer.history import History
-from gleann.service.optimizer.process import perform_apart
-from gleann.service.optimizer.worker import Inputs, Spec
-from gleann.service.state.database import disk_errors
-from gleann.service.state.disk_room import require_room
-from gleann.service.state.permissions import PRIVATE
+from gleann.service.optimizer.writing import VersionWriter
 from gleann.service.state.registry import Registry
 from gleann.service.values import CompactionKind
 from gleann.service.views.live_index import View
@@ -34,12 +25,6 @@ from gleann.v1 import index_pb2
 
 CORES_A_THREAD = 4
 """Cores for each thread of a compaction: searches have the others."""
-
-BYTES_A_NUMBER = 5
-"""On disk: float32, and its code."""
-
-BYTES_A_ROW = 64
-"""About what its ids and entries of lists take."""
 
 KindWanted = Callable[[View], CompactionKind]
 
@@ -63,6 +48,7 @@ class Compaction:
         threads: int,
     ) -> None:
         self._registry = registry
+        self._writer = VersionWriter(registry)
         self._history = history
         self._kind_wanted = kind_wanted
         few = max(1, usable_cores() // CORES_A_THREAD)
@@ -129,63 +115,18 @@ class Compaction:
     def _write(
         self, view: View, kind: CompactionKind, directory: Path, task: Task
     ) -> None:
-        """Write the version to `directory`, from inputs in a folder beside it."""
+        """Write the version to `directory`."""
         if not view.count:
             publish_empty(directory)
             return
-        # Named as the directory is: both are removed by a start after a crash.
-        folder = directory.with_name(f"{directory.name}-inputs")
-
-        def progress(news: Progress) -> None:
-            if self._registry.view(view.name).number != view.number:
-                raise UnknownIndexError(f"{view.name!r} was deleted meanwhile")
-            task.progress(news)
-
-        try:
-            with disk_errors(folder):
-                _require_room(view, directory.parent)
-                folder.mkdir(mode=PRIVATE)
-                inputs = Inputs(folder)
-                self._fill(inputs, view, kind, directory)
-            perform_apart(inputs, progress, threads=self.threads)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _fill(
-        self, inputs: Inputs, view: View, kind: CompactionKind, directory: Path
-    ) -> None:
-        if view.alive is not None:
-            inputs.write_keep(view.alive.mask)
-        newer = np.flatnonzero(view.delta.alive) + view.sealed_rows
-        if len(newer):
-            ids = view.ids_at(newer)
-            inputs.write_newer(LiveRows(view, newer, ids), ids)
-        held = None if view.sealed is None else view.sealed.index.payload
-        all_rows = view.payload.has_changes or held is None
-        rows = view.live_rows() if all_rows else newer
-        inputs.write_payload(live_payload(view, rows), view.schema)
-        old = None if view.sealed is None else view.sealed.index
-        spec = Spec(
+        self._writer.write(
+            view,
+            directory,
             kind=kind,
-            old=None if old is None else str(self._registry.version_path(view)),
-            into=str(directory),
-            params=asdict(rebuild_params(view)),
+            params=rebuild_params(view),
             threads=self.threads,
-            schema=view.schema.to_json(),
-            payload="all" if all_rows else "newer",
+            progress=task.progress,
         )
-        inputs.write_spec(spec)
-
-
-def _require_room(view: View, directory: Path) -> None:
-    """Refuse a compaction that could fill the disk, which changes need too.
-
-    Raises:
-        StorageError: with both numbers.
-    """
-    whole = view.count * (BYTES_A_NUMBER * view.dim + BYTES_A_ROW)
-    needed = whole + view.delta.count * (4 * view.dim + BYTES_A_ROW)
-    require_room(directory, needed=needed, what=f"a compaction of {view.name!r}")
 
 
 def rebuild_params(view: View) -> BuildParams:

@@ -66,7 +66,7 @@ def perform_apart(
                 start_new_session=True,  # a Ctrl-C goes to the whole group
             )
     except (OSError, ValueError) as error:
-        _log.warning("a compaction runs without a process of its own: %s", error)
+        _log.warning("a version is written without a process of its own: %s", error)
         perform(inputs, progress)
         return
     with process:
@@ -137,9 +137,9 @@ def _require_done(process: "Popen[bytes]", errors_file: Path) -> None:
     if status == 0:
         return
     words = errors_file.read_text(encoding="utf-8", errors="replace")[-LAST_WORDS:]
-    _log.error("a compaction ended with status %d: %s", status, words)
+    _log.error("the process of a version ended with status %d: %s", status, words)
     if status == -signal.SIGKILL:
         raise LimitError(
-            "the compaction was ended by the system: not enough memory, most likely"
+            "the process was ended by the system: not enough memory, most likely"
         )
-    raise ServiceError(f"the compaction ended with status {status}")
+    raise ServiceError(f"the process ended with status {status}")

@@ -1,6 +1,8 @@
 """Whether a search is light: so short that others may wait for it."""
 
+from gleann.index import SearchParams
 from gleann.service.search.task import SearchTask
+from gleann.service.views.live_index import View
 
 LIGHT_NUMBERS = 1 << 24
 """Numbers of vectors that a light search reads, at most: some milliseconds."""
@@ -19,5 +21,11 @@ def is_light(task: SearchTask) -> bool:
         return False
     if task.condition is not None and view.count > LIGHT_ROWS:
         return False
-    scans_all = params.exact or params.target_recall == 1 or view.sealed is None
-    return not scans_all or count * view.count * view.dim <= LIGHT_NUMBERS
+    return count * _share_read(view, params) * view.count * view.dim <= LIGHT_NUMBERS
+
+
+def _share_read(view: View, params: SearchParams) -> float:
+    """Share of the rows that a query reads; 0 where a measured setting is taken."""
+    if params.exact or params.target_recall == 1 or view.sealed is None:
+        return 1.0
+    return (params.nprobe or 0) / view.sealed.index.nlist

@@ -30,8 +30,9 @@ SEARCH = "/gleann.v1.SearchService/Search"
 SMALL_BYTES = 1 << 16
 """Bytes of the message of a small search, at most."""
 
-MOST_WORK = 2048.0
-"""Work that is taken together, so that a batch is short: calls of one query."""
+BATCH_SECONDS = 0.02
+"""Searches that take so long together are one batch: those who come meanwhile wait for
+it."""
 
 
 class _Ready(NamedTuple):
@@ -95,7 +96,7 @@ class SearchLane:
         Thread(target=self._serve, name="gleann-search", daemon=True).start()
 
     def _serve(self) -> None:
-        while calls := self._waitlist.take(most_work=MOST_WORK):
+        while calls := self._waitlist.take(most_seconds=BATCH_SECONDS):
             begun = monotonic()
             try:
                 self._answer(calls)

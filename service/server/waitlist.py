@@ -10,7 +10,7 @@ from dataclasses import replace
 from threading import Condition
 from time import monotonic
 
-from gleann.index.errors import NotReadyError, OverloadedError
+from gleann.index.errors import DeadlineError, NotReadyError, OverloadedError
 from gleann.service.server.call import Call
 from gleann.service.server.fair_queue import FairQueue
 from gleann.service.server.kinds import Kind
@@ -23,6 +23,16 @@ LEAST_RETRY, LONGEST_RETRY = 0.05, 30.0
 
 WEIGHT = 0.1
 """Of the newest measurement in the mean time of a unit of work."""
+
+OUTLIER = 4.0
+"""Times the mean that one measurement counts for, at most: a pause is not a pace."""
+
+MARGIN = 0.75
+"""Share of the time until its deadline in which a call is expected to be answered:
+estimates err, and an answer that comes too late was computed for nobody."""
+
+MOST_CALLS = 1024
+"""Calls that are taken at once, whatever their pace."""
 
 SWEEP_SECONDS = 0.05
 """Between two looks for calls whose callers have left, while others are refused."""
@@ -97,10 +107,14 @@ class Waitlist:
             self._news.notify()
             return True
 
-    def take(self, *, most_work: float = 0.0) -> list[Call]:
-        """Wait for calls, and take the next, or all of at most so much work.
+    def take(self, *, most_seconds: float = 0.0) -> list[Call]:
+        """Wait for calls, and take the next, or as many as take so long together.
 
-        Calls that nobody waits for any more are dropped.
+        Calls that nobody waits for any more are dropped, and so are those that cannot
+        be answered in time.
+
+        Args:
+            most_seconds: by the pace of the last calls.
 
         Returns:
             None are returned when the list is closed; those that are, run until `done`.
@@ -108,7 +122,7 @@ class Waitlist:
         with self._news:
             taken: list[Call] = []
             while not self._closed:
-                self._take(taken, most_work)
+                self._take(taken, most_seconds)
                 if taken:
                     break
                 self._idle += 1
@@ -125,6 +139,7 @@ class Waitlist:
                 self._places.leave(call.client)
             measured = seconds / work
             old = self._seconds_a_unit or measured
+            measured = min(measured, OUTLIER * old)
             self._seconds_a_unit = old + WEIGHT * (measured - old)
 
     def close(self) -> None:
@@ -150,12 +165,12 @@ class Waitlist:
                 threads=self._threads,
             )
 
-    def _take(self, taken: list[Call], most_work: float) -> None:
+    def _take(self, taken: list[Call], most_seconds: float) -> None:
         """Move calls from the queue to `taken`; needs the lock."""
         now, work = self._clock(), 0.0
         while (next_one := self._queue.take()) is not None:
             client, call = next_one
-            if not is_awaited(call, now):
+            if not self._is_worth(call, now):
                 self._drop(client)
                 continue
             taken.append(call)
@@ -165,8 +180,18 @@ class Waitlist:
             self._running += 1
             self._running_work += call.work
             work += call.work
-            if work >= most_work:
+            if len(taken) == MOST_CALLS or self._seconds_alone(work) >= most_seconds:
                 return
+
+    def _is_worth(self, call: Call, now: float) -> bool:
+        """Whether its caller waits, and can have the answer before the deadline."""
+        if not call.context.is_active():
+            return False
+        ends = call.context.ends
+        if ends is None or now + self._seconds_alone(call.work) / 2 < ends:
+            return True
+        call.rpc.fail(DeadlineError("the call waited until there was no time for it"))
+        return False
 
     def _require_place(self, client: str) -> None:
         if self._closed:
@@ -180,16 +205,18 @@ class Waitlist:
     def _require_time(self, call: Call, client: str, work: float) -> None:
         """Refuse a call that would wait longer than it may."""
         ends, limit = call.context.ends, self._places.bounds.seconds
-        left = None if ends is None else ends - self._clock()
-        if left is not None and (limit is None or left < limit):
-            limit = left
+        if ends is not None:
+            # Its own time counts too: an answer behind the deadline is none.
+            left = MARGIN * (ends - self._clock()) - self._seconds_alone(work)
+            limit = left if limit is None else min(limit, left)
         if limit is None or self._seconds(self._queue.work) <= limit:
             return
         before = self._queue.work_before(client, work=work)
         wait = self._seconds(before)
         if wait > limit:
             raise self._refusal(
-                f"the call would wait about {wait:.2g} s, and may wait {limit:.2g} s",
+                f"the call would wait about {wait:.2g} s, and may wait"
+                f" {max(0.0, limit):.2g} s",
                 before,
             )
 
@@ -197,6 +224,10 @@ class Waitlist:
         """How long the threads take for so much work, beside what runs."""
         ahead = work + self._running_work / 2
         return ahead * self._seconds_a_unit / self._threads
+
+    def _seconds_alone(self, work: float) -> float:
+        """How long a call of so much work takes once it has begun."""
+        return work * self._seconds_a_unit
 
     def _refusal(self, why: str, work: float) -> OverloadedError:
         self._refused += 1
@@ -209,7 +240,7 @@ class Waitlist:
         if now - self._swept < SWEEP_SECONDS:
             return
         self._swept = now
-        for client, _ in self._queue.drop(lambda call: not is_awaited(call, now)):
+        for client, _ in self._queue.drop(lambda call: not self._is_worth(call, now)):
             self._drop(client)
 
     def _drop(self, client: str) -> None:
@@ -231,9 +262,3 @@ def joined_status(waitlists: Sequence[Waitlist], delays: Distribution) -> QueueS
         delay_median_seconds=recent.median,
         delay_p99_seconds=recent.p99,
     )
-
-
-def is_awaited(call: Call, now: float) -> bool:
-    """Whether the caller still waits, and will when the answer is there."""
-    ends = call.context.ends
-    return (ends is None or now < ends) and call.context.is_active()

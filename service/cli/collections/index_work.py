@@ -19,8 +19,8 @@ from gleann.service.cli.collections.index_report import (
 from gleann.service.cli.collections.place import Place, opened, place_options
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import result, say
+from gleann.service.client.bulk.imports import ImportOptions
 from gleann.service.client.operation import Operation
-from gleann.service.client.vector_calls import ImportOptions
 from gleann.service.values import CompactionKind
 
 NAME = click.argument("name")

@@ -14,7 +14,7 @@ from gleann.index import errors
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.jobs.sealed_import import SealedImport
-from gleann.service.optimizer import compaction
+from gleann.service.optimizer import writing
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 ROWS = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
@@ -311,13 +311,13 @@ def test_a_paused_compaction_is_not_started_again(
     open_directory: Opens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the background: it stops, the optimizer starts no other, and a build runs."""
-    holding, real = Held(), compaction.perform_apart
+    holding, real = Held(), writing.perform_apart
 
     def perform(inputs: Any, progress: Any, *, threads: int) -> None:
         holding.hold(progress)
         real(inputs, progress, threads=threads)
 
-    monkeypatch.setattr(compaction, "perform_apart", perform)
+    monkeypatch.setattr(writing, "perform_apart", perform)
     application = open_directory()
     filled(application)
     tuned = gleann.OptimizerParams(

@@ -29,7 +29,7 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.optimizer import compaction, optimizer, process
+from gleann.service.optimizer import compaction, optimizer, process, writing
 from gleann.service.optimizer.history import History
 from gleann.service.optimizer.measuring import Measuring
 from gleann.service.optimizer.optimizer import Optimizer
@@ -316,7 +316,7 @@ def test_removed_rows_are_left_out(world: World) -> None:
 def test_changes_during_a_compaction_stand(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = compaction.perform_apart
+    real = writing.perform_apart
 
     def changed_meanwhile(*arguments: Any, **options: Any) -> None:
         world.upsert(np.array([1, SEALED + 1, SEALED + 900]), seed=7)
@@ -324,7 +324,7 @@ def test_changes_during_a_compaction_stand(
         assert world.looked() is None  # never two for one index
         real(*arguments, **options)
 
-    monkeypatch.setattr(compaction, "perform_apart", changed_meanwhile)
+    monkeypatch.setattr(writing, "perform_apart", changed_meanwhile)
     world.upsert(np.arange(SEALED, SEALED + 60))
     name = world.looked()
     assert name is not None
@@ -407,7 +407,7 @@ def test_a_compaction_that_fails_is_tried_again_later_and_later(
 
     world.upsert(np.arange(SEALED, SEALED + 60))
     with monkeypatch.context() as patch:
-        patch.setattr(compaction, "perform_apart", refuse)
+        patch.setattr(writing, "perform_apart", refuse)
         for wait in (1, 10, 20, 40):
             world.clock.now += wait - 1
             assert wait == 1 or world.looked() is None

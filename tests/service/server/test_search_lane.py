@@ -18,7 +18,7 @@ from gleann.service.application import Application
 from gleann.service.calls.context import CallContext
 from gleann.service.config import Config
 from gleann.service.search import view_search, weight
-from gleann.service.server import search_lane
+from gleann.service.server import search_lane, waitlist
 from gleann.service.server.call import Call, Method
 from gleann.service.server.places import Bounds, Places
 from gleann.service.server.rate_limited_log import RareLog
@@ -160,7 +160,11 @@ class Served:
 
 
 @pytest.fixture
-def serve(application: Application) -> Iterator[Callable[..., Served]]:
+def serve(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Served]]:
+    # The first search is held, and so the pace is no measure.
+    monkeypatch.setattr(search_lane, "BATCH_SECONDS", 60.0)
     made: list[Served] = []
 
     def make(**bounds: Any) -> Served:
@@ -239,7 +243,7 @@ def test_equal_filters_share_a_scan(
 def test_one_client_delays_another_by_one_batch(
     serve: Callable[..., Served], scans: Scans, vectors: np.ndarray, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(search_lane, "MOST_WORK", 32.0)
+    monkeypatch.setattr(waitlist, "MOST_CALLS", 32)
     served = serve()
     held(served, scans, vectors)
     flood = [served.search(vectors[n : n + 1], client="many") for n in range(1000)]

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from gleann.index.errors import NotReadyError, OverloadedError
+from gleann.index.errors import DeadlineError, NotReadyError, OverloadedError
 from gleann.service.calls.context import CallContext
 from gleann.service.server.call import Call
 from gleann.service.server.places import Bounds, Places
@@ -36,7 +36,12 @@ class FakeRpc:
 
     ends: float | None = None
     left: bool = False
+    error: Exception | None = None
     context: CallContext = field(init=False)
+
+    def fail(self, error: Exception) -> None:
+        """Keep the error that ends the call."""
+        self.error = error
 
     def __post_init__(self) -> None:
         self.context = CallContext(ends=self.ends, is_active=lambda: not self.left)
@@ -122,6 +127,20 @@ def test_a_search_that_would_wait_too_long_is_refused_at_once(
     held.add(call("b"))  # it takes turns with a's calls
 
 
+def test_one_pause_does_not_change_the_pace_for_long(
+    waitlist: Callable[..., Waitlist],
+) -> None:
+    held = waitlist(seconds=1.0)
+    for seconds in (0.01, 60.0):
+        held.add(call())
+        run(held, seconds)
+    for _ in range(70):
+        held.add(call())
+    with pytest.raises(OverloadedError, match="wait about 1 s"):
+        for _ in range(30):
+            held.add(call())
+
+
 def test_more_threads_make_the_wait_shorter(waitlist: Callable[..., Waitlist]) -> None:
     held = waitlist(seconds=1.0, threads=4)
     held.add(call())
@@ -152,9 +171,9 @@ def test_a_call_that_would_miss_its_deadline_is_refused(
     run(held, 0.2)
     for _ in range(3):
         held.add(call())
-    with pytest.raises(OverloadedError, match=r"wait about 0\.6 s, and may wait 0\.5"):
-        held.add(call(rpc=FakeRpc(ends=clock.now + 0.5)))
-    held.add(call(rpc=FakeRpc(ends=clock.now + 0.7)))
+    with pytest.raises(OverloadedError, match=r"wait about 0\.6 s, and may wait 0\.55"):
+        held.add(call(rpc=FakeRpc(ends=clock.now + 1.0)))
+    held.add(call(rpc=FakeRpc(ends=clock.now + 1.2)))
 
 
 def test_late_calls_and_calls_that_were_left_are_dropped(
@@ -185,16 +204,33 @@ def test_dropped_calls_give_their_places_to_newcomers(
     assert (in_all(held), held.status().dropped) == (1, 4)
 
 
-def test_all_that_wait_are_taken_up_to_an_amount_of_work(
+def test_as_many_are_taken_as_take_so_long_together(
     waitlist: Callable[..., Waitlist],
 ) -> None:
     held = waitlist()
+    held.add(call())
+    run(held, 0.01)
     for client in "ab":
         for _ in range(5):
             held.add(call(client))
-    assert [one.client for one in held.take(most_work=4)] == ["a", "b", "a", "b"]
-    assert len(held.take(most_work=1000)) == 6
+    assert [one.client for one in held.take(most_seconds=0.04)] == ["a", "b", "a", "b"]
+    assert len(held.take(most_seconds=10)) == 6
     assert held.status().running == 10
+
+
+def test_calls_without_time_for_their_answer_are_dropped(
+    waitlist: Callable[..., Waitlist], clock: Clock
+) -> None:
+    held = waitlist()
+    held.add(call())
+    run(held, 0.2)  # a call takes 0.2 s
+    short, enough = FakeRpc(ends=clock.now + 1.0), FakeRpc(ends=clock.now + 1.5)
+    held.add(call(rpc=short))
+    held.add(call(rpc=enough))
+    clock.now += 0.95
+    assert [one.rpc for one in held.take()] == [enough]
+    assert isinstance(short.error, DeadlineError)
+    assert held.status().dropped == 1
 
 
 def test_the_status_has_the_delays_of_the_last_minute(
