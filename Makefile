@@ -1,6 +1,6 @@
 # make demo   sets everything up and runs the main job; writes demo-report/report.html
 # make test   sets everything up and runs the tests
-# make test-slow  kills, fuzzed messages, sanitizers: what takes minutes each
+# make test-slow  kills, fuzzed messages, overload, soak, sanitizers: minutes each
 # make check  format, lint, types, import contracts, generated protos
 # make test-kernels  the torch engine and the Triton kernels, without a GPU (2 GB)
 # make gpu-pack, gpu-run PART=A  what a GPU machine needs; one of three calls on it
@@ -18,8 +18,8 @@ NATIVE := $(wildcard index/native/*/*.cpp index/native/*/*.hpp)
 INPUTS := pyproject.toml setup.py $(NATIVE)
 
 .PHONY: demo test test-library test-served test-slow test-kills test-fuzz \
-  test-sanitizers test-kernels kernels-compiled kernels-interpreted gpu-pack gpu-run \
-  check format clean python
+  test-overload test-soak test-sanitizers test-kernels kernels-compiled \
+  kernels-interpreted gpu-pack gpu-run check format clean python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -39,17 +39,26 @@ test-library:
 test-served:
 	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/served $(SERVED)
 
-test-slow: test-kills test-fuzz test-sanitizers
+test-slow: test-kills test-fuzz test-overload test-soak test-sanitizers
 
-# A served directory is killed 200 times at random; GLEANN_KILLS and GLEANN_SEED change
-# how often and when.
+# A served directory is killed 200 times at random, and 100 times under clients that go
+# on over the kills; GLEANN_KILLS and GLEANN_SEED change how often and when.
 test-kills: $(VENV)/.test
-	$(BIN)/python -m pytest -m long -s tests/faults/kills/test_many_kills.py
+	$(BIN)/python -m pytest -m long -s tests/faults/kills
 
 # 100,000 wrong requests of every method; GLEANN_FUZZ_MESSAGES changes how many.
 test-fuzz: $(VENV)/.test
 	GLEANN_FUZZ_MESSAGES=$${GLEANN_FUZZ_MESSAGES:-100000} $(BIN)/python -m pytest \
 	  tests/faults/test_fuzz.py
+
+# Five times the peak for a minute, without writes and with them. The machine must be
+# idle: it is held to the figures that the service promises.
+test-overload: $(VENV)/.test
+	$(BIN)/python -m pytest -m long -s tests/faults/test_overload.py
+
+# Everything that clients do at once, for 30 minutes; GLEANN_SOAK_MINUTES changes that.
+test-soak: $(VENV)/.test
+	$(BIN)/python -m pytest -m long -s tests/faults/test_soak.py
 
 # The native kernels, built with AddressSanitizer and UndefinedBehaviorSanitizer, under
 # their tests and forged index files; needs gcc.

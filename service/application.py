@@ -3,10 +3,11 @@
 The gRPC servicers and the in-process client call the same object.
 """
 
-import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from time import monotonic
 
 # Imported here, before any thread starts: scikit-learn fails on a partly imported
 # pyarrow, if a session fits its model while a job imports it.
@@ -20,6 +21,8 @@ from gleann.index.errors import (
 )
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
+from gleann.service import steady_clock
+from gleann.service.calls.context import current_call
 from gleann.service.calls.visible import readable
 from gleann.service.config import Config
 from gleann.service.devices.devices import Devices
@@ -30,13 +33,16 @@ from gleann.service.jobs.import_source import ImportRules
 from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.jobs.selecting import Selecting
+from gleann.service.limits import require_within
+from gleann.service.monitoring.exporting import tracing_of
 from gleann.service.monitoring.monitor import Monitor
 from gleann.service.monitoring.searches import Searches
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.optimizer.writing import VersionWriter
-from gleann.service.row_operations import RowOperations, require_within
+from gleann.service.plans.planner import Planner
+from gleann.service.row_operations import RowOperations
 from gleann.service.search.batcher import Batcher
 from gleann.service.search_operations import SearchOperations
 from gleann.service.sessions.active import ActiveSessions
@@ -57,6 +63,7 @@ from gleann.service.values import (
     OptimizerParams,
     ServerInfo,
 )
+from gleann.service.wire.protocol import OLDEST_PROTOCOL, PROTOCOL
 
 
 class _UndoneError(Exception):
@@ -85,7 +92,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
     """
 
     def __init__(
-        self, config: Config, *, clock: Callable[[], float] = time.time
+        self, config: Config, *, clock: Callable[[], float] = steady_clock.now
     ) -> None:
         """Open the directory and resume interrupted work.
 
@@ -109,12 +116,13 @@ class Application(RowOperations, SearchOperations, JobRequests):
         self._clock = clock
         devices = Devices(config.device)
         self.telemetry = Telemetry(most_indexes=config.metrics.most_indexes)
+        self.telemetry.tracing = tracing_of(config.trace)
         self.searches = Searches(config, self.telemetry)
         self.batcher = Batcher()
         self.store = Store(
             config.data_dir,
             min_free_bytes=config.storage.min_free_bytes,
-            committed=self.telemetry.committed,
+            committed=self._committed,
         )
         self.store.disk.count_refused = self.telemetry.change_refused
         try:
@@ -183,6 +191,14 @@ class Application(RowOperations, SearchOperations, JobRequests):
         importing = Importing(
             self.registry, self.import_rules, threads=threads, devices=devices
         )
+        self.planner = Planner(
+            self.registry,
+            self.store,
+            building=self.building,
+            compaction=self.optimizer.compaction,
+            rules=self.import_rules,
+            threads=threads,
+        )
         works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
             "build": self.building,
             OPTIMIZE: self.optimizer.compaction,
@@ -196,7 +212,9 @@ class Application(RowOperations, SearchOperations, JobRequests):
         self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
 
     def _open_sessions(self) -> None:
-        self.sessions = SessionStore(self.registry, self.store)
+        self.sessions = SessionStore(
+            self.registry, self.store, limits=lambda: self.limits
+        )
         self.monitor.sessions = self.sessions.in_memory
         self.active = ActiveSessions(self.sessions)
         self.rounds = RoundsSessions(self.sessions)
@@ -214,6 +232,14 @@ class Application(RowOperations, SearchOperations, JobRequests):
         self.optimizer.close()
         self.jobs.close(seconds=seconds)
         self.store.close()
+        self.telemetry.tracing.close()
+
+    def _committed(self, members: int, seconds: float) -> None:
+        """Count a commit, in the thread that made it."""
+        self.telemetry.committed(members, seconds)
+        if (trace := current_call().trace) is not None:
+            now = monotonic()
+            trace.add("commit", now - seconds, now, transactions=members)
 
     def reload(self, config: Config) -> None:
         """Apply the settings that may change while it is open."""
@@ -229,6 +255,8 @@ class Application(RowOperations, SearchOperations, JobRequests):
             limits=self.limits,
             features=FEATURES,
             index_count=len(readable(self.registry.names())),
+            protocol=PROTOCOL,
+            oldest_protocol=OLDEST_PROTOCOL,
         )
 
     def create_index(
@@ -316,17 +344,23 @@ class Application(RowOperations, SearchOperations, JobRequests):
         """
         return self.registry.describe(name)
 
-    def list_indexes(self, *, start: int, size: int) -> tuple[list[IndexInfo], bool]:
+    def list_indexes(self, *, after: str, size: int) -> tuple[list[IndexInfo], str]:
         """Describe a page of the indexes that the caller may read, by name.
 
         Also those that cannot be served.
 
+        Args:
+            after: the name after which the page begins; "" begins with the first.
+            size: most descriptions.
+
         Returns:
-            The descriptions, and whether there are more.
+            The descriptions, and the name after which the next page begins; "" on the
+            last.
         """
         names = readable(self.registry.names())
+        following = names[bisect_right(names, after) :]
         infos = []
-        for name in names[start : start + size]:
+        for name in following[:size]:
             with suppress(UnknownIndexError):  # deleted since
                 infos.append(self.get_index(name))
-        return infos, len(names) > start + size
+        return infos, following[size - 1] if len(following) > size else ""

@@ -12,14 +12,21 @@ from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
 from gleann.service.jobs.import_source import ImportRules, check_source
 from gleann.service.jobs.jobs import Jobs
+from gleann.service.limits import (
+    MOST_ITERATIONS,
+    MOST_TUNE_QUERIES,
+    require_within,
+)
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
+from gleann.service.plans.planner import Planner
 from gleann.service.snapshots import snapshots as snapshot_kinds
 from gleann.service.snapshots.snapshots import Snapshots
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.views.live_index import require_not_empty_since
 from gleann.service.wire.index_messages import build_params_of
+from gleann.service.wire.plan_messages import planned_operation
 from gleann.v1 import coreset_pb2, index_pb2, job_pb2, snapshot_pb2, vector_pb2
 
 Asked: TypeAlias = Callable[[], operations_pb2.Operation]
@@ -50,6 +57,7 @@ class JobRequests(ABC):
         optimizer: compacts the indexes.
         snapshots: the snapshots.
         import_rules: what may be imported.
+        planner: says what work would take.
     """
 
     store: Store
@@ -59,6 +67,7 @@ class JobRequests(ABC):
     optimizer: Optimizer
     snapshots: Snapshots
     import_rules: ImportRules
+    planner: Planner
 
     def import_vectors(
         self, request: vector_pb2.ImportVectorsRequest
@@ -80,7 +89,9 @@ class JobRequests(ABC):
         """Return the function that starts a build."""
         view = self.registry.view(request.name)
         require_not_empty_since(view)
-        build_params_of(request.params, metric=view.metric)
+        params = build_params_of(request.params, metric=view.metric)
+        require_within(params.kmeans_iterations, MOST_ITERATIONS, "kmeans_iterations")
+        require_within(params.tune_queries, MOST_TUNE_QUERIES, "tune_queries")
         built = self.building.current(request)
         if built is None or not self.jobs.is_settled(request.name):
             return self.jobs.asked("build", index=request.name, request=request)
@@ -109,6 +120,37 @@ class JobRequests(ABC):
         """Check the request; return the function that starts a selection job."""
         resolve(self.registry.view(request.index), request)
         return self.jobs.asked("select", index=request.index, request=request)
+
+    def planned_build(
+        self, request: index_pb2.BuildIndexRequest
+    ) -> operations_pb2.Operation:
+        """Check the request as `asked_to_build` does; return what it would take."""
+        self.asked_to_build(request)
+        plan = self.planner.build(request)
+        return planned_operation("build", index=request.name, plan=plan)
+
+    def planned_optimization(
+        self, request: index_pb2.OptimizeIndexRequest
+    ) -> operations_pb2.Operation:
+        """Check the request as `asked_to_optimize` does; return what it would take."""
+        self.asked_to_optimize(request)
+        plan = self.planner.optimize(request)
+        return planned_operation(OPTIMIZE, index=request.name, plan=plan)
+
+    def planned_import(
+        self, request: vector_pb2.ImportVectorsRequest
+    ) -> operations_pb2.Operation:
+        """Check the request as `asked_to_import` does; return what it would take."""
+        self.asked_to_import(request)
+        plan = self.planner.import_file(request)
+        return planned_operation("import", index=request.index, plan=plan)
+
+    def planned_selection(
+        self, request: coreset_pb2.CreateSelectionJobRequest
+    ) -> operations_pb2.Operation:
+        """Check the request as `asked_to_select` does; return what it would take."""
+        plan = self.planner.selection(request)
+        return planned_operation("select", index=request.index, plan=plan)
 
     def asked_again(self, request: job_pb2.RetryJobRequest) -> Asked:
         """Check the request of a failed operation; return what starts it again.

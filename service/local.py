@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from gleann.index.errors import ServiceError
 from gleann.service.application import Application
+from gleann.service.calls.process import OwnProcess
 from gleann.service.config import Config
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.servicers.admin import AdminServicer
@@ -62,15 +63,22 @@ def application_stubs(application: Application) -> Stubs:
 
 
 class _State:
-    """Whether the application is open."""
+    """Whether the application is open, and in this process."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self.open = True
+        self._process = OwnProcess()
+        self._open = True
+
+    def require_open(self) -> None:
+        self._process.require()
+        if not self._open:
+            raise ServiceError("the client is closed")
 
     def close(self) -> None:
-        if self.open:
-            self.open = False
+        """Close it; in a fork, leave it to the process that opened it."""
+        if self._open and not self._process.forked:
+            self._open = False
             self._application.close()
 
 
@@ -83,10 +91,10 @@ class _Direct:
 
     def __getattr__(self, name: str) -> Callable[[Message], Message]:
         method = getattr(self._servicer, name)
+        require_open = self._state.require_open
 
         def call(request: Message) -> Message:
-            if not self._state.open:
-                raise ServiceError("the client is closed")
+            require_open()
             return method(request, None)
 
         return call

@@ -18,11 +18,13 @@ from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_distinct, hold_ids
 from gleann.index.metric import prepare
 from gleann.index.payload.payload import Payload
+from gleann.service.limits import require_values, require_within
 from gleann.service.state.registry import Registry
 from gleann.service.state.row_writer import Targets, require_fitting
 from gleann.service.values import IndexVersion, Limits
 from gleann.service.views.live_index import View
 from gleann.service.views.scrolling import scrolled
+from gleann.service.wire.payload_messages import payload_sizes
 
 Counted: TypeAlias = tuple[int, IndexVersion]
 """Vectors that a change applied to, and the first state with it."""
@@ -136,7 +138,21 @@ class RowOperations(ABC):
         require_fitting(payload, self.registry.view(name).schema)
         if not len(payload.schema):
             raise InvalidInputError("payload has no columns to set")
+        if isinstance(checked, Condition):
+            self._require_values(name, checked, payload)
         return lambda: self.registry.update_payload(name, checked, payload)
+
+    def _require_values(
+        self, name: str, condition: Condition, payload: Payload
+    ) -> None:
+        """Refuse one row of payload that is too large for all that pass a condition."""
+        view, row_bytes = self.registry.view(name), int(payload_sizes(payload)[0])
+        try:
+            require_values(self.limits, rows=view.count, row_bytes=row_bytes)
+        except LimitError:
+            # Fewer may pass; they are not counted before there is a doubt.
+            rows = int(np.count_nonzero(view.passing(view.bind(condition))))
+            require_values(self.limits, rows=rows, row_bytes=row_bytes)
 
     def delete_payload(
         self, name: str, targets: Targets, names: Sequence[str]
@@ -231,13 +247,3 @@ def require_rows(payload: Payload | None, count: int) -> None:
         raise DimensionMismatchError(
             f"payload has {len(payload)} rows, expected {count}"
         )
-
-
-def require_within(value: int, cap: int, name: str) -> None:
-    """Refuse a value above its cap.
-
-    Raises:
-        LimitError: with both numbers.
-    """
-    if value > cap:
-        raise LimitError(f"{name}: {value} is over the limit of {cap}")

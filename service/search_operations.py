@@ -16,8 +16,8 @@ from gleann.index.found import FoundRows, RowsWithin
 from gleann.index.metric import require_distances
 from gleann.index.search.within import require_radius
 from gleann.service.calls.context import current_call
+from gleann.service.limits import require_few_distances, require_within
 from gleann.service.monitoring.searches import Searches
-from gleann.service.row_operations import require_within
 from gleann.service.search import radius_search
 from gleann.service.search.allowed import allowed_in
 from gleann.service.search.batcher import Batcher
@@ -89,9 +89,10 @@ class SearchOperations(ABC):
         began = monotonic()
         with self.searches.running():
             found = self.batcher.search(task)
-        self.searches.ended(
-            [task], [found], began=began, arrived=current_call().arrived
-        )
+        call = current_call()
+        self.searches.ended([task], [found], began=began, arrived=call.arrived)
+        if call.trace is not None:
+            call.trace.add("scan", began, monotonic(), queries=len(task.queries))
         return found
 
     def answer_together(
@@ -128,6 +129,9 @@ class SearchOperations(ABC):
         """
         view = self.registry.view(name)
         require_within(len(queries) * params.k, self.limits.hits, "queries x k")
+        require_few_distances(
+            self.limits, queries=len(queries), vectors=view.count, params=params
+        )
         return SearchTask(
             view=view,
             queries=queries,

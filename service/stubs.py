@@ -27,6 +27,8 @@ class Stubs:
         job: JobService.
         operations: google.longrunning.Operations.
         close: closes the connection; awaited where the methods are.
+        ready: waits at most so many seconds until calls are served, and raises
+            `UnavailableError` if they are not; awaited where the methods are.
     """
 
     index: Any
@@ -42,3 +44,4 @@ class Stubs:
     job: Any
     operations: Any
     close: Callable[[], Any]
+    ready: Callable[[float], Any] = lambda _: None

@@ -265,6 +265,28 @@ class JobLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a request would do and take; the amounts are estimates.
+
+    Attributes:
+        rows: vectors that it reads.
+        seconds: on this machine, without the time in the queue; None while unknown.
+        memory_bytes: memory at most, above what the server has now.
+        disk_bytes: disk at most while it runs, above what is taken now.
+        disk_bytes_after: disk when it has ended, above what is taken now; may be
+            negative.
+        steps: what it would do, one sentence each.
+    """
+
+    rows: int
+    seconds: float | None
+    memory_bytes: int
+    disk_bytes: int
+    disk_bytes_after: int
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Caps above which a request is refused with `LimitError`.
 
@@ -273,12 +295,19 @@ class Limits:
         rows: maximum number of vectors in one upsert, removal or fetch.
         hits: maximum number of hits in a search, queries times k.
         message_bytes: maximum number of bytes in a gRPC message, both ways.
+        distances: maximum number of distances that a search computes in float32:
+            queries times the vectors that are re-ranked, or times all if it is exact.
+        work_bytes: maximum number of bytes that the work of a request takes beside its
+            message and its vectors, such as scores of classes, or values for all
+            vectors of a condition.
     """
 
     dim: int = 16_384
     rows: int = 1_000_000
     hits: int = 4_000_000
     message_bytes: int = 64 * 1024 * 1024
+    distances: int = 100_000_000_000
+    work_bytes: int = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,12 +319,16 @@ class ServerInfo:
         limits: its caps.
         features: supported features, such as "metric:cosine" or "import:parquet".
         index_count: number of indexes.
+        protocol: the revision of the protocol that it speaks.
+        oldest_protocol: the oldest revision of clients that it serves.
     """
 
     version: str
     limits: Limits
     features: tuple[str, ...]
     index_count: int
+    protocol: int
+    oldest_protocol: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

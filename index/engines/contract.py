@@ -278,6 +278,14 @@ class ScansNewer(Protocol):
             first: number of the first among the newer rows.
         """
 
+    def alone(self, codes: Codes, vectors: Vectors) -> Engine:
+        """An engine of some newer rows, coded as those of the index, in one list.
+
+        Args:
+            codes: of m rows, by the encoding of the index.
+            vectors: float32 (m, d), prepared, of the same rows.
+        """
+
     def join_newer(
         self,
         parts: Sequence[PackedPart],

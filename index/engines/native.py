@@ -187,6 +187,17 @@ class NativeEngine:
             threads=1,
         )
 
+    def alone(self, codes: Codes, vectors: Vectors) -> "NativeEngine":
+        """See `ScansNewer.alone`."""
+        rows = replace(
+            self._data,
+            lists=one_list(len(vectors)),
+            centroids=np.zeros((1, vectors.shape[1]), np.float32),
+            codes=codes,
+            vectors=vectors,
+        )
+        return NativeEngine(rows, tier=self._scanner.tier, threads=self._threads)
+
     def join_newer(
         self,
         parts: Sequence[PackedPart],

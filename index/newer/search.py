@@ -10,10 +10,12 @@ compared with the query.
 
 from contextlib import nullcontext
 from dataclasses import replace
+from weakref import ref
 
 import numpy as np
 
 from gleann.index.arrays import Distances, Mask, Rows, Vectors
+from gleann.index.build.rows import code_rows
 from gleann.index.checks import require_finite
 from gleann.index.engines.contract import Engine, IndexData, ScanRequest, ScansNewer
 from gleann.index.exact import exact_search_prepared
@@ -33,8 +35,8 @@ ONE_THREAD = 1 << 31
 take so long that threads which wait for each other are worth it."""
 
 FEW = 8
-"""Newer rows that a filter allows are gathered and compared in float32 where they are
-fewer than all of them divided by this: less work than a scan of all their codes."""
+"""Newer rows that a filter allows are packed alone where they are at most all of them
+divided by this: less work than a scan of all codes."""
 
 MOSTLY_DEAD = 0.5
 """Share of live entries below which the index is searched as with a filter, which packs
@@ -71,6 +73,7 @@ class NewerSearcher:
         self._engine = engine if isinstance(engine, ScansNewer) else None
         self._engine_name = engine.name
         self._searcher = searcher
+        self._run: tuple[ref[NewerRows], Engine, Rows] | None = None
 
     def search(
         self, queries: Vectors, params: SearchParams, newer: NewerRows
@@ -99,7 +102,7 @@ class NewerSearcher:
         newer: NewerRows,
     ) -> FoundRows | None:
         """Read the lists that a filter takes; None where newer rows are read apart."""
-        if newer.joined is None or _are_few(newer):
+        if newer.joined is None or newer.count == 0:
             return None
         if max(params.k, params.rerank or 0) > self._n:
             return None
@@ -202,14 +205,10 @@ class NewerSearcher:
         self, queries: Vectors, params: SearchParams, newer: NewerRows
     ) -> FoundRows:
         """The nearest newer rows of each query, numbered after those of the index."""
-        require_finite(queries, name="queries")
-        prepared = prepare(queries, self._data.metric, name="queries")
         k = min(params.k, newer.count)
-        exact = params.exact or params.target_recall == 1
-        exact = exact or _are_few(newer)
-        if newer.joined is None or exact:
+        if newer.joined is None or params.exact or params.target_recall == 1:
             found = search_exactly(
-                prepared,
+                self._prepared(queries),
                 newer.vectors,
                 alive=newer.alive,
                 k=k,
@@ -217,20 +216,30 @@ class NewerSearcher:
             )
             rows = np.where(found.rows < 0, -1, found.rows + self._n)
             return replace(found, rows=rows)
-        return self._scan_newer(prepared, params, newer, k=k)
+        return self._scan_newer(queries, params, newer, k=k)
+
+    def _prepared(self, queries: Vectors) -> Vectors:
+        require_finite(queries, name="queries")
+        return prepare(queries, self._data.metric, name="queries")
 
     def _scan_newer(
         self, queries: Vectors, params: SearchParams, newer: NewerRows, *, k: int
     ) -> FoundRows:
-        """The same by the codes of all newer rows."""
+        """The same by the codes of all newer rows, or of the few that are allowed."""
         assert self._engine is not None
         least = replace(params, k=min(k, self._n), rerank=None, allowed=None)
-        rerank = self._searcher.plan(least, count=len(queries)).request.rerank
-        request = ScanRequest(k=k, rerank=max(k, params.rerank or rerank))
-        scanned = self._engine.scan_newer(queries, request, newer.joined)
+        rerank = max(k, params.rerank or self._searcher.rerank(least))
+        request = ScanRequest(k=k, rerank=rerank)
+        if FEW * newer.count <= len(newer):
+            run, numbers = self._run_of(newer, self._engine)
+            scanned = run.search(queries, nprobe=1, request=request)
+            scanned = scanned._replace(rows=numbers[scanned.rows])
+        else:
+            prepared = self._prepared(queries)
+            scanned = self._engine.scan_newer(prepared, request, newer.joined)
         stats = EXACT._replace(
             engine=self._engine_name,
-            rerank=request.rerank,
+            rerank=rerank,
             entries_scanned=scanned.work.entries_scanned,
             survivors=scanned.work.survivors,
             reranked=scanned.work.reranked,
@@ -238,10 +247,23 @@ class NewerSearcher:
         )
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
+    def _run_of(self, newer: NewerRows, engine: ScansNewer) -> tuple[Engine, Rows]:
+        """The newer rows that are allowed, packed alone, and their numbers (m + 1,).
 
-def _are_few(newer: NewerRows) -> bool:
-    """Whether so few newer rows may be found that gathering them is less work."""
-    return FEW * newer.count <= len(newer)
+        The last number is -1, for no row. Kept for searches of the same state by the
+        same filter.
+        """
+        kept = self._run
+        if kept is not None and kept[0]() is newer:
+            return kept[1:]
+        assert newer.alive is not None, "all newer rows are no few of them"
+        rows = np.flatnonzero(newer.alive)
+        vectors = np.ascontiguousarray(newer.vectors[rows])
+        codes = code_rows(vectors, self._data.encoding, threads=1)
+        run = engine.alone(codes, vectors)
+        numbers = np.append(rows + self._n, -1)
+        self._run = ref(newer), run, numbers
+        return run, numbers
 
 
 def search_exactly(

@@ -23,11 +23,21 @@ def take(values: pa.ChunkedArray, rows: Rows) -> pa.ChunkedArray:
     """
     if not values.num_chunks or not len(rows):
         return pa.chunked_array([pa.nulls(len(rows), values.type)])
-    sizes = _sizes_at(values, rows)
-    if sizes is None:
-        return _take(values, rows)
-    parts = [_take(values, rows[block]) for block in bounded(sizes, MOST_TEXT)]
-    return pa.chunked_array([chunk for part in parts for chunk in part.chunks])
+    if values.num_chunks == 1:
+        return pa.chunked_array(_take_chunk(values.chunk(0), rows))
+    begins = _begins(values)
+    chunk_nos = np.searchsorted(begins[1:], rows, side="right")  # 0 for row -1
+    order = np.argsort(chunk_nos, kind="stable")
+    used, starts = np.unique(chunk_nos[order], return_index=True)
+    parts: list[pa.Array] = []
+    for no, mine in zip(used, np.split(rows[order], starts[1:]), strict=True):
+        places = np.where(mine < 0, -1, mine - begins[no])
+        parts += _take_chunk(values.chunk(no), places)
+    if bool((np.diff(chunk_nos) >= 0).all()):
+        return pa.chunked_array(parts)
+    places = np.empty(len(rows), np.int64)
+    places[order] = np.arange(len(rows))
+    return pa.chunked_array(_in_order(parts, places))
 
 
 def replace(
@@ -85,42 +95,28 @@ def bounded(sizes: NDArray[np.int64], most: int) -> Iterator[slice]:
         start = stop
 
 
-def _take(values: pa.ChunkedArray, rows: Rows) -> pa.ChunkedArray:
-    """`take` of at least one row, of which the result fits in one chunk."""
-    if values.num_chunks == 1:
-        return pa.chunked_array([_take_chunk(values.chunk(0), rows)])
-    begins = _begins(values)
-    chunk_nos = np.searchsorted(begins[1:], rows, side="right")  # 0 for row -1
-    order = np.argsort(chunk_nos, kind="stable")
-    used, starts = np.unique(chunk_nos[order], return_index=True)
-    parts = [
-        _take_chunk(values.chunk(no), np.where(mine < 0, -1, mine - begins[no]))
-        for no, mine in zip(used, np.split(rows[order], starts[1:]), strict=True)
-    ]
-    if bool((np.diff(chunk_nos) >= 0).all()):
-        return pa.chunked_array(parts)
-    places = np.empty(len(rows), np.int64)
-    places[order] = np.arange(len(rows))
-    return pa.chunked_array([pa.concat_arrays(parts).take(pa.array(places))])
-
-
-def _take_chunk(chunk: pa.Array, rows: Rows) -> pa.Array:
-    return chunk.take(pa.array(rows, mask=rows < 0))
-
-
-def _sizes_at(values: pa.ChunkedArray, rows: Rows) -> NDArray[np.int64] | None:
-    """Bytes of text (m,) at `rows` (m,); None where one chunk holds all of it."""
-    if not _has_text(values.type) or values.nbytes * len(rows) <= MOST_TEXT:
-        return None
+def _take_chunk(chunk: pa.Array, rows: Rows) -> list[pa.Array]:
+    """Values of one chunk, in as many as the text needs."""
+    if not _has_text(chunk.type) or chunk.nbytes * len(rows) <= MOST_TEXT:
+        return [chunk.take(pa.array(rows, mask=rows < 0))]
     sizes = np.zeros(len(rows), np.int64)
-    begins = _begins(values)
-    chunk_nos = np.searchsorted(begins[1:], rows, side="right")
-    for no in np.unique(chunk_nos):
-        mine = np.flatnonzero((chunk_nos == no) & (rows >= 0))
-        places = rows[mine] - begins[no]
-        chunk = values.chunk(no)
-        sizes[mine] = _text_before(chunk, places + 1) - _text_before(chunk, places)
-    return sizes if sizes.sum() > MOST_TEXT else None
+    some = rows[there := rows >= 0]
+    sizes[there] = _text_before(chunk, some + 1) - _text_before(chunk, some)
+    return [
+        chunk.take(pa.array(rows[block], mask=rows[block] < 0))
+        for block in bounded(sizes, MOST_TEXT)
+    ]
+
+
+def _in_order(parts: list[pa.Array], places: Rows) -> list[pa.Array]:
+    """The values at `places` (m,) of all parts together, a permutation of them."""
+    fits = sum(part.nbytes for part in parts) <= MOST_TEXT  # quick, and more than it is
+    if fits or sum(map(_text_bytes, parts)) <= MOST_TEXT:
+        return [pa.concat_arrays(parts).take(pa.array(places))]
+    values = pa.chunked_array(parts)
+    sizes = row_bytes(values)[places]
+    blocks = [take(values, places[block]) for block in bounded(sizes, MOST_TEXT)]
+    return [chunk for block in blocks for chunk in block.chunks]
 
 
 def _has_text(kind: pa.DataType) -> bool:

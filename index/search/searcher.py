@@ -22,12 +22,12 @@ from gleann.index.search.filtered import (
     search_chosen,
     search_filtered,
 )
+from gleann.index.search.kept_plans import KeptPlans
 from gleann.index.search.list_stats import ListStats
 from gleann.index.search.plan import (
     SearchPlan,
     allowed_count,
     as_filter,
-    plan_search,
     stats_of,
     without_copies,
 )
@@ -36,9 +36,6 @@ from gleann.index.search.within import require_radius
 from gleann.index.training import Training
 
 Points = tuple[OperatingPoint, ...]
-
-KEPT_PLANS = 64
-"""Plans that are kept: choosing an operating point takes as long as a small scan."""
 
 
 class Searcher:
@@ -65,13 +62,15 @@ class Searcher:
         self._data = data
         self._n = len(data.vectors)
         self._engine = engine
-        self._points = points
-        self._fits = training is None or training.fits(len(data.vectors))
         self._primary_points = primary_points
         self._last_filter: tuple[Mask, AllowedRows] | None = None
-        self._plans: dict[tuple[object, ...], SearchPlan] = {}
+        self._plans = KeptPlans(
+            points,
+            n=self._n,
+            lists=data.lists,
+            fits=training is None or training.fits(self._n),
+        )
         self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
-        self._last_kept: tuple[SearchParams, SearchPlan] | None = None
 
     @property
     def dim(self) -> int:
@@ -131,7 +130,7 @@ class Searcher:
         """A search by the kept plan; None where it is exhaustive or has no filter."""
         if not 0 < allowed.count < self._n:
             return None
-        plan = self._kept_plan(params)
+        plan = self._plans.kept(params)
         if plan is None or plan.exact:
             return None
         self._require_own(allowed)
@@ -158,7 +157,7 @@ class Searcher:
             (m,) have none: they need more than their best lists. None where lists are
             not what is searched.
         """
-        plan = self._kept_plan(params)
+        plan = self._plans.kept(params)
         if plan is None or plan.exact or not 0 < allowed.count < self._n:
             return None
         self._require_own(allowed)
@@ -226,48 +225,18 @@ class Searcher:
 
     def _plan_both(self, params: SearchParams) -> SearchPlan:
         """A plan of both segments."""
-        plan = self._kept_plan(params)
+        plan = self._plans.kept(params)
         if plan is None:
-            return self._planned(params)
+            return self._plans.planned(params)
         allowed = as_filter(params.allowed, n=self._n)
         if allowed is None:
             return plan
         return replace(plan, adaptive=True, allowed=allowed)
 
-    def _kept_plan(self, params: SearchParams) -> SearchPlan | None:
-        """The plan without the filter, made once; None where nprobe is given."""
-        last = self._last_kept
-        if last is not None and last[0] is params:
-            return last[1]
-        if params.nprobe is not None:
-            return None
-        key = (
-            params.k,
-            params.rerank,
-            params.target_recall,
-            params.exact,
-            params.segments,
-            params.certain,
-        )
-        plan = self._plans.get(key)
-        if plan is None:
-            if len(self._plans) >= KEPT_PLANS:
-                self._plans.clear()
-            plan = self._planned(replace(params, allowed=None))
-            self._plans[key] = plan
-        if params.allowed is None:
-            self._last_kept = params, plan
-        return plan
-
-    def _planned(self, params: SearchParams) -> SearchPlan:
-        plan = plan_search(
-            params,
-            points=self._points,
-            n=self._n,
-            nlist=self._data.lists.nlist,
-            entries=self._data.lists.entries,
-        )
-        return plan if self._fits else replace(plan, estimated_recall=None)
+    def rerank(self, params: SearchParams) -> int:
+        """How many rows a search without a filter re-ranks for each query."""
+        plan = self._plans.kept(params) or self._plans.planned(params)
+        return plan.request.rerank
 
     @cached_property
     def list_stats(self) -> ListStats:

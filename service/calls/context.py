@@ -12,6 +12,7 @@ from time import monotonic
 
 from gleann.index.errors import CancelledError, DeadlineError
 from gleann.service.calls.caller import LOCAL, Caller
+from gleann.service.telemetry.traces import Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class CallContext:
         ends: deadline by `time.monotonic`; None waits without limit.
         is_active: whether the caller still waits for the answer.
         arrived: when it arrived, by `time.monotonic`; None in process.
+        trace: of it; None where it is not traced.
     """
 
     caller: Caller = LOCAL
@@ -38,6 +40,7 @@ class CallContext:
     ends: float | None = None
     is_active: Callable[[], bool] = lambda: True
     arrived: float | None = None
+    trace: Trace | None = None
 
     def seconds_left(self) -> float | None:
         """Seconds until the deadline, at least 0; None without one."""

@@ -22,18 +22,6 @@ from gleann.service.files.payload_files import PayloadFile
 from gleann.service.values import DeviceChoice
 
 
-def parse_nlist(
-    _context: click.Context, _option: click.Parameter, text: str
-) -> int | Literal["auto"]:
-    """Parse `--nlist` into the value that `BuildParams` accepts."""
-    if text == "auto":
-        return "auto"
-    try:
-        return int(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is neither auto nor an integer") from error
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildJob:
     """Parameters of `gleann build`."""
@@ -116,7 +104,7 @@ class BuildJob:
 )
 @click.option(
     "--nlist",
-    callback=parse_nlist,
+    callback=options.parse_nlist,
     metavar="auto|N",
     default="auto",
     show_default=True,

@@ -29,8 +29,10 @@ BROKEN_PIPE = 141
 
 COMMANDS = {
     "serve": "serve",
+    "keys": "keys",
     "status": "collections.status",
     "top": "collections.top",
+    "health": "collections.health",
     "index": "collections.index",
     "rows": "collections.rows",
     "snapshot": "collections.snapshot",

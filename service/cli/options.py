@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import NoReturn, TypeVar, get_args
+from typing import Literal, NoReturn, TypeVar, get_args
 
 import click
 
@@ -106,6 +106,18 @@ def _in_flags(message: str, flags: dict[str, str]) -> str:
     return re.sub(r"(?<![\w/.-])(?<!: )[a-z]+(_[a-z]+)+(?![\w/.-])", named, message)
 
 
+def parse_nlist(
+    _context: click.Context, _option: click.Parameter, text: str
+) -> int | Literal["auto"]:
+    """Parse `--nlist` into the value that `BuildParams` accepts."""
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is neither auto nor an integer") from error
+
+
 def examples(*lines: str) -> str:
     """Format example command lines for the end of a help text."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
@@ -134,6 +146,15 @@ def progress_option(function: Callback) -> Callback:
         "--progress",
         is_flag=True,
         help="Show progress bars even if stderr is not a terminal.",
+    )(function)
+
+
+def dry_run_option(function: Callback) -> Callback:
+    """The option --dry-run."""
+    return click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Only check the request, and say what it would do and take.",
     )(function)
 
 

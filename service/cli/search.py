@@ -153,9 +153,11 @@ def command(job: SearchJob) -> None:
     )
     if job.verbose:
         say(", ".join(f"{name} {_write(it)}" for name, it in stats.items()))
-    text = None
     if job.radius is None:
-        text = index.recall_warning(blocks[0].stats, params)
+        _warn(index.recall_warning(blocks[0].stats, params))
+
+
+def _warn(text: str | None) -> None:
     if text is not None:
         click.echo(f"gleann: warning: {text} (--exact)", err=True)
 

@@ -98,6 +98,8 @@ def _help(setting: Setting) -> str:
         "gleann serve --data library --listen 127.0.0.1:50051 --import-root /data",
         "gleann serve --data library --device auto",
         "GLEANN_API_KEY=... gleann serve --config gleann.toml",
+        "gleann serve --data library --keys keys.json --tls-cert server.pem --tls-key"
+        " server.key --listen 0.0.0.0:50051 --allow-remote",
         "gleann serve --data library --print-config > gleann.toml",
     ),
 )
@@ -136,10 +138,10 @@ def command(job: ServeJob) -> None:
     def load() -> Config:
         return load_config(job.config, overrides=overrides, flags=FLAGS)
 
+    # Files hold vectors, keys and names: other users must not be able to read them.
+    os.umask(0o077)
     config = load()
     log = ServerLog(config.log)
-    # Files hold vectors and keys: other users must not be able to read them.
-    os.umask(0o077)
     _allow_many_connections()
     wishes = _wishes_by_signals()
     server = serve(config)

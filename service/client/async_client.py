@@ -38,6 +38,7 @@ class AsyncClient(ClientMethods[Awaiting]):
         *,
         api_key: str | None = None,
         timeout: float | None = 300.0,
+        retries: int = 4,
         tls: Tls | None = None,
     ) -> None:
         """Prepare a connection or a directory; `async with`, or a call, opens it.
@@ -49,20 +50,26 @@ class AsyncClient(ClientMethods[Awaiting]):
             MissingFileError: a file of `tls` cannot be read.
         """
         place = read_target(target)
+        mode = Awaiting()
         tls = tls_for(place, tls)
         if isinstance(place, Server):
-            from gleann.service.client.remote import connect_awaited
+            from gleann.service.client.remote import connect_in
 
             self._directory: Directory | None = None
-            stubs = connect_awaited(
-                place.address, api_key=api_key, timeout=timeout, tls=tls
+            stubs = connect_in(
+                mode,
+                place.address,
+                api_key=api_key,
+                timeout=timeout,
+                retries=retries,
+                tls=tls,
             )
         else:
             from gleann.service.local import open_directory
 
             self._directory = Directory(partial(open_directory, place))
             stubs = self._directory.stubs
-        self._assemble(stubs, Awaiting())
+        self._assemble(stubs, mode)
 
     @classmethod
     def of_stubs(cls, stubs: Stubs) -> Self:
@@ -71,10 +78,6 @@ class AsyncClient(ClientMethods[Awaiting]):
         client._directory = Directory(lambda: stubs)
         client._assemble(client._directory.stubs, Awaiting())
         return client
-
-    async def close(self) -> None:
-        """Close the connection; in process, stop jobs (resumed at the next opening)."""
-        await self._stubs.close()
 
     async def __aenter__(self) -> Self:
         if self._directory is not None:

@@ -38,6 +38,7 @@ class Client(ClientMethods[Blocking]):
         *,
         api_key: str | None = None,
         timeout: float | None = 300.0,
+        retries: int = 4,
         tls: Tls | None = None,
     ) -> None:
         """Open a data directory, or connect to a server.
@@ -51,6 +52,9 @@ class Client(ClientMethods[Blocking]):
             timeout: seconds after which a remote call fails with `ServiceError`, or
                 with `UnavailableError` if no server answers there; None waits without
                 limit. It does not apply to operations.
+            retries: how often a remote call is sent again, within its timeout, that no
+                server answered or that the server refused for having too much to do; 0
+                to 4. Nothing is carried out twice: changes have a request_id then.
             tls: whom to trust and how to show who one is, for "grpcs://host:port"; None
                 trusts the public authorities that gRPC knows.
 
@@ -60,8 +64,25 @@ class Client(ClientMethods[Blocking]):
             NotReadyError: another process has the directory open.
             CorruptDataError: its contents cannot be read.
         """
-        stubs = _open_stubs(target, api_key=api_key, timeout=timeout, tls=tls)
-        self._assemble(at_once(stubs), Blocking())
+        place = read_target(target)
+        mode = Blocking()
+        tls = tls_for(place, tls)
+        if isinstance(place, Server):
+            from gleann.service.client.remote import connect_in
+
+            stubs = connect_in(
+                mode,
+                place.address,
+                api_key=api_key,
+                timeout=timeout,
+                retries=retries,
+                tls=tls,
+            )
+        else:
+            from gleann.service.local import open_directory
+
+            stubs = at_once(open_directory(place))
+        self._assemble(stubs, mode)
 
     @classmethod
     def of_stubs(cls, stubs: Stubs) -> Self:
@@ -69,10 +90,6 @@ class Client(ClientMethods[Blocking]):
         client = cls.__new__(cls)
         client._assemble(at_once(stubs), Blocking())
         return client
-
-    def close(self) -> None:
-        """Close the connection; in process, stop jobs (resumed at the next opening)."""
-        self._stubs.close()
 
     def __enter__(self) -> Self:
         return self
@@ -84,21 +101,3 @@ class Client(ClientMethods[Blocking]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _open_stubs(
-    target: str | PathLike[str],
-    *,
-    api_key: str | None,
-    timeout: float | None,
-    tls: Tls | None,
-) -> Stubs:
-    place = read_target(target)
-    tls = tls_for(place, tls)
-    if isinstance(place, Server):
-        from gleann.service.client.remote import connect
-
-        return connect(place.address, api_key=api_key, timeout=timeout, tls=tls)
-    from gleann.service.local import open_directory
-
-    return open_directory(place)

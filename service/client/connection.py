@@ -1,19 +1,24 @@
 """Shared by the client calls: stubs, limits, operations and pages."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 
-from gleann.index.errors import LimitError
+from gleann.index.errors import LimitError, UnsupportedError
 from gleann.index.payload.schema import Schema
 from gleann.service.client.modes import InMode, M, Mode
 from gleann.service.client.operation import Handle, handle_of
 from gleann.service.stubs import Stubs
-from gleann.service.values import Limits, SessionInfo
+from gleann.service.values import Limits, ServerInfo, SessionInfo
 from gleann.service.wire import index_messages
+from gleann.service.wire.protocol import unlike
 from gleann.v1 import admin_pb2
+
+FRESH_SECONDS = 60.0
+"""For so long a server's description is believed."""
 
 
 class PageRequest(Protocol):
@@ -45,15 +50,37 @@ class Connection:
         self.stubs = stubs
         self.mode: Any = mode
         self.schemas: dict[str, Schema] = {}
-        self._limits: Limits | None = None
+        self._server: ServerInfo | None = None
+        self._fetched = 0.0
+
+    async def server(self) -> ServerInfo:
+        """What the server says of itself; fetched again once it is a minute old.
+
+        Another server may answer at the address since then.
+        """
+        if (known := self._server) and monotonic() - self._fetched < FRESH_SECONDS:
+            return known
+        reply = await self.stubs.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())
+        self._server, self._fetched = index_messages.server_info_of(reply), monotonic()
+        return self._server
 
     async def limits(self) -> Limits:
-        """Limits of the server; fetched once."""
-        if self._limits is None:
-            request = admin_pb2.GetServerInfoRequest()
-            reply = await self.stubs.admin.GetServerInfo(request)
-            self._limits = index_messages.server_info_of(reply).limits
-        return self._limits
+        """Limits of the server."""
+        return (await self.server()).limits
+
+    async def require_protocol(self, revision: int, what: str) -> None:
+        """Refuse what a server would not understand: it would leave out new fields.
+
+        Args:
+            revision: the revision of the protocol that has it.
+            what: the option or method, such as "validate_only".
+
+        Raises:
+            UnsupportedError: the server speaks an older revision; with both versions.
+        """
+        info = await self.server()
+        if info.protocol < revision:
+            raise UnsupportedError(unlike(info.version, info.protocol, what=what))
 
     async def require_sendable(self, request: Message) -> None:
         """Refuse a request that cannot be split and exceeds the message limit.

@@ -1,7 +1,7 @@
 """What `Client` and `AsyncClient` share: groups of calls and their short forms."""
 
 from collections.abc import Sequence
-from typing import Generic
+from typing import Any, Generic
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from numpy.typing import ArrayLike
@@ -14,8 +14,11 @@ from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls
 from gleann.service.client.job_calls import JobCalls
 from gleann.service.client.modes import InMode, M, method
+from gleann.service.client.operation import Handle, T
 from gleann.service.client.operation_calls import OperationCalls
 from gleann.service.client.payload_calls import PayloadCalls
+from gleann.service.client.plans import Plans
+from gleann.service.client.reports import Wanted
 from gleann.service.client.rounds_calls import RoundsCalls
 from gleann.service.client.session_calls import SessionCalls
 from gleann.service.client.snapshot_calls import SnapshotCalls
@@ -43,6 +46,7 @@ class ClientMethods(InMode[M], Generic[M]):
         snapshots: keeps states of indexes, and makes indexes of them again.
         operations: finds, cancels and deletes operations.
         jobs: lists, pauses, resumes and retries operations, and shows their logs.
+        plans: says what builds, compactions, imports and selections would take.
     """
 
     def _assemble(self, stubs: Stubs, mode: M) -> None:
@@ -67,6 +71,7 @@ class ClientMethods(InMode[M], Generic[M]):
         self.snapshots: SnapshotCalls[M] = SnapshotCalls(connection)
         self.operations: OperationCalls[M] = OperationCalls(connection)
         self.jobs: JobCalls[M] = JobCalls(connection)
+        self.plans: Plans[M] = Plans(connection)
 
     create_index = IndexCalls.create.short_for("indexes")
     update_index = IndexCalls.update.short_for("indexes")
@@ -144,6 +149,47 @@ class ClientMethods(InMode[M], Generic[M]):
         if isinstance(session, SessionInfo):
             return session
         return await SessionCalls.get.body(self.sessions, session)
+
+    @method
+    async def wait_ready(self, seconds: float) -> None:
+        """Wait until the server is there and serves; in process it does at once.
+
+        A server that has just been started opens its indexes first, and one that is
+        stopping takes no calls.
+
+        Args:
+            seconds: to wait at most.
+
+        Raises:
+            UnavailableError: it does not serve within this time.
+        """
+        await self._stubs.ready(seconds)
+
+    @method
+    async def wait(
+        self,
+        operation: Handle[Any, T],
+        progress: Wanted = None,
+        timeout: float | None = None,
+    ) -> T:
+        """Wait until an operation ends, and return its result.
+
+        Args:
+            operation: the operation; `operations.get` finds one by its name.
+            progress: as in `Operation.wait`.
+            timeout: as in `Operation.wait`.
+
+        Raises:
+            As `Operation.wait`.
+        """
+        result: Any = await Handle.wait.body(operation, progress, timeout)
+        done: T = result
+        return done
+
+    @method
+    async def close(self) -> None:
+        """Close the connection; in process, stop jobs (resumed at the next opening)."""
+        await self._stubs.close()
 
     @method
     async def server_info(self) -> ServerInfo:

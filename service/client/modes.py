@@ -33,6 +33,7 @@ from typing import (
     Concatenate,
     Generic,
     NamedTuple,
+    NoReturn,
     ParamSpec,
     Protocol,
     Self,
@@ -68,6 +69,9 @@ class Mode(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
 
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do work that may block for a moment."""
+
     async def for_each(
         self,
         call: Callable[[Item], Awaitable[None]],
@@ -96,6 +100,10 @@ class Blocking:
     async def sleep(self, seconds: float) -> None:
         """Block this thread."""
         time.sleep(seconds)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do it here."""
+        return work()
 
     async def for_each(
         self,
@@ -130,6 +138,10 @@ class Awaiting:
     async def sleep(self, seconds: float) -> None:
         """Let the event loop go on."""
         await asyncio.sleep(seconds)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do it in a thread."""
+        return await asyncio.to_thread(work)
 
     async def for_each(
         self,
@@ -171,6 +183,12 @@ class InMode(Generic[M]):
     """What has methods for one of the two modes."""
 
     _mode: M
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled or copied, since it belongs to"
+            " its process: open a client in each process, with the same target"
+        )
 
 
 class Member(Generic[P, Now, Later]):

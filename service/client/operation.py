@@ -22,10 +22,12 @@ from gleann.service.client.modes import (
     method,
     run,
 )
+from gleann.service.client.reports import Wanted, reporting
 from gleann.service.stubs import Stubs
-from gleann.service.values import JobLog, JobState, Selected
+from gleann.service.values import JobLog, JobState, Plan, Selected
 from gleann.service.wire import index_messages
 from gleann.service.wire.fields import enum_text, fill, time_of
+from gleann.service.wire.plan_messages import plan_of
 from gleann.service.wire.selected_messages import selected_of
 from gleann.service.wire.snapshot_messages import snapshot_info_of
 from gleann.v1 import coreset_pb2, index_pb2, job_pb2, snapshot_pb2, vector_pb2
@@ -162,6 +164,12 @@ class Handle(InMode[M], Generic[M, T]):
         """When the server forgets it, UTC; None before it has ended."""
         return self._moment("expire_time")
 
+    @property
+    def plan(self) -> Plan | None:
+        """What the work would take, of a call of `client.plans`; None of others."""
+        known = self._metadata.HasField("plan")
+        return plan_of(self._metadata.plan) if known else None
+
     def _moment(self, field: str) -> datetime | None:
         known = self._metadata.HasField(field)
         return time_of(getattr(self._metadata, field)) if known else None
@@ -187,14 +195,14 @@ class Handle(InMode[M], Generic[M, T]):
     @method
     async def wait(
         self,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Wanted = None,
         timeout: float | None = None,
     ) -> T:
         """Wait until it ends, and return its result.
 
         Args:
             progress: called with each update; its exception ends the wait, not the
-                operation.
+                operation. True shows bars on stderr.
             timeout: seconds to wait at most; None waits without limit.
 
         Raises:
@@ -203,14 +211,17 @@ class Handle(InMode[M], Generic[M, T]):
             GleannError: it failed; the subclass shows the cause.
         """
         deadline = monotonic() + (inf if timeout is None else timeout)
-        while not self.done:
-            if monotonic() > deadline:
-                raise TimeoutError(f"{self.name} has not ended after {timeout} s")
-            await self._wait_for_news()
-            if progress is not None:
-                progress(
-                    Progress(phase=self.phase, done=self.done_units, total=self.total)
-                )
+        with reporting(progress) as report:
+            while not self.done:
+                if monotonic() > deadline:
+                    raise TimeoutError(f"{self.name} has not ended after {timeout} s")
+                await self._wait_for_news()
+                if report is not None:
+                    report(
+                        Progress(
+                            phase=self.phase, done=self.done_units, total=self.total
+                        )
+                    )
         return await self._result()
 
     @method

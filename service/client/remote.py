@@ -1,27 +1,31 @@
 """Stubs that call a server and raise the exceptions that the server raised."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
-import grpc
-import grpc.aio
 from google.longrunning import operations_pb2_grpc
 from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2_grpc
 
-from gleann.index.errors import (
-    GleannError,
-    InvalidParamsError,
-    ServiceError,
-    UnavailableError,
+from gleann.index.errors import InvalidParamsError
+from gleann.service.client.link.link import HEALTH, Link, Wire
+from gleann.service.client.link.options import channel_options
+from gleann.service.client.link.repeats import (
+    has_request_id,
+    methods_of,
+    require_retries,
 )
+from gleann.service.client.link.wires import (
+    AwaitedWire,
+    BlockingWire,
+    Channel,
+    MakeStub,
+)
+from gleann.service.client.modes import Awaiting, Blocking, Mode, run
 from gleann.service.client.tls import Tls, warn_of_plaintext_key
-from gleann.service.client.tls_errors import why_not_connected
 from gleann.service.security.headers import KEY_HEADER, bearer, require_sendable_key
-from gleann.service.status import error_of_call
 from gleann.service.stubs import Stubs
+from gleann.service.wire.protocol import client_header
 from gleann.v1 import (
     active_pb2_grpc,
     admin_pb2_grpc,
@@ -36,239 +40,141 @@ from gleann.v1 import (
     vector_pb2_grpc,
 )
 
-OPTIONS = [
-    # The server enforces its own caps; a client limit could only differ.
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-]
-
-_STUBS: dict[str, Callable[[Any], object]] = {
-    "index": index_pb2_grpc.IndexServiceStub,
-    "vector": vector_pb2_grpc.VectorServiceStub,
-    "search": search_pb2_grpc.SearchServiceStub,
-    "coreset": coreset_pb2_grpc.CoresetServiceStub,
-    "active": active_pb2_grpc.ActiveLearningServiceStub,
-    "rounds": rounds_pb2_grpc.RoundsServiceStub,
-    "estimate": estimate_pb2_grpc.EstimateServiceStub,
-    "session": session_pb2_grpc.SessionServiceStub,
-    "snapshot": snapshot_pb2_grpc.SnapshotServiceStub,
-    "admin": admin_pb2_grpc.AdminServiceStub,
-    "job": job_pb2_grpc.JobServiceStub,
-    "operations": operations_pb2_grpc.OperationsStub,
+_STUBS: Mapping[str, tuple[str, MakeStub]] = {
+    "index": ("gleann.v1.IndexService", index_pb2_grpc.IndexServiceStub),
+    "vector": ("gleann.v1.VectorService", vector_pb2_grpc.VectorServiceStub),
+    "search": ("gleann.v1.SearchService", search_pb2_grpc.SearchServiceStub),
+    "coreset": ("gleann.v1.CoresetService", coreset_pb2_grpc.CoresetServiceStub),
+    "active": (
+        "gleann.v1.ActiveLearningService",
+        active_pb2_grpc.ActiveLearningServiceStub,
+    ),
+    "rounds": ("gleann.v1.RoundsService", rounds_pb2_grpc.RoundsServiceStub),
+    "estimate": ("gleann.v1.EstimateService", estimate_pb2_grpc.EstimateServiceStub),
+    "session": ("gleann.v1.SessionService", session_pb2_grpc.SessionServiceStub),
+    "snapshot": ("gleann.v1.SnapshotService", snapshot_pb2_grpc.SnapshotServiceStub),
+    "admin": ("gleann.v1.AdminService", admin_pb2_grpc.AdminServiceStub),
+    "job": ("gleann.v1.JobService", job_pb2_grpc.JobServiceStub),
+    "operations": ("google.longrunning.Operations", operations_pb2_grpc.OperationsStub),
 }
+"""The full names of services and their stubs, by their names in `Stubs`."""
 
-
-READY_SECONDS = 0.1
-"""For the state of a connection, once a call to it has timed out."""
+RETRIES = 4
+"""Repeats of a call that no server answered, unless the client states others."""
 
 
 def connect(
     address: str,
     *,
-    api_key: str | None,
-    timeout: float | None,
+    api_key: str | None = None,
+    timeout: float | None = None,
+    retries: int = RETRIES,
     tls: Tls | None = None,
 ) -> Stubs:
-    """Stubs of the server at an address; the first call connects.
+    """Blocking stubs of the server at an address; the first call connects.
 
     Args:
         address: of the server, as gRPC takes it; see `gleann.service.client.target`.
         api_key: the server's API key, if it has one.
         timeout: seconds after which a call fails; None waits without limit.
+        retries: repeats of a call that no server answered, or that a server refused for
+            having too much to do.
         tls: for a connection by TLS.
 
     Raises:
         MissingFileError: a file of `tls` cannot be read.
-        InvalidParamsError: a key that no server can have, or a timeout that is not
-            above 0.
+        InvalidParamsError: a key that no server can have, a timeout that is not above
+            0, or too many retries.
     """
-    link = _link(address, api_key=api_key, timeout=timeout, tls=tls)
-    channel = link.channel(grpc)
-    stubs = {
-        name: _Remote(make(channel), link, channel) for name, make in _STUBS.items()
-    }
-    return Stubs(**stubs, close=channel.close)
+    stubs = connect_in(
+        Blocking(),
+        address,
+        api_key=api_key,
+        timeout=timeout,
+        retries=retries,
+        tls=tls,
+    )
+    services = {name: _AtOnce(getattr(stubs, name)) for name in _STUBS}
+    return Stubs(
+        **services,
+        close=lambda: run(stubs.close()),
+        ready=lambda seconds: run(stubs.ready(seconds)),
+    )
 
 
-def connect_awaited(
+def connect_in(
+    mode: Mode,
     address: str,
     *,
     api_key: str | None,
     timeout: float | None,
-    tls: Tls | None = None,
+    retries: int,
+    tls: Tls | None,
 ) -> Stubs:
-    """As `connect`, with methods that are awaited; also `close` is."""
-    link = _link(address, api_key=api_key, timeout=timeout, tls=tls)
-    channels = _Channels(link)
-    stubs = {name: _Awaited(name, link, channels) for name in _STUBS}
-    return Stubs(**stubs, close=channels.close)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Link:
-    """What calls to a server have in common.
-
-    Attributes:
-        address: of the server.
-        timeout: of a call, in seconds, or None.
-        metadata: of every call; it has the API key.
-        tls: how the server is trusted; None without TLS.
-        credentials: what gRPC makes of `tls`.
-    """
-
-    address: str
-    timeout: float | None
-    metadata: list[tuple[str, str]] = field(repr=False)
-    tls: Tls | None
-    credentials: grpc.ChannelCredentials | None
-
-    def channel(self, kind: Any) -> Any:
-        """A channel to the server; `kind` is `grpc` or `grpc.aio`."""
-        if self.tls is None:
-            return kind.insecure_channel(self.address, options=OPTIONS)
-        options = [*OPTIONS, *self.tls.options()]
-        return kind.secure_channel(self.address, self.credentials, options=options)
-
-    def error_of(self, call: grpc.RpcError) -> GleannError:
-        """The exception of a failed call; a server that is not there is named."""
-        error = error_of_call(call)
-        if isinstance(error, UnavailableError):
-            why = why_not_connected(str(error), self.address, self.tls)
-            return UnavailableError(
-                f"no server answers at {self.address}: {why or error}"
-            )
-        return error
-
-    def no_answer(self) -> UnavailableError:
-        """The exception of a call that ended before there was a connection."""
-        return UnavailableError(
-            f"no server answers at {self.address} within {self.timeout:g} s"
-        )
-
-
-def _link(
-    address: str, *, api_key: str | None, timeout: float | None, tls: Tls | None
-) -> _Link:
+    """As `connect`, with methods that are awaited, in a mode."""
     if timeout is not None and not timeout > 0:
         raise InvalidParamsError(f"timeout must be above 0 seconds, got {timeout}")
-    metadata = []
-    if api_key is not None:
-        require_sendable_key(api_key)
-        metadata = [(KEY_HEADER, bearer(api_key))]
-        if tls is None:
-            warn_of_plaintext_key(address)
-    return _Link(
+    require_retries(retries)
+    if api_key is not None and tls is None:
+        warn_of_plaintext_key(address)
+    options = channel_options((full for full, _ in _STUBS.values()), retries=retries)
+    channel = Channel(
+        address=address, options=options, metadata=_metadata(api_key), tls=tls
+    )
+    makes = {name: make for name, (_, make) in _STUBS.items()}
+    makes[HEALTH] = health_pb2_grpc.HealthStub
+    wire: Wire = (
+        AwaitedWire(channel, makes)
+        if isinstance(mode, Awaiting)
+        else BlockingWire(channel, makes)
+    )
+    link = Link(
         address=address,
         timeout=timeout,
-        metadata=metadata,
+        retries=retries,
+        mode=mode,
+        wire=wire,
         tls=tls,
-        credentials=None if tls is None else tls.credentials(),
     )
+    services = {name: _Service(name, link) for name in _STUBS}
+    return Stubs(**services, close=link.close, ready=link.ready)
 
 
-def _late(error: grpc.RpcError) -> bool:
-    return error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+def _metadata(api_key: str | None) -> tuple[tuple[str, str], ...]:
+    """The metadata of every call."""
+    if api_key is None:
+        return (client_header(),)
+    require_sendable_key(api_key)
+    return client_header(), (KEY_HEADER, bearer(api_key))
 
 
-def _closed(error: Exception) -> ServiceError:
-    return ServiceError(f"the client is closed: {error}")
+class _Service:
+    """The methods of a service, as coroutines that raise gleann's exceptions."""
 
-
-class _Remote:
-    """Calls the methods of a stub and raises gleann's exceptions."""
-
-    def __init__(self, stub: object, link: _Link, channel: grpc.Channel) -> None:
-        self._stub = stub
+    def __init__(self, name: str, link: Link) -> None:
+        self._name = name
         self._link = link
-        self._channel = channel
+        self._methods = methods_of(_STUBS[name][0])
 
-    def __getattr__(self, name: str) -> Callable[[Message], Message]:
-        method = getattr(self._stub, name)
-        link = self._link
+    def __getattr__(self, name: str) -> Callable[[Message], Awaitable[Any]]:
+        if (method := self._methods.get(name)) is None:
+            raise AttributeError(f"{self._name} has no method {name}")
+        link, changes = self._link, has_request_id(method)
+        send = link.wire.sender(self._name, name)
 
-        def call(request: Message) -> Message:
-            try:
-                return method(request, timeout=link.timeout, metadata=link.metadata)
-            except grpc.RpcError as error:
-                if _late(error) and not self._ready():
-                    raise link.no_answer() from error
-                raise link.error_of(error) from error
-            except ValueError as error:  # raised by a closed channel
-                raise _closed(error) from error
+        async def call(request: Message) -> Any:
+            return await link.answer(send, request, changes=changes)
 
-        setattr(self, name, call)
+        setattr(self, name, call)  # the next use finds it without __getattr__
         return call
 
-    def _ready(self) -> bool:
-        """Whether the connection stands."""
-        try:
-            grpc.channel_ready_future(self._channel).result(READY_SECONDS)
-        except grpc.FutureTimeoutError:
-            return False
-        return True
 
+class _AtOnce:
+    """The methods of a service in the blocking mode, without awaiting them."""
 
-class _Channels:
-    """Channels to a server, one per event loop, as gRPC ties them to one."""
-
-    def __init__(self, link: _Link) -> None:
-        self._link = link
-        self._closed = False
-        self._stubs: WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[grpc.aio.Channel, dict[str, Any]]
-        ] = WeakKeyDictionary()
-
-    def current(self) -> tuple[grpc.aio.Channel, dict[str, Any]]:
-        """The channel of the running event loop, and its stubs."""
-        loop = asyncio.get_running_loop()
-        if (found := self._stubs.get(loop)) is None:
-            if self._closed:
-                raise ServiceError("the client is closed")
-            channel = self._link.channel(grpc.aio)
-            found = channel, {name: make(channel) for name, make in _STUBS.items()}
-            self._stubs[loop] = found
-        return found
-
-    async def close(self) -> None:
-        """Close the channel of the running event loop; those of others are gone."""
-        self._closed = True
-        if (found := self._stubs.pop(asyncio.get_running_loop(), None)) is not None:
-            await found[0].close()
-        self._stubs.clear()
-
-
-class _Awaited:
-    """Calls the methods of a service, and raises gleann's exceptions."""
-
-    def __init__(self, service: str, link: _Link, channels: _Channels) -> None:
+    def __init__(self, service: _Service) -> None:
         self._service = service
-        self._link = link
-        self._channels = channels
 
-    def __getattr__(self, name: str) -> Callable[[Message], Awaitable[Message]]:
-        link, service = self._link, self._service
-
-        async def call(request: Message) -> Message:
-            channel, stubs = self._channels.current()
-            method = getattr(stubs[service], name)
-            try:
-                reply: Message = await method(
-                    request, timeout=link.timeout, metadata=link.metadata
-                )
-            except grpc.RpcError as error:
-                if _late(error) and not await _ready(channel):
-                    raise link.no_answer() from error
-                raise link.error_of(error) from error
-            return reply
-
-        setattr(self, name, call)
-        return call
-
-
-async def _ready(channel: grpc.aio.Channel) -> bool:
-    """Whether the connection stands."""
-    try:
-        await asyncio.wait_for(channel.channel_ready(), READY_SECONDS)
-    except TimeoutError:
-        return False
-    return True
+    def __getattr__(self, name: str) -> Callable[[Message], Any]:
+        call = getattr(self._service, name)
+        return lambda request: run(call(request))

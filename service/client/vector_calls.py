@@ -1,22 +1,24 @@
 """Client calls on vectors and payload: changes, fetches and searches."""
 
 from collections.abc import AsyncGenerator, Sequence
-from os import PathLike, fspath
-from typing import Any, TypedDict, Unpack
-from warnings import warn
+from os import PathLike
+from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gleann.index import Found, SearchParams
-from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.arrays import Vectors
 from gleann.index.checks import as_queries
 from gleann.index.errors import InvalidParamsError, RecallWarning
 from gleann.index.found import FoundWithin, shortfall
 from gleann.index.ids.checks import hold_distinct, hold_id_array, hold_ids
-from gleann.index.payload.payload import Payload
-from gleann.service.client import scrolling, searches
+from gleann.service.client.bulk import scrolling, searches
+from gleann.service.client.bulk.imports import ImportOptions, import_request
+from gleann.service.client.bulk.scrolling import ScrollPage
+from gleann.service.client.bulk.upload import Upload
 from gleann.service.client.connection import Calls, part_id
+from gleann.service.client.link.warned import warn_caller
 from gleann.service.client.modes import M, iterator_method, method
 from gleann.service.client.operation import Handle, operation_method
 from gleann.service.client.payload_values import (
@@ -27,53 +29,35 @@ from gleann.service.client.payload_values import (
     split_table,
     with_schema,
 )
-from gleann.service.client.scrolling import ScrollPage
+from gleann.service.client.reports import Wanted
 from gleann.service.values import Imported
 from gleann.service.wire import index_messages
 from gleann.service.wire.arrays import (
     float32_rows,
     ids_to_wire,
-    vectors_to_wire,
     wire_array,
 )
 from gleann.service.wire.fields import fill
 from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.paging import blocks_within, id_sizes
-from gleann.service.wire.payload_messages import payload_sizes, payload_to_wire
 from gleann.v1 import index_pb2, payload_pb2, search_pb2, vector_pb2
 
-
-class ImportOptions(TypedDict, total=False):
-    """What an import takes from a file.
-
-    Attributes:
-        ids_path: for .npy, a .npy file of n ids; None numbers the rows.
-        payload_path: for .npy, a .csv, .jsonl or .parquet file of n lines, or None.
-        id_column: for parquet, the column of ids; None numbers the rows.
-        vector_column: for parquet, the column of vectors; "vector" by default.
-        columns: of payload to take; none takes those that the index has.
-        add_columns: whether columns that the index does not have are added to it.
-    """
-
-    ids_path: str | PathLike[str] | None
-    payload_path: str | PathLike[str] | None
-    id_column: str | None
-    vector_column: str
-    columns: Columns
-    add_columns: bool
+DEFAULTS = SearchParams()
 
 
 class VectorCalls(Calls[M]):
     """Calls on the vectors of an index: `client.vectors`."""
 
     @method
-    async def upsert(
+    async def upsert(  # noqa: PLR0913  all but the first three are optional
         self,
         name: str,
         ids: ArrayLike,
         vectors: ArrayLike,
         payload: Any = None,
         *,
+        progress: Wanted = None,
+        parallel: int = 1,
         request_id: str = "",
     ) -> int:
         """Store vectors under their ids, replacing existing ones and their payload.
@@ -89,6 +73,9 @@ class VectorCalls(Calls[M]):
             payload: n values of each column: a mapping of names to sequences, or a
                 table of pyarrow, pandas or polars. None is null, and so is each column
                 that is not in it.
+            progress: called with a `Progress` after each message, in which phase
+                "upsert" counts rows; True shows a bar on stderr.
+            parallel: messages under way at once, where there are several.
             request_id: a repeat with the same string and data changes nothing.
 
         Returns:
@@ -97,57 +84,41 @@ class VectorCalls(Calls[M]):
         Raises:
             UnknownIndexError: no such index.
             UnknownColumnError: a column that the index does not have.
+            InvalidParamsError: `parallel` below 1.
             InvalidInputError: wrong dtype, shape or dimension, NaN, a repeated id, the
                 other kind of ids, a zero vector under cosine, or a value that its
                 column cannot hold.
             StorageError: a disk error.
         """
         matrix = wire_array(vectors, name="vectors")
-        row_ids = hold_ids(ids, n=len(matrix))
-        batch = vector_pb2.UpsertVectorsRequest(index=name, request_id=request_id)
+        upload = Upload(
+            name=name,
+            ids=hold_ids(ids, n=len(matrix)),
+            matrix=matrix,
+            request_id=request_id,
+            progress=progress,
+            parallel=parallel,
+        )
         if payload is None:
-            return await self._upsert(batch, row_ids, matrix, None)
+            return await upload.send(self._connection, None)
         return await with_schema(
             self._connection,
             name,
-            lambda schema: self._upsert(
-                batch, row_ids, matrix, given_payload(payload, schema, n=len(matrix))
+            lambda schema: upload.send(
+                self._connection, given_payload(payload, schema, n=len(matrix))
             ),
         )
 
-    async def _upsert(
-        self,
-        batch: vector_pb2.UpsertVectorsRequest,
-        ids: HeldIds,
-        matrix: NDArray[np.generic],
-        payload: Payload | None,
-    ) -> int:
-        """Send a batch, in as many messages as it takes; return its size."""
-        sizes = id_sizes(ids) + matrix.shape[1] * matrix.itemsize
-        if payload is not None:
-            sizes = sizes + payload_sizes(payload)
-        limits = await self._connection.limits()
-        for part in blocks_within(sizes, limits, name="vectors", most=limits.rows):
-            request = vector_pb2.UpsertVectorsRequest(
-                index=batch.index,
-                ids=ids_to_wire(ids[part]),
-                vectors=vectors_to_wire(matrix[part]),
-                request_id=part_id(batch.request_id, part),
-            )
-            if payload is not None:
-                values = payload.slice(part.start, part.stop)
-                request.payload.CopyFrom(payload_to_wire(values))
-            await self._stubs.vector.UpsertVectors(request)
-        return len(matrix)
-
     @method
-    async def upsert_table(
+    async def upsert_table(  # noqa: PLR0913  all but the first two are optional
         self,
         name: str,
         table: Any,
         *,
         id_column: str = "id",
         vector_column: str = "vector",
+        progress: Wanted = None,
+        parallel: int = 1,
         request_id: str = "",
     ) -> int:
         """Store the rows of a table; errors as `upsert`.
@@ -157,6 +128,8 @@ class VectorCalls(Calls[M]):
             table: of pyarrow, pandas or polars, or a mapping of names to columns.
             id_column: the column of ids.
             vector_column: the column of vectors, lists of numbers.
+            progress: as in `upsert`.
+            parallel: as in `upsert`.
             request_id: as in `upsert`.
 
         Returns:
@@ -166,7 +139,14 @@ class VectorCalls(Calls[M]):
             table, id_column=id_column, vector_column=vector_column
         )
         return await VectorCalls.upsert.body(
-            self, name, ids, vectors, payload, request_id=request_id
+            self,
+            name,
+            ids,
+            vectors,
+            payload,
+            progress=progress,
+            parallel=parallel,
+            request_id=request_id,
         )
 
     @method
@@ -331,20 +311,7 @@ class VectorCalls(Calls[M]):
             ForbiddenPathError: the file is outside the import roots.
             InvalidInputError: neither .npy nor .parquet, or its header does not fit.
         """
-        request = vector_pb2.ImportVectorsRequest(
-            index=name,
-            columns=column_names(options.get("columns", ())),
-            add_columns=options.get("add_columns", False),
-            request_id=request_id,
-        )
-        if fspath(path).endswith(".parquet"):
-            request.parquet.path = fspath(path)
-            request.parquet.vector_column = options.get("vector_column", "vector")
-            request.parquet.id_column = options.get("id_column") or ""
-        else:
-            request.npy.path = fspath(path)
-            request.npy.ids_path = fspath(options.get("ids_path") or "")
-            request.npy.payload_path = fspath(options.get("payload_path") or "")
+        request = import_request(name, path, request_id=request_id, **options)
         return self._connection.operation(
             await self._stubs.vector.ImportVectors(request)
         )
@@ -392,7 +359,7 @@ class VectorCalls(Calls[M]):
         Warns:
             RecallWarning: no operating point reaches the target recall.
         """
-        params = params or SearchParams()
+        params = params or DEFAULTS
         matrix = wire_array(as_queries(queries, name="queries"), name="queries")
         request = search_pb2.SearchRequest(
             index=name,
@@ -400,12 +367,15 @@ class VectorCalls(Calls[M]):
             filter=filter_to_wire(where, parameters),
             columns=column_names(columns),
         )
-        fill(request, {"radius": params.radius if radius is None else radius})
+        if radius is not None:
+            fill(request, {"radius": radius})
+        elif params.radius is not None:
+            fill(request, {"radius": params.radius})
         found = await searches.search(
             self._connection, request, matrix, k=params.k, allowed_ids=allowed_ids
         )
         if (text := shortfall(found.stats, params)) is not None:
-            warn(text, RecallWarning, stacklevel=2)
+            warn_caller(text, RecallWarning)
         return found
 
     @method

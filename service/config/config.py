@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gleann.index.engines.choose import require_known
 from gleann.index.errors import InvalidParamsError
-from gleann.service.config.about import about, require_allowed, require_number
+from gleann.service.config.about import LARGEST, about, require_allowed, require_number
 from gleann.service.config.address import is_remote
 from gleann.service.config.log import LogSettings
 from gleann.service.config.metrics import MetricsSettings
@@ -22,6 +22,10 @@ from gleann.service.values import (
     OptimizerParams,
 )
 
+LARGEST_COUNT = 1 << 53
+"""Largest limit of what is only counted: JSON has it exactly."""
+_RELOADED = ("dim", "rows", "hits", "distances", "work_bytes")
+_OF_GRPC = ("dim", "rows", "hits", "message_bytes")
 _NOT_SPARE = ("faiss-gpu", "torch", "triton")
 
 
@@ -82,11 +86,11 @@ class Config:
     message_seconds: int = field(default=20, metadata=about(at_least=1))
     keep_days: int = field(default=7, metadata=about(at_least=1))
     keep_operations: int = field(default=1000, metadata=about(at_least=1))
-    limits: Limits = field(
-        default_factory=Limits, metadata=about(reload=("dim", "rows", "hits"))
-    )
+    limits: Limits = field(default_factory=Limits, metadata=about(reload=_RELOADED))
     optimizer: OptimizerParams = OPTIMIZER_DEFAULTS
-    load: LoadSettings = field(default_factory=LoadSettings)
+    load: LoadSettings = field(
+        default_factory=LoadSettings, metadata=about(reload=True)
+    )
     storage: StorageSettings = field(default_factory=StorageSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
@@ -108,7 +112,9 @@ class Config:
         if self.api_key is not None:
             require_key(self.api_key)
         for cap in fields(Limits):
-            require_number(f"limits.{cap.name}", getattr(self.limits, cap.name))
+            most = LARGEST if cap.name in _OF_GRPC else LARGEST_COUNT
+            value = getattr(self.limits, cap.name)
+            require_number(f"limits.{cap.name}", value, at_most=most)
 
 
 def require_host_engine(engine: str, device: DeviceChoice) -> None:

@@ -1,13 +1,13 @@
 """Selection job: choose a subset of vectors and store it."""
 
 import logging
-import time
 from sqlite3 import Row
 
 from google.protobuf.message import DecodeError
 
 from gleann.index import Progress
 from gleann.index.errors import CorruptDataError, GleannError, UnknownJobError
+from gleann.service import steady_clock
 from gleann.service.calls.visible import may_read
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.coreset import choose
@@ -66,7 +66,7 @@ class Selecting:
         message = coreset_pb2.Selection(
             name=f"selections/{number}", index=request.index
         )
-        message.create_time.FromNanoseconds(time.time_ns())
+        message.create_time.FromNanoseconds(int(steady_clock.now() * 1e9))
         selection_to_wire(selected, message)
         items = items_to_wire(selected).SerializeToString()
         self._store.disk.require_room()

@@ -1,6 +1,5 @@
 """The table `operations`: the statements that keep long work on disk."""
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
@@ -9,6 +8,7 @@ from sqlite3 import Row
 from google.protobuf.message import Message
 
 from gleann.index.errors import ServiceError, UnknownJobError
+from gleann.service import steady_clock
 from gleann.service.jobs.command_line import command_line
 from gleann.service.jobs.run import Outcome, Run
 from gleann.service.jobs.run_log import log_line, with_lines
@@ -108,7 +108,7 @@ def insert(
     transaction: Transaction, new: NewOperation, *, response: bytes | None = None
 ) -> None:
     """Add an operation: queued, or done if there is a response."""
-    now = time.time()
+    now = steady_clock.now()
     ended = None if response is None else now
     line = log_line("queued" if response is None else "done: nothing had to be done")
     transaction.run(
@@ -135,7 +135,7 @@ def begin(transaction: Transaction, name: str) -> bool:
     begun = transaction.run(
         "UPDATE operations SET state = 'running', started = ?,"
         " attempts = attempts + 1 WHERE name = ? AND state = 'queued'",
-        time.time(),
+        steady_clock.now(),
         name,
     )
     return begun.rowcount == 1
@@ -163,7 +163,7 @@ def end(transaction: Transaction, name: str, outcome: Outcome) -> bool:
     Returns:
         Whether there were any parts.
     """
-    now = time.time()
+    now = steady_clock.now()
     ended = transaction.run(
         "UPDATE operations SET state = ?, ended = ?, error = ?, response = ?"
         " WHERE name = ? AND state NOT IN ('done', 'failed', 'cancelled')",

@@ -14,6 +14,7 @@ class Timed:
         self._telemetry = telemetry
         self._began = self._phase_began = monotonic()
         self._phase = ""
+        self._trace = telemetry.tracing.begin(f"job {kind}", "internal")
 
     def take(self, news: Progress) -> None:
         """Count the phase that ends where the next begins."""
@@ -25,6 +26,8 @@ class Timed:
         """Count the work, such as "done"."""
         self._end_phase()
         self._telemetry.job_ended(self._kind, outcome, monotonic() - self._began)
+        if self._trace is not None:
+            self._trace.end(outcome)
 
     def _end_phase(self) -> None:
         now = monotonic()
@@ -33,4 +36,6 @@ class Timed:
             self._telemetry.phase_ended(
                 self._kind, self._phase, now - self._phase_began
             )
+            if self._trace is not None:
+                self._trace.add(self._phase, self._phase_began, now)
         self._phase, self._phase_began = "", now

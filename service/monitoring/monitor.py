@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from stat import S_ISREG
 from threading import Lock
@@ -33,6 +34,12 @@ Sessions = Callable[[], Mapping[int, Sequence[object]]]
 
 KEPT_SECONDS = 5.0
 """Age of figures of memory and files that are given again: they take milliseconds."""
+
+SECONDS_AN_INDEX = 0.05
+"""The same for each index, where they are many: each takes about a millisecond."""
+
+FORGOTTEN_SECONDS = 600.0
+"""Age of figures that are dropped."""
 
 EVERYTHING = frozenset(
     name for name in ServerStatus.__dataclass_fields__ if name != "version"
@@ -73,7 +80,7 @@ class Monitor:
         self._threads = threads
         self._guard = Lock()
         self._sizes: dict[int, _Sizes] = {}
-        self._mapped: tuple[float, Counter[Path]] = (-KEPT_SECONDS, Counter())
+        self._mapped: tuple[float, Mapping[int, Counter[str]]] = (-inf, {})
         self.queues: Queues = tuple
         self.sessions: Sessions = dict
         self.stopping = False
@@ -163,25 +170,38 @@ class Monitor:
         """Bytes of an index by part, and those of its files; kept for seconds."""
         with self._guard:
             made = self._sizes.get(view.number)
-            if made is not None and monotonic() - made.at < KEPT_SECONDS:
+            if made is not None and monotonic() - made.at < self._kept_seconds():
                 return made.memory, made.disk
         folder = self._registry.directory(view)
         memory = memory_of(view, self.sessions().get(view.number, ()))
-        for path, size in self._mapped_files().items():
-            if path.is_relative_to(folder):
-                memory[part_of_file(path)] += size
+        memory += self._mapped_parts().get(view.number, Counter())
         made = _Sizes(monotonic(), memory, _bytes_in(folder))
         with self._guard:
+            old = made.at - FORGOTTEN_SECONDS
+            # Those of indexes that were deleted are not asked for again.
+            self._sizes = {n: one for n, one in self._sizes.items() if one.at > old}
             self._sizes[view.number] = made
         return made.memory, made.disk
 
-    def _mapped_files(self) -> Counter[Path]:
+    def _kept_seconds(self) -> float:
+        """How long figures are given again: more indexes take longer."""
+        return max(KEPT_SECONDS, SECONDS_AN_INDEX * len(self._sizes))
+
+    def _mapped_parts(self) -> Mapping[int, Counter[str]]:
+        """Bytes in memory of mapped files, by the number of their index and part."""
         with self._guard:
             at, found = self._mapped
-            if monotonic() - at >= KEPT_SECONDS:
-                found = mapped_bytes(self._directory)
-                self._mapped = monotonic(), found
-            return found
+            if monotonic() - at < self._kept_seconds():
+                return found
+        found = {}
+        indexes = self._directory.resolve() / "indexes"
+        for path, size in mapped_bytes(indexes).items():
+            number = path.relative_to(indexes).parts[0]
+            if number.isdecimal():
+                found.setdefault(int(number), Counter())[part_of_file(path)] += size
+        with self._guard:
+            self._mapped = monotonic(), found
+        return found
 
 
 def _memory() -> dict[str, object]:

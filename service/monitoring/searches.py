@@ -42,7 +42,7 @@ class Searches:
             with self._guard:
                 self._running -= 1
 
-    def ended(  # noqa: PLR0913  a search has so many parts
+    def ended(
         self,
         tasks: Sequence[SearchTask],
         outcomes: Sequence[Outcome],

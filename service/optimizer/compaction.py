@@ -52,7 +52,7 @@ class Compaction:
         self._history = history
         self._kind_wanted = kind_wanted
         few = max(1, usable_cores() // CORES_A_THREAD)
-        self._threads = min(few, threads) if threads else few
+        self.threads = min(few, threads) if threads else few
 
     def demand(self, packed: bytes) -> Demand:
         """Background work; a request joins others of its kind in the queue."""
@@ -123,13 +123,13 @@ class Compaction:
             view,
             directory,
             kind=kind,
-            params=_params(view),
-            threads=self._threads,
+            params=rebuild_params(view),
+            threads=self.threads,
             progress=task.progress,
         )
 
 
-def _params(view: View) -> BuildParams:
+def rebuild_params(view: View) -> BuildParams:
     """How to build an index anew: as before, with what was left to measurement so."""
     if view.sealed is None or is_first_version(view.sealed.index.params):
         return index_messages.build_params_of(

@@ -1,6 +1,5 @@
 """How the last compactions of each index went."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from sqlite3 import Row
@@ -8,6 +7,7 @@ from sqlite3 import Row
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
+from gleann.service import steady_clock
 from gleann.service.state.store import Store
 from gleann.service.values import CompactionKind
 from gleann.service.views.live_index import View
@@ -52,7 +52,9 @@ class Past:
 class History:
     """The compactions of all indexes, those of earlier processes too."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, store: Store, clock: Callable[[], float] = steady_clock.now
+    ) -> None:
         self._store = store
         self._clock = clock
         self._pasts: dict[int, Past] = {}

@@ -1,12 +1,12 @@
 """Measures what the policy decides by: the state of an index, and its times."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from gleann.index.fold import training_after
+from gleann.service import steady_clock
 from gleann.service.jobs.first_version import is_first_version
 from gleann.service.optimizer.history import History
 from gleann.service.optimizer.policy import Measured
@@ -22,7 +22,10 @@ class Measuring:
     """Measures indexes of one data directory."""
 
     def __init__(
-        self, store: Store, history: History, clock: Callable[[], float] = time.time
+        self,
+        store: Store,
+        history: History,
+        clock: Callable[[], float] = steady_clock.now,
     ) -> None:
         """Begin to count; the directory was opened now.
 
@@ -52,6 +55,10 @@ class Measuring:
         drift = None if training is None else training.drift
         return replace(measured, drift_after=drift)
 
+    def _past(self, moment: float, now: float) -> float:
+        """A stored time; the opening of the directory for one that is to come."""
+        return moment if moment <= now else self._opened
+
     def of(self, view: View) -> Measured:
         """Measure one state of an index; quick, but for the first time."""
         past, now = self._history.of(view), self._clock()
@@ -60,7 +67,9 @@ class Measuring:
         )
         # An index that was deleted meanwhile is new, and nothing is done about it.
         made = now if row is None else row["built"] or row["created"]
-        since = now - max(self._opened, past.ended or 0.0)
+        # A time to come was written while the clock was wrong.
+        made, ended = self._past(made, now), self._past(past.ended or 0.0, now)
+        since = now - max(self._opened, ended)
         if view.sealed is None:
             return Measured(
                 rows=view.count,

@@ -1,7 +1,6 @@
 """`Optimizer`: looks after all indexes, and starts compactions when they are due."""
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event, Thread
@@ -9,6 +8,7 @@ from threading import Event, Thread
 from google.longrunning import operations_pb2
 
 from gleann.index.errors import GleannError
+from gleann.service import steady_clock
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND, History
@@ -54,7 +54,7 @@ class Optimizer:
         *,
         defaults: OptimizerParams,
         threads: int,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady_clock.now,
     ) -> None:
         """Make it; nothing is started before `open`.
 

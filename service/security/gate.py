@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from gleann.index.errors import PermissionDeniedError
 from gleann.service.calls.caller import Caller, Right
+from gleann.service.calls.context import CallContext
 from gleann.service.security.key_ring import KeyRefusal, KeyRing, Metadatum, OpenRing
 from gleann.service.security.rules import RULES, Kind, Rule
 
@@ -57,24 +58,29 @@ class Gate:
         self._finds = finds
 
     def caller(self, method: str, metadata: Iterable[Metadatum]) -> Caller:
-        """Who calls a method, before the message has arrived.
+        """Who calls a method.
 
         Raises:
             KeyRefusal: the key is not good.
+        """
+        if RULES.get(method, _UNKNOWN).right is None:
+            return self._anybody(metadata)
+        return self.ring.find(metadata)
+
+    def require_right(self, method: str, caller: Caller) -> None:
+        """Refuse a caller before the message has arrived.
+
+        Raises:
             PermissionDeniedError: the key has the right that is needed on no index.
         """
-        rule = RULES.get(method, _UNKNOWN)
-        if rule.right is None:
-            return self._anybody(metadata)
-        caller = self.ring.find(metadata)
-        if not caller.may_on_any(rule.right):
+        right = RULES.get(method, _UNKNOWN).right
+        if right is not None and not caller.may_on_any(right):
             raise PermissionDeniedError(
-                f"the key {caller.name!r} has no right to {_verb(rule.right)}"
+                f"the key {caller.name!r} has no right to {_verb(right)}"
             )
-        return caller
 
-    def allow(self, method: str, caller: Caller, request: Message) -> None:
-        """Refuse a request whose caller lacks a right.
+    def allow(self, method: str, call: CallContext, request: Message) -> None:
+        """Refuse the request of a call whose caller lacks a right.
 
         What a resource belongs to is looked up in the database.
 
@@ -83,17 +89,27 @@ class Gate:
         """
         if isinstance(self.ring, OpenRing):
             return
-        rule = RULES[method]
+        rule, caller = RULES[method], call.caller
         if rule.right is None:
             return
         if rule.index is not None:
-            index = _field(request, rule.index)
+            index = field_of(request, rule.index)
             if index or not rule.optional:
                 caller.require(rule.right, index)
         if rule.resource is not None and rule.kind is not None:
-            name = _field(request, rule.resource)
+            name = field_of(request, rule.resource)
             right = rule.right if rule.resource_right is None else rule.resource_right
             _require_held(caller, right, name, self._finds[rule.kind](name))
+
+    def index_of(self, method: str, request: Message) -> str:
+        """The index that a request works on, also where it names a resource; or ""."""
+        rule = RULES[method]
+        if rule.index is not None:
+            return field_of(request, rule.index)
+        if rule.resource is None or rule.kind is None:
+            return ""
+        holding = self._finds[rule.kind](field_of(request, rule.resource))
+        return "" if holding is None else holding.index
 
     def _anybody(self, metadata: Iterable[Metadatum]) -> Caller:
         try:
@@ -123,7 +139,8 @@ def _verb(right: Right) -> str:
     return right.name.lower()
 
 
-def _field(request: Message, path: str) -> str:
+def field_of(request: Message, path: str) -> str:
+    """The text in a field of a request, such as "start.index"."""
     value = request
     for name in path.split("."):
         value = getattr(value, name)

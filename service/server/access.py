@@ -1,6 +1,7 @@
 """`Access`: who may reach a server; its keys and its TLS, which follow their files."""
 
 import logging
+from functools import partial
 
 import grpc
 
@@ -11,6 +12,7 @@ from gleann.service.config.address import is_remote
 from gleann.service.security.gate import Gate
 from gleann.service.security.key_ring import OpenRing
 from gleann.service.security.watching import Watch, Watched
+from gleann.service.server.audit import Allow, AuditLog
 from gleann.service.server.free_port import require_free
 from gleann.service.server.holdings import finds_of
 from gleann.service.server.key_source import ring_of
@@ -24,6 +26,7 @@ class Access:
 
     Attributes:
         gate: lets calls in by their keys.
+        audit: the log of changes and refused calls.
         scheme: of the server's address, "grpc" or "grpcs".
     """
 
@@ -35,17 +38,19 @@ class Access:
             InvalidInputError: a file is not of its kind, or a certificate expired.
             InvalidParamsError: keys would cross a network in plain text, or others may
                 write to the keys file.
+            StorageError: the audit log cannot be opened.
         """
         self._config = config
-        ring = ring_of(config)
         files = TlsFiles.of(config.security)
+        # Before they are read: what changes meanwhile is read again.
+        watched = self._watched(files)
+        ring = ring_of(config)
         self._tls = None if files is None else ServerTls(files)
         self.scheme = "grpc" if self._tls is None else "grpcs"
         _require_private(config, has_keys=not isinstance(ring, OpenRing))
         self.gate = Gate(ring, finds_of(application))
-        self._watch = Watch(
-            self._watched(files), also=self._tls.warn_of_end if self._tls else _nothing
-        )
+        self.audit = AuditLog(config.security.audit_log)
+        self._watch = Watch(watched, also=self._warn_of_end)
 
     def listen(self, server: grpc.Server) -> int:
         """Listen on the address of the settings; return the port.
@@ -64,13 +69,22 @@ class Access:
             raise ServiceError(f"cannot listen on {address}: {error}") from error
         return port
 
+    def allowing(self, path: str) -> Allow:
+        """What refuses requests of a method whose caller lacks a right."""
+        return self.audit.guarded(path, partial(self.gate.allow, path))
+
     def reread(self) -> None:
-        """Read keys and certificates again now; what cannot be read stays in force."""
+        """Read keys and certificates again, and open the audit log again, now.
+
+        What cannot be read stays in force.
+        """
         self._watch.look(anyway=True)
+        self.audit.reopen()
 
     def close(self) -> None:
-        """Stop to watch the files."""
+        """Stop to watch the files, and write what waits for the audit log."""
         self._watch.close()
+        self.audit.close()
 
     def _watched(self, tls: TlsFiles | None) -> list[Watched]:
         security = self._config.security
@@ -78,12 +92,20 @@ class Access:
         found = []
         if keys:
             found.append(Watched(keys, self._read_keys))
-        if tls is not None and self._tls is not None:
-            found.append(Watched(tls.paths, self._tls.read))
+        if tls is not None:
+            found.append(Watched(tls.paths, self._read_tls))
         return found
 
     def _read_keys(self) -> None:
         self.gate.ring = ring_of(self._config)
+
+    def _read_tls(self) -> None:
+        if self._tls is not None:
+            self._tls.read()
+
+    def _warn_of_end(self) -> None:
+        if self._tls is not None:
+            self._tls.warn_of_end()
 
 
 def _require_private(config: Config, *, has_keys: bool) -> None:
@@ -98,7 +120,3 @@ def _require_private(config: Config, *, has_keys: bool) -> None:
             f"API keys would go to {config.listen} in plain text: set tls_cert and"
             " tls_key, or allow_plaintext_keys behind a proxy that ends TLS"
         )
-
-
-def _nothing() -> None:
-    """There is no certificate that could expire."""

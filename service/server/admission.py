@@ -8,6 +8,7 @@ queue, is refused before that.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from threading import Timer
 from time import monotonic
@@ -25,15 +26,16 @@ from gleann.index.errors import (
     UnauthenticatedError,
 )
 from gleann.service.calls.context import CallContext
-from gleann.service.security.gate import Gate
 from gleann.service.security.key_ring import KeyRefusal, Metadatum
+from gleann.service.server.access import Access
+from gleann.service.server.audit import BAD_KEY
 from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.lanes import Lane
-from gleann.service.server.observed import call_id_of, observe
+from gleann.service.server.observed import call_id_of, observe, trace_of
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc, ending_many, handler
-from gleann.service.status import status_of
+from gleann.service.status import reason_of, status_of
 from gleann.service.telemetry.telemetry import Telemetry
 from gleann.service.wire.protocol import CLIENT_HEADER
 
@@ -58,7 +60,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         routes: Mapping[str, Route],
         streams: Mapping[str, grpc.RpcMethodHandler],
         *,
-        gate: Gate,
+        access: Access,
         connections: Connections,
         silence: Silence,
         rare: RareLog,
@@ -69,14 +71,15 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         Args:
             routes: of unary calls, by method.
             streams: handlers of other methods.
-            gate: lets calls in by their keys.
+            access: lets calls in by their keys.
             connections: counts the calls of each connection.
             silence: ends calls whose message does not arrive.
             rare: log for refused keys.
             telemetry: counts calls.
         """
         self._telemetry = telemetry
-        self._gate = gate
+        self._gate = access.gate
+        self._audit = access.audit
         self._rare = rare
         self._connections = connections
         self._silence = silence
@@ -91,11 +94,12 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         route, call_id = self._routes.get(method), call_id_of(metadata)
         try:
             caller = self._gate.caller(method, metadata)
+            call = CallContext(caller=caller, method=method, call_id=call_id)
+            self._gate.require_right(method, caller)
         except KeyRefusal as refusal:
             call = CallContext(method=method, call_id=call_id)
             return handler(partial(self._refuse_key, why=str(refusal), call=call))
         except PermissionDeniedError as error:
-            call = CallContext(method=method, call_id=call_id)
             return handler(partial(self._refuse, error=error, call=call))
         if route is None:
             return self._streams.get(method)
@@ -105,6 +109,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
             method=method,
             call_id=call_id,
             client=client_of(metadata),
+            trace=trace_of(method, metadata, self._telemetry),
         )
         return handler(partial(self._begin, route=route, made=made))
 
@@ -148,7 +153,10 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
         self._refuse(rpc, error=error, call=call)
 
     def _refuse(self, rpc: Rpc, *, error: GleannError, call: CallContext) -> None:
-        rpc.context = call
+        rpc.context = replace(call, peer=rpc.peer)
+        is_stranger = isinstance(error, UnauthenticatedError)
+        reason = BAD_KEY if is_stranger else reason_of(type(error))
+        self._audit.refused(rpc.context, reason)
         # What strangers call may have any name.
         if call.method in self._routes:
             observe(rpc, self._telemetry)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -14,7 +15,6 @@ from gleann.index.errors import (
     ServiceError,
 )
 from gleann.index.heartbeat import stopping
-from gleann.service.calls.caller import Caller
 from gleann.service.calls.context import CallContext, answering
 from gleann.service.server.kinds import only_reads
 from gleann.service.server.rate_limited_log import RareLog, host_of
@@ -36,7 +36,7 @@ class Method(NamedTuple):
 
     name: str
     read: Callable[[bytes], Message]
-    allow: Callable[[Caller, Message], None]
+    allow: Callable[[CallContext, Message], None]
     answer: Callable[[Message, None], Message]
     write: Callable[[Message], bytes]
 
@@ -82,6 +82,10 @@ class Call:
         Returns:
             None where the call has ended.
         """
+        with answering(self.context):
+            return self._attempt(step)
+
+    def _attempt(self, step: Callable[[], T]) -> T | None:
         try:
             return step()
         except GleannError as error:
@@ -108,7 +112,7 @@ class Call:
         """
         request = self._read()
         require_known(request, client=self.context.client)
-        self.method.allow(self.context.caller, request)
+        self.method.allow(self.context, request)
         return request
 
     def _read(self) -> Message:
@@ -122,8 +126,7 @@ class Call:
 
     def answer(self) -> None:
         """Read the request, run the method and send its answer, in this thread."""
-        with answering(self.context):
-            self.attempt(self._answer)
+        self.attempt(self._answer)
 
     def _answer(self) -> None:
         request = self.request()
@@ -131,7 +134,10 @@ class Call:
         awaited()
         with stopping(awaited if self.method.stops else None):
             reply = self.method.answer(request, None)
+        began = monotonic()
         self.rpc.finish(self.method.write(reply))
+        if self.context.trace is not None:
+            self.context.trace.add("encode", began, monotonic())
 
 
 def client_of(rpc: Rpc) -> str:

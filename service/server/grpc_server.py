@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from threading import Event, Lock, Thread
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.config.address import socket_path, split_address
-from gleann.service.security.gate import Gate
+from gleann.service.limits import bounded
 from gleann.service.server import admission, health, operation_waits
 from gleann.service.server.access import Access
 from gleann.service.server.call import Method
@@ -102,6 +101,9 @@ HANDSHAKE_SECONDS = 20
 KEEPALIVE_SECONDS = 60
 """A connection is asked for a sign of life after so long without one."""
 
+PING_SECONDS = 20
+"""So often a client may ask for a sign of life; gleann's does once a minute."""
+
 REFLECTION_STREAMS = 4
 """Threads for reflection, which reads its messages in one: more streams wait."""
 
@@ -158,11 +160,11 @@ class Server:
             ended = self._grpc.stop(grace)
             self._waits.close()
             self._silence.close()
-            self._access.close()
             ended.wait()
             self._lanes.close()
             self._streams.shutdown(wait=False, cancel_futures=True)
             jobs.join()
+            self._access.close()
             self.application.close(seconds=0)
             self._close_metrics()
             self._stopped.set()
@@ -198,12 +200,16 @@ class Server:
             InvalidParamsError: that token is too short; likewise.
         """
         self.application.reload(config)
+        self._lanes.reload(config.load)
         self.reread()
         if self.metrics is not None:
             self.metrics.reload(config.metrics)
 
     def reread(self) -> None:
-        """Read keys and certificates again now; what cannot be read stays in force."""
+        """Read keys and certificates again, and open the audit log again, now.
+
+        What cannot be read stays in force.
+        """
         self._access.reread()
 
     def _listen(self) -> int:
@@ -225,9 +231,8 @@ class Server:
         # Last, as they can fail, and before any other thread is started.
         self._access = Access(config, self.application)
         self.port = self._listen()
-        gate = self._access.gate
         self._waits = operation_waits.Waits(
-            self.application.jobs.get, partial(gate.allow, operation_waits.METHOD)
+            self.application.jobs.get, self._access.allowing(operation_waits.METHOD)
         )
         self._silence = Silence(
             seconds=config.message_seconds,
@@ -235,7 +240,7 @@ class Server:
         )
         rare = RareLog(_log)
         routes: dict[str, admission.Route] = {
-            **_routes(self.application, self._lanes.by_kind, rare, gate),
+            **_routes(self.application, self._lanes.by_kind, rare, self._access),
             operation_waits.METHOD: admission.InlineRoute(self._waits.take),
             health.CHECK: admission.InlineRoute(self._health.check),
             health.WATCH: admission.InlineRoute(self._health.watch),
@@ -243,7 +248,7 @@ class Server:
         led = admission.Front(
             routes,
             _reflection(self._streams),
-            gate=gate,
+            access=self._access,
             connections=Connections(most=config.connection_calls),
             silence=self._silence,
             rare=rare,
@@ -317,7 +322,7 @@ class _Methods:
 
 
 def _routes(
-    application: Application, lanes: Mapping[Kind, Lane], rare: RareLog, gate: Gate
+    application: Application, lanes: Mapping[Kind, Lane], rare: RareLog, access: Access
 ) -> dict[str, admission.LaneRoute]:
     methods = _Methods()
     for register, servicer in _SERVICERS:
@@ -326,9 +331,9 @@ def _routes(
         path: admission.LaneRoute(
             Method(
                 path,
-                one.request_deserializer,
-                partial(gate.allow, path),
-                one.unary_unary,
+                bounded(path, one.request_deserializer),
+                access.allowing(path),
+                access.audit.audited(path, one.unary_unary, access.gate),
                 one.response_serializer,
             ),
             lanes[kind_of(path)],
@@ -358,6 +363,13 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.max_connection_idle_ms", 1000 * CONNECTION_IDLE_SECONDS),
         ("grpc.keepalive_time_ms", 1000 * KEEPALIVE_SECONDS),
         ("grpc.keepalive_timeout_ms", 1000 * HANDSHAKE_SECONDS),
+        # Clients ask for one too, also without calls: by default a server of gRPC
+        # permits that every five minutes, and ends the connections of others.
+        ("grpc.keepalive_permit_without_calls", 1),
+        (
+            "grpc.http2.min_ping_interval_without_data_ms",
+            round(1000 * PING_SECONDS),
+        ),
     ]
 
 

@@ -4,14 +4,11 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gleann.index.errors import InvalidParamsError, MissingFileError
+from gleann.index.errors import InvalidParamsError
 from gleann.service.config import Config
-from gleann.service.security.headers import require_key
+from gleann.service.security.headers import read_api_key
 from gleann.service.security.key_ring import KeyRing, OpenRing
 from gleann.service.security.keys_file import others_may, read_keys
-
-LONGEST_KEY = 4096
-"""Bytes of an API key: headers have a few kilobytes."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,30 +50,6 @@ def single_key(config: Config) -> str | None:
             "api_key is set and security.api_key_file as well: leave one of them out"
         )
     return read_api_key(file)
-
-
-def read_api_key(file: Path) -> str:
-    """The key in a file, without blanks around it; it is never part of a message.
-
-    Raises:
-        MissingFileError: it cannot be read.
-        InvalidParamsError: it has no key, or more than one line.
-    """
-    try:
-        with file.open("rb") as opened:
-            text = opened.read(LONGEST_KEY + 1)
-    except OSError as error:
-        raise MissingFileError(f"{file}: {error.strerror}") from error
-    if len(text) > LONGEST_KEY:
-        raise InvalidParamsError(f"{file} is too long for an API key")
-    try:
-        key = text.decode("ascii").strip()
-        require_key(key)
-    except (UnicodeDecodeError, InvalidParamsError):
-        raise InvalidParamsError(
-            f"{file} must have one API key of visible ASCII letters, and nothing else"
-        ) from None
-    return key
 
 
 def _require_safe(file: Path) -> None:

@@ -10,7 +10,9 @@ from gleann.service.security.key_ring import Metadatum
 from gleann.service.server.rpc import Rpc
 from gleann.service.status import CALL_ID_HEADER
 from gleann.service.telemetry.telemetry import Telemetry
+from gleann.service.telemetry.traces import NoTracing, Trace
 
+PARENT_HEADER = "traceparent"
 _CALL_ID = re.compile(r"[!-~]{1,128}")
 _PROCESS = token_hex(4)
 _numbers = count(1)
@@ -33,7 +35,26 @@ def observe(rpc: Rpc, telemetry: Telemetry) -> None:
 
     Its time is from its arrival to the end of its answer.
     """
-    began, method = monotonic(), rpc.context.method
-    rpc.when_ended(
-        lambda: telemetry.call_ended(method, rpc.status_name, monotonic() - began)
-    )
+    began, method, trace = monotonic(), rpc.context.method, rpc.context.trace
+
+    def ended() -> None:
+        telemetry.call_ended(method, rpc.status_name, monotonic() - began)
+        if trace is not None:
+            trace.end(
+                rpc.status_name,
+                call_id=rpc.context.call_id,
+                key=rpc.context.caller.name,
+                peer=rpc.context.peer,
+            )
+
+    rpc.when_ended(ended)
+
+
+def trace_of(
+    method: str, metadata: Iterable[Metadatum], telemetry: Telemetry
+) -> Trace | None:
+    """Begin the trace of a call, below that of its caller; None without one."""
+    if isinstance(telemetry.tracing, NoTracing):
+        return None
+    parents = (str(one.value) for one in metadata if one.key == PARENT_HEADER)
+    return telemetry.tracing.begin(method[1:], "server", next(parents, ""))

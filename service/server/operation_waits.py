@@ -16,7 +16,7 @@ from gleann.index.errors import (
     NotReadyError,
     ServiceError,
 )
-from gleann.service.calls.caller import Caller
+from gleann.service.calls.context import CallContext
 from gleann.service.server.rpc import Rpc
 from gleann.service.servicers.operations import wait_seconds
 from gleann.service.wire.unknown_fields import require_known
@@ -50,7 +50,7 @@ class Waits:
     def __init__(
         self,
         get: Callable[[str], operations_pb2.Operation],
-        allow: Callable[[Caller, Message], None],
+        allow: Callable[[CallContext, Message], None],
     ) -> None:
         """Start the thread.
 
@@ -121,7 +121,7 @@ class Waits:
     def _look(self, wait: _Wait) -> None:
         try:
             if not wait.allowed:
-                self._allow(wait.rpc.context.caller, wait.request)
+                self._allow(wait.rpc.context, wait.request)
                 wait.allowed = True
             operation = self._get(wait.request.name)
         except GleannError as error:

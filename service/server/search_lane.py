@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 
 from gleann.index.errors import AnswerTooLargeError
 from gleann.index.found import FoundRows
-from gleann.service.calls.context import answering
+from gleann.service.calls.context import IN_PROCESS, answering
 from gleann.service.search.weight import is_light
 from gleann.service.server.call import Call
 from gleann.service.server.lanes import ThreadLane
@@ -120,9 +120,8 @@ class SearchLane:
 
     def _ready(self, call: Call) -> _Ready | None:
         """A search with its request read; None where it turned out to be large."""
-        with answering(call.context):
-            request = cast("search_pb2.SearchRequest", call.request())
-            wanted = self._searches.wanted(request)
+        request = cast("search_pb2.SearchRequest", call.request())
+        wanted = self._searches.wanted(request)
         if is_light(wanted.task):
             return _Ready(call, wanted, wanted.task.merge_key())
         self._large.submit(call)
@@ -145,15 +144,29 @@ class SearchLane:
     def _outcomes(self, group: Sequence[_Ready]) -> Sequence[FoundRows | Exception]:
         """The answers to searches that may be merged; errors in place of bad ones."""
         tasks = [ready.wanted.task for ready in group]
+        began, first = monotonic(), group[0].call
+        # What is logged of a scan for several calls is about none of them.
+        call = first.context if len(group) == 1 else IN_PROCESS
         try:
-            return self._searches.answer_together(tasks, arrived=group[0].call.since)
+            with answering(call):
+                return self._searches.answer_together(tasks, arrived=first.since)
         except Exception as error:  # noqa: BLE001  a bug: each call reports it
             return [error] * len(group)
+        finally:
+            _trace(group, began)
 
     def _packed(self, ready: _Ready, outcome: FoundRows | Exception) -> bytes:
         if isinstance(outcome, Exception):
             raise outcome
         return self._searches.packed_reply(ready.wanted, outcome)
+
+
+def _trace(group: Sequence[_Ready], began: float) -> None:
+    """Add the scan to the traces of the calls that it answered."""
+    ended = monotonic()
+    for ready in group:
+        if (trace := ready.call.context.trace) is not None:
+            trace.add("scan", began, ended, calls=len(group))
 
 
 def _raise(error: Exception) -> None:

@@ -175,6 +175,8 @@ class Waitlist:
                 continue
             taken.append(call)
             self._places.delays.add(now - call.since)
+            if (trace := call.context.trace) is not None:
+                trace.add("queue", call.since, now)
             self._running += 1
             self._running_work += call.work
             work += call.work

@@ -20,7 +20,9 @@ class CoresetServicer(coreset_pb2_grpc.CoresetServiceServicer):
     def CreateSelectionJob(  # noqa: N802
         self, request: coreset_pb2.CreateSelectionJobRequest, _: object
     ) -> operations_pb2.Operation:
-        """Start a selection job."""
+        """Start a selection job, or say what it would take."""
+        if request.validate_only:
+            return self._application.planned_selection(request)
         return self._receipts.once(
             request, self._application.asked_to_select, operations_pb2.Operation
         )

@@ -13,7 +13,7 @@ from gleann.service.values import OptimizerParams
 from gleann.service.wire import index_messages
 from gleann.service.wire.field_mask import masked, require_mask
 from gleann.service.wire.optimizer_messages import optimizer_params_of
-from gleann.service.wire.page_tokens import page_position, page_size, page_token
+from gleann.service.wire.page_tokens import name_position, name_token, page_size
 from gleann.service.wire.payload_messages import require_few_columns, schema_of
 from gleann.v1 import index_pb2, index_pb2_grpc
 
@@ -63,15 +63,15 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     ) -> index_pb2.ListIndexesResponse:
         """Describe a page of indexes, by name."""
         require_mask(request.read_mask, index_pb2.Index)
-        start = page_position(request.page_token)
+        after = name_position(request.page_token)
         size = page_size(request.page_size, default=100, most=1000)
-        infos, more = self._application.list_indexes(start=start, size=size)
+        infos, last = self._application.list_indexes(after=after, size=size)
         page = (
             masked(index_messages.index_info_to_wire(info), request.read_mask)
             for info in infos
         )
         return index_pb2.ListIndexesResponse(
-            indexes=page, next_page_token=page_token(start + size) if more else ""
+            indexes=page, next_page_token=name_token(last) if last else ""
         )
 
     def DeleteIndex(  # noqa: N802
@@ -83,7 +83,9 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     def BuildIndex(  # noqa: N802
         self, request: index_pb2.BuildIndexRequest, _: object
     ) -> operations_pb2.Operation:
-        """Start a build."""
+        """Start a build, or say what it would take."""
+        if request.validate_only:
+            return self._application.planned_build(request)
         return self._application.receipts.once(
             request, self._application.asked_to_build, operations_pb2.Operation
         )
@@ -97,7 +99,9 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     def OptimizeIndex(  # noqa: N802
         self, request: index_pb2.OptimizeIndexRequest, _: object
     ) -> operations_pb2.Operation:
-        """Start a compaction."""
+        """Start a compaction, or say what it would take."""
+        if request.validate_only:
+            return self._application.planned_optimization(request)
         return self._application.receipts.once(
             request, self._application.asked_to_optimize, operations_pb2.Operation
         )

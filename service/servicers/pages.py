@@ -12,7 +12,7 @@ from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.service.application import Application
-from gleann.service.row_operations import require_within
+from gleann.service.limits import require_within
 from gleann.service.values import Limits
 from gleann.service.views.live_index import View
 from gleann.service.wire.arrays import ids_of, ids_to_wire, vectors_to_wire

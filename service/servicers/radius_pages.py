@@ -22,6 +22,7 @@ from gleann.index.ids.held import id_at, joined_ids
 from gleann.index.payload.payload import Payload
 from gleann.index.texts import Texts
 from gleann.service.application import Application
+from gleann.service.limits import require_within
 from gleann.service.servicers.pages import payload_within
 from gleann.service.views.live_index import View
 from gleann.service.wire.arrays import ids_to_wire, vectors_of
@@ -147,6 +148,8 @@ def radius_reply(
     view = application.registry.view(request.index)
     names = wanted_names(request.columns, view.schema)
     queries = vectors_of(request.queries, name="queries")
+    compared = len(queries) * view.count
+    require_within(compared, limits.distances, "queries x vectors to compare")
     begin = _begin(request, len(queries))
     page = Page(
         size=page_size(request.page_size, default=PAGE_HITS, most=limits.hits),

@@ -8,7 +8,8 @@ from google.protobuf.empty_pb2 import Empty
 from gleann.service.application import Application
 from gleann.service.calls.visible import may_read
 from gleann.service.snapshots.description import snapshot_to_wire
-from gleann.service.wire.page_tokens import page_position, page_size, page_token
+from gleann.service.snapshots.manifest import SnapshotManifest
+from gleann.service.wire.page_tokens import name_position, name_token, page_size
 from gleann.v1 import snapshot_pb2, snapshot_pb2_grpc
 
 
@@ -37,14 +38,18 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
         self, request: snapshot_pb2.ListSnapshotsRequest, _: object
     ) -> snapshot_pb2.ListSnapshotsResponse:
         """Describe a page of snapshots, oldest first."""
-        start = page_position(request.page_token)
+        after = name_position(request.page_token)
         size = page_size(request.page_size, default=100, most=1000)
         listed = self._snapshots.shelf.listed(request.index)
-        found = [manifest for manifest in listed if may_read(manifest.index)]
-        more = len(found) > start + size
+        found = [
+            manifest
+            for manifest in listed
+            if may_read(manifest.index) and _place(manifest) > after
+        ]
+        page = found[:size]
         return snapshot_pb2.ListSnapshotsResponse(
-            snapshots=map(snapshot_to_wire, found[start : start + size]),
-            next_page_token=page_token(start + size) if more else "",
+            snapshots=map(snapshot_to_wire, page),
+            next_page_token=name_token(_place(page[-1])) if len(found) > size else "",
         )
 
     def DeleteSnapshot(  # noqa: N802
@@ -91,3 +96,8 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
             return Empty()
 
         return delete
+
+
+def _place(manifest: SnapshotManifest) -> str:
+    """The place of a snapshot in the list, as a text that sorts like it."""
+    return f"{manifest.created:020.9f} {manifest.name}"

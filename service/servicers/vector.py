@@ -40,7 +40,9 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
     def ImportVectors(  # noqa: N802
         self, request: vector_pb2.ImportVectorsRequest, _: object
     ) -> operations_pb2.Operation:
-        """Start an import."""
+        """Start an import, or say what it would take."""
+        if request.validate_only:
+            return self._application.planned_import(request)
         return self._application.receipts.once(
             request, self._application.asked_to_import, operations_pb2.Operation
         )

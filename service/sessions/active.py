@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 from gleann.index.arrays import HeldIds, Ids
 from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_distinct
+from gleann.service.limits import (
+    MOST_CONCEPTS,
+    require_classes,
+    require_neighbours,
+    require_within,
+)
 from gleann.service.sessions.among import rows_among
 from gleann.service.sessions.store import Keep, SessionStore, selected_of
 from gleann.service.values import Labels, Limits, ScorePage, Selected
@@ -46,11 +52,14 @@ class ActiveSessions:
             NotReadyError: the index has no sealed version, or has newer changes.
             UnknownIdError: unknown id.
             InvalidInputError: invalid seed labels, or no vector passes the condition.
+            LimitError: too many concepts, or too much to hold for the classes or the
+                neighbours.
         """
         from gleann.selection.active import ActiveSession
         from gleann.selection.neighbours import IndexNeighbours
 
         index = sealed_index(view)
+        self._require_work(params, rows=len(index), labels=labels)
         session = ActiveSession.start(
             index.vectors,
             params,
@@ -166,6 +175,17 @@ class ActiveSessions:
                 labelled=len(session.labelled_rows),
                 next=page.stop if page.stop < len(every) else None,
             )
+
+    def _require_work(
+        self, params: "ActiveParams", *, rows: int, labels: Labels
+    ) -> None:
+        """Refuse what the session would hold beside the vectors; see `start`."""
+        limits = self._store.limits()
+        require_within(len(params.concepts), MOST_CONCEPTS, "concepts")
+        classes = 2 if params.concepts else len(params.classes or np.unique(labels))
+        require_classes(limits, rows=rows, classes=classes)
+        neighbours = min(params.neighbours, rows)
+        require_neighbours(limits, labelled=len(labels), neighbours=neighbours)
 
     def _opened(self, name: str) -> "ActiveSession":
         session: ActiveSession = self._store.opened(name, "active")

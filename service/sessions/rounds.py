@@ -7,6 +7,7 @@ import numpy as np
 from gleann.index.arrays import HeldIds
 from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_distinct
+from gleann.service.limits import require_classes
 from gleann.service.sessions.among import rows_among
 from gleann.service.sessions.store import Keep, SessionStore, selected_of
 from gleann.service.values import Labels, Limits, ScorePage, Selected
@@ -40,6 +41,7 @@ class RoundsSessions:
             NotReadyError: the index has no sealed version, or has newer changes.
             InvalidParamsError: the index is for inner product, which is no metric.
             UnknownIdError: unknown id.
+            LimitError: too many classes to score them for all vectors.
         """
         from gleann.selection.coreset import metric_vectors
         from gleann.selection.rounds import RoundsSession
@@ -48,6 +50,8 @@ class RoundsSessions:
         rows = np.empty(0, np.int64)
         if ids is not None:
             rows = view.require(hold_distinct(ids))
+        classes = len(np.unique(labels))
+        require_classes(self._store.limits(), rows=len(index), classes=classes)
         session = RoundsSession.start(
             metric_vectors(index),
             params,
@@ -111,6 +115,8 @@ class RoundsSessions:
 
     def _opened(self, name: str) -> "RoundsSession":
         session: RoundsSession = self._store.opened(name, "rounds")
+        limits, rows = self._store.limits(), len(self._store.index_of(name))
+        require_classes(limits, rows=rows, classes=len(session.classes))
         return session
 
     def _saved(self, name: str, session: "RoundsSession") -> Keep:

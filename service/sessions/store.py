@@ -1,7 +1,6 @@
 """Store of labelling sessions: open ones in memory, every step on disk."""
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,13 +21,14 @@ from gleann.index.errors import (
     NotReadyError,
     UnknownJobError,
 )
+from gleann.service import steady_clock
 from gleann.service.calls.context import current_call
 from gleann.service.calls.visible import visible_rows
 from gleann.service.sessions.open_sessions import OpenSessions
 from gleann.service.sessions.resume import Session, resume
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
-from gleann.service.values import Selected, SessionInfo, SessionKind
+from gleann.service.values import Limits, Selected, SessionInfo, SessionKind
 from gleann.service.views.live_index import View, sealed_index
 
 if TYPE_CHECKING:
@@ -59,7 +59,21 @@ class SessionStore:
     does the slow work and returns a function that saves the result.
     """
 
-    def __init__(self, registry: Registry, store: Store) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        store: Store,
+        *,
+        limits: Callable[[], Limits] = Limits,
+    ) -> None:
+        """Make the store of a data directory.
+
+        Args:
+            registry: the indexes.
+            store: the database.
+            limits: the caps on requests, which may change.
+        """
+        self.limits = limits
         self._registry = registry
         self._store = store
         self._open = OpenSessions()
@@ -185,7 +199,7 @@ class SessionStore:
 
         def keep() -> SessionInfo:
             self._store.disk.require_room()
-            now = time.time()
+            now = steady_clock.now()
             with self._store.transaction() as transaction:
                 if self._registry.view(view.name).version != view.version:
                     raise NotReadyError(
@@ -267,7 +281,7 @@ class SessionStore:
                     " proxy = coalesce(?, proxy) WHERE name = ?",
                     state,
                     labelled,
-                    time.time(),
+                    steady_clock.now(),
                     proxy,
                     name,
                 )

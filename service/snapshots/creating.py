@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from gleann.index.fold import fold_on_disk
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.index.storage.manifest import read_manifest as read_index_manifest
+from gleann.service import steady_clock
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.first_version import first_params
@@ -201,7 +201,7 @@ class Creating:
             optimizer=self._registry.optimizer_text(view),
             where="" if condition is None else condition.where,
             parameters=_parameters_of(condition),
-            created=time.time(),
+            created=steady_clock.now(),
             files=dict(described_files(scratch, report)),
         )
 

@@ -1,7 +1,6 @@
 """New indexes of which all is there at once, such as those of snapshots."""
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from gleann.index.errors import (
 )
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
+from gleann.service import steady_clock
 from gleann.service.state import orphans
 from gleann.service.state.group import Transaction
 from gleann.service.state.log import changes
@@ -107,7 +107,7 @@ class Adoption:
                 id_type=adopted.id_type,
                 version=FIRST_VERSION,
                 sequence=0,
-                created=time.time(),
+                created=steady_clock.now(),
                 columns=adopted.sealed_columns,
                 optimizer=adopted.optimizer,
             )
@@ -138,7 +138,7 @@ class Adoption:
                 adopted.dim,
                 adopted.metric,
                 adopted.id_type,
-                time.time(),
+                steady_clock.now(),
                 adopted.columns,
                 adopted.sealed_columns,
                 adopted.optimizer,
@@ -224,7 +224,7 @@ class Adoption:
 
 def _publish(transaction: Transaction, view: View) -> None:
     """Give an index its name; its log is there."""
-    now = time.time()
+    now = steady_clock.now()
     transaction.run("DELETE FROM deleted WHERE number = ?", view.number)
     transaction.run(
         "UPDATE indexes SET name = ?, version = ?, created = ?, built = ?, sequence = ?"

@@ -1,8 +1,8 @@
 """Log rows that do not match their checksums when a directory is opened."""
 
 import logging
-import time
 
+from gleann.service import steady_clock
 from gleann.service.state.checksums import CHECKED
 from gleann.service.state.store import Store
 from gleann.service.status import status_of
@@ -30,8 +30,8 @@ def _end_operation(store: Store, name: int | str) -> None:
             "UPDATE operations SET state = 'failed', error = ?, response = NULL,"
             " attempts = 0, created = ?, started = NULL, ended = ? WHERE name = ?",
             status.SerializeToString(),
-            time.time(),
-            time.time(),
+            steady_clock.now(),
+            steady_clock.now(),
             name,
         )
         transaction.after_commit(lambda: store.mended("operations", name))

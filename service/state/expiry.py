@@ -5,7 +5,6 @@ briefly. Unfinished operations stay, however old.
 """
 
 import logging
-import time
 from math import inf
 from sqlite3 import Row
 from threading import Event, Thread
@@ -13,6 +12,7 @@ from threading import Event, Thread
 from google.protobuf.message import DecodeError
 
 from gleann.index.errors import CorruptDataError, GleannError
+from gleann.service import steady_clock
 from gleann.service.state.store import Store
 from gleann.v1 import coreset_pb2
 
@@ -87,7 +87,7 @@ class Expiry:
         while not self._closed.wait(pause):
             pause = SECONDS_BETWEEN
             try:
-                removed = self.sweep(time.time())
+                removed = self.sweep(steady_clock.now())
             except GleannError:
                 _log.exception("what is too old could not be removed")
                 continue

@@ -14,6 +14,7 @@ from gleann.index.errors import (
     InvalidParamsError,
     NotReadyError,
 )
+from gleann.service import steady_clock
 from gleann.service.calls.context import current_call
 from gleann.service.state.store import Store
 
@@ -88,7 +89,7 @@ class Receipts:
                     name,
                     digest,
                     response.SerializeToString(),
-                    time.time(),
+                    steady_clock.now(),
                 )
                 return response
 

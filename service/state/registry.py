@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from gleann.index.errors import (
 from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
+from gleann.service import steady_clock
 from gleann.service.state import orphans
 from gleann.service.state.adoption import Adopted, Adoption
 from gleann.service.state.broken_index import Broken
@@ -134,7 +134,7 @@ class Registry:
                 name,
                 dim,
                 metric,
-                time.time(),
+                steady_clock.now(),
                 columns,
                 columns,
                 _optimizer_json(optimizer or OptimizerParams()),

@@ -1,7 +1,6 @@
 """Publish sealed versions, and remove those that nobody needs."""
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from sqlite3 import Row
 from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import GleannError, OutcomeUnknownError, UnknownIndexError
+from gleann.service import steady_clock
 from gleann.service.state.columns import missing_columns, store_columns
 from gleann.service.state.group import Transaction
 from gleann.service.state.loading import require_columns
@@ -126,7 +126,7 @@ class Sealing:
             latest.sequence,
             base.version,
             view.sequence,
-            time.time(),
+            steady_clock.now(),
             view.schema.to_json(),
             view.number,
         )

@@ -20,6 +20,7 @@ from gleann.service.telemetry.distribution import (
     Grid,
 )
 from gleann.service.telemetry.labels import IndexLabels
+from gleann.service.telemetry.traces import NoTracing, Tracing
 
 Key = TypeVar("Key")
 
@@ -69,6 +70,7 @@ class Telemetry:
         phases: seconds of phases of work, by its kind and the phase.
         refused_changes: changes refused since the disk is full.
         labels: names of indexes in metrics.
+        tracing: makes traces.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Telemetry:
         self._guard = Lock()
         self.began = clock()
         self.labels = IndexLabels(most_indexes)
+        self.tracing: Tracing = NoTracing()
         self.calls: dict[tuple[str, str], Distribution] = {}
         self.delays: dict[str, Distribution] = {}
         self.batches = Distribution(COUNTS, clock=clock)
@@ -109,10 +112,6 @@ class Telemetry:
             seconds: from its arrival to its answer.
         """
         self._of(self.calls, (method, code), SECONDS).add(seconds)
-
-    def waited(self, kind: str, seconds: float) -> None:
-        """Count a call that waited in the queue of its kind until it was computed."""
-        self.delays_of(kind).add(seconds)
 
     def delays_of(self, kind: str) -> Distribution:
         """Seconds that calls of a kind waited."""

@@ -20,6 +20,8 @@ _LAST_SECOND = 253_402_300_799
 """9999-12-31T23:59:59Z."""
 _NANOS = 1_000_000_000
 MOST_VALUES = 1_000_000
+MOST_PARAMETERS = 65_536
+"""$1 to $65536."""
 """Most values of the parameters of a filter, in lists and by themselves."""
 _INT64 = range(-(2**63), 2**63)
 
@@ -97,6 +99,10 @@ def _require_few(parameters: Collection[payload_pb2.Value]) -> None:
         InvalidFilterError: with both numbers.
     """
     count = len(parameters)
+    if count > MOST_PARAMETERS:
+        raise InvalidFilterError(
+            f"there are {count} parameters, at most {MOST_PARAMETERS} are allowed"
+        )
     if count <= MOST_VALUES:
         count += sum(len(value.list_value.values) for value in parameters)
     if count > MOST_VALUES:

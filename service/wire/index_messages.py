@@ -121,8 +121,9 @@ def build_params_of(message: index_pb2.BuildParams, *, metric: Metric) -> BuildP
     return BuildParams(metric=metric, **given(message))
 
 
+@lru_cache(maxsize=64)
 def search_params_to_wire(params: SearchParams) -> search_pb2.SearchParams:
-    """Pack search parameters.
+    """Pack search parameters; the message is kept, and is not to be modified.
 
     Raises:
         InvalidInputError: a mask of rows, which only `SoarIndex.search` can read.
@@ -255,6 +256,8 @@ def server_info_to_wire(info: ServerInfo) -> admin_pb2.ServerInfo:
         limits=admin_pb2.Limits(**asdict(info.limits)),
         features=info.features,
         index_count=info.index_count,
+        protocol=info.protocol,
+        oldest_protocol=info.oldest_protocol,
     )
 
 
@@ -266,4 +269,7 @@ def server_info_of(message: admin_pb2.ServerInfo) -> ServerInfo:
         limits=Limits(**{f.name: getattr(limits, f.name) for f in fields(Limits)}),
         features=tuple(message.features),
         index_count=message.index_count,
+        # The first revision did not state itself.
+        protocol=message.protocol or 1,
+        oldest_protocol=message.oldest_protocol or 1,
     )

@@ -57,6 +57,23 @@ def page_position(token: str) -> int:
     return position
 
 
+def name_token(name: str) -> str:
+    """The token of the page that begins after a name, in a list ordered by names."""
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def name_position(token: str) -> str:
+    """The name after which a page begins; "" for the first page.
+
+    Raises:
+        InvalidParamsError: not a valid token.
+    """
+    try:
+        return _decoded(token).decode()
+    except ValueError as error:
+        raise InvalidParamsError(_NOT_OURS) from error
+
+
 _NOT_OURS = "page_token is not one that was returned"
 _LARGEST_ID = 2**63 - 1
 _DIGEST_BYTES = 8

@@ -15,3 +15,19 @@ CLIENT_HEADER = "gleann-client"
 def client_header() -> tuple[str, str]:
     """The metadata by which this client names itself."""
     return CLIENT_HEADER, f"{__version__} {PROTOCOL}"
+
+
+def unlike(version: str, protocol: int, *, what: str) -> str:
+    """What to say of a server of another version, and what to do.
+
+    Args:
+        version: of the server.
+        protocol: its revision of the protocol.
+        what: it does not know, or what it said.
+    """
+    behind = "server" if protocol <= PROTOCOL else "client"
+    return (
+        f"the server is gleann {version} (protocol {protocol}), this client gleann"
+        f" {__version__} (protocol {PROTOCOL}): {what} is not known there; upgrade the"
+        f" {behind}, or use gleann {version} here"
+    )

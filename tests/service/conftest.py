@@ -49,7 +49,8 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
     def start(directory: str = "server", **settings: Any) -> Server:
         settings = {"import_roots": (tmp_path,), "rpc_threads": 4} | settings
-        config = Config(data_dir=tmp_path / directory, listen="127.0.0.1:0", **settings)
+        settings.setdefault("listen", "127.0.0.1:0")
+        config = Config(data_dir=tmp_path / directory, **settings)
         servers.append(serve(config))
         return servers[-1]
 

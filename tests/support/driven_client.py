@@ -12,35 +12,35 @@ class Driven:
     """The methods of an object in the awaited mode, each run to its end.
 
     Attributes:
-        called: names of the methods that were called, such as "vectors.upsert".
+        of: the object.
+        called: the functions of the methods that were called.
     """
 
     def __init__(
         self,
-        driven: Any,
+        of: Any,
         loop: asyncio.AbstractEventLoop,
-        *,
-        name: str = "",
-        called: set[str] | None = None,
+        called: set[Any],
     ) -> None:
-        self._driven = driven
+        self.of = of
         self._loop = loop
-        self._name = name
-        self.called: set[str] = set() if called is None else called
+        self.called = called
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._driven, name)
-        path = f"{self._name}.{name}".lstrip(".")
+        value = getattr(self.of, name)
         if isinstance(value, InMode):
-            return Driven(value, self._loop, name=path, called=self.called)
+            return Driven(value, self._loop, self.called)
         if not callable(value):
             return value
 
         def call(*arguments: Any, **named: Any) -> Any:
-            self.called.add(path)
-            return self._end(value(*arguments, **named))
+            self.called.add(value.__func__)
+            return self._end(value(*map(self._given, arguments), **named))
 
         return call
+
+    def _given(self, value: Any) -> Any:
+        return value.of if isinstance(value, Driven) else value
 
     def _end(self, result: Any) -> Any:
         if isasyncgen(result):
@@ -59,7 +59,7 @@ class Driven:
         if isinstance(value, list):
             return [self._wrapped(one) for one in value]
         if isinstance(value, InMode):
-            return Driven(value, self._loop, name="operation", called=self.called)
+            return Driven(value, self._loop, self.called)
         return value
 
 

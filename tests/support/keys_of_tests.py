@@ -1,5 +1,7 @@
 """A keys file, to which tests add keys."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,3 +35,11 @@ class Keys:
             )
             replace([*read_keys(self.file), key])
         return token
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until a condition holds, for ten seconds at most."""
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end, "not within 10 s"
+        time.sleep(0.02)

@@ -68,6 +68,12 @@ class ServerProcess:
                 return int(value) * (1024 if unit == ["kB"] else 1)
         raise AssertionError(f"no {name}")
 
+    def cpu_seconds(self) -> float:
+        """CPU time of all its threads so far."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def open_files(self) -> int:
         """Number of its open file descriptors."""
         return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())

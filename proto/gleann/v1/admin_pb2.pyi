@@ -24,16 +24,20 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("dim", "rows", "hits", "message_bytes")
+    __slots__ = ("dim", "rows", "hits", "message_bytes", "distances", "work_bytes")
     DIM_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     HITS_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISTANCES_FIELD_NUMBER: _ClassVar[int]
+    WORK_BYTES_FIELD_NUMBER: _ClassVar[int]
     dim: int
     rows: int
     hits: int
     message_bytes: int
-    def __init__(self, dim: _Optional[int] = ..., rows: _Optional[int] = ..., hits: _Optional[int] = ..., message_bytes: _Optional[int] = ...) -> None: ...
+    distances: int
+    work_bytes: int
+    def __init__(self, dim: _Optional[int] = ..., rows: _Optional[int] = ..., hits: _Optional[int] = ..., message_bytes: _Optional[int] = ..., distances: _Optional[int] = ..., work_bytes: _Optional[int] = ...) -> None: ...
 
 class ServerInfo(_message.Message):
     __slots__ = ("version", "limits", "features", "index_count", "protocol", "oldest_protocol")

@@ -110,6 +110,7 @@ class CreateJob(Place):
     metric: Metric
     column: tuple[str, ...]
     optimizer: tuple[str, ...]
+    dry_run: bool
 
 
 COLUMN_OPTION = click.option(
@@ -143,14 +144,16 @@ METRIC_OPTION = click.option(
 @METRIC_OPTION
 @COLUMN_OPTION
 @tuning.OPTION
+@options.dry_run_option
 @place_options
 @options.takes(CreateJob)
 def create_command(job: CreateJob) -> None:
     """Make the empty index NAME; a data directory is made if it is missing."""
     columns = declared_columns(job.column)
     optimizer = tuning.declared_optimizer(job.optimizer)
-    with opened(job, create=True) as client:
-        info = client.create_index(
+    with opened(job, create=not job.dry_run) as client:
+        create = client.plans.create_index if job.dry_run else client.create_index
+        info = create(
             job.name,
             dim=job.dim,
             metric=job.metric,

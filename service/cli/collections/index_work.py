@@ -1,25 +1,26 @@
 """`gleann index build`, `import` and `optimize`: long work on served indexes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import click
 
 from gleann.index import BuildParams
 from gleann.index.params import CodesChoice, Spill
 from gleann.service.cli import options
-from gleann.service.cli.build import parse_nlist
 from gleann.service.cli.collections.index_report import (
     index_line,
     index_values,
     optimizer_lines,
+    plan_lines,
 )
 from gleann.service.cli.collections.place import Place, opened, place_options
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import result, say
-from gleann.service.client.vector_calls import ImportOptions
+from gleann.service.client.bulk.imports import ImportOptions
+from gleann.service.client.operation import Operation
 from gleann.service.values import CompactionKind
 
 NAME = click.argument("name")
@@ -50,6 +51,7 @@ class BuildJob(Place):
     tune_queries: int | None
     target_recall: float | None
     seed: int | None
+    dry_run: bool
     progress: bool
 
     @property
@@ -64,6 +66,7 @@ class BuildJob(Place):
     short_help="Seal all rows into a new version.",
     epilog=options.examples(
         "gleann index build docs --data library",
+        "gleann index build docs --dry-run --data library",
         "gleann index build docs --nlist 4096 --seed 7 --server grpc://127.0.0.1:50051",
     ),
 )
@@ -76,7 +79,7 @@ class BuildJob(Place):
 )
 @click.option(
     "--nlist",
-    callback=parse_nlist,
+    callback=options.parse_nlist,
     metavar="auto|N",
     default="auto",
     show_default=True,
@@ -92,6 +95,7 @@ class BuildJob(Place):
 @click.option("--target-recall", type=float, help="Recall@10 to choose spilling for.")
 @click.option("--seed", type=int, help="The only source of randomness.")
 @place_options
+@options.dry_run_option
 @options.progress_option
 @options.takes(BuildJob)
 def build_command(job: BuildJob) -> None:
@@ -99,6 +103,9 @@ def build_command(job: BuildJob) -> None:
     with opened(job) as client, progress_bars(wanted=job.progress) as report:
         metric = client.get_index(job.name).metric
         params = BuildParams(metric=metric, **job.given)  # type: ignore[arg-type]
+        if job.dry_run:
+            _show(client.plans.build(job.name, params))
+            return
         info = client.build(job.name, params).wait(report)
     say(index_line(info))
     result(**index_values(info))
@@ -116,6 +123,7 @@ class ImportJob(Place):
     vectors_column: str
     take: tuple[str, ...]
     add_columns: bool
+    dry_run: bool
     progress: bool
 
 
@@ -159,6 +167,7 @@ class ImportJob(Place):
     help="Add columns to the index that it does not have.",
 )
 @place_options
+@options.dry_run_option
 @options.progress_option
 @options.takes(ImportJob)
 def import_command(job: ImportJob) -> None:
@@ -176,6 +185,9 @@ def import_command(job: ImportJob) -> None:
     }
     file = job.file.resolve() if job.data is not None else job.file
     with opened(job) as client, progress_bars(wanted=job.progress) as report:
+        if job.dry_run:
+            _show(client.plans.import_vectors(job.name, file, **chosen))
+            return
         operation = client.import_vectors(job.name, file, **chosen)
         imported = operation.wait(report)
     say(f"{imported.count:,} rows stored")
@@ -187,6 +199,15 @@ def import_command(job: ImportJob) -> None:
         index=index_values(imported.index),
         ignored_columns=list(imported.ignored_columns),
     )
+
+
+def _show(planned: Operation[Any]) -> None:
+    """Print the plan of a request that was only checked."""
+    plan = planned.plan
+    assert plan is not None, "the answer to a request that was only checked has one"
+    for line in plan_lines(plan):
+        say(line)
+    result(**asdict(plan))
 
 
 def _ignored_note(ignored: Sequence[str], *, added: bool) -> str:
@@ -205,6 +226,7 @@ class OptimizeJob(Place):
 
     name: str
     kind: str
+    dry_run: bool
     progress: bool
 
 
@@ -226,12 +248,16 @@ class OptimizeJob(Place):
     " auto takes what fits.",
 )
 @place_options
+@options.dry_run_option
 @options.progress_option
 @options.takes(OptimizeJob)
 def optimize_command(job: OptimizeJob) -> None:
     """Fold the newer rows and removals of the index NAME into a new version now."""
     kind = None if job.kind == "auto" else cast("CompactionKind", job.kind)
     with opened(job) as client, progress_bars(wanted=job.progress) as report:
+        if job.dry_run:
+            _show(client.plans.optimize(job.name, kind))
+            return
         info = client.optimize(job.name, kind).wait(report)
     say(index_line(info))
     if info.optimizer is not None:

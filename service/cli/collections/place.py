@@ -14,11 +14,34 @@ import click
 from gleann.index.errors import GleannError, InvalidParamsError, MissingFileError
 from gleann.service.cli import options
 from gleann.service.client.client import Client
-from gleann.service.client.target import Server, read_target
+from gleann.service.client.target import TLS_SCHEME, Server, read_target
+from gleann.service.client.tls import Tls
+from gleann.service.security.headers import read_api_key
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
 KEY_VARIABLE = "GLEANN_API_KEY"
+_FILES = (
+    (
+        "--api-key-file",
+        "GLEANN_API_KEY_FILE",
+        "File with the API key, instead of the variable",
+    ),
+    (
+        "--ca",
+        "GLEANN_TLS_CA",
+        "PEM file with the authorities to trust, for grpcs://; the public ones without"
+        " it",
+    ),
+    (
+        "--client-cert",
+        "GLEANN_TLS_CERT",
+        "PEM file with the certificate to show, where the server wants one",
+    ),
+    ("--client-key", "GLEANN_TLS_KEY", "PEM file with its private key"),
+)
+"""Options of a connection, their variables and meanings; never a key itself, which
+others could see in the list of processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,25 +51,38 @@ class Place:
     Attributes:
         server: address of a server, or None.
         data: data directory, or None.
+        api_key_file: file with the API key of the server, or None.
+        ca: file with the authorities that the client trusts, or None.
+        client_cert: file with the client's certificate, or None.
+        client_key: file with its private key, or None.
     """
 
     server: str | None
     data: Path | None
+    api_key_file: Path | None = None
+    ca: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
 
 
 def place_options(function: Callback) -> Callback:
-    """The options --server and --data."""
+    """The options --server and --data, and those of a connection."""
     server = click.option(
         "--server",
         metavar="ADDRESS",
-        help="Server with the indexes, such as grpc://127.0.0.1:50051; its API key is"
-        f" read from {KEY_VARIABLE}.",
+        help="Server with the indexes, such as grpc://127.0.0.1:50051 or, by TLS,"
+        f" grpcs://host:50051; its API key is read from {KEY_VARIABLE}.",
     )
     data = click.option(
         "--data",
         type=options.PATH,
         help="Data directory with the indexes, if no server has it open.",
     )
+    for name, variable, says in reversed(_FILES):
+        option = click.option(
+            name, type=options.PATH, envvar=variable, help=f"{says} ({variable})."
+        )
+        function = option(function)
     return server(data(function))
 
 
@@ -79,7 +115,8 @@ def opened(place: Place, *, create: bool = False) -> Iterator[Client]:
     is_new = create and place.data is not None and not place.data.exists()
     is_empty = False
     try:
-        with Client(_target(place, create=create), api_key=_api_key(place)) as client:
+        target = _target(place, create=create)
+        with Client(target, api_key=_api_key(place), tls=_tls(place)) as client:
             try:
                 yield client
             except GleannError:
@@ -116,4 +153,21 @@ def _target(place: Place, *, create: bool) -> str | Path:
 
 
 def _api_key(place: Place) -> str | None:
-    return os.environ.get(KEY_VARIABLE) if place.server is not None else None
+    """The key of the file, or else of the variable.
+
+    Raises:
+        MissingFileError: the file cannot be read.
+        InvalidParamsError: it has no key.
+    """
+    if place.server is None:
+        return None
+    if place.api_key_file is not None:
+        return read_api_key(place.api_key_file)
+    return os.environ.get(KEY_VARIABLE)
+
+
+def _tls(place: Place) -> Tls | None:
+    """Files of TLS; None without one, or for a place without TLS."""
+    if place.server is None or not place.server.startswith(TLS_SCHEME):
+        return None
+    return Tls(ca=place.ca, cert=place.client_cert, key=place.client_key)

@@ -30,8 +30,8 @@ from gleann.service.cli.collections.row_sinks import RowSink
 from gleann.service.cli.collections.scroll import scroll_command
 from gleann.service.cli.groups import SuggestingGroup
 from gleann.service.cli.say import result, say
+from gleann.service.client.bulk.scrolling import vector_column
 from gleann.service.client.client import Client
-from gleann.service.client.scrolling import vector_column
 
 
 @click.group(

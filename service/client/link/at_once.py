@@ -8,14 +8,23 @@ from google.protobuf.message import Message
 
 from gleann.service.stubs import Stubs
 
-SERVICES = tuple(field.name for field in fields(Stubs) if field.name != "close")
+SERVICES = tuple(
+    field.name for field in fields(Stubs) if field.name not in ("close", "ready")
+)
 """The names of the services in `Stubs`."""
 
 
 def at_once(stubs: Stubs) -> Stubs:
     """The same stubs with methods that are awaited; awaiting them never waits."""
     services = {name: _AtOnce(getattr(stubs, name)) for name in SERVICES}
-    return Stubs(**services, close=stubs.close)
+
+    async def close() -> None:
+        stubs.close()
+
+    async def ready(seconds: float) -> None:
+        stubs.ready(seconds)
+
+    return Stubs(**services, close=close, ready=ready)
 
 
 class _AtOnce:

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from gleann.index.errors import ServiceError
 from gleann.service.calls.context import CallContext, answering
+from gleann.service.calls.process import OwnProcess
 from gleann.service.client.link.at_once import SERVICES
 from gleann.service.stubs import Stubs
 
@@ -34,8 +35,9 @@ class Directory:
         """Use a directory; `open_stubs` opens it."""
         services: dict[str, Any] = {name: _InThreads(self, name) for name in SERVICES}
         services["operations"] = _Operations(self, "operations")
-        self.stubs = Stubs(**services, close=self.close)
+        self.stubs = Stubs(**services, close=self.close, ready=self._ready)
         self._open_stubs = open_stubs
+        self._process = OwnProcess()
         self._opening = Lock()
         self._opened: Stubs | None = None
         self._closed = False
@@ -61,11 +63,21 @@ class Directory:
             raise
 
     async def close(self) -> None:
-        """Close the directory, if it was opened; calls under way end first."""
+        """Close the directory, if it was opened; calls under way end first.
+
+        In a fork, it is left to the process that opened it.
+        """
+        if self._process.forked:
+            return
         self._closed = True
         await asyncio.get_running_loop().run_in_executor(None, self._close)
 
+    async def _ready(self, _: float) -> None:
+        """Open the directory: what is open is served."""
+        await self.open()
+
     async def _in_thread(self, work: Callable[[], T]) -> T:
+        self._process.require()
         if self._closed:
             raise ServiceError("the client is closed")
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

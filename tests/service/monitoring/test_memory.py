@@ -80,7 +80,6 @@ def test_the_parts_add_up_to_the_memory_of_the_process(tmp_path: Path) -> None:
     ran(BUILD, tmp_path / "data")
     found = json.loads(ran(MEASURE, tmp_path / "data", tmp_path / "small"))
     total = found["base"] + sum(found["parts"].values())
-    print(found, total / found["now"])
     assert found["now"] - found["base"] > 150e6  # most of it is the index
     assert total == pytest.approx(found["now"], rel=0.1)
 

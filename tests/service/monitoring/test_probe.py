@@ -1,4 +1,4 @@
-"""The recall probe compares what was asked with exact search, and stays out of the way."""
+"""The recall probe compares what was asked with exact search, out of the way."""
 
 import threading
 import time
@@ -65,7 +65,9 @@ def test_recall_is_that_of_the_searches(
     counts = application.telemetry.index_counts
     for at, query in enumerate(queries):
         near, _ = application.search("words", query[None], ROUGH)
-        exact, _ = application.search("words", query[None], SearchParams(k=K, exact=True))
+        exact, _ = application.search(
+            "words", query[None], SearchParams(k=K, exact=True)
+        )
         truth.append(exact.distances[0])
         found.append(near.distances[0])
         until(lambda at=at: counts("words").probed == at + 1)

@@ -19,6 +19,7 @@ from gleann.index.errors import (
     InvalidInputError,
     InvalidParamsError,
     NotReadyError,
+    RecallWarning,
     StorageError,
     UnknownIndexError,
 )
@@ -208,7 +209,8 @@ def test_no_recall_is_promised_while_the_lists_have_drifted(world: World) -> Non
     assert index.header.training.drift > 1.5
     assert measured.drift_after == pytest.approx(index.header.training.drift, rel=1e-4)
     for one in (params, SearchParams(k=10, target_recall=0.8)):
-        assert index.search(queries, one).stats.estimated_recall is None
+        with pytest.warns(RecallWarning, match="does not hold any more"):
+            assert index.search(queries, one).stats.estimated_recall is None
     assert index.search(queries, SearchParams(k=5, target_recall=1)).stats.exact
     # Though nothing is newer, and it has few rows.
     world.clock.now += 1000

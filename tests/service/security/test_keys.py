@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.longrunning import operations_pb2
-from keys_of_tests import Keys
+from keys_of_tests import Keys, until
 
 import gleann
 from gleann.index import errors
@@ -34,13 +34,6 @@ def refused(client: gleann.Client) -> bool:
         # All refusals are one to the caller; another message would not count.
         return str(error) == "the server wants a key: set api_key"
     return False
-
-
-def until(true: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "not within 10 s"
-        time.sleep(0.02)
 
 
 def test_keys_that_are_not_good(

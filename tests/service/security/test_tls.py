@@ -1,5 +1,6 @@
 """TLS and mutual TLS: who connects, what is refused and what that says."""
 
+import asyncio
 import logging
 import ssl
 import time
@@ -18,6 +19,7 @@ from gleann.service.server import Server, serve
 
 pytest.importorskip("trustme", reason="needs trustme (pip install 'gleann[test]')")
 from certificates import Authority, Pair
+from keys_of_tests import until
 
 
 @pytest.fixture
@@ -64,6 +66,23 @@ def test_a_client_that_trusts_the_authority_calls(
     ) as client:
         client.create_index("a", dim=2)
         assert [info.name for info in client.list_indexes()] == ["a"]
+
+
+def test_an_async_client_calls_by_tls(
+    tls_server: Callable[..., Server], authority: Authority
+) -> None:
+    target = tls_server(api_key="secret").target
+
+    async def names(tls: gleann.Tls) -> list[str]:
+        async with gleann.AsyncClient(
+            target, api_key="secret", tls=tls, timeout=10
+        ) as client:
+            await client.create_index("a", dim=2)
+            return [info.name for info in await client.list_indexes()]
+
+    assert asyncio.run(names(gleann.Tls(ca=authority.file))) == ["a"]
+    with pytest.raises(errors.UnavailableError, match="is not signed by one"):
+        asyncio.run(names(gleann.Tls()))
 
 
 def test_a_server_of_an_unknown_authority(
@@ -186,11 +205,11 @@ def test_changed_files_are_served_without_a_restart(
     with caplog.at_level(logging.INFO):
         # The key alone does not fit: what was read before stays.
         renewed.key.replace(pair.key)
-        _until(lambda: "is not the private key" in caplog.text)
+        until(lambda: "is not the private key" in caplog.text)
         assert shown(server) == before
         call(server.target, tls)
         renewed.cert.replace(pair.cert)
-        _until(lambda: shown(server) != before)
+        until(lambda: shown(server) != before)
     call(server.target, tls)
     assert caplog.text.count("is not the private key") == 1
 
@@ -252,10 +271,3 @@ def test_what_a_client_refuses(
     with pytest.raises((errors.InvalidParamsError, errors.MissingFileError)) as caught:
         make(tmp_path)
     assert says in str(caught.value)
-
-
-def _until(true: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "not within 10 s"
-        time.sleep(0.02)

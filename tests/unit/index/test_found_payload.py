@@ -11,7 +11,7 @@ import pytest
 
 from gleann.index import Found, SearchStats
 from gleann.index.found import FoundWithin
-from gleann.service.client.joined import joined, joined_within, merged
+from gleann.service.client.bulk.joined import joined, joined_within, merged
 
 STATS = SearchStats(
     engine="reference",

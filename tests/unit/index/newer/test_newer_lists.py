@@ -350,9 +350,8 @@ def test_newer_rows_under_a_filter_are_read_in_its_lists(
         k=10,
         allowed=mask,
     )
-    recall = np.mean(
-        [len(set(one) & set(true)) / 10 for one, true in zip(found.rows, want, strict=True)]
-    )
+    pairs = zip(found.rows, want, strict=True)
+    recall = np.mean([len(set(one) & set(true)) / 10 for one, true in pairs])
     alone = index.find_rows(queries, params)
     old = [
         len(set(one) & set(true[true < len(index)])) / max(1, (true < len(index)).sum())
@@ -379,6 +378,31 @@ def test_under_a_filter_few_lists_of_newer_rows_are_read(built, lists_only):
     found = index.find_rows(queries, params, newer=state)
     read = (found.stats.entries_scanned - alone.stats.entries_scanned) / len(queries)
     assert read < 0.7 * sum(part.entries.sum() for part in state.parts)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_few_newer_rows_under_a_filter_are_packed_alone(built, metric):
+    index = built(metric, n=4000, d=12, nlist=60)
+    newer = make_newer(index, 900)
+    lists = index.newer_lists()
+    lists.assign(newer[:600])
+    queries = make_newer(index, 30, seed=8)
+    whole = lists.rows(newer)
+    none = index.allow(np.zeros(len(index), np.bool_))
+    for seed in (6, 7):
+        alive = np.random.default_rng(seed).random(len(newer)) < 0.05
+        state = lists.masked(whole, alive)
+        params = SearchParams(k=10, rerank=100, allowed=none)
+        rows, near = exact_search_prepared(
+            queries, newer, metric=metric, k=10, allowed=alive
+        )
+        for _ in range(2):
+            found = index.find_rows(queries, params, newer=state)
+            np.testing.assert_array_equal(found.rows, rows + len(index))
+            np.testing.assert_allclose(found.distances, near, rtol=1e-6)
+        assert found.stats.entries_scanned == len(queries) * alive.sum()
+    gone = lists.masked(whole, np.zeros(len(newer), np.bool_))
+    assert (index.find_rows(queries, params, newer=gone).rows == -1).all()
 
 
 def test_a_choice_searches_newer_rows_on_every_tier(built, lists_only):

@@ -127,6 +127,28 @@ def test_a_wait_that_is_too_long(
         assert "was cancelled" in run_json("jobs", "wait", name, *place, code=1)
 
 
+def test_dry_runs(place: list[str], run_json: Gleann, tmp_path: Path) -> None:
+    """They print a plan, and nothing is done; what cannot be done is refused."""
+    for command in (
+        ["index", "build", "docs", "--nlist", "4"],
+        ["index", "optimize", "docs"],
+    ):
+        plan = run_json(*command, "--dry-run", *place)
+        assert plan["rows"] == 300
+        assert plan["seconds"] > 0
+        assert plan["steps"]
+    made = run_json("index", "create", "more", "--dim", "8", "--dry-run", *place)
+    assert (made["name"], made["version"]) == ("more", 0)
+    wide = ["index", "build", "docs", "--nlist", "400", "--dry-run"]
+    assert "400" in run_json(*wide, *place, code=1)
+    assert run_json("jobs", "list", *place)["operations"] == []
+    assert [i["name"] for i in run_json("index", "list", *place)["indexes"]] == ["docs"]
+    missing = ["--data", str(tmp_path / "none")]
+    create = ["index", "create", "docs", "--dim", "8", "--dry-run"]
+    assert "no such directory" in run_json(*create, *missing, code=1)
+    assert not (tmp_path / "none").exists()
+
+
 def test_where_the_jobs_are_is_needed(run_json: Gleann) -> None:
     for command in (["list"], ["show", "x"], ["retry", "x"]):
         error = run_json("jobs", *command, code=1)

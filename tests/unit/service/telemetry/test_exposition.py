@@ -25,7 +25,7 @@ def telemetry() -> Telemetry:
     """With a value of everything that is counted."""
     one = Telemetry(most_indexes=1)
     one.call_ended("/gleann.v1.SearchService/Search", "OK", 0.003)
-    one.waited("search", 0.001)
+    one.delays_of("search").add(0.001)
     one.scanned(8, 3)
     one.searched("words", 4, 0.002, STATS)
     one.probed("words", queries=1, hits=9, places=10)

@@ -10,8 +10,8 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors
+from gleann.service.application import Application
 from gleann.service.cli.main import run
-from gleann.service.client.index_calls import IndexCalls
 from gleann.service.client.snapshot_calls import SnapshotCalls
 from gleann.service.config import Config
 from gleann.service.server import serve
@@ -226,7 +226,7 @@ def test_what_cannot_be_removed_hides_no_error_and_no_result(
 def test_a_place_that_cannot_be_looked_at_hides_no_error(
     tar: str, run_json: Gleann, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(IndexCalls, "list", refuse)
+    monkeypatch.setattr(Application, "list_indexes", refuse)
     two = ["--data", str(tmp_path / "two")]
     assert "must match" in run_json("restore", tar, "Bad Name", *two, code=1)
     assert (tmp_path / "two").exists()

@@ -1,7 +1,10 @@
 """`gleann status` and `gleann top`, of a server and of a directory."""
 
 import json
+import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +21,19 @@ from gleann.service.cli.collections.status_lines import (
 )
 from gleann.service.cli.main import run
 from gleann.service.config import Config
+from gleann.service.config.probe import ProbeSettings
 from gleann.service.server import Server, serve
 from gleann.service.server_status import IndexStatus, ServerStatus
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with serve(Config(data_dir=tmp_path / "data", listen="127.0.0.1:0")) as one:
+    config = Config(
+        data_dir=tmp_path / "data",
+        listen="127.0.0.1:0",
+        probe=ProbeSettings(share=0.0),
+    )
+    with serve(config) as one:
         with gleann.Client(one.target) as client:
             client.create_index("words", dim=4, metric="l2")
             client.upsert("words", range(20), np.eye(4)[np.arange(20) % 4])
@@ -111,3 +120,26 @@ def test_units() -> None:
     assert [duration(s) for s in (0, 65, 3600, 200_000)] == [
         "0 s", "1 min 5 s", "1 h", "2 d 7 h",
     ]  # fmt: skip
+
+
+def test_a_directory_that_a_server_has_open(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["status"], ["serve", "--listen", "127.0.0.1:0"]):
+        assert run([*words, "--data", str(tmp_path / "data")]) == 1
+        assert f"data is in use by process {os.getpid()}" in capsys.readouterr().err
+
+
+def test_a_directory_of_a_later_gleann(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gleann.Client(tmp_path / "data").close()
+    with closing(sqlite3.connect(tmp_path / "data" / "gleann.sqlite3")) as database:
+        database.execute("PRAGMA user_version = 99")
+    before = (tmp_path / "data" / "gleann.sqlite3").read_bytes()
+    for words in (["status"], ["serve", "--listen", "127.0.0.1:0"]):
+        assert run([*words, "--data", str(tmp_path / "data")]) == 1
+        says = capsys.readouterr().err
+        assert "99" in says
+        assert "gleann" in says
+    assert (tmp_path / "data" / "gleann.sqlite3").read_bytes() == before

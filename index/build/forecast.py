@@ -1,0 +1,136 @@
+"""What a build would take: seconds, memory and disk, from its size and parameters.
+
+The constants are nominal: seconds of one core of the machine that they were fitted on.
+`service/DECISIONS.md` "Plans of long work" has the fit.
+"""
+
+from dataclasses import dataclass
+from math import ceil, log
+
+from gleann.index.build.arrange import resolve_nlist
+from gleann.index.build.kmeans import MOST_TRAIN_BYTES, TRAIN_ROWS_PER_LIST
+from gleann.index.build.on_disk import BLOCK_BYTES
+from gleann.index.build.sample import WIDE
+from gleann.index.build.tune import GRID_STEP
+from gleann.index.params import BuildParams
+
+ROW_NUMBER = 10e-9
+"""Seconds to read, prepare, hash, encode and write one number of a row."""
+
+TRAIN_PASSES = 2
+"""Passes over the training rows besides the iterations, to split large lists."""
+PRODUCT, TRAIN_PAIR, ASSIGN_PAIR = 21e-12, 200e-12, 700e-12
+"""Seconds for a number of a row and a centroid, and for the pair of both."""
+
+QUERY, QUERY_ROW, QUERY_NUMBER = 1.3e-3, 20e-9, 100e-12
+"""Seconds for a sample query, for it and a row, and for a number of that row."""
+
+ENTRY_BYTES, SPILLED = 8, 0.5
+"""Bytes of an entry of a list, and the share of rows that have two."""
+CODE_BYTES = 8
+"""Bytes of a row's code besides its numbers: its scale and bias."""
+
+BYTES_A_ROW = 46
+"""Memory of a row while it is built: its lists, its number and its id."""
+BASE_BYTES = 8_000_000
+"""Memory of any build: buffers of files and threads."""
+SAMPLE_BYTES_A_DIM = 400_000
+"""Memory for a number of a row while sample queries are compared with rows."""
+SAMPLE_QUERIES = 512
+"""Sample queries at which that was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What work would take.
+
+    Attributes:
+        seconds: nominal; multiply by what a nominal second takes.
+        memory_bytes: at most, above what the process has.
+        file_bytes: of the index that it writes, without payload.
+    """
+
+    seconds: float
+    memory_bytes: int
+    file_bytes: int
+
+
+def forecast_build(
+    n: int, dim: int, params: BuildParams, *, id_bytes: float, cores: int
+) -> Forecast:
+    """Forecast `build_on_disk` of rows (n, dim).
+
+    Args:
+        n: number of rows, at least 1.
+        dim: numbers in a row.
+        params: of the build.
+        id_bytes: bytes of an id.
+        cores: that train and assign.
+
+    Raises:
+        InvalidParamsError: more lists than rows.
+    """
+    nlist = resolve_nlist(params, n)
+    queries = min(params.tune_queries, n // 4)
+    trained = _trained_rows(n, dim, nlist)
+    passes = params.kmeans_iterations + TRAIN_PASSES
+    train = passes * trained * nlist * (PRODUCT * dim + TRAIN_PAIR)
+    if nlist in (1, n):
+        train = 0.0
+    assign = n * nlist * (PRODUCT * dim + ASSIGN_PAIR)
+    tune = queries * (QUERY + n * (QUERY_ROW + QUERY_NUMBER * dim))
+    return Forecast(
+        seconds=(train + assign) / cores + tune + ROW_NUMBER * n * dim,
+        memory_bytes=_build_memory(n, dim, nlist, trained=trained, queries=queries),
+        file_bytes=index_bytes(n, dim, params, nlist=nlist, id_bytes=id_bytes),
+    )
+
+
+def forecast_fold(
+    kept: int, newer: int, dim: int, *, nlist: int, params: BuildParams, id_bytes: float
+) -> Forecast:
+    """Forecast `fold_on_disk` of newer rows (newer, dim) into an index of one core.
+
+    Args:
+        kept: rows of the index that stay.
+        newer: number of newer rows.
+        dim: numbers in a row.
+        nlist: lists of the index.
+        params: of its build.
+        id_bytes: bytes of an id.
+    """
+    n = kept + newer
+    assign = newer * nlist * (PRODUCT * dim + ASSIGN_PAIR)
+    blocks = min(BLOCK_BYTES, 4 * n * dim)
+    return Forecast(
+        seconds=assign + ROW_NUMBER * n * dim,
+        memory_bytes=BASE_BYTES + blocks + BYTES_A_ROW * n,
+        file_bytes=index_bytes(n, dim, params, nlist=nlist, id_bytes=id_bytes),
+    )
+
+
+def index_bytes(
+    n: int, dim: int, params: BuildParams, *, nlist: int, id_bytes: float
+) -> int:
+    """Bytes of the files of an index (n, dim) with `nlist` lists, without payload."""
+    entries = 1 if params.spill == "none" else 1 + SPILLED
+    row = 4 * dim + id_bytes + ENTRY_BYTES * entries
+    if params.codes != "float32":
+        row += dim + CODE_BYTES
+    return round(n * row + 4 * dim * nlist)
+
+
+def _trained_rows(n: int, dim: int, nlist: int) -> int:
+    most = max(nlist, MOST_TRAIN_BYTES // (4 * dim))
+    return min(n, TRAIN_ROWS_PER_LIST * nlist, most)
+
+
+def _build_memory(n: int, dim: int, nlist: int, *, trained: int, queries: int) -> int:
+    """The largest of the phases, which follow each other, and what stays."""
+    rows = 4 * n * dim
+    prepare = 2 * min(BLOCK_BYTES, rows)
+    train = 4 * trained * dim if nlist > 1 else 0
+    compared = SAMPLE_BYTES_A_DIM * dim * queries // SAMPLE_QUERIES
+    places = 2 * queries * min(WIDE, n) * (1 + ceil(log(nlist) / log(GRID_STEP)))
+    tune = min(compared, 6 * rows) + places
+    return BASE_BYTES + BYTES_A_ROW * n + max(prepare, train, tune)

@@ -1,0 +1,73 @@
+"""Plans of searches without a filter, kept by their parameters."""
+
+from dataclasses import replace
+
+from gleann.index.lists import InvertedLists
+from gleann.index.operating_points import OperatingPoint
+from gleann.index.params import SearchParams
+from gleann.index.search.plan import SearchPlan, plan_search
+
+KEPT_PLANS = 64
+"""Plans that are kept: choosing an operating point takes as long as a small scan."""
+
+
+class KeptPlans:
+    """Plans the searches of one index.
+
+    Args:
+        points: operating points of both segments.
+        n: rows of the index.
+        lists: its lists.
+        fits: whether what was measured holds for its rows; else no recall is estimated.
+    """
+
+    def __init__(
+        self,
+        points: tuple[OperatingPoint, ...],
+        *,
+        n: int,
+        lists: InvertedLists,
+        fits: bool,
+    ) -> None:
+        self._points = points
+        self._n = n
+        self._lists = lists
+        self._fits = fits
+        self._plans: dict[tuple[object, ...], SearchPlan] = {}
+        self._last: tuple[SearchParams, SearchPlan] | None = None
+
+    def planned(self, params: SearchParams) -> SearchPlan:
+        """The plan of a search with its filter, made anew."""
+        plan = plan_search(
+            params,
+            points=self._points,
+            n=self._n,
+            nlist=self._lists.nlist,
+            entries=self._lists.entries,
+        )
+        return plan if self._fits else replace(plan, estimated_recall=None)
+
+    def kept(self, params: SearchParams) -> SearchPlan | None:
+        """The plan without the filter, made once; None where nprobe is given."""
+        last = self._last
+        if last is not None and last[0] is params:
+            return last[1]
+        if params.nprobe is not None:
+            return None
+        key = (
+            params.k,
+            params.rerank,
+            params.target_recall,
+            params.exact,
+            params.segments,
+            params.certain,
+        )
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= KEPT_PLANS:
+                self._plans.clear()
+            plan = self.planned(replace(params, allowed=None))
+            self._plans[key] = plan
+        if params.allowed is None:  # what a filter has packed is its caller's to keep
+            self._last = params, plan
+        return plan

@@ -1,0 +1,1 @@
+"""Requests and answers of any size: split into messages, sent, and joined."""

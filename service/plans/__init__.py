@@ -1,0 +1,1 @@
+"""What long work would take, before it is asked for."""
