@@ -32,6 +32,7 @@ COMMANDS = {
     "keys": "keys",
     "status": "collections.status",
     "top": "collections.top",
+    "health": "collections.health",
     "index": "collections.index",
     "rows": "collections.rows",
     "snapshot": "collections.snapshot",

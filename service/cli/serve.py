@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -98,6 +99,8 @@ def _help(setting: Setting) -> str:
         "gleann serve --data library --listen 127.0.0.1:50051 --import-root /data",
         "gleann serve --data library --device auto",
         "GLEANN_API_KEY=... gleann serve --config gleann.toml",
+        "gleann serve --data library --keys keys.json --tls-cert server.pem --tls-key"
+        " server.key --listen 0.0.0.0:50051 --allow-remote",
         "gleann serve --data library --print-config > gleann.toml",
     ),
 )
@@ -139,18 +142,19 @@ def command(job: ServeJob) -> None:
     # Files hold vectors, keys and names: other users must not be able to read them.
     os.umask(0o077)
     config = load()
-    log = ServerLog(config.log)
-    _allow_many_connections()
-    wishes = _wishes_by_signals()
-    server = serve(config)
-    reloading = Reloading(config, load, [lambda new: log.apply(new.log), server.reload])
-    say(f"listening on {server.target}, data in {config.data_dir}")
-    result(target=server.target, data_dir=config.data_dir)
-    echo_json(click.get_current_context())
-    while wishes.get() == RELOAD:
-        reloading.reload()
-    _log.info("stopping")
-    _stop(server)
+    with closing(ServerLog(config.log)) as log:
+        _allow_many_connections()
+        wishes = _wishes_by_signals()
+        server = serve(config)
+        applying = [lambda new: log.apply(new.log), server.reload]
+        reloading = Reloading(config, load, applying)
+        say(f"listening on {server.target}, data in {config.data_dir}")
+        result(target=server.target, data_dir=config.data_dir)
+        echo_json(click.get_current_context())
+        while wishes.get() == RELOAD:
+            reloading.reload()
+        _log.info("stopping")
+        _stop(server)
 
 
 def _stop(server: "Server") -> None:

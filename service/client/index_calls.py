@@ -99,6 +99,7 @@ class IndexCalls(Calls[M]):
             UnknownColumnError: a column to remove is not there.
             InvalidInputError: a column to add is there with another type.
         """
+        await self._understood(etag)
         request = index_pb2.UpdateIndexRequest(
             name=name,
             add_columns=columns_to_wire(Schema.of(add_columns).columns),
@@ -166,6 +167,7 @@ class IndexCalls(Calls[M]):
             ConflictError: the index has another etag; it stays.
             NotReadyError: an operation or a session is open on it.
         """
+        await self._understood(etag)
         request = index_pb2.DeleteIndexRequest(
             name=name, etag=etag, request_id=request_id
         )
@@ -215,3 +217,8 @@ class IndexCalls(Calls[M]):
             if not page.next_page_token:
                 return indexes
             request.page_token = page.next_page_token
+
+    async def _understood(self, etag: str) -> None:
+        """Refuse an etag that an older server would leave out."""
+        if etag:
+            await self._connection.require_protocol(2, "etag")

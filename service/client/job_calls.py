@@ -32,6 +32,8 @@ class JobCalls(Calls[M]):
         Raises:
             InvalidFilterError: it does not follow the grammar, or names another column.
         """
+        if where:
+            await self._connection.require_protocol(2, "a condition on operations")
         request = operations_pb2.ListOperationsRequest(name="operations", filter=where)
         return [
             self._connection.operation(message)

@@ -1,13 +1,13 @@
 """Plans: the calls that start long work, which only check and estimate it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import fields
 from typing import Any, Generic
 
 from gleann.index.errors import InvalidParamsError
 from gleann.service.client.connection import Connection
 from gleann.service.client.coreset_calls import CoresetCalls
 from gleann.service.client.index_calls import IndexCalls
+from gleann.service.client.link.at_once import SERVICES
 from gleann.service.client.modes import InMode, M
 from gleann.service.client.vector_calls import VectorCalls
 from gleann.service.stubs import Stubs
@@ -34,7 +34,7 @@ class Plans(InMode[M], Generic[M]):
 
     def __init__(self, connection: Connection) -> None:
         self._mode = connection.mode
-        planning = Connection(_planning(connection.stubs), connection.mode)
+        planning = Connection(_planning(connection), connection.mode)
         self.indexes: IndexCalls[M] = IndexCalls(planning)
         self.vectors: VectorCalls[M] = VectorCalls(planning)
         self.coresets: CoresetCalls[M] = CoresetCalls(planning)
@@ -45,24 +45,29 @@ class Plans(InMode[M], Generic[M]):
     import_vectors = VectorCalls.import_file.short_for("vectors")
 
 
-def _planning(stubs: Stubs) -> Stubs:
+def _planning(connection: Connection) -> Stubs:
     """Stubs whose methods only check requests, or read."""
-    names = {field.name for field in fields(Stubs)} - {"close", "ready"}
-    services = {name: _Planning(getattr(stubs, name)) for name in names}
+    stubs = connection.stubs
+    services: dict[str, Any] = {
+        name: _Planning(getattr(stubs, name), connection) for name in SERVICES
+    }
     return Stubs(**services, close=stubs.close, ready=stubs.ready)
 
 
 class _Planning:
     """The methods of a service that read, or that can check without a change."""
 
-    def __init__(self, stub: Any) -> None:
+    def __init__(self, stub: Any, connection: Connection) -> None:
         self._stub = stub
+        self._connection = connection
 
     def __getattr__(self, name: str) -> Callable[[Any], Awaitable[Any]]:
         method = getattr(self._stub, name)
 
         async def call(request: Any) -> Any:
             if _CHECKED in request.DESCRIPTOR.fields_by_name:
+                # An older server would leave the field out, and do the work.
+                await self._connection.require_protocol(2, _CHECKED)
                 setattr(request, _CHECKED, True)
             elif not name.startswith(_READING):
                 raise InvalidParamsError(f"{name} has no plan: it is done at once")

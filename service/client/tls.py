@@ -1,12 +1,12 @@
 """`Tls`: how a client trusts a server, and how it shows who it is."""
 
-import warnings
 from dataclasses import dataclass, fields
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gleann.index.errors import InvalidParamsError, MissingFileError
+from gleann.service.client.link.warned import warn_caller
 from gleann.service.client.target import Server
 from gleann.service.config.address import is_remote
 
@@ -98,10 +98,9 @@ def warn_of_plaintext_key(address: str) -> None:
     """Warn of an API key that is sent to another machine without TLS."""
     place = address.removeprefix("dns:").rpartition("///")[2]
     if is_remote(place):
-        warnings.warn(
+        warn_caller(
             f"the API key goes to {address} without TLS: use grpcs:// there",
             PlaintextKeyWarning,
-            stacklevel=4,
         )
 
 

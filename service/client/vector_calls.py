@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Sequence
 from os import PathLike
 from typing import Any, Unpack
-from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +18,7 @@ from gleann.service.client.bulk.imports import ImportOptions, import_request
 from gleann.service.client.bulk.scrolling import ScrollPage
 from gleann.service.client.bulk.upload import Upload
 from gleann.service.client.connection import Calls, part_id
+from gleann.service.client.link.warned import warn_caller
 from gleann.service.client.modes import M, iterator_method, method
 from gleann.service.client.operation import Handle, operation_method
 from gleann.service.client.payload_values import (
@@ -41,6 +41,8 @@ from gleann.service.wire.fields import fill
 from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.paging import blocks_within, id_sizes
 from gleann.v1 import index_pb2, payload_pb2, search_pb2, vector_pb2
+
+DEFAULTS = SearchParams()
 
 
 class VectorCalls(Calls[M]):
@@ -357,7 +359,7 @@ class VectorCalls(Calls[M]):
         Warns:
             RecallWarning: no operating point reaches the target recall.
         """
-        params = params or SearchParams()
+        params = params or DEFAULTS
         matrix = wire_array(as_queries(queries, name="queries"), name="queries")
         request = search_pb2.SearchRequest(
             index=name,
@@ -365,12 +367,15 @@ class VectorCalls(Calls[M]):
             filter=filter_to_wire(where, parameters),
             columns=column_names(columns),
         )
-        fill(request, {"radius": params.radius if radius is None else radius})
+        if radius is not None:
+            fill(request, {"radius": radius})
+        elif params.radius is not None:
+            fill(request, {"radius": params.radius})
         found = await searches.search(
             self._connection, request, matrix, k=params.k, allowed_ids=allowed_ids
         )
         if (text := shortfall(found.stats, params)) is not None:
-            warn(text, RecallWarning, stacklevel=2)
+            warn_caller(text, RecallWarning)
         return found
 
     @method

@@ -88,7 +88,9 @@ class Config:
     keep_operations: int = field(default=1000, metadata=about(at_least=1))
     limits: Limits = field(default_factory=Limits, metadata=about(reload=_RELOADED))
     optimizer: OptimizerParams = OPTIMIZER_DEFAULTS
-    load: LoadSettings = field(default_factory=LoadSettings)
+    load: LoadSettings = field(
+        default_factory=LoadSettings, metadata=about(reload=True)
+    )
     storage: StorageSettings = field(default_factory=StorageSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)

@@ -14,7 +14,7 @@ class SecuritySettings:
     Attributes:
         keys_file: file with the API keys, made by `gleann keys add`; if set, every call
             must send one. A changed file is read again without a restart.
-        api_key_file: file with the value of api_key, read at the start.
+        api_key_file: file with the value of api_key; a changed file is read again.
         tls_cert: PEM file with the server's certificate and its chain; if set, clients
             connect by grpcs://. Changed files are read again without a restart.
         tls_key: PEM file with the private key of tls_cert.

@@ -21,7 +21,7 @@ _State: TypeAlias = tuple[tuple[int, int, int, int] | None, ...]
 
 @dataclass(slots=True)
 class Watched:
-    """Files that are read together.
+    """Files that are read together; it is made before they are read at first.
 
     Attributes:
         files: the files.

@@ -41,16 +41,16 @@ class Access:
             StorageError: the audit log cannot be opened.
         """
         self._config = config
-        ring = ring_of(config)
         files = TlsFiles.of(config.security)
+        # Before they are read: what changes meanwhile is read again.
+        watched = self._watched(files)
+        ring = ring_of(config)
         self._tls = None if files is None else ServerTls(files)
         self.scheme = "grpc" if self._tls is None else "grpcs"
         _require_private(config, has_keys=not isinstance(ring, OpenRing))
         self.gate = Gate(ring, finds_of(application))
         self.audit = AuditLog(config.security.audit_log)
-        self._watch = Watch(
-            self._watched(files), also=self._tls.warn_of_end if self._tls else _nothing
-        )
+        self._watch = Watch(watched, also=self._warn_of_end)
 
     def listen(self, server: grpc.Server) -> int:
         """Listen on the address of the settings; return the port.
@@ -92,12 +92,20 @@ class Access:
         found = []
         if keys:
             found.append(Watched(keys, self._read_keys))
-        if tls is not None and self._tls is not None:
-            found.append(Watched(tls.paths, self._tls.read))
+        if tls is not None:
+            found.append(Watched(tls.paths, self._read_tls))
         return found
 
     def _read_keys(self) -> None:
         self.gate.ring = ring_of(self._config)
+
+    def _read_tls(self) -> None:
+        if self._tls is not None:
+            self._tls.read()
+
+    def _warn_of_end(self) -> None:
+        if self._tls is not None:
+            self._tls.warn_of_end()
 
 
 def _require_private(config: Config, *, has_keys: bool) -> None:
@@ -112,7 +120,3 @@ def _require_private(config: Config, *, has_keys: bool) -> None:
             f"API keys would go to {config.listen} in plain text: set tls_cert and"
             " tls_key, or allow_plaintext_keys behind a proxy that ends TLS"
         )
-
-
-def _nothing() -> None:
-    """There is no certificate that could expire."""

@@ -67,7 +67,7 @@ class AuditLog:
             return answer
 
         def audited(request: Message, context: None) -> Message:
-            index, begun = gate.index_of(path, request), monotonic()
+            index, begun = _index_of(gate, path, request), monotonic()
             try:
                 response = answer(request, context)
             except GleannError as error:
@@ -211,6 +211,14 @@ def _outcome(error: GleannError | None) -> tuple[str, str]:
     if type(error) is GleannError:  # stands for a bug
         return "INTERNAL", "INTERNAL"
     return code_of(error).name, reason_of(type(error))
+
+
+def _index_of(gate: Gate, path: str, request: Message) -> str:
+    """The index that a request works on; "" where that cannot be found out now."""
+    try:
+        return gate.index_of(path, request)
+    except GleannError:
+        return ""  # the call itself says why
 
 
 def _names(path: str, request: Message) -> dict[str, str]:

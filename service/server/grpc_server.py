@@ -101,6 +101,9 @@ HANDSHAKE_SECONDS = 20
 KEEPALIVE_SECONDS = 60
 """A connection is asked for a sign of life after so long without one."""
 
+PING_SECONDS = 20
+"""So often a client may ask for a sign of life; gleann's does once a minute."""
+
 REFLECTION_STREAMS = 4
 """Threads for reflection, which reads its messages in one: more streams wait."""
 
@@ -197,6 +200,7 @@ class Server:
             InvalidParamsError: that token is too short; likewise.
         """
         self.application.reload(config)
+        self._lanes.reload(config.load)
         self.reread()
         if self.metrics is not None:
             self.metrics.reload(config.metrics)
@@ -359,6 +363,13 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.max_connection_idle_ms", 1000 * CONNECTION_IDLE_SECONDS),
         ("grpc.keepalive_time_ms", 1000 * KEEPALIVE_SECONDS),
         ("grpc.keepalive_timeout_ms", 1000 * HANDSHAKE_SECONDS),
+        # Clients ask for one too, also without calls: by default a server of gRPC
+        # permits that every five minutes, and ends the connections of others.
+        ("grpc.keepalive_permit_without_calls", 1),
+        (
+            "grpc.http2.min_ping_interval_without_data_ms",
+            round(1000 * PING_SECONDS),
+        ),
     ]
 
 

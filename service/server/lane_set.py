@@ -40,11 +40,11 @@ class LaneSet:
         load, threads = config.load, config.rpc_threads
         # Kernels take as many cores as there are: more calls would only take turns.
         large = min(threads, config.threads or usable_cores())
-        search = self._places("search", load, load.search_places)
+        search = self._places("search", load)
         small, others = Waitlist(search, threads=1), Waitlist(search, threads=large)
-        read = self._places("read", load, load.read_places)
-        write = self._places("write", load, load.write_places)
-        control = self._places("control", load, load.control_places)
+        read = self._places("read", load)
+        write = self._places("write", load)
+        control = self._places("control", load)
         self.by_kind: Mapping[Kind, Lane] = {
             "search": SearchLane(small, others, searches, threads=large),
             "read": _pool(read, threads),
@@ -66,12 +66,27 @@ class LaneSet:
         for lane in self.by_kind.values():
             lane.close()
 
-    def _places(self, kind: Kind, load: LoadSettings, count: int) -> Places:
-        seconds = load.queue_seconds if kind == "search" else None
-        bounds = Bounds(places=count, share=load.client_share, seconds=seconds)
+    def reload(self, load: LoadSettings) -> None:
+        """Bound calls by new settings; those that are under way stay."""
+        for places in self._all:
+            with places.lock:
+                places.bounds = _bounds(places.kind, load)
+
+    def _places(self, kind: Kind, load: LoadSettings) -> Places:
         delays = self._telemetry.delays_of(kind)
-        self._all.append(places := Places(kind, bounds, delays))
+        self._all.append(places := Places(kind, _bounds(kind, load), delays))
         return places
+
+
+def _bounds(kind: Kind, load: LoadSettings) -> Bounds:
+    counts: dict[Kind, int] = {
+        "search": load.search_places,
+        "read": load.read_places,
+        "write": load.write_places,
+        "control": load.control_places,
+    }
+    seconds = load.queue_seconds if kind == "search" else None
+    return Bounds(places=counts[kind], share=load.client_share, seconds=seconds)
 
 
 def _pool(places: Places, threads: int) -> ThreadLane:

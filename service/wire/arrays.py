@@ -50,12 +50,16 @@ def wire_array(values: ArrayLike, *, name: str) -> NDArray[np.generic]:
 
 def vectors_to_wire(array: NDArray[np.generic]) -> types_pb2.Vectors:
     """Pack (n, d) of a dtype that `wire_array` returns."""
-    return types_pb2.Vectors(
-        data=array.tobytes(),
-        scalar_type=_SCALAR_TYPE_OF[array.dtype],
-        dim=array.shape[1],
-        count=array.shape[0],
-    )
+    message = types_pb2.Vectors()
+    fill_vectors(message, array)
+    return message
+
+
+def fill_vectors(message: types_pb2.Vectors, array: NDArray[np.generic]) -> None:
+    """Set all fields of `message`; as `vectors_to_wire`, without copying a message."""
+    message.data = array.tobytes()
+    message.scalar_type = _SCALAR_TYPE_OF[array.dtype]
+    message.count, message.dim = array.shape
 
 
 def vectors_of(message: types_pb2.Vectors, *, name: str) -> NDArray[np.generic]:

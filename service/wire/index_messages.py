@@ -121,8 +121,9 @@ def build_params_of(message: index_pb2.BuildParams, *, metric: Metric) -> BuildP
     return BuildParams(metric=metric, **given(message))
 
 
+@lru_cache(maxsize=64)
 def search_params_to_wire(params: SearchParams) -> search_pb2.SearchParams:
-    """Pack search parameters.
+    """Pack search parameters; the message is kept, and is not to be modified.
 
     Raises:
         InvalidInputError: a mask of rows, which only `SoarIndex.search` can read.

@@ -49,8 +49,7 @@ def blocks_within(
         LimitError: a row above the message limit.
     """
     require_sendable(sizes, limits, name=name)
-    # Half, since a search has queries and the ids of a filter in one message.
-    budget = min(CHUNK_BYTES, message_room(limits) // 2)
+    budget = _block_bytes(limits)
     before = np.concatenate([[0], np.cumsum(sizes)])
     blocks: list[slice] = []
     start = 0
@@ -60,6 +59,24 @@ def blocks_within(
         blocks.append(slice(start, min(stop, len(sizes))))
         start = stop
     return blocks
+
+
+def even_blocks(
+    n: int, row_bytes: int, limits: Limits, *, name: str, most: int
+) -> list[slice]:
+    """As `blocks_within`, of rows of one size: without an array, for single queries."""
+    if row_bytes > message_room(limits):
+        require_sendable(np.full(n, row_bytes), limits, name=name)
+    step = max(1, min(most, _block_bytes(limits) // max(1, row_bytes)))
+    return [slice(begin, min(begin + step, n)) for begin in range(0, max(1, n), step)]
+
+
+def _block_bytes(limits: Limits) -> int:
+    """Bytes of rows in one message.
+
+    Half of its room, since a search has queries and the ids of a filter in it.
+    """
+    return min(CHUNK_BYTES, message_room(limits) // 2)
 
 
 def require_sendable(sizes: Sizes, limits: Limits, *, name: str) -> None:

@@ -13,8 +13,8 @@ from gleann.index.ids.checks import hold_id_array
 from gleann.service.client.bulk.joined import joined, joined_within, merged
 from gleann.service.client.connection import Connection, all_pages_of
 from gleann.service.wire import index_messages
-from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire
-from gleann.service.wire.paging import blocks_within, id_sizes
+from gleann.service.wire.arrays import fill_vectors, ids_to_wire, vectors_to_wire
+from gleann.service.wire.paging import blocks_within, even_blocks, id_sizes
 from gleann.v1 import search_pb2
 
 CHUNK_HITS = 500_000
@@ -89,7 +89,7 @@ async def _search_blocks(
     parts = []
     while waiting:
         part = waiting.pop()
-        request.queries.CopyFrom(vectors_to_wire(queries[part]))
+        fill_vectors(request.queries, queries[part])
         try:
             reply = await connection.stubs.search.Search(request)
         except AnswerTooLargeError:
@@ -106,6 +106,5 @@ async def _query_blocks(
     connection: Connection, queries: NDArray[np.generic], *, most: int
 ) -> list[slice]:
     row_bytes = queries.shape[1] * queries.itemsize
-    sizes = np.full(len(queries), row_bytes, np.int64)
     limits = await connection.limits()
-    return blocks_within(sizes, limits, name="queries", most=most)
+    return even_blocks(len(queries), row_bytes, limits, name="queries", most=most)

@@ -18,6 +18,7 @@ from gleann.index import Progress
 from gleann.index.errors import (
     GleannError,
     NotReadyError,
+    RecallWarning,
     ServiceError,
     UnavailableError,
     UnknownIndexError,
@@ -362,3 +363,27 @@ def test_an_upload_that_is_refused_stops(
 
     if awaited:
         finished(script())
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_warnings_name_the_line_of_the_caller(
+    target: Target, rows: np.ndarray, awaited: bool
+) -> None:
+    wanted = gleann.SearchParams(k=3, target_recall=0.99)
+
+    async def script() -> None:
+        async with gleann.AsyncClient(target) as client:
+            await client.search("a", rows[:2], wanted)
+
+    with gleann.Client(target) as client:
+        client.create_index("a", dim=8, metric="l2")
+        client.upsert("a", range(len(rows)), rows)
+        params = gleann.BuildParams(metric="l2", nlist=8, tune_queries=0)
+        client.build("a", params).wait(timeout=60)
+        if not awaited:
+            with pytest.warns(RecallWarning) as caught:
+                client.search("a", rows[:2], wanted)
+    if awaited:
+        with pytest.warns(RecallWarning) as caught:
+            finished(script())
+    assert caught[0].filename == __file__

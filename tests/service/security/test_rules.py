@@ -225,6 +225,7 @@ def test_lists_leave_out_what_may_not_be_read(
     client_of(world.tokens["boss"]).create_index("a-x", dim=2)
     assert [info.name for info in other.list_indexes()] == ["a-x"]
     assert other.server_info().index_count == 1
+    assert [status.name for status in other.server_status().indexes] == ["a-x"]
     assert other.coresets.list() == other.sessions.list() == []
     assert other.snapshots.list() == other.list_operations() == []
     assert [info.name for info in reader.list_indexes()] == ["a-x", "mine"]

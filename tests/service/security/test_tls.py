@@ -1,5 +1,6 @@
 """TLS and mutual TLS: who connects, what is refused and what that says."""
 
+import asyncio
 import logging
 import ssl
 import time
@@ -65,6 +66,23 @@ def test_a_client_that_trusts_the_authority_calls(
     ) as client:
         client.create_index("a", dim=2)
         assert [info.name for info in client.list_indexes()] == ["a"]
+
+
+def test_an_async_client_calls_by_tls(
+    tls_server: Callable[..., Server], authority: Authority
+) -> None:
+    target = tls_server(api_key="secret").target
+
+    async def names(tls: gleann.Tls) -> list[str]:
+        async with gleann.AsyncClient(
+            target, api_key="secret", tls=tls, timeout=10
+        ) as client:
+            await client.create_index("a", dim=2)
+            return [info.name for info in await client.list_indexes()]
+
+    assert asyncio.run(names(gleann.Tls(ca=authority.file))) == ["a"]
+    with pytest.raises(errors.UnavailableError, match="is not signed by one"):
+        asyncio.run(names(gleann.Tls()))
 
 
 def test_a_server_of_an_unknown_authority(

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -11,6 +12,10 @@ import pytest
 import gleann
 from gleann.index import SearchParams, errors
 from gleann.service.application import Application
+from gleann.service.calls.caller import Caller, Grant, Right
+from gleann.service.calls.context import CallContext, answering
+from gleann.service.config import Config
+from gleann.service.config.queues import LoadSettings
 from gleann.service.logs.formats import JsonFormat
 from gleann.service.server import Server
 from gleann.v1 import admin_pb2, admin_pb2_grpc
@@ -170,3 +175,23 @@ def test_the_log_has_the_name_of_the_call(
     assert line["call_id"] == caught.value.call_id
     assert line["method"] == "/gleann.v1.IndexService/GetIndex"
     assert line["peer"].startswith("ipv4:127.0.0.1")
+
+
+def test_a_reload_changes_bounds_of_queues(start_server: Start, tmp_path: Path) -> None:
+    server = start_server()
+    load = LoadSettings(search_places=7, write_places=1)
+    server.reload(Config(data_dir=tmp_path / "server", load=load))
+    with gleann.Client(server.target) as client:
+        queues = {one.kind: one.places for one in client.server_status().queues}
+    assert queues == {"search": 7, "read": 256, "write": 1, "control": 256}
+
+
+def test_a_caller_sees_the_indexes_that_it_may_read(start_server: Start) -> None:
+    application = start_server().application
+    for name in ("team-a", "team-b", "other"):
+        application.create_index(name, dim=4, metric="l2")
+    caller = Caller("reader", (Grant(Right.READ, "team-*"),))
+    with answering(CallContext(caller=caller)):
+        status = application.monitor.status(["indexes"])
+    assert [one.name for one in status.indexes] == ["team-a", "team-b"]
+    assert len(application.monitor.status(["indexes"]).indexes) == 3
