@@ -24,8 +24,9 @@ from gleann.service.client.bulk.payload_values import (
     with_schema,
 )
 from gleann.service.client.bulk.scrolling import ScrollPage
+from gleann.service.client.bulk.stream_calls import StreamCalls
 from gleann.service.client.bulk.upload import Upload
-from gleann.service.client.connection import Calls, part_id
+from gleann.service.client.connection import part_id
 from gleann.service.client.modes import M, iterator_method, method
 from gleann.service.client.operation import Handle, operation_method
 from gleann.service.client.reports import Wanted
@@ -45,7 +46,7 @@ from gleann.v1 import index_pb2, payload_pb2, search_pb2, vector_pb2
 DEFAULTS = SearchParams()
 
 
-class VectorCalls(Calls[M]):
+class VectorCalls(StreamCalls[M]):
     """Calls on the vectors of an index: `client.vectors`."""
 
     @method
