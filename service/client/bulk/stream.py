@@ -20,9 +20,9 @@ from gleann.service.client.bulk.exchange import (
     RefusedBatch,
     Request,
 )
+from gleann.service.client.bulk.payload_values import given_payload, with_schema
 from gleann.service.client.connection import Connection
 from gleann.service.client.modes import Awaiting, Blocking, InMode, M, method, run
-from gleann.service.client.payload_values import given_payload, with_schema
 from gleann.service.client.reports import Wanted, reporting
 from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire, wire_array
 from gleann.service.wire.paging import blocks_within, id_sizes
