@@ -51,6 +51,11 @@ class ThreadLane:
         if not self._waitlist.add(call) and self._threads < self._most:
             self._start()
 
+    def take_over(self, call: Call, other: Waitlist) -> None:
+        """Answer a call of another list with the same places; see `Waitlist`."""
+        if not self._waitlist.take_over(call, other) and self._threads < self._most:
+            self._start()
+
     def status(self) -> QueueStatus:
         """Its queue now."""
         return self._waitlist.status()
