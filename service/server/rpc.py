@@ -10,7 +10,7 @@ grpcio (`service/DECISIONS.md` 13);
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
-from functools import partial
+from functools import lru_cache, partial
 from math import isinf
 from threading import Lock
 from time import monotonic
@@ -21,7 +21,7 @@ from grpc import _server
 from grpc._cython import cygrpc
 from grpc_status import rpc_status
 
-from gleann.index.errors import GleannError
+from gleann.index.errors import GleannError, OverloadedError
 from gleann.service.calls.context import IN_PROCESS, CallContext
 from gleann.service.status import CALL_ID_HEADER, status_of
 
@@ -149,7 +149,7 @@ class Rpc:
 
     def fail(self, error: GleannError, code: grpc.StatusCode | None = None) -> None:
         """End with the status of an error; `code` overrides its code."""
-        status = rpc_status.to_status(status_of(error))
+        status = _sent(error)
         with self._state.condition:
             if self.active:
                 self._context.set_code(status.code if code is None else code)
@@ -190,6 +190,19 @@ class Rpc:
 
         self._call.start_server_batch(operations, done)
         self._state.due.add(token)
+
+
+def _sent(error: GleannError) -> grpc.Status:
+    """The status of an error as it is sent; refusals come by the thousand."""
+    if type(error) is OverloadedError:
+        return _refusal(str(error), error.retry_seconds)
+    return rpc_status.to_status(status_of(error))
+
+
+@lru_cache(maxsize=256)
+def _refusal(message: str, retry_seconds: float) -> grpc.Status:
+    error = OverloadedError(message, retry_seconds=retry_seconds)
+    return rpc_status.to_status(status_of(error))
 
 
 def _nothing(_: object) -> None:

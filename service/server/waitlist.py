@@ -27,7 +27,7 @@ WEIGHT = 0.1
 OUTLIER = 4.0
 """Times the mean that one measurement counts for, at most: a pause is not a pace."""
 
-MARGIN = 0.75
+MARGIN = 0.5
 """Share of the time until its deadline in which a call is expected to be answered:
 estimates err, and an answer that comes too late was computed for nobody."""
 
@@ -232,6 +232,7 @@ class Waitlist:
     def _refusal(self, why: str, work: float) -> OverloadedError:
         self._refused += 1
         wait = min(max(self._seconds(work), LEAST_RETRY), LONGEST_RETRY)
+        wait = float(f"{wait:.2g}")  # few texts: each is packed once
         return OverloadedError(f"{why}: try again in {wait:.2g} s", retry_seconds=wait)
 
     def _sweep(self) -> None:

@@ -224,6 +224,32 @@ def test_unlike_searches_get_the_answers_that_they_get_alone(
     assert len(scans.sizes) - len(asked) <= 1 + 3 * 5  # the rest ran alone above
 
 
+def test_exhaustive_searches_share_a_scan_whatever_their_k(
+    serve: Callable[..., Served],
+    scans: Scans,
+    application: Application,
+    vectors: np.ndarray,
+) -> None:
+    served = serve()
+    held(served, scans, vectors)
+    queries, counts = vectors[:6] + 0.01, (3, 40, 1, 7, 40, 2)
+    rpcs = [
+        served.search(queries[n : n + 1], SearchParams(k=k, exact=True))
+        for n, k in enumerate(counts)
+    ]
+    scans.go.set()
+    replies = [rpc.reply() for rpc in rpcs]
+    assert scans.sizes == [1, 6]
+    for number, k in enumerate(counts):
+        params = SearchParams(k=k, exact=True)
+        alone, _ = application.search("a", queries[number : number + 1], params)
+        reply = replies[number]
+        assert (reply.count, reply.k) == (1, k)
+        assert np.frombuffer(reply.ids.int64s, "<i8").tolist() == alone.rows[0].tolist()
+        assert reply.distances == alone.distances.tobytes()
+        assert reply.stats.exact
+
+
 def test_equal_filters_share_a_scan(
     serve: Callable[..., Served], scans: Scans, vectors: np.ndarray
 ) -> None:
