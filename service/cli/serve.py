@@ -139,9 +139,9 @@ def command(job: ServeJob) -> None:
     def load() -> Config:
         return load_config(job.config, overrides=overrides, flags=FLAGS)
 
+    config = load()
     # Files hold vectors, keys and names: other users must not be able to read them.
     os.umask(0o077)
-    config = load()
     with closing(ServerLog(config.log)) as log:
         _allow_many_connections()
         wishes = _wishes_by_signals()
