@@ -361,6 +361,22 @@ def step_by_step(client: gleann.Client, labels_of: Any) -> Iterator[Any]:
     yield client.sessions.get(estimate).kind
 
 
+def planning(client: gleann.Client) -> Iterator[Any]:
+    """What would be done with the index "k"; seconds and manifests differ."""
+    plans = client.plans
+    for planned in (
+        plans.build("k"),
+        plans.optimize("k", "rebuild"),
+        plans.coresets.margin("k", k=3, costs=(np.arange(240), np.ones(240))),
+    ):
+        assert planned.plan is not None
+        plan = replace(planned.plan, seconds=None, disk_bytes_after=0)
+        yield planned.name, planned.kind, plan
+    made = plans.create_index("planned", dim=8)
+    yield replace(made, **TIMES)
+    yield refused(plans.indexes.delete, "k")
+
+
 def refused(call: Callable[..., Any], *arguments: Any) -> tuple[type, str]:
     """The exception of a call, without names that are random."""
     with pytest.raises(GleannError) as caught:
@@ -374,6 +390,7 @@ def script(
     """Use every method; yield what does not depend on time or on random names."""
     yield from keeping(client, rows, folder)
     yield from storing_away(client, rows, folder)
+    yield from planning(client)
     yield from step_by_step(client, labels_of)
     yield from storing_and_searching(client, rows)
     yield from collecting(client, rows)

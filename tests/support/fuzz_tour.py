@@ -86,11 +86,21 @@ def tour(client: gleann.Client) -> None:
     _pick_rounds(client, ids, rows)
     _estimate(client, ids, rows)
     _keep(client)
-    operation = client.operations.list()[-1]
-    client.operations.get(operation.name).wait()
-    client.operations.cancel(operation.name)
+    _control(client)
     client.upsert(NAME, ids[:2], rows[:2], request_id="once")
     client.delete_vectors(NAME, [N - 1], request_id="")
+
+
+def _control(client: gleann.Client) -> None:
+    client.server_status()
+    name = client.operations.list()[-1].name
+    client.operations.get(name).wait()
+    client.operations.cancel(name)
+    client.jobs.list("state = 'done'")
+    client.jobs.log(name)
+    for change in (client.jobs.pause, client.jobs.resume, client.jobs.retry):
+        with suppress(GleannError):  # it has ended well
+            change(name)
 
 
 def _payload(count: int) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class Served:
     """A lane, and calls of it; the first search is held by `scans`."""
 
     def __init__(self, application: Application, **bounds: Any) -> None:
-        places = Places(
+        self.places = places = Places(
             "search", Bounds(**{"places": 5000} | bounds), Distribution(SECONDS)
         )
         servicer = SearchServicer(application)
@@ -360,6 +360,29 @@ def test_large_searches_do_not_hold_small_ones(
     assert not any(rpc.ended.is_set() for rpc in large)
     scans.go.set()
     assert [rpc.reply().count for rpc in large] == [2 * ROWS, 2]
+
+
+def test_a_search_that_turns_out_large_keeps_its_place(
+    serve: Callable[..., Served],
+    scans: Scans,
+    vectors: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(weight, "LIGHT_NUMBERS", 0)
+    served = serve(places=3)
+    large = [
+        served.search(vectors[n : n + 1], SearchParams(k=n + 1, exact=True))
+        for n in range(3)
+    ]
+    assert scans.begun.wait(30)
+    with pytest.raises(errors.OverloadedError, match="3 calls under way, at most 3"):
+        served.lane.require_place("c")
+    scans.go.set()
+    assert [rpc.reply().k for rpc in large] == [1, 2, 3]
+    deadline = time.monotonic() + 10
+    while served.places.held and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert served.places.held == 0
 
 
 def test_a_large_search_stops_when_nobody_waits_any_more(
