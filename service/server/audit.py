@@ -81,6 +81,19 @@ class AuditLog:
 
         return audited
 
+    def streamed(
+        self, call: CallContext, *, code: str, index: str, changed: int, seconds: float
+    ) -> None:
+        """Add a stream of upserts that has ended; "" is the index of none begun."""
+        if index:
+            self._add(
+                call,
+                code=code,
+                index=index[:80],
+                counts={"changed": changed},
+                seconds=round(seconds, 6),
+            )
+
     def guarded(self, path: str, allow: Allow) -> Allow:
         """A check of rights whose refusals are audited."""
         if self._path is None:

@@ -121,6 +121,21 @@ class Waitlist:
                 other._given_away.discard(call)
                 raise
 
+    def add_turn(self, call: Call) -> bool:
+        """As `add`, for a turn of an open stream.
+
+        The stream has its place already, and waits as long as it takes: its client
+        sends no more meanwhile.
+
+        Raises:
+            NotReadyError: the server is stopping.
+        """
+        with self._news:
+            self._require_open()
+            woken = self._enqueue(call)
+            self._places.enter(call.client)
+            return woken
+
     def take(self, *, most_seconds: float = 0.0) -> list[Call]:
         """Wait for calls, and take the next, or as many as take so long together.
 
@@ -213,19 +228,26 @@ class Waitlist:
         return False
 
     def _queue_up(self, call: Call) -> bool:
-        client, work = call.client, call.work
-        self._require_time(call, client, work)
+        """As `_enqueue`, if it does not wait too long there."""
+        self._require_time(call, call.client, call.work)
+        return self._enqueue(call)
+
+    def _enqueue(self, call: Call) -> bool:
+        """Queue a call; return whether an idle thread was woken. Needs the lock."""
         call.since = self._clock()
-        self._queue.add(client, call, work=work)
+        self._queue.add(call.client, call, work=call.work)
         if not self._idle:
             return False
         self._idle -= 1  # here: until it runs, others must not count on it
         self._news.notify()
         return True
 
-    def _require_place(self, client: str) -> None:
+    def _require_open(self) -> None:
         if self._closed:
             raise NotReadyError("the server is stopping")
+
+    def _require_place(self, client: str) -> None:
+        self._require_open()
         if self._places.why_none(client) is None:
             return
         self._sweep()
