@@ -121,6 +121,7 @@ class Server:
     Attributes:
         port: the port it listens on; 1 for a socket file.
         metrics: the port for Prometheus, if it has one.
+        upserts: the open streams of upserts.
         target: address for `gleann.Client` on this machine.
     """
 
@@ -164,7 +165,7 @@ class Server:
             ended = self._grpc.stop(grace)
             self._waits.close()
             self._silence.close()
-            self._upserts.close()
+            self.upserts.close()
             ended.wait()
             self._lanes.close()
             self._streams.shutdown(wait=False, cancel_futures=True)
@@ -206,7 +207,7 @@ class Server:
         """
         self.application.reload(config)
         self._lanes.reload(config.load)
-        self._upserts.reload(config.load)
+        self.upserts.reload(config.load)
         self.reread()
         if self.metrics is not None:
             self.metrics.reload(config.metrics)
@@ -246,7 +247,7 @@ class Server:
         )
         rare = RareLog(_log)
         methods = _methods(self.application, self._access)
-        self._upserts = UpsertRoute(
+        self.upserts = UpsertRoute(
             methods[UPSERTS],
             self._lanes.writes,
             rare,
@@ -256,7 +257,7 @@ class Server:
         )
         routes: dict[str, admission.Route] = {
             **_routes(methods, self._lanes.by_kind, rare),
-            UPSERTS: self._upserts,
+            UPSERTS: self.upserts,
             operation_waits.METHOD: admission.InlineRoute(self._waits.take),
             health.CHECK: admission.InlineRoute(self._health.check),
             health.WATCH: admission.InlineRoute(self._health.watch),

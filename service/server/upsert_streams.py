@@ -110,12 +110,16 @@ class UpsertRoute:
         rpc.when_ended(partial(self._left, opened, client))
         opened.hear(message)
 
+    def streams(self) -> list["OpenStream"]:
+        """Those that are open."""
+        with self._places.lock:
+            return list(self._open)
+
     def close(self) -> None:
         """End all streams, each when the turn that runs has been answered."""
         with self._places.lock:
             self._closed = True
-            streams = list(self._open)
-        for stream in streams:
+        for stream in self.streams():
             stream.end(UnavailableError("the server is stopping"))
         self.silence.close()
 
@@ -146,6 +150,16 @@ class OpenStream:
         self._hears_no_more = self._is_ending = False
         self._end: Callable[[], None] | None = None
         self._silent: Silent | None = None
+
+    @property
+    def ahead(self) -> int:
+        """Messages that are read and not answered."""
+        return len(self._waiting) + self._answering
+
+    @property
+    def unsent(self) -> int:
+        """Answers that the client has not taken."""
+        return self._rpc.unsent
 
     def hear(self, message: bytes | None) -> None:
         """Take the next message, or None when there is no further one."""
@@ -245,9 +259,8 @@ class OpenStream:
 
     def _has_room(self) -> bool:
         """Whether another message may be read ahead."""
-        count = len(self._waiting) + self._answering
         size = self._waiting_bytes + self._answering_bytes
-        return count < self._route.window and size < AHEAD_BYTES
+        return self.ahead < self._route.window and size < AHEAD_BYTES
 
     def _submit(self, size: int) -> None:
         try:

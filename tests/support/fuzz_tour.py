@@ -126,6 +126,8 @@ def _change_payload(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) ->
     client.delete_payload(NAME, "*", where="whole IN $1", parameters=[[7, 8]])
     client.get_payload(NAME, ids[:5])
     client.upsert(NAME, ids[:5], rows[:5], _payload(5))
+    batches = [(ids[:3], rows[:3], _payload(3)), (ids[3:6], rows[3:6], _payload(3))]
+    client.upload(NAME, batches, stream_id=f"tour-{client.get_index(NAME).sequence}")
     client.delete_vectors(NAME, where="whole = 59 AND NOT flag")
     client.upsert(NAME, ids[-1:], rows[-1:], _payload(1))
     client.vectors.upload(NAME, [(ids[:3], rows[:3]), (ids[3:9], rows[3:9])])
