@@ -14,8 +14,9 @@ from gleann.service.cli import options
 from gleann.service.cli.collections.place import Place, opened, place_options
 from gleann.service.cli.collections.row_files import RowBatch, RowFile
 from gleann.service.cli.collections.row_options import NAME
-from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.cli.say import result, say
+from gleann.service.client.bulk.exchange import RefusedBatch
 from gleann.service.client.client import Client
 from gleann.service.values import IndexInfo
 
@@ -33,6 +34,7 @@ class PutJob(Place):
     vectors: Path | None
     take: tuple[str, ...]
     update: bool
+    resume: str
     progress: bool
 
 
@@ -42,6 +44,8 @@ class PutJob(Place):
     epilog=options.examples(
         "gleann rows put docs items.parquet --data library",
         "gleann rows put docs rows.csv --vectors vectors.npy --data library",
+        "gleann rows put docs items.parquet --resume monday --server"
+        " grpc://127.0.0.1:50051",
         "gleann rows put docs scores.csv --update --take score --server"
         " grpc://127.0.0.1:50051",
     ),
@@ -74,39 +78,96 @@ class PutJob(Place):
     is_flag=True,
     help="Set the payload of rows that are there, and leave their vectors.",
 )
+@click.option(
+    "--resume",
+    default="",
+    metavar="NAME",
+    help="Name of the upload: run again with the same name and file, it goes on behind"
+    " the rows that are stored.",
+)
 @place_options
 @options.progress_option
 @options.takes(PutJob)
 def put_command(job: PutJob) -> None:
     """Store the rows of FILE (.parquet, .jsonl or .csv) in the index NAME.
 
-    A row whose id is there replaces it. Rows are sent in batches of 5,000, each of
-    which is stored as a whole. In a csv file an empty cell is null, and lists are JSON.
+    A row whose id is there replaces it. Rows are sent as a stream of batches, each of
+    which is stored as a whole; the command waits while the server is started again. In
+    a csv file an empty cell is null, and lists are JSON.
     """
     if job.update and job.vectors is not None:
         raise InvalidParamsError("--vectors does not go with --update")
-    count = 0
+    if job.update and job.resume:
+        raise InvalidParamsError("--resume does not go with --update")
     with opened(job) as client, progress_bars(wanted=job.progress) as report:
         source = _source(job, client.get_index(job.name))
-        for batch in source.batches(BATCH_ROWS):
-            report(Progress(phase="put", done=count, total=0))
-            with _naming(job, count):
-                _store(client, job, batch)
-            count += len(batch)
-    say(f"{count:,} rows {'updated' if job.update else 'stored'}")
-    result(count=count)
+        rows = _Reading(source, report)
+        with _naming(job, rows):
+            (_update if job.update else _upload)(client, job, rows)
+    say(f"{rows.count:,} rows {'updated' if job.update else 'stored'}")
+    result(count=rows.count)
+
+
+class _Reading:
+    """The batches of a file, and how far they are read.
+
+    Attributes:
+        start: rows before the batch that was read last.
+        count: rows read.
+    """
+
+    def __init__(self, source: RowFile, report: Report) -> None:
+        self._source = source
+        self._report = report
+        self.start = self.count = 0
+
+    def __iter__(self) -> Iterator[RowBatch]:
+        for batch in self._source.batches(BATCH_ROWS):
+            self._report(Progress(phase="put", done=self.count, total=0))
+            self.start, self.count = self.count, self.count + len(batch)
+            yield batch
 
 
 @contextmanager
-def _naming(job: PutJob, start: int) -> Iterator[None]:
+def _naming(job: PutJob, rows: _Reading) -> Iterator[None]:
     """Name the rows of a batch that is refused; those in its message begin at 0."""
     try:
         yield
+    except _RefusedError:
+        raise
     except InvalidInputError as error:
+        start = rows.start if rows.count else 0
         stored = f" ({start:,} rows before them are stored)" if start else ""
         raise InvalidInputError(
             f"{job.file}, in the rows from {start} on: {error}{stored}"
         ) from error
+
+
+class _RefusedError(InvalidInputError):
+    """Batches that the server refused, named by their ids."""
+
+
+def _upload(client: Client, job: PutJob, rows: _Reading) -> None:
+    """Store the rows by a stream.
+
+    Raises:
+        _RefusedError: the server refused batches; all others are stored.
+    """
+    refused: list[RefusedBatch] = []
+    batches = ((one.ids, one.vectors, one.payload or None) for one in rows)
+    stored = client.upload(
+        job.name, batches, stream_id=job.resume, on_refused=refused.append
+    )
+    if refused:
+        others = f"; so are {len(refused) - 1} others" if refused[1:] else ""
+        raise _RefusedError(
+            f"{job.file}: {refused[0]}{others} ({stored:,} rows are stored)"
+        )
+
+
+def _update(client: Client, job: PutJob, rows: _Reading) -> None:
+    for batch in rows:
+        client.update_payload(job.name, batch.payload, ids=batch.ids)
 
 
 def _source(job: PutJob, info: IndexInfo) -> RowFile:
@@ -120,10 +181,3 @@ def _source(job: PutJob, info: IndexInfo) -> RowFile:
         vectors=job.vectors,
         take=job.take,
     )
-
-
-def _store(client: Client, job: PutJob, batch: RowBatch) -> None:
-    if batch.vectors is None:
-        client.update_payload(job.name, batch.payload, ids=batch.ids)
-    else:
-        client.upsert(job.name, batch.ids, batch.vectors, batch.payload or None)

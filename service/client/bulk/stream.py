@@ -151,6 +151,7 @@ class UpsertStream(InMode[M]):
         """Send batches and end the stream; those that it has already are left out.
 
         Batches are numbered from the first one: they must be those of the calls before.
+        Where one cannot be sent, all before it are stored.
 
         Returns:
             Vectors that the stream has stored, in all its calls.
@@ -162,6 +163,11 @@ class UpsertStream(InMode[M]):
         try:
             await self._opened()
             await self._send_all(batches)
+        except InvalidInputError:
+            # What was sent before the batch that cannot be is stored.
+            await self._exchange.flush()
+            self.cancel()
+            raise
         except BaseException:
             self.cancel()
             raise

@@ -230,6 +230,44 @@ def test_a_batch_that_is_refused_is_named(
     assert docs("rows", "count", "docs") == {"count": 5}
 
 
+def test_a_batch_that_the_server_refuses_is_named(
+    docs: Gleann, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(put, "BATCH_ROWS", 2)
+    file = tmp_path / "more.jsonl"
+    widths = [4, 4, 3, 3, 4]
+    file.write_text(
+        "".join(
+            json.dumps({"id": 40 + i, "vector": [1] * width}) + "\n"
+            for i, width in enumerate(widths)
+        )
+    )
+    says = docs("rows", "put", "docs", str(file), code=1)
+    assert "batch 2 (2 vectors, ids 42 to 43) is refused" in says
+    assert "3 rows are stored" in says
+    assert docs("rows", "count", "docs") == {"count": 6}
+
+
+def test_an_upload_goes_on(
+    docs: Gleann, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(put, "BATCH_ROWS", 2)
+    file = tmp_path / "more.jsonl"
+    line = '{"id": %d, "vector": [1, 2, 3, 4], "year": %s}\n'
+    lines = [line % (40 + i, "1") for i in range(7)]
+    file.write_text("".join([*lines[:4], line % (44, '"x"'), *lines[5:]]))
+    docs("rows", "put", "docs", str(file), "--resume", "monday", code=1)
+    assert docs("rows", "count", "docs") == {"count": 7}
+    docs("rows", "delete", "docs", "40", "--yes")
+    file.write_text("".join(lines))
+    put_again = docs("rows", "put", "docs", str(file), "--resume", "monday")
+    assert put_again == {"count": 7}
+    # The first batches were stored before: they are not sent again.
+    assert docs("rows", "count", "docs") == {"count": 9}
+    says = docs("rows", "put", "docs", str(file), "--resume", "x", "--update", code=1)
+    assert "--resume does not go with --update" in says
+
+
 def test_texts_as_ids(run_in: Gleann, tmp_path: Path) -> None:
     run_in("index", "create", "named", "--dim", "2", "--column", "a:string")
     file = tmp_path / "rows.jsonl"
