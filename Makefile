@@ -1,6 +1,7 @@
 # make demo   sets everything up and runs the main job; writes demo-report/report.html
 # make test   sets everything up and runs the tests
 # make test-slow  kills, fuzzed messages, overload, soak, sanitizers: minutes each
+# make image  the container of the server; needs docker
 # make check  format, lint, types, import contracts, generated protos
 # make test-kernels  the torch engine and the Triton kernels, without a GPU (2 GB)
 # make gpu-pack, gpu-run PART=A  what a GPU machine needs; one of three calls on it
@@ -17,7 +18,7 @@ SERVED := tests/service tests/session tests/faults tests/bench
 NATIVE := $(wildcard index/native/*/*.cpp index/native/*/*.hpp)
 INPUTS := pyproject.toml setup.py $(NATIVE)
 
-.PHONY: demo test test-library test-served test-slow test-kills test-fuzz \
+.PHONY: demo image test test-library test-served test-slow test-kills test-fuzz \
   test-overload test-soak test-sanitizers test-kernels kernels-compiled \
   kernels-interpreted gpu-pack gpu-run check format clean python
 .DELETE_ON_ERROR:
@@ -84,6 +85,11 @@ kernels-interpreted:
 	$(KERNEL_TESTS) --ignore tests/device/compiled tests/device tests/bench/gpu \
 	  tests/unit/index/engines/device tests/unit/index/engines/test_device_absent.py \
 	  tests/unit/selection/coreset/test_facility_location.py
+
+# The version of the project is the tag of the image.
+image:
+	@command -v docker > /dev/null || { echo "make image needs docker; service/deploy/Dockerfile says what it runs"; exit 1; }
+	docker build -f service/deploy/Dockerfile -t gleann:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .
 
 gpu-pack:
 	bench/gpu/pack.sh

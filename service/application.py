@@ -57,6 +57,8 @@ from gleann.service.state.idempotency import Receipts
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
+from gleann.service.streams.positions import Positions
+from gleann.service.streams.upserts import UpsertStreams
 from gleann.service.telemetry.telemetry import Telemetry
 from gleann.service.values import (
     IndexInfo,
@@ -85,6 +87,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
         snapshots: the snapshots.
         optimizer: compacts the indexes by itself.
         receipts: stored answers to idempotent requests.
+        streams: makes streams of upserts.
         limits: the caps on single requests.
         telemetry: what is counted.
         monitor: says what it does now.
@@ -157,6 +160,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
         )
         self._open_sessions()
         self.receipts = Receipts(self.store)
+        self.streams = UpsertStreams(self, Positions(self.store))
         self._expiry = Expiry(
             self.store,
             keep_days=config.keep_days,

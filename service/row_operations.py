@@ -83,7 +83,7 @@ class RowOperations(ABC):
             # All that `prepare` does for these, but for the id in the message.
             require_measurable(rows, ids=names)
             prepared = rows
-        return lambda: self.registry.upsert(name, names, prepared, payload)
+        return self.registry.upserting(name, names, prepared, payload)
 
     def delete_vectors(
         self, name: str, targets: Targets, *, missing_ok: bool = False

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
 from bench.say import say
 from bench.service.latency import spread
-from bench.service.serving import serving
+from bench.service.serving import Served, serving
 from bench.tables import markdown
 from gleann import Client
 from gleann.index.arrays import Vectors
@@ -49,24 +49,40 @@ def run_ingest(job: IngestJob, folder: Path | None) -> dict[str, Any]:
     rng = np.random.default_rng(job.seed)
     vectors = rng.standard_normal((BATCH, job.dim), np.float32)
     rounds: list[dict[str, float]] = []
+    costs: list[dict[str, float]] = []
     with (
         TemporaryDirectory(dir=folder) as place,
         serving(Path(place) / "data") as served,
         Client(served.target) as client,
     ):
         for number in range(job.rounds):
-            found = {}
+            found, cost = {}, {}
             for way, fill in WAYS.items():
                 name = f"round-{number}"
                 client.create_index(name, dim=job.dim, metric="l2")
+                before = _cpu_seconds(served)
                 rows, seconds = fill(client, name, vectors, job.seconds)
+                used = _cpu_seconds(served) - before
+                cost[way] = round(1e6 * used / rows, 2)
                 if (held := client.get_index(name).count) != rows:
                     raise AssertionError(f"{rows} rows acknowledged, {held} held")
                 client.delete_index(name)
                 found[way] = round(rows / seconds, 1)
-            say(f"round {number}: {found}")
+            say(f"round {number}: {found}, CPU ms a thousand rows {cost}")
             rounds.append(found)
-    return {"dim": job.dim, "batch": BATCH, "seconds": job.seconds, "rates": rounds}
+            costs.append(cost)
+    return {
+        "dim": job.dim,
+        "batch": BATCH,
+        "seconds": job.seconds,
+        "rates": rounds,
+        "cpu_ms": costs,
+    }
+
+
+def _cpu_seconds(served: Served) -> float:
+    """CPU time of the server and of this process so far."""
+    return served.usage().cpu_seconds + process_time()
 
 
 def fill_unary(
@@ -82,6 +98,21 @@ def fill_unary(
     return rows, perf_counter() - begin
 
 
+def fill_stream(
+    client: Client, name: str, vectors: Vectors, seconds: float
+) -> tuple[int, float]:
+    """A stream: batches are sent while earlier ones are stored."""
+    begin, rows = perf_counter(), 0
+    with client.vectors.stream(name) as stream:
+        for ids in batches():
+            stream.send(ids, vectors)
+            rows += len(ids)
+            if perf_counter() - begin >= seconds:
+                break
+        stream.flush()
+    return rows, perf_counter() - begin
+
+
 def batches() -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
     """New ids without end, a batch at a time."""
     start = 0
@@ -92,6 +123,7 @@ def batches() -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
 
 WAYS: dict[str, Fill] = {
     "unary": fill_unary,
+    "stream": fill_stream,
 }
 """By name; each is measured beside the first."""
 
@@ -110,8 +142,15 @@ def ingest_table(result: dict[str, Any]) -> str:
                 f"{rate['median']:,.0f} ({rate['low']:,.0f}..{rate['high']:,.0f})",
                 f"{megabytes:.1f}",
                 f"{ratio['median']:.2f}x ({ratio['low']:.2f}..{ratio['high']:.2f})",
+                f"{spread([one[way] for one in result['cpu_ms']])['median']:.1f}",
             ]
         )
     what = f"Batches of {result['batch']:,} rows of {result['dim']} dimensions:"
-    head = ["way", "rows a second", "MB a second", f"ratio to {first}"]
+    head = [
+        "way",
+        "rows a second",
+        "MB a second",
+        f"ratio to {first}",
+        "CPU ms of both a thousand rows",
+    ]
     return f"{what}\n\n{markdown(head, rows)}"

@@ -9,7 +9,6 @@ the second time with writes to the same collection beside.
 
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 from typing import Any
@@ -33,6 +32,7 @@ from bench.service.open_loop import (
     outcome_summary,
     run_open,
 )
+from bench.service.server_clock import free_address, p99_bound_ms, read_buckets
 from bench.service.serving import Served, serving
 from bench.service.workers import Workers, workers_of
 from bench.tables import markdown
@@ -41,7 +41,7 @@ from gleann.index import SearchParams
 from gleann.index.arrays import Vectors
 
 REQUESTS = 64
-SAMPLE_CALLS = 5
+SAMPLE_CALLS = 10
 FIRST_NPROBE = 16
 FIRST_QUERIES, MOST_QUERIES = 64, 2048
 
@@ -107,6 +107,7 @@ class Generator:
         search: the calls.
         write: the upserts.
         write_rate: of the upserts, a second; 0 for none.
+        metrics: the address of the server's metrics.
     """
 
     job: OverloadJob
@@ -114,6 +115,7 @@ class Generator:
     search: Call
     write: Call
     write_rate: float
+    metrics: str
 
     def offer(self, rate: float, seconds: float) -> dict[str, Any]:
         """Offer searches at a rate; what came of them, and of the writes."""
@@ -135,8 +137,9 @@ def run_overload(job: OverloadJob, folder: Path | None) -> dict[str, Any]:
         rows, queries = write_vectors(Path(place), job.shape)
         make_collection(Path(place) / "data", rows)
         write = Call(UPSERT, upserts(rows, size=WRITE_ROWS, count=WRITTEN_BATCHES))
+        metrics = free_address()
         with (
-            serving(Path(place) / "data") as served,
+            serving(Path(place) / "data", GLEANN_METRICS_LISTEN=metrics) as served,
             workers_of(served.address, 2) as workers,
         ):
             heavy = heavy_call(served, queries, job.call_seconds)
@@ -152,6 +155,7 @@ def run_overload(job: OverloadJob, folder: Path | None) -> dict[str, Any]:
                         search=Call(SEARCH, heavy.requests),
                         write=write,
                         write_rate=rate,
+                        metrics=metrics,
                     ),
                     served,
                     FIRST_SHARE / heavy.seconds,
@@ -193,13 +197,13 @@ def heavy_call(served: Served, queries: Vectors, least: float) -> Heavy:
 
 
 def seconds_alone(channel: grpc.Channel, requests: list[bytes]) -> float:
-    """Median seconds of a call that is alone on the server."""
+    """Least seconds of a call that is alone on the server: others only add to it."""
     send, taken = method(channel, SEARCH), []
     for request in requests[: SAMPLE_CALLS + 1]:
         begin = perf_counter()
         send(request)
         taken.append(perf_counter() - begin)
-    return median(taken[1:])
+    return min(taken[1:])
 
 
 def one_case(generator: Generator, served: Served, first: float) -> dict[str, Any]:
@@ -211,8 +215,10 @@ def one_case(generator: Generator, served: Served, first: float) -> dict[str, An
     wait_idle(served)
     before = generator.offer(MODERATE_SHARE * peak, job.step_seconds)
     wait_idle(served)
+    known = read_buckets(generator.metrics, REFUSED)
     with sampled(served) as samples:
         overload = generator.offer(job.factor * peak, job.seconds)
+    counted = read_buckets(generator.metrics, REFUSED)
     after = generator.offer(MODERATE_SHARE * peak, job.step_seconds)
     kept = overload["goodput"] / peak
     say(f"answered under overload: {kept:.0%} of the peak")
@@ -225,6 +231,7 @@ def one_case(generator: Generator, served: Served, first: float) -> dict[str, An
         "overload": overload,
         "after": after,
         "kept": round(kept, 4),
+        "refused_by_server_p99_ms": p99_bound_ms(known, counted),
         "memory": samples.slope(settled=0.2),
         "alive": served.process.poll() is None,
     }
@@ -268,6 +275,7 @@ def overload_table(result: dict[str, Any]) -> str:
         notes.append(
             f"- {case['write_rate']:g} writes a second: peak {case['peak']:.1f},"
             f" {case['kept']:.0%} of it kept at {result['factor']:g} times as many;"
+            f" {_by_server(case['refused_by_server_p99_ms'])}"
             f" RssAnon {memory['mib_a_minute']:+.1f} MiB a minute"
             f" ({memory['low']:+.1f}..{memory['high']:+.1f}), at most"
             f" {memory['most_mib']:,.0f} MiB"
@@ -296,6 +304,10 @@ def _row(case: dict[str, Any], name: str, load: dict[str, Any]) -> list[str]:
         _ms(load["refused_since_sent"], "p99_ms"),
         _ms(load["late"], "p99_ms"),
     ]
+
+
+def _by_server(bound: float | None) -> str:
+    return "" if bound is None else f"refused within {bound:g} ms (p99) by its clock;"
 
 
 def _ms(found: dict[str, float], name: str) -> str:

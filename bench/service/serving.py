@@ -38,20 +38,20 @@ class Served:
 
 
 @contextmanager
-def serving(data: Path, *words: str) -> Iterator[Served]:
-    """Serve a data directory with further options of `gleann serve`.
+def serving(data: Path, *words: str, **settings: str) -> Iterator[Served]:
+    """Serve a data directory with further options and variables of `gleann serve`.
 
     Raises:
         RuntimeError: the server ended before it listened.
     """
-    process = begin_serving(data, *words)
+    process = begin_serving(data, *words, **settings)
     try:
         yield Served(process, announced(process))
     finally:
         end_serving(process)
 
 
-def begin_serving(data: Path, *words: str) -> "subprocess.Popen[str]":
+def begin_serving(data: Path, *words: str, **settings: str) -> "subprocess.Popen[str]":
     """Start the process; `announced` waits until it listens."""
     code = "from gleann.service.cli.main import main; main()"
     options = ["--data", str(data), "--listen", "127.0.0.1:0", "--log-level", "error"]
@@ -61,7 +61,7 @@ def begin_serving(data: Path, *words: str) -> "subprocess.Popen[str]":
         [sys.executable, "-c", code, "serve", *options, *words],
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=environment | settings,
     )
 
 

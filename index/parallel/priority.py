@@ -5,8 +5,8 @@ from contextlib import suppress
 from threading import get_native_id
 
 NICENESS = 10
-"""Of work in the background, as in nice(1): a tenth of the weight of a search where both
-want a core."""
+"""Of work in the background, as in nice(1): a tenth of the weight of a search where
+both want a core."""
 
 LEAST_PRIORITY = 19
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -138,21 +139,22 @@ def command(job: ServeJob) -> None:
     def load() -> Config:
         return load_config(job.config, overrides=overrides, flags=FLAGS)
 
+    config = load()
     # Files hold vectors, keys and names: other users must not be able to read them.
     os.umask(0o077)
-    config = load()
-    log = ServerLog(config.log)
-    _allow_many_connections()
-    wishes = _wishes_by_signals()
-    server = serve(config)
-    reloading = Reloading(config, load, [lambda new: log.apply(new.log), server.reload])
-    say(f"listening on {server.target}, data in {config.data_dir}")
-    result(target=server.target, data_dir=config.data_dir)
-    echo_json(click.get_current_context())
-    while wishes.get() == RELOAD:
-        reloading.reload()
-    _log.info("stopping")
-    _stop(server)
+    with closing(ServerLog(config.log)) as log:
+        _allow_many_connections()
+        wishes = _wishes_by_signals()
+        server = serve(config)
+        applying = [lambda new: log.apply(new.log), server.reload]
+        reloading = Reloading(config, load, applying)
+        say(f"listening on {server.target}, data in {config.data_dir}")
+        result(target=server.target, data_dir=config.data_dir)
+        echo_json(click.get_current_context())
+        while wishes.get() == RELOAD:
+            reloading.reload()
+        _log.info("stopping")
+        _stop(server)
 
 
 def _stop(server: "Server") -> None:

@@ -9,10 +9,10 @@ from gleann.index.errors import (
 )
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Column, Schema
+from gleann.service.client.bulk.payload_values import Columns, column_names
 from gleann.service.client.connection import Calls
 from gleann.service.client.modes import M, method
 from gleann.service.client.operation import Handle, operation_method
-from gleann.service.client.payload_values import Columns, column_names
 from gleann.service.values import CompactionKind, IndexInfo, OptimizerParams
 from gleann.service.wire import index_messages
 from gleann.service.wire.fields import fill

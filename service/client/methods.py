@@ -82,6 +82,7 @@ class ClientMethods(InMode[M], Generic[M]):
     optimize = IndexCalls.optimize.short_for("indexes")
     upsert = VectorCalls.upsert.short_for("vectors")
     upsert_table = VectorCalls.upsert_table.short_for("vectors")
+    upload = VectorCalls.upload.short_for("vectors")
     get_vectors = VectorCalls.get.short_for("vectors")
     delete_vectors = VectorCalls.delete.short_for("vectors")
     import_vectors = VectorCalls.import_file.short_for("vectors")

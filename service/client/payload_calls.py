@@ -10,9 +10,7 @@ from gleann.index.errors import AnswerTooLargeError
 from gleann.index.ids.checks import hold_distinct, hold_id_array
 from gleann.index.payload.payload import Payload
 from gleann.index.texts import Texts
-from gleann.service.client.connection import Calls, part_id
-from gleann.service.client.modes import M, method
-from gleann.service.client.payload_values import (
+from gleann.service.client.bulk.payload_values import (
     Columns,
     column_names,
     given_payload,
@@ -20,6 +18,8 @@ from gleann.service.client.payload_values import (
     payload_for_all,
     with_schema,
 )
+from gleann.service.client.connection import Calls, part_id
+from gleann.service.client.modes import M, method
 from gleann.service.wire.arrays import ids_to_wire
 from gleann.service.wire.paging import blocks_within, id_sizes
 from gleann.service.wire.payload_messages import (

@@ -1,6 +1,7 @@
 """Stubs that call a server and raise the exceptions that the server raised."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from google.longrunning import operations_pb2_grpc
@@ -15,6 +16,7 @@ from gleann.service.client.link.repeats import (
     methods_of,
     require_retries,
 )
+from gleann.service.client.link.streams import STREAMS
 from gleann.service.client.link.wires import (
     AwaitedWire,
     BlockingWire,
@@ -156,10 +158,12 @@ class _Service:
         self._link = link
         self._methods = methods_of(_STUBS[name][0])
 
-    def __getattr__(self, name: str) -> Callable[[Message], Awaitable[Any]]:
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         if (method := self._methods.get(name)) is None:
             raise AttributeError(f"{self._name} has no method {name}")
         link, changes = self._link, has_request_id(method)
+        if name in STREAMS:
+            return partial(link.stream, self._name, name)
         send = link.wire.sender(self._name, name)
 
         async def call(request: Message) -> Any:
@@ -177,4 +181,6 @@ class _AtOnce:
 
     def __getattr__(self, name: str) -> Callable[[Message], Any]:
         call = getattr(self._service, name)
+        if name in STREAMS:
+            raise AttributeError(f"{name} has no blocking form: use a client")
         return lambda request: run(call(request))

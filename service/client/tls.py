@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gleann.index.errors import InvalidParamsError, MissingFileError
-from gleann.service.client.link.warned import warn_caller
 from gleann.service.client.target import Server
+from gleann.service.client.warned import warn_caller
 from gleann.service.config.address import is_remote
 
 if TYPE_CHECKING:

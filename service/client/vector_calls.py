@@ -15,13 +15,7 @@ from gleann.index.found import FoundWithin, shortfall
 from gleann.index.ids.checks import hold_distinct, hold_id_array, hold_ids
 from gleann.service.client.bulk import scrolling, searches
 from gleann.service.client.bulk.imports import ImportOptions, import_request
-from gleann.service.client.bulk.scrolling import ScrollPage
-from gleann.service.client.bulk.upload import Upload
-from gleann.service.client.connection import Calls, part_id
-from gleann.service.client.link.warned import warn_caller
-from gleann.service.client.modes import M, iterator_method, method
-from gleann.service.client.operation import Handle, operation_method
-from gleann.service.client.payload_values import (
+from gleann.service.client.bulk.payload_values import (
     Columns,
     column_names,
     given_payload,
@@ -29,7 +23,14 @@ from gleann.service.client.payload_values import (
     split_table,
     with_schema,
 )
+from gleann.service.client.bulk.scrolling import ScrollPage
+from gleann.service.client.bulk.stream_calls import StreamCalls
+from gleann.service.client.bulk.upload import Upload
+from gleann.service.client.connection import part_id
+from gleann.service.client.modes import M, iterator_method, method
+from gleann.service.client.operation import Handle, operation_method
 from gleann.service.client.reports import Wanted
+from gleann.service.client.warned import warn_caller
 from gleann.service.values import Imported
 from gleann.service.wire import index_messages
 from gleann.service.wire.arrays import (
@@ -45,7 +46,7 @@ from gleann.v1 import index_pb2, payload_pb2, search_pb2, vector_pb2
 DEFAULTS = SearchParams()
 
 
-class VectorCalls(Calls[M]):
+class VectorCalls(StreamCalls[M]):
     """Calls on the vectors of an index: `client.vectors`."""
 
     @method

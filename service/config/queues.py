@@ -20,6 +20,9 @@ class LoadSettings:
             A client is a key, or a host where there are no keys.
         queue_seconds: seconds that a search may wait for its turn. One that would wait
             longer, by the pace of the last ones, or beyond its deadline, is refused.
+        streams: maximum number of open streams of upserts.
+        stream_window: batches of a stream that the server reads ahead of its answers.
+        stream_seconds: seconds after which a stream without a message is ended.
     """
 
     search_places: int = field(default=256, metadata=about(at_least=1))
@@ -28,6 +31,9 @@ class LoadSettings:
     control_places: int = field(default=256, metadata=about(at_least=1))
     client_share: float = field(default=0.5, metadata=about(at_least=0.001, at_most=1))
     queue_seconds: float = field(default=2.0, metadata=about(at_least=0.001))
+    streams: int = field(default=64, metadata=about(at_least=1))
+    stream_window: int = field(default=16, metadata=about(at_least=1, at_most=1024))
+    stream_seconds: float = field(default=60.0, metadata=about(at_least=0.001))
 
     def __post_init__(self) -> None:
         require_allowed(self)

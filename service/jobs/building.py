@@ -108,6 +108,10 @@ class Building:
         view = self._registry.view(request.name)
         return self._told(view) if self._is_current(view, request) else None
 
+    def is_apart(self, view: View) -> bool:
+        """Whether a build of an index runs in a process of its own."""
+        return self._devices.on_cpu and view.count * view.dim > SHORT
+
     def __call__(self, task: Task) -> index_pb2.Index:
         """Build one index from its current vectors, and serve it."""
         request = index_pb2.BuildIndexRequest.FromString(task.request)
@@ -123,7 +127,7 @@ class Building:
             if not len(rows):  # all were removed
                 publish_empty(directory)
                 return None
-            if self._devices.on_cpu and view.count * view.dim > SHORT:
+            if self.is_apart(view):
                 self._writer.write(
                     view,
                     directory,

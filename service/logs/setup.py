@@ -23,6 +23,7 @@ class ServerLog:
             StorageError: the file cannot be opened.
         """
         self._handler: logging.Handler | None = None
+        self._level_before = logging.getLogger().level
         self.apply(settings)
 
     def apply(self, settings: LogSettings) -> None:
@@ -43,9 +44,11 @@ class ServerLog:
         root.setLevel(settings.level.upper())
 
     def close(self) -> None:
-        """Take the handler away."""
+        """Take the handler away, and set the level that was there before."""
+        root = logging.getLogger()
+        root.setLevel(self._level_before)
         if self._handler is not None:
-            logging.getLogger().removeHandler(self._handler)
+            root.removeHandler(self._handler)
             self._handler.close()
 
 

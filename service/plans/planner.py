@@ -88,7 +88,9 @@ class Planner:
         if not view.count:
             return replace(NOTHING, steps=("It publishes a version without rows.",))
         params = build_params_of(request.params, metric=view.metric)
-        return self._rebuilt(view, params, self._sizes(view), cores=self._cores)
+        sizes = self._sizes(view)
+        plan = self._rebuilt(view, params, sizes, cores=self._cores)
+        return _apart(plan, view, sizes) if self._building.is_apart(view) else plan
 
     def optimize(self, request: index_pb2.OptimizeIndexRequest) -> Plan:
         """The plan of a compaction.
@@ -106,15 +108,7 @@ class Planner:
             plan = self._rebuilt(view, rebuild_params(view), sizes, cores=cores)
         else:
             plan = self._folded(view, sizes, newer=view.delta.count)
-        inputs = 4 * view.delta.count * view.dim + sizes.payload_bytes
-        seconds = plan.seconds or 0.0
-        return replace(
-            plan,
-            seconds=seconds + PROCESS_SECONDS * nominal_second(),
-            memory_bytes=plan.memory_bytes + PROCESS_BYTES,
-            disk_bytes=plan.disk_bytes + inputs,
-            steps=(*plan.steps, "It runs in a process of its own."),
-        )
+        return _apart(plan, view, sizes)
 
     def import_file(self, request: vector_pb2.ImportVectorsRequest) -> Plan:
         """The plan of an import; the files are opened, and text is read for its types.
@@ -232,3 +226,16 @@ class Planner:
 
     def _sizes(self, view: View) -> IndexSizes:
         return sizes_of(view, self._registry, self._store)
+
+
+def _apart(plan: Plan, view: View, sizes: IndexSizes) -> Plan:
+    """The plan of work in a process of its own, which reads newer rows from files."""
+    inputs = 4 * view.delta.count * view.dim + sizes.payload_bytes
+    seconds = plan.seconds or 0.0
+    return replace(
+        plan,
+        seconds=seconds + PROCESS_SECONDS * nominal_second(),
+        memory_bytes=plan.memory_bytes + PROCESS_BYTES,
+        disk_bytes=plan.disk_bytes + inputs,
+        steps=(*plan.steps, "It runs in a process of its own."),
+    )

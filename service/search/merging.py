@@ -1,6 +1,7 @@
 """Answers several searches by one scan, since larger batches scan faster."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -40,7 +41,7 @@ def answer_together(tasks: Sequence[SearchTask]) -> list[Outcome]:
     """
     if len(tasks) == 1:
         return [_outcome(tasks[0])]
-    first = tasks[0]
+    first = max(tasks, key=lambda task: task.params.k)
     try:
         queries = _checked(first, np.concatenate([task.queries for task in tasks]))
     except GleannError:
@@ -49,7 +50,10 @@ def answer_together(tasks: Sequence[SearchTask]) -> list[Outcome]:
     if found is None:
         return [_outcome(task) for task in tasks]
     parts = _split(found, [len(task.queries) for task in tasks])
-    return [_cut(part, task) for part, task in zip(parts, tasks, strict=True)]
+    return [
+        _cut(_nearest(part, task.params.k), task)
+        for part, task in zip(parts, tasks, strict=True)
+    ]
 
 
 def _outcome(task: SearchTask) -> Outcome:
@@ -93,6 +97,13 @@ def _scan(task: SearchTask, queries: Vectors) -> FoundRows:
     view = task.view
     allowed = allowed_in(view, allowed_ids=task.allowed_ids, condition=task.condition)
     return view_search.search(view, queries, task.params, allowed=allowed)
+
+
+def _nearest(found: FoundRows, k: int) -> FoundRows:
+    """The first k neighbours of those found."""
+    if found.rows.shape[1] <= k:
+        return found
+    return replace(found, rows=found.rows[:, :k], distances=found.distances[:, :k])
 
 
 def _cut(found: FoundRows, task: SearchTask) -> FoundRows:

@@ -40,14 +40,15 @@ class SearchTask:
     def merge_key(self) -> Hashable:
         """Equal for tasks that are answered by one scan.
 
-        Each gets the answer that it would get alone.
+        Each gets the answer that it would get alone. So k differs only where all rows
+        are compared: else more neighbours re-rank more rows, and some answers change.
         """
         if self.allowed_ids is not None:
             return id(self)
         params, queries = self.params, self.queries
         return (
             id(self.view),
-            params.k,
+            None if params.exact else params.k,
             params.nprobe,
             params.rerank,
             params.target_recall,

@@ -89,18 +89,22 @@ class Call:
         try:
             return step()
         except GleannError as error:
-            self.rpc.fail(error)
+            self.fail(error)
         except MemoryError:
             _log.error("%s: out of memory", self.method.name)
-            self.rpc.fail(
+            self.fail(
                 LimitError("the server has not enough memory to answer this call")
             )
         except Exception:  # noqa: BLE001  the edge: nothing may leak out
             _log.exception("%s failed inside", self.method.name)
-            self.rpc.fail(
+            self.fail(
                 ServiceError(f"internal error; in the log: call {self.context.call_id}")
             )
         return None
+
+    def fail(self, error: GleannError) -> None:
+        """End the call with the status of an error."""
+        self.rpc.fail(error)
 
     def request(self) -> Message:
         """The request, once its caller has the rights that it needs.
@@ -110,19 +114,26 @@ class Call:
                 version does not know.
             PermissionDeniedError: the caller lacks a right.
         """
-        request = self._read()
-        require_known(request, client=self.context.client)
+        request = self.read(self.message)
         self.method.allow(self.context, request)
         return request
 
-    def _read(self) -> Message:
+    def read(self, message: bytes) -> Message:
+        """The request in a message.
+
+        Raises:
+            InvalidInputError: bytes that are none of this method, or a field that this
+                version does not know.
+        """
         try:
-            return self.method.read(self.message)
+            request = self.method.read(message)
         except DecodeError as error:
             host = host_of(self.rpc.peer)
-            text = f"{self.method.name}: {len(self.message)} bytes that are no request"
+            text = f"{self.method.name}: {len(message)} bytes that are no request"
             self.rare.warn(f"bytes {host}", f"{text} of it, from {host}")
             raise InvalidInputError(f"{text} of it") from error
+        require_known(request, client=self.context.client)
+        return request
 
     def answer(self) -> None:
         """Read the request, run the method and send its answer, in this thread."""

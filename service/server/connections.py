@@ -56,11 +56,15 @@ class Silence:
 
     So calls without a message cannot lock out others: a normal call sends its message
     within milliseconds, and new calls are always accepted.
+
+    Attributes:
+        seconds: without a message, after which a call is late.
+        most: calls without a message; the oldest above it is ended.
     """
 
     def __init__(self, *, seconds: float, most: int) -> None:
-        self._seconds = seconds
-        self._most = most
+        self.seconds = seconds
+        self.most = most
         self._guard = Lock()
         self._calls: dict[Silent, None] = {}  # in order of arrival
         self._closed = Event()
@@ -72,9 +76,9 @@ class Silence:
         call = Silent(monotonic(), end)
         with self._guard:
             self._calls[call] = None
-            oldest = next(iter(self._calls)) if len(self._calls) > self._most else None
+            oldest = next(iter(self._calls)) if len(self._calls) > self.most else None
         if oldest is not None:
-            self._end(oldest, f"{self._most} calls wait for their message")
+            self._end(oldest, f"{self.most} calls wait for their message")
         return call
 
     def remove(self, call: Silent) -> None:
@@ -98,9 +102,9 @@ class Silence:
         call.end(why)
 
     def _watch(self) -> None:
-        while not self._closed.wait(min(LOOK_SECONDS, self._seconds)):
-            late = monotonic() - self._seconds
+        while not self._closed.wait(min(LOOK_SECONDS, self.seconds)):
+            late = monotonic() - self.seconds
             with self._guard:
                 calls = [call for call in self._calls if call.since <= late]
             for call in calls:
-                self._end(call, f"no message within {self._seconds:g} s")
+                self._end(call, f"no message within {self.seconds:g} s")

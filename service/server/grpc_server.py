@@ -25,6 +25,7 @@ from gleann.service.server.lane_set import LaneSet
 from gleann.service.server.lanes import Lane
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
+from gleann.service.server.upsert_streams import UpsertRoute
 from gleann.service.server_status import QueueStatus
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.servicers.admin import AdminServicer
@@ -104,6 +105,9 @@ KEEPALIVE_SECONDS = 60
 PING_SECONDS = 20
 """So often a client may ask for a sign of life; gleann's does once a minute."""
 
+UPSERTS = "/gleann.v1.VectorService/StreamUpsertVectors"
+"""The only stream of the services."""
+
 REFLECTION_STREAMS = 4
 """Threads for reflection, which reads its messages in one: more streams wait."""
 
@@ -117,6 +121,7 @@ class Server:
     Attributes:
         port: the port it listens on; 1 for a socket file.
         metrics: the port for Prometheus, if it has one.
+        upserts: the open streams of upserts.
         target: address for `gleann.Client` on this machine.
     """
 
@@ -160,6 +165,7 @@ class Server:
             ended = self._grpc.stop(grace)
             self._waits.close()
             self._silence.close()
+            self.upserts.close()
             ended.wait()
             self._lanes.close()
             self._streams.shutdown(wait=False, cancel_futures=True)
@@ -201,6 +207,7 @@ class Server:
         """
         self.application.reload(config)
         self._lanes.reload(config.load)
+        self.upserts.reload(config.load)
         self.reread()
         if self.metrics is not None:
             self.metrics.reload(config.metrics)
@@ -239,8 +246,18 @@ class Server:
             most=SILENT_CALLS_A_PLACE * config.load.places,
         )
         rare = RareLog(_log)
+        methods = _methods(self.application, self._access)
+        self.upserts = UpsertRoute(
+            methods[UPSERTS],
+            self._lanes.writes,
+            rare,
+            streams=self.application.streams,
+            settings=config.load,
+            audit=self._access.audit,
+        )
         routes: dict[str, admission.Route] = {
-            **_routes(self.application, self._lanes.by_kind, rare, self._access),
+            **_routes(methods, self._lanes.by_kind, rare),
+            UPSERTS: self.upserts,
             operation_waits.METHOD: admission.InlineRoute(self._waits.take),
             health.CHECK: admission.InlineRoute(self._health.check),
             health.WATCH: admission.InlineRoute(self._health.watch),
@@ -321,25 +338,31 @@ class _Methods:
         return found
 
 
-def _routes(
-    application: Application, lanes: Mapping[Kind, Lane], rare: RareLog, access: Access
-) -> dict[str, admission.LaneRoute]:
+def _methods(application: Application, access: Access) -> dict[str, Method]:
     methods = _Methods()
     for register, servicer in _SERVICERS:
         register(servicer(application), methods)
     return {
-        path: admission.LaneRoute(
-            Method(
-                path,
-                bounded(path, one.request_deserializer),
-                access.allowing(path),
-                access.audit.audited(path, one.unary_unary, access.gate),
-                one.response_serializer,
+        path: Method(
+            path,
+            bounded(path, one.request_deserializer),
+            access.allowing(path),
+            access.audit.audited(
+                path, one.unary_unary or one.stream_stream, access.gate
             ),
-            lanes[kind_of(path)],
-            rare,
+            one.response_serializer,
         )
         for path, one in methods.handlers(SERVICES).items()
+    }
+
+
+def _routes(
+    methods: Mapping[str, Method], lanes: Mapping[Kind, Lane], rare: RareLog
+) -> dict[str, admission.LaneRoute]:
+    return {
+        path: admission.LaneRoute(method, lanes[kind_of(path)], rare)
+        for path, method in methods.items()
+        if path != UPSERTS
     }
 
 

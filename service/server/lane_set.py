@@ -23,6 +23,7 @@ class LaneSet:
 
     Attributes:
         by_kind: the lanes.
+        writes: that of changes, which also answers streams.
     """
 
     def __init__(
@@ -45,10 +46,11 @@ class LaneSet:
         read = self._places("read", load)
         write = self._places("write", load)
         control = self._places("control", load)
+        self.writes = _pool(write, threads)
         self.by_kind: Mapping[Kind, Lane] = {
             "search": SearchLane(small, others, searches, threads=large),
             "read": _pool(read, threads),
-            "write": _pool(write, threads),
+            "write": self.writes,
             "control": _pool(control, CONTROL_THREADS),
         }
 

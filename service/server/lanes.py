@@ -51,6 +51,16 @@ class ThreadLane:
         if not self._waitlist.add(call) and self._threads < self._most:
             self._start()
 
+    def take_over(self, call: Call, other: Waitlist) -> None:
+        """Answer a call of another list with the same places; see `Waitlist`."""
+        if not self._waitlist.take_over(call, other) and self._threads < self._most:
+            self._start()
+
+    def submit_turn(self, call: Call) -> None:
+        """Answer a turn of an open stream; see `Waitlist.add_turn`."""
+        if not self._waitlist.add_turn(call) and self._threads < self._most:
+            self._start()
+
     def status(self) -> QueueStatus:
         """Its queue now."""
         return self._waitlist.status()

@@ -8,9 +8,10 @@ grpcio (`service/DECISIONS.md` 13);
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
-from functools import partial
+from functools import lru_cache, partial
 from math import isinf
 from threading import Lock
 from time import monotonic
@@ -21,7 +22,7 @@ from grpc import _server
 from grpc._cython import cygrpc
 from grpc_status import rpc_status
 
-from gleann.index.errors import GleannError
+from gleann.index.errors import GleannError, OverloadedError
 from gleann.service.calls.context import IN_PROCESS, CallContext
 from gleann.service.status import CALL_ID_HEADER, status_of
 
@@ -52,7 +53,8 @@ class Rpc:
         self._context = context
         self._call = context._rpc_event.call
         self._state = context._state
-        self._unsent: bytes | None = None
+        self._unsent: deque[bytes] = deque()
+        self._then: Callable[[], object] | None = None
         self.context: CallContext = IN_PROCESS
         self._status_name = ""
 
@@ -110,20 +112,36 @@ class Rpc:
         heard(None)
 
     def write(self, message: bytes) -> None:
-        """Send a message of a stream; it replaces one that is still queued."""
+        """Send a message of a stream; it replaces those that are still queued."""
         with self._state.condition:
-            if not self.active:
+            self._unsent.clear()
+            self.send(message)
+
+    def send(self, message: bytes) -> None:
+        """Send a message of a stream after those that are queued."""
+        with self._state.condition:
+            self._unsent.append(message)
+            self._send_next()
+
+    @property
+    def unsent(self) -> int:
+        """Messages of a stream that the connection has not taken yet."""
+        return len(self._unsent) + (_WRITE in self._state.due)
+
+    def when_sent(self, then: Callable[[], object]) -> None:
+        """Call `then` when the connection has taken all messages; it replaces another.
+
+        It is not called if the call ends before.
+        """
+        with self._state.condition:
+            if self.unsent:
+                self._then = then
                 return
-            if _WRITE in self._state.due:
-                self._unsent = message
-                return
-            self._unsent = None
-            operations = [cygrpc.SendMessageOperation(message, _NO_FLAGS)]
-            if self._state.initial_metadata_allowed:
-                self._state.initial_metadata_allowed = False
-                beginning = cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS)
-                operations.insert(0, beginning)
-            self._start(_WRITE, operations, lambda _: self._write_again())
+        then()
+
+    def cancel(self) -> None:
+        """End without a status, whatever is still queued."""
+        self._context.cancel()
 
     def finish(self, message: bytes | None = None) -> None:
         """End with status OK and the response, or without a message in a stream."""
@@ -149,7 +167,7 @@ class Rpc:
 
     def fail(self, error: GleannError, code: grpc.StatusCode | None = None) -> None:
         """End with the status of an error; `code` overrides its code."""
-        status = rpc_status.to_status(status_of(error))
+        status = _sent(error)
         with self._state.condition:
             if self.active:
                 self._context.set_code(status.code if code is None else code)
@@ -164,12 +182,29 @@ class Rpc:
         mine = ((CALL_ID_HEADER, call_id),) if call_id else ()
         self._context.set_trailing_metadata((*trailers, *mine))
 
-    def _write_again(self) -> None:
+    def _send_next(self) -> None:
+        """Send the oldest message that is queued, unless one is on its way."""
+        if not self.active:
+            self._unsent.clear()
+            return
+        if _WRITE in self._state.due or not self._unsent:
+            return
+        message = self._unsent.popleft()
+        operations = [cygrpc.SendMessageOperation(message, _NO_FLAGS)]
+        if self._state.initial_metadata_allowed:
+            self._state.initial_metadata_allowed = False
+            beginning = cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS)
+            operations.insert(0, beginning)
+        self._start(_WRITE, operations, lambda _: self._sent())
+
+    def _sent(self) -> None:
         with self._state.condition:
-            # A message written since the last send is newer.
-            unsent, self._unsent = self._unsent, None
-            if unsent is not None:
-                self.write(unsent)
+            self._send_next()
+            then = None
+            if not self.unsent:
+                then, self._then = self._then, None
+        if then is not None:
+            then()
 
     def _start(
         self,
@@ -190,6 +225,19 @@ class Rpc:
 
         self._call.start_server_batch(operations, done)
         self._state.due.add(token)
+
+
+def _sent(error: GleannError) -> grpc.Status:
+    """The status of an error as it is sent; refusals come by the thousand."""
+    if type(error) is OverloadedError:
+        return _refusal(str(error), error.retry_seconds)
+    return rpc_status.to_status(status_of(error))
+
+
+@lru_cache(maxsize=256)
+def _refusal(message: str, retry_seconds: float) -> grpc.Status:
+    error = OverloadedError(message, retry_seconds=retry_seconds)
+    return rpc_status.to_status(status_of(error))
 
 
 def _nothing(_: object) -> None:

@@ -124,7 +124,7 @@ class SearchLane:
         wanted = self._searches.wanted(request)
         if is_light(wanted.task):
             return _Ready(call, wanted, wanted.task.merge_key())
-        self._large.submit(call)
+        self._large.take_over(call, self._waitlist)
         return None
 
     def _replies(self, group: Sequence[_Ready]) -> Sequence[bytes | None]:

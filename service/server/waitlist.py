@@ -27,7 +27,7 @@ WEIGHT = 0.1
 OUTLIER = 4.0
 """Times the mean that one measurement counts for, at most: a pause is not a pace."""
 
-MARGIN = 0.75
+MARGIN = 0.5
 """Share of the time until its deadline in which a call is expected to be answered:
 estimates err, and an answer that comes too late was computed for nobody."""
 
@@ -62,6 +62,7 @@ class Waitlist:
         self._refused = self._dropped = 0
         self._swept = -SWEEP_SECONDS
         self._idle = 0
+        self._given_away: set[Call] = set()
         self._closed = False
 
     @property
@@ -94,18 +95,46 @@ class Waitlist:
             OverloadedError: no place, or it would wait too long.
             NotReadyError: the server is stopping.
         """
-        client, work = call.client, call.work
         with self._news:
-            self._require_place(client)
-            self._require_time(call, client, work)
-            call.since = self._clock()
-            self._queue.add(client, call, work=work)
-            self._places.enter(client)
-            if not self._idle:
-                return False
-            self._idle -= 1  # here: until it runs, others must not count on it
-            self._news.notify()
-            return True
+            self._require_place(call.client)
+            woken = self._queue_up(call)
+            self._places.enter(call.client)
+            return woken
+
+    def take_over(self, call: Call, other: "Waitlist") -> bool:
+        """Let a call of a list with the same places wait here, in its place.
+
+        Returns:
+            Whether an idle thread was woken for it.
+
+        Raises:
+            OverloadedError: it would wait too long; the other list keeps it.
+            NotReadyError: the server is stopping.
+        """
+        with self._news:
+            if self._closed:
+                raise NotReadyError("the server is stopping")
+            other._given_away.add(call)
+            try:
+                return self._queue_up(call)
+            except OverloadedError:
+                other._given_away.discard(call)
+                raise
+
+    def add_turn(self, call: Call) -> bool:
+        """As `add`, for a turn of an open stream.
+
+        The stream has its place already, and waits as long as it takes: its client
+        sends no more meanwhile.
+
+        Raises:
+            NotReadyError: the server is stopping.
+        """
+        with self._news:
+            self._require_open()
+            woken = self._enqueue(call)
+            self._places.enter(call.client)
+            return woken
 
     def take(self, *, most_seconds: float = 0.0) -> list[Call]:
         """Wait for calls, and take the next, or as many as take so long together.
@@ -130,13 +159,18 @@ class Waitlist:
             return taken
 
     def done(self, calls: list[Call], seconds: float) -> None:
-        """End calls that ran together for so many seconds."""
+        """End calls that ran together for so many seconds.
+
+        Those that another list took over keep their places.
+        """
         work = sum(call.work for call in calls)
         with self._news:
             self._running -= len(calls)
             self._running_work -= work
             for call in calls:
-                self._places.leave(call.client)
+                if call not in self._given_away:
+                    self._places.leave(call.client)
+            self._given_away.clear()
             measured = seconds / work
             old = self._seconds_a_unit or measured
             measured = min(measured, OUTLIER * old)
@@ -193,9 +227,27 @@ class Waitlist:
         call.rpc.fail(DeadlineError("the call waited until there was no time for it"))
         return False
 
-    def _require_place(self, client: str) -> None:
+    def _queue_up(self, call: Call) -> bool:
+        """As `_enqueue`, if it does not wait too long there."""
+        self._require_time(call, call.client, call.work)
+        return self._enqueue(call)
+
+    def _enqueue(self, call: Call) -> bool:
+        """Queue a call; return whether an idle thread was woken. Needs the lock."""
+        call.since = self._clock()
+        self._queue.add(call.client, call, work=call.work)
+        if not self._idle:
+            return False
+        self._idle -= 1  # here: until it runs, others must not count on it
+        self._news.notify()
+        return True
+
+    def _require_open(self) -> None:
         if self._closed:
             raise NotReadyError("the server is stopping")
+
+    def _require_place(self, client: str) -> None:
+        self._require_open()
         if self._places.why_none(client) is None:
             return
         self._sweep()
@@ -232,6 +284,7 @@ class Waitlist:
     def _refusal(self, why: str, work: float) -> OverloadedError:
         self._refused += 1
         wait = min(max(self._seconds(work), LEAST_RETRY), LONGEST_RETRY)
+        wait = float(f"{wait:.2g}")  # few texts: each is packed once
         return OverloadedError(f"{why}: try again in {wait:.2g} s", retry_seconds=wait)
 
     def _sweep(self) -> None:

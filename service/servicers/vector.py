@@ -1,6 +1,6 @@
 """VectorService."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from google.longrunning import operations_pb2
@@ -10,8 +10,9 @@ from gleann.index.errors import InvalidInputError
 from gleann.index.filters.condition import Condition
 from gleann.service.application import Application
 from gleann.service.servicers.pages import get_reply, scroll_reply
+from gleann.service.streams.batch import upserting
 from gleann.service.wire import index_messages
-from gleann.service.wire.arrays import ids_of, vectors_of
+from gleann.service.wire.arrays import ids_of
 from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.payload_messages import payload_of, wanted_names
 from gleann.v1 import vector_pb2, vector_pb2_grpc
@@ -36,6 +37,14 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
         return self._application.receipts.once(
             request, self._upsert, vector_pb2.UpsertVectorsResponse
         )
+
+    def StreamUpsertVectors(  # noqa: N802
+        self,
+        requests: Iterator[vector_pb2.StreamUpsertVectorsRequest],
+        _: object,
+    ) -> Iterator[vector_pb2.StreamUpsertVectorsResponse]:
+        """Store batches as they come; in process, where the caller's thread waits."""
+        return self._application.streams.answered(requests)
 
     def ImportVectors(  # noqa: N802
         self, request: vector_pb2.ImportVectorsRequest, _: object
@@ -95,15 +104,9 @@ class VectorServicer(vector_pb2_grpc.VectorServiceServicer):
     def _upsert(
         self, request: vector_pb2.UpsertVectorsRequest
     ) -> Callable[[], vector_pb2.UpsertVectorsResponse]:
-        view = self._application.registry.view(request.index)
-        ids = ids_of(request.ids, name="ids")
-        vectors = vectors_of(request.vectors, name="vectors")
-        payload = None
-        if request.HasField("payload"):
-            payload = payload_of(request.payload, view.schema, len(ids))
-        change = self._application.upserting(request.index, ids, vectors, payload)
+        batch = upserting(self._application, request.index, request)
         return lambda: vector_pb2.UpsertVectorsResponse(
-            count=len(ids), version=index_messages.version_to_wire(change())
+            count=batch.count, version=index_messages.version_to_wire(batch.store())
         )
 
     def _delete(

@@ -18,6 +18,7 @@ from gleann.index.fold import fold_on_disk
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.index.storage.manifest import read_manifest as read_index_manifest
+from gleann.index.storage.manifest import sync_dir
 from gleann.service import steady_clock
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.building import LiveRows, live_payload
@@ -267,6 +268,8 @@ def link_version(source: Path, target: Path) -> None:
     except FileNotFoundError as error:
         raise MissingFileError(f"{source}: {error.strerror}") from error
     _sync(target / INDEX_MANIFEST)
+    sync_dir(target / data.name)
+    sync_dir(target)
     # While it is removed, the files that are left are linked without an error.
     there = {f"{data.name}/{file.name}" for file in (target / data.name).iterdir()}
     if missing := sorted(set(_checksums_in(target)) - there):

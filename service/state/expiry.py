@@ -1,4 +1,4 @@
-"""Expiry of finished operations, selections and stored answers.
+"""Expiry of finished operations, selections, stored answers and positions of streams.
 
 They are removed in small batches, one transaction each, so that writers wait only
 briefly. Unfinished operations stay, however old.
@@ -27,6 +27,10 @@ _OLD_RECEIPTS = """
 DELETE FROM requests WHERE rowid IN (
     SELECT rowid FROM requests WHERE created < ? LIMIT ?)
 """
+_OLD_STREAMS = """
+DELETE FROM streams WHERE rowid IN (
+    SELECT rowid FROM streams WHERE updated < ? LIMIT ?)
+"""
 _OLD_OPERATIONS = f"""
 DELETE FROM operations WHERE number IN (
     SELECT number FROM operations WHERE {_ENDED} AND ended < ? LIMIT ?)
@@ -52,8 +56,8 @@ class Expiry:
 
         Args:
             store: the database.
-            keep_days: days to keep operations after their end, and selections and
-                receipts after their creation.
+            keep_days: days to keep operations after their end, selections and receipts
+                after their creation, and positions of streams after their last batch.
             keep_operations: number of finished operations to keep, the latest ones.
         """
         self._store = store
@@ -77,6 +81,7 @@ class Expiry:
         before = now - self._keep_seconds
         return (
             self._repeat(_OLD_RECEIPTS, before, BATCH)
+            + self._repeat(_OLD_STREAMS, before, BATCH)
             + self._repeat(_OLD_OPERATIONS, before, BATCH)
             + self._repeat(_TOO_MANY_OPERATIONS, BATCH, self._keep_operations)
             + self._sweep_selections(before)
@@ -95,7 +100,9 @@ class Expiry:
                 _log.exception("the look for what is too old failed inside")
                 continue
             if removed:
-                _log.info("removed %d old operations, selections, receipts", removed)
+                _log.info(
+                    "removed %d old operations, selections, receipts, streams", removed
+                )
 
     def _repeat(self, sql: str, *values: float) -> int:
         removed = 0

@@ -280,6 +280,12 @@ class Registry:
         """As `RowWriter.upsert`."""
         return self._rows.upsert(name, ids, vectors, payload)
 
+    def upserting(
+        self, name: str, ids: HeldIds, vectors: Vectors, payload: Payload | None
+    ) -> Callable[[], IndexVersion]:
+        """As `RowWriter.upserting`."""
+        return self._rows.upserting(name, ids, vectors, payload)
+
     def delete_vectors(
         self, name: str, targets: Targets, *, missing_ok: bool
     ) -> tuple[int, IndexVersion]:

@@ -14,6 +14,7 @@ from gleann.index.payload.schema import Schema
 from gleann.service.state.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.log.change import Change
+from gleann.service.state.packed_change import PackedChange
 from gleann.service.state.served import Served
 from gleann.service.state.store import Store
 from gleann.service.values import IndexVersion
@@ -45,18 +46,32 @@ class RowWriter:
             The first state with them.
 
         Raises:
+            As the function that `upserting` returns.
+        """
+        return self.upserting(name, ids, vectors, payload)()
+
+    def upserting(
+        self, name: str, ids: HeldIds, vectors: Vectors, payload: Payload | None
+    ) -> Callable[[], IndexVersion]:
+        """Pack an `upsert`, which takes time; return the function that stores it.
+
+        Raises:
             UnknownIndexError: no index has this name.
             UnknownColumnError: a column that the index does not have.
             InvalidInputError: a column of another type, or the other kind of ids.
         """
         change = Change(kind="upsert", ids=ids, vectors=vectors, payload=payload)
-        # Before others wait for their turn.
         packed = change.packed() if vectors.nbytes <= MOST_QUEUED_BYTES else None
+        return lambda: self._upsert(name, change, packed)
+
+    def _upsert(
+        self, name: str, change: Change, packed: PackedChange | None
+    ) -> IndexVersion:
         self._store.disk.require_room()
         with self._store.transaction() as transaction:
             view, before = self._served.before_upsert(name)
-            require_fitting(payload, view.schema)
-            changes.claim_id_type(transaction, view, ids)
+            require_fitting(change.payload, view.schema)
+            changes.claim_id_type(transaction, view, change.ids)
             if packed is None:
                 self._apply(transaction, name, change)
             else:

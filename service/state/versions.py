@@ -73,7 +73,8 @@ class Versions:
                     # Usually left by a build that was not published.
                     self.set_aside(final)
                 scratch.rename(final)
-                for directory in (versions, versions.parent, self._directory):
+                made = (versions, versions.parent, self._directory)
+                for directory in (*made, self._directory.parent):
                     sync_dir(directory)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -35,7 +35,12 @@ def id_sizes(ids: HeldIds) -> Sizes:
 
 
 def blocks_within(
-    sizes: Sizes, limits: Limits, *, name: str, most: int | None = None
+    sizes: Sizes,
+    limits: Limits,
+    *,
+    name: str,
+    most: int | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> list[slice]:
     """Split n rows into blocks, one per message; one empty block if n is 0.
 
@@ -44,12 +49,13 @@ def blocks_within(
         limits: of the server.
         name: of the rows, for error messages.
         most: maximum number of rows in a block.
+        chunk_bytes: what a message is filled up to, if it may be so large.
 
     Raises:
         LimitError: a row above the message limit.
     """
     require_sendable(sizes, limits, name=name)
-    budget = _block_bytes(limits)
+    budget = min(chunk_bytes, _block_bytes(limits))
     before = np.concatenate([[0], np.cumsum(sizes)])
     blocks: list[slice] = []
     start = 0

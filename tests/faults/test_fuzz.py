@@ -25,7 +25,6 @@ from server_process import ServerProcess
 
 import gleann
 from gleann.index import SearchParams
-from gleann.service.client import remote
 
 MESSAGES = int(os.environ.get("GLEANN_FUZZ_MESSAGES", "5000"))
 A_ROUND = 2500
@@ -109,7 +108,7 @@ class Run:
             return grpc.intercept_channel(plain(*arguments, **settings), recorder)
 
         with monkeypatch.context() as patched:
-            patched.setattr(remote.grpc, "insecure_channel", channel)
+            patched.setattr(grpc, "insecure_channel", channel)
             with self.client() as client:
                 fuzz_tour.tour(client)
         return [

@@ -23,6 +23,7 @@ from gleann.service.config.queues import LoadSettings
 from gleann.service.search import view_search
 from gleann.service.server import Server, serve
 from gleann.service.server.connections import Silence
+from gleann.service.status import error_of_call
 from gleann.v1 import admin_pb2
 
 SEARCH = "/gleann.v1.SearchService/Search"
@@ -324,3 +325,46 @@ def _until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_a_refused_call_is_answered_at_once_while_all_threads_compute(
+    start: Callable[..., Server], slow_search: Any
+) -> None:
+    """Also its message is not read: its bytes are no request."""
+    server = filled(start(load=LoadSettings(search_places=2, client_share=1)))
+    with ThreadPoolExecutor(2) as callers, channel_to(server) as channel:
+        calls = [callers.submit(search, server, k) for k in (1, 2)]
+        assert slow_search.begun.acquire(timeout=10)
+        _until(lambda: server.busy == 2)
+        send = channel.unary_unary("/gleann.v1.SearchService/Search")
+        seconds = []
+        for _ in range(50):
+            began = time.monotonic()
+            with pytest.raises(grpc.RpcError) as refused:
+                send(b"\xff no request", timeout=10)
+            seconds.append(time.monotonic() - began)
+            error = error_of_call(refused.value)
+            assert isinstance(error, errors.OverloadedError)
+            assert error.retry_seconds >= 0.05
+        assert float(np.median(seconds)) < 0.025
+        assert server.queues()[0].refused >= 50
+        slow_search.go.set()
+        assert all(call.result(30) for call in calls)
+
+
+def test_calls_that_expired_in_the_queue_cost_no_scan(
+    start: Callable[..., Server], slow_search: Any
+) -> None:
+    server = filled(start())
+    with ThreadPoolExecutor(17) as callers:
+        first = callers.submit(search, server, 1)
+        assert slow_search.begun.acquire(timeout=10)
+        late = [callers.submit(search, server, 2, timeout=0.3) for _ in range(16)]
+        for call in late:
+            with pytest.raises(errors.ServiceError, match="DEADLINE_EXCEEDED"):
+                call.result(30)
+        slow_search.go.set()
+        assert first.result(30)
+        _until(lambda: server.busy == 0)
+        assert not slow_search.begun.acquire(blocking=False)
+        assert server.queues()[0].dropped == 16

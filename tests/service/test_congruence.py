@@ -17,7 +17,12 @@ from driven_client import Driven
 
 import gleann
 from gleann.index import BuildParams, SearchParams, exact_search
-from gleann.index.errors import GleannError, LimitError
+from gleann.index.errors import (
+    GleannError,
+    InvalidInputError,
+    LimitError,
+    NonFiniteError,
+)
 from gleann.index.payload.schema import Column
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
@@ -113,6 +118,34 @@ def reading(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
     )
     yield client.count("c", "year IS NULL")
     client.delete_index("c")
+
+
+def streaming(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
+    """Streams into the index "s": with payload, refused batches and a second call."""
+    client.create_index("s", dim=8, metric="l2", columns={"n": "int64"})
+    stream = client.vectors.stream("s", stream_id="first")
+    for begin in range(0, 200, 50):
+        part = slice(begin, begin + 50)
+        numbers = {"n": list(range(begin, begin + 50))}
+        stream.send(np.arange(begin, begin + 50), rows[part], numbers)
+    yield stream.flush(), stream.sequence
+    yield stream.close(), stream.count
+    wrong = rows[:3].copy()
+    wrong[1, 1] = np.nan
+    batches = [([7], rows[:1]), ([8, 9, 10], wrong), ([11], rows[1:2], {"n": [5]})]
+    try:
+        client.upload("s", batches, stream_id="second")
+    except NonFiniteError as error:
+        yield str(error)
+    refused: list[Any] = []
+    try:
+        client.upload("s", batches, stream_id="second", on_refused=refused.append)
+    except InvalidInputError as error:
+        yield str(error), refused
+    yield client.upload("s", batches, on_refused=refused.append)
+    yield list(map(str, refused))
+    yield client.count("s"), client.get_payload("s", [7, 11, 199])
+    yield client.get_vectors("s", [7, 8, 9, 11])
 
 
 def measuring(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
@@ -361,6 +394,22 @@ def step_by_step(client: gleann.Client, labels_of: Any) -> Iterator[Any]:
     yield client.sessions.get(estimate).kind
 
 
+def planning(client: gleann.Client) -> Iterator[Any]:
+    """What would be done with the index "k"; seconds and manifests differ."""
+    plans = client.plans
+    for planned in (
+        plans.build("k"),
+        plans.optimize("k", "rebuild"),
+        plans.coresets.margin("k", k=3, costs=(np.arange(240), np.ones(240))),
+    ):
+        assert planned.plan is not None
+        plan = replace(planned.plan, seconds=None, disk_bytes_after=0)
+        yield planned.name, planned.kind, plan
+    made = plans.create_index("planned", dim=8)
+    yield replace(made, **TIMES)
+    yield refused(plans.indexes.delete, "k")
+
+
 def refused(call: Callable[..., Any], *arguments: Any) -> tuple[type, str]:
     """The exception of a call, without names that are random."""
     with pytest.raises(GleannError) as caught:
@@ -374,10 +423,13 @@ def script(
     """Use every method; yield what does not depend on time or on random names."""
     yield from keeping(client, rows, folder)
     yield from storing_away(client, rows, folder)
+    yield from planning(client)
     yield from step_by_step(client, labels_of)
     yield from storing_and_searching(client, rows)
     yield from collecting(client, rows)
     yield from reading(client, rows)
+    yield from streaming(client, rows)
+    client.delete_index("s")
     yield from measuring(client, rows)
     client.build("a", PARAMS).wait(timeout=60)
     yield from selecting(client, rows)

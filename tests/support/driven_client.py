@@ -43,6 +43,8 @@ class Driven:
         return value.of if isinstance(value, Driven) else value
 
     def _end(self, result: Any) -> Any:
+        if isinstance(result, InMode):
+            return self._wrapped(result)
         if isasyncgen(result):
             return self._yielded(result)
         assert iscoroutine(result), f"{result!r} is not awaited"

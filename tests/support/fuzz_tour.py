@@ -86,11 +86,21 @@ def tour(client: gleann.Client) -> None:
     _pick_rounds(client, ids, rows)
     _estimate(client, ids, rows)
     _keep(client)
-    operation = client.operations.list()[-1]
-    client.operations.get(operation.name).wait()
-    client.operations.cancel(operation.name)
+    _control(client)
     client.upsert(NAME, ids[:2], rows[:2], request_id="once")
     client.delete_vectors(NAME, [N - 1], request_id="")
+
+
+def _control(client: gleann.Client) -> None:
+    client.server_status()
+    name = client.operations.list()[-1].name
+    client.operations.get(name).wait()
+    client.operations.cancel(name)
+    client.jobs.list("state = 'done'")
+    client.jobs.log(name)
+    for change in (client.jobs.pause, client.jobs.resume, client.jobs.retry):
+        with suppress(GleannError):  # it has ended well
+            change(name)
 
 
 def _payload(count: int) -> dict[str, Any]:
@@ -116,6 +126,8 @@ def _change_payload(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) ->
     client.delete_payload(NAME, "*", where="whole IN $1", parameters=[[7, 8]])
     client.get_payload(NAME, ids[:5])
     client.upsert(NAME, ids[:5], rows[:5], _payload(5))
+    batches = [(ids[:3], rows[:3], _payload(3)), (ids[3:6], rows[3:6], _payload(3))]
+    client.upload(NAME, batches, stream_id=f"tour-{client.get_index(NAME).sequence}")
     client.delete_vectors(NAME, where="whole = 59 AND NOT flag")
     client.upsert(NAME, ids[-1:], rows[-1:], _payload(1))
     client.optimize(NAME).wait()

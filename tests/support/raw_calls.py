@@ -15,9 +15,6 @@ CALL_SECONDS = 60.0
 
 UNSERVED = (
     "/grpc.health.v1.Health/List",  # optional; Check and Watch are what probes use
-    "/gleann.v1.AdminService/GetServerStatus",
-    "/gleann.v1.VectorService/StreamUpsertVectors",
-    "/gleann.v1.JobService/",
 )
 """In the descriptors, and not served."""
 

@@ -19,6 +19,7 @@ class ServerProcess:
         line = ["serve", "--data", str(data), "--log-level", "error", *words]
         if "--listen" not in words:
             line += ["--listen", "127.0.0.1:0"]
+        self._target = ""
         self._log = data.with_name(f"{data.name}.log")
         paths = os.pathsep.join(filter(None, sys.path))
         with self._log.open("a") as log:
@@ -32,12 +33,14 @@ class ServerProcess:
 
     def target(self) -> str:
         """Where it listens, once it does."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line.startswith("listening"):
-            self.process.wait()
-            raise AssertionError(f"the server did not start: {self.said()}")
-        return line.split()[2].rstrip(",")
+        if not self._target:
+            assert self.process.stdout is not None
+            line = self.process.stdout.readline()
+            if not line.startswith("listening"):
+                self.process.wait()
+                raise AssertionError(f"the server did not start: {self.said()}")
+            self._target = line.split()[2].rstrip(",")
+        return self._target
 
     def said(self) -> str:
         """All that it and its predecessors on the directory said on stderr."""

@@ -68,12 +68,14 @@ class StreamUpsertVectorsRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[UpsertStart, _Mapping]] = ..., batch: _Optional[_Union[UpsertBatch, _Mapping]] = ..., end: _Optional[_Union[UpsertEnd, _Mapping]] = ...) -> None: ...
 
 class UpsertStarted(_message.Message):
-    __slots__ = ("sequence", "window")
+    __slots__ = ("sequence", "window", "count")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     window: int
-    def __init__(self, sequence: _Optional[int] = ..., window: _Optional[int] = ...) -> None: ...
+    count: int
+    def __init__(self, sequence: _Optional[int] = ..., window: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
 
 class UpsertAcknowledged(_message.Message):
     __slots__ = ("sequence", "count", "version")

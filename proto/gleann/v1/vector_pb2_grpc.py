@@ -103,7 +103,8 @@ class VectorServiceServicer:
         with what it has already, and acknowledges batches in their order, several at once where
         they were stored together. Each batch is stored whole or not at all, and is on disk before
         it is acknowledged. A client may have `window` batches without an answer; the server reads
-        no more than that. A stream that broke is resumed by a new call with the same `stream_id`.
+        no more than that. A stream that broke is resumed by a new call with the same `stream_id`;
+        an older call with it that is still open ends with ABORTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -3,7 +3,7 @@
 from os import PathLike, fspath
 from typing import TypedDict, Unpack
 
-from gleann.service.client.payload_values import Columns, column_names
+from gleann.service.client.bulk.payload_values import Columns, column_names
 from gleann.v1 import vector_pb2
 
 

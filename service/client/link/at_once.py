@@ -2,10 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
 
+from gleann.service.client.link.streams import STREAMS, BlockingStream
 from gleann.service.stubs import Stubs
 
 SERVICES = tuple(
@@ -33,11 +35,17 @@ class _AtOnce:
     def __init__(self, stub: object) -> None:
         self._stub = stub
 
-    def __getattr__(self, name: str) -> Callable[[Message], Awaitable[Any]]:
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         answer = getattr(self._stub, name)
+        if name in STREAMS:
+            return partial(_opened, answer)
 
         async def call(request: Message) -> Any:
             return answer(request)
 
         setattr(self, name, call)  # the next use finds it without __getattr__
         return call
+
+
+async def _opened(answer: Callable[[Any], Any]) -> BlockingStream:
+    return BlockingStream(answer)

@@ -20,6 +20,7 @@ from gleann.index.errors import (
 )
 from gleann.service.calls.process import OwnProcess
 from gleann.service.client.link.repeats import overload_pause
+from gleann.service.client.link.streams import ErrorOf, Stream
 from gleann.service.client.link.tls_errors import why_not_connected
 from gleann.service.client.modes import Mode
 from gleann.service.client.tls import Tls
@@ -51,6 +52,9 @@ class Wire(Protocol):
 
     def sender(self, service: str, method: str) -> Send:
         """What sends the requests of a method."""
+
+    async def stream(self, service: str, method: str, error_of: ErrorOf) -> Stream:
+        """Open a call of a method with messages both ways."""
 
     async def ready(self) -> bool:
         """Whether the connection stands, or does so soon."""
@@ -105,6 +109,11 @@ class Link:
             # The caller may use the message for its next request.
             request.ClearField("request_id")
 
+    async def stream(self, service: str, method: str) -> Stream:
+        """Open a call of a method with messages both ways; it has no timeout."""
+        self.process.require()
+        return await self.wire.stream(service, method, self.error_of)
+
     async def ready(self, seconds: float) -> None:
         """Wait until the server says that it serves.
 
@@ -146,7 +155,7 @@ class Link:
             try:
                 return await send(request, timeout)
             except grpc.RpcError as call:
-                error = await self._error_of(call)
+                error = await self.error_of(call)
                 if not isinstance(error, OverloadedError) or left == 0:
                     raise error from call
                 pause = overload_pause(error)
@@ -155,7 +164,7 @@ class Link:
             left -= 1
             await self.mode.sleep(pause)
 
-    async def _error_of(self, call: grpc.RpcError) -> GleannError:
+    async def error_of(self, call: grpc.RpcError) -> GleannError:
         """The exception of a failed call; a server that is not there is named."""
         error = error_of_call(call)
         if isinstance(error, UnavailableError):

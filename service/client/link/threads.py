@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event, Lock
 from time import monotonic
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from gleann.index.errors import ServiceError
 from gleann.service.calls.context import CallContext, answering
 from gleann.service.calls.process import OwnProcess
 from gleann.service.client.link.at_once import SERVICES
+from gleann.service.client.link.streams import STREAMS, ThreadStream
 from gleann.service.stubs import Stubs
 
 T = TypeVar("T")
@@ -62,6 +64,11 @@ class Directory:
             left.set()
             raise
 
+    async def stream(self, service: str, name: str) -> ThreadStream:
+        """Open a call with messages both ways, answered in threads."""
+        stubs = await self._in_thread(self._open)
+        return ThreadStream(getattr(getattr(stubs, service), name), self._in_thread)
+
     async def close(self) -> None:
         """Close the directory, if it was opened; calls under way end first.
 
@@ -102,7 +109,10 @@ class _InThreads:
         self._directory = directory
         self._service = service
 
-    def __getattr__(self, name: str) -> Callable[[Message], Awaitable[Any]]:
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        if name in STREAMS:
+            return partial(self._directory.stream, self._service, name)
+
         async def call(request: Message) -> Any:
             return await self._directory.run(self._service, name, request)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Semaphore
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -13,6 +14,12 @@ from google.protobuf.message import Message
 
 from gleann.index.errors import ServiceError
 from gleann.service.client.link.link import READY_SECONDS, Send
+from gleann.service.client.link.streams import (
+    AwaitedStream,
+    BlockingStream,
+    ErrorOf,
+    Stream,
+)
 from gleann.service.client.tls import Tls
 
 MakeStub = Callable[[Any], Any]
@@ -77,6 +84,14 @@ class BlockingWire:
 
         return send
 
+    async def stream(self, service: str, method: str, error_of: ErrorOf) -> Stream:
+        """Open a call of a method with messages both ways."""
+        call = getattr(self._stubs[service], method)
+        try:
+            return BlockingStream(partial(call, metadata=self._metadata), error_of)
+        except ValueError as error:  # raised by a closed channel
+            raise ServiceError(f"the client is closed: {error}") from error
+
     async def ready(self) -> bool:
         """Whether the connection stands, or does so soon."""
         try:
@@ -127,6 +142,11 @@ class AwaitedWire:
                 raise
 
         return send
+
+    async def stream(self, service: str, method: str, error_of: ErrorOf) -> Stream:
+        """Open a call of a method with messages both ways."""
+        call = getattr(self._current().stubs[service], method)
+        return AwaitedStream(call(metadata=self._channel.metadata), error_of)
 
     async def ready(self) -> bool:
         """Whether the connection of this event loop stands, or does so soon."""

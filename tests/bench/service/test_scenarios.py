@@ -9,8 +9,10 @@ import pytest
 from bench.__main__ import make_parser
 from bench.recorded import tables
 from bench.service.build_beside import due_before
+from bench.service.calls import SEARCH
 from bench.service.memory import MIB, Samples
 from bench.service.open_loop import Outcome
+from bench.service.server_clock import buckets_of, p99_bound_ms
 
 
 def run(scenario: str, folder: Path) -> dict:
@@ -67,6 +69,9 @@ def test_overload_is_compared_with_the_peak(tmp_path: Path) -> None:
         assert sum(overload["codes"].values()) == overload["offered"]
         assert case["kept"] == round(overload["goodput"] / case["peak"], 4)
         assert case["alive"]
+        bound = case["refused_by_server_p99_ms"]
+        refused = overload["codes"].get("RESOURCE_EXHAUSTED", 0)
+        assert bound is not None or not refused
     written = result["cases"][1]["after"]["writes"]
     assert written["rate"] == 2
 
@@ -99,3 +104,17 @@ def test_a_start_is_timed_to_its_first_answer(tmp_path: Path) -> None:
         seconds = [one[f"{stage}_seconds"] for stage in stages]
         assert 0 < seconds[0] <= seconds[1] <= seconds[2] < 60
         assert one["mapped_mib"] > 1
+
+
+def test_the_time_of_refusals_by_the_clock_of_the_server() -> None:
+    text = "# TYPE gleann_call_duration_seconds histogram\n" + "".join(
+        f'gleann_call_duration_seconds_bucket{{method="{SEARCH}",code="{code}",le="{le}"}}'
+        f" {count}\n"
+        for code, counts in (("OK", (9, 9, 9)), ("RESOURCE_EXHAUSTED", (90, 199, 200)))
+        for le, count in zip(("0.001", "0.004", "+Inf"), counts, strict=True)
+    )
+    found = buckets_of(text, "RESOURCE_EXHAUSTED")
+    assert found == {0.001: 90, 0.004: 199, np.inf: 200}
+    assert p99_bound_ms({}, found) == 4
+    assert p99_bound_ms({0.001: 89, 0.004: 100, np.inf: 100}, found) == 4
+    assert p99_bound_ms(found, found) is None

@@ -26,7 +26,7 @@ from server_process import ServerProcess
 import gleann
 from gleann.index import SearchParams, errors
 from gleann.service.cli.main import run
-from gleann.service.client import remote
+from gleann.service.client.link import options
 
 PATIENCE = 120.0
 """Seconds for which a client repeats one call."""
@@ -34,12 +34,8 @@ PATIENCE = 120.0
 PAUSE = 0.1
 """Seconds between two attempts."""
 
-SOON = [
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 200),
-]
-"""Otherwise clients would mostly wait, and the kills meet an idle server."""
+SOON = 0.2
+"""Seconds: otherwise clients would mostly wait, and the kills meet an idle server."""
 
 
 class Record(Protocol):
@@ -198,7 +194,7 @@ def test_clients_go_on_over_kills(
             "reader": Reader(),
         },
     )
-    monkeypatch.setattr(remote, "OPTIONS", [*remote.OPTIONS, *SOON])
+    monkeypatch.setattr(options, "LONGEST_RECONNECT", SOON)
     begin(world.data)
     threads = [
         threading.Thread(target=world.work, args=(name, int(rng.integers(1 << 30))))

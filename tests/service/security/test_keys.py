@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ import gleann
 from gleann.index import errors
 from gleann.service.calls.caller import Right
 from gleann.service.client.remote import connect
-from gleann.service.config import Config
+from gleann.service.config import Config, load_config
 from gleann.service.config.security import SecuritySettings
 from gleann.service.security import watching
 from gleann.service.security.keys_file import changing, read_keys
@@ -323,3 +324,32 @@ def test_the_file_is_replaced_whole_or_not_at_all(
         keys.add("second", (READ, "*"))
     assert keys.file.read_bytes() == before
     assert list(keys.file.parent.glob(".keys*")) == []
+
+
+def test_a_key_is_set_once(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("a-key")
+    security = SecuritySettings(api_key_file=file)
+    with pytest.raises(errors.InvalidParamsError, match="leave one of them out"):
+        start_server(api_key="another", security=security)
+    file.unlink()
+    with pytest.raises(errors.MissingFileError, match="key: No such file"):
+        start_server(security=security)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("tls_cert = 'a.pem'", "tls_cert is set without tls_key"),
+        ("tls_key = 'a.pem'", "tls_key is set without tls_cert"),
+        ("tls_client_ca = 'a.pem'", "tls_client_ca is set without tls_cert"),
+        ("keys_file = 5", "must be a path, got 5"),
+        ("allow_plaintext_keys = 'perhaps'", "must be true or false"),
+        ("key_file = 'a'", "is no setting; did you mean security.keys_file"),
+    ],
+)
+def test_settings_that_do_not_fit(settings: str, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f"data_dir = 'd'\n[security]\n{settings}\n")
+    with pytest.raises(errors.InvalidParamsError, match=re.escape(says)):
+        load_config(file, environ={})

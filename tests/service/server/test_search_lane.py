@@ -122,7 +122,7 @@ class Served:
     """A lane, and calls of it; the first search is held by `scans`."""
 
     def __init__(self, application: Application, **bounds: Any) -> None:
-        places = Places(
+        self.places = places = Places(
             "search", Bounds(**{"places": 5000} | bounds), Distribution(SECONDS)
         )
         servicer = SearchServicer(application)
@@ -222,6 +222,32 @@ def test_unlike_searches_get_the_answers_that_they_get_alone(
         assert reply.stats.nprobe == alone.stats.nprobe
         assert reply.version.sealed == view.version
     assert len(scans.sizes) - len(asked) <= 1 + 3 * 5  # the rest ran alone above
+
+
+def test_exhaustive_searches_share_a_scan_whatever_their_k(
+    serve: Callable[..., Served],
+    scans: Scans,
+    application: Application,
+    vectors: np.ndarray,
+) -> None:
+    served = serve()
+    held(served, scans, vectors)
+    queries, counts = vectors[:6] + 0.01, (3, 40, 1, 7, 40, 2)
+    rpcs = [
+        served.search(queries[n : n + 1], SearchParams(k=k, exact=True))
+        for n, k in enumerate(counts)
+    ]
+    scans.go.set()
+    replies = [rpc.reply() for rpc in rpcs]
+    assert scans.sizes == [1, 6]
+    for number, k in enumerate(counts):
+        params = SearchParams(k=k, exact=True)
+        alone, _ = application.search("a", queries[number : number + 1], params)
+        reply = replies[number]
+        assert (reply.count, reply.k) == (1, k)
+        assert np.frombuffer(reply.ids.int64s, "<i8").tolist() == alone.rows[0].tolist()
+        assert reply.distances == alone.distances.tobytes()
+        assert reply.stats.exact
 
 
 def test_equal_filters_share_a_scan(
@@ -334,6 +360,29 @@ def test_large_searches_do_not_hold_small_ones(
     assert not any(rpc.ended.is_set() for rpc in large)
     scans.go.set()
     assert [rpc.reply().count for rpc in large] == [2 * ROWS, 2]
+
+
+def test_a_search_that_turns_out_large_keeps_its_place(
+    serve: Callable[..., Served],
+    scans: Scans,
+    vectors: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(weight, "LIGHT_NUMBERS", 0)
+    served = serve(places=3)
+    large = [
+        served.search(vectors[n : n + 1], SearchParams(k=n + 1, exact=True))
+        for n in range(3)
+    ]
+    assert scans.begun.wait(30)
+    with pytest.raises(errors.OverloadedError, match="3 calls under way, at most 3"):
+        served.lane.require_place("c")
+    scans.go.set()
+    assert [rpc.reply().k for rpc in large] == [1, 2, 3]
+    deadline = time.monotonic() + 10
+    while served.places.held and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert served.places.held == 0
 
 
 def test_a_large_search_stops_when_nobody_waits_any_more(

@@ -7,6 +7,7 @@ import pytest
 
 import gleann
 from gleann.index import errors
+from gleann.service.state import idempotency
 
 
 def test_repeats_change_nothing(
@@ -49,6 +50,21 @@ def test_repeats_change_nothing(
     # The answer is the first one, even where the index is gone by now.
     assert client.create_index("i", dim=8, metric="l2", request_id="create").count == 0
     assert client.list_indexes() == []
+
+
+def test_requests_that_an_earlier_version_answered(
+    client: gleann.Client, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their digests are of another kind, in the table since before the upgrade."""
+    client.create_index("i", dim=8)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(idempotency, "digest_of", idempotency.first_digest_of)
+        client.upsert("i", [1], rows[:1], request_id="x")
+    client.delete_vectors("i", [1])
+    assert client.upsert("i", [1], rows[:1], request_id="x") == 1
+    assert client.get_index("i").count == 0
+    with pytest.raises(errors.AlreadyExistsError, match="different request"):
+        client.upsert("i", [2], rows[:1], request_id="x")
 
 
 def test_an_id_belongs_to_one_request(client: gleann.Client, rows: np.ndarray) -> None:

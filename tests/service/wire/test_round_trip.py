@@ -182,6 +182,33 @@ def upsert_vectors(world: Any) -> None:
     assert (reply.count, reply.version.sequence) == (3, 1)
 
 
+@rpc("gleann.v1.VectorService/StreamUpsertVectors")
+def stream_upsert_vectors(world: Any) -> None:
+    create(world, "to-stream")
+    message = vector_pb2.StreamUpsertVectorsRequest
+    sent = [message(start=vector_pb2.UpsertStart(index="to-stream", stream_id="a"))]
+    for number in (1, 2, 3):
+        rows = world.rows[: 3 if number != 2 else 2]  # the second has too few vectors
+        batch = vector_pb2.UpsertBatch(
+            sequence=number,
+            ids=named([3 * number, 3 * number + 1, 3 * number + 2]),
+            vectors=vectors_to_wire(rows),
+        )
+        sent.append(message(batch=batch))
+    sent.append(message(end=vector_pb2.UpsertEnd()))
+    started, *answers = world.vector.StreamUpsertVectors(iter(sent))
+    assert (started.started.sequence, started.started.count) == (0, 0)
+    assert started.started.window >= 1
+    assert [one.WhichOneof("message") for one in answers[-2:]] == [
+        "refused",
+        "acknowledged",
+    ]
+    assert answers[-2].refused.sequence == 2
+    assert answers[-2].refused.error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    last = answers[-1].acknowledged
+    assert (last.sequence, last.count, last.version.sequence) == (3, 6, 2)
+
+
 @rpc("gleann.v1.VectorService/ImportVectors")
 def import_vectors(world: Any) -> None:
     create(world, "to-import")

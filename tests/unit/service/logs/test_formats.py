@@ -84,7 +84,7 @@ def root() -> Iterator[logging.Logger]:
 def test_the_log_is_changed_and_opened_again(
     tmp_path: Path, root: logging.Logger
 ) -> None:
-    file = tmp_path / "server.log"
+    file, level, handlers = tmp_path / "server.log", root.level, list(root.handlers)
     log = ServerLog(LogSettings(file=file, level="info"))
     try:
         logging.getLogger("gleann.x").debug("unseen")
@@ -97,6 +97,8 @@ def test_the_log_is_changed_and_opened_again(
         logging.getLogger("gleann.x").debug("third")
     finally:
         log.close()
+    assert root.level == level
+    assert root.handlers == handlers
     assert "first" in (tmp_path / "server.log.1").read_text()
     assert "unseen" not in (tmp_path / "server.log.1").read_text()
     messages = [json.loads(line)["message"] for line in file.read_text().splitlines()]

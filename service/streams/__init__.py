@@ -1,0 +1,1 @@
+"""Streams of upserts: batches in order, acknowledged when they are on disk."""
