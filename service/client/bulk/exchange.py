@@ -11,6 +11,7 @@ from gleann.index.errors import (
     DeadlineError,
     GleannError,
     OverloadedError,
+    ServiceError,
     UnavailableError,
 )
 from gleann.service.client.connection import Connection
@@ -108,6 +109,7 @@ class Exchange:
         self._window = 1
         self._call: Stream | None = None
         self._was_open = False
+        self._failure: BaseException | None = None
         self._unanswered: deque[Batch] = deque()
 
     async def open(self) -> None:
@@ -116,6 +118,7 @@ class Exchange:
 
     async def send(self, batch: Batch) -> None:
         """Send a batch; waits while as many as may be have no answer."""
+        self._require_good()
         self._unanswered.append(batch)
         if self._call is None:
             await self.open()  # sends it too
@@ -126,6 +129,7 @@ class Exchange:
 
     async def flush(self) -> None:
         """Wait until all batches are answered."""
+        self._require_good()
         while self._unanswered:
             await self._try(self._read)
 
@@ -145,10 +149,19 @@ class Exchange:
             call.cancel()
 
     def cancel(self) -> None:
-        """End the call; batches without an answer may be stored or not."""
+        """End the stream; batches without an answer may be stored or not."""
+        self._unanswered.clear()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
+
+    def _require_good(self) -> None:
+        """Refuse further use of a stream that has failed."""
+        if self._failure is not None:
+            raise ServiceError(f"the stream has failed: {self._failure}")
 
     async def _try(self, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step, in a new call if the old one breaks."""
@@ -159,17 +172,19 @@ class Exchange:
                     await self._open()
                 await step()
             except RESUMED as error:
-                self.cancel()
+                self._hang_up()
                 now = monotonic()
                 ends = now + self._patience_now() if ends is None else ends
                 if isinstance(error, OverloadedError):
                     pause = max(pause, error.retry_seconds)
                 if now + pause >= ends:
+                    self._failure = error
                     raise
                 await self._connection.mode.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-            except BaseException:
-                self.cancel()
+            except BaseException as error:
+                self._failure = error
+                self._hang_up()
                 raise
             else:
                 return

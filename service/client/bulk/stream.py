@@ -24,7 +24,7 @@ from gleann.service.client.bulk.payload_values import given_payload, with_schema
 from gleann.service.client.connection import Connection
 from gleann.service.client.modes import Awaiting, Blocking, InMode, M, method, run
 from gleann.service.client.reports import Wanted, reporting
-from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire, wire_array
+from gleann.service.wire.arrays import ids_to_wire, put_vectors, wire_array
 from gleann.service.wire.paging import blocks_within, id_sizes
 from gleann.service.wire.payload_messages import payload_sizes, payload_to_wire
 from gleann.v1 import vector_pb2
@@ -285,20 +285,19 @@ def _batch(
     ids: HeldIds, matrix: NDArray[Any], payload: Payload | None, part: slice
 ) -> Batch:
     held = ids[part]
-    message = vector_pb2.UpsertBatch(
-        ids=ids_to_wire(held),
-        vectors=vectors_to_wire(matrix[part]),
-        payload=None
-        if payload is None
-        else payload_to_wire(payload.slice(part.start, part.stop)),
-    )
+    message = Request()
+    message.batch.ids.CopyFrom(ids_to_wire(held))
+    put_vectors(message.batch.vectors, matrix[part])
+    if payload is not None:
+        values = payload_to_wire(payload.slice(part.start, part.stop))
+        message.batch.payload.CopyFrom(values)
     ends = held[:1], held[-1:]
     first, last = (
         str(one.to_numpy()[0]) if isinstance(one, Texts) else int(one[0])
         for one in ends
     )
     return Batch(
-        message=Request(batch=message),
+        message=message,
         count=part.stop - part.start,
         ends=(first, last),
     )

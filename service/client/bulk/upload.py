@@ -10,7 +10,7 @@ from gleann.index.errors import InvalidParamsError
 from gleann.index.payload.payload import Payload
 from gleann.service.client.connection import Connection, part_id
 from gleann.service.client.reports import Count, Wanted, reporting
-from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire
+from gleann.service.wire.arrays import ids_to_wire, put_vectors
 from gleann.service.wire.paging import blocks_within, id_sizes
 from gleann.service.wire.payload_messages import payload_sizes, payload_to_wire
 from gleann.v1 import vector_pb2
@@ -63,12 +63,13 @@ class Upload:
     def _request(
         self, part: slice, payload: Payload | None
     ) -> vector_pb2.UpsertVectorsRequest:
-        return vector_pb2.UpsertVectorsRequest(
+        request = vector_pb2.UpsertVectorsRequest(
             index=self.name,
             ids=ids_to_wire(self.ids[part]),
-            vectors=vectors_to_wire(self.matrix[part]),
             payload=None
             if payload is None
             else payload_to_wire(payload.slice(part.start, part.stop)),
             request_id=part_id(self.request_id, part),
         )
+        put_vectors(request.vectors, self.matrix[part])
+        return request

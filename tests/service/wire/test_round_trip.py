@@ -263,6 +263,14 @@ def get_server_info(world: Any) -> None:
     assert info.index_count >= 1
 
 
+@rpc("gleann.v1.AdminService/GetServerStatus")
+def get_server_status(world: Any) -> None:
+    status = world.admin.GetServerStatus(admin_pb2.GetServerStatusRequest())
+    assert status.state == admin_pb2.SERVER_STATE_SERVING
+    assert {queue.kind for queue in status.queues} >= {"search", "read", "write"}
+    assert "w" in {index.name for index in status.indexes}
+
+
 @rpc("google.longrunning.Operations/GetOperation")
 def get_operation(world: Any) -> None:
     finished = finish(world, build(world, "w"))
