@@ -4,7 +4,7 @@ Beside its vectors, ids and payload, a request has numbers that decide how much 
 server allocates and computes: k, a number of classes, a value for all rows of a
 condition. What they multiply to is compared with `Limits` here. What is bounded by the
 number of rows already, such as a budget of labels, or is parsed with a bound of its
-own, such as a filter, is not. The table is in `service/DECISIONS.md` X.
+own, such as a filter, is not. The table is in `service/DECISIONS.md` 61.
 """
 
 from collections.abc import Callable

@@ -1,5 +1,6 @@
 """In-process stubs: call the servicers directly, without a socket or serialization."""
 
+import atexit
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -69,6 +70,9 @@ class _State:
         self._application = application
         self._process = OwnProcess()
         self._open = True
+        # A thread of long work that the end of the process finds in native code would
+        # abort it.
+        atexit.register(self.close)
 
     def require_open(self) -> None:
         self._process.require()
@@ -79,6 +83,7 @@ class _State:
         """Close it; in a fork, leave it to the process that opened it."""
         if self._open and not self._process.forked:
             self._open = False
+            atexit.unregister(self.close)
             self._application.close()
 
 

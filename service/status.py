@@ -51,7 +51,8 @@ STATUS_OF: dict[type[errors.GleannError], grpc.StatusCode] = {
 _CLASS_WITHOUT_INFO: dict[grpc.StatusCode, type[errors.GleannError]] = {
     # Codes that gRPC itself returns, before gleann's code runs.
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitError,
-    grpc.StatusCode.CANCELLED: errors.CancelledError,
+    # Who cancels a call does not look at its status: this one, a stopping server ended.
+    grpc.StatusCode.CANCELLED: errors.UnavailableError,
     grpc.StatusCode.UNAVAILABLE: errors.UnavailableError,
     grpc.StatusCode.UNAUTHENTICATED: errors.UnauthenticatedError,
     grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineError,

@@ -139,7 +139,10 @@ def search_chosen(
         The answers, and which queries (m,) have none: they need more than their best
         lists. None where the engine chooses no lists, or too little is known of them.
     """
-    choice = allowed.choice(nprobe) or _choice(allowed, nprobe, queries=len(queries))
+    # Newer rows are found in the lists that are read: which must not depend on whether
+    # the filter was asked before, or on how many queries ask.
+    some = len(queries) if newer is None else None
+    choice = allowed.choice(nprobe) or _choice(allowed, nprobe, queries=some)
     choosing = _choosing(engine)
     if choice is None or choosing is None:
         return None
@@ -171,10 +174,15 @@ def _with_rest(found: Scanned, left: Rows, rest: Scanned) -> Scanned:
     )
 
 
-def _choice(allowed: AllowedRows, nprobe: int, *, queries: int) -> ListChoice | None:
-    """How so many queries choose lists; None where too few ask to know all lists."""
+def _choice(
+    allowed: AllowedRows, nprobe: int, *, queries: int | None
+) -> ListChoice | None:
+    """How so many queries choose lists; None where too few ask to know all lists.
+
+    Any number of queries, for `queries` None, have one.
+    """
     ranked = ranked_lists(allowed, nprobe)
-    if allowed.is_new(queries * ranked):
+    if queries is not None and allowed.is_new(queries * ranked):
         return None
     choice = ListChoice(
         sizes=allowed.stats.sizes,

@@ -71,7 +71,7 @@ class Handle(InMode[M], Generic[M, T]):
 
     @property
     def name(self) -> str:
-        """Its name, such as "operations/3f2a", for `client.operations.get`."""
+        """Its name, such as "operations/3f2a", for `Client.operations.get`."""
         return self._message.name
 
     @property

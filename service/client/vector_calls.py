@@ -204,7 +204,7 @@ class VectorCalls(StreamCalls[M]):
 
     @method
     async def get(self, name: str, ids: ArrayLike) -> Vectors:
-        """Fetch vectors; `client.payload.get` fetches their payload.
+        """Fetch vectors; `Client.payload.get` fetches their payload.
 
         Returns:
             float32 (m, dim) in the order of `ids`; of unit length under cosine.

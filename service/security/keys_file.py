@@ -1,7 +1,7 @@
 """The keys file: API keys without their secrets, as JSON.
 
 A secret is 256 random bits, so that its SHA-256 cannot be inverted by trying: a slow
-hash would only slow the server (`service/DECISIONS.md` X).
+hash would only slow the server (`service/DECISIONS.md` 58).
 """
 
 import fcntl

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Full, Queue
-from threading import Lock, Thread
+from threading import Thread
 from time import monotonic
 
 from google.protobuf.message import Message
@@ -29,6 +29,9 @@ MOST_WAITING = 10_000
 CLOSE_SECONDS = 2.0
 BAD_KEY = "BAD_KEY"
 """The reason of a call without a good key."""
+
+_REOPEN, _END = b"reopen", b"end"
+"""Among the lines, so that those before are written before; no line is like them."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,9 +56,8 @@ class AuditLog:
         self._path = path
         self._rare = RareLog(_log)
         self._strangers = Rare()
-        self._guard = Lock()
         self._is_torn = False
-        self._lines: Queue[bytes | None] = Queue(MOST_WAITING)
+        self._lines: Queue[bytes] = Queue(MOST_WAITING)
         self._file = -1 if path is None else _opened(path)
         self._thread = Thread(target=self._serve, name="gleann-audit", daemon=True)
         if path is not None:
@@ -126,28 +128,18 @@ class AuditLog:
         self._add(call, code=code, reason=reason, counts=counts, **(names or {}))
 
     def reopen(self) -> None:
-        """Open the file of that name anew, after it was moved away."""
-        if self._path is None:
-            return
-        try:
-            file = _opened(self._path)
-        except StorageError as error:
-            _log.error("%s; the audit log goes on in the old file", error)
-            return
-        with self._guard:
-            old, self._file = self._file, file
-        os.close(old)
+        """Open the file of that name anew, after it was moved away.
+
+        Lines that were added before are in the old file.
+        """
+        if self._path is not None:
+            self._put(_REOPEN)
 
     def close(self) -> None:
-        """Write what waits, for two seconds at most, and close the file."""
-        if self._path is None:
-            return
-        self._put(None)
-        self._thread.join(CLOSE_SECONDS)
-        with self._guard:
-            if self._file >= 0 and not self._thread.is_alive():
-                os.close(self._file)
-                self._file = -1
+        """Write what waits, for two seconds at most; then the thread ends."""
+        if self._path is not None:
+            self._put(_END)
+            self._thread.join(CLOSE_SECONDS)
 
     def _changed(
         self,
@@ -183,7 +175,7 @@ class AuditLog:
         line |= {name: value for name, value in fields.items() if value not in ("", {})}
         self._put(json.dumps(line).encode() + b"\n")
 
-    def _put(self, line: bytes | None) -> None:
+    def _put(self, line: bytes) -> None:
         try:
             self._lines.put_nowait(line)
         except Full:
@@ -194,9 +186,22 @@ class AuditLog:
         self._rare.warn("audit", f"a line of the audit log {self._path} is lost: {why}")
 
     def _serve(self) -> None:
-        while (line := self._lines.get()) is not None:
-            with self._guard:
+        while (line := self._lines.get()) != _END:
+            if line == _REOPEN:
+                self._open_again()
+            else:
                 self._write(line)
+        os.close(self._file)
+
+    def _open_again(self) -> None:
+        assert self._path is not None, "the thread runs where there is a file"
+        try:
+            file = _opened(self._path)
+        except StorageError as error:
+            _log.error("%s; the audit log goes on in the old file", error)
+            return
+        os.close(self._file)
+        self._file, self._is_torn = file, False
 
     def _write(self, line: bytes) -> None:
         """Append a line; one that begins after half of another has a line end first."""

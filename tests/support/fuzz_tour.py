@@ -130,6 +130,7 @@ def _change_payload(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) ->
     client.upload(NAME, batches, stream_id=f"tour-{client.get_index(NAME).sequence}")
     client.delete_vectors(NAME, where="whole = 59 AND NOT flag")
     client.upsert(NAME, ids[-1:], rows[-1:], _payload(1))
+    client.vectors.upload(NAME, [(ids[:3], rows[:3]), (ids[3:9], rows[3:9])])
     client.optimize(NAME).wait()
 
 

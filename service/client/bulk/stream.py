@@ -43,7 +43,7 @@ Batches: TypeAlias = Iterable[BatchOfRows] | AsyncIterable[BatchOfRows]
 
 
 class UpsertStream(InMode[M]):
-    """A stream into an index, of `client.vectors.stream`; for one thread or task.
+    """A stream into an index, of `Client.vectors.stream`; for one thread or task.
 
     It is used in `with` (or `async with`), which ends it: all that was sent is on disk
     then. A stream that breaks goes on by itself in a new call: nothing is lost, and

@@ -140,6 +140,7 @@ def test_a_moved_log_goes_on_in_a_new_file(
     log.rename(moved)
     server.reread()
     boss.create_index("b", dim=4)
+    until(log.exists)
     server.stop()
     assert [line["index"] for line in lines(moved)] == ["a"]
     assert [line["index"] for line in lines(log)] == ["b"]

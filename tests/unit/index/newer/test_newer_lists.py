@@ -380,6 +380,31 @@ def test_under_a_filter_few_lists_of_newer_rows_are_read(built, lists_only):
     assert read < 0.7 * sum(part.entries.sum() for part in state.parts)
 
 
+def test_a_first_query_under_a_filter_reads_the_lists_of_a_batch(built, lists_only):
+    """A new filter, whose lists are not known, has the answers of one asked before."""
+    index = built(n=4000, d=12, nlist=60)
+    newer = make_newer(index, 1500)
+    lists = index.newer_lists()
+    lists.assign(newer)
+    mask = np.random.default_rng(6).random(len(index) + len(newer)) < 0.5
+    state = lists.masked(lists.rows(newer), mask[len(index) :])
+    queries = make_newer(index, 50, seed=8)
+
+    def search(some):
+        allowed = index.allow(mask[: len(index)])
+        params = SearchParams(k=10, target_recall=0.8, allowed=allowed)
+        return index.find_rows(some, params, newer=state)
+
+    together = search(queries)
+    alone = [search(query[None]) for query in queries]
+    np.testing.assert_array_equal(
+        np.concatenate([one.rows for one in alone]), together.rows
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([one.distances for one in alone]), together.distances
+    )
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_few_newer_rows_under_a_filter_are_packed_alone(built, metric):
     index = built(metric, n=4000, d=12, nlist=60)
