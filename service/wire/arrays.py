@@ -62,16 +62,6 @@ def fill_vectors(message: types_pb2.Vectors, array: NDArray[np.generic]) -> None
     message.count, message.dim = array.shape
 
 
-def put_vectors(message: types_pb2.Vectors, array: NDArray[np.generic]) -> None:
-    """Pack (n, d) into a message that is part of another one.
-
-    One that is given to the constructor of another message is copied once more.
-    """
-    message.data = array.tobytes()
-    message.scalar_type = _SCALAR_TYPE_OF[array.dtype]
-    message.count, message.dim = array.shape
-
-
 def vectors_of(message: types_pb2.Vectors, *, name: str) -> NDArray[np.generic]:
     """Unpack (count, dim) without a copy; values are not checked.
 

@@ -24,7 +24,7 @@ from gleann.service.client.bulk.payload_values import given_payload, with_schema
 from gleann.service.client.connection import Connection
 from gleann.service.client.modes import Awaiting, Blocking, InMode, M, method, run
 from gleann.service.client.reports import Wanted, reporting
-from gleann.service.wire.arrays import ids_to_wire, put_vectors, wire_array
+from gleann.service.wire.arrays import fill_vectors, ids_to_wire, wire_array
 from gleann.service.wire.paging import blocks_within, id_sizes
 from gleann.service.wire.payload_messages import payload_sizes, payload_to_wire
 from gleann.v1 import vector_pb2
@@ -287,7 +287,7 @@ def _batch(
     held = ids[part]
     message = Request()
     message.batch.ids.CopyFrom(ids_to_wire(held))
-    put_vectors(message.batch.vectors, matrix[part])
+    fill_vectors(message.batch.vectors, matrix[part])
     if payload is not None:
         values = payload_to_wire(payload.slice(part.start, part.stop))
         message.batch.payload.CopyFrom(values)

@@ -10,7 +10,7 @@ from gleann.index.errors import InvalidParamsError
 from gleann.index.payload.payload import Payload
 from gleann.service.client.connection import Connection, part_id
 from gleann.service.client.reports import Count, Wanted, reporting
-from gleann.service.wire.arrays import ids_to_wire, put_vectors
+from gleann.service.wire.arrays import fill_vectors, ids_to_wire
 from gleann.service.wire.paging import blocks_within, id_sizes
 from gleann.service.wire.payload_messages import payload_sizes, payload_to_wire
 from gleann.v1 import vector_pb2
@@ -71,5 +71,5 @@ class Upload:
             else payload_to_wire(payload.slice(part.start, part.stop)),
             request_id=part_id(self.request_id, part),
         )
-        put_vectors(request.vectors, self.matrix[part])
+        fill_vectors(request.vectors, self.matrix[part])
         return request

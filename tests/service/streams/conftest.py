@@ -38,7 +38,8 @@ def open_stream() -> Iterator[Callable[..., RawStream]]:
     streams: list[RawStream] = []
 
     def open_one(server: Server, stream_id: str = "", **named: Any) -> RawStream:
-        options = [("grpc.use_local_subchannel_pool", 1)]
+        # Without probes, what is not read stays at 64 KiB.
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
         channel = grpc.insecure_channel(f"127.0.0.1:{server.port}", options=options)
         streams.append(RawStream(channel, stream_id, **named))
         return streams[-1]
