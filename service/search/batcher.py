@@ -4,7 +4,8 @@ Batch while busy: a search runs at once and alone if no other is running. Search
 arrive during a run wait, and run together after it. No search waits to fill a batch.
 
 This is for threads that search at once: calls in process, and large searches of a
-server, whose small ones are merged before they take a thread (`server/search_lane.py`).
+server, whose small ones are merged before they take a thread
+(`server/queues/search_lane.py`).
 """
 
 from collections.abc import Hashable

@@ -31,8 +31,8 @@ from gleann.service.server.access import Access
 from gleann.service.server.audit import BAD_KEY
 from gleann.service.server.call import Call, Method
 from gleann.service.server.connections import Connections, Silence
-from gleann.service.server.lanes import Lane
 from gleann.service.server.observed import call_id_of, observe, trace_of
+from gleann.service.server.queues.lanes import Lane
 from gleann.service.server.rate_limited_log import RareLog, host_of
 from gleann.service.server.rpc import Rpc, ending_many, handler
 from gleann.service.status import reason_of, status_of

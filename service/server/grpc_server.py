@@ -21,8 +21,8 @@ from gleann.service.server.access import Access
 from gleann.service.server.call import Method
 from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.kinds import Kind, kind_of
-from gleann.service.server.lane_set import LaneSet
-from gleann.service.server.lanes import Lane
+from gleann.service.server.queues.lane_set import LaneSet
+from gleann.service.server.queues.lanes import Lane
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
 from gleann.service.server.upsert_streams import UpsertRoute

@@ -27,8 +27,8 @@ from gleann.service.config.queues import LoadSettings
 from gleann.service.server.audit import AuditLog
 from gleann.service.server.call import BYTES_A_UNIT, Call, Method, client_of
 from gleann.service.server.connections import Silence, Silent
-from gleann.service.server.lanes import ThreadLane
-from gleann.service.server.places import Bounds, Places
+from gleann.service.server.queues.lanes import ThreadLane
+from gleann.service.server.queues.places import Bounds, Places
 from gleann.service.server.rate_limited_log import RareLog
 from gleann.service.server.rpc import Rpc
 from gleann.service.streams.upserts import Request, UpsertStream, UpsertStreams

@@ -20,10 +20,10 @@ from gleann.service.config import Config
 from gleann.service.search import view_search, weight
 from gleann.service.server import search_lane, waitlist
 from gleann.service.server.call import Call, Method
-from gleann.service.server.places import Bounds, Places
+from gleann.service.server.queues.places import Bounds, Places
+from gleann.service.server.queues.search_lane import SEARCH, SearchLane
+from gleann.service.server.queues.waitlist import Waitlist
 from gleann.service.server.rate_limited_log import RareLog
-from gleann.service.server.search_lane import SEARCH, SearchLane
-from gleann.service.server.waitlist import Waitlist
 from gleann.service.servicers.search import SearchServicer
 from gleann.service.telemetry.distribution import SECONDS, Distribution
 from gleann.service.wire.arrays import vectors_to_wire

@@ -322,9 +322,7 @@ def test_answers_that_are_not_read_stop_the_reading(
 ) -> None:
     """A client that sends tiny batches and reads no answer gets no memory for them."""
     window = 8
-    server, _ = serve_index(
-        load=LoadSettings(stream_window=window, stream_seconds=2.0)
-    )
+    server, _ = serve_index(load=LoadSettings(stream_window=window, stream_seconds=2.0))
     stream: RawStream = open_stream(server, "a")
     stream.started()
     (opened,) = server.upserts.streams()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gleann.service.server.fair_queue import KEPT_SHARES, FairQueue
+from gleann.service.server.queues.fair_queue import KEPT_SHARES, FairQueue
 
 
 def _taken(queue: FairQueue[str], count: int) -> list[str]:

@@ -11,9 +11,9 @@ import pytest
 from gleann.index.errors import DeadlineError, NotReadyError, OverloadedError
 from gleann.service.calls.context import CallContext
 from gleann.service.server.call import Call
-from gleann.service.server.places import Bounds, Places
+from gleann.service.server.queues.places import Bounds, Places
+from gleann.service.server.queues.waitlist import Waitlist
 from gleann.service.server.rate_limited_log import RareLog
-from gleann.service.server.waitlist import Waitlist
 from gleann.service.telemetry.distribution import SECONDS, Distribution
 
 METHOD = cast("Any", None)

@@ -18,9 +18,9 @@ from gleann.index.found import FoundRows
 from gleann.service.calls.context import IN_PROCESS, answering
 from gleann.service.search.weight import is_light
 from gleann.service.server.call import Call
-from gleann.service.server.lanes import ThreadLane
+from gleann.service.server.queues.lanes import ThreadLane
+from gleann.service.server.queues.waitlist import Waitlist, joined_status
 from gleann.service.server.rpc import ending_many
-from gleann.service.server.waitlist import Waitlist, joined_status
 from gleann.service.server_status import QueueStatus
 from gleann.service.servicers.search import SearchServicer, WantedSearch
 from gleann.v1 import search_pb2

@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Protocol
 
 from gleann.service.server.call import Call
-from gleann.service.server.waitlist import Waitlist
+from gleann.service.server.queues.waitlist import Waitlist
 from gleann.service.server_status import QueueStatus
 
 

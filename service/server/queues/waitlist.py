@@ -12,9 +12,9 @@ from time import monotonic
 
 from gleann.index.errors import DeadlineError, NotReadyError, OverloadedError
 from gleann.service.server.call import Call
-from gleann.service.server.fair_queue import FairQueue
 from gleann.service.server.kinds import Kind
-from gleann.service.server.places import Places
+from gleann.service.server.queues.fair_queue import FairQueue
+from gleann.service.server.queues.places import Places
 from gleann.service.server_status import QueueStatus
 from gleann.service.telemetry.distribution import Distribution
 

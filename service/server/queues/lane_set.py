@@ -6,10 +6,10 @@ from gleann.index.parallel.cores import usable_cores
 from gleann.service.config import Config
 from gleann.service.config.queues import LoadSettings
 from gleann.service.server.kinds import Kind
-from gleann.service.server.lanes import Lane, ThreadLane
-from gleann.service.server.places import Bounds, Places
-from gleann.service.server.search_lane import SearchLane
-from gleann.service.server.waitlist import Waitlist
+from gleann.service.server.queues.lanes import Lane, ThreadLane
+from gleann.service.server.queues.places import Bounds, Places
+from gleann.service.server.queues.search_lane import SearchLane
+from gleann.service.server.queues.waitlist import Waitlist
 from gleann.service.server_status import QueueStatus
 from gleann.service.servicers.search import SearchServicer
 from gleann.service.telemetry.telemetry import Telemetry

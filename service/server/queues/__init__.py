@@ -1,0 +1,1 @@
+"""Queues of calls by kind: places, turns, and the threads that answer."""
