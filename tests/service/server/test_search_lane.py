@@ -18,8 +18,8 @@ from gleann.service.application import Application
 from gleann.service.calls.context import CallContext
 from gleann.service.config import Config
 from gleann.service.search import view_search, weight
-from gleann.service.server import search_lane, waitlist
 from gleann.service.server.call import Call, Method
+from gleann.service.server.queues import search_lane, waitlist
 from gleann.service.server.queues.places import Bounds, Places
 from gleann.service.server.queues.search_lane import SEARCH, SearchLane
 from gleann.service.server.queues.waitlist import Waitlist
