@@ -116,7 +116,10 @@ def opened(place: Place, *, create: bool = False) -> Iterator[Client]:
     is_empty = False
     try:
         target = _target(place, create=create)
-        with Client(target, api_key=_api_key(place), tls=_tls(place)) as client:
+        # A command whose server is not there says so at once.
+        with Client(
+            target, api_key=_api_key(place), tls=_tls(place), retries=0
+        ) as client:
             try:
                 yield client
             except GleannError:

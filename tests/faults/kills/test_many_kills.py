@@ -54,7 +54,7 @@ class World:
 
     def _keep_writing(self, record: Rows | Slow, target: str, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        with gleann.Client(target, timeout=30) as client:
+        with gleann.Client(target, timeout=30, retries=0) as client:
             while True:
                 try:
                     record.write(client, rng)
