@@ -9,6 +9,7 @@ from google.protobuf.empty_pb2 import Empty
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
 from gleann.service.application import Application
+from gleann.service.state.registry import NAME
 from gleann.service.values import OptimizerParams
 from gleann.service.wire import index_messages
 from gleann.service.wire.field_mask import masked, require_mask
@@ -63,7 +64,7 @@ class IndexServicer(index_pb2_grpc.IndexServiceServicer):
     ) -> index_pb2.ListIndexesResponse:
         """Describe a page of indexes, by name."""
         require_mask(request.read_mask, index_pb2.Index)
-        after = name_position(request.page_token)
+        after = name_position(request.page_token, NAME)
         size = page_size(request.page_size, default=100, most=1000)
         infos, last = self._application.list_indexes(after=after, size=size)
         page = (

@@ -1,5 +1,6 @@
 """SnapshotService."""
 
+import re
 from collections.abc import Callable
 
 from google.longrunning import operations_pb2
@@ -38,7 +39,7 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
         self, request: snapshot_pb2.ListSnapshotsRequest, _: object
     ) -> snapshot_pb2.ListSnapshotsResponse:
         """Describe a page of snapshots, oldest first."""
-        after = name_position(request.page_token)
+        after = name_position(request.page_token, _PLACE)
         size = page_size(request.page_size, default=100, most=1000)
         listed = self._snapshots.shelf.listed(request.index)
         found = [
@@ -96,6 +97,10 @@ class SnapshotServicer(snapshot_pb2_grpc.SnapshotServiceServicer):
             return Empty()
 
         return delete
+
+
+_PLACE = re.compile(r"\d+\.\d{9} .+")
+"""The form of `_place`."""
 
 
 def _place(manifest: SnapshotManifest) -> str:

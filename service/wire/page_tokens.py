@@ -9,6 +9,7 @@ the request that it continues.
 import base64
 import json
 import math
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -62,16 +63,23 @@ def name_token(name: str) -> str:
     return base64.urlsafe_b64encode(name.encode()).decode()
 
 
-def name_position(token: str) -> str:
+def name_position(token: str, form: re.Pattern[str]) -> str:
     """The name after which a page begins; "" for the first page.
+
+    Args:
+        token: of the request.
+        form: of the names of the list.
 
     Raises:
         InvalidParamsError: not a valid token.
     """
     try:
-        return _decoded(token).decode()
+        name = _decoded(token).decode()
     except ValueError as error:
         raise InvalidParamsError(_NOT_OURS) from error
+    if name and not form.fullmatch(name):
+        raise InvalidParamsError(_NOT_OURS)
+    return name
 
 
 _NOT_OURS = "page_token is not one that was returned"

@@ -15,7 +15,7 @@ from gleann.index import BuildParams, SearchParams, errors
 from gleann.selection.active import ActiveParams
 from gleann.service.config import Config
 from gleann.service.server import serve
-from gleann.service.state import registry
+from gleann.service.state.log import changes
 from gleann.service.views.live_index import View
 
 QUICK = BuildParams(metric="l2", nlist=4, tune_queries=0)
@@ -151,7 +151,7 @@ def test_a_spoilt_description_is_noticed(data: Path, assignment: str) -> None:
 def test_whatever_is_raised_while_opening_stays_with_its_index(
     data: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
-    real = registry.changes.replayed
+    real = changes.replayed
 
     def failing(store: Any, view: View) -> View:
         if view.name == "a":
@@ -159,7 +159,7 @@ def test_whatever_is_raised_while_opening_stays_with_its_index(
         return real(store, view)
 
     with monkeypatch.context() as patched:
-        patched.setattr(registry.changes, "replayed", failing)
+        patched.setattr(changes, "replayed", failing)
         with gleann.Client(data) as client:
             says = "not enough memory" if kind is MemoryError else "no more"
             require_broken(client, "a", says)

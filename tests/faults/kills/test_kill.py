@@ -121,8 +121,8 @@ from gleann.service.state.registry import Registry
 vector_files.BLOCK_BYTES = 50_000
 staged = [0]
 real = Registry.stage
-def stage(self, *arguments):
-    real(self, *arguments)
+def stage(self, *arguments, **named):
+    real(self, *arguments, **named)
     staged[0] += 1
     if staged[0] == 3:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -152,8 +152,8 @@ import sys, os, signal
 import gleann
 from gleann.service.state.registry import Registry
 real = Registry.publish_staged
-def publish_staged(self, *arguments):
-    real(self, *arguments)
+def publish_staged(self, *arguments, **named):
+    real(self, *arguments, **named)
     os.kill(os.getpid(), signal.SIGKILL)
 Registry.publish_staged = publish_staged
 client = gleann.Client(sys.argv[1])

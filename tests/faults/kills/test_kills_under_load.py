@@ -214,7 +214,8 @@ def test_clients_go_on_over_kills(
             assert not thread.is_alive()
         assert not world.failures
         assert all(world.turns[name] for name in world.records)
-        assert world.unavailable.total() > kills // 2
+        # Fewer than there were kills: clients repeat what no server answered.
+        assert world.unavailable.total() > kills // 5
         world.check()
         assert server.stop() == 0
     finally:

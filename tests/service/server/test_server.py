@@ -199,7 +199,7 @@ def test_a_call_that_takes_too_long(
 
 def test_nobody_there() -> None:
     with (
-        gleann.Client("grpc://127.0.0.1:1", timeout=5) as client,
+        gleann.Client("grpc://127.0.0.1:1", timeout=5, retries=0) as client,
         pytest.raises(errors.UnavailableError, match=r"at 127\.0\.0\.1:1: UNAVAILABLE"),
     ):
         client.list_indexes()
