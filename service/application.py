@@ -4,10 +4,11 @@ The gRPC servicers and the in-process client call the same object.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
+from typing import TypeAlias
 
 # Imported here, before any thread starts: scikit-learn fails on a partly imported
 # pyarrow, if a session fits its model while a job imports it.
@@ -66,6 +67,9 @@ from gleann.service.values import (
     ServerInfo,
 )
 from gleann.service.wire.protocol import OLDEST_PROTOCOL, PROTOCOL
+
+LongWork: TypeAlias = Building | Compaction | Importing | Selecting | Work
+"""Carries out the operations of a kind, and says what each needs."""
 
 
 class _UndoneError(Exception):
@@ -166,6 +170,17 @@ class Application(RowOperations, SearchOperations, JobRequests):
             keep_days=config.keep_days,
             keep_operations=config.keep_operations,
         )
+        works = self._long_work(config, versions, devices)
+        tell_damage(self.store)
+        self.registry.open()
+        self.snapshots.shelf.sweep()
+        self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
+
+    def _long_work(
+        self, config: Config, versions: Versions, devices: Devices
+    ) -> Mapping[str, LongWork]:
+        """Make what carries out operations, by their kind."""
+        threads = config.threads
         self.building = Building(
             self.registry,
             threads=threads,
@@ -203,17 +218,13 @@ class Application(RowOperations, SearchOperations, JobRequests):
             rules=self.import_rules,
             threads=threads,
         )
-        works: dict[str, Building | Compaction | Importing | Selecting | Work] = {
+        return {
             "build": self.building,
             OPTIMIZE: self.optimizer.compaction,
             "import": importing,
             "select": self.selections,
             **self.snapshots.works,
         }
-        tell_damage(self.store)
-        self.registry.open()
-        self.snapshots.shelf.sweep()
-        self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
 
     def _open_sessions(self) -> None:
         self.sessions = SessionStore(

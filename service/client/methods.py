@@ -207,7 +207,7 @@ class ClientMethods(InMode[M], Generic[M]):
                 Others have their defaults.
 
         Raises:
-            InvalidParamsError: a field that a status does not have.
+            InvalidInputError: a field that a status does not have.
         """
         request = admin_pb2.GetServerStatusRequest(read_mask=FieldMask(paths=fields))
         reply = await self._stubs.admin.GetServerStatus(request)

@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from gleann.index.errors import InvalidParamsError
 from gleann.service.server_status import (
     IndexStatus,
     MethodStatus,
@@ -12,6 +11,7 @@ from gleann.service.server_status import (
     ServerState,
     ServerStatus,
 )
+from gleann.service.wire.field_mask import ALL, require_mask
 from gleann.v1 import admin_pb2
 
 _STATES: dict[ServerState, admin_pb2.ServerState] = {
@@ -37,16 +37,12 @@ def wanted_fields(mask: FieldMask) -> Collection[str]:
     """The fields of a status that a read mask names; all where it is empty.
 
     Raises:
-        InvalidParamsError: a field that a status does not have.
+        InvalidInputError: a field that a status does not have.
     """
-    names = [path.partition(".")[0] for path in mask.paths]
-    for name in names:
-        if name not in _FIELDS:
-            raise InvalidParamsError(
-                f"read_mask: a status has no field {name[:80]!r}; it has"
-                f" {', '.join(sorted(_FIELDS))}"
-            )
-    return frozenset(names) or _FIELDS
+    require_mask(mask, admin_pb2.ServerStatus)
+    if not mask.paths or ALL in mask.paths:
+        return _FIELDS
+    return frozenset(mask.paths)
 
 
 def status_to_wire(
