@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,14 @@ from gleann.index.errors import (
     MissingFileError,
     StorageError,
 )
+from gleann.index.storage.disk_rows import ROW_TYPE, DiskRows
 from gleann.index.storage.mapped_file import MappedFile
 from gleann.index.storage.regular_file import regular_descriptor
 
 Array = NDArray[Any]
 CHUNK_BYTES = 1 << 20
+BFLOAT_END = np.uint16(0x7F80)
+"""The exponent of infinity and NaN in bfloat16, which arrays of uint16 hold."""
 NPY_START = b"\x93NUMPY\x01\x00"
 NPY_HEADER = re.compile(
     r"\{'descr': '(?P<dtype>[<|][fiu][1248])', 'fortran_order': False,"
@@ -112,9 +115,12 @@ class GrowingArray(HashedFile):
             )
 
 
+Held = Literal["memory", "mapped", "file"]
+
+
 def read_array(
-    folder: Path, name: str, entry: Mapping[str, Any], *, mapped: bool
-) -> Array:
+    folder: Path, name: str, entry: Mapping[str, Any], *, held: Held
+) -> Array | DiskRows:
     """An array, read-only, as its entry of the manifest describes it.
 
     The file is read once, for its checksum; its numbers are looked at on the way.
@@ -123,7 +129,8 @@ def read_array(
         folder: the folder of the file.
         name: of the array.
         entry: its dtype, shape and sha256.
-        mapped: leave it on disk, memory-mapped; else it is read into memory.
+        held: where it is afterwards: "memory"; or on disk, "mapped", or in a "file"
+            from which rows are read when they are needed.
 
     Raises:
         CorruptDataError: it is not there, is not what the entry says, or holds what no
@@ -134,7 +141,7 @@ def read_array(
     file = folder / f"{name}.npy"
     try:
         with FileIO(regular_descriptor(file)) as handle:
-            return _read(handle, file, entry, mapped=mapped)
+            return _read(handle, file, entry, held=held)
     except MissingFileError as error:
         raise CorruptDataError(str(error)) from error
     except OSError as error:
@@ -142,8 +149,8 @@ def read_array(
 
 
 def _read(
-    handle: FileIO, file: Path, entry: Mapping[str, Any], *, mapped: bool
-) -> Array:
+    handle: FileIO, file: Path, entry: Mapping[str, Any], *, held: Held
+) -> Array | DiskRows:
     size = os.fstat(handle.fileno()).st_size
     header, dtype, shape = _read_header(handle, file)
     if dtype.str != entry["dtype"] or list(shape) != entry["shape"]:
@@ -157,7 +164,7 @@ def _read(
             f"{file} has {size} bytes, its header says {len(header) + length}"
         )
     digest = hashlib.sha256(header)
-    content = None if mapped else np.empty(length, np.uint8)
+    content = np.empty(length, np.uint8) if held == "memory" else None
     for chunk in _chunks(handle, length, into=content):
         digest.update(chunk.data)
         _require_numbers(chunk.view(dtype), file)
@@ -166,11 +173,27 @@ def _read(
             f"{file} has sha256 {digest.hexdigest()[:12]}..., its manifest says"
             f" {str(entry['sha256'])[:12]}..."
         )
+    if held == "file":
+        return _rows_in(handle, file, dtype, shape, start=len(header))
     if content is None:
         whole = MappedFile.of(handle, file)
         content = np.frombuffer(whole, np.uint8, offset=len(header))
     content.flags.writeable = False
     return content.view(dtype).reshape(shape)
+
+
+def _rows_in(
+    handle: FileIO,
+    file: Path,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    *,
+    start: int,
+) -> DiskRows:
+    if dtype != ROW_TYPE or len(shape) != 2:
+        raise CorruptDataError(f"{file} holds {dtype.str} {list(shape)}, and no rows")
+    n, d = shape
+    return DiskRows(handle.fileno(), file, start=start, shape=(n, d))
 
 
 def _read_header(
@@ -216,8 +239,10 @@ def _require_numbers(values: Array, file: Path) -> None:
         # Either end is NaN if any value is.
         if not np.isfinite([values.min(), values.max()]).all():
             raise CorruptDataError(f"{file} has NaN or infinity")
-    elif values.dtype == np.int8 and values.min() < -CODE_MAX:
+    elif values.dtype == np.int8 and values.min(initial=0) < -CODE_MAX:
         raise CorruptDataError(f"{file} has a code of -128")
+    elif values.dtype == np.uint16 and ((values & BFLOAT_END) == BFLOAT_END).any():
+        raise CorruptDataError(f"{file} has NaN or infinity")
 
 
 @contextmanager

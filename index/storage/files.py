@@ -26,9 +26,11 @@ from gleann.index.storage.array_file import (
     Array,
     GrowingArray,
     HashedFile,
+    Held,
     read_array,
     refusing_disk,
 )
+from gleann.index.storage.disk_rows import DiskRows
 from gleann.index.storage.manifest import (
     DATA_DIR,
     MANIFEST,
@@ -53,13 +55,15 @@ class Saved:
         version: of the format.
         folder: the data folder.
         payload: the entry of the payload file, None if there is none.
+        rerank_layout: the entry of rows in another precision, None if there is none.
     """
 
-    arrays: dict[str, Array]
+    arrays: dict[str, Array | DiskRows]
     header: dict[str, Any]
     version: int
     folder: Path
     payload: dict[str, Any] | None
+    rerank_layout: dict[str, Any] | None = None
 
 
 def write(
@@ -128,6 +132,7 @@ class Draft:
         self._data_dir = data_dir
         self._entries: dict[str, dict[str, Any]] = {}
         self._others: dict[str, dict[str, Any]] = {}
+        self._required: list[str] = []
 
     def add(self, name: str, array: Array) -> None:
         """Write a whole array.
@@ -172,6 +177,10 @@ class Draft:
         """Put JSON values under a key of their own into the manifest to be."""
         self._others[name] = dict(value)
 
+    def require(self, feature: str) -> None:
+        """Let only readers that know `feature` open the index."""
+        self._required.append(feature)
+
     @contextmanager
     def _open(self, name: str) -> Iterator[BinaryIO]:
         with refusing_disk(self._path):
@@ -199,6 +208,8 @@ class Draft:
             "index": dict(header),
             **self._others,
         }
+        if self._required:
+            content["requires"] = self._required
         with refusing_disk(self._path):
             sync_dir(self._data_dir)
             publish_manifest(self._path, content)
@@ -217,7 +228,7 @@ def read(path: Path) -> Saved:
         raise MissingFileError(f"no index at {path}: it stands for no rows")
     data_dir = path / manifest["data"]
     arrays = {
-        name: read_array(data_dir, name, entry, mapped=name in MAPPED)
+        name: read_array(data_dir, name, entry, held=_held(name, manifest["index"]))
         for name, entry in manifest["arrays"].items()
     }
     return Saved(
@@ -226,7 +237,16 @@ def read(path: Path) -> Saved:
         version=manifest["version"],
         folder=data_dir,
         payload=manifest.get("payload"),
+        rerank_layout=manifest.get("rerank_layout"),
     )
+
+
+def _held(name: str, header: Mapping[str, Any]) -> Held:
+    """Where an array is held, by the header of its index, not checked so far."""
+    layout = header.get("layout")
+    if name == "vectors" and isinstance(layout, dict) and layout.get("keep") == "disk":
+        return "file"
+    return "mapped" if name in MAPPED else "memory"
 
 
 def _refuse_foreign(path: Path) -> None:
