@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from warnings import warn
 
 from numpy.typing import ArrayLike
@@ -23,7 +23,7 @@ from gleann.index.build.on_disk import (
     fitted,
 )
 from gleann.index.build.rows import code_kept
-from gleann.index.checks import as_matrix, as_vectors, own_rows
+from gleann.index.checks import as_matrix, as_vectors, own_rows, require_one_of
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import Engine, IndexData, freeze
 from gleann.index.errors import CorruptDataError, RecallWarning
@@ -48,6 +48,7 @@ from gleann.index.search.device_search import (
 )
 from gleann.index.search.searcher import Searcher
 from gleann.index.storage import files, packing
+from gleann.index.storage.later_checks import LaterChecks
 from gleann.index.storage.mapped_file import watched_files
 from gleann.index.storage.packing import Header
 from gleann.index.storage.row_files import copy_rows, kept_rows
@@ -379,13 +380,28 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
 
     @classmethod
     def load(
-        cls, path: str | PathLike[str], *, engine: str = "auto", threads: int = 0
+        cls,
+        path: str | PathLike[str],
+        *,
+        engine: str = "auto",
+        threads: int = 0,
+        checks: files.Checks = "before",
     ) -> "SoarIndex":
         """Open an index that `save` wrote; vectors and codes stay memory-mapped.
 
         Its files must stay as they are: lists are read into memory, but distances come
         from the mapped vectors. A file that is cut short, which would end any process
         that reads it, is noticed at the next call, unless that call is already reading.
+
+        Args:
+            path: the directory.
+            engine: as in `build`.
+            threads: as in `build`.
+            checks: "before" checks all files first. "after" returns when all that
+                engines follow is checked (lists, ids, shapes and lengths), and checks
+                rows and int8 codes in a thread (`later_checks`): an index that is
+                damaged there may answer wrongly until that is noticed, and then stops
+                with the reason. `data`, `save` and folds wait for the end.
 
         Raises:
             MissingFileError: no index at `path`.
@@ -394,7 +410,8 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             EngineUnavailableError: the engine is not installed.
         """
         origin = Origin.of(Path(path))
-        saved = files.read(Path(path))
+        require_one_of("checks", checks, get_args(files.Checks))
+        saved = files.read(Path(path), checks=checks)
         try:
             data, ids, known = packing.unpack(
                 saved.arrays, saved.header, saved.version, saved.rerank_layout
@@ -404,6 +421,8 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             raise CorruptDataError(f"{path}: {error}") from error
         served = make_engine(data, name=engine, threads=threads)
         index = cls(data, ids=ids, header=known, engine=served, payload=payload)
+        if saved.deferred:
+            index._check_later(LaterChecks(saved.deferred))
         return index._loaded(origin)
 
     def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":
@@ -419,6 +438,8 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             engine=engine,
             payload=self._payload,
         )
+        if self._later_checks is not None:
+            index._check_later(self._later_checks)
         return index._loaded(self._origin)
 
     def _search(self, queries: ArrayLike, params: SearchParams) -> FoundRows:

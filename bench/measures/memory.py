@@ -76,10 +76,10 @@ def run_memory(args: argparse.Namespace) -> int:
     head = {"mode": "memory", "data": name, "metric": metric, "k": K, **vars(args)}
     head |= {"data": name, "out": None, "run": None, "queries": len(queries)}
     columns = ["layout", "recall", "bytes_a_row", "of_d", "batch", "single", "found"]
-    shown = [[row[column] for column in columns] for row in rows]
-    say(markdown(columns, shown))
     out = args.out or default_file(f"memory-{name}.json")
     write_json(out, {"begun": begun, "head": head, "rows": rows})
+    shown = [[str(row[column]) for column in columns] for row in rows]
+    say(markdown(columns, shown))
     return 0
 
 

@@ -15,6 +15,7 @@ from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.payload.payload import Payload
 from gleann.index.storage.disk_rows import DiskRows
+from gleann.index.storage.later_checks import LaterChecks
 from gleann.index.storage.mapped_file import MappedFile, watched_files
 from gleann.index.storage.packing import Header
 
@@ -30,7 +31,8 @@ class Described:
     _header: Header
     _payload: Payload | None
     _table: IdTable
-    _watched: tuple[MappedFile | DiskRows, ...]
+    _watched: tuple[MappedFile | DiskRows | LaterChecks, ...]
+    _later_checks: LaterChecks | None = None
 
     def __len__(self) -> int:
         return len(self._data.vectors)
@@ -62,7 +64,9 @@ class Described:
 
     @property
     def data(self) -> IndexData:
-        """The arrays, as engines read them; read-only."""
+        """The arrays, as engines read them; read-only, and checked."""
+        if self._later_checks is not None:
+            self._later_checks.wait()
         for file in watched_files(self._data.vectors, self._data.codes.values):
             file.require_whole()
         return self._data
@@ -151,6 +155,16 @@ class Described:
         if training is None or training.drift is None or training.fits(len(self)):
             return shortfall(stats, params)
         return drift_warning(stats, params, training.drift)
+
+    @property
+    def later_checks(self) -> LaterChecks | None:
+        """The checks that go on after `load`; None if all were made before."""
+        return self._later_checks
+
+    def _check_later(self, checks: LaterChecks) -> None:
+        """Let calls fail from the moment that one of `checks` does."""
+        self._later_checks = checks
+        self._watched += (checks,)
 
     def _require_whole(self) -> None:
         for file in self._watched:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -24,9 +24,11 @@ from gleann.index.errors import (
 )
 from gleann.index.storage.array_file import (
     Array,
+    ArrayFile,
     GrowingArray,
     HashedFile,
     Held,
+    open_array,
     read_array,
     refusing_disk,
 )
@@ -40,6 +42,8 @@ from gleann.index.storage.manifest import (
     read_manifest,
     sync_dir,
 )
+
+Checks = Literal["before", "after"]
 
 MAPPED = ("vectors", "codes")
 """Arrays too large to be read. Nothing in them says where to read on."""
@@ -56,6 +60,7 @@ class Saved:
         folder: the data folder.
         payload: the entry of the payload file, None if there is none.
         rerank_layout: the entry of rows in another precision, None if there is none.
+        deferred: arrays whose numbers are not checked.
     """
 
     arrays: dict[str, Array | DiskRows]
@@ -64,6 +69,7 @@ class Saved:
     folder: Path
     payload: dict[str, Any] | None
     rerank_layout: dict[str, Any] | None = None
+    deferred: tuple[ArrayFile, ...] = ()
 
 
 def write(
@@ -216,8 +222,13 @@ class Draft:
         _sweep(self._path, keep={self._data_dir.name})
 
 
-def read(path: Path) -> Saved:
+def read(path: Path, *, checks: Checks = "before") -> Saved:
     """Read what `write` wrote, but what is no array.
+
+    Args:
+        path: of the index.
+        checks: when the checksums and numbers of arrays that stay on disk are checked;
+            "after" leaves them to `Saved.deferred`.
 
     Raises:
         MissingFileError: there is no index at `path`.
@@ -227,10 +238,15 @@ def read(path: Path) -> Saved:
     if is_empty(manifest):
         raise MissingFileError(f"no index at {path}: it stands for no rows")
     data_dir = path / manifest["data"]
-    arrays = {
-        name: read_array(data_dir, name, entry, held=_held(name, manifest["index"]))
-        for name, entry in manifest["arrays"].items()
-    }
+    arrays: dict[str, Array | DiskRows] = {}
+    deferred: list[ArrayFile] = []
+    for name, entry in manifest["arrays"].items():
+        held = _held(name, manifest["index"])
+        if checks == "after" and _can_wait(name, manifest["index"]):
+            arrays[name], waiting = open_array(data_dir, name, entry, held=held)
+            deferred.append(waiting)
+        else:
+            arrays[name] = read_array(data_dir, name, entry, held=held)
     return Saved(
         arrays=arrays,
         header=manifest["index"],
@@ -238,7 +254,16 @@ def read(path: Path) -> Saved:
         folder=data_dir,
         payload=manifest.get("payload"),
         rerank_layout=manifest.get("rerank_layout"),
+        deferred=tuple(deferred),
     )
+
+
+def _can_wait(name: str, header: Mapping[str, Any]) -> bool:
+    """Whether an array may be searched before its numbers are checked.
+
+    Where rows are scanned in float32, NaN must not reach the kernels' thresholds.
+    """
+    return name in MAPPED and header.get("codes") == "int8"
 
 
 def _held(name: str, header: Mapping[str, Any]) -> Held:

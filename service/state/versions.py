@@ -101,6 +101,9 @@ class Versions:
     def load(self, number: int, version: int) -> SoarIndex:
         """Open a version on the CPU; its vectors stay memory-mapped.
 
+        The checksums of its largest files are computed meanwhile: see
+        `SoarIndex.load`.
+
         Raises:
             MissingFileError: it does not exist.
             CorruptDataError: a wrong checksum or an invalid format.
@@ -109,6 +112,7 @@ class Versions:
             self.path(number, version),
             engine=self._engine,
             threads=self._threads,
+            checks="after",
         )
 
     def drop_older(self, number: int, *, than: int, needed: set[int]) -> None:
