@@ -17,7 +17,6 @@ from typing import cast
 from gleann.index.errors import (
     DeadlineError,
     GleannError,
-    NotReadyError,
     OverloadedError,
     UnavailableError,
 )
@@ -25,7 +24,7 @@ from gleann.service.calls.context import answering
 from gleann.service.config.about import LARGEST
 from gleann.service.config.queues import LoadSettings
 from gleann.service.server.audit import AuditLog
-from gleann.service.server.call import BYTES_A_UNIT, Call, Method, client_of
+from gleann.service.server.call import Call, Method, client_of
 from gleann.service.server.connections import Silence, Silent
 from gleann.service.server.queues.lanes import ThreadLane
 from gleann.service.server.queues.places import Bounds, Places
@@ -265,10 +264,10 @@ class OpenStream:
     def _submit(self, size: int) -> None:
         try:
             self._route.lane.submit_turn(Turn.of(self, self._rpc, self._route, size))
-        except NotReadyError as error:
+        except UnavailableError as error:
             with self._guard:
                 self._has_turn = False
-            self.end(UnavailableError(str(error)))
+            self.end(error)
 
     def _stop_watch(self) -> None:
         if self._silent is not None:
@@ -288,11 +287,11 @@ class Turn(Call):
 
     Attributes:
         stream: the stream.
-        size: bytes that no turn before it was counted with.
+        new_bytes: those that no turn before it was counted with.
     """
 
     stream: OpenStream
-    size: int
+    new_bytes: int
 
     @classmethod
     def of(cls, stream: OpenStream, rpc: Rpc, route: UpsertRoute, size: int) -> "Turn":
@@ -304,13 +303,13 @@ class Turn(Call):
             route.rare,
             client_of(rpc),
             stream=stream,
-            size=size,
+            new_bytes=size,
         )
 
     @property
-    def work(self) -> float:
-        """As `Call.work`."""
-        return 1.0 + self.size / BYTES_A_UNIT
+    def size(self) -> int:
+        """As `Call.size`."""
+        return self.new_bytes
 
     def fail(self, error: GleannError) -> None:
         """End the stream, after what was answered."""
