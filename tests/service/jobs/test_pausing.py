@@ -265,6 +265,39 @@ def test_a_started_import_holds_back_what_changes_its_index(
     np.testing.assert_array_equal(stored[5], ROWS[5])
 
 
+def test_a_started_import_that_is_paused_in_the_queue_holds_back_too(
+    open_directory: Opens, held_import: Held, held_builds: Held, tmp_path: Path
+) -> None:
+    """Resumed, it waits for a worker, and is paused again before it has one."""
+    application = open_directory()
+    application.create_index("a", dim=8, metric="l2")
+    for other in ("b", "c"):
+        filled(application, other)
+    name = application.import_vectors(import_of(tmp_path / "v.npy", ROWS)).name
+    assert held_import.begun.wait(20)
+    application.jobs.pause(name)
+    until(lambda: application.jobs.under_way("import") is None)
+    others = [application.build(build_of(other)).name for other in ("b", "c")]
+    until(lambda: held_builds.runs == 2)
+    application.jobs.resume(name)
+    application.jobs.pause(name)
+    application.upsert("a", np.arange(9), ROWS[:9] + 7)
+    build = application.build(build_of("a")).name
+    held_import.go.set()
+    held_builds.go.set()
+    for other in others:
+        assert application.jobs.wait(other, seconds=20).done
+    assert not application.jobs.wait(build, seconds=0.3).done
+    application.jobs.resume(name)
+    for one in (name, build):
+        operation = application.jobs.wait(one, seconds=20)
+        assert operation.HasField("response"), operation.error
+    view = application.registry.view("a")
+    assert view.count == len(ROWS)
+    stored = view.vectors_at(view.require(np.arange(9)))
+    np.testing.assert_array_equal(stored, ROWS[:9] + 7)
+
+
 def test_a_cancelled_import_holds_nothing_back(
     open_directory: Opens, held_import: Held, tmp_path: Path
 ) -> None:
