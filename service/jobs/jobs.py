@@ -237,12 +237,16 @@ class Jobs:
             UnknownJobError: no operation has this name.
             NotReadyError: it has ended.
         """
-        with self._control, self._store.transaction() as transaction:
-            row = self._open_row(name)
-            if row["state"] != "paused":
-                table.set_state(transaction, name, "paused")
-                transaction.after_commit(self._pausing(transaction, row))
-        return self.get(name)
+        with self._control:
+            with self._store.transaction() as transaction:
+                row = self._open_row(name)
+                if row["state"] != "paused":
+                    table.set_state(transaction, name, "paused")
+                    transaction.after_commit(self._pausing(transaction, row))
+            operation = self.get(name)
+            if operation.done:  # its run ended before it was stopped
+                self._schedule.forget(name)
+        return operation
 
     def _pausing(self, transaction: Transaction, row: Row) -> Callable[[], None]:
         """What pauses an operation in the schedule, once that is on disk."""

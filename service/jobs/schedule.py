@@ -147,7 +147,8 @@ class Schedule:
     def done(self, run: Run) -> None:
         """End a run and allow the next one of its index."""
         with self._news:
-            for name in run.names:
+            # One that was paused as it ended is in the run no more.
+            for name in {*run.names, *run.ended}:
                 self._paused.pop(name, None)
                 if self._runs.get(name) is run:
                     self._runs.pop(name)

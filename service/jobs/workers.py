@@ -289,7 +289,8 @@ class Workers:
         run.log.end_phase()
         with self._store.transaction() as transaction:
             table.write_log(transaction, run, run.names)
-            for name in run.names:
+            run.ended = list(run.names)
+            for name in run.ended:
                 self._end(transaction, name, outcome)
 
     def _end(self, transaction: Transaction, name: str, outcome: Outcome) -> None:

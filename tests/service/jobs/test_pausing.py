@@ -13,6 +13,7 @@ import gleann
 from gleann.index import errors
 from gleann.service.application import Application
 from gleann.service.config import Config
+from gleann.service.jobs.schedule import Schedule
 from gleann.service.jobs.sealed_import import SealedImport
 from gleann.service.optimizer import writing
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
@@ -181,6 +182,45 @@ def test_resumed_before_it_stopped_it_goes_on(
     held_builds.go.set()
     assert application.jobs.wait(name, seconds=20).HasField("response")
     assert application.get_index("a").version == 1
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_pause_that_comes_too_late_leaves_nothing(
+    open_directory: Opens,
+    held_builds: Held,
+    monkeypatch: pytest.MonkeyPatch,
+    shared: bool,
+) -> None:
+    """Work that ends between the change on disk and the word to stop has ended.
+
+    Otherwise it would be taken for paused, and its index would not be compacted.
+    """
+    application = open_directory()
+    for index in "abc":
+        filled(application, index)
+    if shared:
+        blocking = [application.build(build_of(index)).name for index in "bc"]
+        until(lambda: held_builds.runs == 2)
+        names = [application.build(build_of("a")).name for _ in range(2)]
+        for one in blocking:
+            application.jobs.cancel(one)
+        until(lambda: held_builds.runs == 3)
+    else:
+        names = [application.build(build_of("a")).name]
+        assert held_builds.begun.wait(20)
+    word = "set_aside" if shared else "pause_run"
+    real = getattr(Schedule, word)
+
+    def late(schedule: Schedule, *arguments: Any, **named: Any) -> None:
+        held_builds.go.set()
+        until(lambda: application.jobs.under_way("build", index="a") is None)
+        real(schedule, *arguments, **named)
+
+    monkeypatch.setattr(Schedule, word, late)
+    assert application.jobs.pause(names[-1]).done
+    assert state_of(application, names[-1]) == "done"
+    assert application.jobs.paused("build", index="a") is None
+    assert application.jobs.is_settled("a")
 
 
 def test_paused_work_is_cancelled_at_once(
