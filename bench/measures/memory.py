@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,14 +73,22 @@ def run_memory(args: argparse.Namespace) -> int:
         del base
         rows = measure(layouts, queries, truth, args)
     name = args.data.resolve().name
-    head = {"mode": "memory", "data": name, "metric": metric, "k": K, **vars(args)}
-    head |= {"data": name, "out": None, "run": None, "queries": len(queries)}
-    columns = ["layout", "recall", "bytes_a_row", "of_d", "batch", "single", "found"]
-    out = args.out or default_file(f"memory-{name}.json")
-    write_json(out, {"begun": begun, "head": head, "rows": rows})
-    shown = [[str(row[column]) for column in columns] for row in rows]
-    say(markdown(columns, shown))
+    head = {"mode": "memory", "data": name, "metric": metric, "seed": args.seed}
+    head |= {"k": K, "queries": len(queries), "threads": args.threads}
+    result = {**begun, **head, "rounds": args.rounds, "rows": rows}
+    out = args.out or default_file(f"memory-{name}")
+    write_json(result, out)
+    say(memory_table(result))
     return 0
+
+
+def memory_table(result: dict[str, Any]) -> str:
+    """A line for each recall and layout."""
+    columns = ["layout", "recall", "found", "bytes_a_row", "of_d", *Times._fields]
+    lines = [[str(row[column]) for column in columns] for row in result["rows"]]
+    shown = ["layout", "recall asked", "recall", "bytes a row", "of d"]
+    shown += ["batch x", "batch, CPU x", "single x", "single, CPU x"]
+    return markdown(shown, lines)
 
 
 def make_layouts(
@@ -137,44 +145,61 @@ def measure(
     """A row for each recall and layout."""
     rows = []
     for recall in args.recall:
-        taken = {layout.name: ([], []) for layout in layouts}  # type: ignore[var-annotated]
+        taken: dict[str, list[Times]] = {layout.name: [] for layout in layouts}
         for number in range(args.rounds + 1):
             for layout in layouts:
-                batch, single = timed(layout, queries, recall, number)
+                times = timed(layout, queries, recall, number)
                 if number:  # the first round warms up
-                    taken[layout.name][0].append(batch)
-                    taken[layout.name][1].append(single)
-        usual = taken[USUAL]
+                    taken[layout.name].append(times)
         for layout in layouts:
-            batch, single = taken[layout.name]
             found = layout.index.search(queries, layout.settings[recall])
             rows.append(
                 {
                     **described(layout),
                     "recall": recall,
                     "found": round(recall_at_k(found.distances, truth), 4),
-                    "batch_qps": round(len(queries) / median(batch)),
-                    "single_us": round(1e6 * median(single) / SINGLES, 1),
-                    "batch": spread(usual[0], batch),
-                    "single": spread(usual[1], single),
+                    **compared(taken[USUAL], taken[layout.name], len(queries)),
                 }
             )
     return rows
 
 
-def timed(
-    layout: Layout, queries: Vectors, recall: float, number: int
-) -> tuple[float, float]:
-    """Seconds of the batch, and of some single queries."""
+class Times(NamedTuple):
+    """Seconds of a batch and of `SINGLES` queries one by one, and their CPU time."""
+
+    batch: float
+    batch_cpu: float
+    single: float
+    single_cpu: float
+
+
+def timed(layout: Layout, queries: Vectors, recall: float, number: int) -> Times:
+    """A round of one layout."""
     params, index = layout.settings[recall], layout.index
-    begun = time.perf_counter()
+    begun = time.perf_counter(), time.process_time()
     index.search(queries, params)
-    batch = time.perf_counter() - begun
+    half = time.perf_counter(), time.process_time()
     first = number * SINGLES % max(1, len(queries) - SINGLES)
-    begun = time.perf_counter()
     for query in queries[first : first + SINGLES]:
         index.search(query, params)
-    return batch, time.perf_counter() - begun
+    end = time.perf_counter(), time.process_time()
+    return Times(
+        half[0] - begun[0], half[1] - begun[1], end[0] - half[0], end[1] - half[1]
+    )
+
+
+def compared(usual: list[Times], other: list[Times], count: int) -> dict[str, Any]:
+    """Speed, and how many times that of the usual layout; CPU time is less noisy."""
+    qps = count / median(times.batch for times in other)
+    single = 1e6 * median(times.single for times in other) / SINGLES
+    ratios = {
+        name: spread(
+            [getattr(times, name) for times in usual],
+            [getattr(times, name) for times in other],
+        )
+        for name in Times._fields
+    }
+    return {"batch_qps": round(qps), "single_us": round(single, 1), **ratios}
 
 
 def spread(usual: list[float], other: list[float]) -> str:
