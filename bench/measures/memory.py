@@ -21,8 +21,8 @@ from bench.provenance import provenance
 from bench.records import default_file, write_json
 from bench.say import say
 from bench.tables import markdown
-from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search, recall_at_k
-from gleann.index.arrays import Distances, Vectors
+from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search
+from gleann.index.arrays import Ids, Rows, Vectors
 
 K = 10
 LAYOUTS: dict[str, dict[str, Any]] = {
@@ -66,7 +66,7 @@ def run_memory(args: argparse.Namespace) -> int:
     metric = json.loads((args.data / "meta.json").read_text())["metric"]
     base = np.ascontiguousarray(np.load(args.data / "base.npy"), np.float32)
     queries = np.load(args.data / "queries.npy")[: args.queries].astype(np.float32)
-    _, truth = exact_search(queries, base, metric=metric, k=K)
+    truth, _ = exact_search(queries, base, metric=metric, k=K)
     params = BuildParams(metric=metric, seed=args.seed)
     with tempfile.TemporaryDirectory() as folder:
         layouts = make_layouts(base, queries, truth, params, Path(folder), args)
@@ -94,7 +94,7 @@ def memory_table(result: dict[str, Any]) -> str:
 def make_layouts(
     base: Vectors,
     queries: Vectors,
-    truth: Distances,
+    truth: Rows,
     params: BuildParams,
     folder: Path,
     args: argparse.Namespace,
@@ -126,7 +126,7 @@ def make_layouts(
 
 
 def cheapest(
-    index: SoarIndex, queries: Vectors, truth: Distances, recall: float
+    index: SoarIndex, queries: Vectors, truth: Rows, recall: float
 ) -> SearchParams:
     """The cheapest measured setting that reaches a recall on these queries."""
     points = [point for point in index.operating_points if point.k == K]
@@ -134,13 +134,19 @@ def cheapest(
         if point.recall < recall - 0.01:
             continue
         params = SearchParams(k=K, nprobe=point.nprobe, rerank=point.rerank)
-        if recall_at_k(index.search(queries, params).distances, truth) >= recall:
+        if found_of(index.search(queries, params).ids, truth) >= recall:
             return params
     raise SystemExit(f"no setting reaches {recall}")
 
 
+def found_of(ids: Ids, truth: Rows) -> float:
+    """Recall by ids, since distances may be of rounded rows."""
+    hits = sum(len(np.intersect1d(a, b)) for a, b in zip(ids, truth, strict=True))
+    return hits / truth.size
+
+
 def measure(
-    layouts: list[Layout], queries: Vectors, truth: Distances, args: argparse.Namespace
+    layouts: list[Layout], queries: Vectors, truth: Rows, args: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """A row for each recall and layout."""
     rows = []
@@ -157,7 +163,7 @@ def measure(
                 {
                     **described(layout),
                     "recall": recall,
-                    "found": round(recall_at_k(found.distances, truth), 4),
+                    "found": round(found_of(found.ids, truth), 4),
                     **compared(taken[USUAL], taken[layout.name], len(queries)),
                 }
             )
