@@ -109,7 +109,7 @@ class Exchange:
         self.sequence = self.count = 0
         self._window = 1
         self._call: Stream | None = None
-        self._was_open = False
+        self._was_open = self._has_ended = False
         self._failure: BaseException | None = None
         self._process = OwnProcess()
         self._unanswered: deque[Batch] = deque()
@@ -121,6 +121,8 @@ class Exchange:
     async def send(self, batch: Batch) -> None:
         """Send a batch; waits while as many as may be have no answer."""
         self._require_good()
+        if self._has_ended:
+            raise ServiceError("the stream has ended: open another one")
         self._unanswered.append(batch)
         if self._call is None:
             await self.open()  # sends it too
@@ -152,6 +154,7 @@ class Exchange:
 
     def cancel(self) -> None:
         """End the stream; batches without an answer may be stored or not."""
+        self._has_ended = True
         self._unanswered.clear()
         self._hang_up()
 

@@ -123,6 +123,19 @@ def test_an_error_in_the_block_is_not_hidden(serve_index: Any) -> None:
         time.sleep(0.02)
 
 
+def test_a_stream_that_has_ended_takes_no_more(serve_index: Any) -> None:
+    """It would be sent by a new call, which nobody waits for."""
+    server, client = serve_index()
+    with client.vectors.stream("w") as stream:
+        stream.send([1], np.ones((1, 8)))
+    with pytest.raises(ServiceError, match="the stream has ended"):
+        stream.send([2], np.ones((1, 8)))
+    with client.vectors.stream("w") as stream:
+        stream.cancel()
+    assert client.count("w") == 1
+    assert server.upserts.streams() == []
+
+
 def test_large_batches_are_split(serve_index: Any) -> None:
     _, client = serve_index(limits=Limits(message_bytes=100_000, rows=700))
     rows = np.arange(40_000, dtype=np.float32).reshape(5000, 8)
