@@ -114,12 +114,13 @@ def changing(path: Path) -> Iterator[Callable[[Sequence[Key]], None]]:
 
 
 def _replace(path: Path, keys: Sequence[Key], folder: int) -> None:
-    """Replace the file atomically, for this user only."""
+    """Replace the file atomically; a new one is for this user only."""
     scratch = path.with_name(f".{path.name}-{token_hex(4)}")
     text = json.dumps({"version": VERSION, "keys": list(map(_packed, keys))}, indent=1)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
         with os.fdopen(os.open(scratch, flags, 0o600), "w") as file:
+            _keep_access(path, file.fileno())
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -128,6 +129,20 @@ def _replace(path: Path, keys: Sequence[Key], folder: int) -> None:
     except OSError as error:
         scratch.unlink(missing_ok=True)
         raise StorageError(f"{path}: {error.strerror}") from error
+
+
+def _keep_access(path: Path, descriptor: int) -> None:
+    """Give a file the owner, group and mode of the one at `path`, if there is one.
+
+    A server that runs as another user must be able to read what replaces its file:
+    otherwise it goes on with the old keys, also with those that are revoked now.
+    """
+    try:
+        old = path.stat()
+    except FileNotFoundError:
+        return
+    os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
 
 def _packed(key: Key) -> dict[str, object]:

@@ -277,6 +277,7 @@ class Server:
         logging.getLogger("grpc._cython.cygrpc").addFilter(_encoding)
         self._grpc.start()
         self.application.monitor.queues = self.queues
+        self.application.monitor.streams = lambda: len(self.upserts.streams())
 
     def _close_metrics(self) -> None:
         if self.metrics is not None:

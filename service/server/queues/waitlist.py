@@ -193,7 +193,6 @@ class Waitlist:
                 places=self._places.bounds.places,
                 refused=self._refused,
                 dropped=self._dropped,
-                threads=self._threads,
             )
 
     def _take(self, taken: list[Call], most_seconds: float) -> None:
@@ -322,7 +321,6 @@ def joined_status(waitlists: Sequence[Waitlist], delays: Distribution) -> QueueS
         queued=sum(one.queued for one in statuses),
         refused=sum(one.refused for one in statuses),
         dropped=sum(one.dropped for one in statuses),
-        threads=sum(one.threads for one in statuses),
         delay_median_seconds=recent.median,
         delay_p99_seconds=recent.p99,
     )

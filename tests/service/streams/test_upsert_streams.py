@@ -390,6 +390,7 @@ def test_open_streams_hold_no_thread(
         stream.started()
     lanes = [t for t in threading.enumerate() if t.name.startswith("gleann-write")]
     assert len(lanes) <= 2
+    assert client.server_status(["streams"]).streams == 24
     assert client.upsert("w", np.arange(10), vectors) == 10
     for stream in streams:
         stream.send(batch(1, vectors), END)
