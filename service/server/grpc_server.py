@@ -232,7 +232,7 @@ class Server:
             config, SearchServicer(self.application), self.application.telemetry
         )
         self._streams = ThreadPoolExecutor(REFLECTION_STREAMS, "gleann-reflection")
-        self._health = health.Health(["", *SERVICES])
+        self._health = health.Health(["", *SERVICES], share=config.load.client_share)
         self._grpc = grpc.server(Inline(), options=_options(config))
         self.metrics = self._open_metrics(config)
         # Last, as they can fail, and before any other thread is started.
