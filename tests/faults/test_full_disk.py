@@ -231,3 +231,38 @@ def test_a_job_on_a_full_disk_fails_with_the_numbers(
     ended = server.application.jobs.wait(operation.name, seconds=20)
     assert ended.done
     assert "min_free_bytes is 4194304" in ended.error.message
+
+
+@pytest.mark.slow
+def test_an_import_that_would_fill_the_disk_is_refused(
+    client: gleann.Client, small_disk: Path
+) -> None:
+    """Rows that are logged are in the write-ahead log too, as its plan says."""
+    np.save(small_disk / "more.npy", np.tile(ROWS, (125, 1)))
+    plan = client.plans.import_vectors("words", small_disk / "more.npy").plan
+    assert plan is not None
+    assert plan.disk_bytes == 8_000_000
+    fill(small_disk, leaving=plan.disk_bytes - 500_000)
+    with pytest.raises(errors.StorageError, match="takes about 8000000 bytes"):
+        client.import_vectors("words", small_disk / "more.npy")
+    assert client.jobs.list("kind = 'import'") == []
+
+
+@pytest.mark.slow
+def test_a_start_on_a_full_disk_serves_or_says_why_not(small_disk: Path) -> None:
+    storage = StorageSettings(min_free_bytes=MIB)
+    config = Config(
+        data_dir=small_disk / "data", listen="127.0.0.1:0", storage=storage
+    )
+    with serve(config) as server, gleann.Client(server.target) as client:
+        client.create_index("words", dim=DIM, metric="l2")
+        client.upsert("words", range(400), ROWS)
+        client.build("words", PARAMS).wait()
+    ballast = fill(small_disk, leaving=128 * 1024)
+    with serve(config) as server, gleann.Client(server.target) as client:
+        assert client.server_status(["state"]).state == "read-only"
+        assert client.search("words", ROWS[:1]).ids[0, 0] == 0
+    ballast.unlink()
+    fill(small_disk, leaving=0)
+    with pytest.raises(errors.StorageError, match=r"refused: .*\(\d+ bytes are free\)"):
+        serve(config)
