@@ -251,9 +251,7 @@ def test_an_import_that_would_fill_the_disk_is_refused(
 @pytest.mark.slow
 def test_a_start_on_a_full_disk_serves_or_says_why_not(small_disk: Path) -> None:
     storage = StorageSettings(min_free_bytes=MIB)
-    config = Config(
-        data_dir=small_disk / "data", listen="127.0.0.1:0", storage=storage
-    )
+    config = Config(data_dir=small_disk / "data", listen="127.0.0.1:0", storage=storage)
     with serve(config) as server, gleann.Client(server.target) as client:
         client.create_index("words", dim=DIM, metric="l2")
         client.upsert("words", range(400), ROWS)
