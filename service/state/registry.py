@@ -23,8 +23,8 @@ from gleann.service.state import orphans
 from gleann.service.state.adoption import Adopted, Adoption
 from gleann.service.state.broken_index import Broken
 from gleann.service.state.columns import log_columns
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.etag import require_etag
-from gleann.service.state.group import Transaction
 from gleann.service.state.index_info import index_info
 from gleann.service.state.loading import Loading
 from gleann.service.state.row_writer import RowWriter, Targets

@@ -11,7 +11,7 @@ from gleann.index.arrays import HeldIds
 from gleann.index.errors import GleannError, OutcomeUnknownError, UnknownIndexError
 from gleann.service import steady_clock
 from gleann.service.state.columns import missing_columns, store_columns
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.loading import require_columns
 from gleann.service.state.log import changes
 from gleann.service.state.seal import seal_of
