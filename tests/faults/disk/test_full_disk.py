@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -116,6 +117,12 @@ def numbered(batches: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield np.arange(10) + 10 * number, ROWS[:10]
 
 
+def send_on(stream: Any, batches: range) -> int:
+    for ids, rows in numbered(batches):
+        stream.send(ids, rows)
+    return stream.flush()
+
+
 def start(client: gleann.Client) -> str:
     params = ActiveParams(pool="classifier")
     ids = list(range(6))
@@ -168,15 +175,11 @@ def test_a_stream_stops_while_the_server_is_read_only_and_goes_on_then(
 ) -> None:
     """What was acknowledged stays, and the stream goes on behind it."""
     stream = client.vectors.stream("words", stream_id="nightly")
-    for ids, rows in numbered(range(40, 45)):
-        stream.send(ids, rows)
-    assert stream.flush() == 50
+    assert send_on(stream, range(40, 45)) == 50
     ballast = fill(small_disk, leaving=3 * MIB)
     until("read-only", client)
     with pytest.raises(errors.StorageError, match=r"\d+ bytes free.* 4194304"):
-        for ids, rows in numbered(range(45, 50)):
-            stream.send(ids, rows)
-        stream.flush()
+        send_on(stream, range(45, 50))
     stream.cancel()
     assert client.count("words") == 450
     assert server.upserts.streams() == []

@@ -212,7 +212,8 @@ def test_an_image_without_native_kernels_is_not_built(tmp_path: Path) -> None:
     """Setuptools gives a wheel the same name where the compiler failed."""
     text = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text())
     [command] = re.findall(r"&& (python -m zipfile .*)", text)
-    command = command.replace("python", sys.executable).replace("/wheels", str(tmp_path))
+    command = command.replace("python", sys.executable)
+    command = command.replace("/wheels", str(tmp_path))
     wheel = tmp_path / "gleann-0.1.0-cp311-cp311-linux_x86_64.whl"
     for name, found in (("gleann/index/engines/native.py", 1), (NATIVE, 0)):
         with zipfile.ZipFile(wheel, "w") as file:
