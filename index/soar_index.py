@@ -15,6 +15,7 @@ from gleann.index.access.row_access import RowAccess, as_payload
 from gleann.index.access.row_finder import RowFinder
 from gleann.index.arrays import Distances, HeldIds, Rows
 from gleann.index.build.arrange import arrange, as_sample
+from gleann.index.build.code_kept import code_kept
 from gleann.index.build.kernels import kernels_on
 from gleann.index.build.on_disk import (
     BuildSummary,
@@ -22,7 +23,6 @@ from gleann.index.build.on_disk import (
     build_on_disk,
     fitted,
 )
-from gleann.index.build.rows import code_kept
 from gleann.index.checks import as_matrix, as_vectors, own_rows, require_one_of
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import Engine, IndexData, freeze
@@ -51,7 +51,8 @@ from gleann.index.storage import files, packing
 from gleann.index.storage.later_checks import LaterChecks
 from gleann.index.storage.mapped_file import watched_files
 from gleann.index.storage.packing import Header
-from gleann.index.storage.row_files import copy_rows, kept_rows
+from gleann.index.storage.row_files import copy_rows
+from gleann.index.storage.row_layout import kept_rows
 
 
 class SoarIndex(Described, RowAccess, RowFinder, Portable):

@@ -10,11 +10,11 @@ from gleann.index.arrays import RowMatrix, Vectors
 from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.found import SearchStats, drift_warning, shortfall
 from gleann.index.ids.table import IdTable
+from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.operating_points import OperatingPoint, SpillReport, best_recall
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.payload.payload import Payload
-from gleann.index.storage.disk_rows import DiskRows
 from gleann.index.storage.later_checks import LaterChecks
 from gleann.index.storage.mapped_file import MappedFile, watched_files
 from gleann.index.storage.packing import Header

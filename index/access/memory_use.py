@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, RowMatrix
 from gleann.index.engines.contract import Engine, HoldsCopies, IndexData
+from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.payload.payload import Payload
-from gleann.index.storage.disk_rows import DiskRows
 from gleann.index.storage.mapped_file import MappedFile, watched_files
 from gleann.index.texts import Texts
 

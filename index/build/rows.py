@@ -4,18 +4,11 @@ Both give identical codes. Squared lengths are summed in double in different ord
 one value in many millions differs in its last float32 bit.
 """
 
-import numpy as np
-
-from gleann.index.arrays import RowMatrix, Vectors
-from gleann.index.build.contract import BuildKernels
+from gleann.index.arrays import Vectors
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines import native
 from gleann.index.metric import prepare, refuse_zeros
-from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Metric
-
-CODED_VALUES = 1 << 23
-"""Values of rows that are decoded at once, to be coded."""
 
 
 def prepare_rows(
@@ -45,20 +38,3 @@ def code_rows(vectors: Vectors, encoding: Encoding, *, threads: int) -> Codes:
         return encoding.encode(vectors)
     values, scales = native.quantise_rows(vectors, encoding.center, threads=threads)
     return encoding.with_biases(Codes(values=values, scales=scales), vectors)
-
-
-def code_kept(rows: RowMatrix, encoding: Encoding, kernels: BuildKernels) -> Codes:
-    """The codes of prepared rows (n, d) however they are kept."""
-    if isinstance(rows, np.ndarray):
-        return kernels.codes(rows, encoding)
-    if encoding.kind == "float32":
-        return encoding.encode_whole(rows)
-    n, dim = rows.shape
-    values, scales = np.empty((n, dim), np.int8), np.empty(n, np.float32)
-    biases = np.empty(n, np.float32) if encoding.has_biases else None
-    for block in block_slices(n, CODED_VALUES // dim):
-        codes = kernels.codes(rows[block], encoding)
-        values[block], scales[block] = codes.values, codes.scales
-        if biases is not None:
-            biases[block] = codes.biases
-    return Codes(values=values, scales=scales, biases=biases)

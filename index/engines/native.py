@@ -33,12 +33,12 @@ from gleann.index.engines.contract import (
 )
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.extension import available, compiled, tiers, unavailable_reason
-from gleann.index.half_rows import HalfRows
+from gleann.index.kept.disk_rows import DiskRows
+from gleann.index.kept.half_rows import HalfRows
 from gleann.index.lists import InvertedLists, one_list
 from gleann.index.live_rows import LiveRows
 from gleann.index.metric import ListRanking, prepare
 from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams, Segments
-from gleann.index.storage.disk_rows import DiskRows
 
 __all__ = [
     "EMULATED_TIER",

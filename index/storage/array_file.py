@@ -24,7 +24,7 @@ from gleann.index.errors import (
     MissingFileError,
     StorageError,
 )
-from gleann.index.storage.disk_rows import ROW_TYPE, DiskRows
+from gleann.index.kept.disk_rows import ROW_TYPE, DiskRows
 from gleann.index.storage.mapped_file import MappedFile
 from gleann.index.storage.regular_file import regular_descriptor
 

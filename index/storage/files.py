@@ -22,6 +22,7 @@ from gleann.index.errors import (
     CorruptDataError,
     MissingFileError,
 )
+from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.storage.array_file import (
     Array,
     ArrayFile,
@@ -32,7 +33,6 @@ from gleann.index.storage.array_file import (
     read_array,
     refusing_disk,
 )
-from gleann.index.storage.disk_rows import DiskRows
 from gleann.index.storage.manifest import (
     DATA_DIR,
     MANIFEST,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import CorruptDataError
-from gleann.index.storage.disk_rows import DiskRows
+from gleann.index.kept.disk_rows import DiskRows
 
 
 class MappedFile(mmap.mmap):

@@ -11,10 +11,10 @@ from gleann.index.arrays import HeldIds, RowMatrix, Vectors
 from gleann.index.codes import Codes, Encoding, decoded_norms
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
+from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.lists import InvertedLists
 from gleann.index.operating_points import OperatingPoint, SpillReport
 from gleann.index.params import BuildParams, CodeKind, Keep, Metric
-from gleann.index.storage.disk_rows import DiskRows
 from gleann.index.storage.loaded_checks import (
     check_codes,
     check_ids,
@@ -28,7 +28,7 @@ from gleann.index.storage.loaded_checks import (
     require,
 )
 from gleann.index.storage.manifest import VERSION
-from gleann.index.storage.row_files import check_layout, unpack_rows
+from gleann.index.storage.row_layout import check_layout, unpack_rows
 from gleann.index.texts import Texts
 from gleann.index.training import Training
 

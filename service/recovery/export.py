@@ -22,7 +22,7 @@ from gleann.index.storage.manifest import (
     is_empty,
     read_manifest,
 )
-from gleann.index.storage.row_files import keep_of, unpack_rows
+from gleann.index.storage.row_layout import keep_of, unpack_rows
 from gleann.service.recovery.examination import ExaminedIndex
 from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state.log.change import Change, fitting, read_change

@@ -13,7 +13,6 @@ from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
 from gleann.index.errors import NotReadyError
 from gleann.index.filters.condition import BoundCondition, Condition
-from gleann.index.half_rows import narrowed
 from gleann.index.ids.held import (
     IdLookup,
     bytes_at,
@@ -22,6 +21,7 @@ from gleann.index.ids.held import (
 )
 from gleann.index.ids.order import id_order
 from gleann.index.ids.table import require_found
+from gleann.index.kept.half_rows import narrowed
 from gleann.index.live_rows import LiveRows
 from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload

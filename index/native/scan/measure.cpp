@@ -1,4 +1,4 @@
-// The rows that a batch of queries re-ranks: read where they are in a file, and measured.
+// The rows that queries re-rank: read where they are in a file, and measured.
 #include "base/keys.hpp"
 #include "scan/kept_rows.hpp"
 #include "scan/query_batch.hpp"

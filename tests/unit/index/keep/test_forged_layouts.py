@@ -8,7 +8,7 @@ import pytest
 from gleann.index import SoarIndex
 from gleann.index.errors import CorruptDataError
 from gleann.index.storage import manifest
-from tests.support.forging import Forgery
+from tests.support.faults.forging import Forgery
 from tests.support.keeps import loaded
 
 

@@ -8,7 +8,7 @@ from gleann.index.engines import native
 from gleann.index.engines.contract import IndexData, ScanRequest
 from gleann.index.engines.native import NativeEngine
 from gleann.index.errors import InvalidInputError
-from gleann.index.half_rows import HalfRows, narrowed, widened
+from gleann.index.kept.half_rows import HalfRows, narrowed, widened
 from gleann.index.lists import one_list
 from tests.support.keeps import N, as_kept, queries_of, rows_of
 

@@ -13,10 +13,10 @@ from gleann.index.engines.choose import make_engine
 from gleann.index.errors import CorruptDataError, InvalidInputError, InvalidParamsError
 from gleann.index.exact import exact_search
 from gleann.index.fold import fold_on_disk
-from gleann.index.half_rows import HalfRows
+from gleann.index.kept.disk_rows import DiskRows
+from gleann.index.kept.half_rows import HalfRows
 from gleann.index.metric import prepare
 from gleann.index.payload.payload import Payload
-from gleann.index.storage.disk_rows import DiskRows
 from tests.support.keeps import (
     DIM,
     KEEPS,

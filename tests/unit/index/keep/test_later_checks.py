@@ -11,7 +11,7 @@ from gleann.index.engines import native
 from gleann.index.errors import CorruptDataError, InvalidParamsError
 from gleann.index.storage.array_file import ArrayFile
 from gleann.index.storage.later_checks import LaterChecks
-from tests.support.forging import Forgery
+from tests.support.faults.forging import Forgery
 from tests.support.keeps import KEEPS, NLIST, N, params_of, queries_of, rows_of
 
 PARAMS = SearchParams(k=5, nprobe=NLIST, rerank=60)
