@@ -1,6 +1,7 @@
 """Layouts of served indexes: built, described, compacted, restarted, exported."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +10,16 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, SearchParams, exact_search
-from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.errors import (
+    CorruptDataError,
+    InvalidInputError,
+    InvalidParamsError,
+)
 from gleann.index.params import Keep
 from gleann.service.cli.main import run
 from gleann.service.config import Config
 from gleann.service.server import Server, serve
+from gleann.service.state import versions
 from tests.support.keeps import DIM, KEEPS, NLIST, as_kept, queries_of, rows_of
 
 N = 300
@@ -117,3 +123,24 @@ def test_commands_take_and_show_the_layout(
     assert re.search(r"memory: [\d,]+ bytes, [\d,.]+ a row", text)
     assert run(["index", "build", "i", "--memory", "1k", "--data", data]) != 0
     assert "memory is 1 kB" in capsys.readouterr().err
+
+
+def test_damage_of_a_large_version_stops_it_while_it_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gleann.Client(tmp_path / "data") as client:
+        made(client, params_of("f32"))
+    file = next((tmp_path / "data").glob("indexes/1/versions/*/data-*/vectors.npy"))
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    monkeypatch.setattr(versions, "LATER_BYTES", 1)
+    with gleann.Client(tmp_path / "data") as client:
+
+        def search_for_a_minute() -> None:
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                client.search("i", queries_of(1), ALL)
+
+        with pytest.raises(CorruptDataError, match=r"vectors\.npy has sha256"):
+            search_for_a_minute()
