@@ -9,7 +9,7 @@ from struct import pack
 from zlib import crc32
 
 from gleann.service.state import schema
-from gleann.service.state.log.packed_change import ChangeKind, PackedChange
+from gleann.service.state.packed_change import ChangeKind, PackedChange
 
 CHECKED = {
     "indexes": "number",

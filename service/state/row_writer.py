@@ -14,7 +14,7 @@ from gleann.index.payload.schema import Schema
 from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.log.change import Change
-from gleann.service.state.log.packed_change import PackedChange
+from gleann.service.state.packed_change import PackedChange
 from gleann.service.state.served import Served
 from gleann.service.state.store import Store
 from gleann.service.values import IndexVersion

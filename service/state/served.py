@@ -8,7 +8,7 @@ from gleann.service.state.broken_index import Broken
 from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log.change import Change, applied_upserts
 from gleann.service.state.log.changes import log_packed, set_sequence
-from gleann.service.state.log.packed_change import PackedChange
+from gleann.service.state.packed_change import PackedChange
 from gleann.service.views.live_index import View
 
 Watcher = Callable[[str, bool | None], None]

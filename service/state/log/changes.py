@@ -8,7 +8,7 @@ from gleann.index.texts import Texts
 from gleann.service.state.checksums import change_checksum, sequence_bits
 from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log.change import Change, LoggedChange, read_change
-from gleann.service.state.log.packed_change import PackedChange
+from gleann.service.state.packed_change import PackedChange
 from gleann.service.state.store import Store
 from gleann.service.values import IdType
 from gleann.service.views.live_index import View
