@@ -18,6 +18,7 @@ from bench.measures.hard import add_hard
 from bench.measures.imports import add_imports
 from bench.measures.ingest import add_ingest
 from bench.measures.kmeans import run_kmeans
+from bench.measures.memory import add_memory
 from bench.measures.on_disk import add_on_disk
 from bench.measures.reads import add_reads
 from bench.measures.updates import add_updates
@@ -55,6 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_imports(commands.add_parser("imports", help="what an import costs"))
     add_knn_graph(commands.add_parser("knn-graph", help="neighbour graphs of all rows"))
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
+    add_memory(commands.add_parser("memory", help="bytes and speed of each layout"))
     add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     add_selection(commands.add_parser("selection", help="what selection is worth"))

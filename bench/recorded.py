@@ -27,6 +27,7 @@ from bench.measures.hard import hard_table
 from bench.measures.imports import imports_table
 from bench.measures.ingest import ingest_table
 from bench.measures.kmeans import kmeans_table
+from bench.measures.memory import memory_table
 from bench.measures.on_disk import on_disk_table
 from bench.measures.updates import updates_table
 from bench.records import RESULTS, read_results
@@ -57,6 +58,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "ingest": ingest_table,
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
+    "memory": memory_table,
     "on-disk": on_disk_table,
     "selection-choices": choices_table,
     "selection-coverage": coverage_table,

@@ -23,6 +23,12 @@ def quantise_rows(
     threads: int,
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]: ...
 
+class RowFile:
+    def __init__(
+        self, *, descriptor: int, name: str, start: int, n: int, d: int
+    ) -> None: ...
+    def read(self, rows: NDArray[np.int32]) -> NDArray[np.float32]: ...
+
 class NewerPart:
     @property
     def first(self) -> int: ...
@@ -47,12 +53,16 @@ class Scanner:
         codes: NDArray[np.int8] | NDArray[np.float32],
         scales: NDArray[np.float32],
         biases: NDArray[np.float32],
-        vectors: NDArray[np.float32],
+        vectors: NDArray[np.float32] | NDArray[np.uint16] | RowFile,
+        half: str,
+        entry_codes: str,
         tier: str,
         threads: int,
     ) -> None: ...
     @property
     def tier(self) -> str: ...
+    @property
+    def nbytes(self) -> dict[str, int]: ...
     def rank_lists(
         self, queries: NDArray[np.float32], *, nprobe: int, threads: int
     ) -> NDArray[np.int32]: ...

@@ -13,7 +13,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Vectors
+from gleann.index.arrays import RowMatrix, Vectors
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import CodeKind, Metric
 
@@ -32,14 +32,14 @@ class Codes:
     """Rows as engines scan them; see `Encoding`.
 
     Attributes:
-        values: int8 (n, d), each in -127..127; or the float32 rows as they were given.
+        values: int8 (n, d), each in -127..127; or the float32 rows as they are kept.
         scales: float32 (n,), strictly positive, centred row = scale * value; 1 for
             float32 rows.
         biases: float32 (n,), what is subtracted from each row's scores; None for
             nothing.
     """
 
-    values: NDArray[np.int8] | Vectors
+    values: NDArray[np.int8] | Vectors | RowMatrix
     scales: NDArray[np.float32]
     biases: NDArray[np.float32] | None = None
 
@@ -106,11 +106,15 @@ class Encoding:
     def encode(self, rows: Vectors) -> Codes:
         """The codes of prepared rows (n, d); float32 rows are kept, not copied."""
         if self.kind == "float32":
-            return self.whole(rows, self._dot_biases(rows))
+            return self.encode_whole(rows)
         return self.with_biases(quantise(rows, self.center), rows)
 
+    def encode_whole(self, rows: RowMatrix) -> Codes:
+        """The codes of prepared rows (n, d) where these are scanned in float32."""
+        return self.whole(rows, self._dot_biases(rows))
+
     @staticmethod
-    def whole(rows: Vectors, biases: NDArray[np.float32] | None) -> Codes:
+    def whole(rows: RowMatrix, biases: NDArray[np.float32] | None) -> Codes:
         """The codes that prepared rows (n, d) are in float32."""
         ones = np.broadcast_to(np.float32(1), len(rows))
         return Codes(values=rows, scales=ones, biases=biases)
@@ -161,7 +165,7 @@ class Encoding:
             points = np.concatenate([points, ones], axis=1)
         return np.ascontiguousarray(points)
 
-    def _dot_biases(self, rows: Vectors) -> NDArray[np.float32] | None:
+    def _dot_biases(self, rows: RowMatrix) -> NDArray[np.float32] | None:
         """-c.x' of each row under ip; None under other metrics."""
         if self.metric != "ip":
             return None
@@ -193,7 +197,9 @@ class Encoding:
         return scores
 
 
-def fit_center(rows: Vectors, metric: Metric, *, seed: int = 0) -> NDArray[np.float32]:
+def fit_center(
+    rows: RowMatrix, metric: Metric, *, seed: int = 0
+) -> NDArray[np.float32]:
     """The centre (d,) that makes codes of prepared `rows` fine, zero where none does.
 
     It is the median of some rows, a dimension at a time: a few rows far out would move
@@ -216,11 +222,12 @@ def fit_center(rows: Vectors, metric: Metric, *, seed: int = 0) -> NDArray[np.fl
     return center if after <= CENTRED_PEAKS * before else np.zeros_like(center)
 
 
-def _drawn(rows: Vectors, *, seed: int) -> Vectors:
+def _drawn(rows: RowMatrix, *, seed: int) -> Vectors:
     if len(rows) <= CENTRE_ROWS:
         return np.asarray(rows)
     rng = np.random.default_rng([seed, 13])
-    return rows[np.sort(rng.choice(len(rows), CENTRE_ROWS, replace=False))]
+    drawn: Vectors = rows[np.sort(rng.choice(len(rows), CENTRE_ROWS, replace=False))]
+    return drawn
 
 
 def quantise(vectors: Vectors, center: NDArray[np.float32] | None = None) -> Codes:
@@ -251,8 +258,8 @@ def integer_dots(left: Codes, right: Codes) -> Vectors:
     dim = left.values.shape[1]
     # Floating-point products of integers are exact while the sums fit the mantissa.
     if dim * CODE_MAX**2 < 1 << 24:
-        return left.values.astype(np.float32) @ right.values.astype(np.float32).T
-    dots = left.values.astype(np.float64) @ right.values.astype(np.float64).T
+        return np.asarray(left.values, "f4") @ np.asarray(right.values, "f4").T
+    dots = np.asarray(left.values, "f8") @ np.asarray(right.values, "f8").T
     return dots.astype(np.float32)
 
 

@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Distances, Mask, Rows, Vectors
+from gleann.index.arrays import Distances, Mask, RowMatrix, Rows, Vectors
 from gleann.index.checks import as_queries, as_vectors, require_integer, require_one_of
 from gleann.index.heartbeat import beat
 from gleann.index.metric import pair_distances, prepare
@@ -84,7 +84,7 @@ def exact_search(
 @np.errstate(over="ignore", invalid="ignore")
 def exact_search_prepared(
     queries: Vectors,
-    vectors: Vectors,
+    vectors: RowMatrix,
     *,
     metric: Metric,
     k: int,
@@ -124,7 +124,7 @@ class _Allowed:
         count: how many count.
     """
 
-    vectors: Vectors
+    vectors: RowMatrix
     allowed: Mask | None
     count: int
 
@@ -136,7 +136,7 @@ class _Allowed:
 
 
 def _only_allowed(
-    vectors: Vectors, allowed: Mask | None
+    vectors: RowMatrix, allowed: Mask | None
 ) -> tuple[_Allowed, Rows | None]:
     """The rows to look at, and their numbers where they were gathered from `vectors`.
 
@@ -161,7 +161,7 @@ def _of_all(
     return lambda done: progress(before + done, total)
 
 
-def shift_of(vectors: Vectors) -> Vectors | None:
+def shift_of(vectors: RowMatrix) -> Vectors | None:
     """The common offset (d,) of rows (n, d); None if it is small.
 
     The median of a few rows, which no row that is far from the others moves.
@@ -334,7 +334,7 @@ def _row_blocks(n: int) -> list[tuple[int, int]]:
 
 
 def _distances_of(
-    queries: Vectors, vectors: Vectors, rows: Rows, metric: Metric
+    queries: Vectors, vectors: RowMatrix, rows: Rows, metric: Metric
 ) -> Distances:
     """Float64-accurate distances (nq, m) to each query's rows, in bounded memory."""
     pairs = max(1, _PAIR_BYTES // (vectors.shape[1] * 8))
@@ -360,7 +360,7 @@ def _search_near_cut(
     return near[order], distances[order]
 
 
-def _rough(bounds: LeastDistances, vectors: Vectors) -> Distances:
+def _rough(bounds: LeastDistances, vectors: RowMatrix) -> Distances:
     """What the distance of one query to each row (n,) is at least.
 
     By differences, where there are distances: their rounding is small beside the

@@ -8,12 +8,15 @@ import numpy as np
 from gleann.index.arrays import Mask
 from gleann.index.checks import require_integer, require_number, require_one_of
 from gleann.index.errors import InvalidParamsError
+from gleann.index.sizes import bytes_of
 
 Metric = Literal["ip", "cosine", "l2"]
 Spill = Literal["auto", "soar", "naive", "none"]
 Segments = Literal["both", "primary"]
 CodeKind = Literal["int8", "float32"]
 CodesChoice = Literal["auto", "int8", "float32"]
+Keep = Literal["f32", "f16", "bf16", "disk"]
+EntryCodes = Literal["copied", "shared"]
 
 DEFAULT_TARGET_RECALL = 0.95
 DEFAULT_LAMBDA = 1.0
@@ -52,6 +55,20 @@ class BuildParams:
             rows in "float32". "auto" takes int8 unless sample queries show that it
             cannot tell rows apart; `SoarIndex.params` says which. Where nothing is
             measured, "auto" is int8.
+        keep: what is kept of the rows, which are re-ranked: "f32"; "f16" or "bf16",
+            half of that, and distances are those of the rounded rows; or "disk", which
+            leaves float32 in the files of an index that is loaded, and reads the rows
+            that a query re-ranks. An index that is built in memory has them there until
+            it is saved.
+        entry_codes: "copied" gives both entries of a row its code, which is faster;
+            "shared" keeps each int8 code once, and the lists are put together as they
+            are scanned. Float32 codes, and those of engines other than the native one,
+            are always copied.
+        memory: bytes that a loaded index may take of memory, as a number or as text
+            such as "8GB" or "512MiB"; mapped rows to re-rank count, files do not. Of
+            `keep` and `entry_codes` those that have their defaults are chosen to fit,
+            the fastest that do, and never by rounding rows; a budget that none meets is
+            refused. `SoarIndex.params` has what was chosen, and no `memory`.
     """
 
     metric: Metric = "cosine"
@@ -63,11 +80,18 @@ class BuildParams:
     target_recall: float | None = None
     seed: int = 0
     codes: CodesChoice = "auto"
+    keep: Keep = "f32"
+    entry_codes: EntryCodes = "copied"
+    memory: int | str | None = None
 
     def __post_init__(self) -> None:
         require_one_of("metric", self.metric, get_args(Metric))
         require_one_of("spill", self.spill, get_args(Spill))
         require_one_of("codes", self.codes, get_args(CodesChoice))
+        require_one_of("keep", self.keep, get_args(Keep))
+        require_one_of("entry_codes", self.entry_codes, get_args(EntryCodes))
+        if self.memory is not None:
+            bytes_of(self.memory, name="memory")
         if self.nlist != "auto":
             require_integer("nlist", self.nlist, at_least=1)
         _require_lambda(self.spill_lambda)

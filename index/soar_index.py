@@ -1,9 +1,10 @@
 """`SoarIndex`: inverted lists with SOAR spilling; build, search, save and load."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from warnings import warn
 
 from numpy.typing import ArrayLike
@@ -14,9 +15,15 @@ from gleann.index.access.row_access import RowAccess, as_payload
 from gleann.index.access.row_finder import RowFinder
 from gleann.index.arrays import Distances, HeldIds, Rows
 from gleann.index.build.arrange import arrange, as_sample
+from gleann.index.build.code_kept import code_kept
 from gleann.index.build.kernels import kernels_on
-from gleann.index.build.on_disk import BuildSummary, RowSource, build_on_disk
-from gleann.index.checks import as_matrix, as_vectors, own_rows
+from gleann.index.build.on_disk import (
+    BuildSummary,
+    RowSource,
+    build_on_disk,
+    fitted,
+)
+from gleann.index.checks import as_matrix, as_vectors, own_rows, require_one_of
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import Engine, IndexData, freeze
 from gleann.index.errors import CorruptDataError, RecallWarning
@@ -27,7 +34,7 @@ from gleann.index.ids.table import IdTable
 from gleann.index.newer.lists import NewerLists
 from gleann.index.newer.rows import NewerRows
 from gleann.index.newer.search import NewerSearcher
-from gleann.index.params import BuildParams, SearchParams
+from gleann.index.params import BuildParams, EntryCodes, Keep, SearchParams
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.saved import add_payload, read_payload
 from gleann.index.payload.schema import Schema
@@ -41,8 +48,11 @@ from gleann.index.search.device_search import (
 )
 from gleann.index.search.searcher import Searcher
 from gleann.index.storage import files, packing
-from gleann.index.storage.mapped_file import mapped_files
+from gleann.index.storage.later_checks import LaterChecks
+from gleann.index.storage.mapped_file import watched_files
 from gleann.index.storage.packing import Header
+from gleann.index.storage.row_files import copy_rows
+from gleann.index.storage.row_layout import kept_rows
 
 
 class SoarIndex(Described, RowAccess, RowFinder, Portable):
@@ -64,7 +74,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
         super().__init__(IdTable(ids), payload)
         freeze(data)
         self._data = data
-        self._mapped = mapped_files(data.vectors)
+        self._watched = watched_files(data.vectors)
         self._header = header
         self._engine = engine
         self._searcher = Searcher(
@@ -131,9 +141,10 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
         checked = as_vectors(given)
         n = len(checked)
         row_ids = hold_row_ids(ids, n=n)
+        params = fitted(params, checked.shape, row_ids)
         held = as_payload(payload, n=n)
         with repeating(progress or ignore) as report:
-            rows = kernels.prepare(checked, params.metric)
+            rows = kept_rows(kernels.prepare(checked, params.metric), params.keep)
             arranged = arrange(
                 rows,
                 params,
@@ -146,8 +157,9 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
                 encoding=arranged.encoding,
                 centroids=arranged.centroids,
                 lists=arranged.lists,
-                codes=kernels.codes(rows, arranged.encoding),
+                codes=code_kept(rows, arranged.encoding, kernels),
                 vectors=rows,
+                entry_codes=params.entry_codes,
             )
             served = make_engine(data, name=engine, threads=threads)
             report(Progress(phase="done", done=n, total=n))
@@ -325,25 +337,43 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             warn(text, RecallWarning, stacklevel=2)
         return found
 
-    def save(self, path: str | PathLike[str]) -> None:
+    def save(
+        self,
+        path: str | PathLike[str],
+        *,
+        keep: Keep | None = None,
+        entry_codes: EntryCodes | None = None,
+    ) -> None:
         """Write the index to the directory `path` (format: `index/storage/FORMAT.md`).
 
         An index that is there is replaced in one step: until the new one is whole on
         disk, the old one stays readable.
 
+        Args:
+            path: the directory.
+            keep: another way to keep the rows, as in `BuildParams`; rows that were
+                rounded stay so. None keeps them as they are.
+            entry_codes: likewise for the codes of entries.
+
         Raises:
+            InvalidInputError: a value that float16 does not hold, with its row.
             AlreadyExistsError: `path` holds something that is not an index.
             StorageError: the disk refused.
         """
         data = self.data
-        arrays = (
-            {"vectors": data.vectors}
-            | packing.pack_codes(data.codes, data.encoding)
-            | packing.pack_lists(data.centroids, data.lists, self.held_ids)
+        arrays = packing.pack_codes(data.codes, data.encoding) | packing.pack_lists(
+            data.centroids, data.lists, self.held_ids
         )
-        header = packing.pack_header(self._header, data.encoding)
+        params = replace(
+            self.params,
+            keep=keep or self.params.keep,
+            entry_codes=entry_codes or self.params.entry_codes,
+        )
+        known = replace(self._header, params=params)
+        header = packing.pack_header(known, data.encoding)
 
         def add(draft: files.Draft) -> None:
+            copy_rows(draft, params.keep, data.vectors)
             if self._payload is not None:
                 add_payload(draft, [self._payload], self.schema, n=len(self))
 
@@ -351,13 +381,28 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
 
     @classmethod
     def load(
-        cls, path: str | PathLike[str], *, engine: str = "auto", threads: int = 0
+        cls,
+        path: str | PathLike[str],
+        *,
+        engine: str = "auto",
+        threads: int = 0,
+        checks: files.Checks = "before",
     ) -> "SoarIndex":
         """Open an index that `save` wrote; vectors and codes stay memory-mapped.
 
         Its files must stay as they are: lists are read into memory, but distances come
         from the mapped vectors. A file that is cut short, which would end any process
         that reads it, is noticed at the next call, unless that call is already reading.
+
+        Args:
+            path: the directory.
+            engine: as in `build`.
+            threads: as in `build`.
+            checks: "before" checks all files first. "after" returns when all that
+                engines follow is checked (lists, ids, shapes and lengths), and checks
+                rows and int8 codes in a thread (`later_checks`): an index that is
+                damaged there may answer wrongly until that is noticed, and then stops
+                with the reason. `data`, `save` and folds wait for the end.
 
         Raises:
             MissingFileError: no index at `path`.
@@ -366,14 +411,19 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             EngineUnavailableError: the engine is not installed.
         """
         origin = Origin.of(Path(path))
-        saved = files.read(Path(path))
+        require_one_of("checks", checks, get_args(files.Checks))
+        saved = files.read(Path(path), checks=checks)
         try:
-            data, ids, known = packing.unpack(saved.arrays, saved.header, saved.version)
+            data, ids, known = packing.unpack(
+                saved.arrays, saved.header, saved.version, saved.rerank_layout
+            )
             payload = read_payload(saved, n=len(data.vectors))
         except CorruptDataError as error:
             raise CorruptDataError(f"{path}: {error}") from error
         served = make_engine(data, name=engine, threads=threads)
         index = cls(data, ids=ids, header=known, engine=served, payload=payload)
+        if saved.deferred:
+            index._check_later(LaterChecks(saved.deferred))
         return index._loaded(origin)
 
     def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":
@@ -389,6 +439,8 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             engine=engine,
             payload=self._payload,
         )
+        if self._later_checks is not None:
+            index._check_later(self._later_checks)
         return index._loaded(self._origin)
 
     def _search(self, queries: ArrayLike, params: SearchParams) -> FoundRows:

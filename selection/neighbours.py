@@ -151,7 +151,7 @@ class IndexNeighbours:
             target_recall=self._target_recall,
             allowed=allowed,
         )
-        found, _ = self._index.search_rows(self._index.vectors[rows], params)
+        found, _ = self._index.search_rows(self._index.stored_rows[rows], params)
         return without_self(found, rows, k=k)
 
 

@@ -83,6 +83,7 @@ class RowOperations(ABC):
             # All that `prepare` does for these, but for the id in the message.
             require_measurable(rows, ids=names)
             prepared = rows
+        view.require_kept(prepared)
         return self.registry.upserting(name, names, prepared, payload)
 
     def delete_vectors(

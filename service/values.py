@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Ids
 from gleann.index.checks import require_integer, require_number
 from gleann.index.errors import InvalidParamsError
-from gleann.index.params import Metric, Spill
+from gleann.index.params import EntryCodes, Keep, Metric, Spill
 from gleann.index.payload.schema import Column
 from gleann.index.tables.tabular import Table, Tabular
 
@@ -148,6 +148,23 @@ class OptimizerState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPart:
+    """Bytes of a part of a sealed version; see `SoarIndex.memory`.
+
+    Attributes:
+        part: its name.
+        anonymous: in memory of the server.
+        mapped: of files that are mapped.
+        on_disk: of files that are read when they are needed.
+    """
+
+    part: str
+    anonymous: int = 0
+    mapped: int = 0
+    on_disk: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexInfo:
     """One index.
 
@@ -172,6 +189,9 @@ class IndexInfo:
         columns: its columns of payload, in the order of their declaration.
         removed: rows of the sealed version that were removed or replaced since.
         optimizer: its compaction, or None where that is unknown.
+        keep: what is kept of the rows of the sealed version, or None without one.
+        entry_codes: whether its entries have a code each, or None without one.
+        memory: what it takes, by part; empty without one.
         etag: changes when the index is made anew, and with its columns and the
             parameters of its optimizer; "" where that is unknown.
     """
@@ -194,6 +214,9 @@ class IndexInfo:
     columns: tuple[Column, ...] = ()
     removed: int = 0
     optimizer: OptimizerState | None = None
+    keep: Keep | None = None
+    entry_codes: EntryCodes | None = None
+    memory: tuple[MemoryPart, ...] = ()
     etag: str = ""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import ListNos, Rows, Vectors
+from gleann.index.arrays import ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.choose_spill import choose_spill
 from gleann.index.build.contract import BuildKernels
 from gleann.index.build.distortion import total_distortion
@@ -62,7 +62,7 @@ def resolve_nlist(params: BuildParams, n: int) -> int:
 
 
 def arrange(
-    rows: Vectors,
+    rows: RowMatrix,
     params: BuildParams,
     *,
     queries: Vectors | None,
@@ -156,7 +156,7 @@ def _judge(
 
 
 def _train(  # noqa: PLR0913  what is trained on, and how
-    rows: Vectors,
+    rows: RowMatrix,
     nlist: int,
     params: BuildParams,
     report: Report,
@@ -180,7 +180,7 @@ def _train(  # noqa: PLR0913  what is trained on, and how
 
 
 def _assign(
-    rows: Vectors,
+    rows: RowMatrix,
     centroids: Vectors,
     params: BuildParams,
     report: Report,

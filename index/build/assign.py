@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gleann.index.arrays import ListNos, Vectors
+from gleann.index.arrays import ListNos, RowMatrix, Vectors
 from gleann.index.build.spill import Spiller, less
 from gleann.index.engines import native
 from gleann.index.heartbeat import beat
@@ -29,7 +29,7 @@ def nearest_lists(vectors: Vectors, centroids: Vectors, *, threads: int = 0) -> 
 
 
 def assign_blocks(
-    vectors: Vectors,
+    vectors: RowMatrix,
     centroids: Vectors,
     *,
     params: BuildParams,

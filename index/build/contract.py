@@ -9,7 +9,7 @@ and decisions are the same code on both.
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.codes import Codes, Encoding
 from gleann.index.params import BuildParams, Metric
 
@@ -35,7 +35,7 @@ class BuildKernels(Protocol):
 
     def assign_blocks(
         self,
-        vectors: Vectors,
+        vectors: RowMatrix,
         centroids: Vectors,
         *,
         params: BuildParams,
@@ -46,7 +46,7 @@ class BuildKernels(Protocol):
     def nearest_rows(
         self,
         queries: Vectors,
-        vectors: Vectors,
+        vectors: RowMatrix,
         *,
         metric: Metric,
         k: int,

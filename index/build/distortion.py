@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from gleann.index.arrays import ListNos, Vectors
+from gleann.index.arrays import ListNos, RowMatrix, Vectors
 from gleann.index.heartbeat import beat
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 
 
-def total_distortion(vectors: Vectors, centroids: Vectors, primary: ListNos) -> float:
+def total_distortion(vectors: RowMatrix, centroids: Vectors, primary: ListNos) -> float:
     """Sum of the squared L2 distances of rows (m, d) to the centroids of their lists.
 
     Args:

@@ -39,6 +39,7 @@ from gleann.index.payload.schema import Schema
 from gleann.index.progress import Progress, Report
 from gleann.index.storage import files, packing
 from gleann.index.storage.packing import Header
+from gleann.index.storage.row_files import rows_file, written_rows
 from gleann.index.training import Training
 
 
@@ -163,7 +164,7 @@ def fold(
         _write_vectors(draft, folding, report, kernels)
         if folding.payload is not None and folding.schema is not None:
             add_payload(draft, folding.payload, folding.schema, n=n)
-        coming = draft.mapped("vectors")[kept:]
+        coming = written_rows(draft, folding.header.params.keep)[kept:]
         primary, secondary, distortion = _assign(folding, coming, report, kernels)
         _write_codes(draft, folding, coming, report, kernels)
         lists = invert(primary, secondary, nlist=data.lists.nlist)
@@ -190,7 +191,7 @@ def _write_vectors(
     old, dim = vectors.shape
     n, step = folding.kept + folding.newer_count, BLOCK_BYTES // (4 * dim)
     total = old + folding.newer_count
-    with draft.growing("vectors", dtype="<f4", shape=(n, dim)) as file:
+    with rows_file(draft, folding.header.params.keep, shape=(n, dim)) as file:
         for block, stay in folding.kept_blocks(step):
             file.append(vectors[block][stay])
             report(Progress(phase="copy", done=block.stop, total=total))

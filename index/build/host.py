@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.assign import assign_blocks, nearest_lists
 from gleann.index.build.contract import Assigned, TrainingRows
 from gleann.index.build.rows import code_rows, prepare_rows
@@ -30,7 +30,7 @@ class HostKernels:
 
     def assign_blocks(
         self,
-        vectors: Vectors,
+        vectors: RowMatrix,
         centroids: Vectors,
         *,
         params: BuildParams,
@@ -49,7 +49,7 @@ class HostKernels:
     def nearest_rows(
         self,
         queries: Vectors,
-        vectors: Vectors,
+        vectors: RowMatrix,
         *,
         metric: Metric,
         k: int,

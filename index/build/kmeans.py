@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gleann.index.arrays import ListNos, Rows, Vectors
+from gleann.index.arrays import ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.contract import BuildKernels, TrainingRows
 from gleann.index.build.host import HostKernels, HostTrainingRows
 from gleann.index.params import Metric
@@ -23,7 +23,7 @@ MOST_TRAIN_BYTES = 1 << 29
 
 
 def train_centroids(  # noqa: PLR0913  each is a setting of k-means
-    vectors: Vectors,
+    vectors: RowMatrix,
     *,
     nlist: int,
     metric: Metric,
@@ -76,14 +76,14 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
 
 
 def _training_rows(
-    vectors: Vectors, *, nlist: int, rng: np.random.Generator, kept_out: Rows | None
+    vectors: RowMatrix, *, nlist: int, rng: np.random.Generator, kept_out: Rows | None
 ) -> Vectors:
     n = len(vectors)
     most = MOST_TRAIN_BYTES // (4 * vectors.shape[1])
     wanted = max(nlist, min(TRAIN_ROWS_PER_LIST * nlist, most))
     if kept_out is None:
         if wanted >= n:
-            return vectors
+            return np.asarray(vectors)
         rows = np.sort(rng.choice(n, wanted, replace=False))
         return np.ascontiguousarray(vectors[rows])
     free = np.ones(n, np.bool_)

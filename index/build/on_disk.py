@@ -10,22 +10,25 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Vectors
+from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.build.arrange import arrange, as_sample, resolve_nlist
 from gleann.index.build.contract import BuildKernels
+from gleann.index.build.fit_memory import fit_memory
 from gleann.index.checks import as_float32, require_matrix
 from gleann.index.codes import Encoding
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_row_ids
 from gleann.index.operating_points import SpillReport, best_recall
 from gleann.index.parallel.blocks import block_slices
-from gleann.index.params import BuildParams, Metric
+from gleann.index.params import BuildParams, Keep, Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.saved import add_payload
 from gleann.index.payload.schema import Schema
 from gleann.index.progress import Progress, Report
 from gleann.index.storage import files, packing
 from gleann.index.storage.array_file import GrowingArray
+from gleann.index.storage.row_files import rows_file, written_rows
+from gleann.index.texts import Texts
 
 BLOCK_BYTES = 1 << 25
 """Bytes of float32 rows that are read, checked and written at once."""
@@ -89,22 +92,23 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
     n, dim = source.shape
     resolve_nlist(params, n)  # fail before hours of work
     row_ids = hold_row_ids(ids, n=n)
+    params = fitted(params, (n, dim), row_ids)
     if payload is not None and schema is None:
         raise InvalidInputError("blocks of payload need a schema")
     sample = as_sample(queries, dim, params.metric)
     with files.drafting(path) as draft:
-        data_hash = _write_rows(draft, source, params.metric, report, kernels)
+        data_hash = _write_rows(draft, source, params, report, kernels)
         if payload is not None and schema is not None:
             add_payload(draft, payload, schema, n=n)
         arranged = arrange(
-            draft.mapped("vectors"),
+            written_rows(draft, params.keep),
             params,
             queries=sample,
             report=report,
             kernels=kernels,
         )
         lists = arranged.lists
-        _write_codes(draft, arranged.encoding, kernels)
+        _write_codes(draft, params.keep, arranged.encoding, kernels)
         for name, array in packing.pack_lists(
             arranged.centroids, lists, row_ids
         ).items():
@@ -126,28 +130,41 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
     )
 
 
+def fitted(params: BuildParams, shape: tuple[int, ...], ids: HeldIds) -> BuildParams:
+    """The parameters with a layout of rows (n, d) that fits in `memory`.
+
+    Raises:
+        InvalidParamsError: none does.
+    """
+    n, dim = shape
+    mean_id = ids.nbytes // n + 8 if isinstance(ids, Texts) else 8
+    nlist = resolve_nlist(params, n)
+    return fit_memory(params, n=n, dim=dim, nlist=nlist, id_bytes=mean_id)
+
+
 def _write_rows(
     draft: files.Draft,
     source: RowSource,
-    metric: Metric,
+    params: BuildParams,
     report: Report,
     kernels: BuildKernels,
 ) -> str:
     """Write prepared rows and return their hash."""
     n, dim = source.shape
     digest = sha256()
-    with draft.growing("vectors", dtype="<f4", shape=(n, dim)) as vectors:
+    with rows_file(draft, params.keep, shape=(n, dim)) as vectors:
         for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
-            rows = read_rows(source, block, metric, kernels)
-            vectors.append(rows)
-            digest.update(rows.data)
+            rows = read_rows(source, block, params.metric, kernels)
+            digest.update(vectors.append(rows).data)
             report(Progress(phase="prepare", done=block.stop, total=n))
     return digest.hexdigest()
 
 
-def _write_codes(draft: files.Draft, encoding: Encoding, kernels: BuildKernels) -> None:
+def _write_codes(
+    draft: files.Draft, keep: Keep, encoding: Encoding, kernels: BuildKernels
+) -> None:
     """Read the written rows again and write their scan data."""
-    rows = draft.mapped("vectors")
+    rows = written_rows(draft, keep)
     n, dim = rows.shape
     draft.add("center", encoding.center)
     with ExitStack() as stack:

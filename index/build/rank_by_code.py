@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gleann.index.arrays import Distances, Rows, Vectors
+from gleann.index.arrays import Distances, RowMatrix, Rows, Vectors
 from gleann.index.codes import Encoding
 from gleann.index.metric import pair_distances
 from gleann.index.parallel.blocks import block_slices
@@ -19,7 +19,7 @@ VALUES_HELD = 1 << 21
 
 def rank_by_code(  # noqa: PLR0913  the sample, and what is asked of it
     encoding: Encoding,
-    vectors: Vectors,
+    vectors: RowMatrix,
     queries: Vectors,
     *,
     own: Rows | None,
@@ -62,7 +62,7 @@ def rank_by_code(  # noqa: PLR0913  the sample, and what is asked of it
 
 
 def distances_of_ranked(  # noqa: PLR0913  the sample, and what is known of it
-    vectors: Vectors,
+    vectors: RowMatrix,
     queries: Vectors,
     ranked: Rows,
     *,

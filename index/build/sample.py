@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.contract import BuildKernels
 from gleann.index.build.rank_by_code import distances_of_ranked, rank_by_code
 from gleann.index.codes import Encoding
@@ -82,7 +82,7 @@ class SampleQueries:
 
 
 def draw_queries(
-    vectors: Vectors, params: BuildParams, *, nlist: int, queries: Vectors | None
+    vectors: RowMatrix, params: BuildParams, *, nlist: int, queries: Vectors | None
 ) -> SampleQueries | None:
     """Draw sample queries before training.
 
@@ -112,7 +112,7 @@ def draw_queries(
 
 
 def make_sample(  # noqa: PLR0913  the index so far, and who asks
-    vectors: Vectors,
+    vectors: RowMatrix,
     centroids: Vectors,
     params: BuildParams,
     *,
@@ -199,7 +199,7 @@ class _Passes:
 
 
 def _nearest(
-    vectors: Vectors,
+    vectors: RowMatrix,
     queries: SampleQueries,
     metric: Metric,
     k: int,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gleann.index.arrays import ListNos, Vectors
+from gleann.index.arrays import ListNos, RowMatrix, Vectors
 from gleann.index.heartbeat import beat
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams
@@ -141,7 +141,7 @@ def less(vectors: Vectors, center: Vectors | None) -> Vectors:
     return vectors if center is None else vectors - center
 
 
-def scale_of(vectors: Vectors, center: Vectors | None = None) -> float:
+def scale_of(vectors: RowMatrix, center: Vectors | None = None) -> float:
     """Mean squared length of the rows (n, d) minus `center` (d,)."""
     total = 0.0
     for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):

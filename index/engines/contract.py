@@ -14,11 +14,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
+from gleann.index.arrays import (
+    Distances,
+    ListNos,
+    Mask,
+    RowMatrix,
+    Rows,
+    Vectors,
+)
 from gleann.index.codes import Codes, Encoding
 from gleann.index.lists import InvertedLists
 from gleann.index.live_rows import LiveRows
-from gleann.index.params import Metric, Segments
+from gleann.index.params import EntryCodes, Metric, Segments
 
 if TYPE_CHECKING:
     import torch
@@ -33,15 +40,18 @@ class IndexData:
         centroids: float32 (nlist, d).
         lists: the inverted lists, primary and spilled entries.
         codes: of the rows, by `encoding`.
-        vectors: float32 (n, d), prepared rows (unit length under cosine); may be
-            memory-mapped.
+        vectors: float32 (n, d) wherever it is indexed, prepared rows (unit length under
+            cosine); may be memory-mapped, in 16 bits or in a file.
+        entry_codes: whether the entries of a row have a code each, or share one; for
+            the native engine.
     """
 
     encoding: Encoding
     centroids: Vectors
     lists: InvertedLists
     codes: Codes
-    vectors: Vectors
+    vectors: RowMatrix
+    entry_codes: EntryCodes = "copied"
 
     @property
     def metric(self) -> Metric:
@@ -169,6 +179,15 @@ class Engine(Protocol):
             ZeroVectorError: a query of length zero under cosine.
             InvalidInputError: under l2 and ip, a query too long for float32.
         """
+
+
+@runtime_checkable
+class HoldsCopies(Protocol):
+    """An engine that holds memory besides the arrays it was made from."""
+
+    @property
+    def nbytes(self) -> dict[str, int]:
+        """Bytes of "codes", "scales" and "biases" of entries; "directions" of lists."""
 
 
 @runtime_checkable

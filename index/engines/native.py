@@ -12,7 +12,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
+from gleann.index.arrays import (
+    Distances,
+    ListNos,
+    Mask,
+    RowMatrix,
+    Rows,
+    Vectors,
+)
 from gleann.index.checks import require_finite, require_threads
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.contract import (
@@ -26,6 +33,8 @@ from gleann.index.engines.contract import (
 )
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.extension import available, compiled, tiers, unavailable_reason
+from gleann.index.kept.disk_rows import DiskRows
+from gleann.index.kept.half_rows import HalfRows
 from gleann.index.lists import InvertedLists, one_list
 from gleann.index.live_rows import LiveRows
 from gleann.index.metric import ListRanking, prepare
@@ -88,6 +97,7 @@ class NativeEngine:
         directions = ListRanking(data.centroids, encoding).directions
         codes = _given(data.codes, encoding)
         of_lists = _given(directions, encoding)
+        kept, half = _kept(data.vectors)
         self._scanner = compiled.Scanner(
             metric=data.metric,
             center=_shift(encoding.center),
@@ -101,7 +111,9 @@ class NativeEngine:
             codes=codes.values,
             scales=codes.scales,
             biases=codes.biases,
-            vectors=_packed(data.vectors, np.float32),
+            vectors=kept,
+            half=half,
+            entry_codes=data.entry_codes,
             tier=tier or "",
             threads=threads,
         )
@@ -111,6 +123,11 @@ class NativeEngine:
     def name(self) -> str:
         """Engine and tier, such as "native/avx512"."""
         return self._name
+
+    @property
+    def nbytes(self) -> dict[str, int]:
+        """Bytes that it holds besides `data`: codes, scales, biases, directions."""
+        return self._scanner.nbytes
 
     def with_threads(self, threads: int) -> "NativeEngine":
         """See `Engine.with_threads`."""
@@ -123,7 +140,10 @@ class NativeEngine:
         """See `ScansSubsets.over`."""
         shape = lists.nlist, self._data.vectors.shape[1]
         unranked = replace(
-            self._data, lists=lists, centroids=np.zeros(shape, np.float32)
+            self._data,
+            lists=lists,
+            centroids=np.zeros(shape, np.float32),
+            entry_codes="copied",
         )
         tier = self._scanner.tier
         return NativeEngine(unranked, tier=tier, threads=self._threads)
@@ -195,6 +215,7 @@ class NativeEngine:
             centroids=np.zeros((1, vectors.shape[1]), np.float32),
             codes=codes,
             vectors=vectors,
+            entry_codes="copied",
         )
         return NativeEngine(rows, tier=self._scanner.tier, threads=self._threads)
 
@@ -374,6 +395,15 @@ def _given(codes: Codes, encoding: Encoding) -> _Given:
         scales=_NOTHING if whole else _packed(codes.scales, np.float32),
         biases=_NOTHING if codes.biases is None else _packed(codes.biases, np.float32),
     )
+
+
+def _kept(vectors: RowMatrix) -> tuple[Any, str]:
+    """Rows to re-rank as the kernels take them, and how 16 bits are to be read."""
+    if isinstance(vectors, HalfRows):
+        return _packed(vectors.stored, np.uint16), vectors.kind
+    if isinstance(vectors, DiskRows):
+        return vectors.native, ""
+    return _packed(np.asarray(vectors), np.float32), ""
 
 
 def _shift(center: Vectors | None) -> Vectors:

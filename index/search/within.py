@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Distances, Mask, Rows, Vectors
+from gleann.index.arrays import Distances, Mask, RowMatrix, Rows, Vectors
 from gleann.index.checks import require_integer, require_number
 from gleann.index.errors import InvalidParamsError
 from gleann.index.exact import LeastDistances, shift_of
@@ -76,7 +76,7 @@ def no_hits() -> Hits:
 
 def find_within(
     queries: Vectors,
-    vectors: Vectors,
+    vectors: RowMatrix,
     *,
     metric: Metric,
     radius: float,
@@ -111,7 +111,7 @@ def find_within(
 
 def find_within_rows(
     query: Vectors,
-    vectors: Vectors,
+    vectors: RowMatrix,
     rows: Rows,
     *,
     metric: Metric,

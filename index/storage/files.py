@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -22,10 +22,14 @@ from gleann.index.errors import (
     CorruptDataError,
     MissingFileError,
 )
+from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.storage.array_file import (
     Array,
+    ArrayFile,
     GrowingArray,
     HashedFile,
+    Held,
+    open_array,
     read_array,
     refusing_disk,
 )
@@ -38,6 +42,8 @@ from gleann.index.storage.manifest import (
     read_manifest,
     sync_dir,
 )
+
+Checks = Literal["before", "after"]
 
 MAPPED = ("vectors", "codes")
 """Arrays too large to be read. Nothing in them says where to read on."""
@@ -53,13 +59,17 @@ class Saved:
         version: of the format.
         folder: the data folder.
         payload: the entry of the payload file, None if there is none.
+        rerank_layout: the entry of rows in another precision, None if there is none.
+        deferred: arrays whose numbers are not checked.
     """
 
-    arrays: dict[str, Array]
+    arrays: dict[str, Array | DiskRows]
     header: dict[str, Any]
     version: int
     folder: Path
     payload: dict[str, Any] | None
+    rerank_layout: dict[str, Any] | None = None
+    deferred: tuple[ArrayFile, ...] = ()
 
 
 def write(
@@ -128,6 +138,7 @@ class Draft:
         self._data_dir = data_dir
         self._entries: dict[str, dict[str, Any]] = {}
         self._others: dict[str, dict[str, Any]] = {}
+        self._required: list[str] = []
 
     def add(self, name: str, array: Array) -> None:
         """Write a whole array.
@@ -172,6 +183,10 @@ class Draft:
         """Put JSON values under a key of their own into the manifest to be."""
         self._others[name] = dict(value)
 
+    def require(self, feature: str) -> None:
+        """Let only readers that know `feature` open the index."""
+        self._required.append(feature)
+
     @contextmanager
     def _open(self, name: str) -> Iterator[BinaryIO]:
         with refusing_disk(self._path):
@@ -199,14 +214,21 @@ class Draft:
             "index": dict(header),
             **self._others,
         }
+        if self._required:
+            content["requires"] = self._required
         with refusing_disk(self._path):
             sync_dir(self._data_dir)
             publish_manifest(self._path, content)
         _sweep(self._path, keep={self._data_dir.name})
 
 
-def read(path: Path) -> Saved:
+def read(path: Path, *, checks: Checks = "before") -> Saved:
     """Read what `write` wrote, but what is no array.
+
+    Args:
+        path: of the index.
+        checks: when the checksums and numbers of arrays that stay on disk are checked;
+            "after" leaves them to `Saved.deferred`.
 
     Raises:
         MissingFileError: there is no index at `path`.
@@ -216,17 +238,40 @@ def read(path: Path) -> Saved:
     if is_empty(manifest):
         raise MissingFileError(f"no index at {path}: it stands for no rows")
     data_dir = path / manifest["data"]
-    arrays = {
-        name: read_array(data_dir, name, entry, mapped=name in MAPPED)
-        for name, entry in manifest["arrays"].items()
-    }
+    arrays: dict[str, Array | DiskRows] = {}
+    deferred: list[ArrayFile] = []
+    for name, entry in manifest["arrays"].items():
+        held = _held(name, manifest["index"])
+        if checks == "after" and _can_wait(name, manifest["index"]):
+            arrays[name], waiting = open_array(data_dir, name, entry, held=held)
+            deferred.append(waiting)
+        else:
+            arrays[name] = read_array(data_dir, name, entry, held=held)
     return Saved(
         arrays=arrays,
         header=manifest["index"],
         version=manifest["version"],
         folder=data_dir,
         payload=manifest.get("payload"),
+        rerank_layout=manifest.get("rerank_layout"),
+        deferred=tuple(deferred),
     )
+
+
+def _can_wait(name: str, header: Mapping[str, Any]) -> bool:
+    """Whether an array may be searched before its numbers are checked.
+
+    Where rows are scanned in float32, NaN must not reach the kernels' thresholds.
+    """
+    return name in MAPPED and header.get("codes") == "int8"
+
+
+def _held(name: str, header: Mapping[str, Any]) -> Held:
+    """Where an array is held, by the header of its index, not checked so far."""
+    layout = header.get("layout")
+    if name == "vectors" and isinstance(layout, dict) and layout.get("keep") == "disk":
+        return "file"
+    return "mapped" if name in MAPPED else "memory"
 
 
 def _refuse_foreign(path: Path) -> None:

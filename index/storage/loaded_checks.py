@@ -33,7 +33,6 @@ SHAPES: Mapping[str, tuple[str, ...]] = {
     "code_scales": ("rows",),
     "code_biases": ("rows",),
     "center": ("dim",),
-    "vectors": ("rows", "dim"),
     "ids": ("rows",),
     "id_offsets": ("rows + 1",),
     "id_bytes": ("bytes",),
@@ -51,8 +50,12 @@ def require(holds: bool, otherwise: str) -> None:
         raise CorruptDataError(f"the index does not fit together: {otherwise}")
 
 
-def check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Check the arrays of an index against each other, by shape alone.
+def check_shapes(arrays: Mapping[str, NDArray[Any]], shape: tuple[int, ...]) -> None:
+    """Check the arrays of an index against its rows and each other, by shape alone.
+
+    Args:
+        arrays: by name, without the rows.
+        shape: (n, d) of the rows.
 
     Raises:
         CorruptDataError: naming the array.
@@ -60,7 +63,7 @@ def check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
     for name, array in arrays.items():
         wanted = len(SHAPES[name])
         require(array.ndim == wanted, f"{name} has shape {array.shape}")
-    rows, dim = arrays["vectors"].shape
+    rows, dim = shape
     require(1 <= rows <= MOST_ROWS, f"vectors has {rows} rows")
     require(1 <= dim <= MAX_DIM, f"vectors has {dim} dimensions")
     sizes = {"rows": rows, "dim": dim, "lists": len(arrays["list_mids"])}

@@ -20,7 +20,9 @@ NEW_MANIFEST = f"{MANIFEST}.new"
 PAYLOAD_FILE = "payload.arrow"
 EMPTY = "no rows"
 """The feature of a manifest that stands for no rows: it has no arrays and no files."""
-KNOWN_FEATURES: frozenset[str] = frozenset({EMPTY})
+RERANK_LAYOUT = "rerank_layout"
+"""The feature, and the key, of rows in another precision than float32."""
+KNOWN_FEATURES: frozenset[str] = frozenset({EMPTY, RERANK_LAYOUT})
 """What may stand under "requires": features without which answers would be wrong."""
 DATA_DIR = re.compile(r"data-[0-9a-f]{16}")
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import CorruptDataError
+from gleann.index.kept.disk_rows import DiskRows
 
 
 class MappedFile(mmap.mmap):
@@ -45,12 +46,19 @@ class MappedFile(mmap.mmap):
 
 def mapped_files(*arrays: NDArray[Any]) -> tuple[MappedFile, ...]:
     """The mapped files of `arrays`, each once."""
-    owners = [_owner(array) for array in arrays]
-    files = [owner for owner in owners if isinstance(owner, MappedFile)]
+    return tuple(
+        file for file in watched_files(*arrays) if isinstance(file, MappedFile)
+    )
+
+
+def watched_files(*rows: object) -> tuple[MappedFile | DiskRows, ...]:
+    """The files that arrays, `HalfRows` or `DiskRows` are read from, each once."""
+    owners = [_owner(getattr(some, "backing", some)) for some in rows]
+    files = [owner for owner in owners if isinstance(owner, MappedFile | DiskRows)]
     return tuple({id(file): file for file in files}.values())
 
 
-def _owner(array: NDArray[Any]) -> object:
+def _owner(array: object) -> object:
     """Who has the memory that an array is a view of."""
     owner: Any = array
     while True:

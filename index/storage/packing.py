@@ -1,19 +1,20 @@
 """Conversion of a sealed index to the arrays and header of its files, and back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, get_args
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.arrays import HeldIds, RowMatrix, Vectors
 from gleann.index.codes import Codes, Encoding, decoded_norms
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
+from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.lists import InvertedLists
 from gleann.index.operating_points import OperatingPoint, SpillReport
-from gleann.index.params import BuildParams, CodeKind, Metric
+from gleann.index.params import BuildParams, CodeKind, Keep, Metric
 from gleann.index.storage.loaded_checks import (
     check_codes,
     check_ids,
@@ -27,6 +28,7 @@ from gleann.index.storage.loaded_checks import (
     require,
 )
 from gleann.index.storage.manifest import VERSION
+from gleann.index.storage.row_layout import check_layout, unpack_rows
 from gleann.index.texts import Texts
 from gleann.index.training import Training
 
@@ -38,13 +40,20 @@ _DTYPES = {
     "list_mids": "<i8",
     "entry_rows": "<i4",
     "entry_others": "<i4",
-    "vectors": "<f4",
 }
 _CENTER = {"center": "<f4"}
 _CODES = {"codes": "|i1", "code_scales": "<f4"}
 _BIASES = {"code_biases": "<f4"}
 _INT_IDS = {"ids": "<i8"}
 _STRING_IDS = {"id_offsets": "<i8", "id_bytes": "|u1"}
+
+
+_LAYOUT = {
+    field.name: field.default
+    for field in fields(BuildParams)
+    if field.name in ("keep", "entry_codes")
+}
+"""Parameters of how an index is held, and what they are where a file does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +79,7 @@ def pack_codes(codes: Codes, encoding: Encoding) -> dict[str, Array]:
     """The arrays of `FORMAT.md` that hold what is scanned of every row."""
     arrays: dict[str, Array] = {"center": encoding.center}
     if encoding.kind == "int8":
-        arrays |= {"codes": codes.values, "code_scales": codes.scales}
+        arrays |= {"codes": np.asarray(codes.values), "code_scales": codes.scales}
     if codes.biases is not None:
         arrays["code_biases"] = codes.biases
     return arrays
@@ -92,11 +101,17 @@ def pack_lists(
 
 def pack_header(header: Header, encoding: Encoding) -> dict[str, Any]:
     """The header of `FORMAT.md`, in values that JSON has."""
+    params = asdict(header.params)
+    del params["memory"]  # a layout was chosen
+    layout = {name: params.pop(name) for name in _LAYOUT}
     values: dict[str, Any] = {
         "codes": encoding.kind,
-        "params": asdict(header.params),
+        "params": params,
         "operating_points": [asdict(point) for point in header.points],
     }
+    # Older readers serve the same files in their own way, and ignore this.
+    if changed := {name: v for name, v in layout.items() if v != _LAYOUT[name]}:
+        values["layout"] = changed
     if header.primary_points:
         values["primary_points"] = [asdict(point) for point in header.primary_points]
     if header.spill_report is not None:
@@ -107,7 +122,10 @@ def pack_header(header: Header, encoding: Encoding) -> dict[str, Any]:
 
 
 def unpack(
-    arrays: Mapping[str, Array], header: Mapping[str, Any], version: int = VERSION
+    arrays: Mapping[str, Array | DiskRows],
+    header: Mapping[str, Any],
+    version: int = VERSION,
+    rerank_layout: object = None,
 ) -> tuple[IndexData, HeldIds, Header]:
     """Rebuild what was taken apart, after checking that the parts fit together.
 
@@ -115,17 +133,21 @@ def unpack(
         arrays: by name.
         header: beside them.
         version: of the format they are in, one of those that manifests may have.
+        rerank_layout: the entry of rows in another precision; None without one.
 
     Raises:
         CorruptDataError: an array is missing, or has the wrong dtype, shape or range.
     """
     known = _unpack_header(header)
+    keep = known.params.keep
+    check_layout(rerank_layout, keep)
+    arrays, rows = _without_rows(arrays, keep)
     if version == 1:
-        arrays, known = _upgraded(arrays, known)
+        arrays, known = _upgraded(arrays, rows, known)
         header = {**header, "codes": known.params.codes}
     encoding = _unpack_encoding(arrays, header, known.params.metric)
     _check_dtypes(arrays, _DTYPES | _CENTER | _code_dtypes(encoding))
-    check_shapes(arrays)
+    check_shapes(arrays, rows.shape)
     check_lengths(arrays)
     data = IndexData(
         encoding=encoding,
@@ -136,8 +158,9 @@ def unpack(
             rows=arrays["entry_rows"],
             others=arrays["entry_others"],
         ),
-        codes=_unpack_codes(arrays, encoding),
-        vectors=arrays["vectors"],
+        codes=_unpack_codes(arrays, encoding, rows),
+        vectors=rows,
+        entry_codes=known.params.entry_codes,
     )
     _check_loaded(data, known)
     ids = _unpack_ids(arrays)
@@ -157,13 +180,24 @@ def _check_loaded(data: IndexData, header: Header) -> None:
         check_training(header.training, n=n)
 
 
+def _without_rows(
+    arrays: Mapping[str, Array | DiskRows], keep: Keep
+) -> tuple[dict[str, Array], RowMatrix]:
+    """The arrays but the rows, and the rows."""
+    others = dict(arrays)
+    if "vectors" not in others:
+        raise CorruptDataError(f"the index has arrays {sorted(others)}, no vectors")
+    rows = unpack_rows(others.pop("vectors"), keep)
+    return cast(dict[str, Array], others), rows
+
+
 def _upgraded(
-    arrays: Mapping[str, Array], known: Header
+    arrays: Mapping[str, Array], rows: RowMatrix, known: Header
 ) -> tuple[dict[str, Array], Header]:
     """Version 1, all of whose codes are plain int8, as version 2 has the same."""
     _check_dtypes(arrays, _DTYPES | _CODES)
-    check_shapes(arrays)
-    plain = Encoding.uncentred(known.params.metric, arrays["vectors"].shape[1])
+    check_shapes(arrays, rows.shape)
+    plain = Encoding.uncentred(known.params.metric, rows.shape[1])
     upgraded = dict(arrays) | {"center": plain.center}
     if plain.has_biases:
         codes = Codes(values=arrays["codes"], scales=arrays["code_scales"])
@@ -189,10 +223,12 @@ def _code_dtypes(encoding: Encoding) -> dict[str, str]:
     return codes | (_BIASES if encoding.has_biases else {})
 
 
-def _unpack_codes(arrays: Mapping[str, Array], encoding: Encoding) -> Codes:
+def _unpack_codes(
+    arrays: Mapping[str, Array], encoding: Encoding, rows: RowMatrix
+) -> Codes:
     biases = arrays.get("code_biases")
     if encoding.kind == "float32":
-        return encoding.whole(arrays["vectors"], biases)
+        return encoding.whole(rows, biases)
     return Codes(values=arrays["codes"], scales=arrays["code_scales"], biases=biases)
 
 
@@ -200,7 +236,7 @@ def _unpack_header(header: Mapping[str, Any]) -> Header:
     try:
         report, training = header.get("spill_report"), header.get("training")
         return Header(
-            params=BuildParams(**header["params"]),
+            params=BuildParams(**header["params"], **header.get("layout", {})),
             points=_unpack_points(header["operating_points"]),
             primary_points=_unpack_points(header.get("primary_points", [])),
             spill_report=None if report is None else _unpack_report(report),

@@ -10,7 +10,7 @@ from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import HeldIds
 from gleann.index.build.on_disk import BuildSummary
 from gleann.index.errors import InvalidInputError
-from gleann.index.params import CodesChoice, Metric, Spill
+from gleann.index.params import CodesChoice, EntryCodes, Keep, Metric, Spill
 from gleann.index.payload.schema import Schema
 from gleann.service.cli import options
 from gleann.service.cli.files import inputs, output_paths, payload
@@ -36,6 +36,9 @@ class BuildJob:
     metric: Metric
     spill: Spill
     codes: CodesChoice
+    keep: Keep | None
+    entry_codes: EntryCodes | None
+    memory: str | None
     nlist: int | Literal["auto"]
     target_recall: float | None
     queries: Path | None
@@ -92,6 +95,7 @@ class BuildJob:
     show_default=True,
     help="Codes that are scanned; auto takes int8 if it preserves the ranking.",
 )
+@options.layout_options
 @click.option(
     "--target-recall",
     type=float,
@@ -211,6 +215,9 @@ def _params(job: BuildJob) -> BuildParams:
         nlist=job.nlist,
         target_recall=job.target_recall,
         seed=job.seed,
+        keep=job.keep or "f32",
+        entry_codes=job.entry_codes or "copied",
+        memory=job.memory,
     )
 
 

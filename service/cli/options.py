@@ -15,7 +15,7 @@ import click
 from gleann.index.checks import MAX_THREADS
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.filters.condition import Condition
-from gleann.index.params import Metric
+from gleann.index.params import EntryCodes, Keep, Metric
 from gleann.service.cli.say import json_option
 from gleann.service.values import DeviceChoice
 
@@ -104,6 +104,35 @@ def _in_flags(message: str, flags: dict[str, str]) -> str:
     message = re.sub(rf"^\w+(?= ({_VERBS})\b)", named, message)
     # After a colon it is a key of a file.
     return re.sub(r"(?<![\w/.-])(?<!: )[a-z]+(_[a-z]+)+(?![\w/.-])", named, message)
+
+
+def layout_options(function: Callback) -> Callback:
+    """Add the options of what an index holds in memory."""
+    for option in reversed(_LAYOUT_OPTIONS):
+        function = option(function)
+    return function
+
+
+_LAYOUT_OPTIONS = (
+    click.option(
+        "--keep",
+        type=click.Choice(get_args(Keep)),
+        help="What is kept of the rows to re-rank: f32, the default; half of it; or"
+        " disk, which reads the rows that a query needs.",
+    ),
+    click.option(
+        "--entry-codes",
+        type=click.Choice(get_args(EntryCodes)),
+        help="Whether both entries of a row have its code, the default, or share it:"
+        " slower, in half the memory.",
+    ),
+    click.option(
+        "--memory",
+        metavar="SIZE",
+        help="Memory that the index may take, such as 8GB: chooses --keep and"
+        " --entry-codes where they are not given.",
+    ),
+)
 
 
 def parse_nlist(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Rows, Vectors
+from gleann.index.arrays import RowMatrix, Rows, Vectors
 from gleann.index.build.on_disk import RowSource
 from gleann.index.checks import as_float32, require_matrix
 from gleann.service.files.vector_files import VectorFile, changed_error
@@ -66,14 +66,15 @@ class FileRows:
 class ChosenRows:
     """Some rows of a matrix, which may be memory-mapped, in any order."""
 
-    def __init__(self, vectors: Vectors, rows: Rows) -> None:
+    def __init__(self, vectors: RowMatrix, rows: Rows) -> None:
         self._vectors = vectors
         self._rows = rows
         self.dtype = vectors.dtype
         self.shape = len(rows), vectors.shape[1]
 
     def __getitem__(self, rows: slice, /) -> Vectors:
-        return self._vectors[self._rows[rows]]
+        some: Vectors = self._vectors[self._rows[rows]]
+        return some
 
 
 class JoinedRows:

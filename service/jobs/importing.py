@@ -158,6 +158,7 @@ class Importing:
             require_matrix(block.dtype, block.shape, name="vectors", dim=view.dim)
             rows = as_float32(block, name="vectors", first_row=done)
             vectors = prepare(rows, view.metric, first_row=done)
+            view.require_kept(vectors, first_row=done)
             part = ids[done : done + len(vectors)]
             values = payload.next(len(vectors)) if len(columns) else None
             self._registry.stage(

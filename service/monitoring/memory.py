@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from gleann.index import SoarIndex
+from gleann.index.engines.contract import HoldsCopies
 from gleann.index.storage.mapped_file import mapped_files
 from gleann.service.views.live_index import View
 from gleann.service.views.masks import MaskCache
@@ -84,11 +85,9 @@ def part_of_file(path: Path) -> str:
 
 
 def packed_bytes(index: SoarIndex) -> int:
-    """Bytes of the codes that the native engine packed for its scans, an estimate."""
-    if not index.engine_name.startswith("native"):
-        return 0
-    data = index.data
-    return data.lists.entries * _slot_bytes(index.dim, data.codes.values.itemsize)
+    """Bytes of the codes that the native engine made for its scans."""
+    engine = index.engine
+    return sum(engine.nbytes.values()) if isinstance(engine, HoldsCopies) else 0
 
 
 def _packed_newer(view: View) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Distances, Mask, Vectors
+from gleann.index.arrays import Distances, Mask, RowMatrix, Vectors
 from gleann.index.errors import GleannError
 from gleann.index.evaluate import cut_at_k
 from gleann.index.exact import exact_search_prepared
@@ -146,9 +146,9 @@ class RecallProbe:
         passing = view.live
         if sample.condition is not None:
             passing = view.passing(view.bind(sample.condition))
-        parts: list[tuple[Vectors, Mask]] = []
+        parts: list[tuple[RowMatrix, Mask]] = []
         if view.sealed is not None:
-            parts.append((view.sealed.index.vectors, passing[: view.sealed_rows]))
+            parts.append((view.sealed.index.stored_rows, passing[: view.sealed_rows]))
         parts.append((view.delta.vectors, passing[view.sealed_rows :]))
         near = [
             exact_search_prepared(

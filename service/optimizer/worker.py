@@ -153,7 +153,7 @@ def perform(inputs: Inputs, report: Report) -> None:
         assert rows is not None, "rows to build from"
         source, all_ids = rows, ids
     else:
-        source, kept = old.vectors, old.held_ids
+        source, kept = old.stored_rows, old.held_ids
         if keep is not None:
             places = np.flatnonzero(keep)
             source, kept = ChosenRows(source, places), take_ids(kept, places)

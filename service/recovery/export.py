@@ -10,13 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from gleann.index.arrays import Vectors
+from gleann.index.arrays import RowMatrix, Vectors
 from gleann.index.errors import CorruptDataError, GleannError, StorageError
 from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
-from gleann.index.storage.array_file import read_array
-from gleann.index.storage.manifest import PAYLOAD_FILE, is_empty, read_manifest
+from gleann.index.storage.array_file import Held, read_array
+from gleann.index.storage.manifest import (
+    PAYLOAD_FILE,
+    RERANK_LAYOUT,
+    is_empty,
+    read_manifest,
+)
+from gleann.index.storage.row_layout import keep_of, unpack_rows
 from gleann.service.recovery.examination import ExaminedIndex
 from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state.log.change import Change, fitting, read_change
@@ -134,7 +140,7 @@ def _source(index: ExaminedIndex) -> _Source:
     return _Source(number=index.number, **values)
 
 
-def _sealed_rows(path: Path) -> tuple[Names, Vectors]:
+def _sealed_rows(path: Path) -> tuple[Names, RowMatrix]:
     manifest = read_manifest(path)
     arrays: Mapping[str, Any] = manifest["arrays"]
 
@@ -142,9 +148,10 @@ def _sealed_rows(path: Path) -> tuple[Names, Vectors]:
         if name not in arrays:
             raise CorruptDataError(f"{path}: its manifest lacks the array {name!r}")
         folder = path / str(manifest["data"])
-        return read_array(folder, name, arrays[name], mapped=name == "vectors")
+        held: Held = "mapped" if name == "vectors" else "memory"
+        return read_array(folder, name, arrays[name], held=held)
 
-    vectors = array("vectors")
+    vectors = unpack_rows(array("vectors"), keep_of(manifest.get(RERANK_LAYOUT)))
     if "ids" in arrays:
         return array("ids").tolist(), vectors
     offsets, content = array("id_offsets").tolist(), array("id_bytes").tobytes()
@@ -163,7 +170,7 @@ class _Rows:
     def __init__(self, *, schema: Schema) -> None:
         self.places: dict[Name, int] = {}
         self.payload = LivePayload(schema=schema)
-        self._parts: list[Vectors] = []
+        self._parts: list[RowMatrix] = []
         self._starts: list[int] = [0]
 
     def apply(self, change: Change) -> None:
@@ -191,7 +198,7 @@ class _Rows:
             ]
         )
 
-    def add(self, names: Names, vectors: Vectors, payload: Payload | None) -> None:
+    def add(self, names: Names, vectors: RowMatrix, payload: Payload | None) -> None:
         """Add rows; they take the places of those of the same ids."""
         if payload is not None:
             payload = fitting(payload, self.payload.schema)

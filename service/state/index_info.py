@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from sqlite3 import Row
 
+from gleann.index import SoarIndex
 from gleann.service.state.etag import etag_of
-from gleann.service.values import IndexInfo
+from gleann.service.values import IndexInfo, MemoryPart
 from gleann.service.views.live_index import View
 
 
@@ -28,7 +29,24 @@ def index_info(view: View, row: Row) -> IndexInfo:
         built_at=_moment(row["built"]),
         columns=view.schema.columns,
         removed=view.sealed_rows - view.sealed_count,
+        keep=None if sealed is None else sealed.params.keep,
+        entry_codes=None if sealed is None else sealed.params.entry_codes,
+        memory=() if sealed is None else memory_parts(sealed),
         etag=etag_of(row),
+    )
+
+
+def memory_parts(index: SoarIndex) -> tuple[MemoryPart, ...]:
+    """What an index takes, the parts that take anything."""
+    return tuple(
+        MemoryPart(
+            part=name,
+            anonymous=part.anonymous,
+            mapped=part.mapped,
+            on_disk=part.on_disk,
+        )
+        for name, part in index.memory(pages=False).parts.items()
+        if part.anonymous or part.mapped or part.on_disk
     )
 
 

@@ -6,7 +6,7 @@ are moved to lost/.
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -19,6 +19,11 @@ from gleann.service.state.seal import Seal, write_seal
 
 LOST = "lost"
 SCRATCH = ".new-"
+
+
+LATER_BYTES = 1 << 28
+"""Size from which a version is served before the checksums of its rows are known: some
+seconds of reading. A smaller one is checked first, and damage is known at the start."""
 
 
 class Versions:
@@ -101,14 +106,19 @@ class Versions:
     def load(self, number: int, version: int) -> SoarIndex:
         """Open a version on the CPU; its vectors stay memory-mapped.
 
+        The checksums of rows and codes of a large one are computed while it serves: see
+        `SoarIndex.load`.
+
         Raises:
             MissingFileError: it does not exist.
             CorruptDataError: a wrong checksum or an invalid format.
         """
+        path = self.path(number, version)
         return SoarIndex.load(
-            self.path(number, version),
+            path,
             engine=self._engine,
             threads=self._threads,
+            checks="after" if _size(path) >= LATER_BYTES else "before",
         )
 
     def drop_older(self, number: int, *, than: int, needed: set[int]) -> None:
@@ -174,3 +184,12 @@ class Versions:
 
 def _entries(directory: Path) -> list[Path]:
     return sorted(directory.iterdir()) if directory.is_dir() else []
+
+
+def _size(path: Path) -> int:
+    """Bytes of the files of a version; 0 for those that cannot be looked at."""
+    size = 0
+    for file in path.glob("data-*/*"):
+        with suppress(OSError):
+            size += file.stat().st_size
+    return size

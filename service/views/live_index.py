@@ -21,6 +21,7 @@ from gleann.index.ids.held import (
 )
 from gleann.index.ids.order import id_order
 from gleann.index.ids.table import require_found
+from gleann.index.kept.half_rows import narrowed
 from gleann.index.live_rows import LiveRows
 from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
@@ -153,12 +154,22 @@ class View:
         """
         return require_found(self.find(ids), ids, where=repr(self.name))
 
+    def require_kept(self, rows: Vectors, *, first_row: int = 0) -> None:
+        """Refuse prepared rows (m, dim) that the next version could not keep.
+
+        Raises:
+            InvalidInputError: a value that float16 does not hold, where the sealed
+                version keeps that.
+        """
+        if self.sealed is not None and self.sealed.index.params.keep == "f16":
+            narrowed(rows, "f16", first_row=first_row)
+
     def vectors_at(self, rows: Rows) -> Vectors:
         """The prepared vectors (m, dim) of `rows`."""
         vectors = np.empty((len(rows), self.dim), np.float32)
         old = rows < self.sealed_rows
         if self.sealed is not None:
-            vectors[old] = self.sealed.index.vectors[rows[old]]
+            vectors[old] = self.sealed.index.stored_rows[rows[old]]
         vectors[~old] = self.delta.vectors[rows[~old] - self.sealed_rows]
         return vectors
 

@@ -18,6 +18,7 @@ from gleann.service.values import (
     IndexInfo,
     IndexVersion,
     Limits,
+    MemoryPart,
     ServerInfo,
 )
 from gleann.service.wire.arrays import ids_of, ids_to_wire
@@ -36,6 +37,9 @@ from gleann.service.wire.payload_messages import (
 )
 from gleann.v1 import admin_pb2, index_pb2, search_pb2, types_pb2, vector_pb2
 
+_NOT_SENT = {"nlist": "auto", "codes": "auto", "keep": "f32", "entry_codes": "copied"}
+"""Build parameters that earlier servers do not know, or know as not set."""
+
 KEPT_PARAMS = 256
 """Search parameters that are kept: callers send the same ones again and again."""
 
@@ -53,10 +57,20 @@ def index_info_to_wire(info: IndexInfo) -> index_pb2.Index:
     message = index_pb2.Index(
         version=types_pb2.IndexVersion(sealed=info.version, sequence=info.sequence)
     )
-    apart = ("version", "sequence", "created_at", "built_at", "columns", "optimizer")
+    apart = {"version", "sequence", "created_at", "built_at"}
+    apart |= {"columns", "optimizer", "memory"}
     names = [field.name for field in fields(info) if field.name not in apart]
     fill(message, {name: getattr(info, name) for name in names})
     message.columns.extend(columns_to_wire(info.columns))
+    message.memory.extend(
+        index_pb2.MemoryPart(
+            part=part.part,
+            anonymous_bytes=part.anonymous,
+            mapped_bytes=part.mapped,
+            on_disk_bytes=part.on_disk,
+        )
+        for part in info.memory
+    )
     if info.optimizer is not None:
         message.optimizer.CopyFrom(optimizer_to_wire(info.optimizer))
     message.create_time.CopyFrom(time_to_wire(info.created_at))
@@ -69,13 +83,22 @@ def index_info_of(message: index_pb2.Index) -> IndexInfo:
     """Read the description of an index."""
     values = given(message)
     built = values.pop("build_time", None)
-    for name in ("version", "create_time", "columns", "optimizer"):
+    for name in ("version", "create_time", "columns", "optimizer", "memory"):
         values.pop(name, None)
     values |= {name: values.get(name, 0) for name in ("count", "pending")}
     known = message.HasField("optimizer")
     return IndexInfo(
         **{"id_type": None, **values},
         columns=schema_of(message.columns).columns,
+        memory=tuple(
+            MemoryPart(
+                part=part.part,
+                anonymous=part.anonymous_bytes,
+                mapped=part.mapped_bytes,
+                on_disk=part.on_disk_bytes,
+            )
+            for part in message.memory
+        ),
         optimizer=optimizer_of(message.optimizer) if known else None,
         version=message.version.sealed,
         sequence=message.version.sequence,
@@ -105,8 +128,8 @@ def build_params_to_wire(params: BuildParams | None) -> index_pb2.BuildParams:
         values = asdict(params)
         del values["metric"]
         # Not sent: a repeated request from an earlier gleann must compare equal.
-        for name in ("nlist", "codes"):
-            if values[name] == "auto":
+        for name, usual in _NOT_SENT.items():
+            if values[name] == usual:
                 del values[name]
         fill(message, values)
     return message

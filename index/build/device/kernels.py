@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.contract import Assigned
 from gleann.index.build.device.assigner import DeviceAssigner
 from gleann.index.build.rows import prepare_rows
@@ -51,7 +51,7 @@ class DeviceKernels:
 
     def assign_blocks(
         self,
-        vectors: Vectors,
+        vectors: RowMatrix,
         centroids: Vectors,
         *,
         params: BuildParams,
@@ -71,7 +71,7 @@ class DeviceKernels:
     def nearest_rows(
         self,
         queries: Vectors,
-        vectors: Vectors,
+        vectors: RowMatrix,
         *,
         metric: Metric,
         k: int,
@@ -108,18 +108,18 @@ class DeviceKernels:
             values[block], scales[block] = coded, scale
         return encoding.with_biases(Codes(values=values, scales=scales), vectors)
 
-    def _shift(self, vectors: Vectors, center: Vectors | None) -> Tensor:
+    def _shift(self, vectors: RowMatrix, center: Vectors | None) -> Tensor:
         """The centre that is subtracted from rows (n, d), on the device."""
         if center is None:
             center = np.zeros(vectors.shape[1], np.float32)
         return _sent(center, self._device)
 
-    def _scale_of(self, vectors: Vectors, shift: Tensor) -> float:
+    def _scale_of(self, vectors: RowMatrix, shift: Tensor) -> float:
         """Mean squared length of the rows minus `shift`, as `spill.scale_of`."""
         parts = self._passed(vectors, lambda rows: _squared_length(rows - shift))
         return sum(float(total) for _, (total,) in parts) / len(vectors)
 
-    def _passed(self, vectors: Vectors, work: Callable[[Tensor], Arrays]) -> Fetched:
+    def _passed(self, vectors: RowMatrix, work: Callable[[Tensor], Arrays]) -> Fetched:
         """Apply `work` to the rows block by block; searches may run between blocks."""
         rows = upload(vectors, self._device)
         return by_turns(in_turn(work, rows), self._device)

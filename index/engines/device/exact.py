@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gleann.index.arrays import Distances, Rows, Vectors
+from gleann.index.arrays import Distances, RowMatrix, Rows
 from gleann.index.engines.device.precision import full_precision
 from gleann.index.engines.device.steps.keys import (
     NONE,
@@ -90,7 +90,7 @@ class DeviceExact:
             slack = scale / 2 * eps * (lengths + self._longest).square()
         return last + slack >= cut
 
-    def found(self, vectors: Vectors) -> tuple[Rows, Distances]:
+    def found(self, vectors: RowMatrix) -> tuple[Rows, Distances]:
         """Rows int64 (nq, k), -1 for none, and distances float32, +inf for none.
 
         Args:

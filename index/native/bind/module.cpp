@@ -8,6 +8,7 @@ PYBIND11_MODULE(_native, module) {
   module.doc() = "Native scan kernels; use gleann.index.engines.native.";
   module.def("runnable_tiers", &gleann::runnable_tiers,
              "The tiers this CPU can run, best first.");
+  gleann::bind_row_file(module);
   gleann::bind_scanner(module);
   gleann::bind_assigner(module);
   gleann::bind_rows(module);

@@ -1,6 +1,7 @@
 // Scanner for Python: checks shapes, keeps arrays alive, releases the GIL.
 #include <pybind11/stl.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -10,6 +11,7 @@
 #include "bind/arrays.hpp"
 #include "bind/bindings.hpp"
 #include "bind/codes.hpp"
+#include "bind/kept_rows.hpp"
 #include "bind/newer.hpp"
 #include "scan/engine.hpp"
 
@@ -25,6 +27,12 @@ Distance distance_of(const std::string& metric) {
   throw std::invalid_argument("metric must be ip, cosine or l2, got " + metric);
 }
 
+EntryCodes entry_codes_of(const std::string& name) {
+  if (name == "copied") return EntryCodes::kCopied;
+  if (name == "shared") return EntryCodes::kShared;
+  throw std::invalid_argument("entry codes must be copied or shared, got " + name);
+}
+
 class PyScanner {
  public:
   PyScanner(const std::string& metric, const Array<float>& center,
@@ -33,17 +41,27 @@ class PyScanner {
             const Array<int64_t>& mids, const Array<int32_t>& rows,
             const Array<int32_t>& others, const CodeArray& codes,
             const Array<float>& scales, const Array<float>& biases,
-            const Array<float>& vectors, const std::string& tier, int threads)
+            const GivenRows& vectors, const std::string& half,
+            const std::string& entry_codes, const std::string& tier, int threads)
       : kept_(py::make_tuple(offsets, mids, rows, others, vectors)),
         center_(center),
         engine_(
             make(view(metric, GivenCodes(codes, scales, biases, center).codes(),
                       GivenCodes(directions, direction_scales, direction_biases, center)
                           .codes(),
-                      offsets, mids, rows, others, vectors),
+                      offsets, mids, rows, others, kept_rows(vectors, half),
+                      entry_codes_of(entry_codes)),
                  tier, threads)) {}
 
   std::string tier() const { return engine_.tier(); }
+
+  std::map<std::string, int64_t> nbytes() const {
+    const Memory held = engine_.memory();
+    return {{"codes", held.codes},
+            {"scales", held.scales},
+            {"biases", held.biases},
+            {"directions", held.directions}};
+  }
 
   // Newer rows in the lists of this index, or flat; see NewerPart.
   std::shared_ptr<PyNewerPart> pack(const Array<int64_t>& offsets,
@@ -160,23 +178,26 @@ class PyScanner {
   static IndexArrays view(const std::string& metric, const RowCodes& codes,
                           const RowCodes& directions, const Array<int64_t>& offsets,
                           const Array<int64_t>& mids, const Array<int32_t>& rows,
-                          const Array<int32_t>& others, const Array<float>& vectors) {
+                          const Array<int32_t>& others, const ShapedRows& vectors,
+                          EntryCodes entry_codes) {
     const int64_t n = codes.n, d = codes.d, nlist = mids.size();
     require(d >= 1 && nlist >= 1, "there are no dimensions or no lists");
     require(n < kMostRows && nlist < kMostRows,
             "there are 2**31 rows or lists or more");
     require(d <= kMostDims, "there are more than 65,536 dimensions");
-    require_aligned(offsets, mids, rows, others, vectors);
-    require(vectors.ndim() == 2 && vectors.shape(0) == n && vectors.shape(1) == d,
-            "codes and vectors differ in shape");
+    require_aligned(offsets, mids, rows, others);
+    require(vectors.n == n && vectors.d == d, "codes and vectors differ in shape");
     require(directions.n == nlist && directions.d == d && offsets.size() == nlist + 1,
             "directions, offsets and mids differ in shape");
     require(rows.size() == others.size() && offsets.data()[nlist] == rows.size(),
             "rows and others do not have as many entries as the lists");
     return IndexArrays{
         distance_of(metric),
-        Lists{nlist, offsets.data(), mids.data(), rows.data(), others.data()}, codes,
-        vectors.data(), directions};
+        Lists{nlist, offsets.data(), mids.data(), rows.data(), others.data()},
+        codes,
+        vectors.rows,
+        directions,
+        entry_codes};
   }
 
   void check_queries(const Array<float>& queries) const {
@@ -237,15 +258,18 @@ void bind_scanner(py::module_& module) {
                     const Array<float>&, const Array<float>&, const Array<int64_t>&,
                     const Array<int64_t>&, const Array<int32_t>&, const Array<int32_t>&,
                     const CodeArray&, const Array<float>&, const Array<float>&,
-                    const Array<float>&, const std::string&, int>(),
+                    const GivenRows&, const std::string&, const std::string&,
+                    const std::string&, int>(),
            py::kw_only(), py::arg("metric"), py::arg("center").noconvert(),
            py::arg("directions").noconvert(), py::arg("direction_scales").noconvert(),
            py::arg("direction_biases").noconvert(), py::arg("offsets").noconvert(),
            py::arg("mids").noconvert(), py::arg("rows").noconvert(),
            py::arg("others").noconvert(), py::arg("codes").noconvert(),
            py::arg("scales").noconvert(), py::arg("biases").noconvert(),
-           py::arg("vectors").noconvert(), py::arg("tier"), py::arg("threads"))
+           py::arg("vectors").noconvert(), py::arg("half"), py::arg("entry_codes"),
+           py::arg("tier"), py::arg("threads"))
       .def_property_readonly("tier", &PyScanner::tier)
+      .def_property_readonly("nbytes", &PyScanner::nbytes)
       .def("rank_lists", &PyScanner::rank_lists, py::arg("queries").noconvert(),
            py::kw_only(), py::arg("nprobe"), py::arg("threads"))
       .def("scan", &PyScanner::scan, py::arg("queries").noconvert(),

@@ -15,9 +15,15 @@ namespace {
 
 #if defined(__x86_64__)
 
+// Not every compiler that builds this knows the name for __builtin_cpu_supports.
+bool has_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+}
+
 bool has_avx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("bmi");
+         __builtin_cpu_supports("bmi") && has_f16c();
 }
 
 bool has_avx512() {

@@ -113,6 +113,9 @@ struct QueryScale {
 // The distance of re-ranking.
 enum class Distance { kNegatedDot, kHalfSquaredL2, kSquaredL2 };
 
+// Rows of 16 bits a dimension: IEEE 754 binary16, or the upper half of a float32.
+enum class Half { kFloat16, kBfloat16 };
+
 // How one kind of codes is scanned. Scores are higher for nearer entries.
 struct ScanKernels {
   Layout layout;
@@ -157,6 +160,10 @@ struct Kernels {
   // Accumulated in double and rounded once.
   void (*distances)(const float* query, const float* vectors, const int32_t* rows,
                     int64_t count, int64_t d, Distance, float* out);
+  // The same for rows of 16 bits a dimension, each widened into `room` (d) first.
+  void (*half_distances)(const float* query, const uint16_t* vectors, Half,
+                         const int32_t* rows, int64_t count, int64_t d, Distance,
+                         float* room, float* out);
 };
 
 extern const Kernels kPortableKernels;

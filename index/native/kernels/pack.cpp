@@ -73,7 +73,9 @@ PackedLists::PackedLists(const Lists& lists, const RowCodes& codes,
   query_bytes_ = ceil_div(int64_t{steps_} * kStepBytes, kCacheLine) * kCacheLine;
   place_lists(lists, packing);
   const int64_t blocks = first_slots_[lists.nlist] / kBlock;
-  codes_ = make_buffer<uint8_t>(blocks * block_bytes_);
+  if (packing != Packing::kWithoutCodes) {
+    codes_ = make_buffer<uint8_t>(blocks * block_bytes_);
+  }
   if (codes.scales) scales_ = make_buffer<float>(blocks * kBlock);
   if (codes.biases) biases_ = make_buffer<float>(blocks * kBlock);
   parallel_for(lists.nlist, threads,
@@ -90,7 +92,7 @@ void PackedLists::place_lists(const Lists& lists, Packing packing) {
   for (int64_t j = 0; j < lists.nlist; ++j) {
     const int64_t entries = lists.offsets[j + 1] - lists.offsets[j];
     const bool fits = slot % kBlock + entries <= kBlock;
-    if (packing == Packing::kAligned || !fits) slot = aligned(slot);
+    if (packing != Packing::kDense || !fits) slot = aligned(slot);
     first_slots_[j] = slot;
     slot += entries;
   }
@@ -105,13 +107,16 @@ void PackedLists::pack_list(const Lists& lists, const RowCodes& codes,
   for (int64_t e = 0; e < slots; ++e) {
     const bool is_entry = e < entries;
     const int64_t row = is_entry ? lists.rows[lists.offsets[list_no] + e] : 0;
-    uint8_t* lane = codes_.get() + (first + e) / kBlock * block_bytes_ +
-                    (first + e) % kBlock * layout.entry_stride;
+    const int64_t at = (first + e) / kBlock * block_bytes_ +
+                       (first + e) % kBlock * layout.entry_stride;
+    uint8_t* lane = codes_ ? codes_.get() + at : nullptr;
     if (codes.rows) {
       place_row(is_entry ? codes.rows + row * codes.d : nullptr, codes.center, codes.d,
                 reinterpret_cast<float*>(lane));
     } else {
-      if (is_entry) place_code(codes.values + row * codes.d, codes.d, layout, lane);
+      if (is_entry && lane) {
+        place_code(codes.values + row * codes.d, codes.d, layout, lane);
+      }
       scales_[first + e] = is_entry ? codes.scales[row] : kNoEntry;
     }
     if (biases_ && is_entry) biases_[first + e] = codes.biases[row];
@@ -126,7 +131,7 @@ Panel PackedLists::whole() const {
 
 Panel PackedLists::panel(int64_t list_no, int64_t entries) const {
   const int64_t first = first_slots_[list_no] / kBlock;
-  return Panel{codes_.get() + first * block_bytes_,
+  return Panel{codes_ ? codes_.get() + first * block_bytes_ : nullptr,
                ceil_div(skip(list_no) + entries, kBlock),
                block_bytes_,
                steps_,

@@ -31,8 +31,8 @@ struct RowCodes {
 };
 
 // Whether each list starts a block, or short ones share blocks, which takes less memory
-// where most lists have few entries.
-enum class Packing { kAligned, kDense };
+// where most lists have few entries; or codes are left out, and are in SharedCodes.
+enum class Packing { kAligned, kDense, kWithoutCodes };
 
 // The code of every entry's row, list after list.
 class PackedLists {
@@ -54,6 +54,11 @@ class PackedLists {
   }
   // Bytes of one query encoded for these codes, padding included.
   int64_t query_bytes() const { return query_bytes_; }
+  int64_t code_bytes() const { return block_bytes_ / kBlock; }  // of one entry
+  // Memory of the codes, and of scales or biases if there are any.
+  int64_t codes_nbytes() const { return codes_ ? slots() * code_bytes() : 0; }
+  int64_t scales_nbytes() const { return scales_ ? 4 * slots() : 0; }
+  int64_t biases_nbytes() const { return biases_ ? 4 * slots() : 0; }
 
  private:
   void place_lists(const Lists& lists, Packing packing);

@@ -31,6 +31,11 @@ bool is_few(int64_t queries, int threads) {
   return queries < kQueriesAThread * threads;
 }
 
+Packing packing_of(const IndexArrays& arrays) {
+  const bool shared = arrays.entry_codes == EntryCodes::kShared && arrays.codes.values;
+  return shared ? Packing::kWithoutCodes : Packing::kAligned;
+}
+
 std::vector<float> center_of(const RowCodes& codes) {
   if (!codes.center) return {};
   return std::vector<float>(codes.center, codes.center + codes.d);
@@ -52,9 +57,21 @@ Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
       kernels_(choose_kernels(tier)),
       scan_(scan_of(kernels_, arrays.codes)),
       center_(center_of(arrays.codes)),
-      packed_(arrays.lists, arrays.codes, scan_.layout, Packing::kAligned,
+      packed_(arrays.lists, arrays.codes, scan_.layout, packing_of(arrays),
               resolve_threads(threads)),
-      directions_(arrays.directions, scan_.layout) {}
+      directions_(arrays.directions, scan_.layout) {
+  if (packing_of(arrays) == Packing::kAligned) return;
+  shared_ =
+      std::make_unique<SharedCodes>(arrays.lists, arrays.codes, scan_.layout,
+                                    packed_.code_bytes(), resolve_threads(threads));
+}
+
+Memory Engine::memory() const {
+  return Memory{shared_ ? shared_->nbytes() : packed_.codes_nbytes(),
+                packed_.scales_nbytes(), packed_.biases_nbytes(),
+                directions_.codes_nbytes() + directions_.scales_nbytes() +
+                    directions_.biases_nbytes()};
+}
 
 Work Engine::scan(const ScanJob& job) const {
   const int threads = resolve_threads(job.threads);

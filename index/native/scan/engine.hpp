@@ -3,13 +3,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/threads.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/pack.hpp"
+#include "kernels/shared_codes.hpp"
 #include "scan/coded_queries.hpp"
+#include "scan/kept_rows.hpp"
 #include "scan/list_choice.hpp"
 #include "scan/list_picker.hpp"
 #include "scan/newer.hpp"
@@ -18,12 +21,17 @@ namespace gleann {
 
 class Engine;
 
+// Whether each entry has its row's code in its list, which is faster, or the two
+// entries of a row share one. Only int8 codes are shared.
+enum class EntryCodes { kCopied, kShared };
+
 struct IndexArrays {
   Distance distance;
   Lists lists;
   RowCodes codes;
-  const float* vectors;  // (n, d)
-  RowCodes directions;   // (nlist), of the same kind as `codes`; they rank the lists
+  KeptRows vectors;
+  RowCodes directions;  // (nlist), of the same kind as `codes`; they rank the lists
+  EntryCodes entry_codes;
 };
 
 struct ScanJob {
@@ -56,6 +64,14 @@ struct Work {
   Work& operator+=(const Work& more);
 };
 
+// Bytes that an engine holds besides the arrays it was given.
+struct Memory {
+  int64_t codes;       // of entries
+  int64_t scales;      // of entries
+  int64_t biases;      // of entries
+  int64_t directions;  // of lists, with their scales and biases
+};
+
 class Engine {
  public:
   // Throws std::invalid_argument if the arrays are inconsistent or the CPU cannot run
@@ -67,6 +83,7 @@ class Engine {
   int64_t n() const { return arrays_.codes.n; }
   int64_t nlist() const { return arrays_.lists.nlist; }
   const ScanKernels& kernels() const { return scan_; }
+  Memory memory() const;
   // Whether codes of other rows can be scanned with those of the index.
   bool has_kind_of(const RowCodes& codes) const {
     return !codes.values == !arrays_.codes.values &&
@@ -103,7 +120,8 @@ class Engine {
   const ScanKernels& scan_;
   std::vector<float> center_;  // empty if the codes have none
   PackedLists packed_;
-  PackedLists directions_;  // all in one list
+  PackedLists directions_;               // all in one list
+  std::unique_ptr<SharedCodes> shared_;  // null: packed_ has codes
 };
 
 }  // namespace gleann

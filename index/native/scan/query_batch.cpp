@@ -88,6 +88,9 @@ QueryBatch::QueryBatch(const Engine& engine, const ScanJob& job, int64_t first,
   group_.hits = hits_.get();
   group_.queries = gathered_.get();
   group_.stride = engine.packed_.query_bytes();
+  if (const RowFile* file = engine.arrays_.vectors.file) {
+    file_rows_ = std::make_unique<FileRows>(*file);
+  }
   const int32_t capacity = sink_capacity(job_.rerank);
   for (int64_t q = 0; q < count; ++q) {
     sinks_[q] = make_sink(keys_.get() + q * capacity, job_.rerank, capacity,
@@ -217,10 +220,24 @@ void QueryBatch::collect(int32_t list_no, int64_t queries) {
   work_.lists_probed += queries;
   const Lists& lists = engine_.arrays_.lists;
   const uint8_t* alive = job_.newer ? job_.newer->sealed_alive : nullptr;
-  add(spot_of(lists, engine_.packed_, list_no), lists, queries, job_.allowed, alive, 0);
+  NewerPart::Spot spot = spot_of(lists, engine_.packed_, list_no);
+  if (engine_.shared_) spot.panel.codes = assemble(list_no, spot);
+  add(spot, lists, queries, job_.allowed, alive, 0);
   for (const NewerPart* part : parts()) {
     if (!part->flat) add(*part, list_no, queries);
   }
+}
+
+// The blocks of a list whose codes are shared; they last until the next list.
+const uint8_t* QueryBatch::assemble(int32_t list_no, const NewerPart::Spot& spot) {
+  const int64_t entries = job_.primary_only ? spot.primaries : spot.entries;
+  const int64_t bytes = spot.panel.blocks * spot.panel.block_bytes;
+  if (bytes > block_room_) {
+    block_room_ = bytes + bytes / 4;
+    blocks_ = make_buffer<uint8_t>(block_room_);
+  }
+  engine_.shared_->assemble(engine_.arrays_.lists, list_no, entries, blocks_.get());
+  return blocks_.get();
 }
 
 void QueryBatch::seed(int32_t list_no, const int32_t* queries, int64_t count) {
@@ -307,9 +324,13 @@ void QueryBatch::scan_flat() {
 }
 
 void QueryBatch::prefetch(int32_t list_no) const {
-  const Panel panel = engine_.packed_.panel(list_no, 0);
-  for (int64_t at = 0; at < kPrefetched; at += kCacheLine) {
-    __builtin_prefetch(panel.codes + at);
+  if (engine_.shared_) {
+    engine_.shared_->prefetch(list_no, kPrefetched);
+  } else {
+    const Panel panel = engine_.packed_.panel(list_no, 0);
+    for (int64_t at = 0; at < kPrefetched; at += kCacheLine) {
+      __builtin_prefetch(panel.codes + at);
+    }
   }
   for (const NewerPart* part : parts()) {
     if (!part->flat) prefetch(part->spots[list_no].panel);
@@ -347,7 +368,9 @@ void QueryBatch::rerank() {
   rows_.resize(job_.rerank);
   std::vector<float> distances(job_.rerank);
   std::vector<uint64_t> keys(job_.rerank);
+  int64_t fetched = 0;
   for (int64_t q = 0; q < count_; ++q) {
+    if (q == fetched) fetched = fetch(q);
     Sink& sink = sinks_[q];
     compact(sink);
     measure(q, sink, distances.data());
@@ -376,13 +399,11 @@ void QueryBatch::measure(int64_t query, const Sink& sink, float* distances) {
   for (int32_t i = 0; i < sink.count; ++i) {
     rows_[i] = static_cast<int32_t>(key_row(sink.keys[i]) - (i < old ? 0 : n));
   }
-  const auto to_rows = [&](const float* vectors, int64_t from, int64_t to) {
-    engine_.kernels_.distances(queries_ + query * d, vectors, rows_.data() + from,
-                               to - from, d, engine_.arrays_.distance,
-                               distances + from);
-  };
-  to_rows(engine_.arrays_.vectors, 0, old);
-  if (old < sink.count) to_rows(job_.newer->vectors, old, sink.count);
+  measure_kept(query, old, distances);
+  if (old == sink.count) return;
+  engine_.kernels_.distances(queries_ + query * d, job_.newer->vectors,
+                             rows_.data() + old, sink.count - old, d,
+                             engine_.arrays_.distance, distances + old);
 }
 
 void QueryBatch::write_nearest(int64_t query, int64_t found,

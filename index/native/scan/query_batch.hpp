@@ -10,6 +10,7 @@
 #include "kernels/sink.hpp"
 #include "scan/coded_queries.hpp"
 #include "scan/engine.hpp"
+#include "scan/kept_rows.hpp"
 
 namespace gleann {
 
@@ -61,6 +62,7 @@ class QueryBatch {
   void mark_probed(int64_t query);
   const NewerParts& parts() const;
   void collect(int32_t list_no, int64_t queries);
+  const uint8_t* assemble(int32_t list_no, const NewerPart::Spot& spot);
   void add(const NewerPart::Spot& spot, const Lists& lists, int64_t queries,
            const uint8_t* allowed, const uint8_t* alive, int64_t first);
   void add(const NewerPart& part, int32_t list_no, int64_t queries);
@@ -71,7 +73,9 @@ class QueryBatch {
   void lower_dead(float* scores, int64_t primaries) const;
   void scan_panels(Panels::const_iterator from, const int32_t* queries, int64_t count);
   void gather(const int32_t* queries, int64_t count);
+  int64_t fetch(int64_t first);
   void measure(int64_t query, const Sink& sink, float* distances);
+  void measure_kept(int64_t query, int64_t count, float* distances);
   void write_nearest(int64_t query, int64_t found, std::vector<uint64_t>& keys);
 
   const Engine& engine_;
@@ -89,6 +93,8 @@ class QueryBatch {
   Buffer<uint8_t> gathered_;
   Buffer<float> scores_;
   int64_t score_room_ = 0;
+  Buffer<uint8_t> blocks_;  // of one list, where codes are shared
+  int64_t block_room_ = 0;
   std::vector<uint64_t> probed_;
   std::unique_ptr<uint64_t[]> keys_;
   std::vector<Sink> sinks_;
@@ -97,6 +103,8 @@ class QueryBatch {
   Panels panels_;              // of one list: of the index, then of the newer rows
   std::vector<int32_t> dead_;  // entries of the first list
   std::vector<int32_t> rows_;  // to re-rank
+  std::unique_ptr<FileRows> file_rows_;  // null: they are in memory
+  Buffer<float> widened_;
   Work work_;
 };
 

@@ -9,8 +9,10 @@
 
 #include "kernels/kernels.hpp"
 
-#define GLEANN_TARGET \
-  "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi,amx-tile,amx-int8"
+#define GLEANN_TARGET                                                         \
+  "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi,f16c,amx-tile," \
+  "amx-int8"
+#define GLEANN_HAS_F16C
 #include "tiers/target_begin.hpp"
 
 #include "tiers/assign_tile.hpp"
@@ -125,6 +127,7 @@ constexpr Kernels kAmxKernels = {
     assign<Avx512Float>,
     to_unit,
     distances,
+    half_distances,
 };
 
 }  // namespace gleann

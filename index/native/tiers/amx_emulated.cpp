@@ -80,6 +80,7 @@ constexpr Kernels kAmxEmulatedKernels = {
     assign<PortableFloat>,
     to_unit,
     distances,
+    half_distances,
 };
 
 }  // namespace gleann

@@ -4,7 +4,8 @@
 
 #include "kernels/kernels.hpp"
 
-#define GLEANN_TARGET "avx2,fma,bmi"
+#define GLEANN_TARGET "avx2,fma,bmi,f16c"
+#define GLEANN_HAS_F16C
 #include "tiers/target_begin.hpp"
 
 #include "tiers/assign_tile.hpp"
@@ -28,6 +29,7 @@ constexpr Kernels kAvx2Kernels = {
     assign<Avx2Float>,
     to_unit,
     distances,
+    half_distances,
 };
 
 }  // namespace gleann

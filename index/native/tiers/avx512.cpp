@@ -9,7 +9,8 @@
 
 #include "kernels/kernels.hpp"
 
-#define GLEANN_TARGET "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi"
+#define GLEANN_TARGET "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,bmi,f16c"
+#define GLEANN_HAS_F16C
 #include "tiers/target_begin.hpp"
 
 #include "tiers/assign_tile.hpp"
@@ -34,6 +35,7 @@ constexpr Kernels kAvx512Kernels = {
     assign<Avx512Float>,
     to_unit,
     distances,
+    half_distances,
 };
 
 }  // namespace gleann

@@ -22,6 +22,7 @@ constexpr Kernels kPortableKernels = {
     assign<PortableFloat>,
     to_unit,
     distances,
+    half_distances,
 };
 
 }  // namespace gleann

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/kernels.hpp"
+#include "tiers/halves.hpp"
 
 namespace gleann {
 namespace {
@@ -121,46 +122,84 @@ bool to_unit(const float* vector, int64_t d, float* unit) {
   return length > 0 && length < __builtin_inf();
 }
 
-inline void prefetch_row(const float* row, int64_t d) {
-  const char* bytes = reinterpret_cast<const char*>(row);
-  for (int64_t at = 0; at < d * 4; at += kCacheLine) __builtin_prefetch(bytes + at);
+inline void prefetch_bytes(const void* row, int64_t bytes) {
+  const char* at = static_cast<const char*>(row);
+  for (int64_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(at + i);
 }
 
-// The sum times `factor`. `query`: float or, the same numbers, double.
-template <bool kL2, class Number>
-inline void measure_rows(const Number* query, const float* vectors, const int32_t* rows,
-                         int64_t count, int64_t d, double factor, float* out) {
-  constexpr int64_t kAhead = 4;
-  for (int64_t i = 0; i < count && i < kAhead; ++i) {
-    prefetch_row(vectors + rows[i] * d, d);
+// Rows as they are stored; `at` gives the numbers of one in float32.
+struct FloatRows {
+  const float* vectors;
+  int64_t d;
+
+  const float* at(int64_t row) const { return vectors + row * d; }
+  void prefetch(int64_t row) const { prefetch_bytes(vectors + row * d, 4 * d); }
+};
+
+template <void (*kWiden)(const uint16_t*, int64_t, float*)>
+struct HalfRows {
+  const uint16_t* vectors;
+  int64_t d;
+  float* room;
+
+  const float* at(int64_t row) const {
+    kWiden(vectors + row * d, d, room);
+    return room;
   }
+  void prefetch(int64_t row) const { prefetch_bytes(vectors + row * d, 2 * d); }
+};
+
+// The sum times `factor`. `query`: float or, the same numbers, double.
+template <bool kL2, class Number, class Stored>
+inline void measure_rows(const Number* query, const Stored& stored, const int32_t* rows,
+                         int64_t count, double factor, float* out) {
+  constexpr int64_t kAhead = 4;
+  for (int64_t i = 0; i < count && i < kAhead; ++i) stored.prefetch(rows[i]);
   for (int64_t i = 0; i < count; ++i) {
-    if (i + kAhead < count) prefetch_row(vectors + rows[i + kAhead] * d, d);
-    const double sum = accumulate<kL2>(query, vectors + rows[i] * d, d);
+    if (i + kAhead < count) stored.prefetch(rows[i + kAhead]);
+    const double sum = accumulate<kL2>(query, stored.at(rows[i]), stored.d);
     out[i] = static_cast<float>(factor * sum);
   }
 }
 
 // The query is widened once, and not for each row again.
-template <bool kL2>
-inline void measure(const float* query, const float* vectors, const int32_t* rows,
-                    int64_t count, int64_t d, double factor, float* out) {
+template <bool kL2, class Stored>
+inline void measure(const float* query, const Stored& stored, const int32_t* rows,
+                    int64_t count, double factor, float* out) {
   constexpr int64_t kMostWide = 2048;  // dimensions on the stack
-  if (d > kMostWide) {
-    return measure_rows<kL2>(query, vectors, rows, count, d, factor, out);
+  if (stored.d > kMostWide) {
+    return measure_rows<kL2>(query, stored, rows, count, factor, out);
   }
   double wide[kMostWide];
-  for (int64_t i = 0; i < d; ++i) wide[i] = query[i];
-  measure_rows<kL2>(wide, vectors, rows, count, d, factor, out);
+  for (int64_t i = 0; i < stored.d; ++i) wide[i] = query[i];
+  measure_rows<kL2>(wide, stored, rows, count, factor, out);
+}
+
+template <class Stored>
+inline void measure_all(const float* query, const Stored& stored, const int32_t* rows,
+                        int64_t count, Distance distance, float* out) {
+  if (distance == Distance::kNegatedDot) {
+    measure<false>(query, stored, rows, count, -1.0, out);
+  } else {
+    const double factor = distance == Distance::kHalfSquaredL2 ? 0.5 : 1.0;
+    measure<true>(query, stored, rows, count, factor, out);
+  }
 }
 
 void distances(const float* query, const float* vectors, const int32_t* rows,
                int64_t count, int64_t d, Distance distance, float* out) {
-  if (distance == Distance::kNegatedDot) {
-    measure<false>(query, vectors, rows, count, d, -1.0, out);
+  measure_all(query, FloatRows{vectors, d}, rows, count, distance, out);
+}
+
+void half_distances(const float* query, const uint16_t* vectors, Half half,
+                    const int32_t* rows, int64_t count, int64_t d, Distance distance,
+                    float* room, float* out) {
+  if (half == Half::kFloat16) {
+    const HalfRows<widen_float16> stored{vectors, d, room};
+    measure_all(query, stored, rows, count, distance, out);
   } else {
-    const double factor = distance == Distance::kHalfSquaredL2 ? 0.5 : 1.0;
-    measure<true>(query, vectors, rows, count, d, factor, out);
+    const HalfRows<widen_bfloat16> stored{vectors, d, room};
+    measure_all(query, stored, rows, count, distance, out);
   }
 }
 

@@ -30,6 +30,20 @@ class Codes(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CODES_FLOAT32: _ClassVar[Codes]
     CODES_AUTO: _ClassVar[Codes]
 
+class Keep(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    KEEP_UNSPECIFIED: _ClassVar[Keep]
+    KEEP_F32: _ClassVar[Keep]
+    KEEP_F16: _ClassVar[Keep]
+    KEEP_BF16: _ClassVar[Keep]
+    KEEP_DISK: _ClassVar[Keep]
+
+class EntryCodes(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENTRY_CODES_UNSPECIFIED: _ClassVar[EntryCodes]
+    ENTRY_CODES_COPIED: _ClassVar[EntryCodes]
+    ENTRY_CODES_SHARED: _ClassVar[EntryCodes]
+
 class CompactionKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     COMPACTION_KIND_UNSPECIFIED: _ClassVar[CompactionKind]
@@ -54,6 +68,14 @@ CODES_UNSPECIFIED: Codes
 CODES_INT8: Codes
 CODES_FLOAT32: Codes
 CODES_AUTO: Codes
+KEEP_UNSPECIFIED: Keep
+KEEP_F32: Keep
+KEEP_F16: Keep
+KEEP_BF16: Keep
+KEEP_DISK: Keep
+ENTRY_CODES_UNSPECIFIED: EntryCodes
+ENTRY_CODES_COPIED: EntryCodes
+ENTRY_CODES_SHARED: EntryCodes
 COMPACTION_KIND_UNSPECIFIED: CompactionKind
 COMPACTION_KIND_FOLD: CompactionKind
 COMPACTION_KIND_REBUILD: CompactionKind
@@ -65,8 +87,20 @@ JOB_STATE_DONE: JobState
 JOB_STATE_FAILED: JobState
 JOB_STATE_CANCELLED: JobState
 
+class MemoryPart(_message.Message):
+    __slots__ = ("part", "anonymous_bytes", "mapped_bytes", "on_disk_bytes")
+    PART_FIELD_NUMBER: _ClassVar[int]
+    ANONYMOUS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MAPPED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    ON_DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    part: str
+    anonymous_bytes: int
+    mapped_bytes: int
+    on_disk_bytes: int
+    def __init__(self, part: _Optional[str] = ..., anonymous_bytes: _Optional[int] = ..., mapped_bytes: _Optional[int] = ..., on_disk_bytes: _Optional[int] = ...) -> None: ...
+
 class Index(_message.Message):
-    __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time", "broken", "columns", "removed", "optimizer", "etag")
+    __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time", "broken", "columns", "removed", "optimizer", "etag", "keep", "entry_codes", "memory")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIM_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +119,9 @@ class Index(_message.Message):
     REMOVED_FIELD_NUMBER: _ClassVar[int]
     OPTIMIZER_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_CODES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
     name: str
     dim: int
     metric: _types_pb2.Metric
@@ -103,7 +140,10 @@ class Index(_message.Message):
     removed: int
     optimizer: Optimizer
     etag: str
-    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., broken: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., removed: _Optional[int] = ..., optimizer: _Optional[_Union[Optimizer, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    keep: Keep
+    entry_codes: EntryCodes
+    memory: _containers.RepeatedCompositeFieldContainer[MemoryPart]
+    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., broken: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., removed: _Optional[int] = ..., optimizer: _Optional[_Union[Optimizer, _Mapping]] = ..., etag: _Optional[str] = ..., keep: _Optional[_Union[Keep, str]] = ..., entry_codes: _Optional[_Union[EntryCodes, str]] = ..., memory: _Optional[_Iterable[_Union[MemoryPart, _Mapping]]] = ...) -> None: ...
 
 class Plan(_message.Message):
     __slots__ = ("rows", "seconds", "memory_bytes", "disk_bytes", "disk_bytes_after", "steps")
@@ -162,7 +202,7 @@ class Optimizer(_message.Message):
     def __init__(self, params: _Optional[_Union[OptimizerParams, _Mapping]] = ..., pending_share: _Optional[float] = ..., removed_share: _Optional[float] = ..., drift: _Optional[float] = ..., decision: _Optional[str] = ..., operation: _Optional[str] = ..., last_kind: _Optional[_Union[CompactionKind, str]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[str] = ...) -> None: ...
 
 class BuildParams(_message.Message):
-    __slots__ = ("spill", "nlist", "spill_lambda", "kmeans_iterations", "tune_queries", "seed", "target_recall", "codes")
+    __slots__ = ("spill", "nlist", "spill_lambda", "kmeans_iterations", "tune_queries", "seed", "target_recall", "codes", "keep", "entry_codes", "memory")
     SPILL_FIELD_NUMBER: _ClassVar[int]
     NLIST_FIELD_NUMBER: _ClassVar[int]
     SPILL_LAMBDA_FIELD_NUMBER: _ClassVar[int]
@@ -171,6 +211,9 @@ class BuildParams(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     TARGET_RECALL_FIELD_NUMBER: _ClassVar[int]
     CODES_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_CODES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
     spill: Spill
     nlist: int
     spill_lambda: float
@@ -179,7 +222,10 @@ class BuildParams(_message.Message):
     seed: int
     target_recall: float
     codes: Codes
-    def __init__(self, spill: _Optional[_Union[Spill, str]] = ..., nlist: _Optional[int] = ..., spill_lambda: _Optional[float] = ..., kmeans_iterations: _Optional[int] = ..., tune_queries: _Optional[int] = ..., seed: _Optional[int] = ..., target_recall: _Optional[float] = ..., codes: _Optional[_Union[Codes, str]] = ...) -> None: ...
+    keep: Keep
+    entry_codes: EntryCodes
+    memory: str
+    def __init__(self, spill: _Optional[_Union[Spill, str]] = ..., nlist: _Optional[int] = ..., spill_lambda: _Optional[float] = ..., kmeans_iterations: _Optional[int] = ..., tune_queries: _Optional[int] = ..., seed: _Optional[int] = ..., target_recall: _Optional[float] = ..., codes: _Optional[_Union[Codes, str]] = ..., keep: _Optional[_Union[Keep, str]] = ..., entry_codes: _Optional[_Union[EntryCodes, str]] = ..., memory: _Optional[str] = ...) -> None: ...
 
 class CreateIndexRequest(_message.Message):
     __slots__ = ("name", "dim", "metric", "request_id", "columns", "optimizer", "validate_only")

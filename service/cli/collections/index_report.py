@@ -34,10 +34,32 @@ def index_lines(info: IndexInfo) -> list[str]:
     if info.nlist is not None:
         lines.append(f"lists: {info.nlist:,}, spill {info.spill}, engine {info.engine}")
         lines.append(f"data hash: {info.data_hash}")
+        lines += memory_lines(info)
     columns = ", ".join(map(shown_column, info.columns))
     lines.append(f"columns: {columns or 'none'}")
     if info.optimizer is not None:
         lines += optimizer_lines(info.optimizer)
+    return lines
+
+
+def memory_lines(info: IndexInfo) -> list[str]:
+    """What the sealed version of an index takes, in lines."""
+    rows = max(1, info.count - info.pending + info.removed)
+    lines = [f"keep: {info.keep}, entry codes {info.entry_codes}"]
+    if info.memory:
+        total = sum(part.anonymous for part in info.memory)
+        lines.append(f"memory: {total:,} bytes, {total / rows:,.1f} a row, and files")
+    for part in info.memory:
+        shown = [
+            f"{size:,} bytes {where} ({size / rows:,.1f} a row)"
+            for size, where in (
+                (part.anonymous, "in memory"),
+                (part.mapped, "mapped"),
+                (part.on_disk, "on disk"),
+            )
+            if size
+        ]
+        lines.append(f"  {part.part}: {', '.join(shown)}")
     return lines
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, get_args
 import click
 
 from gleann.index import BuildParams
-from gleann.index.params import CodesChoice, Spill
+from gleann.index.params import CodesChoice, EntryCodes, Keep, Spill
 from gleann.service.cli import options
 from gleann.service.cli.collections.index_report import (
     index_line,
@@ -27,6 +27,9 @@ NAME = click.argument("name")
 BUILD_OPTIONS = (
     "spill",
     "codes",
+    "keep",
+    "entry_codes",
+    "memory",
     "nlist",
     "spill_lambda",
     "kmeans_iterations",
@@ -45,6 +48,9 @@ class BuildJob(Place):
     name: str
     spill: Spill | None
     codes: CodesChoice | None
+    keep: Keep | None
+    entry_codes: EntryCodes | None
+    memory: str | None
     nlist: int | Literal["auto"]
     spill_lambda: float | None
     kmeans_iterations: int | None
@@ -77,6 +83,7 @@ class BuildJob(Place):
 @click.option(
     "--codes", type=click.Choice(get_args(CodesChoice)), help="Codes that are scanned."
 )
+@options.layout_options
 @click.option(
     "--nlist",
     callback=options.parse_nlist,

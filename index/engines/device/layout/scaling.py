@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gleann.index.arrays import Vectors
+from gleann.index.arrays import RowMatrix, Vectors
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 
 _BIAS, _MANTISSA = 1023, 52  # of float64
@@ -27,7 +27,7 @@ def exponents_above(peaks: Tensor) -> Tensor:
     return torch.frexp(peaks).exponent.long()
 
 
-def exponent_of(vectors: Vectors, center: Vectors) -> int:
+def exponent_of(vectors: RowMatrix, center: Vectors) -> int:
     """The least e with |x| < 2^e for every value of `vectors` (n, d) minus `center`.
 
     0 if all are zero.

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gleann.index.arrays import RowMatrix
 from gleann.index.engines.device.turns import turn_on
 from gleann.index.parallel.blocks import block_slices
 
@@ -24,7 +25,10 @@ Blocks = Iterator[tuple[slice, Tensor]]
 
 
 def upload(
-    vectors: NDArray[Any], device: torch.device, *, dtype: type[np.generic] = np.float32
+    vectors: NDArray[Any] | RowMatrix,
+    device: torch.device,
+    *,
+    dtype: type[np.generic] = np.float32,
 ) -> Blocks:
     """The rows (n, d), which may be memory-mapped, as blocks on `device`.
 
@@ -105,7 +109,7 @@ def _to_pinned(tensor: Tensor) -> Tensor:
 
 
 def _upload_ahead(
-    vectors: NDArray[Any],
+    vectors: NDArray[Any] | RowMatrix,
     blocks: list[slice],
     device: torch.device,
     dtype: type[np.generic],
@@ -134,7 +138,7 @@ class _Sender:
     """Copies blocks through page-locked memory on a separate stream."""
 
     def __init__(
-        self, vectors: NDArray[Any], staging: Tensor, device: torch.device
+        self, vectors: NDArray[Any] | RowMatrix, staging: Tensor, device: torch.device
     ) -> None:
         self._vectors = vectors
         self._device = device

@@ -62,9 +62,9 @@ class DeviceRanking:
         self._whole = encoding.kind == "float32"
         # Float products of integers are exact while the sums fit the mantissa.
         self._exact = torch.float32 if dim * CODE_MAX**2 < 1 << 24 else torch.float64
-        self._codes = _sent(directions.values, device).to(self._exact)
+        self._codes = _sent(np.asarray(directions.values), device).to(self._exact)
         if self._whole:
-            self._codes = _sent(directions.values, device) - self._center
+            self._codes = _sent(np.asarray(directions.values), device) - self._center
         self._scales = _sent(directions.scales, device)
         self._norms = None
         if directions.biases is not None:

@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gleann.index.arrays import Vectors
+from gleann.index.arrays import RowMatrix
 from gleann.index.engines.device.layout.stream import upload
 from gleann.index.engines.device.steps.keys import (
     NONE,
@@ -35,7 +35,7 @@ class DeviceRows:
         vectors: float32 (n, d), contiguous.
     """
 
-    def __init__(self, vectors: Vectors, device: torch.device) -> None:
+    def __init__(self, vectors: RowMatrix, device: torch.device) -> None:
         self.vectors = torch.empty(vectors.shape, dtype=torch.float32, device=device)
         for block, rows in upload(vectors, device):
             self.vectors[block] = rows
@@ -48,7 +48,7 @@ class DeviceRows:
 class HostRows:
     """Rows in host memory or a mapped file, for indexes larger than device memory."""
 
-    def __init__(self, vectors: Vectors) -> None:
+    def __init__(self, vectors: RowMatrix) -> None:
         self._vectors = vectors
 
     def gather(self, rows: Tensor) -> Tensor:

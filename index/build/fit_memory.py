@@ -1,0 +1,101 @@
+"""The choice of a layout by a memory budget."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gleann.index.errors import InvalidParamsError
+from gleann.index.params import BuildParams, EntryCodes, Keep
+from gleann.index.sizes import bytes_of, shown_bytes
+
+LAYOUTS: tuple[tuple[Keep, EntryCodes], ...] = (
+    ("f32", "copied"),
+    ("disk", "copied"),
+    ("disk", "shared"),
+)
+"""Layouts whose distances are exact, the fastest first; each takes less than the last.
+
+`index/DECISIONS.md` has what each costs.
+"""
+
+ROW_BYTES: dict[Keep, int] = {"f32": 4, "f16": 2, "bf16": 2, "disk": 0}
+"""Bytes a dimension of the rows to re-rank that are in memory."""
+
+BLOCK = 16
+"""Entries that are packed side by side; a list is filled up to whole ones."""
+
+ENTRY_BYTES = 16
+"""Of an entry beside its code: row, other list, scale and bias."""
+
+ROW_NUMBERS = 8
+"""Of a row beside its entries and its id: scale and bias as they are saved."""
+
+
+def layout_bytes(
+    params: BuildParams, *, n: int, dim: int, nlist: int, id_bytes: int = 8
+) -> int:
+    """Bytes of memory that a loaded index of n rows takes at most.
+
+    Codes are counted in int8, unless `params` say float32, and every row has a second
+    entry unless nothing is spilled. Payload is mapped, and not counted.
+
+    Args:
+        params: the layout, in which `memory` is not read.
+        n: rows.
+        dim: their dimensions.
+        nlist: lists.
+        id_bytes: bytes of an id.
+    """
+    copies = 1 if params.spill == "none" else 2
+    slots = copies * n + nlist * BLOCK  # lists that end within a block
+    code = dim * 4 if params.codes == "float32" else -(-dim // 4) * 4
+    is_shared = params.entry_codes == "shared" and params.codes != "float32"
+    codes = n * (code + 4) if is_shared else slots * code
+    centroids = nlist * (4 * dim + code + 32)
+    rows = ROW_BYTES[params.keep] * n * dim
+    return codes + slots * ENTRY_BYTES + centroids + rows + n * (ROW_NUMBERS + id_bytes)
+
+
+def fit_memory(
+    params: BuildParams, *, n: int, dim: int, nlist: int, id_bytes: int = 8
+) -> BuildParams:
+    """The parameters with a layout that fits in `params.memory`, and without it.
+
+    Args:
+        params: what is not the default of its layout stays as it is.
+        n: rows.
+        dim: their dimensions.
+        nlist: lists.
+        id_bytes: bytes of an id.
+
+    Raises:
+        InvalidParamsError: no layout fits; with both numbers.
+    """
+    if params.memory is None:
+        return params
+    budget = bytes_of(params.memory, name="memory")
+    sizes = {
+        layout: layout_bytes(layout, n=n, dim=dim, nlist=nlist, id_bytes=id_bytes)
+        for layout in _layouts(replace(params, memory=None))
+    }
+    for layout, size in sizes.items():
+        if size <= budget:
+            return layout
+    smallest = min(sizes, key=lambda layout: sizes[layout])
+    raise InvalidParamsError(
+        f"memory is {shown_bytes(budget)}, and {n:,} rows of {dim} dimensions take"
+        f" {shown_bytes(sizes[smallest])} in the smallest layout"
+        f" (keep={smallest.keep!r}, entry_codes={smallest.entry_codes!r},"
+        f" spill={smallest.spill!r})"
+    )
+
+
+def _layouts(params: BuildParams) -> Iterator[BuildParams]:
+    """The layouts to choose from, in order."""
+    for keep, entry_codes in LAYOUTS:
+        yield replace(
+            params,
+            keep=keep if params.keep == "f32" else params.keep,
+            entry_codes=(
+                entry_codes if params.entry_codes == "copied" else params.entry_codes
+            ),
+        )

@@ -1,0 +1,1 @@
+"""Rows in other forms than a float32 array, which give float32 when indexed."""

@@ -1,0 +1,72 @@
+"""Manifests that say something else of the rows than their file has."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gleann.index import SoarIndex
+from gleann.index.errors import CorruptDataError
+from gleann.index.storage import manifest
+from tests.support.faults.forging import Forgery
+from tests.support.keeps import loaded
+
+
+@pytest.fixture
+def forged(tmp_path: Path) -> Forgery:
+    loaded(tmp_path, "f16")
+    return Forgery(tmp_path / "f16-l2", tmp_path / "forged")
+
+
+def test_a_layout_that_the_header_does_not_have_is_refused(forged):
+    forged.manifest["index"]["layout"]["keep"] = "bf16"
+    with pytest.raises(CorruptDataError, match=r"rerank_layout is .*f16.* as bf16"):
+        SoarIndex.load(forged.seal())
+    forged.manifest["rerank_layout"] = {"values": "bf16"}
+    with pytest.raises(CorruptDataError, match="vectors is <f2"):
+        SoarIndex.load(forged.seal())
+
+
+@pytest.mark.parametrize(
+    "entry", [{"values": "f8"}, {"values": "f16", "order": "list"}, "f16", [], {}]
+)
+def test_layouts_of_later_versions_are_refused(forged, entry):
+    forged.manifest["rerank_layout"] = entry
+    with pytest.raises(CorruptDataError, match="rerank_layout"):
+        SoarIndex.load(forged.seal())
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [{"keep": "f8"}, {"keep": ["disk"]}, {"metric": "l2"}, {"x": 1}, "disk", 3],
+)
+def test_headers_with_other_layouts_are_refused(forged, layout):
+    forged.manifest["index"]["layout"] = layout
+    with pytest.raises(CorruptDataError):
+        SoarIndex.load(forged.seal())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_are_refused_in_16_bits(tmp_path, bad):
+    for keep, bits in (("f16", np.float16(bad)), ("bf16", None)):
+        loaded(tmp_path, keep)
+        forged = Forgery(tmp_path / f"{keep}-l2", tmp_path / "forged")
+
+        def spoil(rows: np.ndarray, bits: object = bits) -> np.ndarray:
+            other = rows.copy()
+            upper = np.float32(bad).view(np.uint32) >> np.uint32(16)
+            other[5, 3] = upper if bits is None else bits
+            return other
+
+        forged.edit("vectors", spoil)
+        with pytest.raises(CorruptDataError, match="NaN or infinity"):
+            SoarIndex.load(forged.seal())
+
+
+def test_a_reader_that_does_not_know_rounded_rows_refuses_them(tmp_path, monkeypatch):
+    loaded(tmp_path, "bf16")
+    loaded(tmp_path, "disk")
+    monkeypatch.setattr(manifest, "KNOWN_FEATURES", frozenset())
+    with pytest.raises(CorruptDataError, match="requires 'rerank_layout'"):
+        SoarIndex.load(tmp_path / "bf16-l2")
+    SoarIndex.load(tmp_path / "disk-l2")
