@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
@@ -28,14 +28,15 @@ T = TypeVar("T")
 class Method(NamedTuple):
     """A unary method of a servicer.
 
-    `allow` raises `PermissionDeniedError` where the caller lacks a right.
+    `allow` raises `PermissionDeniedError` where the caller lacks a right. What `answer`
+    returns is what `write` serialises.
     """
 
     name: str
     read: Callable[[bytes], Message]
     allow: Callable[[CallContext, Message], None]
-    answer: Callable[[Message, None], Message]
-    write: Callable[[Message], bytes]
+    answer: Callable[[Any, None], Any]
+    write: Callable[[Any], bytes]
 
     @property
     def stops(self) -> bool:

@@ -23,6 +23,7 @@ from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.kinds import Kind, kind_of
 from gleann.service.server.queues.lane_set import LaneSet
 from gleann.service.server.queues.lanes import Lane
+from gleann.service.server.queues.search_lane import SEARCH
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
 from gleann.service.server.upsert_streams import UpsertRoute
@@ -345,7 +346,7 @@ def _methods(application: Application, access: Access) -> dict[str, Method]:
     methods = _Methods()
     for register, servicer in _SERVICERS:
         register(servicer(application), methods)
-    return {
+    found = {
         path: Method(
             path,
             bounded(path, one.request_deserializer),
@@ -357,6 +358,14 @@ def _methods(application: Application, access: Access) -> dict[str, Method]:
         )
         for path, one in methods.handlers(SERVICES).items()
     }
+    packed = SearchServicer(application).search_packed
+    found[SEARCH] = found[SEARCH]._replace(answer=packed, write=_packed)
+    return found
+
+
+def _packed(reply: bytes) -> bytes:
+    """An answer that is serialised already."""
+    return reply
 
 
 def _routes(

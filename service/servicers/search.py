@@ -14,6 +14,7 @@ from gleann.service.servicers.radius_pages import radius_reply
 from gleann.service.wire import index_messages
 from gleann.service.wire.arrays import optional_ids_of, vectors_of
 from gleann.service.wire.filter_messages import condition_of
+from gleann.service.wire.packed_found import packed_found, packed_work
 from gleann.service.wire.paging import id_sizes
 from gleann.service.wire.payload_messages import payload_to_wire, wanted_names
 from gleann.v1 import search_pb2, search_pb2_grpc
@@ -82,19 +83,24 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             AnswerTooLargeError: a message has no room for all of them together.
         """
         view = searches[0].task.view
-        rows = np.concatenate([one.rows.ravel() for one in found])
-        self._application.require_room(rows, view, queries=len(searches))
+        parts = [one.rows.ravel() for one in found]
+        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        queries = sum(len(one.rows) for one in found)
+        self._application.require_room(rows, view, queries=queries)
         ids, replies, place = view.ids_at(rows), [], 0
-        tails: dict[int, bytes] = {}
+        works: dict[int, bytes] = {}
         for one in found:
             own = ids[place : place + one.rows.size]
             place += one.rows.size
-            if (tail := tails.get(id(one.stats))) is None:
-                work = index_messages.work_to_wire(one.stats, view.state)
-                tail = tails[id(one.stats)] = work.SerializeToString()
-            hits = index_messages.hits_to_wire(one, own)
-            replies.append(hits.SerializeToString() + tail)
+            if (work := works.get(id(one.stats))) is None:
+                work = works[id(one.stats)] = packed_work(one, view.state)
+            replies.append(packed_found(one, own, work))
         return replies
+
+    def search_packed(self, request: search_pb2.SearchRequest, _: object) -> bytes:
+        """As `Search`, already serialised."""
+        wanted = self.wanted(request)
+        return self.packed_reply(wanted, self._application.answer(wanted.task))
 
     def packed_reply(self, wanted: WantedSearch, found: FoundRows) -> bytes:
         """The serialised answer to one search.
@@ -102,6 +108,8 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         Raises:
             AnswerTooLargeError: a message has no room for the hits or their payload.
         """
+        if not wanted.columns:
+            return self.packed_replies([wanted], [found])[0]
         packed: bytes = self._reply(wanted, found).SerializeToString()
         return packed
 

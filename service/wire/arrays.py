@@ -78,14 +78,14 @@ def vectors_of(message: types_pb2.Vectors, *, name: str) -> NDArray[np.generic]:
         raise InvalidInputError(
             f"{name} is empty: count {message.count}, dim {message.dim}"
         )
+    data = message.data  # once: each look at it makes a copy
     expected = message.count * message.dim * dtype.itemsize
-    if len(message.data) != expected:
+    if len(data) != expected:
         raise InvalidInputError(
-            f"{name}.data has {len(message.data)} bytes, but count {message.count} x"
+            f"{name}.data has {len(data)} bytes, but count {message.count} x"
             f" dim {message.dim} x {dtype.itemsize} bytes is {expected}"
         )
-    flat = np.frombuffer(message.data, dtype)
-    return flat.reshape(message.count, message.dim)
+    return np.frombuffer(data, dtype).reshape(message.count, message.dim)
 
 
 def float32_rows(message: types_pb2.Vectors) -> Vectors:

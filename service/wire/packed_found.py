@@ -1,0 +1,68 @@
+"""Answers to searches as bytes of a `SearchResponse`, without a message in between.
+
+A message would take two copies of the hits more, and more of the interpreter than the
+bytes themselves. `tests/unit/service/wire/test_packed_found.py` compares both.
+"""
+
+import numpy as np
+
+from gleann.index.arrays import HeldIds
+from gleann.index.found import FoundRows
+from gleann.index.texts import Texts
+from gleann.service.values import IndexVersion
+from gleann.service.wire.arrays import ids_to_wire
+from gleann.service.wire.index_messages import work_to_wire
+from gleann.v1 import search_pb2, types_pb2
+
+_LENGTH_DELIMITED = 2
+_FIELDS = search_pb2.SearchResponse.DESCRIPTOR.fields_by_name
+
+
+def varint(value: int) -> bytes:
+    """An integer from 0 on, as protobuf writes it."""
+    packed = bytearray()
+    while value > 0x7F:
+        packed.append(value & 0x7F | 0x80)
+        value >>= 7
+    packed.append(value)
+    return bytes(packed)
+
+
+def _tag(number: int, wire_type: int) -> bytes:
+    return varint(number << 3 | wire_type)
+
+
+_COUNT = _tag(_FIELDS["count"].number, 0)
+_K = _tag(_FIELDS["k"].number, 0)
+_IDS = _tag(_FIELDS["ids"].number, _LENGTH_DELIMITED)
+_DISTANCES = _tag(_FIELDS["distances"].number, _LENGTH_DELIMITED)
+_INT64S = _tag(
+    types_pb2.Ids.DESCRIPTOR.fields_by_name["int64s"].number, _LENGTH_DELIMITED
+)
+
+
+def packed_work(found: FoundRows, version: IndexVersion) -> bytes:
+    """The fields that are the same in equal searches of a batch."""
+    packed: bytes = work_to_wire(found.stats, version).SerializeToString()
+    return packed
+
+
+def packed_found(found: FoundRows, ids: HeldIds, work: bytes) -> bytes:
+    """A serialised `SearchResponse` without payload.
+
+    Args:
+        found: (n, k) rows and distances.
+        ids: (n * k,) of those rows, in row-major order.
+        work: what `packed_work` returns.
+    """
+    count, k = found.rows.shape
+    distances = np.ascontiguousarray(found.distances, "<f4")
+    head = [_COUNT, varint(count), _K, varint(k), _IDS]
+    tail = [_DISTANCES, varint(distances.nbytes), distances, work]
+    if isinstance(ids, Texts):
+        packed = ids_to_wire(ids).SerializeToString()
+        return b"".join([*head, varint(len(packed)), packed, *tail])
+    numbers = np.ascontiguousarray(ids, "<i8")
+    size = varint(numbers.nbytes)
+    inner = varint(len(_INT64S) + len(size) + numbers.nbytes)
+    return b"".join([*head, inner, _INT64S, size, numbers, *tail])
