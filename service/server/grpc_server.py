@@ -23,7 +23,7 @@ from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.kinds import Kind, kind_of
 from gleann.service.server.queues.lane_set import LaneSet
 from gleann.service.server.queues.lanes import Lane
-from gleann.service.server.queues.search_lane import SEARCH
+from gleann.service.server.queues.search_lane import SEARCH, searches_in_bytes
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
 from gleann.service.server.upsert_streams import UpsertRoute
@@ -358,14 +358,8 @@ def _methods(application: Application, access: Access) -> dict[str, Method]:
         )
         for path, one in methods.handlers(SERVICES).items()
     }
-    packed = SearchServicer(application).search_packed
-    found[SEARCH] = found[SEARCH]._replace(answer=packed, write=_packed)
+    found[SEARCH] = searches_in_bytes(found[SEARCH], SearchServicer(application))
     return found
-
-
-def _packed(reply: bytes) -> bytes:
-    """An answer that is serialised already."""
-    return reply
 
 
 def _routes(

@@ -12,11 +12,10 @@ from gleann.service.search.task import SearchTask
 from gleann.service.servicers.pages import whole_payload
 from gleann.service.servicers.radius_pages import radius_reply
 from gleann.service.wire import index_messages
-from gleann.service.wire.arrays import optional_ids_of, vectors_of
-from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.packed_found import packed_found, packed_work
 from gleann.service.wire.paging import id_sizes
 from gleann.service.wire.payload_messages import payload_to_wire, wanted_names
+from gleann.service.wire.search_message import SearchMessage
 from gleann.v1 import search_pb2, search_pb2_grpc
 
 
@@ -34,9 +33,11 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._application = application
 
     def Search(  # noqa: N802
-        self, request: search_pb2.SearchRequest, _: object
+        self, request: search_pb2.SearchRequest | SearchMessage, _: object
     ) -> search_pb2.SearchResponse:
         """Answer a batch of queries."""
+        if not isinstance(request, SearchMessage):
+            request = SearchMessage.of_request(request)
         wanted = self.wanted(request)
         found = self._application.answer(wanted.task)
         return self._reply(wanted, found)
@@ -47,7 +48,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         """Answer a page of the hits within a distance."""
         return radius_reply(self._application, request)
 
-    def wanted(self, request: search_pb2.SearchRequest) -> WantedSearch:
+    def wanted(self, message: SearchMessage) -> WantedSearch:
         """What a request asks for; its queries and its filter are checked later.
 
         Raises:
@@ -55,18 +56,17 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             InvalidInputError, InvalidParamsError: what can be told from the request.
             LimitError: too many hits.
         """
+        asked = message.head.asked
         task = self._application.search_task(
-            request.index,
-            vectors_of(request.queries, name="queries"),
-            index_messages.search_params_of(request.params),
-            allowed_ids=optional_ids_of(request, "allowed_ids"),
-            condition=condition_of(request),
-            radius=request.radius if request.HasField("radius") else None,
+            message.head.request.index,
+            message.queries,
+            asked.params,
+            allowed_ids=asked.allowed_ids,
+            condition=asked.condition,
+            radius=asked.radius,
         )
-        names: tuple[str, ...] = ()
-        if request.columns:
-            names = wanted_names(request.columns, task.view.schema)
-        return WantedSearch(task, names)
+        columns = asked.columns and wanted_names(asked.columns, task.view.schema)
+        return WantedSearch(task, columns)
 
     def answer_together(
         self, tasks: Sequence[SearchTask], *, arrived: float
@@ -97,9 +97,9 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             replies.append(packed_found(one, own, work))
         return replies
 
-    def search_packed(self, request: search_pb2.SearchRequest, _: object) -> bytes:
+    def search_packed(self, message: SearchMessage, _: object) -> bytes:
         """As `Search`, already serialised."""
-        wanted = self.wanted(request)
+        wanted = self.wanted(message)
         return self.packed_reply(wanted, self._application.answer(wanted.task))
 
     def packed_reply(self, wanted: WantedSearch, found: FoundRows) -> bytes:

@@ -12,33 +12,15 @@ from gleann.index.texts import Texts
 from gleann.service.values import IndexVersion
 from gleann.service.wire.arrays import ids_to_wire
 from gleann.service.wire.index_messages import work_to_wire
+from gleann.service.wire.packed_fields import LENGTH_DELIMITED, VARINT, tag_of, varint
 from gleann.v1 import search_pb2, types_pb2
 
-_LENGTH_DELIMITED = 2
-_FIELDS = search_pb2.SearchResponse.DESCRIPTOR.fields_by_name
-
-
-def varint(value: int) -> bytes:
-    """An integer from 0 on, as protobuf writes it."""
-    packed = bytearray()
-    while value > 0x7F:
-        packed.append(value & 0x7F | 0x80)
-        value >>= 7
-    packed.append(value)
-    return bytes(packed)
-
-
-def _tag(number: int, wire_type: int) -> bytes:
-    return varint(number << 3 | wire_type)
-
-
-_COUNT = _tag(_FIELDS["count"].number, 0)
-_K = _tag(_FIELDS["k"].number, 0)
-_IDS = _tag(_FIELDS["ids"].number, _LENGTH_DELIMITED)
-_DISTANCES = _tag(_FIELDS["distances"].number, _LENGTH_DELIMITED)
-_INT64S = _tag(
-    types_pb2.Ids.DESCRIPTOR.fields_by_name["int64s"].number, _LENGTH_DELIMITED
-)
+_REPLY = search_pb2.SearchResponse.DESCRIPTOR
+_COUNT = varint(tag_of(_REPLY, "count", VARINT))
+_K = varint(tag_of(_REPLY, "k", VARINT))
+_IDS = varint(tag_of(_REPLY, "ids", LENGTH_DELIMITED))
+_DISTANCES = varint(tag_of(_REPLY, "distances", LENGTH_DELIMITED))
+_INT64S = varint(tag_of(types_pb2.Ids.DESCRIPTOR, "int64s", LENGTH_DELIMITED))
 
 
 def packed_work(found: FoundRows, version: IndexVersion) -> bytes:
