@@ -45,6 +45,7 @@ from gleann.v1 import (
     vector_pb2_grpc,
 )
 
+
 class _SearchStub(search_pb2_grpc.SearchServiceStub):
     """The stub of searches, which also sends a `SearchMessage`."""
 

@@ -146,9 +146,7 @@ def packed_request(request: "search_pb2.SearchRequest | SearchMessage") -> bytes
 
 
 @lru_cache(maxsize=KEPT_HEADS)
-def _around(
-    dtype: np.dtype[np.generic], count: int, dim: int
-) -> tuple[bytes, bytes]:
+def _around(dtype: np.dtype[np.generic], count: int, dim: int) -> tuple[bytes, bytes]:
     """What is before the numbers of queries in a request, and behind them."""
     nbytes = count * dim * dtype.itemsize
     behind = types_pb2.Vectors(
