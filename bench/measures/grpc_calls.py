@@ -126,9 +126,11 @@ def served(
             client.build(NAME, build).wait()
         root = Path(folder)
         listen = f"unix:{root / 's'}" if transport == "unix" else "127.0.0.1:0"
-        with running_server(root, root, listen=listen) as target:
-            with Client(target) as client:
-                yield client
+        with (
+            running_server(root, root, listen=listen) as target,
+            Client(target) as client,
+        ):
+            yield client
 
 
 def time_size(

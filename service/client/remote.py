@@ -50,7 +50,7 @@ class _SearchStub(search_pb2_grpc.SearchServiceStub):
     """The stub of searches, which also sends a `SearchMessage`."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        super().__init__(channel)
+        super().__init__(channel)  # type: ignore[no-untyped-call]  # generated
         self.Search = channel.unary_unary(
             "/gleann.v1.SearchService/Search",
             request_serializer=packed_request,

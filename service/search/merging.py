@@ -58,8 +58,10 @@ def _outcome(task: SearchTask) -> Outcome:
 
 
 def _apart(tasks: Sequence[SearchTask]) -> list[Outcome]:
-    """Answer searches whose scan failed: those with valid queries together if others
-    have none, else each alone."""
+    """Answer searches whose scan failed.
+
+    Those with valid queries are answered together if others have none, else alone.
+    """
     refusals = [_refusal(task) for task in tasks]
     if not any(refusals):
         return [_outcome(task) for task in tasks]

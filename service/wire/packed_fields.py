@@ -1,14 +1,14 @@
 """Fields of serialised messages: how they are written."""
 
-from google.protobuf.descriptor import Descriptor
+from typing import Any
 
 VARINT, LENGTH_DELIMITED = 0, 2
 """Wire types."""
 
 
-def tag_of(message: Descriptor, name: str, wire_type: int) -> int:
-    """The number and wire type of a field, in one."""
-    number: int = message.fields_by_name[name].number
+def tag_of(message: Any, name: str, wire_type: int) -> int:
+    """The number and wire type of a field of a kind of message, in one."""
+    number: int = message.DESCRIPTOR.fields_by_name[name].number
     return number << 3 | wire_type
 
 

@@ -15,12 +15,12 @@ from gleann.service.wire.index_messages import work_to_wire
 from gleann.service.wire.packed_fields import LENGTH_DELIMITED, VARINT, tag_of, varint
 from gleann.v1 import search_pb2, types_pb2
 
-_REPLY = search_pb2.SearchResponse.DESCRIPTOR
+_REPLY = search_pb2.SearchResponse
 _COUNT = varint(tag_of(_REPLY, "count", VARINT))
 _K = varint(tag_of(_REPLY, "k", VARINT))
 _IDS = varint(tag_of(_REPLY, "ids", LENGTH_DELIMITED))
 _DISTANCES = varint(tag_of(_REPLY, "distances", LENGTH_DELIMITED))
-_INT64S = varint(tag_of(types_pb2.Ids.DESCRIPTOR, "int64s", LENGTH_DELIMITED))
+_INT64S = varint(tag_of(types_pb2.Ids, "int64s", LENGTH_DELIMITED))
 
 
 def packed_work(found: FoundRows, version: IndexVersion) -> bytes:
@@ -40,11 +40,11 @@ def packed_found(found: FoundRows, ids: HeldIds, work: bytes) -> bytes:
     count, k = found.rows.shape
     distances = np.ascontiguousarray(found.distances, "<f4")
     head = [_COUNT, varint(count), _K, varint(k), _IDS]
-    tail = [_DISTANCES, varint(distances.nbytes), distances, work]
+    tail = [_DISTANCES, varint(distances.nbytes), distances.data, work]
     if isinstance(ids, Texts):
         packed = ids_to_wire(ids).SerializeToString()
         return b"".join([*head, varint(len(packed)), packed, *tail])
     numbers = np.ascontiguousarray(ids, "<i8")
     size = varint(numbers.nbytes)
     inner = varint(len(_INT64S) + len(size) + numbers.nbytes)
-    return b"".join([*head, inner, _INT64S, size, numbers, *tail])
+    return b"".join([*head, inner, _INT64S, size, numbers.data, *tail])

@@ -31,8 +31,8 @@ KEPT_HEADS = 256
 KEPT_BYTES = 1024
 """Of a head that is kept: larger ones have ids, and hardly come again."""
 
-_QUERIES = tag_of(search_pb2.SearchRequest.DESCRIPTOR, "queries", LENGTH_DELIMITED)
-_DATA = tag_of(types_pb2.Vectors.DESCRIPTOR, "data", LENGTH_DELIMITED)
+_QUERIES = tag_of(search_pb2.SearchRequest, "queries", LENGTH_DELIMITED)
+_DATA = tag_of(types_pb2.Vectors, "data", LENGTH_DELIMITED)
 
 
 class Asked(NamedTuple):
@@ -135,7 +135,7 @@ class SearchMessage(NamedTuple):
         queries = self.queries
         before, behind = _around(queries.dtype, *queries.shape)
         rest = self.head.request.SerializeToString()
-        return b"".join((before, queries, behind, rest))
+        return b"".join((before, queries.data, behind, rest))
 
 
 def packed_request(request: "search_pb2.SearchRequest | SearchMessage") -> bytes:
