@@ -40,7 +40,12 @@ def packed_found(found: FoundRows, ids: HeldIds, work: bytes) -> bytes:
     count, k = found.rows.shape
     distances = np.ascontiguousarray(found.distances, "<f4")
     head = [_COUNT, varint(count), _K, varint(k), _IDS]
-    tail = [_DISTANCES, varint(distances.nbytes), distances.data, work]
+    tail: list[bytes | memoryview] = [
+        _DISTANCES,
+        varint(distances.nbytes),
+        distances.data,
+        work,
+    ]
     if isinstance(ids, Texts):
         packed = ids_to_wire(ids).SerializeToString()
         return b"".join([*head, varint(len(packed)), packed, *tail])
