@@ -1,8 +1,9 @@
 """`python -m bench grpc`: speed over gRPC compared with in process.
 
 The same index searched in this process (`SoarIndex.search`), and through a server in
-another one by `gleann.Client`: by one caller, one call at a time, and by several at
-once, whose calls the server merges. All in turn, on the same cores, client included.
+another one by `gleann.Client`, on a TCP port or a socket file: by one caller, one call
+at a time, and by several at once, whose calls the server merges. All in turn, on the
+same cores, client included.
 """
 
 import argparse
@@ -37,14 +38,22 @@ def add_grpc(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("--data", type=Path, required=True, help="folder or HDF5 file")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256, 1024])
-    parser.add_argument("--callers", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--callers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument(
+        "--transport",
+        choices=("tcp", "unix"),
+        default="tcp",
+        help="a port of this machine, or a socket file",
+    )
     parser.add_argument("--ids", choices=("int64", "string"), default="int64")
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--target-recall", type=float, default=0.95)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--out", type=Path, help="default: bench/results/grpc-<data>-<ids>.json"
+        "--out",
+        type=Path,
+        help="default: bench/results/grpc-<data>-<ids>-<transport>.json",
     )
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     parser.set_defaults(run=run_grpc)
@@ -56,11 +65,12 @@ def run_grpc(arguments: argparse.Namespace) -> int:
         say(f"the machine is busy (load {load()}): timings will be noise")
     begun = provenance()
     dataset = load_dataset(arguments.data, quick=arguments.quick)
-    names = ("k", "target_recall", "rounds", "seed", "ids", "quick")
+    names = ("k", "target_recall", "rounds", "seed", "ids", "transport", "quick")
     result = {"mode": "grpc", "data": describe(dataset)}
     result |= {name: getattr(arguments, name) for name in names} | begun
     result |= {"threads": len(allowed_cores())} | measure(dataset, arguments)
-    name = f"grpc-{arguments.data.resolve().stem}-{arguments.ids}"
+    stem = arguments.data.resolve().stem
+    name = f"grpc-{stem}-{arguments.ids}-{arguments.transport}"
     out = arguments.out or default_file(name, quick=arguments.quick)
     write_json(result | {"load_at_end": load()}, out)
     print(grpc_table(result))
@@ -75,7 +85,7 @@ def measure(dataset: Dataset, arguments: argparse.Namespace) -> dict[str, Any]:
     params = SearchParams(k=arguments.k, target_recall=arguments.target_recall)
     say("building in process")
     index = SoarIndex.build(dataset.base, build, ids=ids)
-    with served(dataset, ids, build) as client:
+    with served(dataset, ids, build, transport=arguments.transport) as client:
 
         def here(queries: Vectors) -> Any:
             return index.search(queries, params)
@@ -104,7 +114,9 @@ def make_ids(n: int, kind: str) -> Ids:
 
 
 @contextmanager
-def served(dataset: Dataset, ids: Ids, build: BuildParams) -> Iterator[Client]:
+def served(
+    dataset: Dataset, ids: Ids, build: BuildParams, *, transport: str
+) -> Iterator[Client]:
     """A client of a server that runs in a separate process and holds the data."""
     with TemporaryDirectory(prefix="gleann-bench-") as folder:
         with Client(folder) as client:
@@ -113,7 +125,11 @@ def served(dataset: Dataset, ids: Ids, build: BuildParams) -> Iterator[Client]:
             client.upsert(NAME, ids, dataset.base)
             client.build(NAME, build).wait()
         root = Path(folder)
-        with running_server(root, root) as target, Client(target) as client:
+        listen = f"unix:{root / 's'}" if transport == "unix" else "127.0.0.1:0"
+        with (
+            running_server(root, root, listen=listen) as target,
+            Client(target) as client,
+        ):
             yield client
 
 
@@ -167,7 +183,9 @@ def grpc_table(result: dict[str, Any]) -> str:
                 ]
             )
     head = ["queries a call", "callers", "in process, QPS", "gRPC, QPS", "kept"]
-    what = f"{title(result)}: gRPC at target recall {result['target_recall']:g}"
+    way = "a socket file" if result.get("transport") == "unix" else "TCP"
+    recall = f"target recall {result['target_recall']:g}"
+    what = f"{title(result)}: gRPC over {way} at {recall}"
     doubts = busy(result)
     if not result["same_answers"]:
         doubts.append("- the answers in process and through gRPC differ")

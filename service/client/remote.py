@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
+import grpc
 from google.longrunning import operations_pb2_grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2_grpc
@@ -28,6 +29,7 @@ from gleann.service.client.tls import Tls, warn_of_plaintext_key
 from gleann.service.security.headers import KEY_HEADER, bearer, require_sendable_key
 from gleann.service.stubs import Stubs
 from gleann.service.wire.protocol import client_header
+from gleann.service.wire.search_message import packed_request
 from gleann.v1 import (
     active_pb2_grpc,
     admin_pb2_grpc,
@@ -36,16 +38,30 @@ from gleann.v1 import (
     index_pb2_grpc,
     job_pb2_grpc,
     rounds_pb2_grpc,
+    search_pb2,
     search_pb2_grpc,
     session_pb2_grpc,
     snapshot_pb2_grpc,
     vector_pb2_grpc,
 )
 
+
+class _SearchStub(search_pb2_grpc.SearchServiceStub):
+    """The stub of searches, which also sends a `SearchMessage`."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        super().__init__(channel)  # type: ignore[no-untyped-call]  # generated
+        self.Search = channel.unary_unary(
+            "/gleann.v1.SearchService/Search",
+            request_serializer=packed_request,
+            response_deserializer=search_pb2.SearchResponse.FromString,
+        )
+
+
 _STUBS: Mapping[str, tuple[str, MakeStub]] = {
     "index": ("gleann.v1.IndexService", index_pb2_grpc.IndexServiceStub),
     "vector": ("gleann.v1.VectorService", vector_pb2_grpc.VectorServiceStub),
-    "search": ("gleann.v1.SearchService", search_pb2_grpc.SearchServiceStub),
+    "search": ("gleann.v1.SearchService", _SearchStub),
     "coreset": ("gleann.v1.CoresetService", coreset_pb2_grpc.CoresetServiceStub),
     "active": (
         "gleann.v1.ActiveLearningService",

@@ -6,7 +6,7 @@ from pathlib import Path
 from gleann.index.engines.choose import require_known
 from gleann.index.errors import InvalidParamsError
 from gleann.service.config.about import LARGEST, about, require_allowed, require_number
-from gleann.service.config.address import is_remote
+from gleann.service.config.address import is_remote, socket_path
 from gleann.service.config.log import LogSettings
 from gleann.service.config.metrics import MetricsSettings
 from gleann.service.config.probe import ProbeSettings
@@ -101,6 +101,11 @@ class Config:
     def __post_init__(self) -> None:
         whole = self.optimizer.filled(OPTIMIZER_DEFAULTS)
         object.__setattr__(self, "optimizer", whole)
+        if socket_path(self.listen) and self.security.tls_cert is not None:
+            raise InvalidParamsError(
+                f"listen is {self.listen}, a socket file of this machine, which has no"
+                " TLS: leave tls_cert and tls_key out, or listen on host:port"
+            )
         if not self.allow_remote and is_remote(self.listen):
             raise InvalidParamsError(
                 f"listen is {self.listen!r}, which other machines can reach;"

@@ -15,8 +15,15 @@ STOP_SECONDS = 20
 
 
 @contextmanager
-def running_server(data_dir: Path, import_root: Path) -> Iterator[str]:
-    """Run `gleann serve` on a free port; yield its address, "grpc://127.0.0.1:port".
+def running_server(
+    data_dir: Path, import_root: Path, *, listen: str = "127.0.0.1:0"
+) -> Iterator[str]:
+    """Run `gleann serve`; yield its address, such as "grpc://127.0.0.1:port".
+
+    Args:
+        data_dir: of the server.
+        import_root: under which it may import files.
+        listen: a free port, or "unix:path".
 
     Raises:
         NotReadyError: the server exited before it listened.
@@ -27,7 +34,7 @@ def running_server(data_dir: Path, import_root: Path) -> Iterator[str]:
         "from gleann.service.cli.main import main; main()",
         "serve",
         *("--data", str(data_dir)),
-        *("--listen", "127.0.0.1:0"),
+        *("--listen", listen),
         *("--import-root", str(import_root)),
         *("--log-level", "warning"),
     ]

@@ -69,7 +69,9 @@ class Searches:
         queries = sum(len(task.queries) for task, _ in answered)
         index = tasks[0].view.name
         self._telemetry.scanned(queries, len(answered))
-        stats = sum_stats([found.stats for _, found in answered])
+        stats = answered[0][1].stats
+        if len(answered) > 1:
+            stats = sum_stats([found.stats for _, found in answered])
         self._telemetry.searched(index, queries, seconds, stats, calls=len(answered))
         for task, found in answered:
             if task.is_whole and not found.stats.exact:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import SearchStats
-from gleann.index.arrays import Vectors
 from gleann.index.checks import as_vectors
 from gleann.index.errors import GleannError
 from gleann.index.found import COUNTS, FoundRows, cut_at
@@ -30,8 +29,7 @@ def answer_alone(task: SearchTask) -> FoundRows:
         InvalidFilterError: a condition that does not fit the index.
         and what `view_search.search` raises.
     """
-    queries = _checked(task, task.queries)
-    return _cut(_scan(task, queries), task)
+    return _cut(_scan(task, task.queries), task)
 
 
 def answer_together(tasks: Sequence[SearchTask]) -> list[Outcome]:
@@ -42,13 +40,9 @@ def answer_together(tasks: Sequence[SearchTask]) -> list[Outcome]:
     if len(tasks) == 1:
         return [_outcome(tasks[0])]
     first = max(tasks, key=lambda task: task.params.k)
-    try:
-        queries = _checked(first, np.concatenate([task.queries for task in tasks]))
-    except GleannError:
-        return _without_invalid(tasks)
-    found = _merged(first, queries)
+    found = _merged(first, np.concatenate([task.queries for task in tasks]))
     if found is None:
-        return [_outcome(task) for task in tasks]
+        return _apart(tasks)
     parts = _split(found, [len(task.queries) for task in tasks])
     return [
         _cut(_nearest(part, task.params.k), task)
@@ -63,28 +57,30 @@ def _outcome(task: SearchTask) -> Outcome:
         return error
 
 
-def _checked(task: SearchTask, queries: NDArray[Any]) -> Vectors:
-    checked = as_vectors(queries, name="queries", dim=task.view.dim)
-    require_distances(checked, task.view.metric, name="queries")
-    return checked
+def _apart(tasks: Sequence[SearchTask]) -> list[Outcome]:
+    """Answer searches whose scan failed.
 
-
-def _without_invalid(tasks: Sequence[SearchTask]) -> list[Outcome]:
-    """Answer those whose queries are valid together; the others with their errors."""
-    outcomes: list[Outcome | None] = []
-    for task in tasks:
-        try:
-            _checked(task, task.queries)
-        except GleannError as error:
-            outcomes.append(error)
-        else:
-            outcomes.append(None)
-    valid = [task for task, one in zip(tasks, outcomes, strict=True) if one is None]
+    Those with valid queries are answered together if others have none, else alone.
+    """
+    refusals = [_refusal(task) for task in tasks]
+    if not any(refusals):
+        return [_outcome(task) for task in tasks]
+    valid = [task for task, one in zip(tasks, refusals, strict=True) if one is None]
     answers = iter(answer_together(valid) if valid else ())
-    return [next(answers) if one is None else one for one in outcomes]
+    return [next(answers) if one is None else one for one in refusals]
 
 
-def _merged(task: SearchTask, queries: Vectors) -> FoundRows | None:
+def _refusal(task: SearchTask) -> GleannError | None:
+    """Why the queries of a search are invalid; None where they are not."""
+    try:
+        checked = as_vectors(task.queries, name="queries", dim=task.view.dim)
+        require_distances(checked, task.view.metric, name="queries")
+    except GleannError as error:
+        return error
+    return None
+
+
+def _merged(task: SearchTask, queries: NDArray[Any]) -> FoundRows | None:
     """The merged result; None on failure. The error may hold device memory: drop it."""
     try:
         return _scan(task, queries)
@@ -92,7 +88,7 @@ def _merged(task: SearchTask, queries: Vectors) -> FoundRows | None:
         return None
 
 
-def _scan(task: SearchTask, queries: Vectors) -> FoundRows:
+def _scan(task: SearchTask, queries: NDArray[Any]) -> FoundRows:
     """Search for queries with what `task` asks for."""
     view = task.view
     allowed = allowed_in(view, allowed_ids=task.allowed_ids, condition=task.condition)

@@ -1,11 +1,14 @@
 """Search a view: its sealed version together with the newer rows."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index import SearchParams, SoarIndex
-from gleann.index.arrays import Mask, Vectors
+from gleann.index.arrays import Mask
+from gleann.index.checks import as_vectors
 from gleann.index.found import FoundRows
 from gleann.index.metric import prepare
 from gleann.index.newer.rows import NewerRows
@@ -19,7 +22,7 @@ _assigning = Assigning()
 
 def search(
     view: View,
-    queries: Vectors,
+    queries: NDArray[Any],
     params: SearchParams,
     *,
     allowed: AllowedInView | None,
@@ -28,13 +31,14 @@ def search(
 
     Args:
         view: the state to answer from.
-        queries: float32 (nq, dim), finite.
+        queries: (nq, dim) of a dtype of the protocol; the kernels look for NaN, so
+            that no pass over the queries is made before them.
         params: search parameters, without `allowed`.
         allowed: rows that may be returned; None for all.
 
     Raises:
         NotReadyError: the index is empty.
-        InvalidParamsError: what `SoarIndex.search` refuses.
+        InvalidInputError, InvalidParamsError: what `SoarIndex.search` refuses.
     """
     require_not_empty(view)
     newer_allowed = None if allowed is None else allowed.newer
@@ -72,9 +76,11 @@ def _newer_rows(view: View, index: SoarIndex, allowed: Mask | None) -> NewerRows
 
 
 def _search_unsealed(
-    view: View, queries: Vectors, params: SearchParams, allowed: Mask | None
+    view: View, queries: NDArray[Any], params: SearchParams, allowed: Mask | None
 ) -> FoundRows:
     """Compare all rows: there are no lists before the first build."""
+    checked = as_vectors(queries, name="queries", dim=view.dim)
+    prepared = prepare(checked, view.metric, name="queries")
     alive = view.delta.alive if allowed is None else allowed
     count = view.delta.count if allowed is None else int(np.count_nonzero(allowed))
     if count == 0:
@@ -85,7 +91,7 @@ def _search_unsealed(
     if packed is not None and rows.lists.due:
         _assigning.start(rows.lists, view.delta.vectors)
     found = rows.search(
-        prepare(queries, view.metric, name="queries"),
+        prepared,
         view.delta.vectors,
         alive=live,
         k=min(params.k, count),

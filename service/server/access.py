@@ -1,6 +1,7 @@
 """`Access`: who may reach a server; its keys and its TLS, which follow their files."""
 
 import logging
+import os
 from functools import partial
 
 import grpc
@@ -12,7 +13,7 @@ from gleann.index.errors import (
 )
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.config.address import is_remote
+from gleann.service.config.address import is_remote, socket_path
 from gleann.service.security.gate import Gate
 from gleann.service.security.key_ring import KeyRefusal, OpenRing
 from gleann.service.security.watching import Watch, Watched
@@ -25,6 +26,9 @@ from gleann.service.server.rpc import Rpc
 from gleann.service.server.tls import ServerTls, TlsFiles
 
 _log = logging.getLogger(__name__)
+
+_OWNER_ALONE = 0o177
+"""The mask that leaves a socket file the mode 0600."""
 
 
 class Access:
@@ -61,11 +65,16 @@ class Access:
     def listen(self, server: grpc.Server) -> int:
         """Listen on the address of the settings; return the port.
 
+        A socket file is the owner's alone (mode 0600): whoever may write to it may
+        connect.
+
         Raises:
             ServiceError: the address is in use, or not of this machine.
         """
         address = self._config.listen
         require_free(address)
+        # Not by chmod: others could connect before it.
+        others = os.umask(_OWNER_ALONE) if socket_path(address) else None
         try:
             if self._tls is None:
                 port: int = server.add_insecure_port(address)
@@ -73,6 +82,9 @@ class Access:
                 port = server.add_secure_port(address, self._tls.credentials())
         except RuntimeError as error:
             raise ServiceError(f"cannot listen on {address}: {error}") from error
+        finally:
+            if others is not None:
+                os.umask(others)
         return port
 
     def allowing(self, path: str) -> Allow:

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from gleann.index.errors import (
     GleannError,
@@ -28,14 +28,17 @@ T = TypeVar("T")
 class Method(NamedTuple):
     """A unary method of a servicer.
 
-    `allow` raises `PermissionDeniedError` where the caller lacks a right.
+    `allow` raises `PermissionDeniedError` where the caller lacks a right, and `known`
+    what `require_known` does. What `read` returns is a message for all methods but that
+    of `searches_in_bytes`, and what `answer` returns is what `write` serialises.
     """
 
     name: str
-    read: Callable[[bytes], Message]
-    allow: Callable[[CallContext, Message], None]
-    answer: Callable[[Message, None], Message]
-    write: Callable[[Message], bytes]
+    read: Callable[[bytes], Any]
+    allow: Callable[[CallContext, Any], None]
+    answer: Callable[[Any, None], Any]
+    write: Callable[[Any], bytes]
+    known: Callable[[Any, str], None] = require_known
 
     @property
     def stops(self) -> bool:
@@ -105,7 +108,7 @@ class Call:
         """End the call with the status of an error."""
         self.rpc.fail(error)
 
-    def request(self) -> Message:
+    def request(self) -> Any:
         """The request, once its caller has the rights that it needs.
 
         Raises:
@@ -117,7 +120,7 @@ class Call:
         self.method.allow(self.context, request)
         return request
 
-    def read(self, message: bytes) -> Message:
+    def read(self, message: bytes) -> Any:
         """The request in a message.
 
         Raises:
@@ -131,7 +134,7 @@ class Call:
             text = f"{self.method.name}: {len(message)} bytes that are no request"
             self.rare.warn(f"bytes {host}", f"{text} of it, from {host}")
             raise InvalidInputError(f"{text} of it") from error
-        require_known(request, client=self.context.client)
+        self.method.known(request, self.context.client)
         return request
 
     def answer(self) -> None:

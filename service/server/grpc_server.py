@@ -23,6 +23,7 @@ from gleann.service.server.connections import Connections, Silence
 from gleann.service.server.kinds import Kind, kind_of
 from gleann.service.server.queues.lane_set import LaneSet
 from gleann.service.server.queues.lanes import Lane
+from gleann.service.server.queues.search_lane import SEARCH, searches_in_bytes
 from gleann.service.server.rate_limited_log import OneLine, RareLog
 from gleann.service.server.rpc import Inline
 from gleann.service.server.upsert_streams import UpsertRoute
@@ -350,7 +351,7 @@ def _methods(application: Application, access: Access) -> dict[str, Method]:
     methods = _Methods()
     for register, servicer in _SERVICERS:
         register(servicer(application), methods)
-    return {
+    found = {
         path: Method(
             path,
             bounded(path, one.request_deserializer),
@@ -362,6 +363,8 @@ def _methods(application: Application, access: Access) -> dict[str, Method]:
         )
         for path, one in methods.handlers(SERVICES).items()
     }
+    found[SEARCH] = searches_in_bytes(found[SEARCH], SearchServicer(application))
+    return found
 
 
 def _routes(

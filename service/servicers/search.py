@@ -12,10 +12,10 @@ from gleann.service.search.task import SearchTask
 from gleann.service.servicers.pages import whole_payload
 from gleann.service.servicers.radius_pages import radius_reply
 from gleann.service.wire import index_messages
-from gleann.service.wire.arrays import optional_ids_of, vectors_of
-from gleann.service.wire.filter_messages import condition_of
+from gleann.service.wire.packed_found import packed_found, packed_work
 from gleann.service.wire.paging import id_sizes
 from gleann.service.wire.payload_messages import payload_to_wire, wanted_names
+from gleann.service.wire.search_message import SearchMessage
 from gleann.v1 import search_pb2, search_pb2_grpc
 
 
@@ -33,9 +33,11 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         self._application = application
 
     def Search(  # noqa: N802
-        self, request: search_pb2.SearchRequest, _: object
+        self, request: search_pb2.SearchRequest | SearchMessage, _: object
     ) -> search_pb2.SearchResponse:
         """Answer a batch of queries."""
+        if not isinstance(request, SearchMessage):
+            request = SearchMessage.of_request(request)
         wanted = self.wanted(request)
         found = self._application.answer(wanted.task)
         return self._reply(wanted, found)
@@ -46,7 +48,7 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         """Answer a page of the hits within a distance."""
         return radius_reply(self._application, request)
 
-    def wanted(self, request: search_pb2.SearchRequest) -> WantedSearch:
+    def wanted(self, message: SearchMessage) -> WantedSearch:
         """What a request asks for; its queries and its filter are checked later.
 
         Raises:
@@ -54,18 +56,17 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             InvalidInputError, InvalidParamsError: what can be told from the request.
             LimitError: too many hits.
         """
+        asked = message.head.asked
         task = self._application.search_task(
-            request.index,
-            vectors_of(request.queries, name="queries"),
-            index_messages.search_params_of(request.params),
-            allowed_ids=optional_ids_of(request, "allowed_ids"),
-            condition=condition_of(request),
-            radius=request.radius if request.HasField("radius") else None,
+            message.head.request.index,
+            message.queries,
+            asked.params,
+            allowed_ids=asked.allowed_ids,
+            condition=asked.condition,
+            radius=asked.radius,
         )
-        names: tuple[str, ...] = ()
-        if request.columns:
-            names = wanted_names(request.columns, task.view.schema)
-        return WantedSearch(task, names)
+        columns = asked.columns and wanted_names(asked.columns, task.view.schema)
+        return WantedSearch(task, columns)
 
     def answer_together(
         self, tasks: Sequence[SearchTask], *, arrived: float
@@ -82,19 +83,24 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
             AnswerTooLargeError: a message has no room for all of them together.
         """
         view = searches[0].task.view
-        rows = np.concatenate([one.rows.ravel() for one in found])
-        self._application.require_room(rows, view, queries=len(searches))
+        parts = [one.rows.ravel() for one in found]
+        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        queries = sum(len(one.rows) for one in found)
+        self._application.require_room(rows, view, queries=queries)
         ids, replies, place = view.ids_at(rows), [], 0
-        tails: dict[int, bytes] = {}
+        works: dict[int, bytes] = {}
         for one in found:
             own = ids[place : place + one.rows.size]
             place += one.rows.size
-            if (tail := tails.get(id(one.stats))) is None:
-                work = index_messages.work_to_wire(one.stats, view.state)
-                tail = tails[id(one.stats)] = work.SerializeToString()
-            hits = index_messages.hits_to_wire(one, own)
-            replies.append(hits.SerializeToString() + tail)
+            if (work := works.get(id(one.stats))) is None:
+                work = works[id(one.stats)] = packed_work(one, view.state)
+            replies.append(packed_found(one, own, work))
         return replies
+
+    def search_packed(self, message: SearchMessage, _: object) -> bytes:
+        """As `Search`, already serialised."""
+        wanted = self.wanted(message)
+        return self.packed_reply(wanted, self._application.answer(wanted.task))
 
     def packed_reply(self, wanted: WantedSearch, found: FoundRows) -> bytes:
         """The serialised answer to one search.
@@ -102,6 +108,8 @@ class SearchServicer(search_pb2_grpc.SearchServiceServicer):
         Raises:
             AnswerTooLargeError: a message has no room for the hits or their payload.
         """
+        if not wanted.columns:
+            return self.packed_replies([wanted], [found])[0]
         packed: bytes = self._reply(wanted, found).SerializeToString()
         return packed
 

@@ -175,12 +175,12 @@ class View:
 
     def ids_at(self, rows: Rows) -> HeldIds:
         """The ids (m,) of `rows`; "" or -1 for row -1."""
+        if self.sealed is not None and not len(self.delta):
+            return take_ids(self.sealed.index.held_ids, rows)
         old, new = self._split(rows)
         if self.sealed is None:
             return take_ids(self.delta.ids, new)
         held = self.sealed.index.held_ids
-        if not len(self.delta):
-            return take_ids(held, old)
         parts = [take_ids(held, old), take_ids(self.delta.ids, new)]
         places = np.empty(len(rows), np.int64)
         places[np.argsort(rows >= self.sealed_rows, kind="stable")] = np.arange(
@@ -199,6 +199,8 @@ class View:
 
     def id_bytes_at(self, rows: Rows) -> int:
         """Bytes of the ids of `rows` in a message."""
+        if self.id_type != "string":
+            return 8 * rows.size
         old, new = self._split(rows)
         held = bytes_at(self.delta.ids, new)
         if self.sealed is not None:

@@ -48,6 +48,11 @@ def wire_array(values: ArrayLike, *, name: str) -> NDArray[np.generic]:
     return as_vectors(values, name=name)
 
 
+def scalar_type_of(dtype: np.dtype[np.generic]) -> types_pb2.ScalarType:
+    """How the numbers of a dtype that `wire_array` returns are encoded."""
+    return _SCALAR_TYPE_OF[dtype]
+
+
 def vectors_to_wire(array: NDArray[np.generic]) -> types_pb2.Vectors:
     """Pack (n, d) of a dtype that `wire_array` returns."""
     message = types_pb2.Vectors()
@@ -63,10 +68,21 @@ def fill_vectors(message: types_pb2.Vectors, array: NDArray[np.generic]) -> None
 
 
 def vectors_of(message: types_pb2.Vectors, *, name: str) -> NDArray[np.generic]:
-    """Unpack (count, dim) without a copy; values are not checked.
+    """Unpack (count, dim); values are not checked.
 
     Raises:
         InvalidInputError: declared sizes and byte count disagree.
+    """
+    return vectors_in(message, message.data, name=name)
+
+
+def vectors_in(
+    message: types_pb2.Vectors, data: bytes | memoryview, *, name: str
+) -> NDArray[np.generic]:
+    """Unpack (count, dim) from the `data` of a message, without a copy.
+
+    Raises:
+        InvalidInputError: as `vectors_of`.
     """
     dtype = _DTYPE_OF.get(message.scalar_type)
     if dtype is None:
@@ -79,13 +95,12 @@ def vectors_of(message: types_pb2.Vectors, *, name: str) -> NDArray[np.generic]:
             f"{name} is empty: count {message.count}, dim {message.dim}"
         )
     expected = message.count * message.dim * dtype.itemsize
-    if len(message.data) != expected:
+    if len(data) != expected:
         raise InvalidInputError(
-            f"{name}.data has {len(message.data)} bytes, but count {message.count} x"
+            f"{name}.data has {len(data)} bytes, but count {message.count} x"
             f" dim {message.dim} x {dtype.itemsize} bytes is {expected}"
         )
-    flat = np.frombuffer(message.data, dtype)
-    return flat.reshape(message.count, message.dim)
+    return np.frombuffer(data, dtype).reshape(message.count, message.dim)
 
 
 def float32_rows(message: types_pb2.Vectors) -> Vectors:

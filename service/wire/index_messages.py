@@ -188,22 +188,11 @@ def found_to_wire(
         ids: (n * k,) of those rows, in row-major order.
         version: state of the index.
     """
-    reply = hits_to_wire(found, ids)
-    reply.MergeFrom(work_to_wire(found.stats, version))
+    reply = work_to_wire(found.stats, version)
+    reply.count, reply.k = found.rows.shape
+    reply.ids.CopyFrom(ids_to_wire(ids))
+    reply.distances = found.distances.astype("<f4", copy=False).tobytes()
     return reply
-
-
-def hits_to_wire(found: FoundRows, ids: HeldIds) -> search_pb2.SearchResponse:
-    """The fields of an answer that differ in each search of a batch.
-
-    In bytes, those of `work_to_wire` may follow them.
-    """
-    return search_pb2.SearchResponse(
-        count=found.rows.shape[0],
-        k=found.rows.shape[1],
-        ids=ids_to_wire(ids),
-        distances=found.distances.astype("<f4", copy=False).tobytes(),
-    )
 
 
 def work_to_wire(

@@ -40,7 +40,7 @@ class _Field(NamedTuple):
     is_leaf: bool
 
 
-def require_known(request: Message, *, client: str) -> None:
+def require_known(request: Message, client: str) -> None:
     """Refuse a request with an unknown field, in it or in a message within it.
 
     Args:

@@ -13,8 +13,9 @@ from gleann.index.ids.checks import hold_id_array
 from gleann.service.client.bulk.joined import joined, joined_within, merged
 from gleann.service.client.connection import Connection, all_pages_of
 from gleann.service.wire import index_messages
-from gleann.service.wire.arrays import fill_vectors, ids_to_wire, vectors_to_wire
+from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire
 from gleann.service.wire.paging import blocks_within, even_blocks, id_sizes
+from gleann.service.wire.search_message import SearchHead, SearchMessage
 from gleann.v1 import search_pb2
 
 CHUNK_HITS = 500_000
@@ -89,9 +90,10 @@ async def _search_blocks(
     parts = []
     while waiting:
         part = waiting.pop()
-        fill_vectors(request.queries, queries[part])
         try:
-            reply = await connection.stubs.search.Search(request)
+            reply = await connection.stubs.search.Search(
+                SearchMessage(SearchHead(request), queries[part])
+            )
         except AnswerTooLargeError:
             if (rows := part.stop - part.start) == 1:
                 raise

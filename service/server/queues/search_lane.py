@@ -11,19 +11,19 @@ from contextlib import suppress
 from functools import partial
 from threading import Lock
 from time import monotonic
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from gleann.index.errors import AnswerTooLargeError
 from gleann.index.found import FoundRows
-from gleann.service.calls.context import IN_PROCESS, answering
+from gleann.service.calls.context import IN_PROCESS, CallContext, answering
 from gleann.service.search.weight import is_light
-from gleann.service.server.call import Call
+from gleann.service.server.call import Call, Method
 from gleann.service.server.queues.lanes import ThreadLane, started
 from gleann.service.server.queues.waitlist import Waitlist, joined_status
 from gleann.service.server.rpc import ending_many
 from gleann.service.server_status import QueueStatus
 from gleann.service.servicers.search import SearchServicer, WantedSearch
-from gleann.v1 import search_pb2
+from gleann.service.wire.search_message import SearchMessage
 
 SEARCH = "/gleann.v1.SearchService/Search"
 
@@ -39,6 +39,21 @@ class _Ready(NamedTuple):
     call: Call
     wanted: WantedSearch
     key: Hashable
+
+
+def searches_in_bytes(method: Method, searches: SearchServicer) -> Method:
+    """The method of searches, with requests and answers that are no messages."""
+
+    def allow(context: CallContext, message: SearchMessage) -> None:
+        method.allow(context, message.head.request)
+
+    return method._replace(
+        read=SearchMessage.read,
+        known=lambda message, client: message.head.require_known(client),
+        allow=allow,
+        answer=searches.search_packed,
+        write=lambda reply: reply,
+    )
 
 
 class SearchLane:
@@ -119,8 +134,7 @@ class SearchLane:
 
     def _ready(self, call: Call) -> _Ready | None:
         """A search with its request read; None where it turned out to be large."""
-        request = cast("search_pb2.SearchRequest", call.request())
-        wanted = self._searches.wanted(request)
+        wanted = self._searches.wanted(call.request())
         if is_light(wanted.task):
             return _Ready(call, wanted, wanted.task.merge_key())
         self._large.take_over(call, self._waitlist)

@@ -4,20 +4,18 @@ import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gleann.index import SearchParams, errors
-from gleann.service.application import Application
-from gleann.service.config import Config
+from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.service.search import batcher, view_search
 from gleann.service.search.batcher import Batcher
 from gleann.service.search.task import SearchTask
 from gleann.service.views.delta import Delta
-from gleann.service.views.live_index import View
+from gleann.service.views.live_index import Sealed, View
 
 
 @pytest.fixture
@@ -111,17 +109,40 @@ def test_other_parameters_do_not_wait(
     assert second.rows.shape == (2, 5)
 
 
-def test_one_bad_call_does_not_spoil_the_others(
-    engine: Engine, rows: np.ndarray
+@pytest.mark.parametrize(("metric", "length"), [("cosine", 0), ("l2", 3e38)])
+@pytest.mark.parametrize("nprobe", [None, 4])
+@pytest.mark.parametrize("sealed", [False, True])
+def test_bad_calls_leave_the_others_one_scan(
+    engine: Engine,
+    rows: np.ndarray,
+    metric: Any,
+    length: float,
+    sealed: bool,
+    nprobe: int | None,
 ) -> None:
-    view = View(number=1, name="v", dim=8, metric="cosine", delta=Delta(8))
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    crowd = Crowd(engine, view.upserted(np.arange(len(rows)), unit, sequence=1))
-    for queries in (rows[:1], rows[:2], 0 * rows[:3], rows[:4]):
-        crowd.search(queries, SearchParams(k=1))
-    first, good, bad, other = crowd.finish()
-    assert isinstance(bad, errors.ZeroVectorError)
-    assert [len(found.rows) for found in (first, good, other)] == [1, 2, 4]
+    view = View(number=1, name="v", dim=8, metric=metric, delta=Delta(8))
+    if sealed:
+        index = SoarIndex.build(unit, BuildParams(metric=metric, nlist=4, spill="none"))
+        view = replace(view, sealed=Sealed(index=index), version=1)
+    else:
+        view = view.upserted(np.arange(len(rows)), unit, sequence=1)
+    crowd = Crowd(engine, view)
+    bad = np.full((3, 8), length, np.float32)
+    nan = np.full((1, 8), np.nan, np.float32)
+    for queries in (unit[:1], unit[:2], bad, unit[:4], nan):
+        crowd.search(queries, SearchParams(k=1, nprobe=nprobe, exact=nprobe is None))
+    first, good, long, other, missing = crowd.finish()
+    assert isinstance(long, errors.InvalidInputError)
+    assert isinstance(missing, errors.NonFiniteError)
+    assert "row 0" in str(long)
+    assert [found.rows.ravel().tolist() for found in (first, good, other)] == [
+        [0],
+        [0, 1],
+        [0, 1, 2, 3],
+    ]
+    # The first alone, the batch that failed before it compared rows, and the rest.
+    assert engine.sizes == [1, 10, 6]
 
 
 def test_batches_have_a_size(
@@ -181,25 +202,3 @@ def test_what_a_spoilt_batch_held_is_free_before_each_is_asked_alone(
     assert engine.sizes == [2, 4, 2, 2]
     assert len(held) == 1
     assert [found.rows[:, 0].tolist() for found in answers] == [[0, 1], [2, 3], [4, 5]]
-
-
-@pytest.mark.parametrize("metric", ["cosine", "l2"])
-def test_queries_that_cannot_be_used_never_join_a_batch(
-    rows: np.ndarray, engine: Engine, tmp_path: Path, metric: Any
-) -> None:
-    """One caller of refused queries cost all others their merged search."""
-    length = 0 if metric == "cosine" else 3e38
-    bad = np.full((1, 8), length, np.float32)
-    engine.go.set()
-    application = Application(Config(data_dir=tmp_path))
-    try:
-        application.create_index("a", dim=8, metric=metric)
-        application.upsert("a", np.arange(len(rows)), rows)
-        params = SearchParams(k=1)
-        with pytest.raises(errors.InvalidInputError):
-            application.search("a", bad, params, allowed_ids=None)
-        assert engine.sizes == []
-        application.search("a", rows[:2], params, allowed_ids=None)
-        assert engine.sizes == [2]
-    finally:
-        application.close()

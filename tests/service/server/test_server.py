@@ -1,6 +1,8 @@
 """The server as a neighbour: who may reach it, who may call it, how it stops."""
 
+import os
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +22,7 @@ import gleann
 from gleann.index import SearchParams, errors
 from gleann.index.engines import choose
 from gleann.service.config import Config
+from gleann.service.config.security import SecuritySettings
 from gleann.service.search import view_search
 from gleann.service.server.grpc_server import SERVICES, Server, serve
 from gleann.v1 import (
@@ -254,6 +257,44 @@ def test_a_socket_file(tmp_path: Path) -> None:
         with pytest.raises(errors.ServiceError, match=why):
             serve(config)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_socket_file_is_of_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "gleann.sock"
+    before = os.umask(0)  # the mode is not left to the mask of whoever starts it
+    try:
+        server = serve(Config(data_dir=tmp_path / "a", listen=f"unix:{path}"))
+        assert os.umask(0) == 0
+    finally:
+        os.umask(before)
+    try:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        server.stop()
+
+
+def test_an_abandoned_socket_file_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "gleann.sock"
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(
+            str(path)
+        )  # and never removed, as a server that was killed leaves it
+    assert path.is_socket()
+    server = serve(Config(data_dir=tmp_path / "a", listen=f"unix:{path}"))
+    try:
+        with gleann.Client(f"unix:{path}") as client:
+            assert client.list_indexes() == []
+    finally:
+        server.stop()
+    assert not path.exists()
+
+
+def test_a_socket_file_has_no_tls(tmp_path: Path) -> None:
+    files = {"tls_cert": tmp_path / "cert", "tls_key": tmp_path / "key"}
+    with pytest.raises(errors.InvalidParamsError, match="has no TLS: leave tls_cert"):
+        Config(data_dir=tmp_path, listen="unix:s", security=SecuritySettings(**files))
+    with pytest.raises(errors.InvalidParamsError, match="tls needs grpcs"):
+        gleann.Client("unix:s", tls=gleann.Tls())
 
 
 def test_hosts_that_cannot_be_listened_on(tmp_path: Path) -> None:
