@@ -28,6 +28,7 @@ from bench.measures.imports import imports_table
 from bench.measures.ingest import ingest_table
 from bench.measures.kmeans import kmeans_table
 from bench.measures.on_disk import on_disk_table
+from bench.measures.promise import promise_table
 from bench.measures.updates import updates_table
 from bench.records import RESULTS, read_results
 from bench.say import say
@@ -58,6 +59,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "kmeans": kmeans_table,
     "knn-graph": graph_table,
     "on-disk": on_disk_table,
+    "promise": promise_table,
     "selection-choices": choices_table,
     "selection-coverage": coverage_table,
     "selection-defaults": defaults_table,
