@@ -102,6 +102,15 @@ class AskedQueries:
         del self._lost[:-MOST_QUERIES]
 
     @property
+    def places(self) -> ListNos:
+        """Positions int32 (m, w) of the nearest rows of the queries that are kept.
+
+        A position is that of the first list, in the probe order of the query, that has
+        the row; the number of lists where there is no row.
+        """
+        return self._places[: min(self.count, MOST_QUERIES)]
+
+    @property
     def is_enough(self) -> bool:
         """Whether points can be made."""
         return self.count >= LEAST_QUERIES and bool(self._points)
@@ -123,7 +132,7 @@ class AskedQueries:
         )
 
     def _points_of(self, k: int, lost: NDArray[np.float64]) -> list[OperatingPoint]:
-        kept = self._places[: min(self.count, MOST_QUERIES)]
+        kept = self.places
         near = min(k, kept.shape[1])
         shares = np.stack(
             [(kept[:, :near] < lists).mean(axis=1) for lists in self._grid.tolist()],
