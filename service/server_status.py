@@ -18,7 +18,6 @@ class QueueStatus:
         places: most calls that may run and wait.
         refused: calls refused since the start.
         dropped: calls dropped since the start: late ones, and those whose caller left.
-        threads: that compute.
         delay_median_seconds: seconds that calls of the last minute waited.
         delay_p99_seconds: the 99th percentile.
     """
@@ -29,7 +28,6 @@ class QueueStatus:
     places: int = 0
     refused: int = 0
     dropped: int = 0
-    threads: int = 0
     delay_median_seconds: float = 0.0
     delay_p99_seconds: float = 0.0
 
@@ -108,6 +106,7 @@ class ServerStatus:
         indexes: those that the caller may read, by name.
         operations: their number by state.
         sessions: open sessions.
+        streams: open streams of upserts; none in process.
     """
 
     version: str = ""
@@ -123,3 +122,4 @@ class ServerStatus:
     indexes: tuple[IndexStatus, ...] = ()
     operations: Mapping[str, int] = field(default_factory=dict)
     sessions: int = 0
+    streams: int = 0

@@ -104,6 +104,11 @@ class OperationTable:
         return row
 
 
+def has_started(row: Row) -> bool:
+    """Whether an operation is an import that has started: its rows are as old."""
+    return row["start_sequence"] is not None
+
+
 def insert(
     transaction: Transaction, new: NewOperation, *, response: bytes | None = None
 ) -> None:

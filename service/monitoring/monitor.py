@@ -61,6 +61,7 @@ class Monitor:
     Attributes:
         queues: asked for the queues of calls; a server sets it.
         sessions: asked for the sessions in memory, by the number of their index.
+        streams: asked for the number of open streams; a server sets it.
         stopping: whether the server stops.
     """
 
@@ -83,6 +84,7 @@ class Monitor:
         self._mapped: tuple[float, Mapping[int, Counter[str]]] = (-inf, {})
         self.queues: Queues = tuple
         self.sessions: Sessions = dict
+        self.streams: Callable[[], int] = int
         self.stopping = False
 
     def status(self, wanted: Collection[str] = EVERYTHING) -> ServerStatus:
@@ -107,6 +109,7 @@ class Monitor:
             "indexes": lambda: {"indexes": self._indexes()},
             "operations": lambda: {"operations": self._operations()},
             "sessions": lambda: {"sessions": self._count_sessions()},
+            "streams": lambda: {"streams": self.streams()},
         }
         found: dict[str, object] = {}
         for name in wanted:

@@ -239,7 +239,9 @@ class Server:
         self._access = Access(config, self.application)
         self.port = self._listen()
         self._waits = operation_waits.Waits(
-            self.application.jobs.get, self._access.allowing(operation_waits.METHOD)
+            self.application.jobs.get,
+            self._access.allowing(operation_waits.METHOD),
+            share=config.load.client_share,
         )
         self._silence = Silence(
             seconds=config.message_seconds,
@@ -253,7 +255,7 @@ class Server:
             rare,
             streams=self.application.streams,
             settings=config.load,
-            audit=self._access.audit,
+            access=self._access,
         )
         routes: dict[str, admission.Route] = {
             **_routes(methods, self._lanes.by_kind, rare),
@@ -275,6 +277,7 @@ class Server:
         logging.getLogger("grpc._cython.cygrpc").addFilter(_encoding)
         self._grpc.start()
         self.application.monitor.queues = self.queues
+        self.application.monitor.streams = lambda: len(self.upserts.streams())
 
     def _close_metrics(self) -> None:
         if self.metrics is not None:

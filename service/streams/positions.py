@@ -60,6 +60,11 @@ class Positions:
         self._store = store
         self._claims: dict[tuple[str, str], Claim] = {}
 
+    @property
+    def claimed(self) -> int:
+        """Number of streams that a call has."""
+        return len(self._claims)
+
     def take(self, claim: Claim) -> Position:
         """Give a stream to a call, in place of an older one; return its position.
 

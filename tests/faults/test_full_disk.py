@@ -96,6 +96,7 @@ def changes(
         "create": lambda: client.create_index("more", dim=4),
         "update": lambda: client.update_index("words", add_columns={"m": "int64"}),
         "upsert": lambda: client.upsert("words", [1], ROWS[:1]),
+        "stream": lambda: client.upload("words", numbered(range(3)), stream_id="a"),
         "delete": lambda: client.delete_vectors("words", [1]),
         "payload": lambda: client.update_payload("words", {"n": [1]}, ids=[1]),
         "no payload": lambda: client.delete_payload("words", ["n"], ids=[1]),
@@ -107,6 +108,12 @@ def changes(
         "labels": lambda: client.active.submit_labels(session, asked, [1]),
         "snapshot": lambda: client.snapshots.create("words"),
     }
+
+
+def numbered(batches: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of 10 rows."""
+    for number in batches:
+        yield np.arange(10) + 10 * number, ROWS[:10]
 
 
 def start(client: gleann.Client) -> str:
@@ -153,6 +160,34 @@ def test_a_full_disk_makes_the_server_read_only(
     assert health_of(server, "gleann.v1.VectorService") == 1
     client.upsert("words", [1], ROWS[:1])
     client.build("words", PARAMS).wait()
+
+
+@pytest.mark.slow
+def test_a_stream_stops_while_the_server_is_read_only_and_goes_on_then(
+    server: Server, client: gleann.Client, small_disk: Path
+) -> None:
+    """What was acknowledged stays, and the stream goes on behind it."""
+    stream = client.vectors.stream("words", stream_id="nightly")
+    for ids, rows in numbered(range(40, 45)):
+        stream.send(ids, rows)
+    assert stream.flush() == 50
+    ballast = fill(small_disk, leaving=3 * MIB)
+    until("read-only", client)
+    with pytest.raises(errors.StorageError, match=r"\d+ bytes free.* 4194304"):
+        for ids, rows in numbered(range(45, 50)):
+            stream.send(ids, rows)
+        stream.flush()
+    stream.cancel()
+    assert client.count("words") == 450
+    assert server.upserts.streams() == []
+    refused = client.server_status().methods
+    ballast.unlink()
+    until("serving", client)
+    again = client.upload("words", numbered(range(40, 50)), stream_id="nightly")
+    assert again == 100
+    assert client.count("words") == 500
+    codes = {one.method.rpartition("/")[2]: one.codes for one in refused}
+    assert codes["StreamUpsertVectors"] == {"RESOURCE_EXHAUSTED": 1}
 
 
 @pytest.mark.slow

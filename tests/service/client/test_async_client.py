@@ -1,9 +1,11 @@
 """`AsyncClient`: concurrency, cancellation, event loops; what both clients share."""
 
 import asyncio
+import gc
 import inspect
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
@@ -203,6 +205,24 @@ def test_a_client_in_several_event_loops(target: Target, rows: np.ndarray) -> No
             await client.count("a")
 
     finished(close())
+
+
+def test_a_client_lets_go_of_loops_that_have_ended(
+    start_server: Callable[..., Server],
+) -> None:
+    """Each `asyncio.run` has a loop of its own, and so a channel."""
+    client = gleann.AsyncClient(start_server().target)
+    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    async def call() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        assert await client.list_indexes() == []
+
+    for _ in range(5):
+        asyncio.run(call())
+    gc.collect()
+    assert sum(loop() is not None for loop in loops) <= 1
+    finished(client.close())
 
 
 def test_closing_ends_calls(start_server: Callable[..., Server]) -> None:

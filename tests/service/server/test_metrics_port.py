@@ -13,6 +13,7 @@ import pytest
 import gleann
 from gleann.index import SearchParams, errors
 from gleann.service.config.metrics import MetricsSettings
+from gleann.service.monitoring import monitor
 from gleann.service.server import Server, metrics_port
 from gleann.service.server.metrics_port import MOST_CONNECTIONS
 
@@ -80,6 +81,39 @@ def test_other_paths_and_methods_are_refused(server: Server) -> None:
     connection.request("POST", "/metrics", body=b"x")
     assert connection.getresponse().status == 501
     connection.close()
+
+
+def test_a_health_check_asks_for_no_more_than_the_state(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask for it, and a probe waits a second; memory takes longer."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("this takes milliseconds for each index")
+
+    with gleann.Client(server.target) as client:
+        client.create_index("words", dim=4)
+    monkeypatch.setattr(monitor, "memory_of", fail)
+    monkeypatch.setattr(monitor, "mapped_bytes", fail)
+    monkeypatch.setattr(server.application.store, "rows", fail)
+    assert get(server, "/healthz") == (200, "serving\n")
+
+
+def test_metrics_that_fail_are_an_answer(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    found: list[Exception] = [errors.StorageError("the disk fails")]
+
+    def fail() -> list[str]:
+        raise found[-1]
+
+    monkeypatch.setattr(server.application.registry, "names", fail)
+    assert get(server, "/metrics") == (503, "the disk fails\n")
+    assert "cannot be shown" not in caplog.text
+    found.append(RuntimeError("a bug"))
+    assert get(server, "/metrics") == (500, "see the server's log\n")
+    assert "a bug" in caplog.text
+    assert get(server, "/healthz")[0] == 200
 
 
 def test_a_token_is_required_where_there_is_one(

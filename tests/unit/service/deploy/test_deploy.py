@@ -122,9 +122,20 @@ def test_compose_uses_settings_and_secrets_that_exist() -> None:
             assert port.startswith("127.0.0.1:")
         for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]
-            assert source in compose["volumes"] or (DEPLOY / source).is_dir()
+            made = source in compose["volumes"] or source.startswith("../../secrets/")
+            assert made or (DEPLOY / source).is_dir()
     dockerfile = DEPLOY / gleann["build"]["context"] / gleann["build"]["dockerfile"]
     assert dockerfile.resolve() == DEPLOY / "Dockerfile"
+
+
+def test_compose_mounts_the_folder_of_the_keys_which_change() -> None:
+    """Of a file, a container keeps the one that was there when it was made."""
+    gleann = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["gleann"]
+    file = Path(gleann["environment"]["GLEANN_SECURITY_KEYS_FILE"])
+    [folder] = [one for one in gleann["volumes"] if f":{file.parent}:" in one]
+    assert folder.endswith(":ro")
+    told = (DEPLOY / "compose.yaml").read_text()
+    assert f"--keys {folder.partition(':')[0][6:]}/{file.name}\n" in told
 
 
 def _manifests() -> dict[str, dict[str, Any]]:

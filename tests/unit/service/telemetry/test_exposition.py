@@ -104,7 +104,7 @@ def test_values_are_those_that_were_counted(text: str) -> None:
     assert found["gleann_calls_refused_total", (("kind", "search"),)] == 7
     assert found["gleann_memory_bytes", (("kind", "anonymous"),)] == 70
     assert found["gleann_index_vectors", (("index", "words"),)] == 10
-    assert found["gleann_index_vectors", (("index", "other"),)] == 7
+    assert found["gleann_index_vectors", (("index", "_other"),)] == 7
     assert found["gleann_indexes", ()] == 3
     assert found["gleann_indexes_broken", ()] == 1
     call = (("code", "OK"), ("method", "/gleann.v1.SearchService/Search"))
