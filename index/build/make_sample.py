@@ -42,6 +42,10 @@ ALONE = 1024
 """Queries that are compared with all rows exactly where codes do not find the nearest
 rows of more."""
 
+LEAST_DEEP = 128
+"""Sample queries from which on larger k are measured: fewer are asked for where a build
+is to cost little."""
+
 FLOAT32_COST = 4
 """A scan in float32 takes so many times as long as one of int8 codes."""
 
@@ -69,7 +73,7 @@ def make_sample(  # noqa: PLR0913  the index so far, and who asks
         progress: called with (rows scanned, rows in total).
     """
     others = len(vectors) - (queries.own is not None)
-    is_deep = others >= DEEP.ks[0]
+    is_deep = others >= DEEP.ks[0] and len(queries.vectors) >= LEAST_DEEP
     passes = _Passes(len(vectors), progress, expected=6 if is_deep else 4)
     scan = _Scan(vectors, centroids, params, kernels, passes)
     sample = scan.sample(queries, encoding)
