@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Rows, Vectors
 from gleann.index.build.contract import BuildKernels
-from gleann.index.build.probe_order import probe_order, ranks_of
 from gleann.index.build.rank_by_code import distances_of_ranked, rank_by_code
 from gleann.index.build.sample import (
     DEEP,
@@ -24,6 +23,7 @@ from gleann.index.evaluate import cut_at_k
 from gleann.index.exact import others_than
 from gleann.index.metric import list_scores
 from gleann.index.params import BuildParams
+from gleann.index.search.probe_order import probe_order, ranks_of
 
 TIES = 20
 """Nearest rows computed beyond the depth of a sample, to detect ties at that rank."""

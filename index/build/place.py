@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import ListNos, Rows
-from gleann.index.build.probe_order import probe_order, ranks_of
 from gleann.index.build.sample import ManyQueries, Sample
 from gleann.index.metric import ListRanking
 from gleann.index.parallel.blocks import block_slices, map_blocks
+from gleann.index.search.probe_order import probe_order, ranks_of
 
 SCORES_HELD = 1 << 20
 """Scores of queries against lists that a core keeps at once."""

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos
 from gleann.index.build.place import Placed, place
-from gleann.index.build.probe_order import probe_grid
 from gleann.index.build.sample import Sample
 from gleann.index.evaluate import cut_at_k, pareto
 from gleann.index.operating_points import Measured, OperatingPoint, Pool
+from gleann.index.search.probe_order import probe_grid
 
 RERANKED_PER_K = (1.3, 2, 3, 5, 10, 20, 50, 100)
 ENOUGH = 0.9995

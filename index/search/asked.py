@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
-from gleann.index.build.probe_order import probe_grid, probe_order, ranks_of
 from gleann.index.engines.contract import IndexData
 from gleann.index.evaluate import cut_at_k
 from gleann.index.metric import ListRanking
 from gleann.index.operating_points import OperatingPoint, choose_point, points_of
+from gleann.index.search.probe_order import probe_grid, probe_order, ranks_of
 
 DEPTH = 100
 """Nearest rows whose lists are looked up."""

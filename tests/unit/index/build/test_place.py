@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from gleann.index.build.place import place
-from gleann.index.build.probe_order import probe_grid, probe_order, ranks_of
 from gleann.index.build.sample import ManyQueries, NearRows, Sample
 from gleann.index.codes import Encoding
+from gleann.index.search.probe_order import probe_grid, probe_order, ranks_of
 
 
 def test_the_probe_order_is_that_of_a_stable_sort():
