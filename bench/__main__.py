@@ -20,6 +20,7 @@ from bench.measures.ingest import add_ingest
 from bench.measures.kmeans import run_kmeans
 from bench.measures.memory import add_memory
 from bench.measures.on_disk import add_on_disk
+from bench.measures.promise import add_promise
 from bench.measures.reads import add_reads
 from bench.measures.updates import add_updates
 from bench.peers import DEFAULT_PEERS, PEERS
@@ -58,6 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
     add_memory(commands.add_parser("memory", help="bytes and speed of each layout"))
     add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
+    add_promise(commands.add_parser("promise", help="whether recall is as asked"))
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     add_selection(commands.add_parser("selection", help="what selection is worth"))
     add_service(commands.add_parser("service", help="a server under load"))

@@ -29,6 +29,7 @@ from bench.measures.ingest import ingest_table
 from bench.measures.kmeans import kmeans_table
 from bench.measures.memory import memory_table
 from bench.measures.on_disk import on_disk_table
+from bench.measures.promise import promise_table
 from bench.measures.updates import updates_table
 from bench.records import RESULTS, read_results
 from bench.say import say
@@ -60,6 +61,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "knn-graph": graph_table,
     "memory": memory_table,
     "on-disk": on_disk_table,
+    "promise": promise_table,
     "selection-choices": choices_table,
     "selection-coverage": coverage_table,
     "selection-defaults": defaults_table,

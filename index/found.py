@@ -35,6 +35,10 @@ class SearchStats(NamedTuple):
             changes is to keep (`filtered.py`). Rows newer than the index do not change
             it: it holds as long as they are distributed as the rows of the index are.
         exact: whether every allowed row was scanned.
+        recall_low: the recall that queries of the kind that was measured exceed with
+            95 % confidence; None where `estimated_recall` is. The setting for a
+            `target_recall` is the cheapest whose low reaches it.
+        recall_high: the recall that they stay below with 95 % confidence.
     """
 
     engine: str
@@ -47,6 +51,8 @@ class SearchStats(NamedTuple):
     completed: int
     estimated_recall: float | None
     exact: bool
+    recall_low: float | None = None
+    recall_high: float | None = None
 
 
 COUNTS = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")

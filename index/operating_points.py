@@ -1,7 +1,8 @@
 """Operating points: the recall that each (nprobe, rerank) was measured to give.
 
 `build/tune.py` measures them, `build/choose_spill.py` decides on spilling by them, and
-`search/plan.py` chooses one for a target recall.
+`search/plan.py` chooses one for a target recall: the cheapest whose recall reaches it
+with 95 % confidence, as far as queries are of the kind that was measured.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,10 @@ from typing import Literal
 import numpy as np
 
 from gleann.index.cost import CostModel
+
+CONFIDENCE = 1.645
+"""Standard errors below an estimate that the true recall exceeds with 95 % confidence,
+and as many above; both are what `SearchStats` calls low and high."""
 
 WORTH = 0.05
 """Share of the work that copies must save to be worth their memory."""
@@ -25,7 +30,8 @@ class OperatingPoint:
         rerank: rows re-ranked.
         recall: recall@k over the sample.
         entries: entries scanned a query, mean.
-        error: standard error of `recall`, from its spread over the sample queries.
+        error: standard error of `recall`, from its spread over the sample queries; 0
+            where it is not known.
     """
 
     k: int
@@ -35,11 +41,55 @@ class OperatingPoint:
     entries: float
     error: float = 0.0
 
+    @property
+    def low(self) -> float:
+        """The recall that queries like the sample's exceed with 95 % confidence."""
+        return max(0.0, self.recall - CONFIDENCE * self.error)
+
+    @property
+    def high(self) -> float:
+        """The recall that they stay below with 95 % confidence."""
+        return min(1.0, self.recall + CONFIDENCE * self.error)
+
     def cost(self, model: CostModel) -> float:
         """Nominal nanoseconds a query."""
         return model.search(
             entries=self.entries, nprobe=self.nprobe, rerank=self.rerank
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Rows to re-rank where the caller gives the lists to scan, and no more than that.
+
+    The more lists, the more rows have codes that look better than those of a true
+    neighbour: a pool of one size would lose more with every list.
+
+    Attributes:
+        k: neighbours asked for.
+        nprobe: from so many lists on.
+        rerank: rows re-ranked.
+    """
+
+    k: int
+    nprobe: int
+    rerank: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What searches of an index are planned by.
+
+    Attributes:
+        points: operating points, for each k of ascending cost and recall.
+        pools: rows to re-rank by the lists scanned.
+        asked: operating points for queries that were asked (`search/asked.py`), which
+            may take more lists than `points`.
+    """
+
+    points: tuple[OperatingPoint, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    asked: tuple[OperatingPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,26 +126,54 @@ def choose_point(
 ) -> OperatingPoint | None:
     """The cheapest point that reaches `target_recall`, else the best; None without any.
 
-    Half a standard error is kept in hand: the cheapest point that seems to reach a
-    target is more often lucky than not. A k that was not measured takes the points of
-    the next larger measured one, or of the largest.
+    It reaches it if its recall does with 95 % confidence. A k that was not measured
+    takes the points of the next larger measured one, or of the largest.
     """
     candidates = points_of(points, k=k)
     if not candidates:
         return None
-    reaching = [p for p in candidates if p.recall - p.error / 2 >= target_recall]
-    return reaching[0] if reaching else candidates[-1]
+    return next((p for p in candidates if p.low >= target_recall), candidates[-1])
 
 
 def points_of(
     points: tuple[OperatingPoint, ...], *, k: int
 ) -> tuple[OperatingPoint, ...]:
     """The points measured for k, else for the next larger k, else for the largest."""
-    measured = sorted({p.k for p in points})
-    if not measured:
+    if not points:
         return ()
-    nearest = next((m for m in measured if m >= k), measured[-1])
+    nearest = _measured_k({p.k for p in points}, k)
     return tuple(p for p in points if p.k == nearest)
+
+
+def pool_for(pools: tuple[Pool, ...], *, k: int, nprobe: int) -> int:
+    """Rows to re-rank for k in `nprobe` lists: the default, or more where measured."""
+    least = default_rerank(k)
+    if not pools:
+        return least
+    nearest = _measured_k({pool.k for pool in pools}, k)
+    reranks = [p.rerank for p in pools if p.k == nearest and p.nprobe <= nprobe]
+    return max(least, -(-max(reranks, default=0) * k // nearest))
+
+
+def _measured_k(measured: set[int], k: int) -> int:
+    """The least k that was measured and is enough, else the largest."""
+    return min((m for m in measured if m >= k), default=max(measured))
+
+
+def growth_of(points: tuple[OperatingPoint, ...], *, target_recall: float) -> float:
+    """The power of k with which the lists for a recall grow beyond the largest k.
+
+    That between the two largest k that were measured, from 0.5 to 1: at the root rows
+    would be spread evenly around a query in many dimensions, at 1 in clusters.
+    """
+    measured = sorted({p.k for p in points})[-2:]
+    chosen = [choose_point(points, k=k, target_recall=target_recall) for k in measured]
+    if len(chosen) < 2 or chosen[0] is None or chosen[1] is None:
+        return 0.5
+    power = np.log(chosen[1].nprobe / chosen[0].nprobe) / np.log(
+        measured[1] / measured[0]
+    )
+    return float(np.clip(power, 0.5, 1))
 
 
 def cost_of_recall(

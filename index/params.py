@@ -45,9 +45,10 @@ class BuildParams:
             None takes 1. At 0 nothing is spilled.
         kmeans_iterations: Lloyd iterations of the coarse quantizer.
         tune_queries: sample queries for "auto" and for the operating points behind
-            `SearchParams.target_recall`: rows that no centroid learns from, at most a
-            quarter, or the queries given to the build. 0 measures nothing, and "auto"
-            is then "soar".
+            `SearchParams.target_recall`, at most: queries given to the build, or rows
+            that no centroid learns from (an eighth of them, a quarter of few rows). The
+            more there are, the less is kept in hand for their spread. 0 measures
+            nothing, and "auto" is then "soar".
         target_recall: recall@10 that spilling is chosen for; None weighs 0.95 and 0.99
             alike.
         seed: the only source of randomness in a build.
@@ -76,7 +77,7 @@ class BuildParams:
     nlist: int | Literal["auto"] = "auto"
     spill_lambda: float | None = None
     kmeans_iterations: int = 8
-    tune_queries: int = 512
+    tune_queries: int = 10_000
     target_recall: float | None = None
     seed: int = 0
     codes: CodesChoice = "auto"
@@ -115,9 +116,10 @@ class SearchParams:
             answer has no id (-1 or "") and +inf behind the last.
         nprobe: lists to scan for each query; None takes the cheapest measured
             operating point that reaches `target_recall`.
-        rerank: distinct rows to re-rank in float32, at least k; None takes a default
-            that grows with k.
-        target_recall: recall@k to aim for when nprobe is None; None aims for 0.95.
+        rerank: distinct rows to re-rank in float32, at least k; None takes what was
+            measured to lose no neighbour, or a default that grows with k.
+        target_recall: recall@k that queries of the kind that was measured reach with
+            95 % confidence, when nprobe is None; None takes 0.95.
         exact: scan every row in float32 instead.
         allowed: bool (n,), True for each row (in `index.ids` order) that may be
             returned; or what `SoarIndex.allow` made of that, which is faster when asked

@@ -66,6 +66,10 @@ class IndexStatus:
         probed_recall: recall against exact search, on a sample of the queries; None
             without one.
         probed_queries: queries in that sample.
+        learned_queries: queries of the sample behind the operating points in force; 0
+            where they are those of the build.
+        learned_lists: lists probed for recall@10 of 0.95, as a multiple of what the
+            build alone would probe.
         broken: why it is not served; "" if it is.
     """
 
@@ -78,6 +82,8 @@ class IndexStatus:
     queries: int = 0
     probed_recall: float | None = None
     probed_queries: int = 0
+    learned_queries: int = 0
+    learned_lists: float = 1.0
     broken: str = ""
 
 

@@ -10,8 +10,9 @@ from gleann.index.build.choose_spill import choose_spill
 from gleann.index.build.contract import BuildKernels
 from gleann.index.build.distortion import total_distortion
 from gleann.index.build.kmeans import train_centroids
-from gleann.index.build.sample import Sample, draw_queries, make_sample
-from gleann.index.build.tune import measure_points
+from gleann.index.build.make_sample import make_sample
+from gleann.index.build.sample import Sample, draw_queries
+from gleann.index.build.tune import measure_forms
 from gleann.index.checks import as_vectors
 from gleann.index.codes import Encoding, fit_center
 from gleann.index.errors import InvalidParamsError
@@ -138,21 +139,21 @@ def _judge(
     if sample is None:
         return Header(params=replace(params, spill=params.assumed_spill)), secondary
     if params.spill != "auto":
-        points = measure_points(sample, primary, secondary)
+        measured, plain = measure_forms(sample, primary, secondary)
         spilled = bool((secondary >= 0).any())
-        plain = measure_points(sample, primary, None) if spilled else ()
-        return Header(params=params, points=points, primary_points=plain), secondary
-    verdict, points, plain = choose_spill(
+        header = Header(params=params, points=measured.points, pools=measured.pools)
+        return replace(
+            header, primary_points=plain.points if spilled else ()
+        ), secondary
+    verdict, measured, plain = choose_spill(
         sample, primary, secondary, target_recall=params.target_recall
     )
-    chosen = replace(params, spill=verdict.chosen)
+    header = Header(params=replace(params, spill=verdict.chosen), spill_report=verdict)
     if verdict.chosen == "none":
         none = np.full_like(secondary, -1)
-        return Header(params=chosen, points=plain, spill_report=verdict), none
-    header = Header(
-        params=chosen, points=points, primary_points=plain, spill_report=verdict
-    )
-    return header, secondary
+        return replace(header, points=plain.points, pools=plain.pools), none
+    header = replace(header, points=measured.points, pools=measured.pools)
+    return replace(header, primary_points=plain.points), secondary
 
 
 def _train(  # noqa: PLR0913  what is trained on, and how

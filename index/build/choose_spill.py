@@ -8,10 +8,10 @@ import numpy as np
 
 from gleann.index.arrays import ListNos
 from gleann.index.build.sample import Sample
-from gleann.index.build.tune import measure_points
+from gleann.index.build.tune import measure_forms
 from gleann.index.operating_points import (
     WORTH,
-    OperatingPoint,
+    Measured,
     SpillReport,
     best_recall,
     cost_of_recall,
@@ -22,16 +22,13 @@ JUDGED_K = 10
 DEFAULT_RECALLS = (DEFAULT_TARGET_RECALL, 0.99)
 
 
-Points = tuple[OperatingPoint, ...]
-
-
 def choose_spill(
     sample: Sample,
     primary: ListNos,
     secondary: ListNos,
     *,
     target_recall: float | None,
-) -> tuple[SpillReport, Points, Points]:
+) -> tuple[SpillReport, Measured, Measured]:
     """Compare the lists with and without their spilled rows.
 
     Args:
@@ -41,10 +38,10 @@ def choose_spill(
         target_recall: see `BuildParams`.
 
     Returns:
-        The report, and the operating points with and without spilled rows.
+        The report, and what was measured with and without spilled rows.
     """
-    spilled = measure_points(sample, primary, secondary)
-    plain = measure_points(sample, primary, None)
+    with_copies, without = measure_forms(sample, primary, secondary)
+    spilled, plain = with_copies.points, without.points
     k = min(JUDGED_K, max(point.k for point in spilled))
     # Costs are comparable only at a recall that both reach.
     most = min(best_recall(spilled, k=k), best_recall(plain, k=k))
@@ -62,4 +59,4 @@ def choose_spill(
         none_costs=none_costs,
         saving=saving,
     )
-    return report, spilled, plain
+    return report, with_copies, without

@@ -54,6 +54,21 @@ class BuildKernels(Protocol):
     ) -> tuple[Rows, Distances]:
         """The k nearest rows of each query; see `exact_search_prepared`."""
 
+    def nearest_by_code(
+        self,
+        queries: Vectors,
+        vectors: Vectors,
+        encoding: Encoding,
+        *,
+        metric: Metric,
+        k: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> tuple[Rows, Distances]:
+        """The k nearest rows of many queries, or of the rows with the best codes.
+
+        See `near_rows.nearest_by_code`; kernels without codes compare all rows.
+        """
+
     def prepare(
         self, vectors: Vectors, metric: Metric, *, first_row: int = 0
     ) -> Vectors:

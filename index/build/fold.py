@@ -267,6 +267,11 @@ def _header(folding: Folding, *, n: int, entries: int, distortion: float) -> Hea
         header,
         points=_points(header.points, n=n, growth=entries / lists.entries),
         primary_points=_points(header.primary_points, n=n, growth=n / rows),
+        pools=tuple(
+            replace(pool, rerank=min(pool.rerank, max(n, pool.k)))
+            for pool in header.pools
+            if pool.k <= n
+        ),
         training=_training(folding, newer=folding.newer_count, distortion=distortion),
     )
 

@@ -5,13 +5,12 @@ The constants are nominal: seconds of one core of the machine that they were fit
 """
 
 from dataclasses import dataclass
-from math import ceil, log
 
 from gleann.index.build.arrange import resolve_nlist
 from gleann.index.build.kmeans import MOST_TRAIN_BYTES, TRAIN_ROWS_PER_LIST
+from gleann.index.build.near_rows import BLOCK_BYTES as NEAR_BYTES
 from gleann.index.build.on_disk import BLOCK_BYTES
-from gleann.index.build.sample import WIDE
-from gleann.index.build.tune import GRID_STEP
+from gleann.index.build.sample import DEEP, SHALLOW, sample_size
 from gleann.index.params import BuildParams
 
 ROW_NUMBER = 10e-9
@@ -23,7 +22,12 @@ PRODUCT, TRAIN_PAIR, ASSIGN_PAIR = 21e-12, 200e-12, 700e-12
 """Seconds for a number of a row and a centroid, and for the pair of both."""
 
 QUERY, QUERY_ROW, QUERY_NUMBER = 1.3e-3, 20e-9, 100e-12
-"""Seconds for a sample query, for it and a row, and for a number of that row."""
+"""Seconds for a sample query that is compared with all rows exactly and by code, for it
+and a row, and for a number of that row."""
+
+MANY_ROW, MANY_NUMBER, MANY_QUERY, MANY_LIST = 0.1e-9, 5e-12, 50e-6, 50e-9
+"""Seconds for one of many sample queries and a row, for a number of that row, for the
+query, and for it and a list."""
 
 ENTRY_BYTES, SPILLED = 8, 0.5
 """Bytes of an entry of a list, and the share of rows that have two."""
@@ -38,6 +42,8 @@ SAMPLE_BYTES_A_DIM = 400_000
 """Memory for a number of a row while sample queries are compared with rows."""
 SAMPLE_QUERIES = 512
 """Sample queries at which that was measured."""
+MANY_BYTES = 8000
+"""Memory for one of many sample queries: its nearest rows, twice, and their places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +77,18 @@ def forecast_build(
         InvalidParamsError: more lists than rows.
     """
     nlist = resolve_nlist(params, n)
-    queries = min(params.tune_queries, n // 4)
+    queries = sample_size(n, params)
     trained = _trained_rows(n, dim, nlist)
     passes = params.kmeans_iterations + TRAIN_PASSES
     train = passes * trained * nlist * (PRODUCT * dim + TRAIN_PAIR)
     if nlist in (1, n):
         train = 0.0
     assign = n * nlist * (PRODUCT * dim + ASSIGN_PAIR)
-    tune = queries * (QUERY + n * (QUERY_ROW + QUERY_NUMBER * dim))
+    pooled = min(queries, SHALLOW.pooled + DEEP.pooled)
+    tune = pooled * (QUERY + n * (QUERY_ROW + QUERY_NUMBER * dim))
+    many = n * (MANY_ROW + MANY_NUMBER * dim) + MANY_QUERY + nlist * MANY_LIST
     return Forecast(
-        seconds=(train + assign) / cores + tune + ROW_NUMBER * n * dim,
+        seconds=(train + assign + queries * many) / cores + tune + ROW_NUMBER * n * dim,
         memory_bytes=_build_memory(n, dim, nlist, trained=trained, queries=queries),
         file_bytes=index_bytes(n, dim, params, nlist=nlist, id_bytes=id_bytes),
     )
@@ -130,7 +138,8 @@ def _build_memory(n: int, dim: int, nlist: int, *, trained: int, queries: int) -
     rows = 4 * n * dim
     prepare = 2 * min(BLOCK_BYTES, rows)
     train = 4 * trained * dim if nlist > 1 else 0
-    compared = SAMPLE_BYTES_A_DIM * dim * queries // SAMPLE_QUERIES
-    places = 2 * queries * min(WIDE, n) * (1 + ceil(log(nlist) / log(GRID_STEP)))
-    tune = min(compared, 6 * rows) + places
+    pooled = min(queries, SHALLOW.pooled)
+    compared = SAMPLE_BYTES_A_DIM * dim * pooled // SAMPLE_QUERIES
+    packed = 3 * min(NEAR_BYTES, n * dim) + queries * (MANY_BYTES + 4 * dim)
+    tune = max(min(compared, 6 * rows), packed)
     return BASE_BYTES + BYTES_A_ROW * n + max(prepare, train, tune)

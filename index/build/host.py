@@ -7,9 +7,11 @@ import numpy as np
 from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.assign import assign_blocks, nearest_lists
 from gleann.index.build.contract import Assigned, TrainingRows
+from gleann.index.build.near_rows import nearest_by_code
 from gleann.index.build.rows import code_rows, prepare_rows
 from gleann.index.build.spill import scale_of
 from gleann.index.codes import Codes, Encoding
+from gleann.index.engines import native
 from gleann.index.exact import exact_search_prepared
 from gleann.index.params import BuildParams, Metric
 
@@ -58,6 +60,30 @@ class HostKernels:
         """See `BuildKernels.nearest_rows`."""
         return exact_search_prepared(
             queries, vectors, metric=metric, k=k, progress=progress
+        )
+
+    def nearest_by_code(
+        self,
+        queries: Vectors,
+        vectors: Vectors,
+        encoding: Encoding,
+        *,
+        metric: Metric,
+        k: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> tuple[Rows, Distances]:
+        """See `BuildKernels.nearest_by_code`; exact where kernels are not compiled."""
+        if not native.available():
+            return self.nearest_rows(
+                queries, vectors, metric=metric, k=k, progress=progress
+            )
+        return nearest_by_code(
+            queries,
+            vectors,
+            encoding,
+            k=k,
+            threads=self._threads,
+            progress=progress,
         )
 
     def prepare(

@@ -1,43 +1,87 @@
 """Sample queries with their exact neighbours and code ranks, for counting recall.
 
-One exhaustive pass finds the nearest rows of each query, and another ranks all rows by
-the scores of their codes. The recall of a setting follows by counting: a row is found
-if one of its lists is probed and fewer than `rerank` rows of the probed lists score
-better. So no setting is measured by searching, and no engine is needed.
+Recall follows by counting: a row is found if one of its lists is probed and fewer than
+`rerank` rows of the probed lists score better. So no setting is measured by searching.
+
+A few queries are compared with all rows twice, for their exact neighbours and for the
+rows of the best codes: they tell what a pool of `rerank` rows loses. Many more have
+their nearest rows found by codes first (`near_rows.py`): they tell what the lists lose,
+which is most of it and differs most between queries.
 
 The queries come from the caller, or are rows excluded from training and from their own
 answers, so that they stand for queries that are not in the index.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
-from gleann.index.build.contract import BuildKernels
-from gleann.index.build.rank_by_code import distances_of_ranked, rank_by_code
 from gleann.index.codes import Encoding
 from gleann.index.cost import CostModel
-from gleann.index.evaluate import cut_at_k
-from gleann.index.exact import others_than
-from gleann.index.metric import list_scores
-from gleann.index.params import BuildParams, Metric
+from gleann.index.params import BuildParams
 
-DEPTH = 100
-"""The largest k whose recall can be counted."""
+FEW_QUERIES = 512
+"""Rows that are sample queries in any index: a quarter of the rows, or so many."""
 
-TIES = 20
-"""Nearest rows computed beyond `DEPTH`, to detect ties at that rank."""
 
-WIDE = 1000
-"""Rows kept per query by code score; the largest `rerank` that is measured."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """What is measured, and on how many queries.
 
-TOLD_K = 10
-CODES_RERANK = 100
-TOLD_RECALL = 0.998
-"""int8 codes suffice where the best `CODES_RERANK` rows by code hold this share of the
-`TOLD_K` nearest: a higher recall is not measured (`tune.ENOUGH`)."""
+    Attributes:
+        ks: the numbers of neighbours whose recall is counted.
+        pooled: queries compared with all rows exactly and by code.
+        most: queries whose nearest rows are found by codes first.
+        wide: rows kept per query by code score; the largest `rerank` that is measured.
+    """
+
+    ks: tuple[int, ...]
+    pooled: int
+    most: int
+    wide: int
+
+
+SHALLOW = Depth(ks=(1, 10, 32, 100), pooled=256, most=1 << 30, wide=1000)
+DEEP = Depth(ks=(320, 1000), pooled=64, most=512, wide=3000)
+"""Many neighbours of a query say as much as the same number of more queries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NearRows:
+    """The nearest rows of queries.
+
+    Attributes:
+        rows: int64 (nq, w), nearest first.
+        distances: float32 (nq, w), ascending.
+    """
+
+    rows: Rows
+    distances: Distances
+
+    def at(self, chosen: NDArray[np.int64]) -> "NearRows":
+        """Those of some queries (m,)."""
+        return NearRows(rows=self.rows[chosen], distances=self.distances[chosen])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ManyQueries:
+    """Many sample queries and their nearest rows.
+
+    Attributes:
+        queries: float32 (m, d), prepared.
+        centroids: float32 (nlist, d), which they rank with `encoding`.
+        encoding: of the index.
+        near: their nearest rows (m, w).
+        pooled: int64 (nq,), which of them are the queries of the sample.
+    """
+
+    queries: Vectors
+    centroids: Vectors
+    encoding: Encoding
+    near: NearRows
+    pooled: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,6 +96,11 @@ class Sample:
         distances: float32 (nq, m), exact distances of `rows`, +inf where a row is not
             among the nearest.
         list_ranks: int32 (nq, nlist), position of each list in the query's probe order.
+        ks: numbers of neighbours to measure, as far as the depth goes.
+        near: the nearest rows themselves, at least `depth` of each query; None if they
+            are not known.
+        many: many more queries; None where codes do not find the nearest rows.
+        deeper: a sample for larger k; None without one.
     """
 
     encoding: Encoding
@@ -60,6 +109,10 @@ class Sample:
     rows: Rows
     distances: Distances
     list_ranks: ListNos
+    ks: tuple[int, ...] = SHALLOW.ks
+    near: NearRows | None = None
+    many: ManyQueries | None = None
+    deeper: "Sample | None" = None
 
     @property
     def cost_model(self) -> CostModel:
@@ -80,6 +133,26 @@ class SampleQueries:
     vectors: Vectors
     own: Rows | None
 
+    def at(self, chosen: NDArray[np.int64]) -> "SampleQueries":
+        """Those at some positions (m,), ascending."""
+        own = None if self.own is None else self.own[chosen]
+        return SampleQueries(vectors=self.vectors[chosen], own=own)
+
+
+def spread(total: int, count: int) -> NDArray[np.int64]:
+    """At most `count` of `total` positions, ascending, evenly spread."""
+    if count >= total:
+        return np.arange(total)
+    return np.linspace(0, total - 1, count).round().astype(np.int64)
+
+
+def sample_size(n: int, params: BuildParams) -> int:
+    """How many of n rows are sample queries: at most an eighth, a quarter of few rows.
+
+    More would leave too few rows to train on.
+    """
+    return min(params.tune_queries, max(min(FEW_QUERIES, n // 4), n // 8))
+
 
 def draw_queries(
     vectors: RowMatrix, params: BuildParams, *, nlist: int, queries: Vectors | None
@@ -90,8 +163,8 @@ def draw_queries(
         vectors: (n, d), prepared; may be memory-mapped.
         params: tune_queries and seed.
         nlist: number of lists; as many rows must be left for training.
-        queries: (m, d), prepared, to draw from; None draws rows of `vectors`, at most a
-            quarter of them.
+        queries: (m, d), prepared, to draw from; None draws rows of `vectors`, as many
+            as `sample_size` says.
 
     Returns:
         None if there is nothing to draw, or nothing to find.
@@ -103,131 +176,9 @@ def draw_queries(
         return SampleQueries(vectors=queries[drawn], own=None) if count else None
     n = len(vectors)
     # With as many lists as rows, every row is a centroid: none can be excluded.
-    most = n if nlist == n else min(max(1, n // 4), n - nlist)
+    most = n if nlist == n else min(max(1, sample_size(n, params)), n - nlist)
     count = min(params.tune_queries, most)
     if count < 1 or n < 2:
         return None
     drawn = np.sort(rng.choice(n, count, replace=False))
     return SampleQueries(vectors=np.ascontiguousarray(vectors[drawn]), own=drawn)
-
-
-def make_sample(  # noqa: PLR0913  the index so far, and who asks
-    vectors: RowMatrix,
-    centroids: Vectors,
-    params: BuildParams,
-    *,
-    encoding: Encoding,
-    queries: SampleQueries,
-    kernels: BuildKernels,
-    progress: Callable[[int, int], None] | None = None,
-) -> Sample:
-    """Compute the neighbours, code ranks and probe orders of the queries.
-
-    Args:
-        vectors: (n, d), prepared; may be memory-mapped.
-        centroids: (nlist, d).
-        params: metric, codes and seed.
-        encoding: the encoding of the index; its kind is chosen here if `params` do not
-            fix it.
-        queries: the sample queries.
-        kernels: the kernels for the exhaustive search.
-        progress: called with (rows scanned, rows in total).
-    """
-    others = len(vectors) - (queries.own is not None)
-    depth, wide = min(DEPTH, others), min(WIDE, others)
-    passes = _Passes(len(vectors), progress)
-
-    def nearest(k: int) -> tuple[Rows, Distances]:
-        return _nearest(vectors, queries, params.metric, k, kernels, passes.next())
-
-    if encoding.kind == "int8":
-        near, distances = nearest(min(DEPTH + TIES, others))
-        truth = distances[:, :depth].copy()
-        rows = rank_by_code(
-            encoding,
-            vectors,
-            queries.vectors,
-            own=queries.own,
-            width=wide,
-            rng=np.random.default_rng([params.seed, 17]),
-            progress=passes.next(),
-        )
-        found = distances_of_ranked(
-            vectors,
-            queries.vectors,
-            rows,
-            near=near,
-            distances=distances,
-            depth=depth,
-            metric=params.metric,
-        )
-        if params.codes == "auto" and not _told_apart(found, truth):
-            encoding = replace(encoding, kind="float32")
-    if encoding.kind == "float32":
-        # float32 scores rank rows as distances do.
-        rows, found = nearest(wide)
-        truth = found[:, :depth].copy()
-    return Sample(
-        encoding=encoding,
-        dim=vectors.shape[1],
-        truth=truth,
-        rows=rows,
-        distances=found,
-        list_ranks=_list_ranks(queries.vectors, centroids, encoding),
-    )
-
-
-class _Passes:
-    """Several passes over n rows, reported as one phase."""
-
-    def __init__(self, n: int, report: Callable[[int, int], None] | None) -> None:
-        self._n = n
-        self._report = report
-        self._begun = 0
-
-    def next(self) -> Callable[[int, int], None]:
-        """The progress callback of the next pass."""
-        before = self._begun * self._n
-        self._begun += 1
-
-        def heard(done: int, total: int) -> None:
-            if self._report is not None:
-                most = max(2, self._begun) * self._n
-                self._report(before + done * self._n // total, most)
-
-        return heard
-
-
-def _nearest(
-    vectors: RowMatrix,
-    queries: SampleQueries,
-    metric: Metric,
-    k: int,
-    kernels: BuildKernels,
-    progress: Callable[[int, int], None],
-) -> tuple[Rows, Distances]:
-    """The k nearest rows (nq, k) of each query, excluding its own."""
-    own = 0 if queries.own is None else 1
-    rows, distances = kernels.nearest_rows(
-        queries.vectors, vectors, metric=metric, k=k + own, progress=progress
-    )
-    if queries.own is not None:
-        others, shape = others_than(queries.own, rows), (len(rows), k)
-        rows, distances = rows[others].reshape(shape), distances[others].reshape(shape)
-    return rows, distances
-
-
-def _told_apart(distances: Distances, truth: Distances) -> bool:
-    """Whether the best rows by code score include the nearest rows."""
-    k = min(TOLD_K, truth.shape[1])
-    hits = (distances[:, :CODES_RERANK] <= cut_at_k(truth[:, :k])).sum(axis=1)
-    return float(np.minimum(hits, k).mean()) >= TOLD_RECALL * k
-
-
-def _list_ranks(queries: Vectors, centroids: Vectors, encoding: Encoding) -> ListNos:
-    scores = list_scores(queries, centroids, encoding)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    ranks = np.empty(order.shape, np.int32)
-    places = np.arange(order.shape[1], dtype=np.int32)
-    np.put_along_axis(ranks, order, np.broadcast_to(places, order.shape), axis=1)
-    return ranks

@@ -53,6 +53,8 @@ EXACT = SearchStats(
     completed=0,
     estimated_recall=1.0,
     exact=True,
+    recall_low=1.0,
+    recall_high=1.0,
 )
 """The statistics of an exhaustive search, less its work."""
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gleann.index.lists import InvertedLists
-from gleann.index.operating_points import OperatingPoint
+from gleann.index.operating_points import Measured
 from gleann.index.params import SearchParams
 from gleann.index.search.plan import SearchPlan, plan_search
 
@@ -15,21 +15,19 @@ class KeptPlans:
     """Plans the searches of one index.
 
     Args:
-        points: operating points of both segments.
+        measured: of both segments.
         n: rows of the index.
         lists: its lists.
         fits: whether what was measured holds for its rows; else no recall is estimated.
+
+    Attributes:
+        measured: as given.
     """
 
     def __init__(
-        self,
-        points: tuple[OperatingPoint, ...],
-        *,
-        n: int,
-        lists: InvertedLists,
-        fits: bool,
+        self, measured: Measured, *, n: int, lists: InvertedLists, fits: bool
     ) -> None:
-        self._points = points
+        self.measured = measured
         self._n = n
         self._lists = lists
         self._fits = fits
@@ -40,12 +38,12 @@ class KeptPlans:
         """The plan of a search with its filter, made anew."""
         plan = plan_search(
             params,
-            points=self._points,
+            measured=self.measured,
             n=self._n,
             nlist=self._lists.nlist,
             entries=self._lists.entries,
         )
-        return plan if self._fits else replace(plan, estimated_recall=None)
+        return plan if self._fits else replace(plan, estimate=None)
 
     def kept(self, params: SearchParams) -> SearchPlan | None:
         """The plan without the filter, made once; None where nprobe is given."""

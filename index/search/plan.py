@@ -10,9 +10,17 @@ from gleann.index.checks import as_mask
 from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.errors import InvalidParamsError
 from gleann.index.found import SearchStats
-from gleann.index.operating_points import OperatingPoint, choose_point, default_rerank
+from gleann.index.operating_points import (
+    Measured,
+    OperatingPoint,
+    choose_point,
+    default_rerank,
+    growth_of,
+    pool_for,
+)
 from gleann.index.params import DEFAULT_TARGET_RECALL, RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows
+from gleann.index.search.asked import with_asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,7 +32,8 @@ class SearchPlan:
         request: what to bring back from them.
         exact: scan every allowed row instead.
         adaptive: read as many lists as the filter takes (`filtered.py`).
-        estimated_recall: as measured at build time, if nprobe came from there.
+        estimate: the measurement that nprobe and rerank come from; None where the
+            caller gave nprobe, or nothing holds of what was measured.
         allowed: the filter, if there is one; the mask of `request` is there only where
             nprobe was given, and so is scanned with it.
     """
@@ -33,19 +42,22 @@ class SearchPlan:
     request: ScanRequest
     exact: bool
     adaptive: bool
-    estimated_recall: float | None
+    estimate: OperatingPoint | None
     allowed: Mask | AllowedRows | None = None
 
 
 def plan_search(
     params: SearchParams,
     *,
-    points: tuple[OperatingPoint, ...],
+    measured: Measured,
     n: int,
     nlist: int,
     entries: int,
 ) -> SearchPlan:
     """Plan a search of an index with n rows, `nlist` lists and `entries` entries.
+
+    Where the caller gives nprobe and no rerank, what was measured says how many rows
+    to re-rank.
 
     A target of 1 is an exhaustive search, and so is one with a filter that allows fewer
     rows than the lists that were asked for would read.
@@ -59,24 +71,29 @@ def plan_search(
     if params.nprobe is not None:
         read = entries * params.nprobe / nlist
         few = allowed is not None and allowed_count(allowed, n) <= read
+        rerank = params.rerank or pool_for(
+            measured.pools, k=params.k, nprobe=params.nprobe
+        )
         return SearchPlan(
             nprobe=params.nprobe,
-            request=_request(params, params.rerank, n=n, allowed=mask_of(allowed)),
+            request=_request(params, rerank, n=n, allowed=mask_of(allowed)),
             exact=params.exact or few,
             adaptive=False,
-            estimated_recall=None,
+            estimate=None,
             allowed=allowed,
         )
     target = params.target_recall or DEFAULT_TARGET_RECALL
-    point = choose_point(points, k=params.k, target_recall=target)
+    point = choose_point(measured.points, k=params.k, target_recall=target)
+    if measured.asked:
+        point = with_asked(point, measured.asked, k=params.k, target_recall=target)
     return SearchPlan(
         nprobe=max(1, round(nlist**0.5))
         if point is None
-        else _probes(point, params.k, nlist),
+        else _probes(point, params, measured.points, nlist=nlist),
         request=_request(params, params.rerank or _rerank(point, params.k), n=n),
         exact=params.exact or target == 1,
         adaptive=allowed is not None,
-        estimated_recall=None if point is None else point.recall,
+        estimate=point,
         allowed=allowed,
     )
 
@@ -115,20 +132,20 @@ def without_copies(
         None where `plan` does not follow from measured points, has a filter (which was
         not measured), or no point of primaries finds as much.
     """
-    recall = plan.estimated_recall
-    if recall is None or plan.exact or plan.adaptive or params.segments != "both":
+    estimate = plan.estimate
+    if estimate is None or plan.exact or plan.adaptive or params.segments != "both":
         return None
-    wanted = min(recall, params.target_recall or DEFAULT_TARGET_RECALL)
+    wanted = min(estimate.low, params.target_recall or DEFAULT_TARGET_RECALL)
     point = choose_point(points, k=params.k, target_recall=wanted)
-    if point is None or point.recall < wanted:
+    if point is None or point.low < wanted:
         return None
     rerank = params.rerank or _rerank(point, params.k) or plan.request.rerank
     request = replace(plan.request, rerank=rerank, segments="primary")
     return replace(
         plan,
-        nprobe=_probes(point, params.k, nlist),
+        nprobe=_probes(point, params, points, nlist=nlist),
         request=request,
-        estimated_recall=point.recall,
+        estimate=point,
     )
 
 
@@ -149,6 +166,7 @@ def stats_of(
         completed: queries that an exhaustive search answered.
         nprobe: lists that a query probed; None where all probed those of the plan.
     """
+    recall, low, high = recalls_of(plan.estimate)
     return SearchStats(
         engine=engine,
         nprobe=plan.nprobe if nprobe is None else nprobe,
@@ -158,9 +176,20 @@ def stats_of(
         survivors=work.survivors,
         reranked=work.reranked,
         completed=completed,
-        estimated_recall=plan.estimated_recall,
+        estimated_recall=recall,
         exact=False,
+        recall_low=low,
+        recall_high=high,
     )
+
+
+def recalls_of(
+    estimate: OperatingPoint | None,
+) -> tuple[float | None, float | None, float | None]:
+    """What statistics say of a recall: the estimate, its low and its high."""
+    if estimate is None:
+        return None, None, None
+    return estimate.recall, estimate.low, estimate.high
 
 
 def allowed_count(allowed: Mask | AllowedRows | None, n: int) -> int:
@@ -187,15 +216,22 @@ def _request(
     )
 
 
-def _probes(point: OperatingPoint, k: int, nlist: int) -> int:
-    """Lists to probe for k rows, of `nlist` at most.
+def _probes(
+    point: OperatingPoint,
+    params: SearchParams,
+    points: tuple[OperatingPoint, ...],
+    *,
+    nlist: int,
+) -> int:
+    """Lists to probe by the `point` chosen of `points`, of `nlist` at most.
 
-    Beyond the largest measured k they grow as its root: a row is then so much farther
-    down. A filter that hides nine rows of ten asks as much, and that many were enough.
+    Beyond the largest measured k they grow as they did up to it.
     """
-    if k <= point.k:
+    if params.k <= point.k:
         return point.nprobe
-    return min(nlist, ceil(point.nprobe * (k / point.k) ** 0.5))
+    target = params.target_recall or DEFAULT_TARGET_RECALL
+    power = growth_of(points, target_recall=target)
+    return min(nlist, ceil(point.nprobe * (params.k / point.k) ** power))
 
 
 def _rerank(point: OperatingPoint | None, k: int) -> int | None:

@@ -70,6 +70,8 @@ class Looked:
             completed=0,
             estimated_recall=1.0,
             exact=True,
+            recall_low=1.0,
+            recall_high=1.0,
         )
 
 

@@ -12,7 +12,7 @@ from gleann.index.errors import InvalidInputError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.found import FoundRows, RowsWithin, SearchStats, cut_at, widened
 from gleann.index.metric import prepare
-from gleann.index.operating_points import OperatingPoint
+from gleann.index.operating_points import Measured, OperatingPoint
 from gleann.index.params import Metric, RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, exact_among
 from gleann.index.search.filtered import (
@@ -28,6 +28,7 @@ from gleann.index.search.plan import (
     SearchPlan,
     allowed_count,
     as_filter,
+    recalls_of,
     stats_of,
     without_copies,
 )
@@ -44,8 +45,8 @@ class Searcher:
     Args:
         data: the arrays of the index.
         engine: made from `data`.
-        points: operating points of both segments.
-        primary_points: those of primaries only.
+        measured: what both segments give.
+        primary_points: operating points of primaries only.
         training: how well the lists fit the rows; None if that is unknown. Where they
             do not, no recall is estimated.
     """
@@ -55,7 +56,7 @@ class Searcher:
         data: IndexData,
         engine: Engine,
         *,
-        points: Points,
+        measured: Measured,
         primary_points: Points,
         training: Training | None = None,
     ) -> None:
@@ -64,13 +65,27 @@ class Searcher:
         self._engine = engine
         self._primary_points = primary_points
         self._last_filter: tuple[Mask, AllowedRows] | None = None
-        self._plans = KeptPlans(
-            points,
-            n=self._n,
-            lists=data.lists,
-            fits=training is None or training.fits(self._n),
-        )
-        self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
+        self._fits = training is None or training.fits(self._n)
+        self._use(measured)
+
+    def learn(self, asked: Points) -> None:
+        """Plan by points for queries that were asked, from the next search on.
+
+        Args:
+            asked: as `AskedQueries.points` makes them; empty for those of the build.
+        """
+        self._use(replace(self._plans.measured, asked=asked))
+
+    def _use(self, measured: Measured) -> None:
+        # Replaced as a whole: a thread that plans meanwhile keeps its plan in the old.
+        lists = self._data.lists
+        self._plans = KeptPlans(measured, n=self._n, lists=lists, fits=self._fits)
+        self._last_plan: tuple[SearchParams, int, SearchPlan, KeptPlans] | None = None
+
+    @property
+    def asked(self) -> Points:
+        """The points that `learn` was given last."""
+        return self._plans.measured.asked
 
     @property
     def dim(self) -> int:
@@ -199,20 +214,22 @@ class Searcher:
         Callers that search one query after another pass the same parameters again;
         these are frozen, and so is the plan.
         """
-        last = self._last_plan
-        if last is not None and last[0] is params and last[1] == count:
+        last, plans = self._last_plan, self._plans
+        if last is not None and last[:2] == (params, count) and last[3] is plans:
             return last[2]
         if isinstance(params.allowed, RowFilter):
             self._require_own(params.allowed)
         plan = self._cheaper(self._plan_both(params), params, count=count)
         if params.allowed is None:  # what a filter has packed is its caller's to keep
-            self._last_plan = params, count, plan
+            self._last_plan = params, count, plan, plans
         return plan
 
     def _cheaper(
         self, plan: SearchPlan, params: SearchParams, *, count: int
     ) -> SearchPlan:
         """`plan`, or a plan of primaries only if it costs the engine less."""
+        if self.asked:  # how primaries do for the queries asked is not known
+            return plan
         other = without_copies(
             plan, params, self._primary_points, nlist=self._data.lists.nlist
         )
@@ -338,6 +355,7 @@ class Searcher:
             return self._search_exact(self._prepared(queries), among)
         exact = plan.request.rerank >= allowed.count
         work = scanned.work
+        recall, low, high = recalls_of(plan.estimate)
         # By position, in order: names take as long again, for each search of a tenant.
         stats = SearchStats(
             "exact" if exact else self._engine.name,
@@ -348,8 +366,10 @@ class Searcher:
             work.survivors,
             work.reranked,
             0,  # queries completed: no list left one short
-            1.0 if exact else plan.estimated_recall,
+            1.0 if exact else recall,
             exact,
+            1.0 if exact else low,
+            1.0 if exact else high,
         )
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
@@ -424,6 +444,8 @@ class Searcher:
             completed=0,
             estimated_recall=1.0,
             exact=True,
+            recall_low=1.0,
+            recall_high=1.0,
         )
         return FoundRows(rows=rows, distances=distances, stats=stats)
 

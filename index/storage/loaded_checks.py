@@ -19,7 +19,7 @@ from gleann.index.codes import Codes, Encoding
 from gleann.index.errors import CorruptDataError
 from gleann.index.ids.held import repeated_id
 from gleann.index.lists import InvertedLists
-from gleann.index.operating_points import OperatingPoint, SpillReport
+from gleann.index.operating_points import OperatingPoint, Pool, SpillReport
 from gleann.index.texts import Texts
 from gleann.index.training import Training
 
@@ -226,7 +226,21 @@ def check_points(
         fits = fits and point.k <= point.rerank <= max(n, 16 * point.k)
         fits = fits and _is_number(point.recall) and 0 <= point.recall <= 1
         fits = fits and _is_number(point.entries) and point.entries >= 0
+        fits = fits and _is_number(point.error) and point.error >= 0
         require(fits, f"{name}[{place}] is {point}")
+
+
+def check_pools(pools: tuple[Pool, ...], *, n: int, nlist: int) -> None:
+    """Check that pools of n rows in `nlist` lists can be searched with.
+
+    Raises:
+        CorruptDataError: naming the first that cannot.
+    """
+    for place, pool in enumerate(pools):
+        whole = all(_is_int(v) for v in (pool.k, pool.nprobe, pool.rerank))
+        fits = whole and 1 <= pool.k <= n and 1 <= pool.nprobe <= nlist
+        fits = fits and pool.k <= pool.rerank <= max(n, 16 * pool.k)
+        require(fits, f"pools[{place}] is {pool}")
 
 
 def check_spill_report(report: SpillReport) -> None:

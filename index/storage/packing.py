@@ -13,7 +13,7 @@ from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
 from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.lists import InvertedLists
-from gleann.index.operating_points import OperatingPoint, SpillReport
+from gleann.index.operating_points import OperatingPoint, Pool, SpillReport
 from gleann.index.params import BuildParams, CodeKind, Keep, Metric
 from gleann.index.storage.loaded_checks import (
     check_codes,
@@ -21,6 +21,7 @@ from gleann.index.storage.loaded_checks import (
     check_lengths,
     check_lists,
     check_points,
+    check_pools,
     check_shapes,
     check_spill_report,
     check_text_offsets,
@@ -64,6 +65,7 @@ class Header:
         params: how it was built.
         points: operating points, if any were measured.
         primary_points: the same without second copies, if there are any.
+        pools: rows to re-rank by the lists scanned, if that was measured.
         spill_report: the reason for the choice of spilling, if it was "auto".
         training: what its lists were trained on; None where an older gleann built it.
     """
@@ -71,6 +73,7 @@ class Header:
     params: BuildParams
     points: tuple[OperatingPoint, ...] = ()
     primary_points: tuple[OperatingPoint, ...] = ()
+    pools: tuple[Pool, ...] = ()
     spill_report: SpillReport | None = None
     training: Training | None = None
 
@@ -114,6 +117,8 @@ def pack_header(header: Header, encoding: Encoding) -> dict[str, Any]:
         values["layout"] = changed
     if header.primary_points:
         values["primary_points"] = [asdict(point) for point in header.primary_points]
+    if header.pools:
+        values["pools"] = [asdict(pool) for pool in header.pools]
     if header.spill_report is not None:
         values["spill_report"] = asdict(header.spill_report)
     if header.training is not None:
@@ -174,6 +179,7 @@ def _check_loaded(data: IndexData, header: Header) -> None:
     check_codes(data.codes, data.encoding)
     check_points(header.points, name="operating_points", n=n, nlist=nlist)
     check_points(header.primary_points, name="primary_points", n=n, nlist=nlist)
+    check_pools(header.pools, n=n, nlist=nlist)
     if header.spill_report is not None:
         check_spill_report(header.spill_report)
     if header.training is not None:
@@ -239,6 +245,7 @@ def _unpack_header(header: Mapping[str, Any]) -> Header:
             params=BuildParams(**header["params"], **header.get("layout", {})),
             points=_unpack_points(header["operating_points"]),
             primary_points=_unpack_points(header.get("primary_points", [])),
+            pools=tuple(Pool(**pool) for pool in header.get("pools", [])),
             spill_report=None if report is None else _unpack_report(report),
             training=None if training is None else Training(**training),
         )

@@ -167,6 +167,8 @@ class Monitor:
     def _index_status(self, view: View, *, until: float) -> IndexStatus:
         sizes = self._sizes_of(view, until=until)
         counts = self._telemetry.indexes().get(view.name, IndexCounts())
+        sealed = view.sealed
+        is_learned = sealed is not None and bool(sealed.index.learned_points)
         return IndexStatus(
             name=view.name,
             count=view.count,
@@ -177,6 +179,8 @@ class Monitor:
             queries=counts.queries,
             probed_recall=counts.probed_recall,
             probed_queries=counts.probed,
+            learned_queries=counts.learned if is_learned else 0,
+            learned_lists=counts.learned_lists if is_learned else 1.0,
         )
 
     def _sizes_of(self, view: View, *, until: float) -> _Sizes:

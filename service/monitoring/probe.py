@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Distances, Mask, RowMatrix, Vectors
+from gleann.index.arrays import Distances, Mask, RowMatrix, Rows, Vectors
 from gleann.index.errors import GleannError
 from gleann.index.evaluate import cut_at_k
 from gleann.index.exact import exact_search_prepared
 from gleann.index.filters.condition import Condition
 from gleann.index.metric import prepare
+from gleann.index.search.asked import DEPTH, AskedQuery
 from gleann.service.config.probe import ProbeSettings
+from gleann.service.monitoring.learning import Learning
 from gleann.service.telemetry.telemetry import Telemetry
 from gleann.service.views.live_index import View
 
@@ -50,16 +52,38 @@ class Sample:
         query: float32 (1, dim).
         condition: what the rows had to pass; None for nothing.
         distances: float32 (1, k), of the rows found; +inf where none was.
+        nprobe: lists that were probed.
     """
 
     view: View
     query: Vectors
     condition: Condition | None
     distances: Distances
+    nprobe: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """The result of a comparison with exact search.
+
+    Attributes:
+        hits: true neighbours that were found; ties count.
+        places: true neighbours.
+        query: float32 (1, dim), prepared.
+        rows: (1, m), the nearest live rows of the sealed version, -1 past the last;
+            None without one.
+        distances: float32 (1, m), theirs.
+    """
+
+    hits: int
+    places: int
+    query: Vectors
+    rows: Rows | None
+    distances: Distances
 
 
 class RecallProbe:
-    """Measures recall beside the searches."""
+    """Measures recall beside the searches, and what it takes (`learning.py`)."""
 
     def __init__(
         self,
@@ -79,6 +103,7 @@ class RecallProbe:
         self._telemetry = telemetry
         self._is_busy = is_busy
         self._samples: Queue[Sample] = Queue(maxsize=1)
+        self._learning = Learning(telemetry)
         self._until_next = 1
         self._closed = Event()
         self._thread = Thread(target=self._serve, name="gleann-probe", daemon=True)
@@ -99,6 +124,8 @@ class RecallProbe:
         queries: NDArray[Any],
         condition: Condition | None,
         distances: Distances,
+        *,
+        nprobe: int = 0,
     ) -> None:
         """Take one query of a search, if it is the turn of one; returns at once.
 
@@ -107,6 +134,7 @@ class RecallProbe:
             queries: (nq, dim) of a dtype of the protocol.
             condition: what the rows had to pass; None for nothing.
             distances: float32 (nq, k), of the rows found.
+            nprobe: lists that were probed.
         """
         if not self.settings.share or not len(queries):
             return
@@ -119,50 +147,48 @@ class RecallProbe:
         self._until_next = one_in
         one = slice(row, row + 1)
         query = queries[one].astype(np.float32)
-        sample = Sample(view, query, condition, distances[one].copy())
+        sample = Sample(view, query, condition, distances[one].copy(), nprobe)
         try:
             self._samples.put_nowait(sample)
         except Full:
             return
 
-    def measure(self, sample: Sample) -> tuple[int, int]:
-        """Compare a sample with exact search.
-
-        Returns:
-            True neighbours that were found, and true neighbours; ties count.
-        """
-        exact = self._exact(sample)
-        exact = exact[:, np.isfinite(exact[0])]
-        places = exact.shape[1]
-        if not places:
-            return 0, 0
-        found = np.sort(sample.distances)[:, :places]
-        return int((found <= cut_at_k(exact)).sum()), places
-
-    def _exact(self, sample: Sample) -> Distances:
-        """Distances (1, k) of the true neighbours, ascending; +inf past the last."""
+    def compare(self, sample: Sample) -> Compared:
+        """Compare a sample with exact search."""
         view, k = sample.view, sample.distances.shape[1]
         query = prepare(sample.query, view.metric, name="queries")
         passing = view.live
         if sample.condition is not None:
             passing = view.passing(view.bind(sample.condition))
-        parts: list[tuple[RowMatrix, Mask]] = []
+        rows: Rows | None = None
+        sealed = newer = np.empty((1, 0), np.float32)
         if view.sealed is not None:
-            parts.append((view.sealed.index.stored_rows, passing[: view.sealed_rows]))
-        parts.append((view.delta.vectors, passing[view.sealed_rows :]))
-        near = [
-            exact_search_prepared(
-                query,
-                vectors,
-                metric=view.metric,
-                k=k,
-                allowed=None if allowed.all() else allowed,
-                progress=self._wait_while_busy,
-            )[1]
-            for vectors, allowed in parts
-            if len(vectors)
-        ]
-        return np.sort(np.hstack(near))[:, :k]
+            live = passing[: view.sealed_rows]
+            depth = max(k, DEPTH) if sample.condition is None else k
+            vectors = view.sealed.index.stored_rows
+            rows, sealed = self._exact(view, query, vectors, live, k=depth)
+        if len(view.delta.vectors):
+            live = passing[view.sealed_rows :]
+            newer = self._exact(view, query, view.delta.vectors, live, k=k)[1]
+        exact = np.sort(np.hstack([sealed, newer]))[:, :k]
+        exact = exact[:, np.isfinite(exact[0])]
+        places = exact.shape[1]
+        found = np.sort(sample.distances)[:, :places]
+        hits = int((found <= cut_at_k(exact)).sum()) if places else 0
+        return Compared(hits, places, query, rows, sealed)
+
+    def _exact(
+        self, view: View, query: Vectors, vectors: RowMatrix, live: Mask, *, k: int
+    ) -> tuple[Rows, Distances]:
+        """The k nearest of the live rows, -1 and +inf past the last."""
+        return exact_search_prepared(
+            query,
+            vectors,
+            metric=view.metric,
+            k=k,
+            allowed=None if live.all() else live,
+            progress=self._wait_while_busy,
+        )
 
     def _wait_while_busy(self, _done: int, _total: int) -> None:
         """Let searches go first; ends the comparison where the probe is closed."""
@@ -182,7 +208,7 @@ class RecallProbe:
                 continue
             began, work = monotonic(), thread_time()
             try:
-                self._take(sample)
+                self.take(sample)
             except _ClosedError:
                 return
             except GleannError as error:
@@ -192,12 +218,17 @@ class RecallProbe:
             del sample  # it holds a view
             self._rest(thread_time() - work, since=began)
 
-    def _take(self, sample: Sample) -> None:
-        hits, places = self.measure(sample)
-        if places:
-            self._telemetry.probed(
-                sample.view.name, queries=1, hits=hits, places=places
-            )
+    def take(self, sample: Sample) -> None:
+        """Compare a sample, count it, and learn from it."""
+        compared = self.compare(sample)
+        if not compared.places:
+            return
+        view = sample.view
+        self._telemetry.probed(
+            view.name, queries=1, hits=compared.hits, places=compared.places
+        )
+        if sample.condition is None and compared.rows is not None:
+            self._learning.take(view, _asked(sample, compared))
 
     def _rest(self, seconds: float, *, since: float) -> None:
         """Wait until `seconds` of work are no more than the share of the time."""
@@ -205,6 +236,21 @@ class RecallProbe:
             left = since + seconds / share - monotonic()
             if left <= 0 or self._closed.wait(min(left, LONGEST_REST)):
                 return
+
+
+def _asked(sample: Sample, compared: Compared) -> AskedQuery:
+    """What is learned of a sample; with newer rows, not how many it found."""
+    assert compared.rows is not None
+    there = np.flatnonzero(compared.rows[0] >= 0)
+    is_sealed = not len(sample.view.delta)
+    return AskedQuery(
+        query=compared.query,
+        rows=compared.rows[0, there],
+        distances=compared.distances[0, there],
+        k=sample.distances.shape[1],
+        nprobe=sample.nprobe,
+        found=compared.hits / compared.places if is_sealed else None,
+    )
 
 
 class _ClosedError(Exception):

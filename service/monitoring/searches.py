@@ -76,7 +76,11 @@ class Searches:
         for task, found in answered:
             if task.is_whole and not found.stats.exact:
                 self.probe.offer(
-                    task.view, task.queries, task.condition, found.distances
+                    task.view,
+                    task.queries,
+                    task.condition,
+                    found.distances,
+                    nprobe=found.stats.nprobe,
                 )
         waited = 0.0 if arrived is None else began - arrived
         if seconds + waited >= self.slow.slow_seconds > 0:

@@ -9,6 +9,7 @@ from gleann.index.build.forecast import (
     forecast_build,
     forecast_fold,
 )
+from gleann.index.build.sample import sample_size
 from gleann.index.parallel.cores import usable_cores
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
@@ -135,7 +136,7 @@ class Planner:
         )
         nlist = resolve_nlist(params, n)
         steps = [f"It trains {nlist:,} lists and assigns {n:,} vectors to them."]
-        if queries := min(params.tune_queries, n // 4):
+        if queries := sample_size(n, params):
             steps.append(f"It measures recall with {queries:,} sample queries.")
         return self._published(view, forecast, sizes, steps)
 

@@ -37,6 +37,8 @@ class IndexCounts:
         probed: queries that were repeated by exact search.
         probed_hits: their neighbours that had been found.
         probed_places: their true neighbours.
+        learned: queries behind the operating points that were learned from them.
+        learned_lists: lists that those probe, as a multiple of what the build says.
         seconds: of searches, as computed.
     """
 
@@ -47,6 +49,8 @@ class IndexCounts:
     probed: int = 0
     probed_hits: int = 0
     probed_places: int = 0
+    learned: int = 0
+    learned_lists: float = 1.0
     seconds: Distribution = field(default_factory=lambda: Distribution(SECONDS))
 
     @property
@@ -162,6 +166,18 @@ class Telemetry:
             one.probed += queries
             one.probed_hits += hits
             one.probed_places += places
+
+    def learned(self, index: str, *, queries: int, lists: float) -> None:
+        """Note that operating points were learned.
+
+        Args:
+            index: searched by them from now on.
+            queries: their number.
+            lists: lists probed, as a multiple of what the build says.
+        """
+        one = self.index_counts(index)
+        with self._guard:
+            one.learned, one.learned_lists = queries, lists
 
     def committed(self, members: int, seconds: float) -> None:
         """Count a commit of so many transactions."""

@@ -211,7 +211,10 @@ def stats_to_wire(stats: SearchStats) -> search_pb2.SearchStats:
 
 def stats_of(message: search_pb2.SearchStats) -> SearchStats:
     """Read the settings and the work of a search."""
-    known = message.HasField("estimated_recall")
+
+    def optional(name: str) -> float | None:
+        return getattr(message, name) if message.HasField(name) else None
+
     return SearchStats(
         engine=message.engine,
         nprobe=message.nprobe,
@@ -221,8 +224,10 @@ def stats_of(message: search_pb2.SearchStats) -> SearchStats:
         survivors=message.survivors,
         reranked=message.reranked,
         completed=message.completed,
-        estimated_recall=message.estimated_recall if known else None,
+        estimated_recall=optional("estimated_recall"),
         exact=message.exact,
+        recall_low=optional("recall_low"),
+        recall_high=optional("recall_high"),
     )
 
 

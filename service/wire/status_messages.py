@@ -109,6 +109,8 @@ def _index_to_wire(status: IndexStatus) -> admin_pb2.IndexStatus:
         queries=status.queries,
         probed_recall=status.probed_recall,
         probed_queries=status.probed_queries,
+        learned_queries=status.learned_queries,
+        learned_lists=status.learned_lists,
         broken=status.broken,
     )
 
@@ -125,5 +127,7 @@ def _index_of(message: admin_pb2.IndexStatus) -> IndexStatus:
         queries=message.queries,
         probed_recall=message.probed_recall if probed else None,
         probed_queries=message.probed_queries,
+        learned_queries=message.learned_queries,
+        learned_lists=message.learned_lists or 1.0,
         broken=message.broken,
     )

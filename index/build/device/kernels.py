@@ -17,6 +17,7 @@ from torch import Tensor
 from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.contract import Assigned
 from gleann.index.build.device.assigner import DeviceAssigner
+from gleann.index.build.host import HostKernels
 from gleann.index.build.rows import prepare_rows
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.device.exact import DeviceExact
@@ -88,6 +89,21 @@ class DeviceKernels:
                 progress(block.stop, len(vectors))
         with turn_on(self._device):
             return search.found(vectors)
+
+    def nearest_by_code(
+        self,
+        queries: Vectors,
+        vectors: Vectors,
+        encoding: Encoding,
+        *,
+        metric: Metric,
+        k: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> tuple[Rows, Distances]:
+        """See `BuildKernels.nearest_by_code`; on the host, as builds there do."""
+        return HostKernels().nearest_by_code(
+            queries, vectors, encoding, metric=metric, k=k, progress=progress
+        )
 
     def prepare(
         self, vectors: Vectors, metric: Metric, *, first_row: int = 0

@@ -142,7 +142,7 @@ class MethodStatus(_message.Message):
     def __init__(self, method: _Optional[str] = ..., codes: _Optional[_Mapping[str, int]] = ..., rate: _Optional[float] = ..., median_seconds: _Optional[float] = ..., p99_seconds: _Optional[float] = ...) -> None: ...
 
 class IndexStatus(_message.Message):
-    __slots__ = ("name", "count", "pending", "removed", "memory_bytes", "disk_bytes", "queries", "probed_recall", "probed_queries", "broken")
+    __slots__ = ("name", "count", "pending", "removed", "memory_bytes", "disk_bytes", "queries", "probed_recall", "probed_queries", "broken", "learned_queries", "learned_lists")
     class MemoryBytesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -160,6 +160,8 @@ class IndexStatus(_message.Message):
     PROBED_RECALL_FIELD_NUMBER: _ClassVar[int]
     PROBED_QUERIES_FIELD_NUMBER: _ClassVar[int]
     BROKEN_FIELD_NUMBER: _ClassVar[int]
+    LEARNED_QUERIES_FIELD_NUMBER: _ClassVar[int]
+    LEARNED_LISTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     count: int
     pending: int
@@ -170,4 +172,6 @@ class IndexStatus(_message.Message):
     probed_recall: float
     probed_queries: int
     broken: str
-    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., removed: _Optional[int] = ..., memory_bytes: _Optional[_Mapping[str, int]] = ..., disk_bytes: _Optional[int] = ..., queries: _Optional[int] = ..., probed_recall: _Optional[float] = ..., probed_queries: _Optional[int] = ..., broken: _Optional[str] = ...) -> None: ...
+    learned_queries: int
+    learned_lists: float
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., removed: _Optional[int] = ..., memory_bytes: _Optional[_Mapping[str, int]] = ..., disk_bytes: _Optional[int] = ..., queries: _Optional[int] = ..., probed_recall: _Optional[float] = ..., probed_queries: _Optional[int] = ..., broken: _Optional[str] = ..., learned_queries: _Optional[int] = ..., learned_lists: _Optional[float] = ...) -> None: ...

@@ -162,4 +162,7 @@ def duration(seconds: float) -> str:
 def _recall(one: IndexStatus) -> str:
     if one.probed_recall is None:
         return "-"
-    return f"{one.probed_recall:.3f} of {one.probed_queries:,}"
+    measured = f"{one.probed_recall:.3f} of {one.probed_queries:,}"
+    if not one.learned_queries:
+        return measured
+    return f"{measured}, {one.learned_lists:.1f} x the lists"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import Found
-from gleann.index.found import FoundWithin, sum_stats
+from gleann.index.found import FoundWithin, SearchStats, sum_stats
 
 
 def joined(parts: Sequence[Found]) -> Found:
@@ -55,7 +55,8 @@ def merged(parts: Sequence[Found]) -> Found:
     if len(parts) == 1:
         return parts[0]
     stats = [part.stats for part in parts]
-    known = [s.estimated_recall for s in stats if s.estimated_recall is not None]
+    # The least of all parts: of one of them none may be known.
+    least = min(stats, key=_low_of)
     ids = np.concatenate([part.ids for part in parts], axis=1)
     distances = np.concatenate([part.distances for part in parts], axis=1)
     k = parts[0].ids.shape[1]
@@ -64,10 +65,17 @@ def merged(parts: Sequence[Found]) -> Found:
         ids=np.take_along_axis(ids, order, axis=1),
         distances=np.take_along_axis(distances, order, axis=1),
         stats=sum_stats(stats)._replace(
-            estimated_recall=min(known) if len(known) == len(stats) else None
+            estimated_recall=least.estimated_recall,
+            recall_low=least.recall_low,
+            recall_high=least.recall_high,
         ),
         payload=_merged_payload(parts, order),
     )
+
+
+def _low_of(stats: SearchStats) -> float:
+    """The estimated recall, below all others where there is none."""
+    return -1.0 if stats.estimated_recall is None else stats.estimated_recall
 
 
 def _merged_payload(parts: Sequence[Found], order: NDArray[np.intp]) -> Any:

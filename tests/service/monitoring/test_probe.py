@@ -17,7 +17,7 @@ from gleann.service.config import Config
 from gleann.service.config.probe import ProbeSettings
 from gleann.service.local import application_stubs
 from gleann.service.monitoring import probe as module
-from gleann.service.monitoring.probe import RecallProbe, Sample
+from gleann.service.monitoring.probe import Compared, RecallProbe, Sample
 from gleann.service.telemetry.telemetry import Telemetry
 
 N, DIM, K = 4000, 16, 10
@@ -56,6 +56,11 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     assert condition()
 
 
+def compared(probe: RecallProbe, sample: Sample) -> tuple[int, int]:
+    found = probe.compare(sample)
+    return found.hits, found.places
+
+
 def test_recall_is_that_of_the_searches(
     application: Application, vectors: np.ndarray
 ) -> None:
@@ -90,9 +95,9 @@ def test_a_filter_holds_in_the_probe_too(
     )
     probe = RecallProbe(EAGER, Telemetry(), is_busy=lambda: False)
     query = vectors[:1]
-    assert probe.measure(Sample(view, query, condition, exact.distances)) == (K, K)
+    assert compared(probe, Sample(view, query, condition, exact.distances)) == (K, K)
     # Without the filter nearer ones are missed.
-    hits, places = probe.measure(Sample(view, query, None, exact.distances))
+    hits, places = compared(probe, Sample(view, query, None, exact.distances))
     assert places == K
     assert hits < K
     application.close()
@@ -104,8 +109,8 @@ def test_few_rows_are_fewer_places(application: Application) -> None:
     query = np.zeros((1, DIM), np.float32)
     none = np.full((1, K), np.inf, np.float32)
     three = Condition("n IN (500, 501, 502)")
-    assert probe.measure(Sample(view, query, three, none)) == (0, 3)
-    assert probe.measure(Sample(view, query, Condition("n < 0"), none)) == (0, 0)
+    assert compared(probe, Sample(view, query, three, none)) == (0, 3)
+    assert compared(probe, Sample(view, query, Condition("n < 0"), none)) == (0, 0)
     application.close()
 
 
@@ -159,13 +164,13 @@ def test_its_share_of_the_time_is_kept(
 ) -> None:
     """Each comparison takes 20 ms here, so at 5 % there is one in 400 ms."""
 
-    def slow(_: RecallProbe, sample: Sample) -> tuple[int, int]:
+    def slow(_: RecallProbe, sample: Sample) -> Compared:
         ends = time.thread_time() + 0.02
         while time.thread_time() < ends:
             pass
-        return 1, 1
+        return Compared(1, 1, sample.query, None, sample.distances)
 
-    monkeypatch.setattr(RecallProbe, "measure", slow)
+    monkeypatch.setattr(RecallProbe, "compare", slow)
     telemetry = Telemetry()
     settings = ProbeSettings(share=0.05, one_in=1)
     probe = RecallProbe(settings, telemetry, is_busy=lambda: False)

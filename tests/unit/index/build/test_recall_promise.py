@@ -4,12 +4,22 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
+from gleann.index.build import near_rows
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.build.rank_by_code import distances_of_ranked, rank_by_code
-from gleann.index.build.sample import draw_queries
+from gleann.index.build.sample import draw_queries, sample_size
 from gleann.index.codes import Encoding
+from gleann.index.engines import native
 from gleann.index.errors import RecallWarning
-from gleann.index.operating_points import OperatingPoint, choose_point
+from gleann.index.exact import exact_search_prepared
+from gleann.index.metric import prepare
+from gleann.index.operating_points import (
+    OperatingPoint,
+    Pool,
+    choose_point,
+    default_rerank,
+    pool_for,
+)
 from gleann.index.params import Metric
 
 N = 6000
@@ -124,18 +134,32 @@ def point(nprobe, recall, error):
     )
 
 
-def test_half_a_standard_error_is_kept_in_hand():
-    points = point(1, 0.951, 0.004), point(2, 0.953, 0.004), point(3, 0.99, 0.002)
+def test_a_target_is_reached_with_confidence():
+    points = point(1, 0.951, 0.004), point(2, 0.957, 0.004), point(3, 0.99, 0.002)
     assert choose_point(points, k=10, target_recall=0.95).nprobe == 2
+    assert points[1].low == pytest.approx(0.957 - 1.645 * 0.004)
+    assert points[1].high == pytest.approx(0.957 + 1.645 * 0.004)
+    assert choose_point(points, k=10, target_recall=0.951).nprobe == 3
     assert choose_point(points, k=10, target_recall=0.994).nprobe == 3
 
 
+def test_statistics_have_the_interval():
+    rows = far_off("l2")
+    index = SoarIndex.build(rows[:N], BuildParams(metric="l2"))
+    stats = index.search(rows[N:], SearchParams(k=10, target_recall=0.95)).stats
+    assert 0.95 <= stats.recall_low < stats.estimated_recall < stats.recall_high <= 1
+    given = index.search(rows[N:], SearchParams(k=10, nprobe=3)).stats
+    assert (given.recall_low, given.recall_high) == (None, None)
+    exact = index.search(rows[N:], SearchParams(k=10, exact=True)).stats
+    assert (exact.recall_low, exact.recall_high) == (1, 1)
+
+
 def test_a_recall_out_of_reach_is_told():
-    rows = np.random.default_rng(5).normal(size=(4000, 3)).astype(np.float32)
+    rows = np.random.default_rng(5).normal(size=(9000, 3)).astype(np.float32)
     rows[:, 0] = np.round(rows[:, 0]) * 1e5  # a column that takes all of a code
     index = SoarIndex.build(rows, BuildParams(metric="l2", codes="int8"))
     most = index.best_recall(k=10)
-    assert most < 0.9
+    assert most < 0.99
     within = SearchParams(k=10, target_recall=most - 0.01)
     beyond = SearchParams(k=10, target_recall=(most + 1) / 2)
     index.search(rows[:5], within)  # warnings are errors in these tests
@@ -161,11 +185,96 @@ def test_a_recall_of_one_is_an_exact_search():
     assert found.stats.estimated_recall == 1
 
 
-def test_more_neighbours_than_were_measured_probe_more(clustered):
-    rows = clustered(9000, 16, seed=4)
-    index = SoarIndex.build(rows, BuildParams(metric="l2"))
-    hundred = index.search(rows[:50], SearchParams(k=100))
-    many = index.search(rows[:50], SearchParams(k=400))
-    assert many.stats.nprobe == np.ceil(2 * hundred.stats.nprobe)
-    exact = index.search(rows[:50], SearchParams(k=400, exact=True))
-    assert recall_at_k(many.distances, exact.distances) > 0.93
+@pytest.mark.parametrize("k", [15, 300, 700, 1500])
+def test_the_recall_of_a_k_that_was_not_measured(clustered, k):
+    rows = clustered(16_000, 16, seed=4)
+    index = SoarIndex.build(rows[:15_000], BuildParams(metric="l2"))
+    assert {p.k for p in index.operating_points} == {1, 10, 32, 100, 320, 1000}
+    queries = rows[15_000:]
+    found = index.search(queries, SearchParams(k=k, target_recall=0.95))
+    exact = index.search(queries, SearchParams(k=k, exact=True))
+    assert recall_at_k(found.distances, exact.distances) >= 0.945
+
+
+def hard(n):
+    """Rows of which int8 codes show one column of four."""
+    rows = np.random.default_rng(5).normal(size=(n, 4)).astype(np.float32)
+    rows[:, 0] = np.round(rows[:, 0]) * 300
+    return rows
+
+
+def test_more_lists_never_give_a_worse_answer():
+    """A pool of one size would: ever more rows would have codes as good."""
+    rows = hard(9000)
+    index = SoarIndex.build(
+        rows[:8500], BuildParams(metric="l2", codes="int8", nlist=64, spill="none")
+    )
+    queries = rows[8500:]
+    exact = index.search(queries, SearchParams(k=10, exact=True)).distances
+
+    def recall(nprobe, rerank=None):
+        params = SearchParams(k=10, nprobe=nprobe, rerank=rerank)
+        return recall_at_k(index.search(queries, params).distances, exact)
+
+    recalls = [recall(nprobe) for nprobe in (1, 2, 4, 8, 16, 32, 48, 64)]
+    assert (np.diff(recalls) >= -0.002).all(), recalls
+    assert recalls[-1] > 0.99
+    assert recall(64, rerank=40) < recalls[-1] - 0.2
+
+
+def test_pools_are_saved_and_those_of_old_indexes_are_the_default(tmp_path):
+    rows = hard(5000)
+    index = SoarIndex.build(rows, BuildParams(metric="l2", codes="int8", nlist=64))
+    index.save(tmp_path / "i")
+    again = SoarIndex.load(tmp_path / "i")
+    assert again.header.pools == index.header.pools
+    assert pool_for(again.header.pools, k=10, nprobe=64) > default_rerank(10)
+    assert pool_for((), k=10, nprobe=64) == default_rerank(10) == 40
+
+
+def test_pools_between_measured_k():
+    pools = (
+        Pool(k=10, nprobe=1, rerank=50),
+        Pool(k=10, nprobe=8, rerank=90),
+        Pool(k=100, nprobe=1, rerank=700),
+    )
+    assert pool_for(pools, k=10, nprobe=7) == 50
+    assert pool_for(pools, k=10, nprobe=8) == 90
+    assert pool_for(pools, k=5, nprobe=8) == 45
+    assert pool_for(pools, k=20, nprobe=8) == 140
+    assert pool_for(pools, k=200, nprobe=8) == 1400
+
+
+@pytest.mark.parametrize("codes", ["int8", "float32"])
+@pytest.mark.parametrize("metric", ["ip", "cosine", "l2"])
+def test_nearest_rows_by_code_are_the_nearest(metric, codes, monkeypatch):
+    if not native.available():
+        pytest.skip(native.unavailable_reason())
+    rows = np.random.default_rng(3).normal(size=(3000, 24)).astype(np.float32)
+    rows = prepare(rows, metric)
+    queries = rows[::50] + np.float32(0.001)
+    encoding = Encoding(metric=metric, kind=codes, center=np.zeros(24, np.float32))
+    monkeypatch.setattr(near_rows, "BLOCK_BYTES", 24 * 700)
+    monkeypatch.setattr(near_rows, "LIST_BYTES", 24 * 100)
+    got, near = near_rows.nearest_by_code(queries, rows, encoding, k=20, threads=2)
+    wanted, distances = exact_search_prepared(queries, rows, metric=metric, k=20)
+    np.testing.assert_allclose(near, distances, rtol=1e-5, atol=1e-6)
+    assert (got == wanted).mean() > 0.999
+
+
+def test_many_queries_make_the_error_small():
+    rows = np.random.default_rng(2).normal(size=(20_000, 8)).astype(np.float32)
+    few = SoarIndex.build(rows, BuildParams(metric="l2", tune_queries=200))
+    many = SoarIndex.build(rows, BuildParams(metric="l2"))
+
+    def error(index):
+        return choose_point(index.operating_points, k=10, target_recall=0.9).error
+
+    assert error(many) < error(few) / 2
+
+
+def test_the_share_of_rows_that_are_sample_queries():
+    default = BuildParams()
+    sizes = {n: sample_size(n, default) for n in (100, 2048, 4000, 8000, 10**6)}
+    assert sizes == {100: 25, 2048: 512, 4000: 512, 8000: 1000, 10**6: 10_000}
+    assert sample_size(8000, BuildParams(tune_queries=30)) == 30

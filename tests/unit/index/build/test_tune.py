@@ -145,7 +145,7 @@ def verdict(n_far, *, target_recall=None):
     report, spilled, plain = choose_spill(
         sample, primary, second, target_recall=target_recall
     )
-    return report, spilled if report.chosen == "soar" else plain
+    return report, (spilled if report.chosen == "soar" else plain).points
 
 
 def test_copies_are_kept_where_they_pay():
