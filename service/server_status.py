@@ -62,7 +62,7 @@ class IndexStatus:
         removed: vectors of the sealed version that were removed or replaced since.
         memory_bytes: bytes by part, such as "codes", "rows" or "payload".
         disk_bytes: bytes of its files.
-        queries: since the start.
+        queries: since the start; not counted of indexes beyond `most_indexes`.
         probed_recall: recall against exact search, on a sample of the queries; None
             without one.
         probed_queries: queries in that sample.

@@ -24,7 +24,7 @@ from gleann.service.jobs.run_log import MOST_LINES, lines_of, log_line
 from gleann.service.jobs.schedule import PAUSED, RESUMED, Schedule
 from gleann.service.jobs.table import NewOperation, OperationTable, has_started
 from gleann.service.jobs.workers import FIRST_PAUSE, Work, Workers
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.store import Store
 from gleann.service.telemetry.telemetry import Telemetry

@@ -12,7 +12,7 @@ from gleann.service import steady_clock
 from gleann.service.jobs.command_line import command_line
 from gleann.service.jobs.run import Outcome, Run
 from gleann.service.jobs.run_log import log_line, with_lines
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.store import Store
 

@@ -25,7 +25,7 @@ from gleann.service.jobs.schedule import Schedule, Take
 from gleann.service.jobs.table import OperationTable
 from gleann.service.jobs.task import EarlyEndError, Task
 from gleann.service.jobs.timed import Timed
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.store import Store
 from gleann.service.telemetry.telemetry import Telemetry

@@ -66,7 +66,7 @@ class _LogFile(WatchedFileHandler):
         except OSError:  # there can be no new file
             self.handleError(record)
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Write a line to stderr that the file does not take."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)

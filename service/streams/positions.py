@@ -11,7 +11,7 @@ from gleann.index.errors import (
     UnknownIndexError,
 )
 from gleann.service import steady_clock
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.store import Store
 
 MAX_LENGTH = 256

@@ -69,7 +69,8 @@ def _counted(telemetry: Telemetry) -> Iterator[Metric]:
     # Copies, as calls may add others meanwhile.
     yield _histogram(catalogue.CALLS, telemetry.calls.copy())
     yield _histogram(
-        catalogue.DELAYS, {(kind,): one for kind, one in telemetry.delays.copy().items()}
+        catalogue.DELAYS,
+        {(kind,): one for kind, one in telemetry.delays.copy().items()},
     )
     yield _histogram(catalogue.SCAN_QUERIES, {(): telemetry.batches})
     yield _histogram(catalogue.SCAN_CALLS, {(): telemetry.merged})

@@ -1,5 +1,7 @@
 """`Pace`: how long calls of a method take, as a line in the bytes of their messages."""
 
+from math import sqrt
+
 WEIGHT = 0.1
 """Of the newest measurement in the means."""
 
@@ -8,13 +10,19 @@ OUTLIER = 4.0
 pace."""
 
 
+REACH = 3.0
+"""Standard deviations above the mean size to which the line is taken as measured: the
+newest message is within them."""
+
+
 class Pace:
     """Seconds of the calls of one method; not thread-safe, the caller locks.
 
     It is the least-squares line through the measurements, the newest of which weigh
     most. Neither its slope nor its value at no bytes is below 0. Messages of one size
-    tell nothing of other sizes: the line is level then, since what is expected to be
-    quick is admitted and measured, and what is refused is not.
+    tell nothing of other sizes, and small ones nothing of large ones: the line is level
+    there, since what is expected to be quick is admitted and measured, and what is
+    refused is not.
     """
 
     def __init__(self) -> None:
@@ -23,7 +31,8 @@ class Pace:
 
     def seconds(self, size: float) -> float:
         """What a call with a message of `size` bytes takes; 0 before it is measured."""
-        return self._seconds + self._slope() * (size - self._size)
+        known = self._size + REACH * sqrt(self._variance)
+        return self._seconds + self._slope() * (min(size, known) - self._size)
 
     def add(self, size: float, seconds: float) -> None:
         """Take a measurement in, of a call or the mean of several."""

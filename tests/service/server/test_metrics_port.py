@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 import gleann
-from gleann.index import SearchParams, errors
+from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.service.config.metrics import MetricsSettings
+from gleann.service.config.queues import LoadSettings
 from gleann.service.monitoring import monitor
 from gleann.service.server import Server, metrics_port
 from gleann.service.server.metrics_port import MOST_CONNECTIONS
@@ -71,6 +73,62 @@ def test_calls_are_in_the_metrics(server: Server, rows: np.ndarray) -> None:
     assert value_of(text, "gleann_disk_free_bytes") > 0
     assert value_of(text, "process_resident_memory_bytes") > 1e6
     assert "none" not in text.split('"')
+
+
+def test_long_work_is_in_the_metrics(
+    server: Server, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How it ended, its phases, compactions, and the rows that are newer or removed."""
+    params = BuildParams(metric="l2", nlist=4, tune_queries=0)
+    with gleann.Client(server.target) as client:
+        client.create_index("words", dim=rows.shape[1], metric="l2")
+        client.upsert("words", range(len(rows)), rows)
+        client.build("words", params).wait()
+        client.upsert("words", range(1000, 1007), rows[:7])
+        client.delete_vectors("words", range(3))
+        text = get(server, "/metrics")[1]
+        assert value_of(text, 'gleann_index_newer_vectors{index="words"}') == 7
+        assert value_of(text, 'gleann_index_removed_vectors{index="words"}') == 3
+        client.optimize("words", kind="fold").wait()
+
+        def refuse(*_: object, **__: object) -> None:
+            raise errors.StorageError("the disk is full")
+
+        monkeypatch.setattr(SoarIndex, "build_on_disk", refuse)
+        with pytest.raises(errors.StorageError):
+            client.build("words", replace(params, nlist=5)).wait()
+        client.search("words", rows[:6])
+    text = get(server, "/metrics")[1]
+    ended = 'gleann_job_duration_seconds_count{kind="%s",outcome="%s"}'
+    for kind, outcome in (("build", "done"), ("build", "failed"), ("optimize", "done")):
+        assert value_of(text, ended % (kind, outcome)) == 1
+    phase = 'gleann_job_phase_duration_seconds_count{kind="build",phase="%s"}'
+    assert value_of(text, phase % "train") >= 1
+    assert value_of(text, 'gleann_operations{state="done"}') == 2
+    assert value_of(text, 'gleann_operations{state="failed"}') == 1
+    assert value_of(text, 'gleann_index_newer_vectors{index="words"}') == 0
+    assert value_of(text, "gleann_scan_queries_sum") == 6
+    assert value_of(text, "gleann_scan_calls_sum") == 1
+
+
+def test_refused_calls_are_in_the_metrics(start_server: Start) -> None:
+    server = start_server(
+        metrics=MetricsSettings(listen="127.0.0.1:0"), load=LoadSettings(streams=1)
+    )
+    with gleann.Client(server.target, retries=0) as client:
+        client.create_index("words", dim=4)
+        with client.vectors.stream("words") as stream:
+            stream.send([1], np.ones((1, 4)))
+            stream.flush()
+            assert value_of(get(server, "/metrics")[1], "gleann_streams_open") == 1
+            with pytest.raises(errors.OverloadedError):
+                client.upload("words", [(np.ones(1, int), np.ones((1, 4)))])
+    ends = time.monotonic() + 10
+    text = ""
+    while 'code="RESOURCE_EXHAUSTED"' not in text and time.monotonic() < ends:
+        text = get(server, "/metrics")[1]  # a call ends a moment after its answer
+    assert 'code="RESOURCE_EXHAUSTED",method="/gleann.v1.VectorService/Stream' in text
+    assert value_of(text, "gleann_streams_open") == 0
 
 
 def test_other_paths_and_methods_are_refused(server: Server) -> None:

@@ -18,6 +18,17 @@ def test_one_size_tells_nothing_of_others() -> None:
     assert pace.seconds(64 << 20) == pytest.approx(0.02)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_small_messages_tell_nothing_of_large_ones(seed: int) -> None:
+    pace, rng = Pace(), np.random.default_rng(seed)
+    for size in rng.uniform(100, 1000, 50):
+        pace.add(size, rng.exponential(0.05))
+    assert pace.seconds(64 << 20) <= 4 * pace.seconds(500)
+    for _ in range(6):
+        pace.add(64 << 20, 5.0)
+    assert 1 < pace.seconds(64 << 20) < 6
+
+
 def test_a_line_is_found_again() -> None:
     """0.01 s a call and 1 s for 10 MB."""
     pace, rng = Pace(), np.random.default_rng(0)
