@@ -103,7 +103,8 @@ class Engine {
   const ScanKernels& scan_;
   std::vector<float> center_;  // empty if the codes have none
   PackedLists packed_;
-  PackedLists directions_;  // all in one list
+  std::vector<NewerPart::Spot> spots_;  // by list
+  PackedLists directions_;              // all in one list
 };
 
 }  // namespace gleann
