@@ -22,6 +22,7 @@ from bench.measures.memory import add_memory
 from bench.measures.on_disk import add_on_disk
 from bench.measures.promise import add_promise
 from bench.measures.reads import add_reads
+from bench.measures.single import add_single
 from bench.measures.updates import add_updates
 from bench.peers import DEFAULT_PEERS, PEERS
 from bench.provenance import BUSY_LOAD, allowed_cores, load
@@ -63,6 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     add_selection(commands.add_parser("selection", help="what selection is worth"))
     add_service(commands.add_parser("service", help="a server under load"))
+    add_single(commands.add_parser("single", help="latency of calls of few queries"))
     add_table(commands.add_parser("table", help="the recorded results as markdown"))
     add_tenants(commands.add_parser("tenants", help="many tenants in one collection"))
     add_updates(commands.add_parser("updates", help="searches with newer rows"))

@@ -101,6 +101,8 @@ def as_matrix(values: ArrayLike, *, name: str, dim: int) -> Vectors:
         InvalidInputError: wrong dtype, not two-dimensional, or empty.
         DimensionMismatchError: d is not `dim`.
     """
+    if type(values) is np.ndarray and values.ndim == 1 and values.dtype == np.float32:
+        values = values[None]
     if is_packed_matrix(values, dim=dim):
         return values
     array = as_queries(values, name=name)

@@ -57,7 +57,7 @@ class BuildKernels(Protocol):
     def nearest_by_code(
         self,
         queries: Vectors,
-        vectors: Vectors,
+        vectors: RowMatrix,
         encoding: Encoding,
         *,
         metric: Metric,

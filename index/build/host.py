@@ -65,7 +65,7 @@ class HostKernels:
     def nearest_by_code(
         self,
         queries: Vectors,
-        vectors: Vectors,
+        vectors: RowMatrix,
         encoding: Encoding,
         *,
         metric: Metric,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Distances, ListNos, Rows, Vectors
+from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.contract import BuildKernels
 from gleann.index.build.rank_by_code import distances_of_ranked, rank_by_code
 from gleann.index.build.sample import (
@@ -51,7 +51,7 @@ FLOAT32_COST = 4
 
 
 def make_sample(  # noqa: PLR0913  the index so far, and who asks
-    vectors: Vectors,
+    vectors: RowMatrix,
     centroids: Vectors,
     params: BuildParams,
     *,
@@ -123,7 +123,7 @@ class _Scan:
         passes: progress of the passes.
     """
 
-    vectors: Vectors
+    vectors: RowMatrix
     centroids: Vectors
     params: BuildParams
     kernels: BuildKernels

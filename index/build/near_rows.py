@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gleann.index.arrays import Distances, Rows, Vectors
+from gleann.index.arrays import Distances, RowMatrix, Rows, Vectors
 from gleann.index.build.rows import code_rows
 from gleann.index.codes import Encoding
 from gleann.index.engines.contract import IndexData, ScanRequest
@@ -32,7 +32,7 @@ LEAST_SPARE = 40
 
 def nearest_by_code(
     queries: Vectors,
-    vectors: Vectors,
+    vectors: RowMatrix,
     encoding: Encoding,
     *,
     k: int,

@@ -93,7 +93,7 @@ class DeviceKernels:
     def nearest_by_code(
         self,
         queries: Vectors,
-        vectors: Vectors,
+        vectors: RowMatrix,
         encoding: Encoding,
         *,
         metric: Metric,

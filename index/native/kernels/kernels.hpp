@@ -81,6 +81,18 @@ constexpr int kHitRoom = 512;  // hits to collect before they are processed
 // Four blocks of one query can exceed it before the next check.
 constexpr int kMostHits = kHitRoom + 4 * kBlock;
 
+// What a query on its own does while it waits for memory: it fetches the codes that it
+// reads next, and lets hits wait for one more panel, until their rows are there too.
+struct Alone {
+  const uint8_t* at;  // codes to fetch; moves on to `end`
+  const uint8_t* end;
+  int64_t blocks;       // whose scales and biases are to be fetched
+  const float* scales;  // of the next of these, or null
+  const float* biases;  // likewise
+  Entries entries;      // of the hits that wait
+  int32_t hit_count;    // of those, the first of the group's
+};
+
 // Queries that scan the same panel.
 struct Group {
   int count;
@@ -91,7 +103,8 @@ struct Group {
   float thresholds[kMaxGroup];  // copies of the sinks' thresholds, contiguous
   Sink* sinks[kMaxGroup];
   int32_t hit_count;
-  Hit* hits;  // room for kMostHits
+  Hit* hits;     // room for kMostHits
+  Alone* alone;  // where the group is one query for all its panels; else null
 };
 
 // The best list of each row by dot + bias, or by SOAR's loss.
@@ -128,6 +141,8 @@ struct ScanKernels {
   void (*score)(const Panel&, const Group&, float* scores);
   // Adds the entries of one query from its written scores; sets its threshold.
   void (*seed)(const float* scores, int64_t blocks, Group&, int query, const Entries&);
+  // Adds the hits that still wait.
+  void (*admit)(Group&);
   // Called on each thread before its first and after its last scan; may be null.
   void (*enter)(const Panel&);
   void (*leave)();

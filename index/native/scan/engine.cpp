@@ -25,10 +25,12 @@ const ScanKernels& scan_of(const Kernels& kernels, const RowCodes& codes) {
   return codes.biases ? kernels.biased_dots : kernels.dots;
 }
 
-// Even a few queries share enough lists for their codes to be read once.
-bool is_few(int64_t queries, int threads) {
-  constexpr int64_t kQueriesAThread = 4;
-  return queries < kQueriesAThread * threads;
+// Whether each query scans its own lists, as fast as memory is. A batch reads a list
+// that several of its queries probe only once, but knows no next list to fetch; that
+// pays from half a query for each list on (index/DECISIONS.md has the measurement).
+bool is_few(const ScanJob& job, int64_t queries, int64_t nlist, int64_t threads) {
+  if (job.newer) return queries < 4 * threads;  // in no list, or in many short ones
+  return queries < 2 * threads || 2 * queries * job.nprobe < nlist * threads;
 }
 
 Packing packing_of(const IndexArrays& arrays) {
@@ -59,6 +61,7 @@ Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
       center_(center_of(arrays.codes)),
       packed_(arrays.lists, arrays.codes, scan_.layout, packing_of(arrays),
               resolve_threads(threads)),
+      spots_(spots_of(arrays_.lists, packed_)),
       directions_(arrays.directions, scan_.layout) {
   if (packing_of(arrays) == Packing::kAligned) return;
   shared_ =
@@ -77,7 +80,7 @@ Work Engine::scan(const ScanJob& job) const {
   const int threads = resolve_threads(job.threads);
   // Newer rows are not counted here.
   ThreadLease lease(job.newer ? threads : threads_worth(job, job.nq, threads));
-  const bool few = is_few(job.nq, threads);
+  const bool few = is_few(job, job.nq, nlist(), threads);
   return few ? scan_query_major(job, lease) : scan_list_major(job, lease);
 }
 
@@ -86,7 +89,7 @@ int Engine::threads_worth(const ScanJob& job, int64_t queries, int threads) cons
   // Below this many codes to read, starting a thread costs more than it saves. Those of
   // queries that are scanned together mostly come from the caches.
   constexpr double kAlone = 512 << 10, kTogether = 2 << 20;
-  const double least = is_few(queries, threads) ? kAlone : kTogether;
+  const double least = is_few(job, queries, nlist(), threads) ? kAlone : kTogether;
   const auto entries = static_cast<double>(arrays_.lists.offsets[nlist()]);
   const double share = static_cast<double>(job.nprobe) / static_cast<double>(nlist());
   const double codes = entries * share * static_cast<double>(d() * queries);

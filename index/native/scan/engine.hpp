@@ -120,6 +120,7 @@ class Engine {
   const ScanKernels& scan_;
   std::vector<float> center_;  // empty if the codes have none
   PackedLists packed_;
+  std::vector<NewerPart::Spot> spots_;   // by list
   PackedLists directions_;               // all in one list
   std::unique_ptr<SharedCodes> shared_;  // null: packed_ has codes
 };

@@ -11,21 +11,21 @@ const Lists& checked(const Lists& lists, int64_t n, int64_t nlist) {
   return lists;
 }
 
-std::vector<NewerPart::Spot> spots_of(const Lists& lists, const PackedLists& packed) {
-  std::vector<NewerPart::Spot> spots;
-  spots.reserve(lists.nlist);
-  for (int64_t j = 0; j < lists.nlist; ++j) spots.push_back(spot_of(lists, packed, j));
-  return spots;
-}
-
-}  // namespace
-
 NewerPart::Spot spot_of(const Lists& lists, const PackedLists& packed,
                         int64_t list_no) {
   const int64_t low = lists.offsets[list_no];
   const int64_t entries = lists.offsets[list_no + 1] - low;
   return {packed.panel(list_no, entries), packed.skip(list_no), low,
           lists.mids[list_no] - low, entries};
+}
+
+}  // namespace
+
+std::vector<NewerPart::Spot> spots_of(const Lists& lists, const PackedLists& packed) {
+  std::vector<NewerPart::Spot> spots;
+  spots.reserve(lists.nlist);
+  for (int64_t j = 0; j < lists.nlist; ++j) spots.push_back(spot_of(lists, packed, j));
+  return spots;
 }
 
 void check_list(const Lists& lists, int64_t list_no, int64_t n, int64_t nlist) {

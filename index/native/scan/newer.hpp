@@ -41,7 +41,8 @@ struct NewerPart {
   void fill_slots(int64_t nlist);
 };
 
-NewerPart::Spot spot_of(const Lists& lists, const PackedLists& packed, int64_t list_no);
+// Where each of the lists is.
+std::vector<NewerPart::Spot> spots_of(const Lists& lists, const PackedLists& packed);
 
 using NewerParts = std::vector<const NewerPart*>;
 

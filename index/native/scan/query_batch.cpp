@@ -17,7 +17,6 @@ constexpr int kGroupStep = 32;             // two AMX tiles of queries
 
 constexpr int64_t kSeeded = 6;        // queries whose first lists are scored together
 constexpr int64_t kSortedWhole = 32;  // keys that are sorted sooner than their best
-constexpr int64_t kPrefetched = 4 << 10;  // bytes of a list
 
 constexpr double kMostSquared = 0x1p124;  // index/checks.py, MOST_SQUARED
 
@@ -220,7 +219,7 @@ void QueryBatch::collect(int32_t list_no, int64_t queries) {
   work_.lists_probed += queries;
   const Lists& lists = engine_.arrays_.lists;
   const uint8_t* alive = job_.newer ? job_.newer->sealed_alive : nullptr;
-  NewerPart::Spot spot = spot_of(lists, engine_.packed_, list_no);
+  NewerPart::Spot spot = engine_.spots_[list_no];
   if (engine_.shared_) spot.panel.codes = assemble(list_no, spot);
   add(spot, lists, queries, job_.allowed, alive, 0);
   for (const NewerPart* part : parts()) {
@@ -321,30 +320,6 @@ void QueryBatch::scan_flat() {
   std::vector<int32_t> all(count_);
   std::iota(all.begin(), all.end(), 0);
   scan_panels(panels_.begin(), all.data(), count_);
-}
-
-void QueryBatch::prefetch(int32_t list_no) const {
-  if (engine_.shared_) {
-    engine_.shared_->prefetch(list_no, kPrefetched);
-  } else {
-    const Panel panel = engine_.packed_.panel(list_no, 0);
-    for (int64_t at = 0; at < kPrefetched; at += kCacheLine) {
-      __builtin_prefetch(panel.codes + at);
-    }
-  }
-  for (const NewerPart* part : parts()) {
-    if (!part->flat) prefetch(part->spots[list_no].panel);
-  }
-}
-
-// A panel of newer rows is short: all of it may be new to the cache.
-void QueryBatch::prefetch(const Panel& panel) {
-  const int64_t bytes = std::min(kPrefetched, panel.blocks * panel.block_bytes);
-  for (int64_t at = 0; at < bytes; at += kCacheLine) {
-    __builtin_prefetch(panel.codes + at);
-  }
-  __builtin_prefetch(panel.scales);
-  __builtin_prefetch(panel.biases);
 }
 
 void QueryBatch::merge(QueryBatch& other) {

@@ -36,8 +36,11 @@ class QueryBatch {
   // Scan the newer rows that are in no list, or all of them where the job asks only for
   // those, for all queries of the batch.
   void scan_flat();
-  // Start to fetch a list that will be scanned soon.
-  void prefetch(int32_t list_no) const;
+  // For a batch of one query, before each list: the two lists that it scans after that,
+  // -1 for none, so that they are fetched meanwhile.
+  void expect(int32_t next, int32_t after_next);
+  // Admit what still waits for that.
+  void finish_alone();
 
   // Merge the entries that another batch of the same queries found in other lists.
   void merge(QueryBatch& other);
@@ -67,7 +70,7 @@ class QueryBatch {
            const uint8_t* allowed, const uint8_t* alive, int64_t first);
   void add(const NewerPart& part, int32_t list_no, int64_t queries);
   void add_whole(const NewerPart& part);
-  static void prefetch(const Panel& panel);
+  void prefetch_rows() const;
   void seed_from(const Scanned& scanned, const int32_t* queries, int64_t count);
   void find_dead(const Entries& entries);
   void lower_dead(float* scores, int64_t primaries) const;
@@ -100,6 +103,7 @@ class QueryBatch {
   std::vector<Sink> sinks_;
   std::unique_ptr<Hit[]> hits_;
   Group group_;
+  Alone alone_{};
   Panels panels_;              // of one list: of the index, then of the newer rows
   std::vector<int32_t> dead_;  // entries of the first list
   std::vector<int32_t> rows_;  // to re-rank

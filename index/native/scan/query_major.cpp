@@ -21,11 +21,13 @@ int64_t parts_a_query(const ScanJob& job, int64_t worth, int64_t threads) {
 // Every `parts`-th list of a batch of one query.
 void scan_part(QueryBatch& batch, int64_t nprobe, int64_t part, int64_t parts) {
   constexpr int32_t kOnlyQuery = 0;
+  const auto later = [&](int64_t rank) {
+    return rank < nprobe ? batch.list_no(kOnlyQuery, rank) : -1;
+  };
   for (int64_t rank = part; rank < nprobe; rank += parts) {
     const int32_t at = batch.list_no(kOnlyQuery, rank);
     if (at < 0) continue;
-    const int32_t next = rank + parts < nprobe ? batch.list_no(0, rank + parts) : -1;
-    if (next >= 0) batch.prefetch(next);
+    batch.expect(later(rank + parts), later(rank + 2 * parts));
     poll();
     if (rank == part) {
       batch.seed(at, &kOnlyQuery, 1);
@@ -33,6 +35,7 @@ void scan_part(QueryBatch& batch, int64_t nprobe, int64_t part, int64_t parts) {
       batch.scan(at, &kOnlyQuery, 1);
     }
   }
+  batch.finish_alone();
   if (part == 0) batch.scan_flat();
 }
 

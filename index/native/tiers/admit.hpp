@@ -85,20 +85,20 @@ inline void admit(Group& group, const Hit& hit, const Entries& entries) {
   }
 }
 
-// Offer all hits of the group. Each hit makes scattered loads, so they are prefetched a
+// Offer some hits of the group. Each makes scattered loads, so they are prefetched a
 // few hits ahead, in two steps: the second address is read from the first.
-inline void admit_all(Group& group, const Entries& entries) {
+inline void admit_range(Group& group, const Entries& entries, int32_t first,
+                        int32_t last) {
   constexpr int32_t kFar = 16, kNear = 6;
-  const int32_t count = group.hit_count;
-  for (int32_t i = -kFar; i < count; ++i) {
-    if (i + kFar < count) {
+  for (int32_t i = first - kFar; i < last; ++i) {
+    if (i + kFar < last) {
       const Hit& hit = group.hits[i + kFar];
       __builtin_prefetch(entries.rows + hit.entry);
       if (hit.entry >= entries.primaries)
         __builtin_prefetch(entries.others + hit.entry);
       __builtin_prefetch(group.sinks[hit.query]);
     }
-    if (i + kNear >= 0 && i + kNear < count) {
+    if (i + kNear >= first && i + kNear < last) {
       const Hit& hit = group.hits[i + kNear];
       const Sink& sink = *group.sinks[hit.query];
       __builtin_prefetch(sink.keys + sink.count);
@@ -106,8 +106,41 @@ inline void admit_all(Group& group, const Entries& entries) {
         __builtin_prefetch(sink.probed + (entries.others[hit.entry] >> 6));
       }
     }
-    if (i >= 0) admit(group, group.hits[i], entries);
+    if (i >= first) admit(group, group.hits[i], entries);
   }
+}
+
+// Offer the hits that wait; returns how many there were.
+inline int32_t admit_waiting(Group& group) {
+  if (group.alone == nullptr) return 0;
+  const int32_t waiting = group.alone->hit_count;
+  if (waiting > 0) admit_range(group, group.alone->entries, 0, waiting);
+  group.alone->hit_count = 0;
+  return waiting;
+}
+
+// Offer all hits of the group, those of `entries` last.
+inline void admit_all(Group& group, const Entries& entries) {
+  const int32_t first = admit_waiting(group);
+  if (first < group.hit_count) admit_range(group, entries, first, group.hit_count);
+  group.hit_count = 0;
+}
+
+// Offer the hits that wait, and let those of `entries` wait in their place.
+inline void keep_waiting(Group& group, const Entries& entries) {
+  const int32_t first = admit_waiting(group);
+  const int32_t count = group.hit_count - first;
+  for (int32_t i = 0; i < count; ++i) {
+    const Hit& hit = group.hits[i] = group.hits[first + i];
+    __builtin_prefetch(entries.rows + hit.entry);
+    if (hit.entry >= entries.primaries) __builtin_prefetch(entries.others + hit.entry);
+  }
+  group.hit_count = group.alone->hit_count = count;
+  group.alone->entries = entries;
+}
+
+inline void finish(Group& group) {
+  admit_waiting(group);
   group.hit_count = 0;
 }
 

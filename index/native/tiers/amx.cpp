@@ -110,6 +110,7 @@ constexpr ScanKernels tile_kernels() {
                      scan_any<S>,
                      score_any<S>,
                      seed<Avx512Int>,
+                     finish,
                      enter,
                      leave};
 }

@@ -63,6 +63,7 @@ constexpr ScanKernels tile_kernels() {
                      scan_tiles<EmulatedTiles, PortableInt, S>,
                      score_tiles<EmulatedTiles, PortableInt, S>,
                      seed<PortableInt>,
+                     finish,
                      enter,
                      leave};
 }

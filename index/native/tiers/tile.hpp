@@ -102,12 +102,50 @@ struct Store {
   }
 };
 
+struct FetchNothing {
+  template <int kBytes>
+  void next() {}
+};
+
+// Fetches codes into the L2 cache, as many at each step as the products of the step
+// read: so their misses overlap with those of the codes at hand.
+struct FetchAhead {
+  Alone& alone;
+  const uint8_t* at = alone.at;
+
+  template <int kBytes>
+  void next() {
+    if (at >= alone.end) return;
+    constexpr int kRead = 0, kToL2 = 2;
+#pragma GCC unroll 8
+    for (int i = 0; i < kBytes; i += kCacheLine)
+      __builtin_prefetch(at + i, kRead, kToL2);
+    at += kBytes;
+  }
+  ~FetchAhead() { alone.at = at; }
+};
+
+// The scales and biases of as many blocks.
+inline void fetch_numbers(Alone& alone, int64_t blocks) {
+  for (; blocks > 0 && alone.blocks > 0; --blocks, --alone.blocks) {
+    if (alone.scales) {
+      __builtin_prefetch(alone.scales);
+      alone.scales += kBlock;
+    }
+    if (alone.biases) {
+      __builtin_prefetch(alone.biases);
+      alone.biases += kBlock;
+    }
+  }
+}
+
 // Sums of NB blocks times NQ queries. Every index into `acc` is a constant once the
 // loops are unrolled, which is what lets the compiler keep it in registers; so the sums
 // leave through `sums` only at the end.
-template <class Ops, int NB, int NQ>
-inline void multiply_tile(const Panel& panel, int64_t block, const Group& group,
-                          int first, typename Ops::Acc (&sums)[NQ][NB]) {
+template <class Ops, int NB, int NQ, class Fetch>
+inline void multiply_fetching(const Panel& panel, int64_t block, const Group& group,
+                              int first, Fetch fetch,
+                              typename Ops::Acc (&sums)[NQ][NB]) {
   typename Ops::Acc acc[NQ][NB];
   const uint8_t* queries[NQ];
 #pragma GCC unroll 8
@@ -120,6 +158,7 @@ inline void multiply_tile(const Panel& panel, int64_t block, const Group& group,
   const uint8_t* codes = panel.codes + block * block_bytes;
   const int64_t query_bytes = int64_t{panel.steps} * kStepBytes;
   for (int64_t at = 0; at < query_bytes; at += kStepBytes) {
+    fetch.template next<NB * Ops::kCodeStep>();
     typename Ops::Codes loaded[NB];
 #pragma GCC unroll 8
     for (int b = 0; b < NB; ++b) loaded[b] = Ops::load(codes + b * block_bytes);
@@ -138,11 +177,32 @@ inline void multiply_tile(const Panel& panel, int64_t block, const Group& group,
   }
 }
 
+template <class Ops, int NB, int NQ>
+inline void multiply_tile(const Panel& panel, int64_t block, const Group& group,
+                          int first, typename Ops::Acc (&sums)[NQ][NB]) {
+  multiply_fetching<Ops>(panel, block, group, first, FetchNothing{}, sums);
+}
+
+// A query on its own uses each code once and waits for it: so it fetches meanwhile.
+template <class Ops, int NB>
+inline void multiply_alone(const Panel& panel, int64_t block, const Group& group,
+                           int first, typename Ops::Acc (&sums)[1][NB]) {
+  if (group.alone == nullptr) {
+    return multiply_tile<Ops, NB, 1>(panel, block, group, first, sums);
+  }
+  fetch_numbers(*group.alone, NB);
+  multiply_fetching<Ops>(panel, block, group, first, FetchAhead{*group.alone}, sums);
+}
+
 template <class Ops, Scoring S, int NB, int NQ, class Take>
 void tile(const Panel& panel, int64_t block, const Group& group, int first,
           const Take& take) {
   typename Ops::Acc sums[NQ][NB];
-  multiply_tile<Ops, NB, NQ>(panel, block, group, first, sums);
+  if constexpr (NQ == 1) {
+    multiply_alone<Ops>(panel, block, group, first, sums);
+  } else {
+    multiply_tile<Ops, NB, NQ>(panel, block, group, first, sums);
+  }
   const int64_t slot = block * kBlock;
   // Not unrolled: the compiler would move the sums about during the multiplication.
   for (int q = 0; q < NQ; ++q) {
@@ -208,7 +268,11 @@ void visit(const Panel& panel, const Group& group, const Take& take) {
 template <class Ops, Scoring S>
 void scan(const Panel& panel, Group& group, const Entries& entries) {
   visit<Ops, S>(panel, group, Offer<Ops>{group, entries});
-  admit_all(group, entries);
+  if (group.alone) {
+    keep_waiting(group, entries);
+  } else {
+    admit_all(group, entries);
+  }
 }
 
 template <class Ops, Scoring S>
@@ -242,7 +306,7 @@ using Encode = QueryScale (*)(const float*, const float*, int64_t, const Layout&
 template <class Ops, Scoring S>
 constexpr ScanKernels vector_kernels(const Layout& layout, Encode encode) {
   return ScanKernels{
-      layout, encode, scan<Ops, S>, score<Ops, S>, seed<Ops>, nullptr, nullptr,
+      layout, encode, scan<Ops, S>, score<Ops, S>, seed<Ops>, finish, nullptr, nullptr,
   };
 }
 
