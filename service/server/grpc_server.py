@@ -20,6 +20,7 @@ from gleann.service.server import admission, health, operation_waits
 from gleann.service.server.access import Access
 from gleann.service.server.call import Method
 from gleann.service.server.connections import Connections, Silence
+from gleann.service.server.free_memory import FreeMemory
 from gleann.service.server.kinds import Kind, kind_of
 from gleann.service.server.queues.lane_set import LaneSet
 from gleann.service.server.queues.lanes import Lane
@@ -139,6 +140,7 @@ class Server:
         self.target = _target(config.listen, self.port, self._access.scheme)
         self.application.registry.watch(self._set_index_health)
         self.application.store.disk.tell(self._set_write_health)
+        self._free_memory = FreeMemory()
         _log.info("serving %s at %s", config.data_dir, self.target)
 
     @property
@@ -174,6 +176,7 @@ class Server:
             self._access.close()
             self.application.close(seconds=0)
             self._close_metrics()
+            self._free_memory.close()
             self._stopped.set()
 
     def wait(self) -> None:
