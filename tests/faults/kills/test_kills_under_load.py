@@ -28,8 +28,9 @@ from gleann.index import SearchParams, errors
 from gleann.service.cli.main import run
 from gleann.service.client.link import options
 
-PATIENCE = 120.0
-"""Seconds for which a client repeats one call."""
+PATIENCE = 600.0
+"""Seconds for which a client repeats one call. Servers live for half a second here, and
+work that is waited for may be begun by many of them."""
 
 PAUSE = 0.1
 """Seconds between two attempts."""
