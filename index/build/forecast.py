@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gleann.index.build.arrange import resolve_nlist
 from gleann.index.build.kmeans import MOST_TRAIN_BYTES, TRAIN_ROWS_PER_LIST
+from gleann.index.build.make_sample import LEAST_DEEP
 from gleann.index.build.near_rows import BLOCK_BYTES as NEAR_BYTES
 from gleann.index.build.on_disk import BLOCK_BYTES
 from gleann.index.build.sample import DEEP, SHALLOW, sample_size
@@ -38,10 +39,12 @@ BYTES_A_ROW = 46
 """Memory of a row while it is built: its lists, its number and its id."""
 BASE_BYTES = 8_000_000
 """Memory of any build: buffers of files and threads."""
-SAMPLE_BYTES_A_DIM = 400_000
-"""Memory for a number of a row while sample queries are compared with rows."""
-SAMPLE_QUERIES = 512
-"""Sample queries at which that was measured."""
+PAIR_BYTES = 25
+"""Memory for a number of a pair while its distance is computed, in float64."""
+NEAR_PAIRS, MOST_PAIR_BYTES = 150, 150_000_000
+"""Rows of a sample query that are measured together, and memory for that at most."""
+DEEP_BYTES = 40_000_000
+"""Memory while the recall of many neighbours is measured."""
 MANY_BYTES = 8000
 """Memory for one of many sample queries: its nearest rows, twice, and their places."""
 
@@ -139,7 +142,10 @@ def _build_memory(n: int, dim: int, nlist: int, *, trained: int, queries: int) -
     prepare = 2 * min(BLOCK_BYTES, rows)
     train = 4 * trained * dim if nlist > 1 else 0
     pooled = min(queries, SHALLOW.pooled)
-    compared = SAMPLE_BYTES_A_DIM * dim * pooled // SAMPLE_QUERIES
+    pairs = pooled * min(n, NEAR_PAIRS)
+    compared = min(PAIR_BYTES * dim * pairs, MOST_PAIR_BYTES)
     packed = 3 * min(NEAR_BYTES, n * dim) + queries * (MANY_BYTES + 4 * dim)
-    tune = max(min(compared, 6 * rows), packed)
+    if queries >= LEAST_DEEP and n > DEEP.ks[0]:
+        packed += DEEP_BYTES
+    tune = max(compared, packed)
     return BASE_BYTES + BYTES_A_ROW * n + max(prepare, train, tune)
