@@ -6,11 +6,11 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
-from queue import SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,6 @@ GRACE_SECONDS = 3.0
 SPARE_SECONDS = 3.0
 """For what stopping itself may take, before the process ends without it."""
 
-STOP, RELOAD = "stop", "reload"
 _METAVARS = {"listen": "HOST:PORT"}
 
 
@@ -144,14 +143,14 @@ def command(job: ServeJob) -> None:
     os.umask(0o077)
     with closing(ServerLog(config.log)) as log:
         _allow_many_connections()
-        wishes = _wishes_by_signals()
+        signals = _signals()
         server = serve(config)
         applying = [lambda new: log.apply(new.log), server.reload]
         reloading = Reloading(config, load, applying)
         say(f"listening on {server.target}, data in {config.data_dir}")
         result(target=server.target, data_dir=config.data_dir)
         echo_json(click.get_current_context())
-        while wishes.get() == RELOAD:
+        while next(signals) == signal.SIGHUP:
             reloading.reload()
         _log.info("stopping")
         _stop(server)
@@ -180,13 +179,16 @@ def _leave(why: str) -> None:
     os._exit(0)
 
 
-def _wishes_by_signals() -> "SimpleQueue[str]":
-    """A queue of `STOP` from SIGTERM and SIGINT, and of `RELOAD` from SIGHUP.
+def _signals() -> Iterator[int]:
+    """Signals to stop (SIGTERM, SIGINT) or to read the settings again, as they come.
 
-    A second signal to stop ends the process. Putting into this queue is safe in a
-    signal handler.
+    A second signal to stop ends the process. The system may hand a signal to any
+    thread, as it does with one that comes right after another, and then a wait for a
+    lock in this one is not interrupted: so they are read from a pipe.
     """
-    wishes: SimpleQueue[str] = SimpleQueue()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     stopping = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -194,15 +196,11 @@ def _wishes_by_signals() -> "SimpleQueue[str]":
         if stopping:
             os._exit(128 + number)
         stopping = True
-        wishes.put(STOP)
-
-    def reload(_number: int, _frame: FrameType | None) -> None:
-        wishes.put(RELOAD)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    signal.signal(signal.SIGHUP, reload)
-    return wishes
+    signal.signal(signal.SIGHUP, lambda *_: None)
+    return (os.read(reading, 1)[0] for _ in repeat(None))
 
 
 def _allow_many_connections() -> None:
