@@ -16,6 +16,7 @@ from gleann.index.errors import GleannError
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
 from gleann.selection.rounds import RoundsParams
+from gleann.service.wire.search_message import SearchMessage
 
 COLUMNS: dict[str, str] = {
     "text": "string",
@@ -38,9 +39,9 @@ class Recorder(
         self.seeds: list[Seed] = []
 
     def intercept_unary_unary(
-        self, continuation: Any, details: Any, request: Message
+        self, continuation: Any, details: Any, request: Message | SearchMessage
     ) -> Any:
-        self.seeds.append((details.method, (request.SerializeToString(),)))
+        self.seeds.append((details.method, (_bytes_of(request),)))
         return continuation(details, request)
 
     def intercept_stream_stream(
@@ -56,6 +57,12 @@ class Recorder(
                 yield request
 
         return continuation(details, noted())
+
+
+def _bytes_of(request: Message | SearchMessage) -> bytes:
+    if isinstance(request, SearchMessage):
+        return request.packed()
+    return request.SerializeToString()
 
 
 def tour(client: gleann.Client) -> None:
