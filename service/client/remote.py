@@ -28,8 +28,8 @@ from gleann.service.client.modes import Awaiting, Blocking, Mode, run
 from gleann.service.client.tls import Tls, warn_of_plaintext_key
 from gleann.service.security.headers import KEY_HEADER, bearer, require_sendable_key
 from gleann.service.stubs import Stubs
+from gleann.service.wire.packed.search_message import packed_request
 from gleann.service.wire.protocol import client_header
-from gleann.service.wire.search_message import packed_request
 from gleann.v1 import (
     active_pb2_grpc,
     admin_pb2_grpc,

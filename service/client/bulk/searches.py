@@ -14,8 +14,8 @@ from gleann.service.client.bulk.joined import joined, joined_within, merged
 from gleann.service.client.connection import Connection, all_pages_of
 from gleann.service.wire import index_messages
 from gleann.service.wire.arrays import ids_to_wire, vectors_to_wire
+from gleann.service.wire.packed.search_message import SearchHead, SearchMessage
 from gleann.service.wire.paging import blocks_within, even_blocks, id_sizes
-from gleann.service.wire.search_message import SearchHead, SearchMessage
 from gleann.v1 import search_pb2
 
 CHUNK_HITS = 500_000

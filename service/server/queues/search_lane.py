@@ -23,7 +23,7 @@ from gleann.service.server.queues.waitlist import Waitlist, joined_status
 from gleann.service.server.rpc import ending_many
 from gleann.service.server_status import QueueStatus
 from gleann.service.servicers.search import SearchServicer, WantedSearch
-from gleann.service.wire.search_message import SearchMessage
+from gleann.service.wire.packed.search_message import SearchMessage
 
 SEARCH = "/gleann.v1.SearchService/Search"
 

@@ -16,7 +16,7 @@ from gleann.index.errors import GleannError
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
 from gleann.selection.rounds import RoundsParams
-from gleann.service.wire.search_message import SearchMessage
+from gleann.service.wire.packed.search_message import SearchMessage
 
 COLUMNS: dict[str, str] = {
     "text": "string",

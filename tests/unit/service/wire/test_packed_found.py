@@ -8,8 +8,8 @@ from gleann.index.found import FoundRows
 from gleann.index.texts import Texts
 from gleann.service.values import IndexVersion
 from gleann.service.wire.index_messages import found_to_wire
-from gleann.service.wire.packed_fields import varint, varint_at
-from gleann.service.wire.packed_found import packed_found, packed_work
+from gleann.service.wire.packed.fields import varint, varint_at
+from gleann.service.wire.packed.found import packed_found, packed_work
 from gleann.v1 import search_pb2
 
 STATS = SearchStats("native/avx2", 9, 13, 576, 70_000, 900, 832, 0, 0.95, False)

@@ -7,11 +7,11 @@ import pytest
 from google.protobuf.message import DecodeError
 
 from gleann.index import SearchParams, errors
-from gleann.service.wire import search_message
 from gleann.service.wire.arrays import vectors_of, vectors_to_wire
 from gleann.service.wire.index_messages import search_params_to_wire
-from gleann.service.wire.packed_fields import varint
-from gleann.service.wire.search_message import SearchHead, SearchMessage
+from gleann.service.wire.packed import search_message
+from gleann.service.wire.packed.fields import varint
+from gleann.service.wire.packed.search_message import SearchHead, SearchMessage
 from gleann.v1 import payload_pb2, search_pb2
 
 DTYPES = (np.float32, np.float16, np.int8, np.uint8)

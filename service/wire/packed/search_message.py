@@ -18,7 +18,7 @@ from gleann.index.filters.condition import Condition
 from gleann.service.wire.arrays import optional_ids_of, scalar_type_of, vectors_in
 from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.index_messages import search_params_of
-from gleann.service.wire.packed_fields import (
+from gleann.service.wire.packed.fields import (
     LENGTH_DELIMITED,
     tag_of,
     varint,

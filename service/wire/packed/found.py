@@ -12,7 +12,7 @@ from gleann.index.texts import Texts
 from gleann.service.values import IndexVersion
 from gleann.service.wire.arrays import ids_to_wire
 from gleann.service.wire.index_messages import work_to_wire
-from gleann.service.wire.packed_fields import LENGTH_DELIMITED, VARINT, tag_of, varint
+from gleann.service.wire.packed.fields import LENGTH_DELIMITED, VARINT, tag_of, varint
 from gleann.v1 import search_pb2, types_pb2
 
 _REPLY = search_pb2.SearchResponse

@@ -1,0 +1,1 @@
+"""Searches as bytes of protobuf, without its messages."""
