@@ -321,7 +321,8 @@ def use(path: Path) -> bool:
         return False
     n = len(index)
     queries = np.random.default_rng(9).standard_normal((5, index.dim))
-    assert len(np.unique(index.ids)) == n
+    # NumPy cuts a NUL at the end of a text, which readers keep.
+    assert len(set(index.held_ids.tolist())) == n
     assert np.isfinite(index.vectors).all()
     k = min(n, 12)
     allowed = np.arange(n) % 2 == 0
