@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike
 
 from gleann.selection.among import AmongLike
 from gleann.selection.coreset import methods
-from gleann.selection.coreset.groups import Label, Quota, as_groups, require_quotas
 from gleann.selection.coreset.methods.defaults import (
     HARDEST_SHARE,
     RADIUS_STEP,
@@ -23,6 +22,7 @@ from gleann.selection.coreset.parallel.method import (
 from gleann.selection.coreset.problem import Problem, ProblemOptions
 from gleann.selection.coreset.quotas import within_groups as solve_within_groups
 from gleann.selection.coreset.result import Coreset
+from gleann.selection.groups import Label, Quota, as_groups, require_quotas
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.uncertainty import entropy_costs
 

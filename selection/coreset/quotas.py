@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import require_count
-from gleann.selection.coreset.groups import (
+from gleann.selection.coreset.problem import DrawingMethod, Method, Problem
+from gleann.selection.coreset.result import Coreset
+from gleann.selection.groups import (
     Groups,
     Label,
     Quota,
@@ -19,8 +21,6 @@ from gleann.selection.coreset.groups import (
     in_proportion,
     resolved,
 )
-from gleann.selection.coreset.problem import DrawingMethod, Method, Problem
-from gleann.selection.coreset.result import Coreset
 from gleann.selection.seeds import stream_seed
 
 

@@ -16,7 +16,6 @@ from gleann.selection.among import Among, AmongLike
 from gleann.selection.checks import as_rows
 from gleann.selection.coreset import methods
 from gleann.selection.coreset.baselines import Baselines, Choose, choose_baselines
-from gleann.selection.coreset.groups import Label, Quota, as_groups
 from gleann.selection.coreset.methods.defaults import COST_WEIGHT, RADIUS_STEP
 from gleann.selection.coreset.methods.draws import draw_within_groups
 from gleann.selection.coreset.parallel.method import parallel_weighted_k_center
@@ -27,6 +26,7 @@ from gleann.selection.coreset.quotas import (
     within_groups,
 )
 from gleann.selection.coreset.result import Coreset
+from gleann.selection.groups import Label, Quota, as_groups
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.result import Selection
 from gleann.selection.uniform import uniform as draw_uniform

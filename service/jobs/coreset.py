@@ -16,7 +16,7 @@ from gleann.v1 import coreset_pb2
 
 if TYPE_CHECKING:
     from gleann.selection.coreset import CoresetRequest, QuotaRule
-    from gleann.selection.coreset.groups import Label, Quota
+    from gleann.selection.groups import Label, Quota
 
 
 def choose(

@@ -9,8 +9,8 @@ from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidParamsError
 from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import IdMap, as_rows
-from gleann.selection.coreset.groups import Groups, Label, Quota, resolved
 from gleann.selection.coreset.quotas import alternated, streams
+from gleann.selection.groups import Groups, Label, Quota, resolved
 from gleann.selection.provenance import provenance
 from gleann.selection.result import Selection
 from gleann.selection.uniform import uniform_rows

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
 from gleann.selection.coreset import QuotaRule
-from gleann.selection.coreset.groups import Label, Quota
 from gleann.selection.coreset.select import QUOTA_RULES
+from gleann.selection.groups import Label, Quota
 
 Quotas: TypeAlias = QuotaRule | Mapping[str, Quota]
 """A rule by name, or quotas by the names of groups as they were typed."""

@@ -10,8 +10,8 @@ from gleann import selection
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection import equal_quotas, proportional_quotas, within_groups
 from gleann.selection.coreset import CoresetRequest, draw, select
-from gleann.selection.coreset.groups import Groups, largest_remainder, resolved
 from gleann.selection.coreset.methods.draws import draw_within_groups
+from gleann.selection.groups import Groups, largest_remainder, resolved
 
 N = 90
 RNG = np.random.default_rng(12)
