@@ -1,0 +1,139 @@
+"""The nearest rows of each target, as far as they were needed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index import SearchParams
+from gleann.index.arrays import Distances, Rows, Vectors
+from gleann.index.parallel.blocks import block_slices
+from gleann.selection.curation.target.pool import Pool
+
+SEARCHED = 1 << 22
+"""Neighbours of one search: so many rows and distances are in memory at once."""
+
+MOST_TIED = 4096
+"""Neighbours up to which a tie at the end of a head is resolved by id: of more equally
+near rows, those are candidates that a search returns, which are the lowest."""
+
+TARGET_RECALL = 0.99
+"""Recall of the searches for neighbours, by default."""
+
+Key = tuple[float, int]
+"""Distance and place of the id: what the order of the rows of a target follows."""
+
+FARTHEST: Key = (float("inf"), np.iinfo(np.int64).max)
+
+
+def require_recall(recall: float) -> None:
+    """Refuse a recall outside (0, 1].
+
+    Raises:
+        InvalidParamsError: with the value.
+    """
+    SearchParams(target_recall=recall)
+
+
+@dataclass(slots=True, eq=False)
+class Head:
+    """The nearest rows of one target.
+
+    Attributes:
+        rows: int64 (k,), nearest first, ties by id.
+        distances: float32 (k,).
+        settled: of the first so many, no row that is not listed precedes any.
+        depth: neighbours that were searched for.
+        complete: all rows that searches find are listed.
+    """
+
+    rows: Rows
+    distances: Distances
+    settled: int = 0
+    depth: int = 0
+    complete: bool = False
+
+
+class Heads:
+    """The heads of all targets, which grow on demand.
+
+    Which rows a target has may depend on how deep it was searched, as searches are
+    approximate: so callers must ask for the same depths in the same order, whatever
+    their budget is.
+
+    Args:
+        targets: float32 (m, d), prepared.
+        pool: the rows to find.
+        target_recall: of the searches; 1 looks at every row.
+    """
+
+    def __init__(self, targets: Vectors, pool: Pool, *, target_recall: float) -> None:
+        self._targets = targets
+        self._pool = pool
+        self._target_recall = target_recall
+        self._allowed = pool.allowed()
+        nothing = np.empty(0, np.int64), np.empty(0, np.float32)
+        self.heads = [Head(*nothing) for _ in range(len(targets))]
+        self.least_recall: float | None = None
+
+    @property
+    def deepest(self) -> int:
+        """Neighbours of the longest head."""
+        return max(head.depth for head in self.heads)
+
+    def deepen(self, targets: NDArray[np.int64], depth: int) -> None:
+        """Find the nearest `depth` rows of `targets` (numbers), if not done before."""
+        depth = min(depth, self._pool.size)
+        wanted = [t for t in targets.tolist() if self.heads[t].depth < depth]
+        numbers = np.array(wanted, np.int64)
+        for block in block_slices(len(numbers), SEARCHED // depth):
+            self._search(numbers[block], depth)
+
+    def last_key(self, target: int) -> Key:
+        """Where the settled part of a head ends: all rows up to there are listed."""
+        head = self.heads[target]
+        if head.complete:
+            return FARTHEST
+        if not head.settled:
+            return (-float("inf"), -1)
+        last = head.settled - 1
+        rank = int(self._pool.id_ranks(head.rows[last : last + 1])[0])
+        return (float(head.distances[last]), rank)
+
+    def _search(self, numbers: NDArray[np.int64], depth: int) -> None:
+        params = SearchParams(
+            k=depth, target_recall=self._target_recall, allowed=self._allowed
+        )
+        found = self._pool.index.find_rows(self._targets[numbers], params)
+        self._note_recall(found.stats.estimated_recall)
+        rows, distances = self._by_id(found.rows, found.distances)
+        for place, target in enumerate(numbers.tolist()):
+            there = int(np.count_nonzero(rows[place] >= 0))
+            self.heads[target] = self._head(
+                rows[place, :there], distances[place, :there], depth
+            )
+
+    def _head(self, rows: Rows, distances: Distances, depth: int) -> Head:
+        complete = len(rows) < depth or depth == self._pool.size
+        settled = len(rows)
+        if not complete and not self._pool.rows_in_id_order and depth < MOST_TIED:
+            # Rows that are not listed may be as near as the last, and have lower ids.
+            settled = int(np.searchsorted(distances, distances[-1], side="left"))
+        return Head(rows, distances, settled, depth, complete)
+
+    def _by_id(self, rows: Rows, distances: Distances) -> tuple[Rows, Distances]:
+        """Neighbours (b, k) in the order of distances, ties by id instead of by row."""
+        if self._pool.rows_in_id_order:
+            return rows, distances
+        ranks = np.where(rows < 0, FARTHEST[1], self._pool.id_ranks(rows))
+        order = np.lexsort((ranks, distances), axis=1)
+        return (
+            np.take_along_axis(rows, order, axis=1),
+            np.take_along_axis(distances, order, axis=1),
+        )
+
+    def _note_recall(self, recall: float | None) -> None:
+        if recall is None:
+            return
+        least = self.least_recall
+        self.least_recall = recall if least is None else min(least, recall)
