@@ -7,6 +7,7 @@ from pathlib import Path
 from bench.ann import Options, Run
 from bench.comparison.building import run_builds
 from bench.comparison.plots import plot_recall
+from bench.curation.command import add_curation
 from bench.datasets import DatasetError
 from bench.filtered.tenants import add_tenants
 from bench.graphs.knn_graph import add_knn_graph
@@ -51,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
     add_compaction(commands.add_parser("compaction", help="folding beside building"))
     add_costs(commands.add_parser("costs", help="what a search's steps take"))
+    add_curation(commands.add_parser("curation", help="what curation is worth"))
     add_filters(commands.add_parser("filters", help="recall or speed under filters"))
     add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))
     add_hard(commands.add_parser("hard", help="recall on data hard for small codes"))

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.curation.command import curation_table
+from bench.curation.parts import PARTS
 from bench.demo_table import demo_table
 from bench.filtered.speed import speed_table
 from bench.filtered.tenants import tenants_table
@@ -71,6 +73,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "selection-widths": widths_table,
     "tenants": tenants_table,
     "updates": updates_table,
+    **{f"curation-{name}": curation_table for name in PARTS},
     **{f"service-{name}": service_table for name in SCENARIOS},
 }
 """By the `mode` of a result; the rest have documents of their own."""

@@ -25,6 +25,7 @@ OFFERING = {
     "gleann.selection.coreset",
     "gleann.selection.coreset.methods",
     "gleann.selection.estimate",
+    "gleann.selection.promises",
     "gleann.service.client",
     "gleann.service.config",
     "gleann.service.server",

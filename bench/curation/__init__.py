@@ -1,0 +1,1 @@
+"""What curation is worth, and what it costs: one module a part."""

@@ -1,0 +1,8 @@
+"""The parts of `python -m bench curation`, by name: a line for each."""
+
+from bench.curation.part import Part
+from bench.curation.promises import PROMISES
+
+PARTS: dict[str, Part] = {
+    "promises": PROMISES,
+}

@@ -1,0 +1,242 @@
+"""An audit of a batch: which rows to check, and what that says about the others."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gleann.index.arrays import Ids
+from gleann.index.checks import as_array
+from gleann.index.errors import (
+    InvalidInputError,
+    InvalidParamsError,
+    NotReadyError,
+    UnknownIdError,
+)
+from gleann.selection.checks import IdMap, as_scores, require_count
+from gleann.selection.promises.acceptance import (
+    AcceptanceBound,
+    failures_bound,
+    quantile_bound,
+    require_confidence,
+)
+from gleann.selection.promises.answers import Answers, as_held
+from gleann.selection.provenance import (
+    check_format,
+    check_origin,
+    ids_hash,
+    sealed,
+)
+from gleann.selection.saved import rebuilding
+from gleann.selection.seeds import hashed_order
+
+FORMAT = "gleann.batch-audit/1"
+_PARTS = ("params", "data_hash", "ids_hash", "rounds", "labels")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditParams:
+    """Parameters of an audit.
+
+    Attributes:
+        size: rows to check.
+        confidence: of the bound.
+        seed: the only source of randomness.
+    """
+
+    size: int
+    confidence: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_count("size", self.size)
+        require_count("seed", self.seed, at_least=0)
+        require_confidence(self.confidence)
+
+
+class BatchAudit:
+    """A uniform sample of a batch to check, and the bound on the rest.
+
+    Which rows it draws depends on their ids and the seed, not on their order, so it
+    must be started after the batch is chosen and with a seed that played no part in
+    the choice.
+
+    Args:
+        batch: (m,) distinct ids, such as `Selection.ids`.
+        params: of the audit.
+
+    Raises:
+        InvalidInputError: no ids.
+        DuplicateIdError: one twice.
+        InvalidParamsError: a size above the batch.
+    """
+
+    def __init__(self, batch: ArrayLike, params: AuditParams) -> None:
+        self._names = _names_of(batch)
+        self._params = params
+        if params.size > len(self._names):
+            raise InvalidParamsError(
+                f"size is {params.size}, but the batch has {len(self._names)} rows"
+            )
+        order = hashed_order(self._names.held, seed=params.seed, purpose="batch audit")
+        self._answers = Answers(len(self._names))
+        self._answers.add_round(order[: params.size])
+
+    @property
+    def ids(self) -> Ids:
+        """All ids to check (size,), in the order they were drawn."""
+        return self._names.ids_of(self._answers.rounds[0])
+
+    @property
+    def pending(self) -> Ids:
+        """Ids that are not checked yet."""
+        return self._names.ids_of(self._answers.pending)
+
+    def submit(self, ids: ArrayLike, failed: ArrayLike) -> int:
+        """Take results of checked rows; a result may be given twice.
+
+        Args:
+            ids: (m,) among those to check.
+            failed: (m,) bool: whether the row fails.
+
+        Returns:
+            Number of new results.
+
+        Raises:
+            InvalidInputError: an id that is not in the batch or not to be checked, or
+                a result that contradicts an earlier one.
+            DimensionMismatchError: lengths differ.
+        """
+        rows = _rows_in(self._names, ids)
+        held = as_held(failed, n=len(rows), name="failed")
+        return self._answers.write(rows, held, ids=self._names.ids_of(rows))
+
+    def bound(self) -> AcceptanceBound:
+        """The bound on failures among the other rows of the batch.
+
+        Raises:
+            NotReadyError: some rows are not checked.
+        """
+        if left := len(self._answers.pending):
+            raise NotReadyError(
+                f"{left} of {self._params.size} rows are not checked: a bound from the"
+                " checked ones alone would not hold"
+            )
+        return failures_bound(
+            batch=len(self._names),
+            audited=self._params.size,
+            failed=int((self._answers.labels == 1).sum()),
+            confidence=self._params.confidence,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """All but the ids, as JSON values for `resume`."""
+        hashed = ids_hash(self._names.held)
+        return sealed(
+            {
+                "format": FORMAT,
+                "params": asdict(self._params),
+                "data_hash": hashed,
+                "ids_hash": hashed,
+                **self._answers.state(),
+            }
+        )
+
+    @classmethod
+    def resume(cls, state: dict[str, Any], batch: ArrayLike) -> "BatchAudit":
+        """Continue from `state()`, with the same batch in the same order.
+
+        Raises:
+            CorruptDataError: not such a state, or of another batch.
+        """
+        saved = check_format(state, expected=FORMAT, parts=_PARTS)
+        hashed = ids_hash(_names_of(batch).held)
+        check_origin(saved, data="batch", data_hash=hashed, ids_hash=hashed)
+        with rebuilding("params"):
+            audit = cls(batch, saved.params("params", AuditParams))
+        answers = Answers.of_state(saved, n=len(audit._names), most=1)
+        drawn = audit._answers.rounds[0]
+        if not answers.rounds or not np.array_equal(answers.rounds[0], drawn):
+            saved.refuse("rounds", "hold other rows than the seed draws")
+        audit._answers = answers
+        return audit
+
+
+def acceptance_bound(
+    batch: ArrayLike,
+    audited: ArrayLike,
+    failed: ArrayLike,
+    *,
+    confidence: float = 0.95,
+) -> AcceptanceBound:
+    """Bound the failures in a batch from an audit of one's own.
+
+    Args:
+        batch: (m,) distinct ids.
+        audited: (n,) ids that were drawn uniformly from the batch, without replacement
+            and without a look at what was found: the bound holds for no other draw,
+            such as the first ones, or rows that seemed doubtful. `BatchAudit` draws so.
+        failed: (n,) bool.
+        confidence: of the bound.
+
+    Raises:
+        InvalidInputError: no ids, or audited ones that are not in the batch.
+        DuplicateIdError: an id twice.
+        DimensionMismatchError: lengths differ.
+    """
+    names = _names_of(batch)
+    rows = _rows_in(names, audited)
+    held = as_held(failed, n=len(rows), name="failed")
+    return failures_bound(
+        batch=len(names),
+        audited=len(rows),
+        failed=int(held.sum()),
+        confidence=confidence,
+    )
+
+
+def score_bound(
+    batch: ArrayLike,
+    audited: ArrayLike,
+    scores: ArrayLike,
+    *,
+    quantile: float = 0.5,
+    confidence: float = 0.95,
+) -> float:
+    """A score that the rest of a batch has at its quantile or above, from an audit.
+
+    Args:
+        batch: (m,) distinct ids.
+        audited: (n,) as in `acceptance_bound`, fewer than m.
+        scores: (n,) of the audited rows; negated, with 1 - quantile, for an upper end.
+        quantile: of the rest; 0.5 is its median.
+        confidence: of the bound.
+
+    Raises:
+        As `acceptance_bound`; InvalidParamsError also where nothing is left.
+    """
+    names = _names_of(batch)
+    rows = _rows_in(names, audited)
+    return quantile_bound(
+        as_scores(scores, n=len(rows), name="scores"),
+        rest=len(names) - len(rows),
+        quantile=quantile,
+        confidence=confidence,
+    )
+
+
+def _names_of(batch: ArrayLike) -> IdMap:
+    n = as_array(batch, name="batch").size
+    if not n:
+        raise InvalidInputError("the batch must have at least 1 id, got 0")
+    return IdMap(batch, n=n)
+
+
+def _rows_in(names: IdMap, ids: ArrayLike) -> Any:
+    try:
+        return names.rows_of(ids)
+    except UnknownIdError as error:
+        raise InvalidInputError(
+            f"the audit is not drawn from the batch of {len(names)}: {error}"
+        ) from error

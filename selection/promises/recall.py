@@ -1,0 +1,167 @@
+"""The recall promise: rows below a threshold hold few enough positives.
+
+A threshold fails if the rows below it hold more than (1 - target) / target of the
+positives above it and of those known from the first round. Thresholds are tested from
+the lowest upwards, each at the full level, until one test does not reject: failure of
+the set is monotone in the threshold, so a wrong answer needs the wrong rejection of the
+first threshold that fails (testing in a fixed sequence).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gleann.selection.promises.blocks import Counts, spread
+from gleann.selection.promises.evidence import (
+    Numbers,
+    gain,
+    largest_decline,
+)
+from gleann.selection.promises.params import PromiseParams
+from gleann.selection.promises.rates import Seen, falling_rates
+
+CAUTION = 0.25
+"""Standard deviations of the evidence by which a plan must pass."""
+
+SHARES_BELOW = (0.3, 0.5, 0.7, 0.85, 1.0)
+"""Shares of the second round for the rows below the threshold, to plan from."""
+
+DECLINES = np.geomspace(1e-4, 1, 60)
+"""Declines to plan from, as shares of the largest one in 1 - exp(-decline)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecallTest:
+    """What the first round leaves to test.
+
+    Attributes:
+        left: (K,) open rows of each block.
+        rates: (K,) expected share of positives among them.
+        known: positives found in the first round.
+        odds: (1 - target) / target.
+        needed: log evidence that rejects.
+    """
+
+    left: Counts
+    rates: Numbers
+    known: int
+    odds: float
+    needed: float
+
+    @classmethod
+    def of(cls, sizes: Counts, seen: Seen, params: PromiseParams) -> "RecallTest":
+        """From the first round's labels."""
+        return cls(
+            left=sizes - seen.labelled,
+            rates=falling_rates(seen),
+            known=int(seen.positives.sum()),
+            odds=(1 - params.target) / params.target,
+            needed=params.log_evidence_needed,
+        )
+
+    def plan(self, labels: int) -> tuple[Counts, int]:
+        """Draws (K,) of the second round, and how many blocks should be kept.
+
+        Among the thresholds, and the splits of the labels between the rows above and
+        below, the one with the smallest expected set of those expected to pass. Without
+        any, all blocks are kept and the draws go by size.
+        """
+        plans = [
+            plan
+            for kept in range(len(self.left))
+            for share in SHARES_BELOW
+            if (plan := self._planned(kept, round(share * labels), labels)) is not None
+        ]
+        if not plans:
+            sizes = self.left.astype(np.float64)
+            return spread(sizes, labels=labels, room=self.left), len(self.left)
+        _, kept, below = min(plans)
+        return self._split(kept, below, labels), kept
+
+    def kept(self, draws: Counts, found: Counts, *, aim: int) -> int:
+        """Blocks (the first ones) that the promise needs; all where no test rejects.
+
+        Args:
+            draws: (K,) of the second round.
+            found: (K,) positives among them.
+            aim: blocks that the plan keeps: no threshold above is tested.
+        """
+        chances = draws / np.maximum(self.left, 1)
+        kept = len(self.left)
+        for blocks in range(len(self.left) - 1, aim - 1, -1):
+            if not self._rejects(blocks, chances, found):
+                break
+            kept = blocks
+        return kept
+
+    def _rejects(self, blocks: int, chances: Numbers, found: Counts) -> bool:
+        below = self.left[blocks:] > 0
+        if not below.any():
+            return True
+        least = float(chances[blocks:][below].min())
+        if least <= 0:
+            return False
+        declines = _declines(least)
+        expected = self.left * self.rates * chances
+        planned = self._evidence(declines, blocks, chances, expected)
+        chosen = declines[[np.argmax(planned)]]
+        return bool(self._evidence(chosen, blocks, chances, found) >= self.needed)
+
+    def _evidence(
+        self,
+        declines: Numbers,
+        blocks: int,
+        chances: Numbers,
+        found: Numbers | Counts,
+    ) -> Numbers:
+        """Log evidence (T,) of `found` (K,) positives, by the decline (T,) below."""
+        growths = np.outer(
+            declines, np.where(np.arange(len(found)) < blocks, self.odds, -1.0)
+        )
+        some = found > 0
+        gains = gain(growths[:, some], chances[some])
+        return self.odds * declines * self.known + gains @ found[some]
+
+    def _planned(
+        self, kept: int, below: int, labels: int
+    ) -> tuple[float, int, int] | None:
+        """(rows of the set, `kept`, `below`) of a plan; None if it should not pass."""
+        rows_above = int(self.left[:kept].sum())
+        rows_below = int(self.left[kept:].sum())
+        below = min(below, rows_below)
+        above = min(labels - below, rows_above)
+        if not below:
+            return None
+        counts = self.left * self.rates
+        positives = float(counts[:kept].sum())
+        chance = above / max(rows_above, 1)
+        declines = _declines(below / rows_below)
+        gains = gain(self.odds * declines, chance)
+        losses = gain(-declines, below / rows_below)
+        seen_above = positives * chance
+        seen_below = float(counts[kept:].sum()) * below / rows_below
+        mean = self.odds * declines * self.known + seen_above * gains
+        mean += seen_below * losses
+        spread_of = np.sqrt(seen_above * gains**2 + seen_below * losses**2)
+        if (mean - CAUTION * spread_of).max() < self.needed:
+            return None
+        negatives_found = above * (1 - positives / max(rows_above, 1))
+        return rows_above - negatives_found, kept, below
+
+    def _split(self, kept: int, below: int, labels: int) -> Counts:
+        sizes = self.left.astype(np.float64)
+        draws = np.zeros(len(self.left), np.int64)
+        draws[:kept] = spread(
+            sizes[:kept], labels=labels - below, room=self.left[:kept]
+        )
+        draws[kept:] = spread(
+            sizes[kept:], labels=labels - int(draws.sum()), room=self.left[kept:]
+        )
+        return draws
+
+
+def _declines(chance: float) -> Numbers:
+    """Declines (T,) to choose from for rows drawn with at least this chance."""
+    most = -np.expm1(-largest_decline(chance))
+    declines: Numbers = -np.log1p(-DECLINES * most)
+    return declines
