@@ -10,13 +10,13 @@ from gleann.index import Progress, SoarIndex
 from gleann.index.arrays import Rows
 from gleann.selection.checks import require_count
 from gleann.selection.curation.target.answer import Chosen, selection_of
-from gleann.selection.curation.target.heads import (
+from gleann.selection.curation.target.pool import NO_LIMITS, Limits, Pool
+from gleann.selection.curation.target.targets import CheckedTargets, TargetsLike
+from gleann.selection.heads import (
     TARGET_RECALL,
     Heads,
     require_recall,
 )
-from gleann.selection.curation.target.pool import NO_LIMITS, Limits, Pool
-from gleann.selection.curation.target.targets import CheckedTargets, TargetsLike
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.result import Selection
 from gleann.selection.seeds import keyed_hashes
@@ -82,7 +82,7 @@ def best_rank(
     targets = CheckedTargets.of(request.targets, index)
     pool = Pool.of(index, request.limits, excluded=targets.excluded)
     used = balanced(targets, seed=request.seed)
-    heads = Heads(targets.vectors, pool, target_recall=request.target_recall)
+    heads = pool.heads(targets.vectors, target_recall=request.target_recall)
     chosen = take_by_rank(
         ranked(heads, used, pool), pool, budget=request.budget, progress=progress
     )

@@ -19,13 +19,12 @@ from gleann.selection.among import Among
 from gleann.selection.checks import require_between, require_count
 from gleann.selection.curation.target.answer import Chosen, selection_of
 from gleann.selection.curation.target.best_rank import balanced, ranked, take_by_rank
-from gleann.selection.curation.target.heads import (
-    TARGET_RECALL,
-    Heads,
-    require_recall,
-)
 from gleann.selection.curation.target.pool import NO_LIMITS, Limits, Pool
 from gleann.selection.curation.target.targets import CheckedTargets, TargetsLike
+from gleann.selection.heads import (
+    TARGET_RECALL,
+    require_recall,
+)
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.result import Selection
 from gleann.selection.seeds import keyed_hashes
@@ -204,7 +203,7 @@ def _ranked_sample(
     sample = rows[np.argsort(bits, kind="stable")[: request.sample_size]]
     among = Among(rows=np.sort(sample), n=len(index))
     ranking = Pool.among_alone(index, among if len(sample) < len(index) else None)
-    heads = Heads(targets.vectors, ranking, target_recall=request.target_recall)
+    heads = ranking.heads(targets.vectors, target_recall=request.target_recall)
     used = balanced(targets, seed=request.seed)
     wanted = round(request.positive_fraction * len(sample))
     best = take_by_rank(

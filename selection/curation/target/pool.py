@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import SoarIndex
-from gleann.index.arrays import Ids, Mask, Rows
+from gleann.index.arrays import Ids, Mask, Rows, Vectors
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
     InvalidParamsError,
 )
 from gleann.index.ids.held import ids_at
-from gleann.index.search.allowed import AllowedRows
 from gleann.selection.among import Among, AmongLike
 from gleann.selection.checks import require_count
 from gleann.selection.groups import Groups
+from gleann.selection.heads import Heads
 from gleann.selection.index_rows import among_of, id_ranks, rows_named
 from gleann.selection.words import shown_words
 
@@ -146,9 +146,15 @@ class Pool:
         nothing = np.empty(0, np.int64)
         return cls(index, among=among, excluded=nothing, groups=None, room=nothing)
 
-    def allowed(self) -> AllowedRows | None:
-        """`among` as a filter of searches; None for all rows."""
-        return None if self.among is None else self.index.allow_rows(self.among.rows)
+    def heads(self, targets: Vectors, *, target_recall: float) -> Heads:
+        """The heads of targets (m, d), prepared, in the pool and its excluded rows."""
+        return Heads(
+            self.index,
+            targets,
+            among=self.among,
+            ranks=self._id_ranks,
+            target_recall=target_recall,
+        )
 
     @property
     def size(self) -> int:
@@ -191,11 +197,6 @@ class Pool:
                 self.take(row)
                 taken.append(row)
         return np.array(taken, np.int64)
-
-    @property
-    def rows_in_id_order(self) -> bool:
-        """Whether the ids ascend with the rows."""
-        return self._id_ranks is None
 
     def id_ranks(self, rows: Rows) -> Rows:
         """The place of the id of each of `rows`, of any shape, in the order of ids."""

@@ -9,14 +9,14 @@ import numpy as np
 from gleann.index import Progress, SoarIndex
 from gleann.selection.checks import require_count
 from gleann.selection.curation.target.answer import Chosen, selection_of
-from gleann.selection.curation.target.heads import (
+from gleann.selection.curation.target.pool import NO_LIMITS, Limits, Pool
+from gleann.selection.curation.target.targets import CheckedTargets, TargetsLike
+from gleann.selection.curation.target.turns import Entry, Taker, Turns
+from gleann.selection.heads import (
     TARGET_RECALL,
     Heads,
     require_recall,
 )
-from gleann.selection.curation.target.pool import NO_LIMITS, Limits, Pool
-from gleann.selection.curation.target.targets import CheckedTargets, TargetsLike
-from gleann.selection.curation.target.turns import Entry, Taker, Turns
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.result import Selection
 
@@ -78,7 +78,7 @@ def round_robin(
     """
     targets = CheckedTargets.of(request.targets, index)
     pool = Pool.of(index, request.limits, excluded=targets.excluded)
-    heads = Heads(targets.vectors, pool, target_recall=request.target_recall)
+    heads = pool.heads(targets.vectors, target_recall=request.target_recall)
     members = targets.members()
     takers = members.values() if targets.tasks is not None else _each(len(targets))
     turns = Turns(takers, heads, pool)

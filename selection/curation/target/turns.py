@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
 from gleann.selection.curation.target.depth import depth_for
-from gleann.selection.curation.target.heads import FARTHEST, Heads, Key
 from gleann.selection.curation.target.pool import Pool
+from gleann.selection.heads import FARTHEST, Heads, Key
 
 FIRST_GOAL = 16
 """Rows that a taker looks for at first; twice as many each time it runs dry."""

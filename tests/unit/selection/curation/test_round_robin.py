@@ -21,7 +21,7 @@ from gleann.selection.curation.target import (
     round_robin,
 )
 from gleann.selection.curation.target.depth import depth_for, expected_share
-from gleann.selection.curation.target.heads import MOST_TIED
+from gleann.selection.heads import MOST_TIED
 
 N, DIM, M = 300, 6, 7
 

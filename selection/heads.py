@@ -1,14 +1,14 @@
-"""The nearest rows of each target, as far as they were needed."""
+"""The nearest rows of each of some vectors, as far as they were needed."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index import SearchParams
+from gleann.index import SearchParams, SoarIndex
 from gleann.index.arrays import Distances, Rows, Vectors
 from gleann.index.parallel.blocks import block_slices
-from gleann.selection.curation.target.pool import Pool
+from gleann.selection.among import Among
 
 SEARCHED = 1 << 22
 """Neighbours of one search: so many rows and distances are in memory at once."""
@@ -21,7 +21,7 @@ TARGET_RECALL = 0.99
 """Recall of the searches for neighbours, by default."""
 
 Key = tuple[float, int]
-"""Distance and place of the id: what the order of the rows of a target follows."""
+"""Distance and place of the id: what the order of the rows of a head follows."""
 
 FARTHEST: Key = (float("inf"), np.iinfo(np.int64).max)
 
@@ -37,7 +37,7 @@ def require_recall(recall: float) -> None:
 
 @dataclass(slots=True, eq=False)
 class Head:
-    """The nearest rows of one target.
+    """The nearest rows of one vector.
 
     Attributes:
         rows: int64 (k,), nearest first, ties by id.
@@ -55,25 +55,36 @@ class Head:
 
 
 class Heads:
-    """The heads of all targets, which grow on demand.
+    """The heads of some vectors, which grow on demand.
 
-    Which rows a target has may depend on how deep it was searched, as searches are
-    approximate: so callers must ask for the same depths in the same order, whatever
-    their budget is.
+    What a head has may depend on how deep it was searched, as searches are approximate:
+    so callers must ask for the same depths in the same order, whatever their budget is.
 
     Args:
-        targets: float32 (m, d), prepared.
-        pool: the rows to find.
+        index: whose rows are found.
+        vectors: float32 (m, d), prepared.
+        among: the only rows that are found; None for all.
+        ranks: of `index_rows.id_ranks`.
         target_recall: of the searches; 1 looks at every row.
     """
 
-    def __init__(self, targets: Vectors, pool: Pool, *, target_recall: float) -> None:
-        self._targets = targets
-        self._pool = pool
+    def __init__(
+        self,
+        index: SoarIndex,
+        vectors: Vectors,
+        *,
+        among: Among | None,
+        ranks: Rows | None,
+        target_recall: float,
+    ) -> None:
+        self._index = index
+        self._vectors = vectors
         self._target_recall = target_recall
-        self._allowed = pool.allowed()
+        self._allowed = None if among is None else index.allow_rows(among.rows)
+        self._size = len(index) if among is None else len(among)
+        self._ranks = ranks
         nothing = np.empty(0, np.int64), np.empty(0, np.float32)
-        self.heads = [Head(*nothing) for _ in range(len(targets))]
+        self.heads = [Head(*nothing) for _ in range(len(vectors))]
         self.least_recall: float | None = None
 
     @property
@@ -81,51 +92,51 @@ class Heads:
         """Neighbours of the longest head."""
         return max(head.depth for head in self.heads)
 
-    def deepen(self, targets: NDArray[np.int64], depth: int) -> None:
-        """Find the nearest `depth` rows of `targets` (numbers), if not done before."""
-        depth = min(depth, self._pool.size)
-        wanted = [t for t in targets.tolist() if self.heads[t].depth < depth]
-        numbers = np.array(wanted, np.int64)
-        for block in block_slices(len(numbers), SEARCHED // depth):
-            self._search(numbers[block], depth)
+    def deepen(self, numbers: NDArray[np.int64], depth: int) -> None:
+        """Find the nearest `depth` rows of the vectors `numbers` (b,), if need be."""
+        depth = min(depth, self._size)
+        wanted = [one for one in numbers.tolist() if self.heads[one].depth < depth]
+        for block in block_slices(len(wanted), SEARCHED // depth):
+            self._search(np.array(wanted[block], np.int64), depth)
 
-    def last_key(self, target: int) -> Key:
+    def last_key(self, number: int) -> Key:
         """Where the settled part of a head ends: all rows up to there are listed."""
-        head = self.heads[target]
+        head = self.heads[number]
         if head.complete:
             return FARTHEST
         if not head.settled:
             return (-float("inf"), -1)
         last = head.settled - 1
-        rank = int(self._pool.id_ranks(head.rows[last : last + 1])[0])
+        row = int(head.rows[last])
+        rank = row if self._ranks is None else int(self._ranks[row])
         return (float(head.distances[last]), rank)
 
     def _search(self, numbers: NDArray[np.int64], depth: int) -> None:
         params = SearchParams(
             k=depth, target_recall=self._target_recall, allowed=self._allowed
         )
-        found = self._pool.index.find_rows(self._targets[numbers], params)
+        found = self._index.find_rows(self._vectors[numbers], params)
         self._note_recall(found.stats.estimated_recall)
         rows, distances = self._by_id(found.rows, found.distances)
-        for place, target in enumerate(numbers.tolist()):
+        for place, number in enumerate(numbers.tolist()):
             there = int(np.count_nonzero(rows[place] >= 0))
-            self.heads[target] = self._head(
+            self.heads[number] = self._head(
                 rows[place, :there], distances[place, :there], depth
             )
 
     def _head(self, rows: Rows, distances: Distances, depth: int) -> Head:
-        complete = len(rows) < depth or depth == self._pool.size
+        complete = len(rows) < depth or depth == self._size
         settled = len(rows)
-        if not complete and not self._pool.rows_in_id_order and depth < MOST_TIED:
+        if not complete and self._ranks is not None and depth < MOST_TIED:
             # Rows that are not listed may be as near as the last, and have lower ids.
             settled = int(np.searchsorted(distances, distances[-1], side="left"))
         return Head(rows, distances, settled, depth, complete)
 
     def _by_id(self, rows: Rows, distances: Distances) -> tuple[Rows, Distances]:
         """Neighbours (b, k) in the order of distances, ties by id instead of by row."""
-        if self._pool.rows_in_id_order:
+        if self._ranks is None:
             return rows, distances
-        ranks = np.where(rows < 0, FARTHEST[1], self._pool.id_ranks(rows))
+        ranks = np.where(rows < 0, FARTHEST[1], self._ranks[rows])
         order = np.lexsort((ranks, distances), axis=1)
         return (
             np.take_along_axis(rows, order, axis=1),
