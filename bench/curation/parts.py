@@ -2,7 +2,9 @@
 
 from bench.curation.part import Part
 from bench.curation.promises import PROMISES
+from bench.curation.target import TARGET
 
 PARTS: dict[str, Part] = {
     "promises": PROMISES,
+    "target": TARGET,
 }
