@@ -1,4 +1,8 @@
-"""Baselines of a chosen set: random rows, and the strongest simple method.
+"""Baselines of a chosen set: random and stratified rows, and the strongest method.
+
+Random rows are those of an epoch that draws anew (RS2, `curation.plans`), stratified
+ones those of an epoch that keeps the shares of cells of the space. Trained on for as
+many steps, fresh draws see all rows in time: a fixed set has to beat that too.
 
 Two methods are *simple*: farthest-first, which uses distances only, and the k cheapest
 rows (margin sampling), which use costs only and need them. The *strongest* is the one
@@ -14,10 +18,14 @@ alike.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from math import ceil
+from typing import Protocol, TypedDict
+
+import numpy as np
 
 from gleann.selection.coreset.methods.farthest_first import farthest_first
 from gleann.selection.coreset.methods.margin import margin
+from gleann.selection.coreset.methods.stratified import stratified
 from gleann.selection.coreset.methods.uniform import uniform
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.progress import ProgressCallback
@@ -39,12 +47,17 @@ class Baselines:
 
     Attributes:
         drawn: random rows.
+        stratified: random rows, of each cell of the space its share.
+        random_epochs: epochs of fresh random rows, each of as many as were chosen, that
+            it takes to see all rows.
         strongest: the strongest simple method but the requested one; None if none is
             left.
         name: of that method, "farthest_first" or "margin"; "" if none is left.
     """
 
     drawn: Coreset
+    stratified: Coreset
+    random_epochs: int
     strongest: Coreset | None
     name: str
 
@@ -54,6 +67,10 @@ class Baselines:
             "random_radius": self.drawn.radius,
             "random_cost": self.drawn.cost,
             "random_objective": self.drawn.objective,
+            "random_epochs": self.random_epochs,
+            "stratified_radius": self.stratified.radius,
+            "stratified_cost": self.stratified.cost,
+            "stratified_objective": self.stratified.objective,
         }
         if self.strongest is None:
             return numbers
@@ -63,6 +80,12 @@ class Baselines:
             "baseline_cost": self.strongest.cost,
             "baseline_objective": self.strongest.objective,
         }
+
+
+class _Draws(TypedDict):
+    drawn: Coreset
+    stratified: Coreset
+    random_epochs: int
 
 
 def choose_baselines(
@@ -75,17 +98,22 @@ def choose_baselines(
 ) -> Baselines:
     """Choose and measure the baselines of one choice.
 
-    It takes two measurements and one farthest-first traversal: O(n * d * k).
+    It takes three measurements and one farthest-first traversal: O(n * d * k).
 
     Args:
         choose: from the same problem.
         method: the method whose baselines these are, such as "weighted_k_center";
             "farthest_first" and "margin" are not their own baselines.
         priced: whether rows have costs; "margin" needs them.
-        seed: draws the random rows, and the first pick of farthest-first.
+        seed: draws random and stratified rows, and the first pick of farthest-first.
         progress: called during farthest-first.
     """
     drawn = choose(uniform, seed=seed)
+    plain = _Draws(
+        drawn=drawn,
+        stratified=choose(stratified, seed=seed),
+        random_epochs=_epochs(drawn),
+    )
     simple: dict[str, Coreset] = {}
     if method != "farthest_first":
         traversed = partial(farthest_first, progress=progress)
@@ -93,6 +121,13 @@ def choose_baselines(
     if priced and method != "margin":
         simple["margin"] = choose(margin, seed=None)
     if not simple:
-        return Baselines(drawn=drawn, strongest=None, name="")
+        return Baselines(**plain, strongest=None, name="")
     name = min(simple, key=lambda each: simple[each].objective)
-    return Baselines(drawn=drawn, strongest=simple[name], name=name)
+    return Baselines(**plain, strongest=simple[name], name=name)
+
+
+def _epochs(drawn: Coreset) -> int:
+    """Epochs of as many rows that it takes to see all of them."""
+    covered = int(np.count_nonzero(~np.isnan(drawn.distances)))
+    open_rows = covered - int(drawn.provenance["params"]["locked"])
+    return ceil(open_rows / len(drawn.rows))

@@ -78,7 +78,9 @@ class CoresetCalls(Calls[M]):
         """Choose k vectors that cover the rest and are cheap (weighted k-center).
 
         The summary also has the figures of as many random vectors (`random_radius`,
-        `random_cost`, `random_objective`) and of the strongest baseline:
+        `random_cost`, `random_objective`), of a random draw in proportion to cells of
+        the space (`stratified_radius` and so on), the epochs that fresh random draws
+        take to see all vectors (`random_epochs`), and of the strongest baseline:
         `baseline` is its name, "farthest_first" or "margin", whichever has the lower
         objective (`baseline_radius`, `baseline_cost`, `baseline_objective`). The
         summaries of the other methods have them too.

@@ -195,6 +195,7 @@ def _say(
     within = " of each group" if job.groups else ""
     if baselines is not None:
         say(f"as many random items{within}: {shown(baselines.drawn)}")
+        say(f"as many, in proportion to cells{within}: {shown(baselines.stratified)}")
         if baselines.strongest is not None:
             name, numbers = _NAMES[baselines.name], shown(baselines.strongest)
             say(f"strongest simple choice{within}, {name}: {numbers}")

@@ -96,7 +96,12 @@ def _numbered_within(answer: CoresetAnswer, within: Among) -> CoresetAnswer:
     beside = answer.baselines
     if beside is not None:
         strongest = None if beside.strongest is None else some(beside.strongest)
-        beside = replace(beside, drawn=some(beside.drawn), strongest=strongest)
+        beside = replace(
+            beside,
+            drawn=some(beside.drawn),
+            stratified=some(beside.stratified),
+            strongest=strongest,
+        )
     return replace(answer, chosen=some(answer.chosen), baselines=beside)
 
 

@@ -66,6 +66,7 @@ class CoresetReport:
         named = {"chosen": self.chosen}
         if self.baselines is not None:
             named["random"] = self.baselines.drawn
+            named["stratified"] = self.baselines.stratified
             if self.baselines.strongest is not None:
                 named[NAMES[self.baselines.name]] = self.baselines.strongest
         return named
@@ -168,7 +169,18 @@ def _words(report: CoresetReport) -> Html:
         if report.priced
         else ""
     )
-    return paragraph(f"The best of each column is marked.{cost}")
+    return paragraph(f"The best of each column is marked.{cost}{_epochs(report)}")
+
+
+def _epochs(report: CoresetReport) -> str:
+    if report.baselines is None:
+        return ""
+    return (
+        " Stratified is random too, with its share from each cell of the space. Random"
+        " items drawn anew for each epoch of training have been all items after"
+        f" {report.baselines.random_epochs:,} epochs: that is what a fixed choice has"
+        " to beat."
+    )
 
 
 def _coverage(report: CoresetReport) -> Section:

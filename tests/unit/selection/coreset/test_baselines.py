@@ -18,6 +18,7 @@ from gleann.selection.coreset import (
     uniform,
     within_groups,
 )
+from gleann.selection.coreset.methods import stratified
 
 N = 60
 
@@ -49,10 +50,16 @@ def test_the_strongest_is_the_simple_method_of_lower_objective(world, weight):
     assert beside.name == best.method
     assert beside.strongest.rows.tolist() == best.rows.tolist()
     drawn = uniform(points, seed=3, **given)
+    spread_out = stratified(Problem.of(points, **given), seed=3)
     assert beside.summary() == {
         "random_radius": drawn.radius,
         "random_cost": pytest.approx(costs[drawn.rows].sum()),
         "random_objective": drawn.objective,
+        # 59 open rows, 7 at a time.
+        "random_epochs": 9,
+        "stratified_radius": spread_out.radius,
+        "stratified_cost": pytest.approx(costs[spread_out.rows].sum()),
+        "stratified_objective": spread_out.objective,
         "baseline": best.method,
         "baseline_radius": best.radius,
         "baseline_cost": best.cost,
@@ -95,6 +102,39 @@ def test_a_method_is_no_baseline_of_its_own(method, priced, left, world):
     assert beside.name == left
     assert (beside.strongest is None) == (left == "")
     assert ("baseline" in beside.summary()) == (left != "")
+
+
+def test_stratified_rows_keep_the_shares_of_clusters():
+    rng = np.random.default_rng(1)
+    sizes = [600, 300, 100]
+    centres = np.array([[0, 0], [100, 0], [0, 100]])
+    points = np.repeat(centres, sizes, axis=0) + rng.normal(size=(1000, 2))
+    clusters = np.repeat(np.arange(3), sizes)
+    by_chance, by_cells = [], []
+    for seed in range(30):
+        problem = Problem.of(np.float32(points), k=50, locked=[0, 999])
+        found = stratified(problem, seed=seed)
+        assert len(set(found.rows.tolist())) == 50
+        assert not np.isin([0, 999], found.rows).any()
+        assert found.provenance["method"] == "stratified"
+        by_cells.append(np.bincount(clusters[found.rows], minlength=3))
+        drawn = uniform(np.float32(points), k=50, seed=seed)
+        by_chance.append(np.bincount(clusters[drawn.rows], minlength=3))
+    assert np.mean(by_cells, axis=0) == pytest.approx([30, 15, 5], abs=0.7)
+    assert (np.std(by_cells, axis=0) < np.std(by_chance, axis=0)).all()
+
+
+def test_every_row_is_as_likely_in_a_stratified_draw():
+    points = np.float32(np.random.default_rng(5).normal(size=(40, 2)))
+    counts = np.zeros(40)
+    for seed in range(600):
+        found = stratified(Problem.of(points, k=8, locked=[3]), seed=seed)
+        counts[found.rows] += 1
+    share = 8 / 39
+    expected = 600 * share
+    slack = 4.5 * np.sqrt(expected * (1 - share))
+    assert counts[3] == 0
+    assert np.abs(np.delete(counts, 3) - expected).max() < slack
 
 
 def test_comparing_can_be_cancelled(world):

@@ -305,6 +305,10 @@ def test_random_items_stand_beside_the_chosen(
     told = capsys.readouterr().out
     beside = "as many random items of each group" if grouped else "as many random items"
     assert f"{beside}: radius {drawn.radius:.4g}, cost {drawn.cost:.4g}" in told
+    shares = (results["stratified_radius"], results["stratified_cost"])
+    within = " of each group" if grouped else ""
+    line = f"as many, in proportion to cells{within}: radius {shares[0]:.4g}, cost"
+    assert f"{line} {shares[1]:.4g}" in told
 
 
 def test_groups_draw_apart_from_the_command_line(folder, tmp_path):
