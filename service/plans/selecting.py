@@ -28,12 +28,12 @@ class _Cost(NamedTuple):
 
 
 _COSTS = {
-    "weighted_k_center": _Cost(60.0, 0.6),
-    "farthest_first": _Cost(40.0, 0.15),
-    "margin": _Cost(40.0, 0.25),
+    "weighted_k_center": _Cost(70.0, 0.65),
+    "farthest_first": _Cost(50.0, 0.2),
+    "margin": _Cost(50.0, 0.3),
     "random": _Cost(8.0, 0.0),
-    "gist": _Cost(150.0, 1.8),
-    "ccs": _Cost(55.0, 0.3),
+    "gist": _Cost(160.0, 1.85),
+    "ccs": _Cost(65.0, 0.35),
 }
 """Fitted where clusters are clear, which spares most comparisons
 (`service/DECISIONS.md` "Plans of long work")."""
