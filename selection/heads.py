@@ -99,6 +99,12 @@ class Heads:
         for block in block_slices(len(wanted), SEARCHED // depth):
             self._search(np.array(wanted[block], np.int64), depth)
 
+    def double(self, numbers: NDArray[np.int64]) -> None:
+        """Search the heads of the vectors `numbers` (b,) twice as deep."""
+        depths = np.array([self.heads[one].depth for one in numbers.tolist()], np.int64)
+        for depth in np.unique(depths).tolist():
+            self.deepen(numbers[depths == depth], 2 * depth)
+
     def last_key(self, number: int) -> Key:
         """Where the settled part of a head ends: all rows up to there are listed."""
         head = self.heads[number]

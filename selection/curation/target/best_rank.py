@@ -172,18 +172,25 @@ def _open_lists(
 ) -> list[Rows]:
     """The rows of each target that may be chosen: the goal of them, if there are."""
     heads.deepen(targets, goal)
-    lists = []
-    for target in targets.tolist():
-        head = heads.heads[target]
-        while True:
-            rows = head.rows[: head.settled]
-            rows = rows[pool.is_open[rows]]
-            if len(rows) >= goal or head.complete:
-                break
-            heads.deepen(np.array([target]), 2 * head.depth)
-            head = heads.heads[target]
-        lists.append(rows)
-    return lists
+    lists = [_open_rows(heads, target, pool) for target in targets.tolist()]
+    while True:
+        few = [
+            at
+            for at, target in enumerate(targets.tolist())
+            if len(lists[at]) < goal and not heads.heads[target].complete
+        ]
+        if not few:
+            return lists
+        heads.double(targets[few])
+        for at in few:
+            lists[at] = _open_rows(heads, int(targets[at]), pool)
+
+
+def _open_rows(heads: Heads, target: int, pool: Pool) -> Rows:
+    """The settled rows of a target that may be chosen."""
+    head = heads.heads[target]
+    rows = head.rows[: head.settled]
+    return rows[pool.is_open[rows]]
 
 
 def _of_rank(
