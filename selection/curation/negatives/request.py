@@ -91,7 +91,7 @@ class NegativesRequest:
                 require_between(name, getattr(self, name), low=0, high=high)
 
 
-def _require_window(window: tuple[int, int], per_query: int) -> None:
+def _require_window(window: object, per_query: int) -> None:
     if not isinstance(window, tuple | list) or len(window) != 2:
         raise InvalidParamsError(f"window must be two ranks, got {window!r:.80}")
     low, high = window
