@@ -1,4 +1,4 @@
-"""Selection for targets: speed beside the full matrix, filters, and what is chosen."""
+"""Selection for targets: speed against the full matrix, filters, and quality."""
 
 import argparse
 from collections.abc import Callable, Iterator
@@ -320,7 +320,7 @@ def _other(one: dict[str, Any]) -> str:
 
 
 TARGET = Part(
-    help="selection for targets, beside the full matrix and plain draws",
+    help="selection for targets, against the full matrix and plain draws",
     run=run,
     show=show,
 )

@@ -1,4 +1,4 @@
-"""What a choice for targets is worth beside plain draws of the same size."""
+"""A choice for targets, compared with plain draws of the same size."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class Nearness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A choice beside draws from the same rows, as many and within the same limits.
+    """A choice and draws from the same rows, of the same size and limits.
 
     Attributes:
         chosen: the choice.
@@ -69,7 +69,7 @@ def compare(
     limits: Limits = NO_LIMITS,
     seed: int = 0,
 ) -> Comparison:
-    """Measure a choice beside a uniform and a stratified draw.
+    """Measure a choice, a uniform draw and a stratified draw.
 
     Args:
         index: that the rows are of.

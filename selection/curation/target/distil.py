@@ -109,7 +109,7 @@ class Probe:
         scores = np.empty(len(rows), np.float32)
         for block in block_slices(len(rows), BLOCK_VALUES // len(self.weights)):
             wide = rows[block].astype(np.float64)
-            # Not a matrix product, whose rounding depends on the rows beside.
+            # Not a matrix product, whose rounding depends on the other rows.
             scores[block] = expit(np.einsum("ij,j->i", wide, self.weights) + self.bias)
         return scores
 

@@ -28,8 +28,8 @@ class Targets:
         ids: (m,) distinct ids of rows of the index; None where there are `vectors`.
         tasks: (m,) the task of each target, integers, strings or other words; None
             where there is one task.
-        own_rows: whether rows that `ids` name may be chosen: "exclude" or "allow". A
-            row that equals one of `vectors` may be: only its id tells that it is one.
+        own_rows: whether rows that `ids` name may be chosen: "exclude" or "allow".
+            Rows that equal one of `vectors` may be: they are not looked for.
 
     Raises:
         InvalidInputError: both vectors and ids, or neither.
