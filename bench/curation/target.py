@@ -17,11 +17,12 @@ from bench.tables import markdown
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.parallel.blocks import block_slices
-from gleann.selection import Selection
 from gleann.selection.curation.target import (
     BestRankRequest,
+    Distilled,
     DistilRequest,
     Limits,
+    Nearness,
     ResampleRequest,
     RoundRobinRequest,
     Targets,
@@ -195,7 +196,7 @@ def _qualities(
     ]
 
 
-def _quality(
+def _quality(  # noqa: PLR0913, PLR0917
     vectors: Vectors,
     labels: np.ndarray,
     name: str,
@@ -203,6 +204,7 @@ def _quality(
     seed: int,
     index: SoarIndex | None,
 ) -> dict[str, dict[str, float]]:
+    """What each way chooses for one draw of targets, as B.5 to B.7 measure it."""
     rng = np.random.default_rng(seed)
     kept_out = np.concatenate(
         [
@@ -213,43 +215,52 @@ def _quality(
     if index is None:
         params = BuildParams(metric="cosine", nlist=40, spill="soar", seed=seed)
         index = SoarIndex.build(vectors, params)
-    wanted = np.isin(labels, CLASSES[name])
     few = Targets(ids=rng.choice(kept_out, 20, replace=False))
     many = Targets(ids=kept_out)
     limits = Limits(excluded=kept_out)
     shared = {"budget": budget, "limits": limits}
-    ways: dict[str, Selection] = {
+    distilled = distil(index, DistilRequest(targets=few, seed=seed, **shared))
+    ways = {
         "round robin": round_robin(index, RoundRobinRequest(targets=few, **shared)),
         "best rank": best_rank(index, BestRankRequest(targets=few, **shared)),
         "resample": resample(index, ResampleRequest(targets=many, seed=seed, **shared)),
+        "distilled best rank": distilled.chosen,
     }
-    distilled = distil(index, DistilRequest(targets=few, seed=seed, **shared))
-    ways["distilled best rank"] = distilled.chosen
-    numbers = {}
-    for way, found in ways.items():
-        against = compare(index, found, many, limits=limits, seed=seed)
-        numbers[way] = {
-            "hits": float(wanted[found.rows].mean()),
-            "divergence": against.chosen.divergence,
-            "distance": against.chosen.mean_distance,
-        }
-    numbers["random"] = {
-        "hits": float(np.delete(wanted, kept_out).mean()),
-        "divergence": against.random.divergence,
-        "distance": against.random.mean_distance,
+    compared = {
+        way: compare(index, found, many, limits=limits, seed=seed)
+        for way, found in ways.items()
     }
-    numbers["stratified"] = {
-        "hits": float(np.delete(wanted, kept_out).mean()),
-        "divergence": against.stratified.divergence,
-        "distance": against.stratified.mean_distance,
+    wanted = np.isin(labels, CLASSES[name])
+    numbers = {
+        way: _numbers(compared[way].chosen, wanted[found.rows])
+        for way, found in ways.items()
     }
-    overlap = np.isin(ways["round robin"].rows, ways["best rank"].rows).mean()
-    numbers["best rank"]["overlap"] = float(overlap)
-    rest = np.delete(np.arange(len(index)), kept_out)
-    rest = np.setdiff1d(rest, distilled.sample) if len(rest) > 5000 else rest
-    area = roc_auc_score(wanted[rest], distilled.scores[rest])
-    numbers["distilled best rank"]["auc"] = float(area)
+    others = np.delete(wanted, kept_out)
+    plain = compared["round robin"]
+    numbers["random"] = _numbers(plain.random, others)
+    numbers["stratified"] = _numbers(plain.stratified, others)
+    both = np.isin(ways["round robin"].rows, ways["best rank"].rows)
+    numbers["best rank"]["overlap"] = float(both.mean())
+    area = _area(distilled, wanted, kept_out)
+    numbers["distilled best rank"]["auc"] = area
     return numbers
+
+
+def _numbers(near: Nearness, wanted: Mask) -> dict[str, float]:
+    return {
+        "hits": float(wanted.mean()),
+        "divergence": near.divergence,
+        "distance": near.mean_distance,
+    }
+
+
+def _area(distilled: Distilled, wanted: Mask, kept_out: Rows) -> float:
+    """Area under the curve of the probe for the classes, off its sample if it can."""
+    rest = np.delete(np.arange(len(wanted)), kept_out)
+    unseen = np.setdiff1d(rest, distilled.sample)
+    if len(unseen):
+        rest = unseen
+    return float(roc_auc_score(wanted[rest], distilled.scores[rest]))
 
 
 def show(result: dict[str, Any]) -> str:
