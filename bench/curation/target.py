@@ -196,7 +196,7 @@ def _qualities(
     ]
 
 
-def _quality(  # noqa: PLR0913, PLR0917
+def _quality(
     vectors: Vectors,
     labels: np.ndarray,
     name: str,
