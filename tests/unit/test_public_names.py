@@ -24,6 +24,7 @@ OFFERING = {
     "gleann.selection.rounds",
     "gleann.selection.coreset",
     "gleann.selection.coreset.methods",
+    "gleann.selection.curation.audit",
     "gleann.selection.estimate",
     "gleann.selection.promises",
     "gleann.service.client",
