@@ -26,6 +26,7 @@ OFFERING = {
     "gleann.selection.coreset.methods",
     "gleann.selection.curation.audit",
     "gleann.selection.estimate",
+    "gleann.selection.estimate.means",
     "gleann.selection.promises",
     "gleann.service.client",
     "gleann.service.config",
