@@ -1,10 +1,14 @@
 """The parts of `python -m bench curation`, by name: a line for each."""
 
+from bench.curation.audit import AUDIT
+from bench.curation.means import MEANS
 from bench.curation.part import Part
 from bench.curation.promises import PROMISES
 from bench.curation.target import TARGET
 
 PARTS: dict[str, Part] = {
+    "audit": AUDIT,
+    "means": MEANS,
     "promises": PROMISES,
     "target": TARGET,
 }

@@ -66,7 +66,7 @@ class Population:
             InvalidInputError: no finite numbers.
             DimensionMismatchError: not one for each of all rows.
         """
-        return as_scores(self._own(given, name="proxy"), name="proxy")
+        return as_scores(self.own(given, name="proxy"), name="proxy")
 
     def proxies(self, given: Mapping[str, ArrayLike]) -> dict[str, Proxy]:
         """The same of several, by name.
@@ -75,11 +75,16 @@ class Population:
             As `proxy`; InvalidInputError also for fewer than two.
         """
         return as_proxies(
-            {
-                name: self._own(one, name=f"proxy {name!r}")
-                for name, one in given.items()
-            }
+            {name: self.own(one, name=f"proxy {name!r}") for name, one in given.items()}
         )
+
+    def own(self, given: ArrayLike, *, name: str) -> ArrayLike:
+        """What a caller gave for all rows (n,), of those of the population.
+
+        Raises:
+            DimensionMismatchError: not one for each of all rows.
+        """
+        return given if self.among is None else self.among.given(given, name=name)
 
     def find(self, ids: ArrayLike) -> tuple[Rows, Mask]:
         """Rows (m,) of those of `ids` (n,) in the population, and which (n,) are.
@@ -93,9 +98,6 @@ class Population:
             return rows, np.ones(len(rows), np.bool_)
         inside = self.among.has(rows)
         return np.searchsorted(self.among.rows, rows[inside]), inside
-
-    def _own(self, given: ArrayLike, *, name: str) -> ArrayLike:
-        return given if self.among is None else self.among.given(given, name=name)
 
 
 def as_proxies(proxies: Mapping[str, ArrayLike]) -> dict[str, Proxy]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
 from gleann.selection.checks import IdMap
-from gleann.selection.seeds import hashed_order, keyed_hashes
+from gleann.selection.seeds import hashed_order
 
 Counts = NDArray[np.int64]
 """One number a block, (K,)."""
@@ -21,7 +21,7 @@ SMALLEST = 5
 DEFENSIVE = 0.1
 """Share of the first round that goes by size, whatever the proxies say."""
 
-PURPOSE, PLAIN = "promise within blocks", "promise above a threshold"
+WITHIN, ACROSS = "promise within blocks", "promise above a threshold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,14 +34,16 @@ class Blocks:
         mass: (K,) sum of the square roots of the proxies, less the lowest if that is
             below 0.
         order: (n,) rows by block, within each in random order.
-        shuffled: (n,) all rows in another random order.
+        names: ids of the rows.
+        seed: of the random orders.
     """
 
     ranked: Rows
     ends: Counts
     mass: NDArray[np.float64]
     order: Rows
-    shuffled: Rows
+    names: IdMap
+    seed: int
 
     @classmethod
     def of(cls, proxy: NDArray[np.float64], names: IdMap, *, seed: int) -> "Blocks":
@@ -50,19 +52,26 @@ class Blocks:
         Three rules cut together: equal shares of the mass, sizes that grow by one
         factor, and equal sizes. So a threshold is near wherever positives end.
         """
-        ranked = np.lexsort((names.ids, -proxy))
+        # Stable sorts by one key after another take half the time of `lexsort`.
+        by_id = np.argsort(names.ids, kind="stable")
+        ranked = by_id[np.argsort(-proxy[by_id], kind="stable")]
         roots = np.sqrt(proxy[ranked] - min(0.0, float(proxy.min())))
         ends = _ends(roots)
-        hashes = keyed_hashes(names.held, seed=seed, purpose=PURPOSE)
-        number = np.empty(len(proxy), np.int64)
+        number = np.empty(len(proxy), np.int16)
         number[ranked] = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+        by_hash = hashed_order(names.held, seed=seed, purpose=WITHIN)
         return cls(
             ranked=ranked,
             ends=ends,
             mass=np.add.reduceat(roots, np.append(0, ends[:-1])),
-            order=np.lexsort((names.ids, hashes, number)),
-            shuffled=hashed_order(names.held, seed=seed, purpose=PLAIN),
+            order=by_hash[np.argsort(number[by_hash], kind="stable")],
+            names=names,
+            seed=seed,
         )
+
+    def shuffled(self) -> Rows:
+        """All rows (n,) in another random order."""
+        return hashed_order(self.names.held, seed=self.seed, purpose=ACROSS)
 
     @property
     def sizes(self) -> Counts:

@@ -43,8 +43,9 @@ def gain(growth: Numbers | float, chances: Numbers | float) -> Numbers:
     return np.where(given > 0, found, 0.0)
 
 
-def largest_decline(chance: float) -> float:
-    """The largest -growth of rows that are drawn with at least this chance."""
-    if chance >= 1:
-        return LARGEST_GROWTH
-    return float(min(-np.log1p(-chance) * _BELOW, LARGEST_GROWTH))
+def largest_decline(chances: Numbers | float) -> Numbers:
+    """The largest -growth of rows that are drawn with at least these chances."""
+    given = np.asarray(chances, np.float64)
+    certain = given >= 1
+    found: Numbers = -np.log1p(-np.where(certain, 0.0, given)) * _BELOW
+    return np.where(certain, LARGEST_GROWTH, np.minimum(found, LARGEST_GROWTH))

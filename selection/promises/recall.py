@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gleann.index.arrays import Mask
 from gleann.selection.promises.blocks import Counts, spread
 from gleann.selection.promises.evidence import (
     Numbers,
@@ -66,17 +67,26 @@ class RecallTest:
         below, the one with the smallest expected set of those expected to pass. Without
         any, all blocks are kept and the draws go by size.
         """
-        plans = [
-            plan
-            for kept in range(len(self.left))
-            for share in SHARES_BELOW
-            if (plan := self._planned(kept, round(share * labels), labels)) is not None
-        ]
-        if not plans:
+        rows_above = np.append(0, np.cumsum(self.left)[:-1])[:, None]
+        rows_below = int(self.left.sum()) - rows_above
+        below = np.rint(np.array(SHARES_BELOW) * labels)
+        below = np.minimum(below, rows_below)
+        above = np.minimum(labels - below, rows_above)
+        counts = np.append(0, np.cumsum(self.left * self.rates))[:, None]
+        held = counts[:-1] / np.maximum(rows_above, 1)
+        passes = self._passes(
+            chances=(
+                above / np.maximum(rows_above, 1),
+                below / np.maximum(rows_below, 1),
+            ),
+            expected=(counts[:-1], counts[-1] - counts[:-1]),
+        )
+        if not passes.any():
             sizes = self.left.astype(np.float64)
             return spread(sizes, labels=labels, room=self.left), len(self.left)
-        _, kept, below = min(plans)
-        return self._split(kept, below, labels), kept
+        rows = np.where(passes, rows_above - above * (1 - held), np.inf)
+        kept, share = np.unravel_index(int(rows.argmin()), rows.shape)
+        return self._split(int(kept), int(below[kept, share]), labels), int(kept)
 
     def kept(self, draws: Counts, found: Counts, *, aim: int) -> int:
         """Blocks (the first ones) that the promise needs; all where no test rejects.
@@ -122,31 +132,24 @@ class RecallTest:
         gains = gain(growths[:, some], chances[some])
         return self.odds * declines * self.known + gains @ found[some]
 
-    def _planned(
-        self, kept: int, below: int, labels: int
-    ) -> tuple[float, int, int] | None:
-        """(rows of the set, `kept`, `below`) of a plan; None if it should not pass."""
-        rows_above = int(self.left[:kept].sum())
-        rows_below = int(self.left[kept:].sum())
-        below = min(below, rows_below)
-        above = min(labels - below, rows_above)
-        if not below:
-            return None
-        counts = self.left * self.rates
-        positives = float(counts[:kept].sum())
-        chance = above / max(rows_above, 1)
-        declines = _declines(below / rows_below)
-        gains = gain(self.odds * declines, chance)
-        losses = gain(-declines, below / rows_below)
-        seen_above = positives * chance
-        seen_below = float(counts[kept:].sum()) * below / rows_below
-        mean = self.odds * declines * self.known + seen_above * gains
-        mean += seen_below * losses
-        spread_of = np.sqrt(seen_above * gains**2 + seen_below * losses**2)
-        if (mean - CAUTION * spread_of).max() < self.needed:
-            return None
-        negatives_found = above * (1 - positives / max(rows_above, 1))
-        return rows_above - negatives_found, kept, below
+    def _passes(
+        self, *, chances: tuple[Numbers, Numbers], expected: tuple[Numbers, Numbers]
+    ) -> Mask:
+        """Which plans (K, S) should give evidence enough, at the best decline.
+
+        Args:
+            chances: (K, S) of rows above and below the threshold to be drawn.
+            expected: (K, 1) positives above and below it.
+        """
+        above, below = (chance[:, :, None] for chance in chances)
+        declines = _declines(chances[1])
+        gains, losses = gain(self.odds * declines, above), gain(-declines, below)
+        seen, missed = expected[0][:, :, None] * above, expected[1][:, :, None] * below
+        mean = self.odds * declines * self.known + seen * gains + missed * losses
+        deviation = np.sqrt(seen * gains**2 + missed * losses**2)
+        enough = (mean - CAUTION * deviation).max(axis=2) >= self.needed
+        passes: Mask = enough & (chances[1] > 0)
+        return passes
 
     def _split(self, kept: int, below: int, labels: int) -> Counts:
         sizes = self.left.astype(np.float64)
@@ -160,8 +163,8 @@ class RecallTest:
         return draws
 
 
-def _declines(chance: float) -> Numbers:
-    """Declines (T,) to choose from for rows drawn with at least this chance."""
-    most = -np.expm1(-largest_decline(chance))
-    declines: Numbers = -np.log1p(-DECLINES * most)
+def _declines(chances: Numbers | float) -> Numbers:
+    """Declines (..., T) to choose from for rows drawn with at least these chances."""
+    most = -np.expm1(-largest_decline(chances))
+    declines: Numbers = -np.log1p(-np.multiply.outer(most, DECLINES))
     return declines

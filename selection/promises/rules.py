@@ -91,7 +91,8 @@ class PrecisionRule:
         open_[self._blocks.drawn(first.labelled, after=none)] = False
         above = np.zeros(len(ranked), np.bool_)
         above[ranked[:end]] = True
-        drawn = self._blocks.shuffled[(open_ & above)[self._blocks.shuffled]]
+        shuffled = self._blocks.shuffled()
+        drawn = shuffled[(open_ & above)[shuffled]]
         rest = ranked[end:][open_[ranked[end:]]]
         rows = np.concatenate([drawn[:labels], rest])[:labels]
         return Plan(start=start, aim=aim), rows

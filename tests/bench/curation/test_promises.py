@@ -4,6 +4,7 @@ import argparse
 
 import numpy as np
 import pytest
+
 from bench.curation import promises
 from bench.curation.supg import supg_precision, supg_recall
 

@@ -1,0 +1,25 @@
+"""Audits of a choice: diversity, coverage, classes and groups, beside random rows."""
+
+from gleann.selection.curation.audit.audit import AuditRequest, audit
+from gleann.selection.curation.audit.coverage import CoverageCurve, coverage_curve
+from gleann.selection.curation.audit.result import Audit, Audited, PartContribution
+from gleann.selection.curation.audit.tables import GroupTable
+from gleann.selection.curation.audit.vendi import (
+    SecondMoments,
+    vendi_score,
+    vendi_scores,
+)
+
+__all__ = [
+    "Audit",
+    "AuditRequest",
+    "Audited",
+    "CoverageCurve",
+    "GroupTable",
+    "PartContribution",
+    "SecondMoments",
+    "audit",
+    "coverage_curve",
+    "vendi_score",
+    "vendi_scores",
+]

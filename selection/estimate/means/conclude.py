@@ -1,0 +1,278 @@
+"""From labels to joint estimates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gleann.index.arrays import Mask
+from gleann.selection.estimate.means.controls import Controls, Counts, Numbers
+from gleann.selection.estimate.means.crossfit import (
+    Labelled,
+    centred_predictions,
+    tuned,
+)
+from gleann.selection.estimate.means.joint import joint_quantile
+from gleann.selection.estimate.means.params import MeansParams, Statistic
+from gleann.selection.estimate.means.result import JointEstimates, MeanEstimate
+from gleann.selection.estimate.means.rounds import Means, TwoRounds, combine
+
+FEWEST = 20
+"""Rows of the rarer kind without which no interval is promised."""
+
+MOST_SKEWED = 0.25
+"""Skewness of an estimate above which its interval is not promised."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sample:
+    """All labels of a session.
+
+    Attributes:
+        rows: (m,).
+        strata: (m,).
+        folds: (m,).
+        values: (m, J); NaN where an "avg" has no value.
+        in_first: (m,) whether a row is of the first round.
+        rounds: how many were drawn.
+    """
+
+    rows: Counts
+    strata: Counts
+    folds: Counts
+    values: Numbers
+    in_first: Mask
+    rounds: TwoRounds
+
+    @property
+    def weights(self) -> Numbers:
+        """(m,) rows that each stands for."""
+        drawn = self.rounds.first + self.rounds.second
+        return (self.rounds.sizes / np.maximum(drawn, 1))[self.strata]
+
+    @property
+    def whole(self) -> Mask:
+        """(K,) whether a stratum is labelled whole."""
+        rounds = self.rounds
+        whole: Mask = rounds.first + rounds.second == rounds.sizes
+        return whole
+
+    def combined(self, values: Numbers) -> Means:
+        """Means of other values (m, J) of these rows."""
+        return combine(values, self.strata, self.in_first, self.rounds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Linear:
+    """Statistics as means: value = base + mean of the terms.
+
+    Attributes:
+        base: (J,) 0, or the average from the strata alone.
+        terms: (m, J) the value, or its distance from that average over the share of
+            rows that have one.
+        defined: (J,) whether any row has a value.
+    """
+
+    base: Numbers
+    terms: Numbers
+    defined: Mask
+
+
+def conclude(
+    sample: Sample,
+    controls: Controls,
+    params: MeansParams,
+    provenance: dict[str, object],
+) -> JointEstimates:
+    """The estimates from a finished sample."""
+    linear = _linear(sample, params.statistics)
+    plain = sample.combined(linear.terms)
+    labelled = Labelled(
+        rows=sample.rows,
+        strata=sample.strata,
+        values=linear.terms,
+        weights=sample.weights,
+        folds=sample.folds,
+    )
+    predictions = centred_predictions(controls, labelled)
+    # A stratum that is labelled whole needs none.
+    predictions[sample.whole[sample.strata]] = 0.0
+    lambdas = tuned(linear.terms, predictions, sample.strata, len(controls.sizes))
+    found = sample.combined(linear.terms - lambdas[sample.strata] * predictions)
+    doubt = _doubt(sample, linear.terms, params.statistics)
+    covariance = found.covariance + np.diag(doubt)
+    quantile = joint_quantile(
+        covariance[np.ix_(linear.defined, linear.defined)],
+        found.freedom[linear.defined],
+        confidence=params.confidence,
+        joint=params.joint,
+        seed=params.seed,
+    )
+    errors = np.sqrt(np.diag(covariance))
+    strata_errors = np.sqrt(np.diag(plain.covariance) + doubt)
+    uniform_errors = _uniform_errors(sample, plain)
+    estimates = []
+    for number, statistic in enumerate(params.statistics):
+        estimates.append(
+            _undefined(statistic)
+            if not linear.defined[number]
+            else _estimate(
+                statistic,
+                value=float(linear.base[number] + found.values[number]),
+                error=float(errors[number]),
+                skewness=float(found.skewness[number]),
+                quantile=quantile,
+                widths=(
+                    float(2 * quantile * strata_errors[number]),
+                    float(2 * quantile * uniform_errors[number]),
+                ),
+                sample=sample,
+                number=number,
+            )
+        )
+    undefined = ~(linear.defined[:, None] & linear.defined[None])
+    return JointEstimates(
+        estimates=tuple(estimates),
+        covariance=np.where(undefined, np.nan, covariance),
+        confidence=params.confidence,
+        quantile=quantile,
+        lambdas=lambdas,
+        labels_used=len(sample.rows),
+        rows=int(controls.sizes.sum()),
+        provenance=provenance,
+    )
+
+
+def _linear(sample: Sample, statistics: tuple[Statistic, ...]) -> _Linear:
+    terms = np.nan_to_num(sample.values, nan=0.0)
+    base = np.zeros(len(statistics))
+    defined = np.ones(len(statistics), np.bool_)
+    for number, statistic in enumerate(statistics):
+        if statistic.kind != "avg":
+            continue
+        there = ~np.isnan(sample.values[:, number])
+        pair = np.column_stack([terms[:, number], there])
+        total, share = sample.combined(pair).values
+        if not there.any() or share <= 0:
+            defined[number] = False
+            continue
+        base[number] = total / share
+        terms[:, number] = np.where(there, terms[:, number] - base[number], 0) / share
+    return _Linear(base=base, terms=terms, defined=defined)
+
+
+def _doubt(
+    sample: Sample, terms: Numbers, statistics: tuple[Statistic, ...]
+) -> Numbers:
+    """Variance (J,) for rows of the rarer kind that the labels of a stratum missed.
+
+    Jeffreys' half row a stratum: of a share, whose variance is that of its rate; and of
+    an average, whose rows with a value are as far from it as those seen.
+    """
+    rounds = sample.rounds
+    drawn = (rounds.first + rounds.second).astype(np.float64)
+    shares = rounds.sizes / rounds.sizes.sum()
+    scale = shares**2 * rounds.variance_factors
+    doubt = np.zeros(len(statistics))
+    for number, statistic in enumerate(statistics):
+        column = sample.values[:, number]
+        if statistic.kind == "share":
+            held = np.bincount(sample.strata, weights=column, minlength=len(drawn))
+            more = _binomial((held + 0.5) / (drawn + 1)) - _binomial(held / drawn)
+            doubt[number] = (scale * np.maximum(more, 0.0)).sum()
+        elif statistic.kind == "avg" and (there := ~np.isnan(column)).any():
+            square = float((terms[there, number] ** 2).mean())
+            doubt[number] = (scale * 0.5 / (drawn + 1)).sum() * square
+    return doubt
+
+
+def _binomial(rates: Numbers) -> Numbers:
+    return rates * (1 - rates)
+
+
+def _uniform_errors(sample: Sample, plain: Means) -> Numbers:
+    """Standard errors (J,) expected of a uniform sample of as many labels."""
+    shares = (sample.rounds.sizes / sample.rounds.sizes.sum())[:, None]
+    between = (plain.by_stratum - plain.values) ** 2
+    variance = (shares * (plain.variances + between)).sum(axis=0)
+    n, m = int(sample.rounds.sizes.sum()), len(sample.rows)
+    errors: Numbers = np.sqrt(variance / m * (1 - m / n))
+    return errors
+
+
+def _undefined(statistic: Statistic) -> MeanEstimate:
+    return MeanEstimate(
+        name=statistic.name,
+        kind=statistic.kind,
+        value=None,
+        low=None,
+        high=None,
+        standard_error=None,
+        stratified_width=None,
+        uniform_width=None,
+        interval_valid=False,
+        note="no labelled row has a value: the average is undefined",
+    )
+
+
+def _estimate(  # noqa: PLR0913 (the numbers of one statistic)
+    statistic: Statistic,
+    *,
+    value: float,
+    error: float,
+    skewness: float,
+    quantile: float,
+    widths: tuple[float, float],
+    sample: Sample,
+    number: int,
+) -> MeanEstimate:
+    # Both ends move towards the longer tail: the first term of the Cornish-Fisher
+    # expansion of a studentised mean (Hall 1992), at most half the way to an end.
+    bent = skewness * (2 * quantile**2 + 1) / 6
+    moved = error * float(np.clip(bent, -quantile / 2, quantile / 2))
+    low, high = value - quantile * error + moved, value + quantile * error + moved
+    column = sample.values[:, number]
+    if statistic.kind == "share":
+        n, ones = float(sample.rounds.sizes.sum()), float(column.sum())
+        low, high = max(low, ones / n), min(high, 1 - (len(column) - ones) / n)
+        value = min(max(value, ones / n), 1 - (len(column) - ones) / n)
+        low, high = min(low, value), max(high, value)
+    note = _note(statistic, column, skewness, all_labelled=error == 0)
+    return MeanEstimate(
+        name=statistic.name,
+        kind=statistic.kind,
+        value=value,
+        low=low,
+        high=high,
+        standard_error=error,
+        stratified_width=widths[0],
+        uniform_width=widths[1],
+        interval_valid=not note,
+        note=note,
+    )
+
+
+def _note(
+    statistic: Statistic, column: Numbers, skewness: float, *, all_labelled: bool
+) -> str:
+    """Why the interval is not promised; "" if it is."""
+    if all_labelled:
+        return ""
+    count, kind = len(column), "labels"
+    if statistic.kind == "share":
+        count, kind = int(min(column.sum(), len(column) - column.sum())), "positives"
+        if column.sum() > len(column) / 2:
+            kind = "negatives"
+    elif statistic.kind == "avg":
+        count, kind = int((~np.isnan(column)).sum()), "labelled rows with a value"
+    if count < FEWEST:
+        return (
+            f"not promised: {count} {kind}, where {FEWEST} are needed; an"
+            " `EstimateSession` has an interval for few positives"
+        )
+    if abs(skewness) > MOST_SKEWED:
+        needed = len(column) * (skewness / MOST_SKEWED) ** 2
+        return (
+            f"not promised: the estimate's skewness is {skewness:.2f}, above"
+            f" {MOST_SKEWED}; about {needed:.0f} labels would do"
+        )
+    return ""

@@ -1,0 +1,130 @@
+"""Predictions of the statistics from the controls, each by rows of other folds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gleann.selection.estimate.means.controls import Controls, Counts, Numbers
+
+FOLDS = 5
+
+PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
+"""Penalties of the ridge to choose from, by its leave-one-out error."""
+
+SHRINK = 10.0
+"""Labels of all strata that count beside a stratum's own when lambda is tuned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Labelled:
+    """Labelled rows.
+
+    Attributes:
+        rows: (m,).
+        strata: (m,).
+        values: (m, J) what each row adds to each statistic.
+        weights: (m,) rows that each stands for.
+        folds: (m,) 0 to FOLDS - 1.
+    """
+
+    rows: Counts
+    strata: Counts
+    values: Numbers
+    weights: Numbers
+    folds: Counts
+
+
+def centred_predictions(controls: Controls, labelled: Labelled) -> Numbers:
+    """Predictions (m, J) of the labelled rows, less their mean over the stratum.
+
+    A row is predicted by the labels of other folds alone, and the mean is over all rows
+    of the stratum, known exactly, so that predictions of any quality leave an estimate
+    where it is in expectation.
+    """
+    found = np.zeros_like(labelled.values)
+    for fold in range(FOLDS):
+        own = labelled.folds == fold
+        if own.any() and (~own).sum() >= FOLDS:
+            found[own] = _predicted(controls, labelled, own)
+    return found
+
+
+def tuned(values: Numbers, predictions: Numbers, strata: Counts, k: int) -> Numbers:
+    """Lambda (k, J) by which a stratum's predictions are used, 0 to 1.
+
+    The slope of the values on the predictions within the strata: power tuning of
+    Angelopoulos, Duchi and Zrnic 2023 (PPI++, https://arxiv.org/abs/2311.01453), per
+    stratum as by Fisch et al. 2024 (https://arxiv.org/abs/2406.04291), shrunk to that
+    of all strata.
+    """
+    counts = np.bincount(strata, minlength=k)[:, None]
+    inside = np.maximum(counts, 1)
+    y = values - _sums(values, strata, k)[strata] / inside[strata]
+    f = predictions - _sums(predictions, strata, k)[strata] / inside[strata]
+    both, own = _sums(y * f, strata, k), _sums(f * f, strata, k)
+    m = len(values)
+    top = both + SHRINK * both.sum(axis=0) / m
+    bottom = own + SHRINK * own.sum(axis=0) / m
+    slopes = np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), 0.0)
+    return np.clip(slopes, 0.0, 1.0)
+
+
+def _sums(values: Numbers, strata: Counts, k: int) -> Numbers:
+    sums = np.zeros((k, values.shape[1]))
+    np.add.at(sums, strata, values)
+    return sums
+
+
+def _predicted(controls: Controls, labelled: Labelled, own: Counts) -> Numbers:
+    """Centred predictions (a, J) of the rows `own` (m,) by the others."""
+    rows, weights = labelled.rows[~own], labelled.weights[~own]
+    left = labelled.values[~own]
+    here, strata = labelled.rows[own], labelled.strata[own]
+    found = np.zeros((len(here), left.shape[1]))
+    if controls.columns.shape[1]:
+        slopes, fitted = _ridge(controls.columns[rows], left, weights)
+        left = left - fitted
+        found += (controls.columns[here] - controls.column_means[strata]) @ slopes.T
+    for numbers, shares in zip(controls.groups, controls.group_shares, strict=True):
+        effects = _group_effects(numbers[rows], left, weights, groups=shares.shape[1])
+        left = left - effects[numbers[rows]]
+        found += effects[numbers[here]] - (shares @ effects)[strata]
+    return found
+
+
+def _ridge(
+    columns: Numbers, values: Numbers, weights: Numbers
+) -> tuple[Numbers, Numbers]:
+    """Slopes (J, p), and fitted values."""
+    # Imported here: it takes a second.
+    from sklearn.linear_model import RidgeCV
+
+    model = RidgeCV(alphas=PENALTIES, alpha_per_target=True)
+    model.fit(columns, values, sample_weight=weights / weights.mean())
+    slopes = np.reshape(model.coef_, (values.shape[1], columns.shape[1]))
+    fitted = np.reshape(model.predict(columns), values.shape)
+    return slopes, fitted
+
+
+def _group_effects(
+    numbers: Counts, values: Numbers, weights: Numbers, *, groups: int
+) -> Numbers:
+    """Effect (g, J) of each group, shrunk by the ratio of the variances.
+
+    A random effect, its variance by the method of moments: 0 where groups differ no
+    more than their rows let one expect.
+    """
+    mass = np.zeros((groups, 1))
+    np.add.at(mass, numbers, weights[:, None] / weights.mean())
+    sums = _sums(values * (weights / weights.mean())[:, None], numbers, groups)
+    means = sums / np.maximum(mass, 1e-12)
+    overall = sums.sum(axis=0) / mass.sum()
+    there = mass[:, 0] > 0
+    inner = ((values - means[numbers]) ** 2).sum(axis=0)
+    within = inner / max(len(values) - int(there.sum()), 1)
+    outer = (mass * (means - overall) ** 2)[there].sum(axis=0)
+    typical = (mass.sum() - (mass**2).sum() / mass.sum()) or 1.0
+    between = np.maximum((outer - (int(there.sum()) - 1) * within) / typical, 0.0)
+    ratio = np.where(between > 0, within / np.where(between > 0, between, 1.0), np.inf)
+    effects = np.where(there[:, None], means - overall, 0.0)
+    return effects * mass / (mass + np.minimum(ratio, 1e300))
