@@ -1,0 +1,1 @@
+"""Curation of training data: near-duplicates, leakage between splits, and more."""
