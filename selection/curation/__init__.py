@@ -1,1 +1,1 @@
-"""Curation of training data: near-duplicates, leakage between splits, and more."""
+"""Curation of training data: one room for each task."""

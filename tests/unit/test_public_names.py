@@ -24,6 +24,8 @@ OFFERING = {
     "gleann.selection.rounds",
     "gleann.selection.coreset",
     "gleann.selection.coreset.methods",
+    "gleann.selection.curation.duplicates",
+    "gleann.selection.curation.leakage",
     "gleann.selection.estimate",
     "gleann.service.client",
     "gleann.service.config",
