@@ -33,11 +33,7 @@ begun = time.perf_counter(), time.process_time()
 semhash = SemHash.from_embeddings(embeddings=rows, records=records, model=NoModel())
 found = semhash.self_deduplicate(threshold=similarity)
 taken = time.perf_counter() - begun[0], time.process_time() - begun[1]
-pairs = [
-    (int(one.record), int(other), float(score))
-    for one in found.filtered
-    for other, score in one.duplicates
-]
+pairs = [(int(one.record), int(one.duplicate_of)) for one in found.filtered]
 print(json.dumps({
     "version": version("semhash"),
     "seconds": taken[0],
@@ -74,11 +70,11 @@ def semhash_result(rows: Vectors, similarity: float, *, threads: int) -> dict[st
 
 
 def listed(
-    rows: Vectors, pairs: list[tuple[int, int, float]], similarity: float
+    rows: Vectors, pairs: list[tuple[int, int]], similarity: float
 ) -> dict[str, int]:
     """The pairs that it lists, and those whose cosine in float64 is below."""
     if not pairs:
         return {"listed": 0, "beyond": 0}
-    a, b = np.array([pair[:2] for pair in pairs]).T
+    a, b = np.array(pairs).T
     cosines = np.einsum("ij,ij->i", rows[a].astype(np.float64), rows[b])
     return {"listed": len(pairs), "beyond": int((cosines < similarity - 1e-6).sum())}

@@ -66,7 +66,7 @@ def test_a_data_set_is_measured_and_shown(clustered, tmp_path):
 
 def test_pairs_of_another_program_are_checked():
     rows = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]], np.float32)
-    found = listed(rows, [(0, 1, 0.9), (0, 2, 0.9)], 0.75)
+    found = listed(rows, [(0, 1), (0, 2)], 0.75)
     assert found == {"listed": 2, "beyond": 1}
     assert listed(rows, [], 0.75) == {"listed": 0, "beyond": 0}
 

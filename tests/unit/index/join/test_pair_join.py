@@ -74,7 +74,7 @@ def radii(index):
     """Small, medium, and beyond the diameter."""
     rows = index.vectors
     near = np.sort(pair_distances(rows[:50], np.stack([rows] * 50), index.metric))
-    return [0.0, float(near[:, 5].mean()), float(near[:, 60].mean()), 1e7]
+    return [0.0, float(near[:, 5].mean()), float(near[:, 60].mean()), 1e38]
 
 
 @needs_native

@@ -29,9 +29,9 @@ from gleann.selection.curation.duplicates.groups import (
 KEEP_BY = ["id", "score", "newest", "near_centroid", "far_from_centroid"]
 
 
-def build(rows, metric="l2", *, ids=None, **params):
+def build(rows, metric="l2", *, ids=None, payload=None, **params):
     chosen = BuildParams(metric=metric, tune_queries=0, seed=3, **params)
-    return SoarIndex.build(rows, chosen, ids=ids)
+    return SoarIndex.build(rows, chosen, ids=ids, payload=payload)
 
 
 def made(clustered, n=240, d=6, *, seed=0):
@@ -242,18 +242,21 @@ def test_rows_near_another_collection_go_first(clustered, as_index):
         assert found.duplicate_of[row] == -1
 
 
-def test_among_gives_the_answer_of_those_rows_alone(clustered):
-    rows = made(clustered, seed=10)
-    index = build(rows, nlist=9)
-    mask = np.random.default_rng(0).random(240) < 0.5
+@pytest.mark.parametrize("share", [0.01, 0.5])
+def test_among_gives_the_answer_of_those_rows_alone(clustered, share):
+    rows = made(clustered, 1200, seed=10)
+    index = build(
+        rows, nlist=9, payload={"draw": np.random.default_rng(0).random(1200)}
+    )
+    mask = index.where(f"draw < {share}")
     own = np.flatnonzero(mask)
     radius = medium(index)
     for keep_by in ("id", "near_centroid"):
         found = near_duplicates(index, radius=radius, among=mask, keep_by=keep_by)
-        alone = build(rows[own], ids=own, nlist=5)
+        alone = build(rows[own], ids=own, nlist=2)
         truth = near_duplicates(alone, radius=radius, keep_by=keep_by)
         assert answer(found) == answer(truth)
-    assert found.provenance["among"] == {"rows": len(own), "of": 240}
+    assert found.provenance["among"] == {"rows": len(own), "of": 1200}
     assert not found.kept[~mask].any()
 
 
