@@ -23,6 +23,49 @@ def quantise_rows(
     threads: int,
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]: ...
 
+def measure_codes(
+    rows: NDArray[np.float32],
+    center: NDArray[np.float32],
+    codes: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    *,
+    threads: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+def keep_first(
+    later: NDArray[np.int32], earlier: NDArray[np.int32], may: NDArray[np.bool_]
+) -> NDArray[np.bool_]: ...
+
+class JoinSide:
+    def __init__(
+        self,
+        *,
+        codes: NDArray[np.int8],
+        scales: NDArray[np.float32],
+        squares: NDArray[np.float32],
+        errors: NDArray[np.float32],
+        vectors: NDArray[np.float32],
+        offsets: NDArray[np.int64],
+        members: NDArray[np.int32],
+        centroids: NDArray[np.int8],
+        centroid_scales: NDArray[np.float32],
+        centroid_squares: NDArray[np.float32],
+        tier: str,
+        threads: int,
+    ) -> None: ...
+
+class ListJoin:
+    def __init__(self, x: JoinSide, y: JoinSide, *, metric: str, most: float) -> None: ...
+    @property
+    def nlist(self) -> int: ...
+    @property
+    def lists_at_once(self) -> int: ...
+    @property
+    def work(self) -> tuple[int, int, int]: ...
+    def open(self, first: int, last: int) -> None: ...
+    def next(
+        self, room: int
+    ) -> tuple[bool, NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]: ...
+
 class RowFile:
     def __init__(
         self, *, descriptor: int, name: str, start: int, n: int, d: int

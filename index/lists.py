@@ -94,6 +94,24 @@ def lists_among(lists: InvertedLists, mask: Mask) -> InvertedLists:
     )
 
 
+def primary_lists(
+    lists: InvertedLists, mask: Mask | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """The primary entries alone, of the rows of `mask` (n,); None for all rows.
+
+    Returns:
+        offsets int64 (nlist + 1), and the rows of list j at `offsets[j]:offsets[j + 1]`
+        of the second.
+    """
+    list_nos = np.repeat(np.arange(lists.nlist), np.diff(lists.offsets))
+    kept = np.arange(lists.entries) < lists.mids[list_nos]
+    if mask is not None:
+        kept &= mask[lists.rows]
+    counts = np.bincount(list_nos[kept], minlength=lists.nlist)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return offsets, lists.rows[kept]
+
+
 def one_list(n: int) -> InvertedLists:
     """All of n rows in one list, each once."""
     return invert(np.zeros(n, np.int32), np.full(n, -1, np.int32), nlist=1)

@@ -1,5 +1,6 @@
 """The parts of `python -m bench curation`, by name: a line for each."""
 
+from bench.curation import duplicates, large
 from bench.curation.audit import AUDIT
 from bench.curation.means import MEANS
 from bench.curation.part import Part
@@ -8,6 +9,8 @@ from bench.curation.target import TARGET
 
 PARTS: dict[str, Part] = {
     "audit": AUDIT,
+    "duplicates": duplicates.PART,
+    "duplicates-large": large.PART,
     "means": MEANS,
     "promises": PROMISES,
     "target": TARGET,

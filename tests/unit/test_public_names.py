@@ -25,6 +25,8 @@ OFFERING = {
     "gleann.selection.coreset",
     "gleann.selection.coreset.methods",
     "gleann.selection.curation.audit",
+    "gleann.selection.curation.duplicates",
+    "gleann.selection.curation.leakage",
     "gleann.selection.curation.negatives",
     "gleann.selection.curation.plans",
     "gleann.selection.curation.target",

@@ -7,6 +7,7 @@ namespace gleann {
 
 void bind_assigner(pybind11::module_& module);  // Assigner
 void bind_covering(pybind11::module_& module);  // Points, Covering
+void bind_join(pybind11::module_& module);      // JoinSide, ListJoin, keep_first
 void bind_mutual(pybind11::module_& module);    // mutual_neighbours
 void bind_newer(pybind11::module_& module);     // NewerPart, NewerRows
 void bind_row_file(pybind11::module_& module);  // RowFile

@@ -12,6 +12,7 @@ PYBIND11_MODULE(_native, module) {
   gleann::bind_scanner(module);
   gleann::bind_assigner(module);
   gleann::bind_rows(module);
+  gleann::bind_join(module);
   gleann::bind_mutual(module);
   gleann::bind_covering(module);
   gleann::bind_threads(module);

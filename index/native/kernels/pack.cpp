@@ -16,26 +16,6 @@ constexpr float kNoEntry = std::numeric_limits<float>::quiet_NaN();
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Copies one entry's code to its lane of a block. The four bytes of a step are copied
-// as one word if they are contiguous, as on all tiers with dot products of bytes.
-void place_code(const int8_t* code, int64_t d, const Layout& layout, uint8_t* block) {
-  int64_t i = 0;
-  if (layout.dims == 4 && layout.dim_stride == 1) {
-    const uint32_t flip = layout.flip * 0x01010101u;
-    for (; i + 4 <= d; i += 4) {
-      uint32_t word;
-      std::memcpy(&word, code + i, 4);
-      word ^= flip;
-      std::memcpy(block + i * kBlock, &word, 4);
-    }
-  }
-  for (; i < d; ++i) {
-    block[i / layout.dims * layout.dims * kBlock +
-          i % layout.dims * layout.dim_stride] =
-        static_cast<uint8_t>(code[i]) ^ layout.flip;
-  }
-}
-
 // One entry's row into its lane of a block of float32; a null row leaves NaN there.
 void place_row(const float* row, const float* center, int64_t d, float* lane) {
   for (int64_t i = 0; i < d; ++i) {
@@ -59,22 +39,46 @@ class OneList {
 
 }  // namespace
 
-PackedLists::PackedLists(const Lists& lists, const RowCodes& codes,
-                         const Layout& layout, Packing packing, int threads) {
-  steps_ = static_cast<int>(ceil_div(codes.d, layout.dims));
-  tile_steps_ = steps_;
+CodeShape shape_of(int64_t d, const Layout& layout) {
+  auto steps = static_cast<int>(ceil_div(d, layout.dims));
+  int tile_steps = steps;
   if (layout.max_tile_steps > 0) {
     // Equal tiles need one configuration and pad less than full ones would.
-    const int64_t tiles = ceil_div(steps_, layout.max_tile_steps);
-    tile_steps_ = static_cast<int>(ceil_div(steps_, tiles));
-    steps_ = static_cast<int>(tile_steps_ * tiles);
+    const int64_t tiles = ceil_div(steps, layout.max_tile_steps);
+    tile_steps = static_cast<int>(ceil_div(steps, tiles));
+    steps = static_cast<int>(tile_steps * tiles);
   }
-  block_bytes_ = int64_t{steps_} * layout.dims * kBlock * layout.value_bytes;
-  query_bytes_ = ceil_div(int64_t{steps_} * kStepBytes, kCacheLine) * kCacheLine;
+  return CodeShape{steps, tile_steps,
+                   int64_t{steps} * layout.dims * kBlock * layout.value_bytes,
+                   ceil_div(int64_t{steps} * kStepBytes, kCacheLine) * kCacheLine};
+}
+
+// The four bytes of a step are copied as one word if they are contiguous, as on all
+// tiers with dot products of bytes.
+void place_code(const int8_t* code, int64_t d, const Layout& layout, uint8_t* lane) {
+  int64_t i = 0;
+  if (layout.dims == 4 && layout.dim_stride == 1) {
+    const uint32_t flip = layout.flip * 0x01010101u;
+    for (; i + 4 <= d; i += 4) {
+      uint32_t word;
+      std::memcpy(&word, code + i, 4);
+      word ^= flip;
+      std::memcpy(lane + i * kBlock, &word, 4);
+    }
+  }
+  for (; i < d; ++i) {
+    lane[i / layout.dims * layout.dims * kBlock + i % layout.dims * layout.dim_stride] =
+        static_cast<uint8_t>(code[i]) ^ layout.flip;
+  }
+}
+
+PackedLists::PackedLists(const Lists& lists, const RowCodes& codes,
+                         const Layout& layout, Packing packing, int threads)
+    : shape_(shape_of(codes.d, layout)) {
   place_lists(lists, packing);
   const int64_t blocks = first_slots_[lists.nlist] / kBlock;
   if (packing != Packing::kWithoutCodes) {
-    codes_ = make_buffer<uint8_t>(blocks * block_bytes_);
+    codes_ = make_buffer<uint8_t>(blocks * shape_.block_bytes);
   }
   if (codes.scales) scales_ = make_buffer<float>(blocks * kBlock);
   if (codes.biases) biases_ = make_buffer<float>(blocks * kBlock);
@@ -107,7 +111,7 @@ void PackedLists::pack_list(const Lists& lists, const RowCodes& codes,
   for (int64_t e = 0; e < slots; ++e) {
     const bool is_entry = e < entries;
     const int64_t row = is_entry ? lists.rows[lists.offsets[list_no] + e] : 0;
-    const int64_t at = (first + e) / kBlock * block_bytes_ +
+    const int64_t at = (first + e) / kBlock * shape_.block_bytes +
                        (first + e) % kBlock * layout.entry_stride;
     uint8_t* lane = codes_ ? codes_.get() + at : nullptr;
     if (codes.rows) {
@@ -131,11 +135,11 @@ Panel PackedLists::whole() const {
 
 Panel PackedLists::panel(int64_t list_no, int64_t entries) const {
   const int64_t first = first_slots_[list_no] / kBlock;
-  return Panel{codes_ ? codes_.get() + first * block_bytes_ : nullptr,
+  return Panel{codes_ ? codes_.get() + first * shape_.block_bytes : nullptr,
                ceil_div(skip(list_no) + entries, kBlock),
-               block_bytes_,
-               steps_,
-               tile_steps_,
+               shape_.block_bytes,
+               shape_.steps,
+               shape_.tile_steps,
                scales_ ? scales_.get() + first * kBlock : nullptr,
                biases_ ? biases_.get() + first * kBlock : nullptr};
 }

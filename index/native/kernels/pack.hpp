@@ -30,6 +30,19 @@ struct RowCodes {
   const float* biases;   // (n), or null
 };
 
+// The sizes of codes of d dimensions in a layout.
+struct CodeShape {
+  int steps;
+  int tile_steps;
+  int64_t block_bytes;
+  int64_t query_bytes;  // of one query, padding included
+};
+
+CodeShape shape_of(int64_t d, const Layout& layout);
+
+// Copies an int8 code (d) to its lane of a block.
+void place_code(const int8_t* code, int64_t d, const Layout& layout, uint8_t* lane);
+
 // Whether each list starts a block, or short ones share blocks, which takes less memory
 // where most lists have few entries; or codes are left out, and are in SharedCodes.
 enum class Packing { kAligned, kDense, kWithoutCodes };
@@ -53,8 +66,8 @@ class PackedLists {
     return static_cast<int32_t>(first_slots_[list_no] % kBlock);
   }
   // Bytes of one query encoded for these codes, padding included.
-  int64_t query_bytes() const { return query_bytes_; }
-  int64_t code_bytes() const { return block_bytes_ / kBlock; }  // of one entry
+  int64_t query_bytes() const { return shape_.query_bytes; }
+  int64_t code_bytes() const { return shape_.block_bytes / kBlock; }  // of one entry
   // Memory of the codes, and of scales or biases if there are any.
   int64_t codes_nbytes() const { return codes_ ? slots() * code_bytes() : 0; }
   int64_t scales_nbytes() const { return scales_ ? 4 * slots() : 0; }
@@ -65,10 +78,7 @@ class PackedLists {
   void pack_list(const Lists& lists, const RowCodes& codes, const Layout& layout,
                  int64_t list_no);
 
-  int steps_;
-  int tile_steps_;
-  int64_t block_bytes_;
-  int64_t query_bytes_;
+  CodeShape shape_;
   std::vector<int64_t> first_slots_;
   Buffer<uint8_t> codes_;
   Buffer<float> scales_;

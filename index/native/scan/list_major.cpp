@@ -6,7 +6,7 @@
 #include "base/threads.hpp"
 #include "scan/engine.hpp"
 #include "scan/query_batch.hpp"
-#include "scan/scan_session.hpp"
+#include "kernels/scan_session.hpp"
 
 namespace gleann {
 namespace {

@@ -5,7 +5,7 @@
 #include "base/keys.hpp"
 #include "base/threads.hpp"
 #include "scan/engine.hpp"
-#include "scan/scan_session.hpp"
+#include "kernels/scan_session.hpp"
 
 namespace gleann {
 namespace {

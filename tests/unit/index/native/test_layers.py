@@ -13,7 +13,7 @@ NATIVE = ROOT / "index" / "native"
 # independent.
 LAYERS = [
     {"bind"},
-    {"scan", "assign", "covering", "graph"},
+    {"scan", "assign", "covering", "graph", "join"},
     {"tiers"},
     {"kernels"},
     {"base"},

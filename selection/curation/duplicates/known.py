@@ -1,0 +1,75 @@
+"""What an earlier answer knows of the rows of a pool."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Mask, Rows
+from gleann.index.errors import InvalidParamsError
+from gleann.index.ids.held import take_ids
+from gleann.selection.curation.duplicates.groups import PairTable
+from gleann.selection.curation.duplicates.pool import Pool
+from gleann.selection.curation.duplicates.result import Duplicates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownPairs:
+    """Pairs that need not be looked for again.
+
+    Attributes:
+        pairs: of rows of the pool that are the first of their equals.
+        joined: bool (n,), rows that are the first of their equals, all pairs of which
+            with each other are among them.
+    """
+
+    pairs: PairTable
+    joined: Mask
+
+
+def known_pairs(
+    known: Duplicates,
+    pool: Pool,
+    first: Rows,
+    hashes: NDArray[np.uint64],
+    *,
+    radius: float,
+) -> KnownPairs:
+    """Pairs of an earlier answer whose rows are in the pool, with the same vectors.
+
+    Args:
+        known: the earlier answer; rows are told by their ids.
+        pool: of n rows.
+        first: (n,) the first row equal to each; -1 where it takes no part.
+        hashes: (n,) of the vectors.
+        radius: of the pairs.
+
+    Raises:
+        InvalidParamsError: the earlier answer has another metric, or a smaller radius.
+    """
+    if known.metric != pool.metric:
+        raise InvalidParamsError(
+            f"the known answer has the metric {known.metric}, the index {pool.metric}"
+        )
+    if np.float32(known.radius) < np.float32(radius):
+        raise InvalidParamsError(
+            f"the known answer has pairs up to {known.radius:g}, below the radius"
+            f" {radius:g}: it must have all"
+        )
+    before = known.rows
+    now = pool.names.lookup.find(take_ids(known.held_ids, before))
+    there = (now >= 0) & (first[now] >= 0) & (hashes[now] == known.hashes[before])
+    before, now = before[there], now[there]
+    head = np.full(len(known), -1, np.int64)
+    head[known.first[before]] = first[now]
+    near = known.pairs.within(radius)
+    a, b = head[near.rows], head[near.others]
+    both = (a >= 0) & (b >= 0)
+    joined = np.zeros(len(pool), np.bool_)
+    joined[first[now]] = True
+    pairs = PairTable(
+        rows=np.minimum(a, b)[both].astype(np.int32),
+        others=np.maximum(a, b)[both].astype(np.int32),
+        distances=near.distances[both],
+    )
+    return KnownPairs(pairs=pairs, joined=joined)

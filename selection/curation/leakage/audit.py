@@ -1,0 +1,302 @@
+"""Whether rows of one split are near-duplicates of rows of another."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gleann.index.arrays import Distances, Mask, Rows
+from gleann.index.checks import as_array, require_threads
+from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.join.block import PairBlock
+from gleann.index.join.pairs import PairJoin
+from gleann.index.join.side import require_alike, side_of_index
+from gleann.index.parallel.blocks import block_slices
+from gleann.index.params import SearchParams
+from gleann.index.progress import Progress, ignore
+from gleann.index.soar_index import SoarIndex
+from gleann.selection.among import Among, AmongLike, origin_of
+from gleann.selection.checks import IdMap, require_count
+from gleann.selection.curation.leakage.result import Leakage, LeakedPairs
+from gleann.selection.curation.radius import radius_of
+from gleann.selection.progress import ProgressCallback
+from gleann.selection.provenance import provenance
+from gleann.selection.words import Words
+
+BINS = 20
+MAX_PAIRS = 1_000_000
+TARGET_RECALL = 0.99
+"""Of the search for what is beyond the cut; within it nothing is missed."""
+
+QUERIES = 4096
+
+
+def leakage(  # noqa: PLR0913 (of what, beside what, how near, told how)
+    index: SoarIndex,
+    reference: SoarIndex | None = None,
+    *,
+    splits: ArrayLike | None = None,
+    trained_on: Hashable | Sequence[Hashable] = "train",
+    radius: float | None = None,
+    similarity: float | None = None,
+    groups: ArrayLike | None = None,
+    among: AmongLike | None = None,
+    bins: int = BINS,
+    max_pairs: int = MAX_PAIRS,
+    threads: int = 0,
+    progress: ProgressCallback | None = None,
+) -> Leakage:
+    """Find the rows of a split whose near-duplicates are in the training data.
+
+    Pairs within the cut are complete, and none is false. For the histogram the nearest
+    training row is searched too, beyond the cut with recall 0.99.
+
+    Args:
+        index: of the rows that are audited; under cosine or l2.
+        reference: of the training rows; or
+        splits: (n,) the split of each row of `index`, which then has both.
+        trained_on: the splits that are training data; the others are audited.
+        radius: the cut: squared L2, or 1 - cos.
+        similarity: under cosine, the least cosine instead.
+        groups: (n,) words or numbers that the histograms are told by; None takes the
+            splits.
+        among: the rows of `index` that are looked at, as a mask (n,) or ids; None for
+            all.
+        bins: of the histograms.
+        max_pairs: pairs that are listed; of more, only the nearest of each row are.
+        threads: worker threads; 0 takes every core.
+        progress: called as the phases "join" and "search" go on; what it raises ends
+            the audit.
+
+    Raises:
+        InvalidParamsError: both or neither of `reference` and `splits`, or of radius
+            and similarity; one out of its range.
+        InvalidInputError: no training row, or none to audit; a split that no row has.
+        DimensionMismatchError: splits or groups that are not (n,), or an index of
+            another dimension.
+    """
+    least = radius_of(index.metric, radius=radius, similarity=similarity)
+    require_count("bins", bins)
+    require_count("max_pairs", max_pairs, at_least=0)
+    require_threads(threads)
+    sides = _Sides.of(index, reference, splits, trained_on, among)
+    report = progress or ignore
+    within = _within(sides, least, max_pairs, threads, report)
+    nearest, distances = _nearest(sides, within, report)
+    words, numbers = _groups(sides, groups)
+    params = {"radius": least, "bins": bins, "target_recall": TARGET_RECALL}
+    return Leakage(
+        radius=least,
+        metric=index.metric,
+        rows=sides.audited,
+        held_ids=index.held_ids,
+        reference_ids=sides.reference.held_ids,
+        nearest=nearest,
+        distances=distances,
+        pair_counts=within.counts,
+        pairs=within.pairs(),
+        pairs_complete=within.complete,
+        groups=words,
+        group_numbers=numbers,
+        edges=_edges(distances, bins),
+        provenance=provenance(
+            "leakage", params=params, seed=None, data_hash=index.data_hash
+        )
+        | {"reference_hash": sides.reference.data_hash}
+        | origin_of(sides.among),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Sides:
+    """What is audited, and beside what.
+
+    Attributes:
+        index: has the audited rows.
+        reference: has the training rows; the same index where splits are given.
+        audited: int64 (m,), ascending.
+        training: bool, rows of `reference`; None for all.
+        splits: the words of the splits and the number (n,) of each row; None where the
+            training rows are another index.
+        among: the rows that are looked at; None for all.
+    """
+
+    index: SoarIndex
+    reference: SoarIndex
+    audited: Rows
+    training: Mask | None
+    splits: tuple[tuple[Hashable, ...], NDArray[np.int64]] | None
+    among: Among | None
+
+    @classmethod
+    def of(
+        cls,
+        index: SoarIndex,
+        reference: SoarIndex | None,
+        splits: ArrayLike | None,
+        trained_on: Hashable | Sequence[Hashable],
+        among: AmongLike | None,
+    ) -> "_Sides":
+        """Check what a caller gave."""
+        if (reference is None) == (splits is None):
+            given = "neither" if reference is None else "both"
+            raise InvalidParamsError(
+                f"give reference or splits, one of them: got {given}"
+            )
+        n = len(index)
+        within = Among.of(among, n=n, names=IdMap(index.held_ids, n=n))
+        mask = np.ones(n, np.bool_) if within is None else within.mask
+        if reference is not None:
+            require_alike(side_of_index(index), side_of_index(reference))
+            audited = np.flatnonzero(mask)
+            return cls(
+                index=index,
+                reference=reference,
+                audited=audited,
+                training=None,
+                splits=None,
+                among=within,
+            )
+        words, numbers = _numbered(splits, n=n, name="splits")
+        listed = trained_on if isinstance(trained_on, list | tuple) else [trained_on]
+        trained = np.isin(numbers, words.numbers_of(listed))
+        audited, training = np.flatnonzero(mask & ~trained), mask & trained
+        if not len(audited) or not training.any():
+            raise InvalidInputError(
+                f"the splits have {len(audited)} rows to audit and"
+                f" {int(training.sum())} training rows: both are needed"
+            )
+        return cls(
+            index=index,
+            reference=index,
+            audited=audited,
+            training=training,
+            splits=(words.words, numbers),
+            among=within,
+        )
+
+    @property
+    def audited_mask(self) -> Mask:
+        """The audited rows (n,)."""
+        mask = np.zeros(len(self.index), np.bool_)
+        mask[self.audited] = True
+        return mask
+
+
+class _Within:
+    """Collects pairs within the cut: counts, the nearest of each row, and some."""
+
+    def __init__(self, n: int, most: int) -> None:
+        self.all_counts = np.zeros(n, np.int64)
+        self.nearest = np.full(n, -1, np.int64)
+        self.distances = np.full(n, np.inf, np.float32)
+        self.complete = True
+        self._most = most
+        self._parts: list[PairBlock] = []
+        self.counts = self.all_counts
+
+    def add(self, block: PairBlock) -> None:
+        """Take in some pairs."""
+        self.all_counts += np.bincount(block.rows, minlength=len(self.all_counts))
+        order = np.lexsort((block.others, block.distances, block.rows))[::-1]
+        rows, others = block.rows[order], block.others[order].astype(np.int64)
+        near = block.distances[order]
+        before, known = self.distances[rows], self.nearest[rows]
+        better = (near < before) | ((near == before) & (others < known))
+        self.nearest[rows[better]] = others[better]  # the last write is the nearest
+        self.distances[rows[better]] = near[better]
+        if self.all_counts.sum() > self._most:
+            self.complete, self._parts = False, []
+        elif self.complete:
+            self._parts.append(block)
+
+    def finish(self, audited: Rows) -> None:
+        """Keep what is of the audited rows (m,)."""
+        self.counts = self.all_counts[audited]
+
+    def pairs(self) -> LeakedPairs:
+        """All pairs by row, distance and training row; the nearest where not all."""
+        if not self.complete:
+            rows = np.flatnonzero(self.nearest >= 0)
+            return LeakedPairs(
+                rows=rows, others=self.nearest[rows], distances=self.distances[rows]
+            )
+        empty = [np.empty(0, np.int64)]
+        rows = np.concatenate(empty + [part.rows for part in self._parts])
+        others = np.concatenate(empty + [part.others for part in self._parts])
+        distances = np.concatenate(
+            [np.empty(0, np.float32), *(part.distances for part in self._parts)]
+        )
+        order = np.lexsort((others, distances, rows))
+        return LeakedPairs(
+            rows=rows[order], others=others[order], distances=distances[order]
+        )
+
+
+def _within(
+    sides: _Sides,
+    radius: float,
+    most: int,
+    threads: int,
+    report: Callable[[Progress], None],
+) -> _Within:
+    """The pairs of audited and training rows within the cut."""
+    join = PairJoin(
+        side_of_index(sides.index, among=sides.audited_mask),
+        side_of_index(sides.reference, among=sides.training),
+        radius=radius,
+        threads=threads,
+    )
+    found = _Within(len(sides.index), most)
+    for block in join.blocks(report=report):
+        found.add(block)
+    found.finish(sides.audited)
+    return found
+
+
+def _nearest(
+    sides: _Sides, within: _Within, report: Callable[[Progress], None]
+) -> tuple[Rows, Distances]:
+    """The nearest training row (m,) of each audited row, and its distance."""
+    m = len(sides.audited)
+    nearest, distances = within.nearest[sides.audited], within.distances[sides.audited]
+    open_ = np.flatnonzero(nearest < 0)
+    params = SearchParams(k=1, target_recall=TARGET_RECALL, allowed=sides.training)
+    for block in block_slices(len(open_), QUERIES) if len(open_) else []:
+        report(Progress(phase="search", done=m - len(open_) + block.start, total=m))
+        some = open_[block]
+        queries = sides.index.stored_rows[sides.audited[some]]
+        rows, near = sides.reference.search_rows(queries, params)
+        nearest[some], distances[some] = rows[:, 0], near[:, 0]
+    report(Progress(phase="search", done=m, total=m))
+    return nearest, distances
+
+
+def _groups(
+    sides: _Sides, groups: ArrayLike | None
+) -> tuple[tuple[Hashable, ...], NDArray[np.int64]]:
+    """The words of the groups, and the number (m,) of each audited row."""
+    if groups is not None:
+        words, numbers = _numbered(groups, n=len(sides.index), name="groups")
+        return words.words, numbers[sides.audited]
+    if sides.splits is None:
+        return ("all",), np.zeros(len(sides.audited), np.int64)
+    return sides.splits[0], sides.splits[1][sides.audited]
+
+
+def _numbered(
+    values: ArrayLike | None, *, n: int, name: str
+) -> tuple[Words, NDArray[np.int64]]:
+    array = as_array([] if values is None else values, name=name)
+    if array.shape != (n,):
+        raise InvalidInputError(f"{name} has shape {array.shape} for {n} rows")
+    listed = array.tolist()
+    words = Words.of_values(listed, name=name)
+    return words, words.numbers_of(listed)
+
+
+def _edges(distances: Distances, bins: int) -> NDArray[np.float64]:
+    """Edges (bins + 1,) of equal bins from 0 to the greatest distance."""
+    high = float(distances.max(initial=0)) or 1.0
+    return np.linspace(0.0, high, bins + 1)
