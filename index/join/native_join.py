@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, RowMatrix, Vectors
-from gleann.index.codes import Codes, quantise
+from gleann.index.codes import Codes, decoded_norms, quantise
 from gleann.index.engines import native
 from gleann.index.extension import compiled
 from gleann.index.heartbeat import beat
@@ -62,10 +62,12 @@ class NativeJoin:
     ) -> Iterator[PairBlock]:
         """The pairs, in blocks of about `room`; which comes first may vary."""
         join = self._join
-        for lists in block_slices(join.nlist, join.lists_at_once):
-            report(Progress(phase="join", done=lists.start, total=join.nlist))
-            join.open(lists.start, lists.stop)
-            done = False
+        first = 0
+        while first < join.nlist:
+            report(Progress(phase="join", done=first, total=join.nlist))
+            last = min(first + join.lists_at_once, join.nlist)
+            join.open(first, last)
+            first, done = last, False
             while not done:
                 beat()
                 done, rows, others, distances = join.next(room)
@@ -108,8 +110,7 @@ def _held(
         coded = None
     values, scales, squares, errors = _codes(side.vectors, coded, center, threads)
     points = quantise(side.centroids, center)
-    whole = np.einsum("ij,ij->i", points.values.astype(np.int64), points.values)
-    lengths = points.scales.astype(np.float64) ** 2 * whole
+    centroids = np.asarray(points.values, np.int8)
     floats = _floats(side.vectors)
     return compiled.JoinSide(
         codes=values,
@@ -119,9 +120,9 @@ def _held(
         vectors=np.empty((0, 0), np.float32) if floats is None else floats,
         offsets=side.offsets,
         members=side.members,
-        centroids=points.values,
+        centroids=centroids,
         centroid_scales=points.scales,
-        centroid_squares=lengths.astype(np.float32),
+        centroid_squares=decoded_norms(points),
         tier=tier,
         threads=threads,
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Mask, RowMatrix, Rows, Vectors
 from gleann.index.build.assign import assign_blocks
@@ -88,7 +88,7 @@ def side_of_index(index: SoarIndex, *, among: Mask | None = None) -> JoinSide:
     )
 
 
-def side_of_rows(vectors: Vectors, *, like: JoinSide, threads: int = 0) -> JoinSide:
+def side_of_rows(vectors: ArrayLike, *, like: JoinSide, threads: int = 0) -> JoinSide:
     """Rows (n, d) in the lists of another side, each in the nearest.
 
     Args:
@@ -104,7 +104,7 @@ def side_of_rows(vectors: Vectors, *, like: JoinSide, threads: int = 0) -> JoinS
     rows = prepare(as_vectors(vectors, dim=dim), like.metric)
     first = np.empty(len(rows), np.int32)
     center = like.center if like.center.any() else None
-    for block, lists, _ in assign_blocks(
+    for block, nearest, _ in assign_blocks(
         rows,
         like.centroids,
         params=BuildParams(spill="none"),
@@ -112,7 +112,7 @@ def side_of_rows(vectors: Vectors, *, like: JoinSide, threads: int = 0) -> JoinS
         threads=threads,
         center=center,
     ):
-        first[block] = lists
+        first[block] = nearest
     lists = invert(first, np.full(len(rows), -1, np.int32), nlist=like.nlist)
     return _divided(
         replace(

@@ -20,6 +20,8 @@ constexpr float kNoDistance = std::numeric_limits<float>::quiet_NaN();
 // Scores are a few roundings of numbers up to the squared lengths of the points.
 constexpr double kRounding = 4e-6;
 
+constexpr int64_t kLeastLists = 4, kFirstLists = 12;  // opened together
+
 // Plain L2 of rows whose distance, rounded to float32, is at most `most`.
 double radius_of(Distance distance, float most) {
   const double above = std::nextafter(most, kInfinity);
@@ -55,15 +57,23 @@ ListJoin::ListJoin(const JoinSide& x, const JoinSide& y, Distance distance, floa
       radius_(radius_of(distance, most)),
       x_margins_(x.margins(y)),
       y_margins_(&x == &y ? std::vector<float>{} : y.margins(x)),
-      centroids_(y.scan(), y.arrays().d) {
+      centroids_(y.scan(), y.arrays().d),
+      lists_at_once_(kFirstLists) {
   const CodedPoints& points = y_.arrays().centroids;
   const std::vector<int32_t> all = numbers_upto(y_.nlist());
   centroids_.pack(points, all.data(), y_.nlist(), points.squares);
 }
 
-int64_t ListJoin::lists_at_once() const {
-  constexpr int64_t kBytesAKey = sizeof(uint64_t);
-  return std::clamp<int64_t>(y_.arrays().d / kBytesAKey, 4, kMaxGroup);
+// Few lists at once pack the rows of all others anew for each few.
+void ListJoin::choose_lists_at_once() {
+  std::size_t keys = 0;
+  for (const OpenList& open : open_) keys += open.keys.size();
+  for (const NearRows& near : near_y_) keys += near.keys.size();
+  const auto held = static_cast<int64_t>(keys * sizeof(uint64_t));
+  const int64_t most = y_.arrays().rows.n * y_.arrays().d;
+  if (2 * held <= most)
+    lists_at_once_ = std::min<int64_t>(2 * lists_at_once_, kMaxGroup);
+  if (held > most) lists_at_once_ = std::max<int64_t>(lists_at_once_ / 2, kLeastLists);
 }
 
 double ListJoin::slack(int64_t a, int64_t b) const {
@@ -88,6 +98,7 @@ void ListJoin::open(int64_t first, int64_t last) {
     poll();
     find_near_y(b);
   });
+  choose_lists_at_once();
 }
 
 void ListJoin::set_limits() {

@@ -33,8 +33,9 @@ class ListJoin {
   ListJoin(const JoinSide& x, const JoinSide& y, Distance distance, float most);
 
   int64_t nlist() const { return x_.nlist(); }
-  // Lists of x that are opened together: their memory is about that of the codes.
-  int64_t lists_at_once() const;
+  // Lists of x to open together next: as many as keep what is held about as large as
+  // the codes, by what the last ones took.
+  int64_t lists_at_once() const { return lists_at_once_; }
   // Finds out which rows lists first..last - 1 of x are to be compared with.
   void open(int64_t first, int64_t last);
   // Adds pairs of the open lists until they are done, or there are `room` or somewhat
@@ -67,6 +68,7 @@ class ListJoin {
   void set_limits();
   void find_near_x(OpenList& open) const;
   void find_near_y(int64_t b);
+  void choose_lists_at_once();
   int64_t first_of(const OpenList& open) const { return same() ? open.list : 0; }
 
   const JoinSide& x_;
@@ -80,6 +82,7 @@ class ListJoin {
   std::vector<float> limits_;
   std::vector<OpenList> open_;
   std::vector<NearRows> near_y_;  // of each list of y
+  int64_t lists_at_once_;
   JoinWork work_;
 };
 

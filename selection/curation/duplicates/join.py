@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Distances, HeldIds, Ids, Rows
-from gleann.index.checks import as_vectors, require_threads
+from gleann.index.checks import require_threads
 from gleann.index.errors import InvalidParamsError
 from gleann.index.ids.held import ids_at
 from gleann.index.join.pairs import ROOM, PairJoin
@@ -89,12 +89,19 @@ def join(  # noqa: PLR0913 (of what, how near, among what)
     if isinstance(other, SoarIndex):
         second, held = side_of_index(other), other.held_ids
     elif other is not None:
-        second = side_of_rows(as_vectors(other, name="other"), like=side)
+        second = side_of_rows(other, like=side, threads=threads)
         held = np.arange(len(second))
     pairs = PairJoin(side, second, radius=least, threads=threads)
     blocks = pairs.blocks(room=room, report=progress or ignore)
     return (
-        _named(ids, held, block.rows, block.others, block.distances) for block in blocks
+        _named(
+            ids,
+            held,
+            block.rows.astype(np.int64),
+            block.others.astype(np.int64),
+            block.distances,
+        )
+        for block in blocks
     )
 
 
@@ -163,11 +170,10 @@ def _within(index: SoarIndex, among: AmongLike | None) -> Among | None:
 def _named(
     ids: HeldIds, other_ids: HeldIds, rows: Rows, others: Rows, distances: Distances
 ) -> JoinedPairs:
-    own, found = rows.astype(np.int64), others.astype(np.int64)
     return JoinedPairs(
-        rows=own,
-        others=found,
-        ids=ids_at(ids, own),
-        other_ids=ids_at(other_ids, found),
+        rows=rows,
+        others=others,
+        ids=ids_at(ids, rows),
+        other_ids=ids_at(other_ids, others),
         distances=distances,
     )
