@@ -64,7 +64,8 @@ def best_rank(
     https://arxiv.org/abs/2507.12466. The rank of a row for a target is its place, from
     1, among the rows that may be chosen by distance to the target, ties by id. Rows of
     the same best rank are chosen in the order of their ids. The first rows of a larger
-    budget are those of a smaller one.
+    budget are those of a smaller one. Memory grows with the targets times the deepest
+    rank: for a large share of an index, `distil` it instead.
 
     Args:
         index: whose rows are chosen, by its metric.

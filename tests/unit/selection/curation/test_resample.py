@@ -120,6 +120,24 @@ def test_draws_do_not_depend_on_the_order_of_the_rows():
     assert resample(one, request).ids.tolist() == resample(other, request).ids.tolist()
 
 
+def test_string_ids_name_rows_and_decide_draws():
+    rng = np.random.default_rng(7)
+    rows = np.float32(rng.normal(size=(300, DIM)))
+    names = np.array([f"x{row}" for row in range(300)])
+    index = build(rows, ids=names)
+    targets = Targets(ids=names[:20])
+    for mode in ("round_robin", "best_rank", "resample"):
+        found = for_target(index, targets, budget=40, mode=mode)
+        assert found.ids.tolist() == names[found.rows].tolist()
+        assert not np.isin(found.ids, names[:20]).any()
+    is_open = np.arange(300) >= 20
+    want, _ = reference(
+        index, np.arange(20), is_open=is_open, budget=40, seed=0, smoothing=1.0
+    )
+    assert found.rows.tolist() == want.tolist()
+    assert compare(index, found, targets).random.rows == 40
+
+
 def test_vectors_get_the_lists_that_a_build_gives(index):
     primary, secondary = assignment(index.data.lists, n=N)
     mine, other = assigned(index.vectors, index)
