@@ -85,6 +85,20 @@ class Scanner:
     ) -> tuple[
         NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]
     ]: ...
+    def search_by_effort(
+        self,
+        queries: NDArray[np.float32],
+        nprobe: int,
+        first: int,
+        budgets: NDArray[np.int32],
+        usual: float,
+        to_unit: bool,
+        k: int,
+        rerank: int,
+        threads: int,
+    ) -> tuple[
+        NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]
+    ]: ...
     def search_chosen(
         self,
         queries: NDArray[np.float32],

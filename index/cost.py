@@ -16,6 +16,12 @@ LIST = 0.8
 PROBE = 85.0
 """To begin one more list for a query."""
 
+GRANT = 400.0
+"""To grant a query its lists by its first ones (`effort.py`)."""
+
+CANDIDATE = 4.0
+"""One more list that may be granted."""
+
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
@@ -38,6 +44,12 @@ class CostModel:
     def reranked(self) -> float:
         """To keep and re-rank one more row."""
         return 140 + 0.4 * self.dim
+
+    def effort(self, *, entries: float, lists: float, most: int, rerank: int) -> float:
+        """One query that scans `lists` of its `most` best lists, as it is granted."""
+        choosing = GRANT + CANDIDATE * most
+        scan = self.entry * entries + PROBE * lists + self.reranked * rerank
+        return QUERY + LIST * self.nlist + choosing + scan
 
     def search(self, *, entries: float, nprobe: int, rerank: int) -> float:
         """One query that scans `entries` of `nprobe` lists and re-ranks some rows."""

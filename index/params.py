@@ -14,6 +14,7 @@ Spill = Literal["auto", "soar", "naive", "none"]
 Segments = Literal["both", "primary"]
 CodeKind = Literal["int8", "float32"]
 CodesChoice = Literal["auto", "int8", "float32"]
+Effort = Literal["even", "by_query"]
 
 DEFAULT_TARGET_RECALL = 0.95
 DEFAULT_LAMBDA = 1.0
@@ -109,6 +110,11 @@ class SearchParams:
             device and cost 0.001 to 0.002 of recall@10 where that was measured
             (`index/engines/device/DECISIONS.md` 22). CPU engines drop nothing and
             ignore it.
+        effort: "even" scans one number of lists for all queries; "by_query" as many as
+            the first lists of each query say that it takes, where that was measured to
+            save work at the recall that is asked for (`index/effort.py`). It saves time
+            for queries that are searched one by one, and not in batches. It has no
+            effect with `nprobe`, a filter, or rows newer than the index.
     """
 
     k: int = 10
@@ -120,6 +126,7 @@ class SearchParams:
     radius: float | None = None
     segments: Segments = "both"
     certain: bool = True
+    effort: Effort = "even"
 
     def __post_init__(self) -> None:
         require_integer("k", self.k, at_least=1)
@@ -138,6 +145,9 @@ class SearchParams:
         segments: object = self.segments  # perhaps an array, which == compares
         if not isinstance(segments, str) or segments != "both":
             require_one_of("segments", segments, get_args(Segments))
+        effort: object = self.effort
+        if not isinstance(effort, str) or effort != "even":
+            require_one_of("effort", effort, get_args(Effort))
         if self.exact is not False or self.certain is not True:
             _require_bool("exact", self.exact)
             _require_bool("certain", self.certain)

@@ -73,6 +73,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             points=header.points,
             primary_points=header.primary_points,
             training=header.training,
+            efforts=header.efforts,
         )
         self._newer_searcher = NewerSearcher(data, engine, self._searcher)
 

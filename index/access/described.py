@@ -6,6 +6,7 @@ from hashlib import sha256
 import numpy as np
 
 from gleann.index.arrays import Vectors
+from gleann.index.effort import EffortPoint
 from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.found import SearchStats, drift_warning, shortfall
 from gleann.index.operating_points import OperatingPoint, SpillReport, best_recall
@@ -67,6 +68,11 @@ class Described:
     def header(self) -> Header:
         """The metadata that is saved with it."""
         return self._header
+
+    @property
+    def efforts(self) -> tuple[EffortPoint, ...]:
+        """Settings of the effort that save work; see `index/effort.py`."""
+        return self._header.efforts
 
     @property
     def spilled_share(self) -> float:

@@ -9,6 +9,7 @@ from gleann.index.arrays import ListNos, Rows, Vectors
 from gleann.index.build.choose_spill import choose_spill
 from gleann.index.build.contract import BuildKernels
 from gleann.index.build.distortion import total_distortion
+from gleann.index.build.effort import measure_effort
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.build.sample import Sample, draw_queries, make_sample
 from gleann.index.build.tune import measure_points
@@ -110,6 +111,9 @@ def arrange(
         encoding = sample.encoding
     decided = replace(params, codes=encoding.kind)
     header, secondary = _judge(sample, primary, secondary, decided)
+    if sample is not None:
+        efforts = measure_effort(sample, primary, secondary)
+        header = replace(header, efforts=efforts)
     trained = Training(rows=len(rows), distortion=distortion, kept=len(rows))
     return Arranged(
         centroids=centroids,

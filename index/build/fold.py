@@ -23,6 +23,7 @@ from gleann.index.build.on_disk import (
 )
 from gleann.index.checks import require_matrix
 from gleann.index.codes import Codes
+from gleann.index.effort import EffortPoint
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import (
     InvalidInputError,
@@ -266,6 +267,7 @@ def _header(folding: Folding, *, n: int, entries: int, distortion: float) -> Hea
         header,
         points=_points(header.points, n=n, growth=entries / lists.entries),
         primary_points=_points(header.primary_points, n=n, growth=n / rows),
+        efforts=_efforts(header.efforts, n=n, growth=entries / lists.entries),
         training=_training(folding, newer=folding.newer_count, distortion=distortion),
     )
 
@@ -311,6 +313,17 @@ def expected_training(
 
 def _shift(data: IndexData) -> Vectors | None:
     return data.encoding.center if data.encoding.is_centred else None
+
+
+def _efforts(
+    points: tuple[EffortPoint, ...], *, n: int, growth: float
+) -> tuple[EffortPoint, ...]:
+    """The same of the effort."""
+    return tuple(
+        replace(point, entries=point.entries * growth)
+        for point in points
+        if point.k <= n and point.rerank <= max(n, 16 * point.k)
+    )
 
 
 def _points(

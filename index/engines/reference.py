@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
+from gleann.index.checks import require_finite
+from gleann.index.effort import Grants
 from gleann.index.engines.contract import Scanned, ScanRequest, Work
+from gleann.index.engines.granted_lists import granted_lists
 from gleann.index.engines.stepwise import StepwiseEngine, count_short
 from gleann.index.lists import InvertedLists
-from gleann.index.metric import pair_distances
+from gleann.index.metric import pair_distances, prepare
 from gleann.index.params import Segments
 
 
@@ -29,6 +32,16 @@ class ReferenceEngine(StepwiseEngine):
         shape = lists.nlist, self._data.vectors.shape[1]
         centroids = np.zeros(shape, np.float32)
         return ReferenceEngine(replace(self._data, lists=lists, centroids=centroids))
+
+    def search_by_effort(
+        self, queries: Vectors, grants: Grants, request: ScanRequest
+    ) -> Scanned:
+        """Grant the lists of one query after another; see `GrantsLists`."""
+        require_finite(queries, name="queries")
+        prepared = prepare(queries, self._data.metric, name="queries")
+        ranked = self.rank_lists(prepared, nprobe=grants.most)
+        lists = granted_lists(self._data, prepared, ranked, grants, k=request.k)
+        return self.scan(prepared, lists, request)
 
     def scan(
         self, queries: Vectors, list_nos: ListNos, request: ScanRequest

@@ -7,6 +7,7 @@ import numpy as np
 
 from gleann.index.arrays import Distances, Mask, Rows, Vectors
 from gleann.index.checks import require_finite
+from gleann.index.effort import EffortPoint
 from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
 from gleann.index.errors import InvalidInputError
 from gleann.index.exact import exact_search_prepared
@@ -15,6 +16,7 @@ from gleann.index.metric import prepare
 from gleann.index.operating_points import OperatingPoint
 from gleann.index.params import Metric, RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, exact_among
+from gleann.index.search.effort import EffortPlan, Efforts
 from gleann.index.search.filtered import (
     AllowedNewer,
     is_few,
@@ -48,6 +50,7 @@ class Searcher:
         primary_points: those of primaries only.
         training: how well the lists fit the rows; None if that is unknown. Where they
             do not, no recall is estimated.
+        efforts: settings of the effort; see `index/effort.py`.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Searcher:
         points: Points,
         primary_points: Points,
         training: Training | None = None,
+        efforts: tuple[EffortPoint, ...] = (),
     ) -> None:
         self._data = data
         self._n = len(data.vectors)
@@ -70,6 +74,7 @@ class Searcher:
             lists=data.lists,
             fits=training is None or training.fits(self._n),
         )
+        self._efforts = Efforts(engine, efforts, plain=points, data=data)
         self._last_plan: tuple[SearchParams, int, SearchPlan] | None = None
 
     @property
@@ -108,7 +113,8 @@ class Searcher:
         if plan.exact:
             return self._search_exact(self._prepared(queries), plan)
         if not plan.adaptive or plan.allowed is None:
-            return self._search_lists(queries, plan)
+            effort = self._efforts.instead(params, plan)
+            return self._search_lists(queries, plan, effort)
         return self._search_allowed(queries, plan, self._allowed_rows(plan.allowed))
 
     def search_among(
@@ -381,11 +387,22 @@ class Searcher:
         )
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
-    def _search_lists(self, queries: Vectors, plan: SearchPlan) -> FoundRows:
-        scanned = self._engine.search(queries, nprobe=plan.nprobe, request=plan.request)
+    def _search_lists(
+        self, queries: Vectors, plan: SearchPlan, effort: EffortPlan | None
+    ) -> FoundRows:
+        nprobe = None
+        if effort is None:
+            scanned = self._engine.search(
+                queries, nprobe=plan.nprobe, request=plan.request
+            )
+        else:
+            plan, scanned = effort.plan, effort.search(queries)
+            nprobe = -(-scanned.work.lists_probed // max(1, len(queries)))
         completed = self._complete(queries, scanned, plan)
         engine = scanned.engine or self._engine.name
-        stats = stats_of(plan, scanned.work, engine=engine, completed=completed)
+        stats = stats_of(
+            plan, scanned.work, engine=engine, completed=completed, nprobe=nprobe
+        )
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
     def _complete(self, queries: Vectors, scanned: Scanned, plan: SearchPlan) -> int:

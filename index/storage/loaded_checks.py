@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import HeldIds, Mask
 from gleann.index.checks import MAX_DIM, MOST_ROWS, MOST_SQUARED
 from gleann.index.codes import Codes, Encoding
+from gleann.index.effort import EffortPoint
 from gleann.index.errors import CorruptDataError
 from gleann.index.ids.held import repeated_id
 from gleann.index.lists import InvertedLists
@@ -224,6 +225,25 @@ def check_points(
         fits = fits and _is_number(point.recall) and 0 <= point.recall <= 1
         fits = fits and _is_number(point.entries) and point.entries >= 0
         require(fits, f"{name}[{place}] is {point}")
+
+
+def check_efforts(points: tuple[EffortPoint, ...], *, n: int, nlist: int) -> None:
+    """Check that settings of the effort can be searched with, as `check_points` does.
+
+    Raises:
+        CorruptDataError: naming the first that cannot.
+    """
+    for place, point in enumerate(points):
+        whole = all(
+            _is_int(v) for v in (point.k, point.first, point.most, point.rerank)
+        )
+        fits = whole and 1 <= point.k <= n and 1 <= point.first <= point.most <= nlist
+        fits = fits and point.k <= point.rerank <= max(n, 16 * point.k)
+        numbers = (point.offset, point.slope, point.recall, point.entries, point.lists)
+        numbers += (point.error, point.poor, point.poor_before, point.saving)
+        fits = fits and all(_is_number(v) for v in numbers)
+        fits = fits and 0 <= point.recall <= 1 and point.lists >= 0
+        require(fits, f"efforts[{place}] is {point}")
 
 
 def check_spill_report(report: SpillReport) -> None:

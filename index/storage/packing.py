@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.codes import Codes, Encoding, decoded_norms
+from gleann.index.effort import EffortPoint
 from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
 from gleann.index.lists import InvertedLists
@@ -16,6 +17,7 @@ from gleann.index.operating_points import OperatingPoint, SpillReport
 from gleann.index.params import BuildParams, CodeKind, Metric
 from gleann.index.storage.loaded_checks import (
     check_codes,
+    check_efforts,
     check_ids,
     check_lengths,
     check_lists,
@@ -57,6 +59,7 @@ class Header:
         primary_points: the same without second copies, if there are any.
         spill_report: the reason for the choice of spilling, if it was "auto".
         training: what its lists were trained on; None where an older gleann built it.
+        efforts: settings of the effort that save work, if there are any.
     """
 
     params: BuildParams
@@ -64,6 +67,7 @@ class Header:
     primary_points: tuple[OperatingPoint, ...] = ()
     spill_report: SpillReport | None = None
     training: Training | None = None
+    efforts: tuple[EffortPoint, ...] = ()
 
 
 def pack_codes(codes: Codes, encoding: Encoding) -> dict[str, Array]:
@@ -101,6 +105,8 @@ def pack_header(header: Header, encoding: Encoding) -> dict[str, Any]:
         values["primary_points"] = [asdict(point) for point in header.primary_points]
     if header.spill_report is not None:
         values["spill_report"] = asdict(header.spill_report)
+    if header.efforts:
+        values["efforts"] = [asdict(point) for point in header.efforts]
     if header.training is not None:
         values["training"] = asdict(header.training)
     return values
@@ -151,6 +157,7 @@ def _check_loaded(data: IndexData, header: Header) -> None:
     check_codes(data.codes, data.encoding)
     check_points(header.points, name="operating_points", n=n, nlist=nlist)
     check_points(header.primary_points, name="primary_points", n=n, nlist=nlist)
+    check_efforts(header.efforts, n=n, nlist=nlist)
     if header.spill_report is not None:
         check_spill_report(header.spill_report)
     if header.training is not None:
@@ -204,6 +211,7 @@ def _unpack_header(header: Mapping[str, Any]) -> Header:
             points=_unpack_points(header["operating_points"]),
             primary_points=_unpack_points(header.get("primary_points", [])),
             spill_report=None if report is None else _unpack_report(report),
+            efforts=tuple(EffortPoint(**p) for p in header.get("efforts", [])),
             training=None if training is None else Training(**training),
         )
     except (AttributeError, LookupError, TypeError, InvalidParamsError) as error:

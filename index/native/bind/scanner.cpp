@@ -110,6 +110,28 @@ class PyScanner {
     return run(job, queries, k, rerank, allowed, primary_only, threads);
   }
 
+  // Search the `first` best lists of each query, and as many of the best `nprobe` as
+  // its depth grants; see Effort.
+  py::tuple search_by_effort(const Array<float>& queries, int64_t nprobe, int64_t first,
+                             const Array<int32_t>& budgets, double usual, bool to_unit,
+                             int32_t k, int32_t rerank, int threads) const {
+    check_queries(queries);
+    require(first >= 1 && first <= nprobe && nprobe <= engine_.nlist(),
+            "not 1 <= first <= nprobe <= nlist");
+    require_aligned(budgets);
+    require(k >= 1 && budgets.size() == int64_t{k} * depth_of(first) + 1,
+            "budgets has another size");
+    for (int64_t i = 0; i < budgets.size(); ++i) {
+      require(budgets.data()[i] <= nprobe, "a budget is above nprobe");
+    }
+    const Effort effort{first, budgets.data(), usual};
+    ScanJob job{};
+    job.nprobe = nprobe;
+    job.to_unit = to_unit;
+    job.effort = &effort;
+    return run(job, queries, k, rerank, std::nullopt, false, threads);
+  }
+
   // Search the best `ranked` lists of `ranker`, or those of them that the filter takes;
   // the last result says for which queries these lists do.
   py::tuple search_chosen(const Array<float>& queries, const PyScanner& ranker,
@@ -257,6 +279,10 @@ void bind_scanner(py::module_& module) {
            py::arg("nprobe"), py::arg("to_unit"), py::arg("k"), py::arg("rerank"),
            py::arg("allowed").noconvert() = py::none(), py::arg("primary_only"),
            py::arg("threads"), py::arg("newer") = py::none())
+      .def("search_by_effort", &PyScanner::search_by_effort,
+           py::arg("queries").noconvert(), py::arg("nprobe"), py::arg("first"),
+           py::arg("budgets").noconvert(), py::arg("usual"), py::arg("to_unit"),
+           py::arg("k"), py::arg("rerank"), py::arg("threads"))
       .def("search_chosen", &PyScanner::search_chosen, py::arg("queries").noconvert(),
            py::arg("ranker"), py::arg("ranked"), py::arg("sizes").noconvert(),
            py::arg("kept").noconvert(), py::arg("entries").noconvert().none(true),

@@ -56,6 +56,13 @@ Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
               resolve_threads(threads)),
       directions_(arrays.directions, scan_.layout) {}
 
+const RowLists& Engine::row_lists() const {
+  std::call_once(rows_placed_, [this] {
+    row_lists_ = std::make_unique<const RowLists>(arrays_.lists, n());
+  });
+  return *row_lists_;
+}
+
 Work Engine::scan(const ScanJob& job) const {
   const int threads = resolve_threads(job.threads);
   // Newer rows are not counted here.
@@ -71,7 +78,9 @@ int Engine::threads_worth(const ScanJob& job, int64_t queries, int threads) cons
   constexpr double kAlone = 512 << 10, kTogether = 2 << 20;
   const double least = is_few(queries, threads) ? kAlone : kTogether;
   const auto entries = static_cast<double>(arrays_.lists.offsets[nlist()]);
-  const double share = static_cast<double>(job.nprobe) / static_cast<double>(nlist());
+  const double probed =
+      job.effort ? job.effort->usual : static_cast<double>(job.nprobe);
+  const double share = probed / static_cast<double>(nlist());
   const double codes = entries * share * static_cast<double>(d() * queries);
   return static_cast<int>(std::clamp(codes / least, 1.0, static_cast<double>(threads)));
 }

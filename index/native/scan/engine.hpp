@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "kernels/kernels.hpp"
 #include "kernels/pack.hpp"
 #include "scan/coded_queries.hpp"
+#include "scan/effort.hpp"
 #include "scan/list_choice.hpp"
 #include "scan/list_picker.hpp"
 #include "scan/newer.hpp"
@@ -38,6 +41,7 @@ struct ScanJob {
   bool primary_only;
   const Engine* ranker;      // of the same codes: ranks the lists; null: the scanner
   const ListChoice* choice;  // which of the best lists; null: all nprobe
+  const Effort* effort;      // how many of them; null: all nprobe
   const NewerRows* newer;    // to be searched too, or null
   bool newer_only;           // all of these and nothing else; then nprobe is 0
   int threads;
@@ -67,6 +71,8 @@ class Engine {
   int64_t n() const { return arrays_.codes.n; }
   int64_t nlist() const { return arrays_.lists.nlist; }
   const ScanKernels& kernels() const { return scan_; }
+  // Made when first called.
+  const RowLists& row_lists() const;
   // Whether codes of other rows can be scanned with those of the index.
   bool has_kind_of(const RowCodes& codes) const {
     return !codes.values == !arrays_.codes.values &&
@@ -104,6 +110,8 @@ class Engine {
   std::vector<float> center_;  // empty if the codes have none
   PackedLists packed_;
   PackedLists directions_;  // all in one list
+  mutable std::once_flag rows_placed_;
+  mutable std::unique_ptr<const RowLists> row_lists_;
 };
 
 }  // namespace gleann
