@@ -7,7 +7,7 @@ points, so all of these are checked here against `FORMAT.md`, once, over whole a
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -239,9 +239,7 @@ def check_efforts(points: tuple[EffortPoint, ...], *, n: int, nlist: int) -> Non
         )
         fits = whole and 1 <= point.k <= n and 1 <= point.first <= point.most <= nlist
         fits = fits and point.k <= point.rerank <= max(n, 16 * point.k)
-        numbers = (point.offset, point.slope, point.recall, point.entries, point.lists)
-        numbers += (point.error, point.poor, point.poor_before, point.saving)
-        fits = fits and all(_is_number(v) for v in numbers)
+        fits = fits and all(_is_number(v) for v in asdict(point).values())
         fits = fits and 0 <= point.recall <= 1 and point.lists >= 0
         require(fits, f"efforts[{place}] is {point}")
 
