@@ -18,7 +18,6 @@ class QueueStatus:
         places: most calls that may run and wait.
         refused: calls refused since the start.
         dropped: calls dropped since the start: late ones, and those whose caller left.
-        threads: that compute.
         delay_median_seconds: seconds that calls of the last minute waited.
         delay_p99_seconds: the 99th percentile.
     """
@@ -29,7 +28,6 @@ class QueueStatus:
     places: int = 0
     refused: int = 0
     dropped: int = 0
-    threads: int = 0
     delay_median_seconds: float = 0.0
     delay_p99_seconds: float = 0.0
 
@@ -64,7 +62,7 @@ class IndexStatus:
         removed: vectors of the sealed version that were removed or replaced since.
         memory_bytes: bytes by part, such as "codes", "rows" or "payload".
         disk_bytes: bytes of its files.
-        queries: since the start.
+        queries: since the start; not counted of indexes beyond `most_indexes`.
         probed_recall: recall against exact search, on a sample of the queries; None
             without one.
         probed_queries: queries in that sample.
@@ -102,6 +100,7 @@ class ServerStatus:
         indexes: those that the caller may read, by name.
         operations: their number by state.
         sessions: open sessions.
+        streams: open streams of upserts; none in process.
     """
 
     version: str = ""
@@ -117,3 +116,4 @@ class ServerStatus:
     indexes: tuple[IndexStatus, ...] = ()
     operations: Mapping[str, int] = field(default_factory=dict)
     sessions: int = 0
+    streams: int = 0

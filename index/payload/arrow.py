@@ -11,7 +11,7 @@
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from typing import Any, NoReturn, TypeAlias
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
 from gleann.index.payload.gather import MOST_TEXT, bounded
+from gleann.index.payload.kinds import READABLE, is_text, stored_type
 from gleann.index.payload.moments import (
     EARLIEST,
     LATEST,
@@ -48,7 +49,6 @@ _UNITS = ("D", "s", "ms", "us", "ns")
 
 Values: TypeAlias = Any
 """A `pyarrow.ChunkedArray`."""
-_Fits: TypeAlias = Callable[[Any], bool]
 
 
 def arrow_type(column: Column) -> pa.DataType:
@@ -71,7 +71,7 @@ def schema_of(columns: Mapping[str, Any]) -> Schema:
     fields = []
     for name, values in columns.items():
         given = values if hasattr(values, "type") else _inferred(values, name)
-        fields.append(pa.field(name, _stored(given.type)))
+        fields.append(pa.field(name, stored_type(given.type)))
     return Schema.of(pa.schema(fields))
 
 
@@ -98,11 +98,11 @@ def as_column(values: Any, column: Column, *, first: int = 0) -> Values:
             JSON, a null inside a list; naming the column and the row.
     """
     given = _as_arrow(values, column, first)
-    stored = _stored(given.type)
+    stored = stored_type(given.type)
     if given.null_count == len(given):
         return pa.chunked_array([pa.nulls(len(given), arrow_type(column))])
-    if not _READABLE[column.type](stored):
-        if column.type == "timestamp" and _is_text(stored):
+    if not READABLE[column.type](stored):
+        if column.type == "timestamp" and is_text(stored):
             return _moments_of_texts(given, column, first)
         _refuse_type(given, column, first)
     cast = _cast(given, column, first)
@@ -225,52 +225,6 @@ def _listed_reason(value: object, column: Column, refused: Exception) -> str:
     return f"it has type {type(value).__name__}, and a number beyond 64 bits"
 
 
-def _stored(kind: pa.DataType) -> pa.DataType:
-    """What an extension or dictionary type holds."""
-    if isinstance(kind, pa.BaseExtensionType):
-        return _stored(kind.storage_type)
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or (hasattr(pa.types, "is_string_view") and pa.types.is_string_view(kind))
-    )
-
-
-def _is_texts(kind: pa.DataType) -> bool:
-    is_list = (
-        pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-        or pa.types.is_fixed_size_list(kind)
-    )
-    if not is_list:
-        return False
-    inner = _stored(kind.value_type)
-    return _is_text(inner) or pa.types.is_null(inner)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
-
-
-def _is_moment(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
-
-
-_READABLE: dict[ColumnType, _Fits] = {
-    "string": _is_text,
-    "int64": pa.types.is_integer,
-    "float64": _is_number,
-    "bool": pa.types.is_boolean,
-    "timestamp": _is_moment,
-    "strings": _is_texts,
-    "json": _is_text,
-}
-
-
 def _cast(given: Values, column: Column, first: int) -> Values:
     wanted = arrow_type(column)
     if given.type == wanted:
@@ -292,7 +246,7 @@ def _castable(chunk: pa.Array) -> Iterator[pa.Array]:
     """A chunk in parts whose text has room where offsets have 32 bits."""
     sizes = None
     if chunk.nbytes > MOST_TEXT:
-        if _is_text(chunk.type):
+        if is_text(chunk.type):
             chunk = chunk.cast(pa.large_string())  # views have no lengths
         sizes = _text_sizes(chunk)
     if sizes is None:
@@ -305,11 +259,11 @@ def _castable(chunk: pa.Array) -> Iterator[pa.Array]:
 
 def _text_sizes(chunk: pa.Array) -> NDArray[np.int64] | None:
     """Bytes of text, and members of lists, of each value (n,); None for other types."""
-    if _is_text(chunk.type):
+    if is_text(chunk.type):
         sizes = pc.fill_null(pc.binary_length(chunk), 0)
         return sizes.to_numpy(zero_copy_only=False).astype(np.int64)
     is_list = pa.types.is_list(chunk.type) or pa.types.is_large_list(chunk.type)
-    if not is_list or not _is_text(chunk.type.value_type):
+    if not is_list or not is_text(chunk.type.value_type):
         return None
     members = _text_sizes(chunk.values)
     assert members is not None, "they are text"

@@ -16,7 +16,8 @@ from gleann.service.client.connection import (
     part_id,
 )
 from gleann.service.client.modes import M, method
-from gleann.service.values import Scores, Selected, SessionInfo
+from gleann.service.scores import Scores
+from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire import active_messages
 from gleann.service.wire.arrays import ids_of, ids_to_wire
 from gleann.service.wire.fields import fill

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from gleann.service.client.active_calls import ActiveCalls
 from gleann.service.client.connection import Calls, Connection
 from gleann.service.client.modes import M, method
-from gleann.service.values import Scores, Selected, SessionInfo
+from gleann.service.scores import Scores
+from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire.arrays import labels_to_wire, optional_ids_to_wire
 from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.rounds_messages import rounds_params_to_wire

@@ -6,7 +6,6 @@ made by `about`. Files, variables, options, `--print-config`, the reload by SIGH
 the table in `docs/configuration.md` follow from the fields.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
 from functools import cache
@@ -107,7 +106,7 @@ def require_number(
     Raises:
         InvalidParamsError: with the bound and the value.
     """
-    if not math.isfinite(value) or not at_least <= value <= at_most:
+    if not at_least <= value <= at_most:  # no infinity, and not NaN either
         above = value > at_most
         side = f"most {at_most}" if above else f"least {at_least}"
         raise InvalidParamsError(f"{name} must be at {side}, got {value}")

@@ -149,7 +149,8 @@ def _of_file(file: Path, known: list[str]) -> dict[str, Given]:
         values = tomllib.loads(file.read_text())
     except OSError as error:
         raise MissingFileError(f"{file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # A number of 5000 digits is a ValueError, and so is what is not UTF-8.
+    except (ValueError, RecursionError) as error:
         raise InvalidParamsError(f"{file} is not TOML: {error}") from error
     tables = {name.partition(".")[0] for name in known if "." in name}
     found = {}

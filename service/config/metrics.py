@@ -18,7 +18,7 @@ class MetricsSettings:
         token_file: file with the token that GET /metrics must carry as "Authorization:
             Bearer TOKEN"; /healthz needs none.
         most_indexes: number of indexes with metrics of their own; those of others are
-            added up under the name "other".
+            added up under the name "_other".
     """
 
     listen: str | None = None

@@ -20,8 +20,8 @@ from gleann.service.jobs.import_source import ImportRules, ImportSource, open_so
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.sealed_import import SealedImport, is_sealed_at_once
 from gleann.service.jobs.task import Task
-from gleann.service.state.columns import missing_columns
 from gleann.service.state.log.changes import id_type_of
+from gleann.service.state.log.columns import missing_columns
 from gleann.service.state.registry import Registry
 from gleann.service.views.live_index import View
 from gleann.service.wire import index_messages

@@ -22,9 +22,9 @@ from gleann.service.jobs.queue import Demand, Entry
 from gleann.service.jobs.run import Outcome, packed
 from gleann.service.jobs.run_log import MOST_LINES, lines_of, log_line
 from gleann.service.jobs.schedule import PAUSED, RESUMED, Schedule
-from gleann.service.jobs.table import NewOperation, OperationTable
+from gleann.service.jobs.table import NewOperation, OperationTable, has_started
 from gleann.service.jobs.workers import FIRST_PAUSE, Work, Workers
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.store import Store
 from gleann.service.telemetry.telemetry import Telemetry
@@ -88,9 +88,7 @@ class Jobs:
             if changes.drop_given_up(transaction):
                 transaction.after_commit(self._store.give_back_space_soon)
         for row in self._table.in_state("paused"):
-            self._schedule.set_aside(self._entry(row))
-            if row["start_sequence"] is not None:
-                self._schedule.hold(self._entry(row))
+            self._schedule.set_aside(self._entry(row), started=has_started(row))
         for row in self._table.in_state("queued"):
             self._schedule.enqueue(self._entry(row))
         self._workers.start(works)
@@ -239,20 +237,24 @@ class Jobs:
             UnknownJobError: no operation has this name.
             NotReadyError: it has ended.
         """
-        with self._control, self._store.transaction() as transaction:
-            row = self._open_row(name)
-            if row["state"] != "paused":
-                table.set_state(transaction, name, "paused")
-                transaction.after_commit(self._pausing(transaction, row))
-        return self.get(name)
+        with self._control:
+            with self._store.transaction() as transaction:
+                row = self._open_row(name)
+                if row["state"] != "paused":
+                    table.set_state(transaction, name, "paused")
+                    transaction.after_commit(self._pausing(transaction, row))
+            operation = self.get(name)
+            if operation.done:  # its run ended before it was stopped
+                self._schedule.forget(name)
+        return operation
 
     def _pausing(self, transaction: Transaction, row: Row) -> Callable[[], None]:
         """What pauses an operation in the schedule, once that is on disk."""
-        entry = self._entry(row)
+        entry, started = self._entry(row), has_started(row)
         if self._is_alone(row):
             return lambda: self._schedule.pause_run(entry)
         table.add_lines(transaction, row["name"], [log_line(PAUSED)])
-        return lambda: self._schedule.set_aside(entry)
+        return lambda: self._schedule.set_aside(entry, started=started)
 
     def resume(self, name: str) -> operations_pb2.Operation:
         """Queue an operation again that was paused; nothing happens to others.
@@ -266,7 +268,7 @@ class Jobs:
             if row["state"] == "paused" and self._schedule.go_on(name):
                 table.set_state(transaction, name, "running")
             elif row["state"] == "paused":
-                entry, started = self._entry(row), row["start_sequence"] is not None
+                entry, started = self._entry(row), has_started(row)
                 table.set_state(transaction, name, "queued")
                 table.add_lines(transaction, name, [log_line(RESUMED)])
                 transaction.after_commit(

@@ -21,6 +21,7 @@ class Run:
         index: they work on.
         first: the operation under which it runs.
         names: of the operations that are not cancelled.
+        ended: names of those whose end it has stored.
         demand: of the first.
         live: its progress.
         log: its lines since it was taken from the queue.
@@ -38,6 +39,7 @@ class Run:
     demand: Demand
     live: Live = field(default_factory=Live)
     log: RunLog = field(default_factory=RunLog)
+    ended: list[str] = field(default_factory=list)
     first_line: dict[str, int] = field(default_factory=dict)
     cancelled: bool = False
     paused: bool = False

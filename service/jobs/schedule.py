@@ -67,11 +67,16 @@ class Schedule:
             self._queue.add(entry)
             self._news.notify_all()
 
-    def set_aside(self, entry: Entry) -> None:
-        """Take a request that is paused out of the queue, or out of a shared run."""
+    def set_aside(self, entry: Entry, *, started: bool) -> None:
+        """Take a request that is paused out of the queue, or out of a shared run.
+
+        An import that has `started` holds back what changes its index.
+        """
         with self._news:
             self._forget(entry.name)
             self._paused[entry.name] = entry
+            if started:
+                self._queue.hold(entry)
 
     def pause_run(self, entry: Entry) -> None:
         """Make a run stop until it is resumed, at its next report of progress."""
@@ -97,11 +102,6 @@ class Schedule:
         with self._news:
             if (run := self._runs.get(name)) is not None:
                 run.cancelled = True
-
-    def hold(self, entry: Entry) -> None:
-        """Hold back what changes the index of an import that paused after its start."""
-        with self._news:
-            self._queue.hold(entry)
 
     def readmit(self, entry: Entry, *, started: bool) -> None:
         """Queue a request that was paused; an import that has `started` comes first."""
@@ -139,12 +139,16 @@ class Schedule:
     def keep(self, run: Run, begun: list[str]) -> None:
         """Reduce a run to the operations that were begun and not cancelled since."""
         with self._news:
-            run.names[:] = [name for name in begun if name in run.names]
+            for name in set(run.names).difference(begun):
+                run.names.remove(name)
+                if self._runs.get(name) is run:
+                    self._runs.pop(name)
 
     def done(self, run: Run) -> None:
         """End a run and allow the next one of its index."""
         with self._news:
-            for name in run.names:
+            # One that was paused as it ended is in the run no more.
+            for name in {*run.names, *run.ended}:
                 self._paused.pop(name, None)
                 if self._runs.get(name) is run:
                     self._runs.pop(name)

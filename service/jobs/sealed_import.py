@@ -59,10 +59,12 @@ def require_space(
     Raises:
         StorageError: with both numbers.
     """
-    numbers, rows = 4 * view.dim, source.count
     if is_sealed_at_once(view, source.count):
-        numbers, rows = BYTES_A_NUMBER * view.dim, source.count + view.count
-    needed = rows * (numbers + BYTES_AN_ID) + extra
+        rows = source.count + view.count
+        needed = rows * (BYTES_A_NUMBER * view.dim + BYTES_AN_ID) + extra
+    else:
+        # In the database, and in its write-ahead log.
+        needed = 2 * (source.count * (4 * view.dim + BYTES_AN_ID) + extra)
     what = f"an import of the {source.count} vectors in {source.path.name}"
     require_room(directory, needed=needed, what=what)
 

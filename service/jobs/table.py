@@ -12,7 +12,7 @@ from gleann.service import steady_clock
 from gleann.service.jobs.command_line import command_line
 from gleann.service.jobs.run import Outcome, Run
 from gleann.service.jobs.run_log import log_line, with_lines
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.store import Store
 
@@ -102,6 +102,11 @@ class OperationTable:
         if row is None:
             raise UnknownJobError(f"there is no operation {name[:80]!r}")
         return row
+
+
+def has_started(row: Row) -> bool:
+    """Whether an operation is an import that has started: its rows are as old."""
+    return row["start_sequence"] is not None
 
 
 def insert(

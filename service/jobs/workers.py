@@ -25,7 +25,7 @@ from gleann.service.jobs.schedule import Schedule, Take
 from gleann.service.jobs.table import OperationTable
 from gleann.service.jobs.task import EarlyEndError, Task
 from gleann.service.jobs.timed import Timed
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.store import Store
 from gleann.service.telemetry.telemetry import Telemetry
@@ -268,7 +268,8 @@ class Workers:
             rows = self._put_back_rows(run)
             for row in rows:
                 if row["state"] == "paused":
-                    self._set_aside(row)
+                    entry, started = self._entry_of(row), table.has_started(row)
+                    self._schedule.set_aside(entry, started=started)
         return [self._entry_of(row) for row in rows if row["state"] == "queued"]
 
     def _put_back_rows(self, run: Run) -> list[Row]:
@@ -284,17 +285,12 @@ class Workers:
                 self._drop_staged(transaction, run.names)
             return [self._table.row(name) for name in run.names]
 
-    def _set_aside(self, row: Row) -> None:
-        entry = self._entry_of(row)
-        self._schedule.set_aside(entry)
-        if row["start_sequence"] is not None:
-            self._schedule.hold(entry)
-
     def _end_all(self, run: Run, outcome: Outcome) -> None:
         run.log.end_phase()
         with self._store.transaction() as transaction:
             table.write_log(transaction, run, run.names)
-            for name in run.names:
+            run.ended = list(run.names)
+            for name in run.ended:
                 self._end(transaction, name, outcome)
 
     def _end(self, transaction: Transaction, name: str, outcome: Outcome) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 
@@ -52,10 +53,37 @@ class ServerLog:
             self._handler.close()
 
 
+class _LogFile(WatchedFileHandler):
+    """A file of lines; one that it does not take, as on a full disk, goes to stderr.
+
+    Whoever logs, such as a call or the thread that looks at the disk, goes on.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, to a new file where this one was moved."""
+        try:
+            super().emit(record)
+        except OSError:  # there can be no new file
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Write a line to stderr that the file does not take."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+            return
+        with suppress(OSError):
+            sys.stderr.write(f"{self.format(record)}\n")
+
+    def close(self) -> None:
+        """Close the file; what it did not take is lost."""
+        with suppress(OSError):
+            super().close()
+
+
 def _handler_of(file: Path | None) -> logging.Handler:
     if file is None:
         return logging.StreamHandler(sys.stderr)
     try:
-        return WatchedFileHandler(file, encoding="utf-8", errors="backslashreplace")
+        return _LogFile(file, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise StorageError(f"log.file {file}: {error.strerror}") from error

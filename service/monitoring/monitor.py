@@ -38,8 +38,12 @@ KEPT_SECONDS = 5.0
 SECONDS_AN_INDEX = 0.05
 """The same for each index, where they are many: each takes about a millisecond."""
 
+MEASURING_SECONDS = 2.0
+"""Longest that one status measures indexes: Prometheus waits for ten seconds. The
+others are given as they were, or without figures until a later status."""
+
 FORGOTTEN_SECONDS = 600.0
-"""Age of figures that are dropped."""
+"""Age of figures that are dropped, or twice the age up to which they are kept."""
 
 EVERYTHING = frozenset(
     name for name in ServerStatus.__dataclass_fields__ if name != "version"
@@ -55,12 +59,16 @@ class _Sizes:
     disk: int
 
 
+_UNMEASURED = _Sizes(-inf, Counter(), 0)
+
+
 class Monitor:
     """Says what an application does now.
 
     Attributes:
         queues: asked for the queues of calls; a server sets it.
         sessions: asked for the sessions in memory, by the number of their index.
+        streams: asked for the number of open streams; a server sets it.
         stopping: whether the server stops.
     """
 
@@ -83,6 +91,7 @@ class Monitor:
         self._mapped: tuple[float, Mapping[int, Counter[str]]] = (-inf, {})
         self.queues: Queues = tuple
         self.sessions: Sessions = dict
+        self.streams: Callable[[], int] = int
         self.stopping = False
 
     def status(self, wanted: Collection[str] = EVERYTHING) -> ServerStatus:
@@ -107,6 +116,7 @@ class Monitor:
             "indexes": lambda: {"indexes": self._indexes()},
             "operations": lambda: {"operations": self._operations()},
             "sessions": lambda: {"sessions": self._count_sessions()},
+            "streams": lambda: {"streams": self.streams()},
         }
         found: dict[str, object] = {}
         for name in wanted:
@@ -138,6 +148,8 @@ class Monitor:
     def _indexes(self) -> tuple[IndexStatus, ...]:
         may = current_call().caller.may
         broken = self._registry.broken()
+        measuring = monotonic() + MEASURING_SECONDS
+        self._drop_sizes()
         found = []
         for name in self._registry.names():
             if not may(Right.READ, name):
@@ -146,42 +158,47 @@ class Monitor:
                 found.append(IndexStatus(name=name, broken=broken[name]))
                 continue
             try:
-                found.append(self._index_status(self._registry.view(name)))
+                view = self._registry.view(name)
+                found.append(self._index_status(view, until=measuring))
             except GleannError:
                 continue  # it was deleted meanwhile
         return tuple(found)
 
-    def _index_status(self, view: View) -> IndexStatus:
-        memory, disk = self._sizes_of(view)
+    def _index_status(self, view: View, *, until: float) -> IndexStatus:
+        sizes = self._sizes_of(view, until=until)
         counts = self._telemetry.indexes().get(view.name, IndexCounts())
         return IndexStatus(
             name=view.name,
             count=view.count,
             pending=view.delta.count,
             removed=view.sealed_rows - view.sealed_count,
-            memory_bytes={part: size for part, size in sorted(memory.items()) if size},
-            disk_bytes=disk,
+            memory_bytes={part: n for part, n in sorted(sizes.memory.items()) if n},
+            disk_bytes=sizes.disk,
             queries=counts.queries,
             probed_recall=counts.probed_recall,
             probed_queries=counts.probed,
         )
 
-    def _sizes_of(self, view: View) -> tuple[Counter[str], int]:
-        """Bytes of an index by part, and those of its files; kept for seconds."""
+    def _sizes_of(self, view: View, *, until: float) -> _Sizes:
+        """The bytes of an index; those that are kept, after `until` also old ones."""
         with self._guard:
-            made = self._sizes.get(view.number)
-            if made is not None and monotonic() - made.at < self._kept_seconds():
-                return made.memory, made.disk
+            made, now = self._sizes.get(view.number, _UNMEASURED), monotonic()
+            if now > until or now - made.at < self._kept_seconds():
+                return made
         folder = self._registry.directory(view)
         memory = memory_of(view, self.sessions().get(view.number, ()))
         memory += self._mapped_parts().get(view.number, Counter())
         made = _Sizes(monotonic(), memory, _bytes_in(folder))
         with self._guard:
-            old = made.at - FORGOTTEN_SECONDS
-            # Those of indexes that were deleted are not asked for again.
-            self._sizes = {n: one for n, one in self._sizes.items() if one.at > old}
             self._sizes[view.number] = made
-        return made.memory, made.disk
+        return made
+
+    def _drop_sizes(self) -> None:
+        """Drop the figures of indexes that were deleted: nobody asked for them."""
+        with self._guard:
+            age = max(FORGOTTEN_SECONDS, 2 * self._kept_seconds())
+            old = monotonic() - age
+            self._sizes = {n: one for n, one in self._sizes.items() if one.at > old}
 
     def _kept_seconds(self) -> float:
         """How long figures are given again: more indexes take longer."""

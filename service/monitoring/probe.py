@@ -35,6 +35,9 @@ PAUSE_SECONDS = 0.005
 LONGEST_PAUSE = 60.0
 """Seconds after which a block is compared although searches run all the time."""
 
+LONGEST_REST = 1.0
+"""Seconds between two looks at the settings."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -108,11 +111,12 @@ class RecallProbe:
         if not self.settings.share or not len(queries):
             return
         # Threads may miss each other's count: it is a sample.
-        self._until_next -= len(queries)
+        one_in = self.settings.one_in
+        self._until_next = min(self._until_next, one_in) - len(queries)
         if self._until_next > 0:
             return
         row = (-self._until_next) % len(queries)
-        self._until_next = self.settings.one_in
+        self._until_next = one_in
         one = slice(row, row + 1)
         query = queries[one].astype(np.float32)
         sample = Sample(view, query, condition, distances[one].copy())
@@ -197,9 +201,10 @@ class RecallProbe:
 
     def _rest(self, seconds: float, *, since: float) -> None:
         """Wait until `seconds` of work are no more than the share of the time."""
-        share = self.settings.share
-        if share:
-            self._closed.wait(max(0.0, since + seconds / share - monotonic()))
+        while share := self.settings.share:  # which may be changed meanwhile
+            left = since + seconds / share - monotonic()
+            if left <= 0 or self._closed.wait(min(left, LONGEST_REST)):
+                return
 
 
 class _ClosedError(Exception):

@@ -5,13 +5,12 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from subprocess import PIPE, Popen
 from threading import Thread
-from typing import Any
+from typing import IO, Any
 
 from gleann.index import Progress, errors
 from gleann.index.errors import GleannError, LimitError, ServiceError
@@ -22,12 +21,9 @@ SECONDS_BETWEEN = 0.1
 
 STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 """Signals that stop a server, and that some send to all processes of a service. The
-process ignores them: the server stops it."""
+process never takes them: the server stops it."""
 
-SECONDS_TO_STOP = 10.0
-"""Wait for this server to stop, after one of these signals ended the process."""
-
-# Before the imports, which take most of a second.
+# Ignored too: what is imported might unblock them.
 CODE = (
     "import signal, sys\n"
     f"for stop in {[*map(int, STOPS)]}: signal.signal(stop, signal.SIG_IGN)\n"
@@ -57,14 +53,7 @@ def perform_apart(
     errors_file = inputs.folder / "errors.txt"
     try:
         with errors_file.open("wb") as words:
-            process = Popen(
-                [sys.executable, "-P", "-c", CODE, str(inputs.folder)],
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=words,
-                env=environment(threads),
-                start_new_session=True,  # a Ctrl-C goes to the whole group
-            )
+            process = _started(inputs.folder, words, threads)
     except (OSError, ValueError) as error:
         _log.warning("a version is written without a process of its own: %s", error)
         perform(inputs, progress)
@@ -75,9 +64,27 @@ def perform_apart(
         except BaseException:
             process.kill()
             raise
-    if process.returncode:
-        _wait_for_stop(process.returncode, progress)
     _require_done(process, errors_file)
+
+
+def _started(folder: Path, words: IO[bytes], threads: int) -> "Popen[bytes]":
+    """Start the process, with the signals that stop a server blocked from the outset.
+
+    A new process has the mask of the thread that starts it. Without that, a signal ends
+    the interpreter until `CODE` runs, which takes some hundredths of a second.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        return Popen(
+            [sys.executable, "-P", "-c", CODE, str(folder)],
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=words,
+            env=environment(threads),
+            start_new_session=True,  # a Ctrl-C goes to the whole group
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -106,18 +113,6 @@ def _follow(process: "Popen[bytes]", progress: Callable[[Progress], None]) -> No
             raise _error(said)
         if "progress" in said:
             news = Progress(**said["progress"])
-
-
-def _wait_for_stop(status: int, progress: Callable[[Progress], None]) -> None:
-    """Raise what `progress` does where whatever ended the process stops this one too.
-
-    The process may end first; its work is then resumed by the next start.
-    """
-    seconds = SECONDS_TO_STOP if -status in STOPS else SECONDS_BETWEEN
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        progress(Progress(phase="start", done=0, total=0))
-        time.sleep(SECONDS_BETWEEN / 2)
 
 
 def _read(stdout: Any, lines: "SimpleQueue[bytes]") -> None:

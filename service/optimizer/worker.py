@@ -196,6 +196,8 @@ def main(folder: str) -> None:
         perform(Inputs(Path(folder)), lambda news: _say(progress=asdict(news)))
     except GleannError as error:
         _say(error=type(error).__name__, message=str(error))
+    except MemoryError:
+        _say(error="LimitError", message="there is not enough memory for a version")
     else:
         _say(done=True)
 

@@ -26,10 +26,10 @@ from gleann.service.recovery.examination import (
 )
 from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state import schema
-from gleann.service.state.acknowledged import NAME as ACKNOWLEDGED
 from gleann.service.state.checksums import CHECKED, change_checksum, sequence_bits
+from gleann.service.state.commits.acknowledged import NAME as ACKNOWLEDGED
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.database import NAME as DATABASE
-from gleann.service.state.group import Transaction
 from gleann.service.state.packed_change import PackedChange
 from gleann.service.state.registry import NAME
 from gleann.service.state.seal import Seal, seal_of, write_seal

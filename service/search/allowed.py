@@ -251,7 +251,7 @@ class SealedFilters:
         """The filter for this view, made or kept."""
         sealed = view.payload.sealed
         assert sealed is not None
-        key = sealed.token, bound.key
+        key = sealed.number, bound.key
         patches, alive = view.payload.patches, view.alive
         with self._guard:
             kept = self._kept.get(key)
@@ -307,7 +307,7 @@ class SealedFilters:
 
         sealed = view.payload.sealed
         assert sealed is not None
-        key = sealed.token, name
+        key = sealed.number, name
         with self._guard:
             found = self._values.get(key)
         if found is not None:

@@ -101,6 +101,24 @@ class Gate:
             right = rule.right if rule.resource_right is None else rule.resource_right
             _require_held(caller, right, name, self._finds[rule.kind](name))
 
+    def require_still(
+        self, method: str, metadata: Iterable[Metadatum], index: str
+    ) -> None:
+        """Refuse to go on with a call that has lasted for a while.
+
+        Args:
+            method: of the call.
+            metadata: of the call.
+            index: that it works on; "" while that is not known.
+
+        Raises:
+            KeyRefusal: the key is no longer good.
+            PermissionDeniedError: it has no longer the right on the index.
+        """
+        caller, right = self.caller(method, metadata), RULES[method].right
+        if index and right is not None:
+            caller.require(right, index)
+
     def index_of(self, method: str, request: Message) -> str:
         """The index that a request works on, also where it names a resource; or ""."""
         rule = RULES[method]

@@ -31,6 +31,7 @@ _PATTERN = re.compile(r"[a-z0-9*?-]{1,80}")
 _KEY_ID = re.compile("[0-9a-f]{12}")
 _HASH = re.compile("[0-9a-f]{64}")
 _FIELDS = {"name", "key_id", "secret_sha256", "grants", "created", "expires", "revoked"}
+_GRANT_FIELDS = {"right", "indexes"}
 MOST_BYTES = 64 << 20
 """Of a keys file: hundreds of thousands of keys."""
 
@@ -113,12 +114,13 @@ def changing(path: Path) -> Iterator[Callable[[Sequence[Key]], None]]:
 
 
 def _replace(path: Path, keys: Sequence[Key], folder: int) -> None:
-    """Replace the file atomically, for this user only."""
+    """Replace the file atomically; a new one is for this user only."""
     scratch = path.with_name(f".{path.name}-{token_hex(4)}")
     text = json.dumps({"version": VERSION, "keys": list(map(_packed, keys))}, indent=1)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     try:
         with os.fdopen(os.open(scratch, flags, 0o600), "w") as file:
+            _keep_access(path, file.fileno())
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -127,6 +129,20 @@ def _replace(path: Path, keys: Sequence[Key], folder: int) -> None:
     except OSError as error:
         scratch.unlink(missing_ok=True)
         raise StorageError(f"{path}: {error.strerror}") from error
+
+
+def _keep_access(path: Path, descriptor: int) -> None:
+    """Give a file the owner, group and mode of the one at `path`, if there is one.
+
+    A server that runs as another user must be able to read what replaces its file:
+    otherwise it goes on with the old keys, also with those that are revoked now.
+    """
+    try:
+        old = path.stat()
+    except FileNotFoundError:
+        return
+    os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
 
 def _packed(key: Key) -> dict[str, object]:
@@ -156,14 +172,15 @@ def _keys_of(path: Path, content: object) -> tuple[Key, ...]:
     for number, one in enumerate(content["keys"]):
         try:
             keys.append(_key_of(one))
-        except (InvalidParamsError, ValueError, TypeError, KeyError) as error:
+        except ValueError as error:
             raise InvalidInputError(f"{path}: key {number}: {error}") from error
     seen: dict[str, str] = {}
     for key in keys:
-        if (other := seen.setdefault(key.key_id, key.name)) != key.name:
+        if (other := seen.get(key.key_id)) is not None:
             raise InvalidInputError(
-                f"{path}: {key.name!r} and {other!r} have one id, {key.key_id}"
+                f"{path}: {other!r} and {key.name!r} have one id, {key.key_id}"
             )
+        seen[key.key_id] = key.name
     return tuple(keys)
 
 
@@ -178,6 +195,8 @@ def _key_of(one: Any) -> Key:
     created = _moment(one, "created")
     if created is None:
         raise ValueError("created is missing")
+    if not isinstance(one.get("grants"), list):
+        raise ValueError("grants must be a list")
     return Key(
         name=one["name"],
         key_id=one["key_id"],
@@ -190,6 +209,9 @@ def _key_of(one: Any) -> Key:
 
 
 def _grant_of(one: Any) -> Grant:
+    if not isinstance(one, dict) or one.keys() != _GRANT_FIELDS:
+        # What is not understood may be a restriction.
+        raise ValueError("a grant has the fields right and indexes, and no other")
     right, indexes = _text(one, "right"), _text(one, "indexes")
     require_pattern(indexes)
     if right.upper() not in Right.__members__:
@@ -210,4 +232,7 @@ def _moment(one: Mapping[str, object], field: str) -> datetime | None:
     moment = datetime.fromisoformat(_text(one, field))
     if moment.tzinfo is None:
         raise ValueError(f"{field} has no time zone")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{field} is in no year from 1 to 9999 of UTC") from None

@@ -5,17 +5,23 @@ from functools import partial
 
 import grpc
 
-from gleann.index.errors import InvalidParamsError, ServiceError
+from gleann.index.errors import (
+    InvalidParamsError,
+    ServiceError,
+    UnauthenticatedError,
+)
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.config.address import is_remote
 from gleann.service.security.gate import Gate
-from gleann.service.security.key_ring import OpenRing
+from gleann.service.security.key_ring import KeyRefusal, OpenRing
 from gleann.service.security.watching import Watch, Watched
 from gleann.service.server.audit import Allow, AuditLog
 from gleann.service.server.free_port import require_free
 from gleann.service.server.holdings import finds_of
 from gleann.service.server.key_source import ring_of
+from gleann.service.server.rate_limited_log import host_of
+from gleann.service.server.rpc import Rpc
 from gleann.service.server.tls import ServerTls, TlsFiles
 
 _log = logging.getLogger(__name__)
@@ -72,6 +78,29 @@ class Access:
     def allowing(self, path: str) -> Allow:
         """What refuses requests of a method whose caller lacks a right."""
         return self.audit.guarded(path, partial(self.gate.allow, path))
+
+    def require_still(self, rpc: Rpc, index: str) -> None:
+        """Refuse to go on with a call whose key may have been revoked since it began.
+
+        Args:
+            rpc: the call.
+            index: that it works on; "" while that is not known.
+
+        Raises:
+            UnauthenticatedError: the key is no longer good.
+            PermissionDeniedError: it has no longer the right on the index.
+        """
+        try:
+            self.gate.require_still(rpc.context.method, rpc.metadata, index)
+        except KeyRefusal as refusal:
+            call = rpc.context
+            host = host_of(call.peer)
+            _log.warning(
+                "ended a call of %r from %s: %s", call.caller.name, host, refusal
+            )
+            raise UnauthenticatedError(
+                "the key of this call is no longer good"
+            ) from None
 
     def reread(self) -> None:
         """Read keys and certificates again, and open the audit log again, now.

@@ -24,9 +24,6 @@ from gleann.service.wire.unknown_fields import require_known
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-BYTES_A_UNIT = 4096
-"""Bytes of a message that count as much work as a call without any."""
-
 
 class Method(NamedTuple):
     """A unary method of a servicer.
@@ -57,6 +54,7 @@ class Call:
         rare: log for bytes that are no request.
         client: who shares places and turns.
         since: when it began to wait, by `time.monotonic`.
+        expected: seconds that it takes once it has begun, as estimated.
     """
 
     rpc: Rpc
@@ -65,6 +63,7 @@ class Call:
     rare: RareLog
     client: str
     since: float = 0.0
+    expected: float = 0.0
 
     @property
     def context(self) -> CallContext:
@@ -72,9 +71,9 @@ class Call:
         return self.rpc.context
 
     @property
-    def work(self) -> float:
-        """An estimate of its work before its message is read, in calls of one query."""
-        return 1.0 + len(self.message) / BYTES_A_UNIT
+    def size(self) -> int:
+        """Bytes of its message: what is known of its work before it is read."""
+        return len(self.message)
 
     def attempt(self, step: Callable[[], T]) -> T | None:
         """Run a step of the answer; where it fails, the call ends with that status.

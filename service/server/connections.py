@@ -9,6 +9,10 @@ from gleann.index.errors import LimitError
 
 LOOK_SECONDS = 0.5
 
+_ALL_LOCAL = "unix:"
+"""The address of every connection to a socket file: they cannot be told apart, and are
+bounded by HTTP/2 alone."""
+
 
 class Connections:
     """Counts the calls of each connection."""
@@ -24,6 +28,8 @@ class Connections:
         Raises:
             LimitError: the connection has too many.
         """
+        if peer == _ALL_LOCAL:
+            return
         with self._guard:
             held = self._calls.get(peer, 0)
             if held >= self._most:
@@ -35,6 +41,8 @@ class Connections:
 
     def leave(self, peer: str) -> None:
         """Remove an ended call from the count."""
+        if peer == _ALL_LOCAL:
+            return
         with self._guard:
             left = self._calls[peer] - 1
             if left:

@@ -232,38 +232,24 @@ class Server:
             config, SearchServicer(self.application), self.application.telemetry
         )
         self._streams = ThreadPoolExecutor(REFLECTION_STREAMS, "gleann-reflection")
-        self._health = health.Health(["", *SERVICES])
+        self._health = health.Health(["", *SERVICES], share=config.load.client_share)
         self._grpc = grpc.server(Inline(), options=_options(config))
         self.metrics = self._open_metrics(config)
         # Last, as they can fail, and before any other thread is started.
         self._access = Access(config, self.application)
         self.port = self._listen()
         self._waits = operation_waits.Waits(
-            self.application.jobs.get, self._access.allowing(operation_waits.METHOD)
+            self.application.jobs.get,
+            self._access.allowing(operation_waits.METHOD),
+            share=config.load.client_share,
         )
         self._silence = Silence(
             seconds=config.message_seconds,
             most=SILENT_CALLS_A_PLACE * config.load.places,
         )
         rare = RareLog(_log)
-        methods = _methods(self.application, self._access)
-        self.upserts = UpsertRoute(
-            methods[UPSERTS],
-            self._lanes.writes,
-            rare,
-            streams=self.application.streams,
-            settings=config.load,
-            audit=self._access.audit,
-        )
-        routes: dict[str, admission.Route] = {
-            **_routes(methods, self._lanes.by_kind, rare),
-            UPSERTS: self.upserts,
-            operation_waits.METHOD: admission.InlineRoute(self._waits.take),
-            health.CHECK: admission.InlineRoute(self._health.check),
-            health.WATCH: admission.InlineRoute(self._health.watch),
-        }
-        led = admission.Front(
-            routes,
+        front = admission.Front(
+            self._all_routes(config, rare),
             _reflection(self._streams),
             access=self._access,
             connections=Connections(most=config.connection_calls),
@@ -271,10 +257,32 @@ class Server:
             rare=rare,
             telemetry=self.application.telemetry,
         )
-        self._grpc.add_generic_rpc_handlers((led,))
+        self._grpc.add_generic_rpc_handlers((front,))
         logging.getLogger("grpc._cython.cygrpc").addFilter(_encoding)
         self._grpc.start()
         self.application.monitor.queues = self.queues
+        self.application.monitor.streams = lambda: len(self.upserts.streams())
+
+    def _all_routes(
+        self, config: Config, rare: RareLog
+    ) -> Mapping[str, admission.Route]:
+        """The route of each method; makes that of streams."""
+        methods = _methods(self.application, self._access)
+        self.upserts = UpsertRoute(
+            methods[UPSERTS],
+            self._lanes.writes,
+            rare,
+            streams=self.application.streams,
+            settings=config.load,
+            access=self._access,
+        )
+        return {
+            **_routes(methods, self._lanes.by_kind, rare),
+            UPSERTS: self.upserts,
+            operation_waits.METHOD: admission.InlineRoute(self._waits.take),
+            health.CHECK: admission.InlineRoute(self._health.check),
+            health.WATCH: admission.InlineRoute(self._health.watch),
+        }
 
     def _close_metrics(self) -> None:
         if self.metrics is not None:

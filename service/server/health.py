@@ -10,9 +10,12 @@ from threading import Lock
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2
 
-from gleann.index.errors import InvalidInputError, NotFoundError
+from gleann.index.errors import InvalidInputError, NotFoundError, OverloadedError
 from gleann.service.calls.caller import Right
+from gleann.service.server.call import client_of
+from gleann.service.server.queues.places import Bounds, Places
 from gleann.service.server.rpc import Rpc
+from gleann.service.telemetry.distribution import Distribution
 
 SERVICE_NAME: str = health.SERVICE_NAME
 CHECK, WATCH = f"/{SERVICE_NAME}/Check", f"/{SERVICE_NAME}/Watch"
@@ -21,14 +24,28 @@ INDEX_HEALTH = "indexes/"
 LONGEST_REQUEST = 1024
 """Bytes; a service's name is shorter."""
 
+MOST_WATCHES = 1024
+"""Watches at once: they need no key, and each takes some 23 KB."""
+
+RETRY_SECONDS = 1.0
+"""After which a watch comes again that found no place."""
+
 _Response = health_pb2.HealthCheckResponse
 
 
 class Health:
     """Health state of each service."""
 
-    def __init__(self, services: Iterable[str]) -> None:
+    def __init__(self, services: Iterable[str], *, share: float = 1.0) -> None:
+        """Report that services are served.
+
+        Args:
+            services: their names.
+            share: of all watches that one client may have.
+        """
         self._guard = Lock()
+        bounds = Bounds(places=MOST_WATCHES, share=share)
+        self._places = Places("control", bounds, Distribution())
         self._states = dict.fromkeys(services, _Response.SERVING)
         self._watches: dict[Rpc, str | None] = {}
         self._closed = False
@@ -51,17 +68,24 @@ class Health:
 
         Raises:
             InvalidInputError: not a valid request.
+            OverloadedError: there are too many watches, or too many of this client.
         """
         service = _service_of(message)
-        seen = _may_see(rpc, service)
+        seen, client = _may_see(rpc, service), client_of(rpc)
         with self._guard:
+            if (why := self._places.why_none(client)) is not None:
+                raise OverloadedError(
+                    f"health watches: {why}: try again in {RETRY_SECONDS:g} s",
+                    retry_seconds=RETRY_SECONDS,
+                )
+            self._places.enter(client)
             self._watches[rpc] = service if seen else None
             state = _Response.SERVICE_UNKNOWN
             if seen:
                 state = self._states.get(service, state)
             # Under the guard: otherwise a concurrent change could be sent first.
             rpc.write(_message(state))
-        rpc.when_ended(lambda: self._unwatch(rpc))
+        rpc.when_ended(lambda: self._unwatch(rpc, client))
         if self._closed:
             rpc.finish()
 
@@ -97,9 +121,10 @@ class Health:
             if name == service:
                 rpc.write(_message(state))
 
-    def _unwatch(self, rpc: Rpc) -> None:
+    def _unwatch(self, rpc: Rpc, client: str) -> None:
         with self._guard:
             self._watches.pop(rpc, None)
+            self._places.leave(client)
 
 
 def _may_see(rpc: Rpc, service: str) -> bool:

@@ -8,7 +8,7 @@ import hmac
 import io
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,9 +17,15 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
-from gleann.index.errors import InvalidParamsError, ServiceError, StorageError
+from gleann.index.errors import (
+    GleannError,
+    InvalidParamsError,
+    ServiceError,
+    StorageError,
+)
 from gleann.service.config.address import split_address
 from gleann.service.config.metrics import MetricsSettings
+from gleann.service.monitoring.monitor import EVERYTHING
 from gleann.service.server_status import ServerStatus
 from gleann.service.telemetry.exposition import Exposition
 from gleann.service.telemetry.telemetry import Telemetry
@@ -33,7 +39,8 @@ LEAST_TOKEN = 16
 
 _log = logging.getLogger(__name__)
 
-Status = Callable[[], ServerStatus]
+Status = Callable[[Collection[str]], ServerStatus]
+"""Gives the fields of a status that are asked for."""
 
 
 class MetricsPort:
@@ -55,7 +62,8 @@ class MetricsPort:
         """
         assert settings.listen is not None, "there is a port to listen on"
         token = token_of(settings.token_file)
-        self._http = _Server(settings.listen, Exposition(telemetry, status), status)
+        exposition = Exposition(telemetry, lambda: status(EVERYTHING))
+        self._http = _Server(settings.listen, exposition, status)
         self._http.token = token
         self.port: int = self._http.server_address[1]
         self._thread = Thread(
@@ -210,8 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not self._is_allowed():
             self._answer(HTTPStatus.UNAUTHORIZED, b"a bearer token is required\n")
         else:
-            text, kind = self.server.exposition.text(self.headers.get("Accept", ""))
-            self._answer(HTTPStatus.OK, text, kind)
+            self._answer_metrics()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log a request at a low level."""
@@ -222,9 +229,21 @@ class _Handler(BaseHTTPRequestHandler):
         given = self.headers.get("Authorization", "").encode()
         return token is None or hmac.compare_digest(given, b"Bearer " + token)
 
+    def _answer_metrics(self) -> None:
+        try:
+            text, kind = self.server.exposition.text(self.headers.get("Accept", ""))
+        except GleannError as error:  # it is stopping, or its disk fails
+            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n".encode())
+        except Exception:  # noqa: BLE001  the edge: the next scrape may succeed
+            _log.exception("the metrics cannot be shown")
+            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"see the server's log\n")
+        else:
+            self._answer(HTTPStatus.OK, text, kind)
+
     def _answer_health(self) -> None:
         """200 while searches are answered, read-only or not; 503 when it stops."""
-        status = self.server.status()
+        # Anybody may ask, as often as a probe does: the rest of a status takes longer.
+        status = self.server.status(("state",))
         stopping = status.state == "stopping"
         code = HTTPStatus.SERVICE_UNAVAILABLE if stopping else HTTPStatus.OK
         self._answer(code, f"{status.state}\n".encode())

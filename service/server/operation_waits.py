@@ -12,20 +12,26 @@ from google.protobuf.message import DecodeError, Message
 from gleann.index.errors import (
     GleannError,
     InvalidInputError,
-    LimitError,
-    NotReadyError,
+    OverloadedError,
     ServiceError,
+    UnavailableError,
 )
 from gleann.service.calls.context import CallContext
+from gleann.service.server.call import client_of
+from gleann.service.server.queues.places import Bounds, Places
 from gleann.service.server.rpc import Rpc
 from gleann.service.servicers.operations import wait_seconds
+from gleann.service.telemetry.distribution import Distribution
 from gleann.service.wire.unknown_fields import require_known
 
 _log = logging.getLogger(__name__)
 
 METHOD = "/google.longrunning.Operations/WaitOperation"
 MOST = 1024
-"""Callers who wait at once."""
+"""Calls that wait at once."""
+
+RETRY_SECONDS = 1.0
+"""After which a call comes again that found no place."""
 
 _FIRST_LOOK, _LAST_LOOK = 0.01, 0.25
 _LONGEST_REQUEST = 4096
@@ -34,6 +40,7 @@ _LONGEST_REQUEST = 4096
 @dataclass(slots=True, eq=False)
 class _Wait:
     rpc: Rpc
+    client: str
     request: operations_pb2.WaitOperationRequest
     until: float
     next_look: float
@@ -51,17 +58,22 @@ class Waits:
         self,
         get: Callable[[str], operations_pb2.Operation],
         allow: Callable[[CallContext, Message], None],
+        *,
+        share: float,
     ) -> None:
         """Start the thread.
 
         Args:
             get: the state of an operation, by its name.
             allow: raises `PermissionDeniedError` for an operation of others.
+            share: of the calls that wait that one client may have.
         """
         self._get = get
         self._allow = allow
         self._news = Condition()
         self._waits: list[_Wait] = []
+        bounds = Bounds(places=MOST, share=share)
+        self._places = Places("control", bounds, Distribution())
         self._closed = False
         self._looker = Thread(target=self._serve, name="gleann-waits", daemon=True)
         self._looker.start()
@@ -71,7 +83,8 @@ class Waits:
 
         Raises:
             InvalidInputError: not a valid request, or one with an unknown field.
-            LimitError: too many callers are waiting.
+            OverloadedError: too many calls wait, or too many of this client.
+            UnavailableError: the server is stopping.
         """
         if len(message) > _LONGEST_REQUEST:
             raise InvalidInputError(
@@ -82,13 +95,17 @@ class Waits:
         except DecodeError as error:
             raise InvalidInputError("this is no WaitOperationRequest") from error
         require_known(request, client=rpc.context.client)
-        now = monotonic()
-        wait = _Wait(rpc, request, now + wait_seconds(request), now)
+        now, client = monotonic(), client_of(rpc)
+        wait = _Wait(rpc, client, request, now + wait_seconds(request), now)
         with self._news:
             if self._closed:
-                raise NotReadyError("the server is stopping")
-            if len(self._waits) >= MOST:
-                raise LimitError(f"{MOST} callers wait for operations already")
+                raise UnavailableError("the server is stopping")
+            if (why := self._places.why_none(client)) is not None:
+                raise OverloadedError(
+                    f"waits for operations: {why}: try again in {RETRY_SECONDS:g} s",
+                    retry_seconds=RETRY_SECONDS,
+                )
+            self._places.enter(client)
             self._waits.append(wait)
             self._news.notify()
 
@@ -147,3 +164,4 @@ class Waits:
     def _end(self, wait: _Wait) -> None:
         with self._news:
             self._waits.remove(wait)
+            self._places.leave(wait.client)

@@ -41,11 +41,16 @@ class Reloading:
         except GleannError as error:
             _log.error("the settings stay as they are: %s", error)
             return
+        except Exception:  # noqa: BLE001  the edge: a server does not end by its settings
+            _log.exception("the settings stay as they are")
+            return
         for apply in self._applying:
             try:
                 apply(found.config)
             except GleannError as error:
                 _log.error("a part of the settings stays as it is: %s", error)
+            except Exception:  # noqa: BLE001  the edge
+                _log.exception("a part of the settings stays as it is")
         self.config = found.config
         changed = ", ".join(found.changed) or "nothing"
         _log.info("the settings were read again; changed: %s", changed)

@@ -24,6 +24,7 @@ from grpc_status import rpc_status
 
 from gleann.index.errors import GleannError, OverloadedError
 from gleann.service.calls.context import IN_PROCESS, CallContext
+from gleann.service.security.key_ring import Metadatum
 from gleann.service.status import CALL_ID_HEADER, status_of
 
 _log = logging.getLogger(__name__)
@@ -69,6 +70,12 @@ class Rpc:
         """The remote address of the connection, such as "ipv4:127.0.0.1:50000"."""
         peer: str = self._context.peer()
         return peer
+
+    @property
+    def metadata(self) -> Iterable[Metadatum]:
+        """The headers of the call."""
+        found: Iterable[Metadatum] = self._context.invocation_metadata()
+        return found
 
     @property
     def status_name(self) -> str:

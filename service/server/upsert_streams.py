@@ -17,15 +17,14 @@ from typing import cast
 from gleann.index.errors import (
     DeadlineError,
     GleannError,
-    NotReadyError,
     OverloadedError,
     UnavailableError,
 )
 from gleann.service.calls.context import answering
 from gleann.service.config.about import LARGEST
 from gleann.service.config.queues import LoadSettings
-from gleann.service.server.audit import AuditLog
-from gleann.service.server.call import BYTES_A_UNIT, Call, Method, client_of
+from gleann.service.server.access import Access
+from gleann.service.server.call import Call, Method, client_of
 from gleann.service.server.connections import Silence, Silent
 from gleann.service.server.queues.lanes import ThreadLane
 from gleann.service.server.queues.places import Bounds, Places
@@ -52,7 +51,7 @@ class UpsertRoute:
         *,
         streams: UpsertStreams,
         settings: LoadSettings,
-        audit: AuditLog,
+        access: Access,
     ) -> None:
         """Prepare the route.
 
@@ -62,12 +61,12 @@ class UpsertRoute:
             rare: log for bytes that are no message.
             streams: makes streams.
             settings: how many streams may be open, and for how long silent.
-            audit: the log of changes.
+            access: of the keys, and the log of changes.
         """
         self.method = method
         self.lane = lane
         self.rare = rare
-        self.audit = audit
+        self.access = access
         self.window = settings.stream_window
         # The oldest never gives way: places are bounded before.
         self.silence = Silence(seconds=settings.stream_seconds, most=LARGEST)
@@ -146,7 +145,7 @@ class OpenStream:
         self._waiting: deque[bytes] = deque()
         self._answering = self._answering_bytes = 0
         self._waiting_bytes = self._uncounted_bytes = 0
-        self._reads = self._has_turn = self._has_left = False
+        self._reads = self._has_turn = self._answers = self._has_left = False
         self._hears_no_more = self._is_ending = False
         self._end: Callable[[], None] | None = None
         self._silent: Silent | None = None
@@ -175,12 +174,22 @@ class OpenStream:
         self._go_on()
 
     def answer(self, turn: "Turn") -> None:
-        """Answer the messages that wait, in a thread of the lane."""
+        """Answer the messages that wait, in a thread of the lane.
+
+        Raises:
+            UnauthenticatedError: the key is no longer good.
+            PermissionDeniedError: it has no longer the right on the index.
+            and what `UpsertStream.answers` raises.
+        """
         with self._guard:
+            if self._has_left:
+                return
+            self._answers = True
             messages, self._waiting = self._waiting, deque()
             count = self._answering = len(messages)
             self._answering_bytes, self._waiting_bytes = self._waiting_bytes, 0
             stops = self._hears_no_more
+        self._route.access.require_still(self._rpc, self._stream.index)
         # One after the other: a message is not needed once it is read.
         requests = (turn.request_of(messages.popleft()) for _ in range(count))
         for response in self._stream.answers(requests):
@@ -193,8 +202,11 @@ class OpenStream:
     def turn_over(self) -> None:
         """Go on after a turn."""
         with self._guard:
-            self._has_turn = False
+            is_last = self._answers and self._has_left
+            self._has_turn = self._answers = False
             self._answering = self._answering_bytes = 0
+        if is_last:
+            self._conclude()
         self._go_on()
 
     def end(self, error: GleannError) -> None:
@@ -202,14 +214,20 @@ class OpenStream:
         self._end_with(partial(self._rpc.fail, error))
 
     def left(self) -> None:
-        """Forget the messages: the call has ended."""
+        """Forget the messages: the call has ended; a turn that runs is the last one."""
         with self._guard:
             self._has_left = True
             self._end = None  # its error holds the frames that hold this stream
             self._waiting.clear()
             self._stop_watch()
+            is_idle = not self._answers
+        if is_idle:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        """Give the stream up and log what it has changed, when that is known."""
         self._stream.close()
-        self._route.audit.streamed(
+        self._route.access.audit.streamed(
             self._rpc.context,
             code=self._rpc.status_name,
             index=self._stream.index,
@@ -265,10 +283,10 @@ class OpenStream:
     def _submit(self, size: int) -> None:
         try:
             self._route.lane.submit_turn(Turn.of(self, self._rpc, self._route, size))
-        except NotReadyError as error:
+        except UnavailableError as error:
             with self._guard:
                 self._has_turn = False
-            self.end(UnavailableError(str(error)))
+            self.end(error)
 
     def _stop_watch(self) -> None:
         if self._silent is not None:
@@ -288,11 +306,11 @@ class Turn(Call):
 
     Attributes:
         stream: the stream.
-        size: bytes that no turn before it was counted with.
+        new_bytes: those that no turn before it was counted with.
     """
 
     stream: OpenStream
-    size: int
+    new_bytes: int
 
     @classmethod
     def of(cls, stream: OpenStream, rpc: Rpc, route: UpsertRoute, size: int) -> "Turn":
@@ -304,13 +322,13 @@ class Turn(Call):
             route.rare,
             client_of(rpc),
             stream=stream,
-            size=size,
+            new_bytes=size,
         )
 
     @property
-    def work(self) -> float:
-        """As `Call.work`."""
-        return 1.0 + self.size / BYTES_A_UNIT
+    def size(self) -> int:
+        """As `Call.size`."""
+        return self.new_bytes
 
     def fail(self, error: GleannError) -> None:
         """End the stream, after what was answered."""

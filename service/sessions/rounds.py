@@ -8,9 +8,10 @@ from gleann.index.arrays import HeldIds
 from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_distinct
 from gleann.service.limits import require_classes
+from gleann.service.scores import ScorePage
 from gleann.service.sessions.among import rows_among
 from gleann.service.sessions.store import Keep, SessionStore, selected_of
-from gleann.service.values import Labels, Limits, ScorePage, Selected
+from gleann.service.values import Labels, Limits, Selected
 from gleann.service.views.live_index import View, sealed_index
 from gleann.service.wire.paging import id_sizes, page_within
 

@@ -22,7 +22,7 @@ from gleann.service.snapshots.transferring import (
     is_snapshot_at,
     manifest_at,
 )
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.registry import NAME, Registry
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions

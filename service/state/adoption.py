@@ -18,7 +18,7 @@ from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
 from gleann.service import steady_clock
 from gleann.service.state import orphans
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.log.change import Change
 from gleann.service.state.seal import Seal

@@ -11,16 +11,18 @@ from urllib.parse import quote
 
 from gleann.index.errors import CorruptDataError, ServiceError, StorageError
 from gleann.service.state import schema
-from gleann.service.state.acknowledged import read_acknowledged
 from gleann.service.state.checksums import (
     keep_checksums,
     renew_widened,
     seal_unchecked,
 )
+from gleann.service.state.commits.acknowledged import read_acknowledged
 
 NAME = "gleann.sqlite3"
 CHECK_SECONDS = 10.0
 """Longest look at the whole database while it is opened."""
+FEW_BYTES = 1 << 20
+"""Free bytes on a disk below which errors name them."""
 MOST_LOG_BYTES = 64 * 1024 * 1024
 """Size that the write-ahead log keeps after a checkpoint."""
 
@@ -137,7 +139,8 @@ def disk_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise StorageError(f"{file}: the database refused: {error}") from error
+        free = _shown_if_few(file.parent)
+        raise StorageError(f"{file}: the database refused: {error}{free}") from error
     except sqlite3.ProgrammingError as error:
         raise ServiceError("the data directory was closed") from error
     except sqlite3.DatabaseError as error:
@@ -147,6 +150,18 @@ def disk_errors(file: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"{error.filename or file}: {reason}") from error
+
+
+def _shown_if_few(directory: Path) -> str:
+    """The free bytes of a disk where they may be why it refuses; SQLite does not say.
+
+    A start takes some as well, for the index of the write-ahead log.
+    """
+    try:
+        free = disk_usage(directory).free
+    except OSError:
+        return ""
+    return f" ({free} bytes are free)" if free < FEW_BYTES else ""
 
 
 def sealed_directories(directory: Path) -> list[Path]:

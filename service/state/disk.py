@@ -63,8 +63,9 @@ class Disk:
 
     def tell(self, listener: Listener) -> None:
         """Call `listener` with the reason, now and whenever it changes."""
-        self._listener = listener
-        listener(self.reason)
+        with self._guard:
+            self._listener = listener
+            listener(self.reason)
 
     def free(self) -> int:
         """Bytes free for this user; 0 where the kernel does not say."""

@@ -22,11 +22,11 @@ from gleann.service import steady_clock
 from gleann.service.state import orphans
 from gleann.service.state.adoption import Adopted, Adoption
 from gleann.service.state.broken_index import Broken
-from gleann.service.state.columns import log_columns
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.etag import require_etag
-from gleann.service.state.group import Transaction
 from gleann.service.state.index_info import index_info
 from gleann.service.state.loading import Loading
+from gleann.service.state.log.columns import log_columns
 from gleann.service.state.row_writer import RowWriter, Targets
 from gleann.service.state.sealing import Sealing, publish_nothing_else
 from gleann.service.state.served import Served, Watcher

@@ -11,7 +11,7 @@ from gleann.index.filters.condition import Condition
 from gleann.index.ids.held import take_ids
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.log.change import Change
 from gleann.service.state.packed_change import PackedChange

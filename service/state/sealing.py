@@ -10,10 +10,10 @@ from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import GleannError, OutcomeUnknownError, UnknownIndexError
 from gleann.service import steady_clock
-from gleann.service.state.columns import missing_columns, store_columns
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.loading import require_columns
 from gleann.service.state.log import changes
+from gleann.service.state.log.columns import missing_columns, store_columns
 from gleann.service.state.seal import seal_of
 from gleann.service.state.served import Served
 from gleann.service.state.store import Store

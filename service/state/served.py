@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from gleann.index.errors import UnknownIndexError
 from gleann.service.state.broken_index import Broken
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log.change import Change, applied_upserts
 from gleann.service.state.log.changes import log_packed, set_sequence
 from gleann.service.state.packed_change import PackedChange

@@ -12,11 +12,11 @@ from gleann.index.errors import NotReadyError
 from gleann.index.ids.held import IdLookup
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
-from gleann.service.state.columns import log_columns, missing_columns
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.loading import Loading
 from gleann.service.state.log import changes
 from gleann.service.state.log.change import Change
+from gleann.service.state.log.columns import log_columns, missing_columns
 from gleann.service.state.row_writer import require_fitting
 from gleann.service.state.served import Served
 from gleann.service.state.store import Store

@@ -21,9 +21,16 @@ from gleann.index.errors import (
 )
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.service.calls.context import current_call
-from gleann.service.state.acknowledged import Acknowledged
 from gleann.service.state.checksums import CHECKED, damaged_rows
-from gleann.service.state.commit import commit
+from gleann.service.state.commits.acknowledged import Acknowledged
+from gleann.service.state.commits.commit import commit
+from gleann.service.state.commits.group import (
+    Group,
+    Pending,
+    Transaction,
+    Turns,
+    nothing_pending,
+)
 from gleann.service.state.database import (
     NAME,
     commits,
@@ -33,13 +40,6 @@ from gleann.service.state.database import (
     shrink,
 )
 from gleann.service.state.disk import Disk
-from gleann.service.state.group import (
-    Group,
-    Pending,
-    Transaction,
-    Turns,
-    nothing_pending,
-)
 from gleann.service.state.permissions import PRIVATE, keep_private
 
 PAGES_A_STEP = 256

@@ -11,7 +11,7 @@ from gleann.index.errors import (
     UnknownIndexError,
 )
 from gleann.service import steady_clock
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.store import Store
 
 MAX_LENGTH = 256
@@ -59,6 +59,11 @@ class Positions:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._claims: dict[tuple[str, str], Claim] = {}
+
+    @property
+    def claimed(self) -> int:
+        """Number of streams that a call has."""
+        return len(self._claims)
 
     def take(self, claim: Claim) -> Position:
         """Give a stream to a call, in place of an older one; return its position.

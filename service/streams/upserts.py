@@ -132,9 +132,9 @@ class UpsertStream:
     def _start(self, start: vector_pb2.UpsertStart) -> Response:
         view = self._rows.registry.view(start.index)
         owner = current_call().caller.name
-        claim = Claim(owner, start.stream_id, start.index, view.number)
-        self._position = self._positions.take(claim)
-        self._claim, self.index = claim, start.index
+        self._claim = Claim(owner, start.stream_id, start.index, view.number)
+        self._position = self._positions.take(self._claim)
+        self.index = start.index
         self._last_read = self._position.sequence
         started = vector_pb2.UpsertStarted(
             sequence=self._position.sequence,
@@ -222,6 +222,11 @@ class UpsertStreams:
     def __init__(self, rows: RowOperations, positions: Positions) -> None:
         self._rows = rows
         self._positions = positions
+
+    @property
+    def claimed(self) -> int:
+        """Number of streams with a name that a call has."""
+        return self._positions.claimed
 
     def open(self, *, window: int) -> UpsertStream:
         """A call of a stream, whose client has so many batches without an answer."""

@@ -124,6 +124,7 @@ REFUSED_CHANGES = _of(
     "counter", "changes_refused_total", "", "Changes refused while it was read-only."
 )
 SESSIONS = _of("gauge", "sessions_open", "", "Open sessions.")
+STREAMS = _of("gauge", "streams_open", "", "Open streams of upserts.")
 MEMORY = _of(
     "gauge",
     "memory_bytes",

@@ -66,14 +66,16 @@ class _Collector(Collector):
 
 
 def _counted(telemetry: Telemetry) -> Iterator[Metric]:
-    yield _histogram(catalogue.CALLS, telemetry.calls)
+    # Copies, as calls may add others meanwhile.
+    yield _histogram(catalogue.CALLS, telemetry.calls.copy())
     yield _histogram(
-        catalogue.DELAYS, {(kind,): one for kind, one in telemetry.delays.items()}
+        catalogue.DELAYS,
+        {(kind,): one for kind, one in telemetry.delays.copy().items()},
     )
     yield _histogram(catalogue.SCAN_QUERIES, {(): telemetry.batches})
     yield _histogram(catalogue.SCAN_CALLS, {(): telemetry.merged})
-    yield _histogram(catalogue.JOBS, telemetry.jobs)
-    yield _histogram(catalogue.PHASES, telemetry.phases)
+    yield _histogram(catalogue.JOBS, telemetry.jobs.copy())
+    yield _histogram(catalogue.PHASES, telemetry.phases.copy())
     yield _histogram(catalogue.MEMBERS, {(): telemetry.group_members})
     yield _histogram(catalogue.COMMITS, {(): telemetry.commit_seconds})
     yield _values(catalogue.REFUSED_CHANGES, {(): telemetry.refused_changes})
@@ -140,6 +142,7 @@ def _of_server(status: ServerStatus) -> Iterator[Metric]:
     yield _values(catalogue.DISK_FREE, {(): status.disk_free_bytes})
     yield _values(catalogue.READ_ONLY, {(): status.state == "read-only"})
     yield _values(catalogue.SESSIONS, {(): status.sessions})
+    yield _values(catalogue.STREAMS, {(): status.streams})
     mapped = status.mapped_bytes
     memory = {("anonymous",): status.memory_bytes - mapped, ("mapped",): mapped}
     yield _values(catalogue.MEMORY, memory)

@@ -3,8 +3,8 @@
 import re
 from threading import Lock
 
-OTHER = "other"
-"""The label of all indexes beyond the most; an index of this name shares it."""
+OTHER = "_other"
+"""The label of all indexes beyond the most; no index can have this name."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 

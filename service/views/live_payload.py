@@ -8,7 +8,6 @@ copied a logarithmic number of times, and a read looks at a logarithmic number o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Self
 
 import numpy as np
@@ -17,12 +16,10 @@ from gleann.index.arrays import HeldIds, Mask, Rows
 from gleann.index.filters.condition import BoundCondition
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
-from gleann.service.views.masks import MaskCache
+from gleann.service.views.masks import MaskCache, Owner
 
 FANOUT = 8
 """Parts of a tier that are merged into one of the next."""
-
-_tokens = count()
 
 IdsOf = Callable[[Rows | slice], HeldIds]
 """The ids of rows of a view; of consecutive ones without a copy."""
@@ -35,15 +32,20 @@ class Part:
     Attributes:
         payload: one row of values for each; a column that it lacks is null.
         rows: rows of the view, ascending, each once; None for consecutive ones.
-        token: names the part in a cache; -1 for one that is not cached.
+        owner: of its masks in a cache; None for a part that is not cached.
     """
 
     payload: Payload
     rows: Rows | None = None
-    token: int = field(default_factory=lambda: next(_tokens))
+    owner: Owner | None = field(default_factory=Owner)
 
     def __len__(self) -> int:
         return len(self.payload)
+
+    @property
+    def number(self) -> int:
+        """Names the part; -1 for one that is not cached."""
+        return -1 if self.owner is None else self.owner.number
 
     def taken(self, places: Rows, schema: Schema) -> Payload:
         """The values (m,) of some columns at `places` (m,) of the part."""
@@ -94,7 +96,7 @@ class LivePayload:
         parts = [*self.newer, *self.patches]
         if self.sealed is not None:
             parts.append(self.sealed)
-        return self.masks.bytes_of({part.token for part in parts})
+        return self.masks.bytes_of([p.owner for p in parts if p.owner is not None])
 
     @property
     def has_changes(self) -> bool:
@@ -250,7 +252,7 @@ class LivePayload:
         """The parts that have all rows between them, in order."""
         newer = self.newer
         if self.newer_rows and not newer:
-            newer = (Part(Payload.nulls(Schema(), self.newer_rows), token=-1),)
+            newer = (Part(Payload.nulls(Schema(), self.newer_rows), owner=None),)
         return newer if self.sealed is None else (self.sealed, *newer)
 
     def _located(self, rows: Rows) -> tuple[Rows, Rows]:
@@ -275,10 +277,10 @@ class LivePayload:
                 rows = part.rows
             return bound.mask(part.payload, ids_of(rows))
 
-        if part.token < 0:
+        if part.owner is None:
             return evaluate()
-        key = part.token, bound.key
-        return self.masks.mask(key, evaluate, key_bytes=bound.key.nbytes)
+        nbytes = bound.key.nbytes
+        return self.masks.mask(part.owner, bound.key, evaluate, key_bytes=nbytes)
 
 
 def _merged(

@@ -14,7 +14,8 @@ from gleann.index.errors import (
     NotReadyError,
 )
 from gleann.index.ids.held import joined_ids, own_ids
-from gleann.service.values import Labels, ScorePage, Scores
+from gleann.service.scores import ScorePage, Scores
+from gleann.service.values import Labels
 from gleann.service.wire.arrays import (
     float64s_of,
     float64s_to_wire,

@@ -28,6 +28,7 @@ _SINGLE = (
     "mapped_bytes",
     "disk_free_bytes",
     "sessions",
+    "streams",
 )
 _QUEUE = tuple(admin_pb2.QueueStatus.DESCRIPTOR.fields_by_name)
 _FIELDS = frozenset(admin_pb2.ServerStatus.DESCRIPTOR.fields_by_name)

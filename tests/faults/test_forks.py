@@ -115,6 +115,51 @@ def test_a_fork_is_refused(
     assert all("refused: this client was opened in process" in line for line in refused)
 
 
+STREAM = """
+import faulthandler, os, sys
+import numpy as np
+import gleann
+from gleann.index.errors import ServiceError
+
+faulthandler.dump_traceback_later(20, exit=True)
+with gleann.Client(sys.argv[1]) as client:
+    client.create_index("a", dim=8)
+    with client.vectors.stream("a") as stream:
+        stream.send([1], np.ones((1, 8)))
+        stream.flush()
+        if (child := os.fork()) == 0:
+            for use in (lambda: stream.send([2], np.ones((1, 8))), stream.flush):
+                try:
+                    use()
+                except ServiceError as error:
+                    print("refused:", error, flush=True)
+            stream.cancel()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        stream.send([3], np.ones((1, 8)))
+    print("parent:", client.count("a"))
+"""
+
+
+@pytest.mark.parametrize("place", ["directory", "server"])
+def test_an_open_stream_is_refused_in_a_fork(
+    tmp_path: Path, server: Server, place: str
+) -> None:
+    target = server.target if place == "server" else str(tmp_path / "local")
+    ran = subprocess.run(
+        [sys.executable, "-c", STREAM, target],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    *refused, last = ran.stdout.splitlines()
+    assert last == "parent: 2"
+    assert len(refused) == 2
+    assert all("refused: this client was opened in process" in line for line in refused)
+
+
 def test_a_client_is_not_pickled(tmp_path: Path, server: Server) -> None:
     with gleann.Client(tmp_path / "local") as client:
         with pytest.raises(TypeError, match="a Client cannot be pickled"):

@@ -21,7 +21,7 @@ from gleann.index import SearchParams, SoarIndex, errors
 from gleann.service.config import Config
 from gleann.service.config.queues import LoadSettings
 from gleann.service.search import view_search
-from gleann.service.server import Server, serve
+from gleann.service.server import Server, operation_waits, serve
 from gleann.service.server.connections import Silence
 from gleann.service.status import error_of_call
 from gleann.v1 import admin_pb2
@@ -242,6 +242,29 @@ def test_waiting_for_an_operation_holds_no_thread(
         stopped.result(timeout=10)
 
 
+def test_a_client_leaves_waits_for_operations_to_others(
+    start: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operation_waits, "MOST", 8)
+    go = threading.Event()
+    monkeypatch.setattr(SoarIndex, "build_on_disk", lambda *_, **__: go.wait(30))
+    server = filled(start())
+    with gleann.Client(server.target) as client:
+        name = client.build("a").name
+    request = operations_pb2.WaitOperationRequest(name=name)
+    with channel_to(server) as channel:
+        stub = operations_pb2_grpc.OperationsStub(channel)
+        waits = [stub.WaitOperation.future(request) for _ in range(12)]
+        _until(lambda: sum(wait.done() for wait in waits) == 8)
+        refused = [error_of_call(wait) for wait in waits if wait.done()]
+        assert all(isinstance(one, errors.OverloadedError) for one in refused)
+        assert "this client has 4 calls under way, at most 4" in str(refused[0])
+        left = [wait for wait in waits if not wait.done()]
+        go.set()
+        assert [wait.result(timeout=20).name for wait in left] == [name] * 4
+        assert stub.WaitOperation(request, timeout=20).name == name
+
+
 def test_answers_that_nobody_reads_hold_nothing(start: Callable[..., Server]) -> None:
     server = filled(start())
     paths = [INFO.encode()] * 20 + [
@@ -359,7 +382,7 @@ def test_calls_that_expired_in_the_queue_cost_no_scan(
     with ThreadPoolExecutor(17) as callers:
         first = callers.submit(search, server, 1)
         assert slow_search.begun.acquire(timeout=10)
-        late = [callers.submit(search, server, 2, timeout=0.3) for _ in range(16)]
+        late = [callers.submit(search, server, 2, timeout=1.0) for _ in range(16)]
         for call in late:
             with pytest.raises(errors.ServiceError, match="DEADLINE_EXCEEDED"):
                 call.result(30)

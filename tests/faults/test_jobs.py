@@ -15,7 +15,7 @@ from gleann.service.config import Config
 from gleann.service.jobs import workers
 from gleann.service.jobs.queue import SHORT
 from gleann.service.jobs.table import MAX_ATTEMPTS
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.store import Store
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 

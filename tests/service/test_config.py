@@ -61,6 +61,11 @@ def test_the_environment_alone() -> None:
     ("text", "says"),
     [
         ("nonsense", "not TOML"),
+        (f"data_dir = {'[' * 50_000}", "c.toml is not TOML: .*recursion"),
+        (f"threads = {'1' * 5000}", "c.toml is not TOML: .*4300 digits"),
+        (f"data_dir = 'd'\nrpc_threads = 1{'0' * 400}", "at most 1000000000, got 10"),
+        ("data_dir = 'd'\n[load]\nqueue_seconds = inf", "at most 1000000000, got inf"),
+        ("data_dir = 'd'\n[load]\nqueue_seconds = nan", "at least 0.001, got nan"),
         ("data_dir = 'd'\nport = 1", "c.toml: port is no setting"),
         (
             "data_dir = 'd'\n[limits]\nsize = 1",

@@ -58,5 +58,5 @@ END
   tests/unit/index/parallel/test_cores.py tests/unit/index/parallel/test_heartbeat.py \
   tests/unit/index/test_borrowed_arrays.py \
   tests/unit/selection/coreset/test_distance.py \
-  tests/faults/test_changed_files.py tests/faults/test_forged_index.py
+  tests/faults/damage/test_changed_files.py tests/faults/damage/test_forged_index.py
 "$python" -m pytest -q -p no:cacheprovider --timeout 900 -k 'native' tests/conformance

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gleann/v1/admin.proto\x12\tgleann.v1\x1a google/protobuf/field_mask.proto\"\x16\n\x14GetServerInfoRequest\"o\n\x06Limits\x12\x0b\n\x03\x64im\x18\x01 \x01(\x05\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x0c\n\x04hits\x18\x03 \x01(\x03\x12\x15\n\rmessage_bytes\x18\x04 \x01(\x03\x12\x11\n\tdistances\x18\x05 \x01(\x03\x12\x12\n\nwork_bytes\x18\x06 \x01(\x03\"\x92\x01\n\nServerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12!\n\x06limits\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Limits\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x13\n\x0bindex_count\x18\x04 \x01(\x03\x12\x10\n\x08protocol\x18\x05 \x01(\x05\x12\x17\n\x0foldest_protocol\x18\x06 \x01(\x05\"G\n\x16GetServerStatusRequest\x12-\n\tread_mask\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xc9\x03\n\x0cServerStatus\x12\x0f\n\x07version\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.gleann.v1.ServerState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0euptime_seconds\x18\x04 \x01(\x01\x12\x17\n\x0f\x63ompute_threads\x18\x05 \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x06 \x01(\x03\x12\x14\n\x0cmapped_bytes\x18\x07 \x01(\x03\x12\x17\n\x0f\x64isk_free_bytes\x18\x08 \x01(\x03\x12&\n\x06queues\x18\t \x03(\x0b\x32\x16.gleann.v1.QueueStatus\x12(\n\x07methods\x18\n \x03(\x0b\x32\x17.gleann.v1.MethodStatus\x12\'\n\x07indexes\x18\x0b \x03(\x0b\x32\x16.gleann.v1.IndexStatus\x12;\n\noperations\x18\x0c \x03(\x0b\x32\'.gleann.v1.ServerStatus.OperationsEntry\x12\x10\n\x08sessions\x18\r \x01(\x03\x1a\x31\n\x0fOperationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xa7\x01\n\x0bQueueStatus\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07running\x18\x02 \x01(\x03\x12\x0e\n\x06queued\x18\x03 \x01(\x03\x12\x0e\n\x06places\x18\x04 \x01(\x03\x12\x0f\n\x07refused\x18\x05 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\x06 \x01(\x03\x12\x1c\n\x14\x64\x65lay_median_seconds\x18\x07 \x01(\x01\x12\x19\n\x11\x64\x65lay_p99_seconds\x18\x08 \x01(\x01\"\xba\x01\n\x0cMethodStatus\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x31\n\x05\x63odes\x18\x02 \x03(\x0b\x32\".gleann.v1.MethodStatus.CodesEntry\x12\x0c\n\x04rate\x18\x03 \x01(\x01\x12\x16\n\x0emedian_seconds\x18\x04 \x01(\x01\x12\x13\n\x0bp99_seconds\x18\x05 \x01(\x01\x1a,\n\nCodesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xba\x02\n\x0bIndexStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12\x0f\n\x07pending\x18\x03 \x01(\x03\x12\x0f\n\x07removed\x18\x04 \x01(\x03\x12=\n\x0cmemory_bytes\x18\x05 \x03(\x0b\x32\'.gleann.v1.IndexStatus.MemoryBytesEntry\x12\x12\n\ndisk_bytes\x18\x06 \x01(\x03\x12\x0f\n\x07queries\x18\x07 \x01(\x03\x12\x1a\n\rprobed_recall\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\x0eprobed_queries\x18\t \x01(\x03\x12\x0e\n\x06\x62roken\x18\n \x01(\t\x1a\x32\n\x10MemoryBytesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x10\n\x0e_probed_recall*|\n\x0bServerState\x12\x1c\n\x18SERVER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14SERVER_STATE_SERVING\x10\x01\x12\x1a\n\x16SERVER_STATE_READ_ONLY\x10\x02\x12\x19\n\x15SERVER_STATE_STOPPING\x10\x03\x32\xa6\x01\n\x0c\x41\x64minService\x12G\n\rGetServerInfo\x12\x1f.gleann.v1.GetServerInfoRequest\x1a\x15.gleann.v1.ServerInfo\x12M\n\x0fGetServerStatus\x12!.gleann.v1.GetServerStatusRequest\x1a\x17.gleann.v1.ServerStatusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gleann/v1/admin.proto\x12\tgleann.v1\x1a google/protobuf/field_mask.proto\"\x16\n\x14GetServerInfoRequest\"o\n\x06Limits\x12\x0b\n\x03\x64im\x18\x01 \x01(\x05\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\x0c\n\x04hits\x18\x03 \x01(\x03\x12\x15\n\rmessage_bytes\x18\x04 \x01(\x03\x12\x11\n\tdistances\x18\x05 \x01(\x03\x12\x12\n\nwork_bytes\x18\x06 \x01(\x03\"\x92\x01\n\nServerInfo\x12\x0f\n\x07version\x18\x01 \x01(\t\x12!\n\x06limits\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Limits\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x13\n\x0bindex_count\x18\x04 \x01(\x03\x12\x10\n\x08protocol\x18\x05 \x01(\x05\x12\x17\n\x0foldest_protocol\x18\x06 \x01(\x05\"G\n\x16GetServerStatusRequest\x12-\n\tread_mask\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xda\x03\n\x0cServerStatus\x12\x0f\n\x07version\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.gleann.v1.ServerState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0euptime_seconds\x18\x04 \x01(\x01\x12\x17\n\x0f\x63ompute_threads\x18\x05 \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x06 \x01(\x03\x12\x14\n\x0cmapped_bytes\x18\x07 \x01(\x03\x12\x17\n\x0f\x64isk_free_bytes\x18\x08 \x01(\x03\x12&\n\x06queues\x18\t \x03(\x0b\x32\x16.gleann.v1.QueueStatus\x12(\n\x07methods\x18\n \x03(\x0b\x32\x17.gleann.v1.MethodStatus\x12\'\n\x07indexes\x18\x0b \x03(\x0b\x32\x16.gleann.v1.IndexStatus\x12;\n\noperations\x18\x0c \x03(\x0b\x32\'.gleann.v1.ServerStatus.OperationsEntry\x12\x10\n\x08sessions\x18\r \x01(\x03\x12\x0f\n\x07streams\x18\x0e \x01(\x03\x1a\x31\n\x0fOperationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xa7\x01\n\x0bQueueStatus\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07running\x18\x02 \x01(\x03\x12\x0e\n\x06queued\x18\x03 \x01(\x03\x12\x0e\n\x06places\x18\x04 \x01(\x03\x12\x0f\n\x07refused\x18\x05 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\x06 \x01(\x03\x12\x1c\n\x14\x64\x65lay_median_seconds\x18\x07 \x01(\x01\x12\x19\n\x11\x64\x65lay_p99_seconds\x18\x08 \x01(\x01\"\xba\x01\n\x0cMethodStatus\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x31\n\x05\x63odes\x18\x02 \x03(\x0b\x32\".gleann.v1.MethodStatus.CodesEntry\x12\x0c\n\x04rate\x18\x03 \x01(\x01\x12\x16\n\x0emedian_seconds\x18\x04 \x01(\x01\x12\x13\n\x0bp99_seconds\x18\x05 \x01(\x01\x1a,\n\nCodesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xba\x02\n\x0bIndexStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12\x0f\n\x07pending\x18\x03 \x01(\x03\x12\x0f\n\x07removed\x18\x04 \x01(\x03\x12=\n\x0cmemory_bytes\x18\x05 \x03(\x0b\x32\'.gleann.v1.IndexStatus.MemoryBytesEntry\x12\x12\n\ndisk_bytes\x18\x06 \x01(\x03\x12\x0f\n\x07queries\x18\x07 \x01(\x03\x12\x1a\n\rprobed_recall\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\x0eprobed_queries\x18\t \x01(\x03\x12\x0e\n\x06\x62roken\x18\n \x01(\t\x1a\x32\n\x10MemoryBytesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x10\n\x0e_probed_recall*|\n\x0bServerState\x12\x1c\n\x18SERVER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14SERVER_STATE_SERVING\x10\x01\x12\x1a\n\x16SERVER_STATE_READ_ONLY\x10\x02\x12\x19\n\x15SERVER_STATE_STOPPING\x10\x03\x32\xa6\x01\n\x0c\x41\x64minService\x12G\n\rGetServerInfo\x12\x1f.gleann.v1.GetServerInfoRequest\x1a\x15.gleann.v1.ServerInfo\x12M\n\x0fGetServerStatus\x12!.gleann.v1.GetServerStatusRequest\x1a\x17.gleann.v1.ServerStatusb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_METHODSTATUS_CODESENTRY']._serialized_options = b'8\001'
   _globals['_INDEXSTATUS_MEMORYBYTESENTRY']._loaded_options = None
   _globals['_INDEXSTATUS_MEMORYBYTESENTRY']._serialized_options = b'8\001'
-  _globals['_SERVERSTATE']._serialized_start=1565
-  _globals['_SERVERSTATE']._serialized_end=1689
+  _globals['_SERVERSTATE']._serialized_start=1582
+  _globals['_SERVERSTATE']._serialized_end=1706
   _globals['_GETSERVERINFOREQUEST']._serialized_start=70
   _globals['_GETSERVERINFOREQUEST']._serialized_end=92
   _globals['_LIMITS']._serialized_start=94
@@ -49,19 +49,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVERSTATUSREQUEST']._serialized_start=356
   _globals['_GETSERVERSTATUSREQUEST']._serialized_end=427
   _globals['_SERVERSTATUS']._serialized_start=430
-  _globals['_SERVERSTATUS']._serialized_end=887
-  _globals['_SERVERSTATUS_OPERATIONSENTRY']._serialized_start=838
-  _globals['_SERVERSTATUS_OPERATIONSENTRY']._serialized_end=887
-  _globals['_QUEUESTATUS']._serialized_start=890
-  _globals['_QUEUESTATUS']._serialized_end=1057
-  _globals['_METHODSTATUS']._serialized_start=1060
-  _globals['_METHODSTATUS']._serialized_end=1246
-  _globals['_METHODSTATUS_CODESENTRY']._serialized_start=1202
-  _globals['_METHODSTATUS_CODESENTRY']._serialized_end=1246
-  _globals['_INDEXSTATUS']._serialized_start=1249
-  _globals['_INDEXSTATUS']._serialized_end=1563
-  _globals['_INDEXSTATUS_MEMORYBYTESENTRY']._serialized_start=1495
-  _globals['_INDEXSTATUS_MEMORYBYTESENTRY']._serialized_end=1545
-  _globals['_ADMINSERVICE']._serialized_start=1692
-  _globals['_ADMINSERVICE']._serialized_end=1858
+  _globals['_SERVERSTATUS']._serialized_end=904
+  _globals['_SERVERSTATUS_OPERATIONSENTRY']._serialized_start=855
+  _globals['_SERVERSTATUS_OPERATIONSENTRY']._serialized_end=904
+  _globals['_QUEUESTATUS']._serialized_start=907
+  _globals['_QUEUESTATUS']._serialized_end=1074
+  _globals['_METHODSTATUS']._serialized_start=1077
+  _globals['_METHODSTATUS']._serialized_end=1263
+  _globals['_METHODSTATUS_CODESENTRY']._serialized_start=1219
+  _globals['_METHODSTATUS_CODESENTRY']._serialized_end=1263
+  _globals['_INDEXSTATUS']._serialized_start=1266
+  _globals['_INDEXSTATUS']._serialized_end=1580
+  _globals['_INDEXSTATUS_MEMORYBYTESENTRY']._serialized_start=1512
+  _globals['_INDEXSTATUS_MEMORYBYTESENTRY']._serialized_end=1562
+  _globals['_ADMINSERVICE']._serialized_start=1709
+  _globals['_ADMINSERVICE']._serialized_end=1875
 # @@protoc_insertion_point(module_scope)

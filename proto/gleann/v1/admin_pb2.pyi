@@ -62,7 +62,7 @@ class GetServerStatusRequest(_message.Message):
     def __init__(self, read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
 
 class ServerStatus(_message.Message):
-    __slots__ = ("version", "state", "reason", "uptime_seconds", "compute_threads", "memory_bytes", "mapped_bytes", "disk_free_bytes", "queues", "methods", "indexes", "operations", "sessions")
+    __slots__ = ("version", "state", "reason", "uptime_seconds", "compute_threads", "memory_bytes", "mapped_bytes", "disk_free_bytes", "queues", "methods", "indexes", "operations", "sessions", "streams")
     class OperationsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +83,7 @@ class ServerStatus(_message.Message):
     INDEXES_FIELD_NUMBER: _ClassVar[int]
     OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    STREAMS_FIELD_NUMBER: _ClassVar[int]
     version: str
     state: ServerState
     reason: str
@@ -96,7 +97,8 @@ class ServerStatus(_message.Message):
     indexes: _containers.RepeatedCompositeFieldContainer[IndexStatus]
     operations: _containers.ScalarMap[str, int]
     sessions: int
-    def __init__(self, version: _Optional[str] = ..., state: _Optional[_Union[ServerState, str]] = ..., reason: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., compute_threads: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., mapped_bytes: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., queues: _Optional[_Iterable[_Union[QueueStatus, _Mapping]]] = ..., methods: _Optional[_Iterable[_Union[MethodStatus, _Mapping]]] = ..., indexes: _Optional[_Iterable[_Union[IndexStatus, _Mapping]]] = ..., operations: _Optional[_Mapping[str, int]] = ..., sessions: _Optional[int] = ...) -> None: ...
+    streams: int
+    def __init__(self, version: _Optional[str] = ..., state: _Optional[_Union[ServerState, str]] = ..., reason: _Optional[str] = ..., uptime_seconds: _Optional[float] = ..., compute_threads: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., mapped_bytes: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., queues: _Optional[_Iterable[_Union[QueueStatus, _Mapping]]] = ..., methods: _Optional[_Iterable[_Union[MethodStatus, _Mapping]]] = ..., indexes: _Optional[_Iterable[_Union[IndexStatus, _Mapping]]] = ..., operations: _Optional[_Mapping[str, int]] = ..., sessions: _Optional[int] = ..., streams: _Optional[int] = ...) -> None: ...
 
 class QueueStatus(_message.Message):
     __slots__ = ("kind", "running", "queued", "places", "refused", "dropped", "delay_median_seconds", "delay_p99_seconds")

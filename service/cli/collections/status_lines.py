@@ -37,7 +37,10 @@ def server_lines(status: ServerStatus) -> list[str]:
     if status.reason:
         lines.insert(1, status.reason)
     found = ", ".join(f"{n} {state}" for state, n in sorted(status.operations.items()))
-    lines.append(f"operations: {found or 'none'}; sessions: {status.sessions}")
+    lines.append(
+        f"operations: {found or 'none'}; sessions: {status.sessions};"
+        f" streams: {status.streams}"
+    )
     return lines
 
 

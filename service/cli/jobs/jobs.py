@@ -14,6 +14,7 @@ from gleann.service.cli.jobs.report import job_line, job_lines, job_values
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import result, say
 from gleann.service.client.operation import Operation
+from gleann.service.logs.formats import one_line
 
 PREFIX = "operations/"
 SERVER = "--server grpc://127.0.0.1:50051"
@@ -151,7 +152,7 @@ def log_command(job: LogJob) -> None:
     with opened(job) as client:
         log = client.jobs.log(job.operation, after=job.after)
     for line in log.lines:
-        say(line)
+        say(one_line(line))
     result(lines=list(log.lines), last=log.last)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from gleann.service.cli.collections.place import Place
 from gleann.service.client.operation import Operation
+from gleann.service.logs.formats import one_line
 
 _SECONDS = (("d", 86_400), ("h", 3600), ("min", 60))
 
@@ -41,7 +42,9 @@ def job_line(operation: Operation[Any]) -> str:
         line += f", of {operation.owner}"
     if operation.state == "running":
         return f"{line}, {_progress(operation)}"
-    return line if operation.error is None else f"{line}: {operation.error}"
+    # Others may have chosen the words, such as the name of a file.
+    error = operation.error
+    return line if error is None else f"{line}: {one_line(str(error))}"
 
 
 def job_lines(operation: Operation[Any], place: Place) -> list[str]:
@@ -57,7 +60,7 @@ def job_lines(operation: Operation[Any], place: Place) -> list[str]:
             lines.append(f"{label}: {moment:%Y-%m-%d %H:%M:%S} UTC")
     lines.append(f"attempts: {operation.attempts}")
     if operation.message:
-        lines.append(f"last line of its log: {operation.message}")
+        lines.append(f"last line of its log: {one_line(operation.message)}")
     if again := command_of(operation, place):
         lines.append(f"to ask for it again: {again}")
     return lines

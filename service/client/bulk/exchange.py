@@ -14,6 +14,7 @@ from gleann.index.errors import (
     ServiceError,
     UnavailableError,
 )
+from gleann.service.calls.process import OwnProcess
 from gleann.service.client.connection import Connection
 from gleann.service.client.link.streams import Stream
 from gleann.service.status import error_of
@@ -108,8 +109,9 @@ class Exchange:
         self.sequence = self.count = 0
         self._window = 1
         self._call: Stream | None = None
-        self._was_open = False
+        self._was_open = self._has_ended = False
         self._failure: BaseException | None = None
+        self._process = OwnProcess()
         self._unanswered: deque[Batch] = deque()
 
     async def open(self) -> None:
@@ -119,6 +121,8 @@ class Exchange:
     async def send(self, batch: Batch) -> None:
         """Send a batch; waits while as many as may be have no answer."""
         self._require_good()
+        if self._has_ended:
+            raise ServiceError("the stream has ended: open another one")
         self._unanswered.append(batch)
         if self._call is None:
             await self.open()  # sends it too
@@ -150,18 +154,27 @@ class Exchange:
 
     def cancel(self) -> None:
         """End the stream; batches without an answer may be stored or not."""
+        self._has_ended = True
         self._unanswered.clear()
         self._hang_up()
 
     def _hang_up(self) -> None:
+        if self._process.forked:
+            return  # the call is that of the process that opened it
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
 
     def _require_good(self) -> None:
-        """Refuse further use of a stream that has failed."""
-        if self._failure is not None:
-            raise ServiceError(f"the stream has failed: {self._failure}")
+        """Refuse further use of a stream that has failed, or that is another process's.
+
+        Raises:
+            ServiceError: with the failure, or with both processes.
+        """
+        self._process.require()
+        if (failure := self._failure) is not None:
+            why = str(failure) or type(failure).__name__
+            raise ServiceError(f"the stream has failed: {why}")
 
     async def _try(self, step: Callable[[], Awaitable[None]]) -> None:
         """Do a step, in a new call if the old one breaks."""
@@ -198,12 +211,8 @@ class Exchange:
         self._call = call = await self._connection.stubs.vector.StreamUpsertVectors()
         await call.send(Request(start=self._start))
         started = _present(await call.read()).started
-        if self._was_open and started.sequence < self.sequence:
-            raise ConflictError(
-                f"the server has batch {started.sequence} of the stream"
-                f" {self._start.stream_id!r} as its last, and had answered"
-                f" {self.sequence}: the index was made anew, or its data repaired"
-            )
+        if self._was_open:
+            self._require_own(started.sequence)
         if not self._was_open:
             self.sequence, self.count = started.sequence, started.count
         self._was_open = True
@@ -211,6 +220,26 @@ class Exchange:
         # Also those that the server had answered: it answers them again.
         for batch in self._unanswered:
             await call.send(batch.message)
+
+    def _require_own(self, last: int) -> None:
+        """Refuse to go on behind batches of others, or in place of lost ones.
+
+        Raises:
+            ConflictError: with the last batch of the server, and of this stream.
+        """
+        sent = self.sequence + len(self._unanswered)
+        if self.sequence <= last <= sent:
+            return
+        name = f"the stream {self._start.stream_id!r}"
+        if last > sent:
+            raise ConflictError(
+                f"{name} went on in another call: the server has batch {last} as its"
+                f" last, and {sent} are sent here"
+            )
+        raise ConflictError(
+            f"the server has batch {last} of {name} as its last, and had answered"
+            f" {self.sequence}: the index was made anew, or its data repaired"
+        )
 
     async def _read(self) -> None:
         assert self._call is not None

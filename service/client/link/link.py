@@ -176,12 +176,10 @@ class Link:
             )
         if isinstance(error, UnsupportedError):
             return await self._unsupported(error)
-        if call.code() == grpc.StatusCode.DEADLINE_EXCEEDED and not (
-            await self.wire.ready()
-        ):
-            return UnavailableError(
-                f"no server answers at {self.address} within {self.timeout:g} s"
-            )
+        late = call.code() == grpc.StatusCode.DEADLINE_EXCEEDED and not error.call_id
+        if late and not await self.wire.ready():
+            within = "" if self.timeout is None else f" within {self.timeout:g} s"
+            return UnavailableError(f"no server answers at {self.address}{within}")
         return error
 
     async def _unsupported(self, error: UnsupportedError) -> UnsupportedError:

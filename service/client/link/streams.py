@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from gleann.index.errors import GleannError, ServiceError
+from gleann.index.errors import GleannError, UnavailableError
 
 STREAMS = frozenset({"StreamUpsertVectors"})
 """Methods with messages both ways: calling one without a request opens a `Stream`."""
@@ -132,39 +132,49 @@ class ThreadStream:
         self._feed.put(None)
 
 
+_NOT_SENT = (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError)
+"""What is raised for a message that a call no longer takes."""
+
+
 class AwaitedStream:
     """A stream of `grpc.aio`."""
 
     def __init__(self, call: Any, error_of: ErrorOf) -> None:
         self._call = call
         self._error_of = error_of
+        self._is_broken = False
 
     async def send(self, message: Message) -> None:
         """As `Stream.send`."""
         try:
             await self._call.write(message)
-        except (grpc.RpcError, asyncio.InvalidStateError):
-            return  # `read` tells why
+        except _NOT_SENT:
+            self._is_broken = True  # `read` tells why
 
     async def read(self) -> Any:
         """As `Stream.read`."""
         try:
             answer = await self._call.read()
         except grpc.RpcError as call:
+            if self._is_broken and call.code() == grpc.StatusCode.INTERNAL:
+                # It may stand in the place of the status that the server sent:
+                # https://github.com/grpc/grpc/issues/36066
+                raise UnavailableError(f"the call broke: {call.details()}") from call
             raise await self._error_of(call) from call
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task and task.cancelling():
                 raise
-            raise ServiceError("the client was closed") from None
+            # Not the task was cancelled, but the call: with a `send`, or by `close`.
+            raise UnavailableError("the call was cancelled") from None
         return None if answer is grpc.aio.EOF else answer
 
     async def half_close(self) -> None:
         """As `Stream.half_close`."""
         try:
             await self._call.done_writing()
-        except (grpc.RpcError, asyncio.InvalidStateError):
-            return
+        except _NOT_SENT:
+            self._is_broken = True
 
     def cancel(self) -> None:
         """As `Stream.cancel`."""

@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Semaphore
+from time import monotonic
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from gleann.index.errors import ServiceError
+from gleann.index.errors import DeadlineError, ServiceError
 from gleann.service.client.link.link import READY_SECONDS, Send
 from gleann.service.client.link.streams import (
     AwaitedStream,
@@ -76,11 +76,17 @@ class BlockingWire:
         places = self._places
 
         async def send(request: Message, timeout: float | None) -> Any:
+            if not places.acquire(blocking=False):
+                begin = monotonic()
+                if not places.acquire(timeout=timeout):
+                    raise _no_place(timeout)
+                timeout = _left(timeout, since=begin)
             try:
-                with places:
-                    return call(request, timeout=timeout, metadata=metadata)
+                return call(request, timeout=timeout, metadata=metadata)
             except ValueError as error:  # raised by a closed channel
                 raise ServiceError(f"the client is closed: {error}") from error
+            finally:
+                places.release()
 
         return send
 
@@ -94,15 +100,30 @@ class BlockingWire:
 
     async def ready(self) -> bool:
         """Whether the connection stands, or does so soon."""
+        state = grpc.channel_ready_future(self._channel)
         try:
-            grpc.channel_ready_future(self._channel).result(READY_SECONDS)
+            state.result(READY_SECONDS)
         except grpc.FutureTimeoutError:
             return False
+        finally:
+            state.cancel()  # otherwise a thread of gRPC would watch it on and on
         return True
 
     async def close(self) -> None:
         """Close the channel."""
         self._channel.close()
+
+
+def _no_place(timeout: float | None) -> DeadlineError:
+    return DeadlineError(
+        f"{MOST_CALLS} calls of this client are under way, and none of them has ended"
+        f" within {timeout:g} s"
+    )
+
+
+def _left(timeout: float | None, *, since: float) -> float | None:
+    """What is left of a timeout that began at a moment of the monotonic clock."""
+    return None if timeout is None else max(0.0, timeout - (monotonic() - since))
 
 
 class _Channel(NamedTuple):
@@ -120,9 +141,7 @@ class AwaitedWire:
         self._channel = channel
         self._makes = makes
         self._closed = False
-        self._channels: WeakKeyDictionary[asyncio.AbstractEventLoop, _Channel] = (
-            WeakKeyDictionary()
-        )
+        self._channels: dict[asyncio.AbstractEventLoop, _Channel] = {}
 
     def sender(self, service: str, method: str) -> Send:
         """What sends the requests of a method."""
@@ -131,15 +150,17 @@ class AwaitedWire:
         async def send(request: Message, timeout: float | None) -> Any:
             channel = self._current()
             call = getattr(channel.stubs[service], method)
+            timeout = await _awaited_place(channel.places, timeout)
             try:
-                async with channel.places:
-                    return await call(request, timeout=timeout, metadata=metadata)
+                return await call(request, timeout=timeout, metadata=metadata)
             except asyncio.CancelledError:
                 # The task was not cancelled, but the call: `close` does that.
                 task = asyncio.current_task()
                 if self._closed and not (task and task.cancelling()):
                     raise ServiceError("the client was closed") from None
                 raise
+            finally:
+                channel.places.release()
 
         return send
 
@@ -173,5 +194,35 @@ class AwaitedWire:
             channel = self._channel.open(grpc.aio)
             stubs = {name: make(channel) for name, make in self._makes.items()}
             found = _Channel(channel, stubs, asyncio.Semaphore(MOST_CALLS))
+            self._forget_ended()
             self._channels[loop] = found
         return found
+
+    def _forget_ended(self) -> None:
+        """Drop the channels of loops that have ended: that closes their connections.
+
+        A channel holds its loop, so that no weak reference would do it.
+        """
+        for loop in list(self._channels):
+            if loop.is_closed():
+                self._channels.pop(loop, None)
+
+
+async def _awaited_place(
+    places: asyncio.Semaphore, timeout: float | None
+) -> float | None:
+    """Take a place for a call; return what is left of its timeout.
+
+    Raises:
+        DeadlineError: there is none within the timeout.
+    """
+    if not places.locked():
+        await places.acquire()
+        return timeout
+    begin = monotonic()
+    try:
+        async with asyncio.timeout(timeout):
+            await places.acquire()
+    except TimeoutError:
+        raise _no_place(timeout) from None
+    return _left(timeout, since=begin)

@@ -1,5 +1,7 @@
 """Threads that answer calls, one call each at a time."""
 
+import logging
+from collections.abc import Callable
 from threading import Lock, Thread
 from time import monotonic
 from typing import Protocol
@@ -7,6 +9,8 @@ from typing import Protocol
 from gleann.service.server.call import Call
 from gleann.service.server.queues.waitlist import Waitlist
 from gleann.service.server_status import QueueStatus
+
+_log = logging.getLogger(__name__)
 
 
 class Lane(Protocol):
@@ -23,6 +27,16 @@ class Lane(Protocol):
 
     def close(self) -> None:
         """Start no more calls; running ones continue to their end."""
+
+
+def started(work: Callable[[], None], name: str) -> bool:
+    """Start a thread; False if the system gives none: the next call tries again."""
+    try:
+        Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError as error:
+        _log.error("%s: %s", name, error)
+        return False
+    return True
 
 
 class ThreadLane:
@@ -75,7 +89,9 @@ class ThreadLane:
                 return
             self._threads += 1
             name = f"gleann-{self._name}-{self._threads}"
-        Thread(target=self._serve, name=name, daemon=True).start()
+        if not started(self._serve, name):
+            with self._guard:
+                self._threads -= 1
 
     def _serve(self) -> None:
         while calls := self._waitlist.take():

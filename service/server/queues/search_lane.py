@@ -9,7 +9,7 @@ it scans. Large searches have threads of their own, so that small ones do not wa
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from functools import partial
-from threading import Lock, Thread
+from threading import Lock
 from time import monotonic
 from typing import NamedTuple, cast
 
@@ -18,7 +18,7 @@ from gleann.index.found import FoundRows
 from gleann.service.calls.context import IN_PROCESS, answering
 from gleann.service.search.weight import is_light
 from gleann.service.server.call import Call
-from gleann.service.server.queues.lanes import ThreadLane
+from gleann.service.server.queues.lanes import ThreadLane, started
 from gleann.service.server.queues.waitlist import Waitlist, joined_status
 from gleann.service.server.rpc import ending_many
 from gleann.service.server_status import QueueStatus
@@ -92,8 +92,7 @@ class SearchLane:
         with self._guard:
             if self._started:
                 return
-            self._started = True
-        Thread(target=self._serve, name="gleann-search", daemon=True).start()
+            self._started = started(self._serve, "gleann-search")
 
     def _serve(self) -> None:
         while calls := self._waitlist.take(most_seconds=BATCH_SECONDS):

@@ -5,27 +5,23 @@ wait longer than it may: so the calls that were admitted keep their pace when mo
 than can be answered, and a refused caller knows at once, and when to come again.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Condition
 from time import monotonic
 
-from gleann.index.errors import DeadlineError, NotReadyError, OverloadedError
+from gleann.index.errors import DeadlineError, OverloadedError, UnavailableError
 from gleann.service.server.call import Call
 from gleann.service.server.kinds import Kind
 from gleann.service.server.queues.fair_queue import FairQueue
+from gleann.service.server.queues.pace import Pace
 from gleann.service.server.queues.places import Places
 from gleann.service.server_status import QueueStatus
 from gleann.service.telemetry.distribution import Distribution
 
 LEAST_RETRY, LONGEST_RETRY = 0.05, 30.0
 """Seconds after which a refused caller is told to come again."""
-
-WEIGHT = 0.1
-"""Of the newest measurement in the mean time of a unit of work."""
-
-OUTLIER = 4.0
-"""Times the mean that one measurement counts for, at most: a pause is not a pace."""
 
 MARGIN = 0.5
 """Share of the time until its deadline in which a call is expected to be answered:
@@ -57,8 +53,8 @@ class Waitlist:
         self._news = Condition(places.lock)
         self._queue: FairQueue[Call] = FairQueue()
         self._running = 0
-        self._running_work = 0.0
-        self._seconds_a_unit = 0.0
+        self._running_seconds = 0.0
+        self._paces: defaultdict[str, Pace] = defaultdict(Pace)
         self._refused = self._dropped = 0
         self._swept = -SWEEP_SECONDS
         self._idle = 0
@@ -80,7 +76,7 @@ class Waitlist:
 
         Raises:
             OverloadedError: all places are taken, or those of the client.
-            NotReadyError: the server is stopping.
+            UnavailableError: the server is stopping.
         """
         with self._news:
             self._require_place(client)
@@ -93,7 +89,7 @@ class Waitlist:
 
         Raises:
             OverloadedError: no place, or it would wait too long.
-            NotReadyError: the server is stopping.
+            UnavailableError: the server is stopping.
         """
         with self._news:
             self._require_place(call.client)
@@ -109,11 +105,11 @@ class Waitlist:
 
         Raises:
             OverloadedError: it would wait too long; the other list keeps it.
-            NotReadyError: the server is stopping.
+            UnavailableError: the server is stopping.
         """
         with self._news:
             if self._closed:
-                raise NotReadyError("the server is stopping")
+                raise UnavailableError("the server is stopping")
             other._given_away.add(call)
             try:
                 return self._queue_up(call)
@@ -128,7 +124,7 @@ class Waitlist:
         sends no more meanwhile.
 
         Raises:
-            NotReadyError: the server is stopping.
+            UnavailableError: the server is stopping.
         """
         with self._news:
             self._require_open()
@@ -163,18 +159,19 @@ class Waitlist:
 
         Those that another list took over keep their places.
         """
-        work = sum(call.work for call in calls)
         with self._news:
             self._running -= len(calls)
-            self._running_work -= work
-            for call in calls:
-                if call not in self._given_away:
-                    self._places.leave(call.client)
-            self._given_away.clear()
-            measured = seconds / work
-            old = self._seconds_a_unit or measured
-            measured = min(measured, OUTLIER * old)
-            self._seconds_a_unit = old + WEIGHT * (measured - old)
+            self._running_seconds -= sum(call.expected for call in calls)
+            if not self._running:
+                self._running_seconds = 0.0  # and no rest of rounding
+            answered = [call for call in calls if call not in self._given_away]
+            self._given_away.difference_update(calls)
+            for call in answered:
+                self._places.leave(call.client)
+            if answered:
+                size = sum(call.size for call in answered) / len(answered)
+                pace = self._paces[answered[0].method.name]
+                pace.add(size, seconds / len(answered))
 
     def close(self) -> None:
         """Take no more calls."""
@@ -196,14 +193,14 @@ class Waitlist:
                 places=self._places.bounds.places,
                 refused=self._refused,
                 dropped=self._dropped,
-                threads=self._threads,
             )
 
     def _take(self, taken: list[Call], most_seconds: float) -> None:
         """Move calls from the queue to `taken`; needs the lock."""
-        now, work = self._clock(), 0.0
+        now, seconds = self._clock(), 0.0
         while (next_one := self._queue.take()) is not None:
             client, call = next_one
+            call.expected = self._expected(call)
             if not self._is_worth(call, now):
                 self._drop(client)
                 continue
@@ -212,30 +209,37 @@ class Waitlist:
             if (trace := call.context.trace) is not None:
                 trace.add("queue", call.since, now)
             self._running += 1
-            self._running_work += call.work
-            work += call.work
-            if len(taken) == MOST_CALLS or self._seconds_alone(work) >= most_seconds:
+            self._running_seconds += call.expected
+            seconds += call.expected
+            if len(taken) == MOST_CALLS or seconds >= most_seconds:
                 return
 
     def _is_worth(self, call: Call, now: float) -> bool:
-        """Whether its caller waits, and can have the answer before the deadline."""
+        """Whether its caller waits, and can have the answer before the deadline.
+
+        Only waiting makes a call too late: of one that had too little time from the
+        beginning, the estimate may be wrong.
+        """
         if not call.context.is_active():
             return False
         ends = call.context.ends
-        if ends is None or now + self._seconds_alone(call.work) / 2 < ends:
+        if ends is None or now + call.expected / 2 < ends:
+            return True
+        if now < ends <= call.since + call.expected / 2:
             return True
         call.rpc.fail(DeadlineError("the call waited until there was no time for it"))
         return False
 
     def _queue_up(self, call: Call) -> bool:
         """As `_enqueue`, if it does not wait too long there."""
-        self._require_time(call, call.client, call.work)
+        self._require_time(call)
         return self._enqueue(call)
 
     def _enqueue(self, call: Call) -> bool:
         """Queue a call; return whether an idle thread was woken. Needs the lock."""
         call.since = self._clock()
-        self._queue.add(call.client, call, work=call.work)
+        call.expected = self._expected(call)
+        self._queue.add(call.client, call, work=call.expected)
         if not self._idle:
             return False
         self._idle -= 1  # here: until it runs, others must not count on it
@@ -244,7 +248,7 @@ class Waitlist:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise NotReadyError("the server is stopping")
+            raise UnavailableError("the server is stopping")
 
     def _require_place(self, client: str) -> None:
         self._require_open()
@@ -254,17 +258,24 @@ class Waitlist:
         if (why := self._places.why_none(client)) is not None:
             raise self._refusal(why, self._queue.work)
 
-    def _require_time(self, call: Call, client: str, work: float) -> None:
-        """Refuse a call that would wait longer than it may."""
+    def _require_time(self, call: Call) -> None:
+        """Refuse a call that would wait longer than it may.
+
+        One that need not wait is admitted whatever is expected of it: were it refused,
+        a wrong estimate would never be corrected.
+        """
+        if self._running < self._threads and not len(self._queue):
+            return
         ends, limit = call.context.ends, self._places.bounds.seconds
+        own = self._expected(call)
         if ends is not None:
             # Its own time counts too: an answer behind the deadline is none.
-            left = MARGIN * (ends - self._clock()) - self._seconds_alone(work)
+            left = MARGIN * (ends - self._clock()) - own
             limit = left if limit is None else min(limit, left)
-        if limit is None or self._seconds(self._queue.work) <= limit:
+        if limit is None or self._wait(self._queue.work) <= limit:
             return
-        before = self._queue.work_before(client, work=work)
-        wait = self._seconds(before)
+        before = self._queue.work_before(call.client, work=own)
+        wait = self._wait(before)
         if wait > limit:
             raise self._refusal(
                 f"the call would wait about {wait:.2g} s, and may wait"
@@ -272,18 +283,17 @@ class Waitlist:
                 before,
             )
 
-    def _seconds(self, work: float) -> float:
-        """How long the threads take for so much work, beside what runs."""
-        ahead = work + self._running_work / 2
-        return ahead * self._seconds_a_unit / self._threads
+    def _expected(self, call: Call) -> float:
+        """Seconds that a call takes once it has begun."""
+        return self._paces[call.method.name].seconds(call.size)
 
-    def _seconds_alone(self, work: float) -> float:
-        """How long a call of so much work takes once it has begun."""
-        return work * self._seconds_a_unit
+    def _wait(self, ahead: float) -> float:
+        """How long the threads take for so many seconds, and for what runs."""
+        return (ahead + self._running_seconds / 2) / self._threads
 
-    def _refusal(self, why: str, work: float) -> OverloadedError:
+    def _refusal(self, why: str, ahead: float) -> OverloadedError:
         self._refused += 1
-        wait = min(max(self._seconds(work), LEAST_RETRY), LONGEST_RETRY)
+        wait = min(max(self._wait(ahead), LEAST_RETRY), LONGEST_RETRY)
         wait = float(f"{wait:.2g}")  # few texts: each is packed once
         return OverloadedError(f"{why}: try again in {wait:.2g} s", retry_seconds=wait)
 
@@ -311,7 +321,6 @@ def joined_status(waitlists: Sequence[Waitlist], delays: Distribution) -> QueueS
         queued=sum(one.queued for one in statuses),
         refused=sum(one.refused for one in statuses),
         dropped=sum(one.dropped for one in statuses),
-        threads=sum(one.threads for one in statuses),
         delay_median_seconds=recent.median,
         delay_p99_seconds=recent.p99,
     )

@@ -6,7 +6,7 @@ from gleann.index.arrays import HeldIds
 from gleann.index.errors import CorruptDataError, InvalidInputError
 from gleann.index.texts import Texts
 from gleann.service.state.checksums import change_checksum, sequence_bits
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log.change import Change, LoggedChange, read_change
 from gleann.service.state.packed_change import PackedChange
 from gleann.service.state.store import Store

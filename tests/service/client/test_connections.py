@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import grpc
 import numpy as np
 import pytest
 from driven_client import finished
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import gleann
 from gleann.index.errors import ServiceError
@@ -108,6 +110,22 @@ def test_a_socket_file(
 
     if awaited:
         finished(script())
+
+
+def test_connections_to_a_socket_file_have_calls_of_their_own(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start_server(listen=f"unix:{tmp_path / 's'}", connection_calls=4)
+    request = health_pb2.HealthCheckRequest()
+    with ExitStack() as stack:
+        for _ in range(3):
+            own = [("grpc.use_local_subchannel_pool", 1)]
+            channel = stack.enter_context(
+                grpc.insecure_channel(server.target, options=own)
+            )
+            stub = health_pb2_grpc.HealthStub(channel)
+            for _ in range(3):
+                assert next(stub.Watch(request, timeout=20)).status == 1
 
 
 def test_more_threads_than_a_connection_may_have_calls(

@@ -101,6 +101,22 @@ def test_a_process_that_is_killed_fails_the_build_and_leaves_nothing(
         assert client.search("a", ROWS[:1]).ids[0, 0] == 0
 
 
+def test_a_process_without_memory_fails_the_build_as_work_here_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "SHORT", 0)
+    code = (
+        "import sys\nfrom gleann.service.optimizer import worker\n"
+        "def refuse(*_): raise MemoryError\n"
+        "worker.perform = refuse\nworker.main(sys.argv[1])"
+    )
+    monkeypatch.setattr(process, "CODE", code)
+    with collection_of_rows(tmp_path) as client:
+        with pytest.raises(errors.LimitError, match="not enough memory"):
+            client.indexes.build("a").wait()
+        assert client.indexes.get("a").version == 0
+
+
 def test_a_build_that_is_cancelled_ends_its_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

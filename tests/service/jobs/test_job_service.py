@@ -1,6 +1,8 @@
 """JobService, in process and through gRPC: logs, retries, lists, metadata."""
 
 import re
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ import pytest
 from google.longrunning import operations_pb2
 
 import gleann
-from gleann.index import SoarIndex, errors
+from gleann.index import Progress, SoarIndex, errors
 from gleann.service.calls.caller import EVERYTHING, Caller
 from gleann.service.calls.context import CallContext, answering
+from gleann.service.cli.jobs.report import job_line, shown_seconds
 from gleann.service.jobs.run_log import MOST_LINES
 from gleann.service.jobs.schedule import Schedule
 from gleann.service.stubs import Stubs
@@ -227,6 +230,48 @@ def test_the_owner_is_whoever_asked(
     operation.wait(timeout=60)
     found = client.jobs.list("owner = 'key-7'")
     assert [one.name for one in found] == ([] if is_remote else [operation.name])
+
+
+def test_work_that_runs_tells_its_rate_and_the_time_left(
+    client: gleann.Client,
+    rows: np.ndarray,
+    quick: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the units done since the phase began, and the seconds since then."""
+    some, go = threading.Event(), threading.Event()
+    real, began = SoarIndex.build_on_disk, [0.0]
+
+    def build(*arguments: Any, progress: Any, **settings: Any) -> Any:
+        began[0] = time.monotonic()
+        progress(Progress(phase="assign", done=100, total=1000))
+        time.sleep(0.2)
+        progress(Progress(phase="assign", done=300, total=1000))
+        some.set()
+        assert go.wait(30)
+        return real(*arguments, progress=progress, **settings)
+
+    monkeypatch.setattr(SoarIndex, "build_on_disk", build)
+    filled(client, rows)
+    operation = client.build("p", quick)
+    try:
+        assert some.wait(30)
+        operation.refresh()
+        seconds = time.monotonic() - began[0]
+    finally:
+        go.set()
+    assert (operation.phase, operation.done_units, operation.total) == (
+        "assign", 300, 1000,
+    )  # fmt: skip
+    assert 200 / seconds <= operation.rate <= 200 / 0.2
+    assert operation.eta_seconds == pytest.approx(700 / operation.rate)
+    assert job_line(operation).endswith(
+        f"running, assign 300 of 1,000 (30%), {operation.rate:,.1f}/s,"
+        f" {shown_seconds(operation.eta_seconds)} left"
+    )
+    operation.wait(timeout=60)
+    assert operation.rate == 0
+    assert operation.eta_seconds is None
 
 
 def test_a_log_keeps_the_latest_lines(

@@ -13,6 +13,7 @@ import gleann
 from gleann.index import errors
 from gleann.service.application import Application
 from gleann.service.config import Config
+from gleann.service.jobs.schedule import Schedule
 from gleann.service.jobs.sealed_import import SealedImport
 from gleann.service.optimizer import writing
 from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
@@ -183,6 +184,45 @@ def test_resumed_before_it_stopped_it_goes_on(
     assert application.get_index("a").version == 1
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_pause_that_comes_too_late_leaves_nothing(
+    open_directory: Opens,
+    held_builds: Held,
+    monkeypatch: pytest.MonkeyPatch,
+    shared: bool,
+) -> None:
+    """Work that ends between the change on disk and the word to stop has ended.
+
+    Otherwise it would be taken for paused, and its index would not be compacted.
+    """
+    application = open_directory()
+    for index in "abc":
+        filled(application, index)
+    if shared:
+        blocking = [application.build(build_of(index)).name for index in "bc"]
+        until(lambda: held_builds.runs == 2)
+        names = [application.build(build_of("a")).name for _ in range(2)]
+        for one in blocking:
+            application.jobs.cancel(one)
+        until(lambda: held_builds.runs == 3)
+    else:
+        names = [application.build(build_of("a")).name]
+        assert held_builds.begun.wait(20)
+    word = "set_aside" if shared else "pause_run"
+    real = getattr(Schedule, word)
+
+    def late(schedule: Schedule, *arguments: Any, **named: Any) -> None:
+        held_builds.go.set()
+        until(lambda: application.jobs.under_way("build", index="a") is None)
+        real(schedule, *arguments, **named)
+
+    monkeypatch.setattr(Schedule, word, late)
+    assert application.jobs.pause(names[-1]).done
+    assert state_of(application, names[-1]) == "done"
+    assert application.jobs.paused("build", index="a") is None
+    assert application.jobs.is_settled("a")
+
+
 def test_paused_work_is_cancelled_at_once(
     open_directory: Opens, held_builds: Held
 ) -> None:
@@ -263,6 +303,39 @@ def test_a_started_import_holds_back_what_changes_its_index(
     np.testing.assert_array_equal(stored[:3], ROWS[:3] + 9)
     np.testing.assert_array_equal(stored[3:5], ROWS[3:5] + 7)
     np.testing.assert_array_equal(stored[5], ROWS[5])
+
+
+def test_a_started_import_that_is_paused_in_the_queue_holds_back_too(
+    open_directory: Opens, held_import: Held, held_builds: Held, tmp_path: Path
+) -> None:
+    """Resumed, it waits for a worker, and is paused again before it has one."""
+    application = open_directory()
+    application.create_index("a", dim=8, metric="l2")
+    for other in ("b", "c"):
+        filled(application, other)
+    name = application.import_vectors(import_of(tmp_path / "v.npy", ROWS)).name
+    assert held_import.begun.wait(20)
+    application.jobs.pause(name)
+    until(lambda: application.jobs.under_way("import") is None)
+    others = [application.build(build_of(other)).name for other in ("b", "c")]
+    until(lambda: held_builds.runs == 2)
+    application.jobs.resume(name)
+    application.jobs.pause(name)
+    application.upsert("a", np.arange(9), ROWS[:9] + 7)
+    build = application.build(build_of("a")).name
+    held_import.go.set()
+    held_builds.go.set()
+    for other in others:
+        assert application.jobs.wait(other, seconds=20).done
+    assert not application.jobs.wait(build, seconds=0.3).done
+    application.jobs.resume(name)
+    for one in (name, build):
+        operation = application.jobs.wait(one, seconds=20)
+        assert operation.HasField("response"), operation.error
+    view = application.registry.view("a")
+    assert view.count == len(ROWS)
+    stored = view.vectors_at(view.require(np.arange(9)))
+    np.testing.assert_array_equal(stored, ROWS[:9] + 7)
 
 
 def test_a_cancelled_import_holds_nothing_back(

@@ -4,7 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,8 @@ import pytest
 import gleann
 from gleann.index import BuildParams, SearchParams
 from gleann.selection.active import ActiveParams
+from gleann.service.monitoring import monitor
+from gleann.service.monitoring.memory import memory_of
 
 BUILD = """
 import sys
@@ -120,3 +125,32 @@ def test_each_part_grows_with_what_it_holds(tmp_path: Path) -> None:
         ids, labels = list(range(20)), [0, 1] * 10
         client.active.start("words", ids=ids, labels=labels, params=params)
         assert parts(client)["sessions"] > 0
+
+
+def test_many_indexes_are_measured_in_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A status takes seconds at most, and after a few all have their figures."""
+
+    def slow(*arguments: Any) -> Counter[str]:
+        time.sleep(0.02)
+        return memory_of(*arguments)
+
+    monkeypatch.setattr(monitor, "memory_of", slow)
+    monkeypatch.setattr(monitor, "MEASURING_SECONDS", 0.1)
+    with gleann.Client(tmp_path) as client:
+        for number in range(20):
+            client.create_index(f"i{number}", dim=4)
+            client.upsert(f"i{number}", [1], np.ones((1, 4)))
+
+        def measured() -> int:
+            status = client.server_status(["indexes"])
+            assert len(status.indexes) == 20
+            assert {one.count for one in status.indexes} == {1}
+            return sum(bool(one.memory_bytes) for one in status.indexes)
+
+        counts = [measured()]
+        assert 1 <= counts[0] <= 6
+        while counts[-1] < 20:
+            counts.append(measured())
+            assert counts[-1] > counts[-2]

@@ -201,3 +201,25 @@ def test_one_in_so_many_queries_is_a_sample(
     assert 25 <= len(taken) <= 31
     assert all(one.query.shape == (1, DIM) for one in taken)
     application.close()
+
+
+def test_new_settings_hold_at_once(
+    application: Application, vectors: np.ndarray
+) -> None:
+    """While it rests for hours, and while a sample is far away."""
+    client = gleann.Client.of_stubs(application_stubs(application))
+    counts = application.telemetry.index_counts("words")
+    application.searches.probe.settings = ProbeSettings(share=1e-9, one_in=1)
+    client.search("words", vectors[:1], ROUGH)
+    until(lambda: counts.probed == 1)
+    application.searches.probe.settings = ProbeSettings(share=0.5, one_in=10_000)
+    for _ in range(3):
+        client.search("words", vectors[:1], ROUGH)
+    application.searches.probe.settings = EAGER
+
+    def goes_on() -> bool:
+        client.search("words", vectors[:1], ROUGH)
+        return counts.probed > 1
+
+    until(goes_on)
+    client.close()

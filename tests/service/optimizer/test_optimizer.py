@@ -584,14 +584,30 @@ def test_a_process_that_is_killed_costs_nothing_but_time(
 
 
 @pytest.mark.parametrize("stop", process.STOPS)
-def test_a_process_that_is_stopped_with_the_server_is_resumed(
-    world: World,
-    hanging: Callable[[], None],
-    monkeypatch: pytest.MonkeyPatch,
-    stop: signal.Signals,
+def test_what_stops_a_server_does_not_end_the_process(
+    world: World, monkeypatch: pytest.MonkeyPatch, stop: signal.Signals
 ) -> None:
-    if signal.getsignal(stop) == signal.SIG_IGN:
-        pytest.skip(f"{stop.name} was ignored before these tests began")
+    started: list[subprocess.Popen[bytes]] = []
+    real, mask = process.Popen, signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    def signalled(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        child = real(*arguments, **options)
+        # At once: the interpreter has hardly begun.
+        child.send_signal(stop)
+        started.append(child)
+        return child
+
+    monkeypatch.setattr(process, "Popen", signalled)
+    world.upsert(np.arange(SEALED, SEALED + 60))
+    assert not world.ended(world.asked("rebuild").name).HasField("error")
+    assert len(started) == 1
+    assert (world.view().version, world.state().last_error) == (2, None)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
+
+
+def test_a_compaction_is_resumed_where_the_server_stopped(
+    world: World, hanging: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     started: list[subprocess.Popen[bytes]] = []
     real = process.Popen
 
@@ -605,9 +621,8 @@ def test_a_process_that_is_stopped_with_the_server_is_resumed(
     until(lambda: bool(started))
     # Another group than that of the server, which a Ctrl-C goes to.
     assert os.getpgid(started[0].pid) == started[0].pid
-    os.kill(started[0].pid, stop)
-    assert started[0].wait(timeout=20) != 0
     world.app.close(seconds=20)
+    assert started[0].wait(timeout=20) == -signal.SIGKILL
     hanging()
     world.opened()
     assert not world.ended(name).HasField("error")

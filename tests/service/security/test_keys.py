@@ -1,12 +1,15 @@
 """Keys: which let a call in, and how a server follows its keys file."""
 
+import copy
+import json
 import logging
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -292,6 +295,68 @@ def test_files_that_hold_no_keys_are_refused_at_the_start(
     file.unlink()
     with pytest.raises(errors.MissingFileError, match=r"keys\.json: No such file"):
         serve(config)
+
+
+ODD = [None, 1, "", "x", "\ud800", [], {}, ["x"], [[]], {"right": "read"}, float("nan")]
+"""Put in the place of each value of a keys file."""
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from _places(value[key], (*path, key))
+
+
+def test_no_other_value_stops_the_reader_unless_it_is_named(keys: Keys) -> None:
+    keys.add("a", (READ, "x*"), (WRITE, "y"), expires=timedelta(days=1))
+    keys.add("b", (ADMIN, "*"))
+    good, said = json.loads(keys.file.read_text()), []
+    times = ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "2026-01-01"]
+    for *path, last in filter(None, _places(good)):
+        for odd in [*ODD, *times]:
+            changed = copy.deepcopy(good)
+            parent = changed
+            for key in path:
+                parent = parent[key]
+            parent[last] = odd
+            keys.file.write_text(json.dumps(changed))
+            try:
+                read_keys(keys.file)
+            except errors.InvalidInputError as error:
+                said.append(str(error))
+    assert len(said) > 300
+    assert all(text.startswith(f"{keys.file}") for text in said)
+
+
+@pytest.mark.parametrize(
+    ("grant", "says"),
+    [
+        ({"right": "read"}, "the fields right and indexes, and no other"),
+        ({"right": "read", "indexes": "a", "rows": "x"}, "and no other"),
+        ({"right": "own", "indexes": "a"}, "right must be read, write or admin"),
+        ({"right": "read", "indexes": "[a]"}, "lower-case letters"),
+    ],
+)
+def test_a_grant_that_is_not_understood_is_refused(
+    keys: Keys, grant: dict[str, str], says: str
+) -> None:
+    keys.add("a", (READ, "x*"))
+    content = json.loads(keys.file.read_text())
+    content["keys"][0]["grants"] = [grant]
+    keys.file.write_text(json.dumps(content))
+    with pytest.raises(errors.InvalidInputError, match=f"key 0: .*{says}"):
+        read_keys(keys.file)
+
+
+def test_a_key_that_is_there_twice_is_refused(keys: Keys) -> None:
+    """One may be revoked, and the other not."""
+    keys.add("a", (READ, "*"))
+    content = json.loads(keys.file.read_text())
+    content["keys"].append(content["keys"][0] | {"revoked": "2026-01-01T00:00:00Z"})
+    keys.file.write_text(json.dumps(content))
+    with pytest.raises(errors.InvalidInputError, match="'a' and 'a' have one id"):
+        read_keys(keys.file)
 
 
 def test_who_else_may_use_the_file(

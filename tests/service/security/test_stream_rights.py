@@ -1,8 +1,12 @@
 """Streams of upserts need the right to write on the index of their start."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +15,14 @@ from keys_of_tests import Keys, until
 import gleann
 from gleann.index.errors import (
     ConflictError,
+    GleannError,
     PermissionDeniedError,
     ServiceError,
     UnauthenticatedError,
 )
-from gleann.service.calls.caller import Right
+from gleann.service.calls.caller import Grant, Right
 from gleann.service.config.security import SecuritySettings
+from gleann.service.security.keys_file import changing, read_keys
 from gleann.service.server import Server
 
 IDS, ROWS = np.arange(3), np.eye(3, 4, dtype=np.float32)
@@ -93,3 +99,46 @@ def test_streams_of_other_keys_are_others(
     with pytest.raises(ServiceError, match=r"stream has failed.*newer call"):
         older.close()
     assert mine.count("words") == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said"),
+    [
+        ({"revoked": datetime.now(UTC)}, UnauthenticatedError, "no longer good"),
+        ({"expires": datetime.now(UTC)}, UnauthenticatedError, "no longer good"),
+        ({"grants": (Grant(Right.READ),)}, PermissionDeniedError, "'writer' has no"),
+        ({"grants": (Grant(Right.WRITE, "x"),)}, PermissionDeniedError, "has no right"),
+    ],
+    ids=["revoked", "expired", "may only read", "another index"],
+)
+def test_a_key_that_is_taken_away_ends_its_stream(
+    client_of: Callable[[str], gleann.Client],
+    keys: Keys,
+    change: dict[str, Any],
+    kind: type[GleannError],
+    said: str,
+) -> None:
+    client, count = client_of("writer"), 0
+    stream = client.vectors.stream("words")
+    stream.send(IDS, ROWS)
+    stream.flush()
+    with changing(keys.file) as change_file:
+        change_file(
+            [
+                replace(key, **change) if key.name == "writer" else key
+                for key in read_keys(keys.file)
+            ]
+        )
+
+    def go_on() -> None:
+        nonlocal count
+        for _ in range(1000):  # the server follows its file within a second
+            stream.send(IDS, ROWS)
+            stream.flush()
+            count += 1
+            time.sleep(0.01)
+
+    with pytest.raises(kind, match=said):
+        go_on()
+    assert 0 < count < 900
+    stream.cancel()

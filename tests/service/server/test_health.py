@@ -12,6 +12,8 @@ from grpc._cython import cygrpc
 from grpc_health.v1 import health_pb2
 
 from gleann.index import errors
+from gleann.service.calls.context import CallContext
+from gleann.service.server import health as health_module
 from gleann.service.server.health import Health
 from gleann.service.server.rpc import Rpc
 
@@ -22,8 +24,13 @@ REQUEST = health_pb2.HealthCheckRequest(service="a").SerializeToString()
 class Watcher:
     """Stands for a call, and keeps what it is told."""
 
-    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
+    context = CallContext()
+
+    def __init__(
+        self, before: Callable[[], object] = lambda: None, host: str = "a"
+    ) -> None:
         self.heard: list[int] = []
+        self.peer = f"{host}:1"
         self.before = before
         self.finished = False
 
@@ -51,6 +58,25 @@ def test_a_change_during_the_first_answer_is_heard_after_it() -> None:
     health.watch(watcher, REQUEST)
     change.join(30)
     assert watcher.heard == [STATES.SERVING, STATES.NOT_SERVING]
+
+
+def test_watches_are_few_and_each_host_leaves_some_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They need no key."""
+    monkeypatch.setattr(health_module, "MOST_WATCHES", 4)
+    health = Health(["a"], share=0.5)
+    watchers: list[Any] = [Watcher(host=host) for host in "xxxyyz"]
+    for watcher in (*watchers[:2], watchers[3]):
+        health.watch(watcher, REQUEST)
+    with pytest.raises(errors.OverloadedError, match=r"client has 2 .* at most 2"):
+        health.watch(watchers[2], REQUEST)
+    health.watch(watchers[4], REQUEST)
+    with pytest.raises(errors.OverloadedError, match=r"server has 4 .* at most 4"):
+        health.watch(watchers[5], REQUEST)
+    watchers[0].leave()
+    health.watch(watchers[5], REQUEST)
+    assert [len(watcher.heard) for watcher in watchers] == [1, 1, 0, 1, 1, 1]
 
 
 def test_nothing_is_kept_of_what_is_forgotten() -> None:

@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 
 import gleann
-from gleann.index import SearchParams, errors
+from gleann.index import BuildParams, SearchParams, SoarIndex, errors
 from gleann.service.config.metrics import MetricsSettings
+from gleann.service.config.queues import LoadSettings
+from gleann.service.monitoring import monitor
 from gleann.service.server import Server, metrics_port
 from gleann.service.server.metrics_port import MOST_CONNECTIONS
 
@@ -72,6 +75,62 @@ def test_calls_are_in_the_metrics(server: Server, rows: np.ndarray) -> None:
     assert "none" not in text.split('"')
 
 
+def test_long_work_is_in_the_metrics(
+    server: Server, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How it ended, its phases, compactions, and the rows that are newer or removed."""
+    params = BuildParams(metric="l2", nlist=4, tune_queries=0)
+    with gleann.Client(server.target) as client:
+        client.create_index("words", dim=rows.shape[1], metric="l2")
+        client.upsert("words", range(len(rows)), rows)
+        client.build("words", params).wait()
+        client.upsert("words", range(1000, 1007), rows[:7])
+        client.delete_vectors("words", range(3))
+        text = get(server, "/metrics")[1]
+        assert value_of(text, 'gleann_index_newer_vectors{index="words"}') == 7
+        assert value_of(text, 'gleann_index_removed_vectors{index="words"}') == 3
+        client.optimize("words", kind="fold").wait()
+
+        def refuse(*_: object, **__: object) -> None:
+            raise errors.StorageError("the disk is full")
+
+        monkeypatch.setattr(SoarIndex, "build_on_disk", refuse)
+        with pytest.raises(errors.StorageError):
+            client.build("words", replace(params, nlist=5)).wait()
+        client.search("words", rows[:6])
+    text = get(server, "/metrics")[1]
+    ended = 'gleann_job_duration_seconds_count{kind="%s",outcome="%s"}'
+    for kind, outcome in (("build", "done"), ("build", "failed"), ("optimize", "done")):
+        assert value_of(text, ended % (kind, outcome)) == 1
+    phase = 'gleann_job_phase_duration_seconds_count{kind="build",phase="%s"}'
+    assert value_of(text, phase % "train") >= 1
+    assert value_of(text, 'gleann_operations{state="done"}') == 2
+    assert value_of(text, 'gleann_operations{state="failed"}') == 1
+    assert value_of(text, 'gleann_index_newer_vectors{index="words"}') == 0
+    assert value_of(text, "gleann_scan_queries_sum") == 6
+    assert value_of(text, "gleann_scan_calls_sum") == 1
+
+
+def test_refused_calls_are_in_the_metrics(start_server: Start) -> None:
+    server = start_server(
+        metrics=MetricsSettings(listen="127.0.0.1:0"), load=LoadSettings(streams=1)
+    )
+    with gleann.Client(server.target, retries=0) as client:
+        client.create_index("words", dim=4)
+        with client.vectors.stream("words") as stream:
+            stream.send([1], np.ones((1, 4)))
+            stream.flush()
+            assert value_of(get(server, "/metrics")[1], "gleann_streams_open") == 1
+            with pytest.raises(errors.OverloadedError):
+                client.upload("words", [(np.ones(1, int), np.ones((1, 4)))])
+    ends = time.monotonic() + 10
+    text = ""
+    while 'code="RESOURCE_EXHAUSTED"' not in text and time.monotonic() < ends:
+        text = get(server, "/metrics")[1]  # a call ends a moment after its answer
+    assert 'code="RESOURCE_EXHAUSTED",method="/gleann.v1.VectorService/Stream' in text
+    assert value_of(text, "gleann_streams_open") == 0
+
+
 def test_other_paths_and_methods_are_refused(server: Server) -> None:
     assert get(server, "/")[0] == 404
     assert get(server, "/metrics?name[]=x")[0] == 200
@@ -80,6 +139,39 @@ def test_other_paths_and_methods_are_refused(server: Server) -> None:
     connection.request("POST", "/metrics", body=b"x")
     assert connection.getresponse().status == 501
     connection.close()
+
+
+def test_a_health_check_asks_for_no_more_than_the_state(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may ask for it, and a probe waits a second; memory takes longer."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("this takes milliseconds for each index")
+
+    with gleann.Client(server.target) as client:
+        client.create_index("words", dim=4)
+    monkeypatch.setattr(monitor, "memory_of", fail)
+    monkeypatch.setattr(monitor, "mapped_bytes", fail)
+    monkeypatch.setattr(server.application.store, "rows", fail)
+    assert get(server, "/healthz") == (200, "serving\n")
+
+
+def test_metrics_that_fail_are_an_answer(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    found: list[Exception] = [errors.StorageError("the disk fails")]
+
+    def fail() -> list[str]:
+        raise found[-1]
+
+    monkeypatch.setattr(server.application.registry, "names", fail)
+    assert get(server, "/metrics") == (503, "the disk fails\n")
+    assert "cannot be shown" not in caplog.text
+    found.append(RuntimeError("a bug"))
+    assert get(server, "/metrics") == (500, "see the server's log\n")
+    assert "a bug" in caplog.text
+    assert get(server, "/healthz")[0] == 200
 
 
 def test_a_token_is_required_where_there_is_one(

@@ -105,7 +105,7 @@ def test_every_field_of_the_message_is_filled(
         channel.close()
     given = {field.name for field, _ in status.ListFields()}
     unset = set(admin_pb2.ServerStatus.DESCRIPTOR.fields_by_name) - given
-    assert unset == {"sessions"}
+    assert unset == {"sessions", "streams"}
     assert status.state == admin_pb2.SERVER_STATE_READ_ONLY
     assert status.reason == "it is full"
 

@@ -77,6 +77,25 @@ def test_a_lost_position_is_an_error(serve_index: Any) -> None:
     assert client.count("w") == 0
 
 
+def test_batches_of_another_client_are_not_taken_for_own_ones(
+    serve_index: Any,
+) -> None:
+    """Otherwise what has their numbers would be acknowledged, and not stored."""
+    server, client = serve_index()
+    mine = client.vectors.stream("w", stream_id="a")
+    mine.send([1], np.ones((1, 8)))
+    mine.flush()
+    server.upserts.streams()[0].end(UnavailableError("the test ends it"))
+    with client.vectors.stream("w", stream_id="a") as other:
+        for number in range(5):
+            other.send([100 + number], np.ones((1, 8)))
+    mine.send([2], np.ones((1, 8)))
+    with pytest.raises(ConflictError, match="batch 6 as its last, and 2 are sent here"):
+        mine.flush()
+    mine.cancel()
+    assert client.count("w") == 6
+
+
 def test_unknown_indexes_and_wrong_rows(serve_index: Any) -> None:
     _, client = serve_index()
     with pytest.raises(UnknownIndexError), client.vectors.stream("nothing"):
@@ -102,6 +121,19 @@ def test_an_error_in_the_block_is_not_hidden(serve_index: Any) -> None:
     while server.upserts.streams():
         assert time.monotonic() < last
         time.sleep(0.02)
+
+
+def test_a_stream_that_has_ended_takes_no_more(serve_index: Any) -> None:
+    """It would be sent by a new call, which nobody waits for."""
+    server, client = serve_index()
+    with client.vectors.stream("w") as stream:
+        stream.send([1], np.ones((1, 8)))
+    with pytest.raises(ServiceError, match="the stream has ended"):
+        stream.send([2], np.ones((1, 8)))
+    with client.vectors.stream("w") as stream:
+        stream.cancel()
+    assert client.count("w") == 1
+    assert server.upserts.streams() == []
 
 
 def test_large_batches_are_split(serve_index: Any) -> None:

@@ -1,5 +1,6 @@
 """StreamUpsertVectors: answers in order, refusals, ends, places, and back-pressure."""
 
+import json
 import sqlite3
 import threading
 import time
@@ -15,6 +16,7 @@ from stream_calls import END, RawStream, Request, batch, start
 from gleann.index.errors import StorageError
 from gleann.index.texts import Texts
 from gleann.service.config.queues import LoadSettings
+from gleann.service.config.security import SecuritySettings
 from gleann.service.state import store as store_module
 from gleann.service.state.database import NAME
 from gleann.service.state.expiry import Expiry
@@ -388,6 +390,7 @@ def test_open_streams_hold_no_thread(
         stream.started()
     lanes = [t for t in threading.enumerate() if t.name.startswith("gleann-write")]
     assert len(lanes) <= 2
+    assert client.server_status(["streams"]).streams == 24
     assert client.upsert("w", np.arange(10), vectors) == 10
     for stream in streams:
         stream.send(batch(1, vectors), END)
@@ -470,6 +473,50 @@ def test_cancelled_streams_leave_nothing(
         stream.call.cancel()
     until(lambda: not server.upserts.streams() and not server.busy)
     assert client.upsert("w", np.arange(10), vectors) == 10
+
+
+def test_a_stream_that_is_left_during_its_turn_is_logged_with_what_it_changed(
+    serve_index: Any,
+    open_stream: Any,
+    vectors: np.ndarray,
+    slow_store: threading.Event,
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "audit"
+    server, client = serve_index(security=SecuritySettings(audit_log=log))
+    slow_store.clear()
+    stream: RawStream = open_stream(server, "a")
+    stream.send(batch(1, vectors), END)
+    until(lambda: server.busy > 0)
+    time.sleep(0.3)  # the commit waits
+    stream.call.cancel()
+    until(lambda: not server.upserts.streams())
+    slow_store.set()
+    until(lambda: not server.busy and not server.application.streams.claimed)
+
+    def counts() -> list[dict[str, int]]:
+        lines = map(json.loads, log.read_text().splitlines())
+        ends = [
+            line for line in lines if line["method"].endswith("StreamUpsertVectors")
+        ]
+        return [line["counts"] for line in ends]
+
+    until(lambda: bool(counts()))
+    assert counts() == [{"changed": client.count("w")}]
+    assert client.count("w") in (0, 10)
+
+
+def test_left_streams_give_up_what_they_claimed(
+    serve_index: Any, open_stream: Any, vectors: np.ndarray
+) -> None:
+    server, _ = serve_index()
+    for number in range(60):
+        stream: RawStream = open_stream(server, f"s{number}")
+        stream.send(batch(1, vectors))
+        time.sleep(0.0003 * (number % 20))
+        stream.close()
+    until(lambda: not server.upserts.streams() and not server.busy)
+    assert server.application.streams.claimed == 0
 
 
 def test_positions_expire(

@@ -71,3 +71,18 @@ def test_a_part_that_fails_does_not_keep_the_others(
     reloading.reload()
     assert len(applied) == 1
     assert "stays as it is: log.file /x" in caplog.text
+
+
+def test_a_bug_ends_neither_the_reload_nor_the_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    applied: list[Config] = []
+
+    def fail(*_: object) -> Config:
+        raise OSError("a bug")
+
+    Reloading(OLD, fail, [applied.append]).reload()
+    assert applied == []
+    Reloading(OLD, lambda: NEW, [fail, applied.append]).reload()
+    assert len(applied) == 1
+    assert caplog.text.count("OSError: a bug") == 2

@@ -48,11 +48,29 @@ def run_json(capsys: pytest.CaptureFixture[str]) -> Gleann:
     return run_one
 
 
-def fail_builds(patched: pytest.MonkeyPatch) -> None:
+def fail_builds(patched: pytest.MonkeyPatch, why: str = "the disk is full") -> None:
     def refuse(*_: Any, **__: Any) -> None:
-        raise StorageError("the disk is full")
+        raise StorageError(why)
 
     patched.setattr(SoarIndex, "build_on_disk", refuse)
+
+
+def test_words_of_others_cannot_command_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as the name of a file in an error, which is in the log as well."""
+    with gleann.Client(tmp_path) as client:
+        client.create_index("docs", dim=8, metric="l2")
+        client.upsert("docs", np.arange(300), ROWS)
+        fail_builds(monkeypatch, "v\x1b[2J\n.npy is damaged")
+        operation = client.build("docs")
+        with pytest.raises(StorageError):
+            operation.wait()
+    for words in (["list"], ["show", operation.name], ["log", operation.name]):
+        assert run(["jobs", *words, "--data", str(tmp_path)]) == 0
+        text = capsys.readouterr().out
+        assert "v\\x1b[2J" in text
+        assert "\x1b" not in text
 
 
 def test_the_whole_way(

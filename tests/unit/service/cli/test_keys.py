@@ -1,6 +1,7 @@
 """`gleann keys`: making, listing, rotating and revoking keys."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -130,6 +131,20 @@ def test_a_file_that_is_none_stays_as_it_is(
     assert file.read_text() == "mine"
     assert run(["keys", "list", "--keys", str(file.with_name("no"))]) == 1
     assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_changed_file_stays_that_of_the_server(file: Path) -> None:
+    """Root revokes a key: the server, another user, must be able to read that."""
+    add(file, "app", "--index", "*")
+    os.chown(file, 10_001, 10_002)
+    file.chmod(0o640)
+    before = file.stat()
+    assert run(["keys", "revoke", "app", "--keys", str(file)]) == 0
+    after = file.stat()
+    assert after.st_ino != before.st_ino
+    assert (after.st_uid, after.st_gid) == (10_001, 10_002)
+    assert after.st_mode == before.st_mode
 
 
 def test_others_who_may_use_the_file_are_warned_of(

@@ -4,7 +4,9 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from gleann.service.telemetry.catalogue import METRICS
 ROOT = Path(__file__).resolve().parents[4]
 DEPLOY = ROOT / "service" / "deploy"
 DASHBOARD = DEPLOY / "grafana/dashboards/gleann.json"
+NATIVE = "gleann/index/_native.cpython-311-x86_64-linux-gnu.so"
 OF_OTHERS = {"up", "process_cpu_seconds_total", "process_open_fds"}
 """Metrics of Prometheus and of prometheus-client."""
 
@@ -122,9 +125,20 @@ def test_compose_uses_settings_and_secrets_that_exist() -> None:
             assert port.startswith("127.0.0.1:")
         for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]
-            assert source in compose["volumes"] or (DEPLOY / source).is_dir()
+            made = source in compose["volumes"] or source.startswith("../../secrets/")
+            assert made or (DEPLOY / source).is_dir()
     dockerfile = DEPLOY / gleann["build"]["context"] / gleann["build"]["dockerfile"]
     assert dockerfile.resolve() == DEPLOY / "Dockerfile"
+
+
+def test_compose_mounts_the_folder_of_the_keys_which_change() -> None:
+    """Of a file, a container keeps the one that was there when it was made."""
+    gleann = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["gleann"]
+    file = Path(gleann["environment"]["GLEANN_SECURITY_KEYS_FILE"])
+    [folder] = [one for one in gleann["volumes"] if f":{file.parent}:" in one]
+    assert folder.endswith(":ro")
+    told = (DEPLOY / "compose.yaml").read_text()
+    assert f"--keys {folder.partition(':')[0][6:]}/{file.name}\n" in told
 
 
 def _manifests() -> dict[str, dict[str, Any]]:
@@ -192,6 +206,20 @@ def test_the_image_runs_without_root_and_checks_its_health() -> None:
     health = json.loads(found["HEALTHCHECK"].partition("CMD ")[2])
     assert health[0] == "gleann"
     assert health[1] in COMMANDS
+
+
+def test_an_image_without_native_kernels_is_not_built(tmp_path: Path) -> None:
+    """Setuptools gives a wheel the same name where the compiler failed."""
+    text = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text())
+    [command] = re.findall(r"&& (python -m zipfile .*)", text)
+    command = command.replace("python", sys.executable)
+    command = command.replace("/wheels", str(tmp_path))
+    wheel = tmp_path / "gleann-0.1.0-cp311-cp311-linux_x86_64.whl"
+    for name, found in (("gleann/index/engines/native.py", 1), (NATIVE, 0)):
+        with zipfile.ZipFile(wheel, "w") as file:
+            file.writestr(name, "")
+        ended = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
+        assert ended.returncode == found
 
 
 def test_the_image_is_made_of_all_that_a_wheel_needs() -> None:

@@ -103,3 +103,52 @@ def test_the_log_is_changed_and_opened_again(
     assert "unseen" not in (tmp_path / "server.log.1").read_text()
     messages = [json.loads(line)["message"] for line in file.read_text().splitlines()]
     assert messages == ["second", "third"]
+
+
+@pytest.fixture
+def told() -> Iterator[logging.Logger]:
+    """A logger without other handlers than that of a `ServerLog`."""
+    root, logger = logging.getLogger(), logging.getLogger("gleann.x")
+    others, level = list(root.handlers), root.level
+    root.handlers.clear()
+    yield logger
+    root.handlers[:] = others
+    root.setLevel(level)
+
+
+def test_a_line_that_the_disk_has_no_room_for_goes_to_stderr(
+    told: logging.Logger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither it nor a reload or the end of the log is an error of whoever logs."""
+    log = ServerLog(LogSettings(file=Path("/dev/full")))
+    told.warning("no room for %s", FORGED)
+    told.warning("second")
+    log.apply(LogSettings(file=tmp_path / "server.log"))
+    told.warning("third")
+    log.apply(LogSettings(file=Path("/dev/full")))
+    told.warning("fourth")
+    log.close()
+    says = capsys.readouterr().err.splitlines()
+    assert [line.partition("gleann.x ")[2][:6] for line in says] == [
+        "no roo", "second", "fourth",
+    ]  # fmt: skip
+    assert "third" in (tmp_path / "server.log").read_text()
+
+
+def test_a_log_whose_folder_is_gone_goes_on_once_it_is_there_again(
+    told: logging.Logger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = ServerLog(LogSettings(file=folder / "server.log"))
+    told.warning("first")
+    folder.rename(tmp_path / "old")
+    told.warning("second")
+    told.warning("third")
+    folder.mkdir()
+    told.warning("fourth")
+    log.close()
+    assert [line[-6:] for line in capsys.readouterr().err.splitlines()] == [
+        "second", " third",
+    ]  # fmt: skip
+    assert (folder / "server.log").read_text().endswith("fourth\n")

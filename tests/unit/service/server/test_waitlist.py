@@ -4,11 +4,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from gleann.index.errors import DeadlineError, NotReadyError, OverloadedError
+from gleann.index.errors import DeadlineError, OverloadedError, UnavailableError
 from gleann.service.calls.context import CallContext
 from gleann.service.server.call import Call
 from gleann.service.server.queues.places import Bounds, Places
@@ -16,7 +17,7 @@ from gleann.service.server.queues.waitlist import Waitlist
 from gleann.service.server.rate_limited_log import RareLog
 from gleann.service.telemetry.distribution import SECONDS, Distribution
 
-METHOD = cast("Any", None)
+METHOD = cast("Any", SimpleNamespace(name="/a.Service/Method"))
 RARE = RareLog(logging.getLogger(__name__))
 
 
@@ -144,23 +145,64 @@ def test_one_pause_does_not_change_the_pace_for_long(
 def test_more_threads_make_the_wait_shorter(waitlist: Callable[..., Waitlist]) -> None:
     held = waitlist(seconds=1.0, threads=4)
     held.add(call())
-    run(held, 0.2)
-    for _ in range(21):
+    run(held, 0.25)
+    for _ in range(17):
         held.add(call())
     with pytest.raises(OverloadedError, match=r"wait about 1\.1 s"):
         held.add(call())
 
 
-def test_work_is_estimated_by_the_bytes_of_messages(
+def test_time_is_estimated_by_the_bytes_of_messages(
     waitlist: Callable[..., Waitlist],
 ) -> None:
-    held = waitlist(seconds=1.0)
+    held, large = waitlist(seconds=1.0), bytes(1 << 20)
+    for _ in range(30):
+        held.add(call())
+        run(held, 0.01)
+        held.add(call(message=large))
+        run(held, 1.99)
     held.add(call())
-    run(held, 0.01)
-    large = bytes(4096 * 199)
-    held.add(call(message=large))  # 200 units, 2 s
+    held.add(call(message=large))  # 2 s
     with pytest.raises(OverloadedError, match=r"wait about 2 s"):
         held.add(call())
+
+
+def test_a_large_call_is_not_judged_by_small_ones(
+    waitlist: Callable[..., Waitlist], clock: Clock
+) -> None:
+    """By their bytes alone, 64 MiB would take 20 minutes after one call of 20 ms."""
+    held = waitlist()
+    held.add(call())
+    run(held, 0.02)
+    held.add(call())
+    assert len(held.take()) == 1  # the thread is busy
+    held.add(call(message=bytes(64 << 20), rpc=FakeRpc(ends=clock.now + 30)))
+    assert in_all(held) == 2
+
+
+def test_each_method_has_its_own_pace(waitlist: Callable[..., Waitlist]) -> None:
+    held = waitlist(seconds=1.0)
+    other = call()
+    other.method = cast("Any", SimpleNamespace(name="/a.Service/Other"))
+    held.add(other)
+    run(held, 100.0)
+    for _ in range(50):
+        held.add(call())
+
+
+def test_a_call_that_need_not_wait_is_admitted_and_answered(
+    waitlist: Callable[..., Waitlist], clock: Clock
+) -> None:
+    """However long it is expected to take: the estimate may be wrong, as it is here."""
+    held = waitlist(seconds=1.0)
+    for _ in range(200):
+        held.add(call())
+        run(held, 100.0)
+    held.add(call(rpc=FakeRpc(ends=clock.now + 5)))
+    with pytest.raises(OverloadedError, match="may wait 0 s"):
+        held.add(call(rpc=FakeRpc(ends=clock.now + 5)))
+    clock.now += 1
+    assert len(held.take()) == 1
 
 
 def test_a_call_that_would_miss_its_deadline_is_refused(
@@ -260,5 +302,5 @@ def test_nothing_is_taken_from_a_closed_list(waitlist: Callable[..., Waitlist]) 
     held.close()
     thread.join(5)
     assert taken == []
-    with pytest.raises(NotReadyError, match="stopping"):
+    with pytest.raises(UnavailableError, match="stopping"):
         held.require_place("a")

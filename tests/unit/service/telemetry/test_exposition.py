@@ -104,13 +104,33 @@ def test_values_are_those_that_were_counted(text: str) -> None:
     assert found["gleann_calls_refused_total", (("kind", "search"),)] == 7
     assert found["gleann_memory_bytes", (("kind", "anonymous"),)] == 70
     assert found["gleann_index_vectors", (("index", "words"),)] == 10
-    assert found["gleann_index_vectors", (("index", "other"),)] == 7
+    assert found["gleann_index_vectors", (("index", "_other"),)] == 7
     assert found["gleann_indexes", ()] == 3
     assert found["gleann_indexes_broken", ()] == 1
     call = (("code", "OK"), ("method", "/gleann.v1.SearchService/Search"))
     assert found["gleann_call_duration_seconds_sum", call] == 0.003
     bucket = (call[0], ("le", "0.005"), call[1])
     assert found["gleann_call_duration_seconds_bucket", bucket] == 1
+
+
+def test_ten_thousand_indexes_are_few_series() -> None:
+    one = Telemetry()
+    names = [f"i{number:05d}" for number in range(10_000)]
+    for name in names:
+        one.searched(name, 1, 0.001, STATS)
+        one.probed(name, queries=1, hits=1, places=1)
+    indexes = tuple(
+        IndexStatus(name=name, count=2, memory_bytes={"rows": 1, "ids": 1})
+        for name in names
+    )
+    text = Exposition(one, lambda: ServerStatus(indexes=indexes)).text()[0].decode()
+    found = samples(text)
+    labels = {dict(labels).get("index") for _, labels in found} - {None}
+    assert len(labels) == 101
+    assert len(found) < 4000
+    assert found["gleann_index_vectors", (("index", "_other"),)] == 2 * 9900
+    assert found["gleann_search_queries_total", (("index", "_other"),)] == 9900
+    assert found["gleann_indexes", ()] == 10_000
 
 
 def test_the_page_has_the_table() -> None:

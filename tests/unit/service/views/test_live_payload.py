@@ -14,7 +14,7 @@ from gleann.index.payload.schema import Column, Schema
 from gleann.service.views.delta import Delta
 from gleann.service.views.live_index import Sealed, View
 from gleann.service.views.live_payload import LivePayload, Part
-from gleann.service.views.masks import ENTRY_BYTES, MaskCache
+from gleann.service.views.masks import ENTRY_BYTES, MaskCache, Owner
 
 DIM = 3
 SCHEMA = Schema.of({"split": "string", "score": "int64", "tags": "strings"})
@@ -232,7 +232,7 @@ def test_a_mask_of_rows_that_stay_is_evaluated_once(
 
 def test_masks_are_kept_within_bytes() -> None:
     most = 3 * (13 + ENTRY_BYTES)
-    cache = MaskCache(most_bytes=most)
+    cache, owner = MaskCache(most_bytes=most), Owner()
     made = []
 
     def mask_of(key: int, rows: int = 100) -> np.ndarray:
@@ -240,7 +240,7 @@ def test_masks_are_kept_within_bytes() -> None:
             made.append(key)
             return np.arange(rows) % (key + 2) == 0
 
-        return cache.mask(key, evaluate)
+        return cache.mask(owner, key, evaluate)
 
     for key in (0, 1, 2, 0, 1, 2, 3):  # 13 bytes each
         assert np.array_equal(mask_of(key), np.arange(100) % (key + 2) == 0)
@@ -250,6 +250,33 @@ def test_masks_are_kept_within_bytes() -> None:
     mask_of(9, rows=8 * most)  # too large to keep
     mask_of(9, rows=8 * most)
     assert made == [0, 1, 2, 3, 0, 9, 9]
+
+
+def test_masks_go_with_the_rows_that_they_are_of() -> None:
+    cache, owners = MaskCache(), [Owner(), Owner()]
+    for owner in owners:
+        for key in range(3):
+            cache.mask(owner, key, lambda: np.ones(10, np.bool_))
+    held = cache.bytes_held
+    assert cache.bytes_of(owners[:1]) == cache.bytes_of(owners) // 2 == held // 2
+    del owner, owners[1]
+    assert cache.bytes_held == held // 2
+    cache.mask(owners[0], 0, lambda: pytest.fail("it is kept"))
+    owners.clear()
+    assert cache.bytes_held == 0
+
+
+def test_changes_leave_no_masks_of_parts_that_are_merged() -> None:
+    rng = np.random.default_rng(2)
+    payload = LivePayload(schema=SCHEMA, sealed=Part(values_of(SCHEMA, 100, rng)))
+    bounds = [
+        Condition("score > $1", [i]).bound(SCHEMA, id_type=None) for i in range(20)
+    ]
+    for _ in range(50):
+        payload = payload.extended(values_of(SCHEMA, 1, rng), 1)
+        for bound in bounds:
+            payload.mask(bound, lambda rows: np.arange(1000)[rows])
+    assert payload.masks.bytes_held == payload.mask_bytes
 
 
 def test_many_masks_of_few_rows_and_long_keys_are_counted() -> None:

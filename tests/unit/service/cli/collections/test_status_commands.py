@@ -48,7 +48,7 @@ def test_the_status_of_a_server(
     assert run(["status", "--server", server.target]) == 0
     text = capsys.readouterr().out
     assert f"gleann {gleann.__version__}: serving, up" in text
-    assert "operations: 1 done; sessions: 0" in text
+    assert "operations: 1 done; sessions: 0; streams: 0" in text
     [line] = [line for line in text.splitlines() if line.startswith("words ")]
     assert line.split()[:4] == ["words", "20", "0", "0"]
     assert line.split()[-2:] == ["4", "-"]

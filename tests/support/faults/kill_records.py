@@ -288,6 +288,6 @@ def begin(data: Path) -> None:
 
 
 def gave_up(operation: Any) -> bool:
-    """Whether it is optional work that three kills in a row cut off."""
-    optional = operation.kind in ("optimize", "snapshot", "restore", "verify")
-    return optional and "stopped 3 times" in str(operation.error)
+    """Whether it is work, not of an import, that three kills in a row cut off."""
+    again = operation.kind in ("build", "optimize", "snapshot", "restore", "verify")
+    return again and "stopped 3 times" in str(operation.error)

@@ -16,7 +16,7 @@ from forging import Forgery, npy
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors, exact_search
 
 N, DIM, NLIST = 160, 6, 9
-VERSION_1 = Path(__file__).parents[1] / "golden" / "index-v1"
+VERSION_1 = Path(__file__).parents[2] / "golden" / "index-v1"
 SECONDS = float(os.environ.get("GLEANN_FUZZ_SECONDS", "4"))
 """How long the fuzzer runs; the slow lane gives it more."""
 

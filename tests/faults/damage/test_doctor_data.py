@@ -259,7 +259,7 @@ def test_a_directory_of_an_older_gleann(
     capsys: pytest.CaptureFixture,
 ) -> None:
     """Looked at as it is, and rebuilt without its database; version 1 has no names."""
-    golden = Path(__file__).parents[1] / "golden" / f"data-v{version}"
+    golden = Path(__file__).parents[2] / "golden" / f"data-v{version}"
     data = shutil.copytree(golden, tmp_path / "data")
     before = contents(data)
     assert doctor(data, capsys)[0] == 0
@@ -277,7 +277,7 @@ def test_an_older_database_is_repaired(
     version: int, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     """Its rows get what they lack, and keep what they had."""
-    golden = Path(__file__).parents[1] / "golden" / f"data-v{version}"
+    golden = Path(__file__).parents[2] / "golden" / f"data-v{version}"
     data = shutil.copytree(golden, tmp_path / "data")
     run_sql(data, "DELETE FROM changes WHERE index_number = 1 AND sequence = 3")
     code, out = doctor(data, capsys)

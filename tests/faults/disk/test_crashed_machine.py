@@ -20,7 +20,7 @@ from steps_of_changes import state_of
 
 import gleann
 
-SOURCE = Path(__file__).parents[1] / "support" / "logged_disk.c"
+SOURCE = Path(__file__).parents[2] / "support" / "faults" / "logged_disk.c"
 SCRIPT = """
 import json, shutil, sys
 from contextlib import suppress

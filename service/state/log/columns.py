@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gleann.index.errors import InvalidInputError
 from gleann.index.payload.schema import Column, Schema
-from gleann.service.state.group import Transaction
+from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log import changes
 from gleann.service.state.log.change import Change
 from gleann.service.views.live_index import View

@@ -16,7 +16,7 @@ from gleann.index import BuildParams, errors
 from gleann.service.state import store
 from gleann.service.state.store import Store
 
-SHIM = Path(__file__).parents[1] / "support" / "refused_sync.c"
+SHIM = Path(__file__).parents[2] / "support" / "faults" / "refused_sync.c"
 PARAMS = BuildParams(metric="l2", nlist=4, tune_queries=0)
 ROWS = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
 

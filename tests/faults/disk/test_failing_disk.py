@@ -21,7 +21,7 @@ from steps_of_changes import State, rows_of, state_of, steps
 import gleann
 from gleann.index import errors
 
-SOURCE = Path(__file__).parents[1] / "support" / "failing_disk.c"
+SOURCE = Path(__file__).parents[2] / "support" / "faults" / "failing_disk.c"
 HOW = ["ENOSPC", "EIO", "short"]
 MOST_CALLS = 4000
 READS = "reads "

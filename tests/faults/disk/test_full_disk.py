@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -96,6 +97,7 @@ def changes(
         "create": lambda: client.create_index("more", dim=4),
         "update": lambda: client.update_index("words", add_columns={"m": "int64"}),
         "upsert": lambda: client.upsert("words", [1], ROWS[:1]),
+        "stream": lambda: client.upload("words", numbered(range(3)), stream_id="a"),
         "delete": lambda: client.delete_vectors("words", [1]),
         "payload": lambda: client.update_payload("words", {"n": [1]}, ids=[1]),
         "no payload": lambda: client.delete_payload("words", ["n"], ids=[1]),
@@ -107,6 +109,18 @@ def changes(
         "labels": lambda: client.active.submit_labels(session, asked, [1]),
         "snapshot": lambda: client.snapshots.create("words"),
     }
+
+
+def numbered(batches: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of 10 rows."""
+    for number in batches:
+        yield np.arange(10) + 10 * number, ROWS[:10]
+
+
+def send_on(stream: Any, batches: range) -> int:
+    for ids, rows in numbered(batches):
+        stream.send(ids, rows)
+    return stream.flush()
 
 
 def start(client: gleann.Client) -> str:
@@ -156,6 +170,30 @@ def test_a_full_disk_makes_the_server_read_only(
 
 
 @pytest.mark.slow
+def test_a_stream_stops_while_the_server_is_read_only_and_goes_on_then(
+    server: Server, client: gleann.Client, small_disk: Path
+) -> None:
+    """What was acknowledged stays, and the stream goes on behind it."""
+    stream = client.vectors.stream("words", stream_id="nightly")
+    assert send_on(stream, range(40, 45)) == 50
+    ballast = fill(small_disk, leaving=3 * MIB)
+    until("read-only", client)
+    with pytest.raises(errors.StorageError, match=r"\d+ bytes free.* 4194304"):
+        send_on(stream, range(45, 50))
+    stream.cancel()
+    assert client.count("words") == 450
+    assert server.upserts.streams() == []
+    refused = client.server_status().methods
+    ballast.unlink()
+    until("serving", client)
+    again = client.upload("words", numbered(range(40, 50)), stream_id="nightly")
+    assert again == 100
+    assert client.count("words") == 500
+    codes = {one.method.rpartition("/")[2]: one.codes for one in refused}
+    assert codes["StreamUpsertVectors"] == {"RESOURCE_EXHAUSTED": 1}
+
+
+@pytest.mark.slow
 def test_a_disk_that_fills_within_a_second_is_told_by_the_failed_write(
     server: Server, client: gleann.Client, small_disk: Path
 ) -> None:
@@ -196,3 +234,36 @@ def test_a_job_on_a_full_disk_fails_with_the_numbers(
     ended = server.application.jobs.wait(operation.name, seconds=20)
     assert ended.done
     assert "min_free_bytes is 4194304" in ended.error.message
+
+
+@pytest.mark.slow
+def test_an_import_that_would_fill_the_disk_is_refused(
+    client: gleann.Client, small_disk: Path
+) -> None:
+    """Rows that are logged are in the write-ahead log too, as its plan says."""
+    np.save(small_disk / "more.npy", np.tile(ROWS, (125, 1)))
+    plan = client.plans.import_vectors("words", small_disk / "more.npy").plan
+    assert plan is not None
+    assert plan.disk_bytes == 8_000_000
+    fill(small_disk, leaving=plan.disk_bytes - 500_000)
+    with pytest.raises(errors.StorageError, match="takes about 8000000 bytes"):
+        client.import_vectors("words", small_disk / "more.npy")
+    assert client.jobs.list("kind = 'import'") == []
+
+
+@pytest.mark.slow
+def test_a_start_on_a_full_disk_serves_or_says_why_not(small_disk: Path) -> None:
+    storage = StorageSettings(min_free_bytes=MIB)
+    config = Config(data_dir=small_disk / "data", listen="127.0.0.1:0", storage=storage)
+    with serve(config) as server, gleann.Client(server.target) as client:
+        client.create_index("words", dim=DIM, metric="l2")
+        client.upsert("words", range(400), ROWS)
+        client.build("words", PARAMS).wait()
+    ballast = fill(small_disk, leaving=128 * 1024)
+    with serve(config) as server, gleann.Client(server.target) as client:
+        assert client.server_status(["state"]).state == "read-only"
+        assert client.search("words", ROWS[:1]).ids[0, 0] == 0
+    ballast.unlink()
+    fill(small_disk, leaving=0)
+    with pytest.raises(errors.StorageError, match=r"refused: .*\(\d+ bytes are free\)"):
+        serve(config)

@@ -1,0 +1,1 @@
+"""Commits: shared by the transactions of several threads, and counted."""
