@@ -37,6 +37,7 @@ ENOUGH = 0.998
 LEAST_QUERIES = 64
 NEWTON_STEPS = 40
 LEAST_FALL = 0.5
+DIGITS = 4
 RESAMPLED = 32
 KNOWN = 0.98
 """Share of the k best rows of the first lists that the sample must know."""
@@ -260,7 +261,7 @@ class _Plain:
         return replace(
             point,
             poor_before=float(np.interp(point.recall, curve, poor)),
-            saving=0.0 if beyond else 1 - float(np.median(ratios)),
+            saving=0.0 if beyond else round(1 - float(np.median(ratios)), DIGITS),
         )
 
 
@@ -302,6 +303,8 @@ def _setting(
     fall = max(-float(fitted[1]), LEAST_FALL)
     offset = (float(fitted[0]) - float(np.log(asked.list_cost)) - log_least) / fall
     slope = float(fitted[2]) / fall
+    # Rounded: other threads and machines add up to another last digit.
+    offset, slope = round(offset, DIGITS), round(slope, DIGITS)
     logs = offset + slope * depths
     most = int(granted(logs, first=first, most=asked.ranks).max())
     return _Setting(first=first, most=most, offset=offset, slope=slope)
