@@ -16,6 +16,12 @@ LIST = 0.8
 PROBE = 85.0
 """To begin one more list for a query."""
 
+GRANT = 400.0
+"""To grant a query its lists by its first ones (`effort.py`)."""
+
+CANDIDATE = 4.0
+"""One more list that may be granted."""
+
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
@@ -39,7 +45,7 @@ class CostModel:
         """To keep and re-rank one more row."""
         return 140 + 0.4 * self.dim
 
-    def search(self, *, entries: float, nprobe: int, rerank: int) -> float:
+    def search(self, *, entries: float, nprobe: float, rerank: int) -> float:
         """One query that scans `entries` of `nprobe` lists and re-ranks some rows."""
         scan = self.entry * entries + PROBE * nprobe + self.reranked * rerank
         return QUERY + LIST * self.nlist + scan
