@@ -5,7 +5,7 @@ makes one index on any machine. The constants are those of large batches on the 
 VNNI tier; `index/DECISIONS.md` 7 has the fit, and `python -m bench costs` repeats it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 QUERY = 6500.0
 """Any query, whatever it probes."""
@@ -22,6 +22,10 @@ GRANT = 400.0
 CANDIDATE = 4.0
 """One more list that may be granted."""
 
+WAITING = 12.0
+"""An entry takes so many times as long for a query on its own, which waits for memory:
+0.045 ns a byte (`index/DECISIONS.md` 38)."""
+
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
@@ -30,15 +34,22 @@ class CostModel:
     Attributes:
         dim: d.
         nlist: number of lists.
+        waiting: how many times as long an entry takes as in a large batch.
     """
 
     dim: int
     nlist: int
+    waiting: float = 1.0
+
+    @property
+    def alone(self) -> "CostModel":
+        """The same for queries that are searched one by one."""
+        return replace(self, waiting=WAITING)
 
     @property
     def entry(self) -> float:
         """To scan one more entry."""
-        return 0.07 + 0.003 * self.dim
+        return self.waiting * (0.07 + 0.003 * self.dim)
 
     @property
     def reranked(self) -> float:

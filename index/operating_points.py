@@ -81,10 +81,8 @@ class EffortPoint(OperatingPoint):
     lists: float
 
     def cost(self, model: CostModel) -> float:
-        """Nominal nanoseconds a query."""
-        scan = model.search(
-            entries=self.entries, nprobe=self.lists, rerank=self.rerank
-        )
+        """Nominal nanoseconds a query; `model` is for queries on their own."""
+        scan = model.search(entries=self.entries, nprobe=self.lists, rerank=self.rerank)
         return scan + GRANT + CANDIDATE * self.nprobe
 
 

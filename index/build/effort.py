@@ -156,7 +156,7 @@ def _worthy(
     sample: Sample, counted: list[EffortPoint], points: tuple[OperatingPoint, ...]
 ) -> list[EffortPoint]:
     """The settings for a k that save enough and that no other beats."""
-    model = sample.cost_model
+    model = sample.cost_model.alone
     worthy = [
         p
         for p in counted

@@ -126,7 +126,9 @@ def _measure_k(
     for rerank in sorted({ceil(k * share) for share in RERANKED_PER_K}):
         if counted and counted[-1].rerank >= sample.rows.shape[1]:
             break  # all rows that are known are in the pool
-        ends = pool_ends(placed.ranked, query, column, rerank=rerank, nlist=int(grid[-1]))
+        ends = pool_ends(
+            placed.ranked, query, column, rerank=rerank, nlist=int(grid[-1])
+        )
         begins = placed.ranked[query, column] + 1
         shape = len(sample.truth), len(grid)
         hits = _shares(query, begins, ends, grid, shape=shape, k=k)
@@ -134,9 +136,7 @@ def _measure_k(
     return counted
 
 
-def _held(
-    nearest: Nearest | None, k: int, grid: NDArray[np.int64]
-) -> Held | None:
+def _held(nearest: Nearest | None, k: int, grid: NDArray[np.int64]) -> Held | None:
     """What the lists hold of the k nearest rows; None where those are not known."""
     if nearest is None:
         return None

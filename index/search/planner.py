@@ -37,7 +37,7 @@ class Planner:
     ) -> None:
         self._n = len(data.vectors)
         self._lists = data.lists
-        self._model = CostModel(data.vectors.shape[1], data.lists.nlist)
+        self._alone = CostModel(data.vectors.shape[1], data.lists.nlist).alone
         self._engine = engine
         self._primary_points = primary_points
         self._fits = training is None or training.fits(self._n)
@@ -128,7 +128,7 @@ class Planner:
         point = choose_point(efforts, k=params.k, target_recall=target)
         if point is None or point.k < params.k or point.low < target:
             return plan
-        if point.cost(self._model) >= plan.estimate.cost(self._model):
+        if point.cost(self._alone) >= plan.estimate.cost(self._alone):
             return plan
         return replace(
             plan,

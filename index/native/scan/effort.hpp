@@ -10,9 +10,10 @@ namespace gleann {
 struct Lists;
 
 struct Effort {
-  int64_t deep_rows;       // best rows of a query, whose depths are summed
-  int64_t first;           // lists that every query scans, before the others are chosen
-  const int32_t* budgets;  // (deep_rows * depth_of(first) + 1), lists in total by the depth
+  int64_t deep_rows;  // best rows of a query, whose depths are summed
+  int64_t first;      // lists that every query scans, before the others are chosen
+  // (deep_rows * depth_of(first) + 1), lists in total by the depth.
+  const int32_t* budgets;
 };
 
 // How deep a list of some rank, from 0 on, is: the bit length of the rank. The depth of

@@ -27,8 +27,9 @@ def test_a_served_index_is_searched_by_effort(
     client.upsert("mixed", np.arange(len(rows)), rows)
     client.build("mixed", PARAMS).wait(timeout=300)
     here = SoarIndex.build(rows, PARAMS)
-    found, want = client.search("mixed", queries, BY_QUERY), here.search(
-        queries, BY_QUERY
+    found, want = (
+        client.search("mixed", queries, BY_QUERY),
+        here.search(queries, BY_QUERY),
     )
     np.testing.assert_array_equal(found.ids, want.ids)
     np.testing.assert_array_equal(found.distances, want.distances)

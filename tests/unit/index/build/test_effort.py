@@ -10,10 +10,8 @@ from gleann.index import BuildParams, SearchParams, SoarIndex, errors, recall_at
 from gleann.index.build.effort import WORTH_EFFORT, _poisson
 from gleann.index.cost import CostModel
 from gleann.index.effort import Grants, bit_lengths
-from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.native import available
-from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.operating_points import (
     CONFIDENCE,
     EffortPoint,
@@ -22,7 +20,10 @@ from gleann.index.operating_points import (
 )
 from gleann.index.storage.manifest import manifest_checksum
 
+ENGINE = "native" if available() else "reference"
 PARAMS = BuildParams(metric="l2", nlist=400, spill="soar", tune_queries=800)
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def data(mixed):
 @pytest.fixture(scope="module")
 def index(data):
     rows, queries, _ = data
-    return SoarIndex.build(rows, PARAMS, queries=queries, engine="reference")
+    return SoarIndex.build(rows, PARAMS, queries=queries, engine=ENGINE)
 
 
 def of_ten(index):
@@ -48,9 +49,7 @@ def test_counted_settings_are_what_a_search_does(index, data):
     assert len(points) >= 3
     for point in points[:: max(1, len(points) // 3)]:
         request = ScanRequest(k=10, rerank=point.rerank)
-        found = ReferenceEngine(index.data).search_by_effort(
-            queries, Grants.of(point), request
-        )
+        found = index.engine.search_by_effort(queries, Grants.of(point), request)
         # Lists of a rank are taken to be of one size: those of other queries.
         entries = found.work.entries_scanned / len(queries)
         assert entries == pytest.approx(point.entries, rel=0.05)
@@ -63,7 +62,7 @@ def test_counted_settings_are_what_a_search_does(index, data):
 def test_the_promise_holds_for_other_queries(index, data):
     _, _, others = data
     exact = index.search(others, SearchParams(k=10, exact=True)).distances
-    engine = ReferenceEngine(index.data)
+    engine = index.engine
     for point in of_ten(index)[::6]:
         found = engine.search_by_effort(
             others, Grants.of(point), ScanRequest(k=10, rerank=point.rerank)
@@ -75,7 +74,7 @@ def test_the_promise_holds_for_other_queries(index, data):
 
 def test_effort_reads_less_at_equal_recall_on_other_queries(index, data):
     _, _, others = data
-    engine = ReferenceEngine(index.data)
+    engine = index.engine
     exact = index.search(others, SearchParams(k=10, exact=True)).distances
 
     def recall_of(found):
@@ -96,12 +95,10 @@ def test_effort_reads_less_at_equal_recall_on_other_queries(index, data):
 
 
 def test_settings_save_what_they_must(index):
-    model = CostModel(index.dim, index.nlist)
+    model = CostModel(index.dim, index.nlist).alone
     points = of_ten(index)
     for point in points:
-        even = cost_of_recall(
-            index.operating_points, model, k=10, recall=point.recall
-        )
+        even = cost_of_recall(index.operating_points, model, k=10, recall=point.recall)
         assert point.cost(model) <= (1 - WORTH_EFFORT) * even
         assert point.error > 0
     costs = [p.cost(model) for p in points]
@@ -211,20 +208,15 @@ def rewrite(path, manifest):
     (path / "manifest.json").write_text(json.dumps(manifest))
 
 
-@pytest.mark.parametrize("engine", ["reference", "native"])
-def test_a_search_takes_effort_where_it_costs_less(index, data, engine):
-    if engine == "native" and not available():
-        pytest.skip("the native kernels are not built")
+def test_a_search_takes_effort_where_it_costs_less(index, data):
     _, queries, _ = data
-    served = make_engine(index.data, name=engine, threads=1)
     without = replace(index.header, efforts=())
     ids = np.arange(len(index))
-    ours = SoarIndex(index.data, ids=ids, header=index.header, engine=served)
-    plain = SoarIndex(index.data, ids=ids, header=without, engine=served)
+    plain = SoarIndex(index.data, ids=ids, header=without, engine=index.engine)
 
     def both(**params):
         chosen = SearchParams(**({"k": 10, "effort": "by_query"} | params))
-        return ours.search(queries, chosen).stats, plain.search(queries, chosen).stats
+        return index.search(queries, chosen).stats, plain.search(queries, chosen).stats
 
     by_effort, by_lists = both(target_recall=0.98)
     assert by_effort.entries_scanned < 0.9 * by_lists.entries_scanned
@@ -269,7 +261,7 @@ def test_a_radius_cuts_what_effort_finds(index, data):
 
 def test_queries_unlike_those_of_the_build_take_no_effort(index, data):
     _, queries, _ = data
-    other = index.with_engine("reference")
+    other = index.with_engine(ENGINE)
     asked = SearchParams(k=10, target_recall=0.98, effort="by_query")
     other.learn(index.operating_points)
     found = other.search(queries, asked).stats
