@@ -17,7 +17,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import ListNos
+from gleann.index.arrays import Distances, ListNos
 from gleann.index.build.count import (
     Held,
     Nearest,
@@ -181,7 +181,7 @@ def _measure_k(
     return points
 
 
-def _hits(places: ListNos, distances: Floats, nearest: Floats, k: int) -> _Hits:
+def _hits(places: ListNos, distances: Distances, nearest: Distances, k: int) -> _Hits:
     query, column = np.nonzero(distances <= cut_at_k(nearest))
     return _Hits(k=k, places=places, query=query, column=column)
 
@@ -237,12 +237,13 @@ def _settings(
     weights = _fit(many, depths, first, most=most)
     fall = max(-float(weights[1]), LEAST_FALL)
     slope = round(float(weights[2]) / fall, DIGITS)
+    values, counts = np.unique(depths, return_counts=True)
     before = 0.0
     for log_least in np.arange(8.0, -16.0, -0.02):
         # Rounded: other threads and machines add up to another last digit.
         offset = round((float(weights[0]) - float(log_least)) / fall, DIGITS)
-        lists = granted(offset + slope * depths, first=first, most=most)
-        mean = float(lists.mean())
+        lists = granted(offset + slope * values, first=first, most=most)
+        mean = float(lists @ counts) / len(depths)
         if mean > max(first, SETTING_STEP * before):
             before = mean
             yield _Setting(
