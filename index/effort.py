@@ -7,7 +7,7 @@ come; where many are in the last of them, the query is far from its neighbours.
 So every query scans its first lists, and then as many more as its *depth* grants: the
 sum, over the k best rows by code, of the bit length of the rank of the first list that
 holds the row. All of it is integers, so every engine grants the same, and so does every
-batch. `index/DECISIONS.md` X has the figures.
+batch. `index/DECISIONS.md` 39 has the figures.
 """
 
 from dataclasses import dataclass
