@@ -78,7 +78,7 @@ def _speeds(index: SoarIndex, data: Dataset, *, quick: bool) -> dict[str, Any]:
             index.vectors, targets, budget
         ),
         "full matrix, heads only": lambda: matrix_round_robin(
-            index.vectors, targets, budget, head=4 * -(-budget // len(targets))
+            index.vectors, targets, budget, head=max(40, 4 * -(-budget // len(targets)))
         ),
     }
     for recall in RECALLS:
