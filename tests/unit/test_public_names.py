@@ -24,6 +24,7 @@ OFFERING = {
     "gleann.selection.rounds",
     "gleann.selection.coreset",
     "gleann.selection.coreset.methods",
+    "gleann.selection.curation.graph_labels",
     "gleann.selection.estimate",
     "gleann.service.client",
     "gleann.service.config",

@@ -1,0 +1,1 @@
+"""Curation of training data: one room for each task."""
