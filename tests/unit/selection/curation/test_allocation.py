@@ -146,7 +146,7 @@ def test_rows_without_evidence_take_no_part():
 def test_a_class_that_no_row_can_be_of():
     table = np.zeros((60, 4))
     table[:, :3] = some_probabilities(c=3)
-    with pytest.raises(InvalidInputError, match="no row has a probability.*: 'd'"):
+    with pytest.raises(InvalidInputError, match=r"no row has a probability.*: 'd'"):
         allocate_labels(
             AllocationRequest(
                 probabilities=table, shares=[0.25] * 4, classes=["a", "b", "c", "d"]
@@ -156,7 +156,7 @@ def test_a_class_that_no_row_can_be_of():
         AllocationRequest(probabilities=table, upper_bounds=[0.4] * 4)
     )
     assert not (found.numbers == 3).any()
-    with pytest.raises(InvalidInputError, match="sum to 0.9, but 1 of the rows"):
+    with pytest.raises(InvalidInputError, match=r"sum to 0\.9, but 1 of the rows"):
         allocate_labels(AllocationRequest(probabilities=table, upper_bounds=[0.3] * 4))
 
 

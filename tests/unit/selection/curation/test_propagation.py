@@ -465,8 +465,7 @@ def test_progress_is_reported_and_can_stop_the_work():
     ],
 )
 def test_what_cannot_be_used_is_refused(how, error, says):
-    vectors, labels = blobs()
-    index, graph = built(vectors)
+    index, graph = built(blobs()[0])
     if "ids" in how and not how["ids"]:
         how = {**how, "labels": []}
     with pytest.raises(error, match=says):
