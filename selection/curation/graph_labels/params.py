@@ -59,13 +59,13 @@ class AllocationParams:
         share: rho, the share of the rows to label.
         gamma: inverse temperature: the larger, the nearer to hard labels.
         tolerance: largest relative error of a column's total.
-        max_sweeps: sweeps at most.
+        max_sweeps: sweeps and Newton steps at most.
     """
 
     share: float = 1.0
     gamma: float = 10.0
     tolerance: float = 1e-6
-    max_sweeps: int = 100_000
+    max_sweeps: int = 10_000
 
     def __post_init__(self) -> None:
         require_between("share", self.share, low=0, high=1)
