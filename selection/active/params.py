@@ -45,8 +45,8 @@ class ActiveParams:
         model: "logistic_regression", "own" (a classifier passed to `start`), "given"
             (probabilities submitted to the session before each batch) or "graph" (no
             classifier: labels propagate over the graph of the neighbours; with the
-            strategy "margin" the rows between two classes are picked). The pool "auto"
-            is every row then.
+            strategy "margin" the rows between two classes are picked, which serve the
+            propagation, not a linear classifier). The pool "auto" is every row then.
         C: inverse strength of the logistic regression's penalty.
         class_weight: "balanced" or None, as in scikit-learn.
         max_iter: iterations of lbfgs at most.
