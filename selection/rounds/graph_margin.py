@@ -37,9 +37,10 @@ def propagated_margins(
         seed: of the index.
     """
     index = SoarIndex.build(vectors, BuildParams(metric="l2", seed=seed))
-    near = knn_graph(index, k=NEIGHBOURS).neighbours
+    near = knn_graph(index, k=NEIGHBOURS).neighbours.astype(np.int64)
     cosines = cosines_between(vectors, np.arange(len(vectors)), near)
-    walk = Walk.of_edges(near, cosine_weights(cosines, power=PARAMS.power))
+    weights = cosine_weights(cosines, power=PARAMS.power)
+    walk = Walk.of_edges(near.astype(np.int32), weights)
     values = (labels[:, None] == np.unique(labels)).astype(np.float64)
     solution = solve(walk, Evidence(rows=labelled, values=values), PARAMS)
     known = solution.reached & (solution.errors <= PARAMS.tolerance)

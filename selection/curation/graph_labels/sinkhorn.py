@@ -4,8 +4,8 @@ Tai, Bailis and Valiant 2021, Sinkhorn Label Allocation,
 https://arxiv.org/abs/2102.08622. The plan Q = exp(gamma log p + u + v) has a row for
 each item and one slack row, a column for each class and one slack column; u and v are
 logarithms. A sweep of Sinkhorn gives v what the columns lack. Near the end, and with
-sharp probabilities long before, sweeps gain little: the potentials of c classes are few,
-so Newton steps on the dual, which is convex, take over.
+sharp probabilities long before, sweeps gain little: the potentials of c classes are
+few, so Newton steps on the dual, which is convex, take over.
 """
 
 from dataclasses import dataclass
