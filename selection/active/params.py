@@ -22,7 +22,7 @@ Strategy = Literal[
 ]
 UsedPool = Literal["seals", "classifier", "anchors", "global", "random"]
 PoolName = Literal["auto", UsedPool]
-ModelName = Literal["logistic_regression", "own", "given"]
+ModelName = Literal["logistic_regression", "own", "given", "graph"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,11 @@ class ActiveParams:
             "global" (every row) or "random" (uniform draws, the baseline).
         batch: rows per batch. Defaults were measured: selection/DECISIONS.md 40.
         neighbours: neighbours of each labelled row (or anchor) that enter the pool.
-        model: "logistic_regression", "own" (a classifier passed to `start`) or "given"
-            (probabilities submitted to the session before each batch).
+        model: "logistic_regression", "own" (a classifier passed to `start`), "given"
+            (probabilities submitted to the session before each batch) or "graph" (no
+            classifier: labels propagate over the graph of the neighbours; with the
+            strategy "margin" the rows between two classes are picked, which serve the
+            propagation, not a linear classifier). The pool "auto" is every row then.
         C: inverse strength of the logistic regression's penalty.
         class_weight: "balanced" or None, as in scikit-learn.
         max_iter: iterations of lbfgs at most.

@@ -16,6 +16,7 @@ PickerName = Literal[
     "gist",
     "badge",
     "cluster_margin",
+    "graph_margin",
 ]
 
 WEIGHTS = (0.0, 0.1, 0.3, 1.0, 3.0)
@@ -32,8 +33,9 @@ class RoundsParams:
         picker: "random", "margin" (the most uncertain rows), "farthest_first"
             (k-center, the labelled rows being centres already), "weighted_k_center"
             (radius + weight * mean margin), "gist" (margins and least distance),
-            "badge" (k-means++ on gradients) or "cluster_margin" (uncertain rows of many
-            clusters).
+            "badge" (k-means++ on gradients), "cluster_margin" (uncertain rows of many
+            clusters) or "graph_margin" (the most uncertain rows by labels that are
+            propagated over the neighbour graph, without the model).
         batch: rows per round.
         weights: of the mean margin in "weighted_k_center", ascending, in units of the
             mean distance of two rows. Of several, each round chooses one on the

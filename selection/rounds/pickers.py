@@ -8,6 +8,7 @@ import numpy as np
 from gleann.selection.coreset import methods
 from gleann.selection.rounds.badge import Gradients, k_means_plus_plus
 from gleann.selection.rounds.cluster_margin import round_robin
+from gleann.selection.rounds.graph_margin import propagated_margins
 from gleann.selection.rounds.situation import NO_MODEL, Picked, Situation
 from gleann.selection.rounds.weighting import choose_weight, pick_weighted
 from gleann.selection.uniform import uniform_rows
@@ -102,6 +103,19 @@ def _cluster_margin(situation: Situation) -> Picked:
     return Picked(rows=rows, method="cluster_margin")
 
 
+def _graph_margin(situation: Situation) -> Picked:
+    """The k rows of smallest margin by propagated labels, ties by lower row."""
+    margins = propagated_margins(
+        situation.vectors,
+        situation.labelled,
+        situation.labels,
+        seed=situation.params.seed,
+    )
+    candidates = situation.open_rows
+    order = np.argsort(margins[candidates], kind="stable")[: situation.k]
+    return Picked(rows=candidates[order], method="graph_margin")
+
+
 PICKERS: dict[str, Picker] = {
     "random": _random,
     "margin": _margin,
@@ -110,6 +124,7 @@ PICKERS: dict[str, Picker] = {
     "gist": _gist,
     "badge": _badge,
     "cluster_margin": _cluster_margin,
+    "graph_margin": _graph_margin,
 }
 """Every picker by its name in `RoundsParams`."""
 

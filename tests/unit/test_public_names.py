@@ -26,6 +26,7 @@ OFFERING = {
     "gleann.selection.coreset.methods",
     "gleann.selection.curation.audit",
     "gleann.selection.curation.duplicates",
+    "gleann.selection.curation.graph_labels",
     "gleann.selection.curation.leakage",
     "gleann.selection.curation.negatives",
     "gleann.selection.curation.plans",

@@ -34,6 +34,7 @@ class ActiveModel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACTIVE_MODEL_UNSPECIFIED: _ClassVar[ActiveModel]
     ACTIVE_MODEL_LOGISTIC_REGRESSION: _ClassVar[ActiveModel]
     ACTIVE_MODEL_GIVEN: _ClassVar[ActiveModel]
+    ACTIVE_MODEL_GRAPH: _ClassVar[ActiveModel]
 ACTIVE_STRATEGY_UNSPECIFIED: ActiveStrategy
 ACTIVE_STRATEGY_ENTROPY: ActiveStrategy
 ACTIVE_STRATEGY_LEAST_CONFIDENCE: ActiveStrategy
@@ -50,6 +51,7 @@ ACTIVE_POOL_AUTO: ActivePool
 ACTIVE_MODEL_UNSPECIFIED: ActiveModel
 ACTIVE_MODEL_LOGISTIC_REGRESSION: ActiveModel
 ACTIVE_MODEL_GIVEN: ActiveModel
+ACTIVE_MODEL_GRAPH: ActiveModel
 
 class ActiveParams(_message.Message):
     __slots__ = ("strategy", "pool", "batch", "neighbours", "c", "balanced", "max_iter", "seed", "classes", "anchors", "subpool", "density_power", "model", "concepts")

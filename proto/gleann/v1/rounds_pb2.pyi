@@ -21,6 +21,7 @@ class RoundsPicker(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ROUNDS_PICKER_GIST: _ClassVar[RoundsPicker]
     ROUNDS_PICKER_BADGE: _ClassVar[RoundsPicker]
     ROUNDS_PICKER_CLUSTER_MARGIN: _ClassVar[RoundsPicker]
+    ROUNDS_PICKER_GRAPH_MARGIN: _ClassVar[RoundsPicker]
 ROUNDS_PICKER_UNSPECIFIED: RoundsPicker
 ROUNDS_PICKER_RANDOM: RoundsPicker
 ROUNDS_PICKER_MARGIN: RoundsPicker
@@ -29,6 +30,7 @@ ROUNDS_PICKER_WEIGHTED_K_CENTER: RoundsPicker
 ROUNDS_PICKER_GIST: RoundsPicker
 ROUNDS_PICKER_BADGE: RoundsPicker
 ROUNDS_PICKER_CLUSTER_MARGIN: RoundsPicker
+ROUNDS_PICKER_GRAPH_MARGIN: RoundsPicker
 
 class RoundsParams(_message.Message):
     __slots__ = ("picker", "batch", "weights", "splits", "diversity", "eps", "oversampling", "cluster_rows", "c", "balanced", "max_iter", "seed")

@@ -80,6 +80,9 @@ def choose_pool(  # noqa: PLR0913 (the size of a round)
     """
     if params.pool != "auto":
         return PoolChoice(asked=params.pool, pool=params.pool, reason=AS_ASKED)
+    if params.model == "graph":
+        reason = "one propagation gives the probabilities of all rows"
+        return PoolChoice(asked="auto", pool="global", reason=reason)
     searching = neighbours is None or isinstance(neighbours, Searcher)
     size = _round(
         params,

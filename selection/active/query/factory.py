@@ -12,6 +12,7 @@ from gleann.selection.active.labels import Labels
 from gleann.selection.active.models.base import ProbabilityModel
 from gleann.selection.active.models.classifier import Classifier, make_classifier
 from gleann.selection.active.models.given import GivenProbabilities
+from gleann.selection.active.models.graph import PropagatedLabels
 from gleann.selection.active.models.trained import TrainedModel
 from gleann.selection.active.params import ActiveParams
 from gleann.selection.active.pools.anchors import AnchorPool, OpenNeighbours
@@ -25,6 +26,9 @@ from gleann.selection.active.questions import Questions
 from gleann.selection.among import Among
 from gleann.selection.neighbours import Neighbours, neighbours_among
 from gleann.selection.saved import Saved, rebuilding
+
+_SOURCES = {"given": "probabilities", "graph": "neighbours"}
+"""What models without a classifier take instead."""
 
 
 def make_pool(
@@ -71,21 +75,28 @@ def make_model(
     params: ActiveParams,
     vectors: Vectors,
     questions: Questions,
+    *,
+    neighbours: Neighbours | None,
     classifier: Classifier | None,
 ) -> ProbabilityModel:
     """The probability model that `params` name.
 
     Raises:
         InvalidParamsError: a classifier where none is asked for, or the other way
-            round.
+            round; no neighbours for the model "graph".
+        DimensionMismatchError: neighbours of other rows than the vectors.
     """
+    if params.model in _SOURCES and classifier is not None:
+        raise InvalidParamsError(
+            f"model {params.model!r} takes {_SOURCES[params.model]}, not a classifier;"
+            f" got {type(classifier).__name__}"
+        )
     if params.model == "given":
-        if classifier is not None:
-            raise InvalidParamsError(
-                "model 'given' takes probabilities, not a classifier; got"
-                f" {type(classifier).__name__}"
-            )
         return GivenProbabilities(questions)
+    if params.model == "graph":
+        if neighbours is None:
+            raise InvalidParamsError("the model 'graph' needs neighbours, got None")
+        return PropagatedLabels(vectors, neighbours, questions, params)
     return TrainedModel(vectors, make_classifier(params, classifier), questions)
 
 
@@ -110,7 +121,9 @@ def make_strategy(  # noqa: PLR0913 (the parts of one strategy)
         vectors=vectors,
         questions=questions,
         labels=labels,
-        model=make_model(params, vectors, questions, classifier),
+        model=make_model(
+            params, vectors, questions, neighbours=neighbours, classifier=classifier
+        ),
         pool=make_pool(params, vectors, neighbours, among=labels.among),
     )
 

@@ -57,8 +57,9 @@ def _numbers(
     show_default=True,
     help="How a round is picked: random draws, the smallest margins, coverage"
     " (farthest-first), coverage and margins (weighted-k-center), margins far apart"
-    " (gist), k-means++ on gradients (badge), or margins of many clusters"
-    " (cluster-margin).",
+    " (gist), k-means++ on gradients (badge), margins of many clusters"
+    " (cluster-margin), or margins of labels propagated over the neighbour graph"
+    " (graph-margin).",
 )
 @click.option(
     "--batch", default=_DEFAULT.batch, show_default=True, help="Items per round."
