@@ -70,7 +70,8 @@ def find_neighbours(  # noqa: PLR0913 (how far, of what, by whom)
     if k == 0:
         return _nothing(plain())
     joined, sample = _sampled(plain, projected, k=k, seed=seed)
-    width = min(candidates_of(k) + 1, len(joined))
+    # All that is measured counts for both ends.
+    width = min(max(candidates_of(k) + 1, joined.pool), len(joined))
     if nprobe is None:
         nprobe = plan_nprobe(
             joined,

@@ -18,7 +18,7 @@ from gleann.index.heartbeat import beat
 from gleann.index.parallel.blocks import block_slices, map_blocks
 from gleann.index.params import Metric
 
-AXIS_ROWS = 8192
+AXIS_ROWS = 4096
 """Rows whose covariance gives the axes."""
 
 AXIS_STEP = 16
@@ -30,7 +30,7 @@ SPREAD_KEPT = 0.88
 MOST_AXES = 0.6
 """No projection pays that keeps a greater share of the dimensions."""
 
-LEAST_ROWS = 16_384
+LEAST_ROWS = 40_000
 """Fewer rows are joined before a projection is fitted."""
 
 PROJECTED_VALUES = 1 << 20
