@@ -206,31 +206,6 @@ class ScansSubsets(Protocol):
 
 
 @runtime_checkable
-class ScansProjected(Protocol):
-    """An engine that can score codes of rows in fewer dimensions than it measures."""
-
-    def projected(self, data: IndexData) -> Engine:
-        """An engine of this kind over `data`, whose codes are of projected rows.
-
-        Args:
-            data: int8 codes (n, p) and centroids (nlist, p); vectors (n, d) as they
-                were.
-        """
-
-    def scan_projected(
-        self, queries: Vectors, list_nos: ListNos, request: ScanRequest, exact: Vectors
-    ) -> Scanned:
-        """See `Engine.scan`: codes are scored by `queries`, rows measured by `exact`.
-
-        Args:
-            queries: (nq, p), projected.
-            list_nos: (nq, nprobe).
-            request: of the scan.
-            exact: (nq, d), prepared.
-        """
-
-
-@runtime_checkable
 class SearchesRows(Protocol):
     """An engine that holds the rows of the index and can use them as queries."""
 

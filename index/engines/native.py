@@ -149,27 +149,6 @@ class NativeEngine:
         tier = self._scanner.tier
         return NativeEngine(unranked, tier=tier, threads=self._threads)
 
-    def projected(self, data: IndexData) -> "NativeEngine":
-        """See `ScansProjected.projected`."""
-        return NativeEngine(data, tier=self._scanner.tier, threads=self._threads)
-
-    def scan_projected(
-        self, queries: Vectors, list_nos: ListNos, request: ScanRequest, exact: Vectors
-    ) -> Scanned:
-        """See `ScansProjected.scan_projected`."""
-        return _scanned(
-            self._scanner.scan(
-                _packed(queries, np.float32),
-                _packed(list_nos, np.int32),
-                k=request.k,
-                rerank=request.rerank,
-                allowed=None,
-                primary_only=request.segments == "primary",
-                exact=_packed(exact, np.float32),
-                threads=self._threads,
-            )
-        )
-
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Score the codes of all lists; see `Engine.rank_lists`."""
         return self._scanner.rank_lists(

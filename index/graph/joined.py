@@ -18,9 +18,9 @@ from gleann.index.engines.contract import (
     IndexData,
     Scanned,
     ScanRequest,
-    ScansProjected,
     ScansSubsets,
 )
+from gleann.index.engines.projected import ProjectedEngine
 from gleann.index.lists import InvertedLists, lists_among
 from gleann.index.params import Metric
 
@@ -118,7 +118,7 @@ class Joined:
         if self.projected is None:
             scanned = self.scanner.scan(queries, list_nos, request)
             return scanned._replace(rows=self.places_of(scanned.rows))
-        assert isinstance(self.scanner, ScansProjected)
+        assert isinstance(self.scanner, ProjectedEngine)
         exact = self.vectors_at(places)
         scanned = self.scanner.scan_projected(queries, list_nos, request, exact)
         # Projected rows are compared by squared L2, of which this is the half.

@@ -15,7 +15,7 @@ from gleann.index.build.rows import code_rows
 from gleann.index.checks import as_vectors
 from gleann.index.codes import Encoding, fit_center
 from gleann.index.engines import native
-from gleann.index.engines.choose import make_engine
+from gleann.index.engines.choose import make_engine, make_projected_engine
 from gleann.index.engines.contract import IndexData
 from gleann.index.graph.joined import Joined
 from gleann.index.graph.knn_graph import KnnGraph, graph_of, require_graph
@@ -148,29 +148,29 @@ class _Parts:
         """By the codes of the projected rows; None without a projection."""
         if self.projection is None:
             return None
-        return replace(
-            self._join(self.flat, self.arranged.encoding, self.arranged.centroids),
-            metric=self.metric,
-            projected=self.flat,
-        )
+        encoding, centroids = self.arranged.encoding, self.arranged.centroids
+        data = self._data(self.flat, encoding, centroids)
+        engine = make_projected_engine(data, threads=self.threads)
+        joined = Joined.all(engine, data)
+        return replace(joined, metric=self.metric, projected=self.flat)
 
     def plain(self) -> Joined:
         """By the codes of the rows, in the same lists."""
-        if self.projection is None:
-            return self._join(
-                self.rows, self.arranged.encoding, self.arranged.centroids
-            )
-        center = fit_center(self.rows, self.metric, seed=self.seed)
-        encoding = Encoding(metric=self.metric, kind="int8", center=center)
-        centroids = self.projection.restore(self.arranged.centroids)
-        return self._join(self.rows, encoding, centroids)
+        encoding, centroids = self.arranged.encoding, self.arranged.centroids
+        if self.projection is not None:
+            center = fit_center(self.rows, self.metric, seed=self.seed)
+            encoding = Encoding(metric=self.metric, kind="int8", center=center)
+            centroids = self.projection.restore(centroids)
+        data = self._data(self.rows, encoding, centroids)
+        return Joined.all(make_engine(data, threads=self.threads), data)
 
-    def _join(self, coded: Vectors, encoding: Encoding, centroids: Vectors) -> Joined:
-        data = IndexData(
+    def _data(
+        self, coded: Vectors, encoding: Encoding, centroids: Vectors
+    ) -> IndexData:
+        return IndexData(
             encoding=encoding,
             centroids=centroids,
             lists=self.arranged.lists,
             codes=code_rows(coded, encoding, threads=self.threads),
             vectors=self.rows,
         )
-        return Joined.all(make_engine(data, threads=self.threads), data)

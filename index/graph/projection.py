@@ -12,7 +12,8 @@ import numpy as np
 from gleann.index.arrays import RowMatrix, Vectors
 from gleann.index.build.rows import code_rows
 from gleann.index.codes import Encoding
-from gleann.index.engines.contract import ScansProjected
+from gleann.index.engines.native import NativeEngine
+from gleann.index.engines.projected import ProjectedEngine
 from gleann.index.graph.joined import Joined
 from gleann.index.heartbeat import beat
 from gleann.index.parallel.blocks import block_slices, map_blocks
@@ -101,7 +102,7 @@ def projected_join(joined: Joined, *, seed: int, threads: int) -> Joined | None:
     if (
         joined.rows is not None
         or data.encoding.kind != "int8"
-        or not isinstance(engine, ScansProjected)
+        or not isinstance(engine, NativeEngine)
         or (projection := fit_projection(data.vectors, data.metric, seed=seed)) is None
     ):
         return None
@@ -114,5 +115,5 @@ def projected_join(joined: Joined, *, seed: int, threads: int) -> Joined | None:
         codes=code_rows(rows, encoding, threads=threads),
         entry_codes="copied",
     )
-    served = engine.projected(coded)
+    served = ProjectedEngine.like(engine, coded)
     return replace(joined, engine=served, scanner=served, data=coded, projected=rows)
