@@ -16,6 +16,7 @@ from gleann.index.engines.native import NativeEngine
 from gleann.index.engines.projected import ProjectedEngine
 from gleann.index.graph.joined import Joined
 from gleann.index.heartbeat import beat
+from gleann.index.parallel.blas import one_blas_thread
 from gleann.index.parallel.blocks import block_slices, map_blocks
 from gleann.index.params import Metric
 
@@ -81,7 +82,9 @@ def fit_projection(rows: RowMatrix, metric: Metric, *, seed: int) -> Projection 
     drawn = rows[np.sort(rng.choice(n, min(AXIS_ROWS, n), replace=False))]
     center = drawn.mean(axis=0, dtype=np.float64).astype(np.float32)
     apart = drawn - center
-    spread, axes = np.linalg.eigh(apart.T.astype(np.float64) @ apart)
+    # Threads of BLAS would wait for each other: on a busy machine most of the time.
+    with one_blas_thread():
+        spread, axes = np.linalg.eigh(apart.T.astype(np.float64) @ apart)
     kept = np.cumsum(np.maximum(spread[::-1], 0))
     if not 0 < kept[-1] < np.inf:
         return None
