@@ -121,6 +121,7 @@ class Scanner:
         primary_only: bool,
         newer: object = None,
         newer_only: bool = False,
+        exact: NDArray[np.float32] | None = None,
         threads: int,
     ) -> tuple[
         NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         SearchParams,
         SoarIndex,
         exact_search,
+        knn_graph_of,
         recall_at_k,
     )
     from gleann.index.filters.condition import Condition
@@ -42,6 +43,7 @@ __all__ = [
     "__version__",
     "exact_search",
     "knn_graph",
+    "knn_graph_of",
     "recall_at_k",
 ]
 
@@ -61,6 +63,7 @@ _HOME = {
     "Tls": "gleann.service.client.tls",
     "exact_search": "gleann.index",
     "knn_graph": "gleann.index",
+    "knn_graph_of": "gleann.index",
     "recall_at_k": "gleann.index",
 }
 

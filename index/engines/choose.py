@@ -9,6 +9,7 @@ from gleann.index.engines import native
 from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.engines.faiss import FaissEngine
 from gleann.index.engines.native import NativeEngine
+from gleann.index.engines.projected import ProjectedEngine
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 
@@ -17,6 +18,16 @@ TIER_VARIABLE = "GLEANN_NATIVE_TIER"
 
 def _native(data: IndexData, threads: int) -> Engine:
     return NativeEngine(data, tier=os.environ.get(TIER_VARIABLE), threads=threads)
+
+
+def make_projected_engine(data: IndexData, *, threads: int) -> ProjectedEngine:
+    """The engine over codes of projected rows, which has native kernels only.
+
+    Raises:
+        EngineUnavailableError: these are not built.
+    """
+    tier = os.environ.get(TIER_VARIABLE)
+    return ProjectedEngine(data, tier=tier, threads=threads)
 
 
 def _faiss(data: IndexData, threads: int) -> Engine:

@@ -25,6 +25,9 @@ PAIRS_A_ROW = 10
 TRUTH_RERANK = 10
 """Rows re-ranked for each neighbour wanted, when all is scanned for the truth."""
 
+NEIGHBOURS_KEPT = 0.99
+"""Share of the true neighbours that a pool of projected rows is to hold."""
+
 NEVER = np.iinfo(np.int32).max
 
 
@@ -34,12 +37,15 @@ class KnownRows:
 
     Attributes:
         own: rows (s,), ascending.
-        rows: (s, k) true neighbours, nearest first, the row itself left out.
+        measured: (s, w) the rows of the best codes, nearest first, the row itself left
+            out.
+        rows: (s, k) true neighbours: the first of `measured`.
         distances: (s, k), ascending.
         list_nos: (s, nlist) all lists, best first.
     """
 
     own: Rows
+    measured: Rows
     rows: Rows
     distances: Distances
     list_nos: ListNos
@@ -60,19 +66,41 @@ def draw_sample(joined: Joined, *, k: int, rng: np.random.Generator) -> KnownRow
     """
     n = len(joined)
     own = np.sort(rng.choice(n, min(SAMPLE_ROWS, n), replace=False))
-    queries = joined.vectors_at(own)
+    queries = joined.queries_at(own)
     list_nos = joined.engine.rank_lists(queries, nprobe=joined.data.lists.nlist)
     rerank = min(TRUTH_RERANK * k + 1, n)
-    request = ScanRequest(k=k + 1, rerank=rerank, segments="primary")
-    scanned = joined.scanner.scan(queries, list_nos, request)
-    found = joined.places_of(scanned.rows)
-    others = others_than(own, found)
+    returned = k + 1 if joined.projected is None else rerank
+    request = ScanRequest(k=returned, rerank=rerank, segments="primary")
+    scanned = joined.scan(own, queries, list_nos, request)
+    others = others_than(own, scanned.rows)
+    measured = scanned.rows[others].reshape(len(own), returned - 1)
+    distances = scanned.distances[others].reshape(len(own), returned - 1)
     return KnownRows(
         own=own,
-        rows=found[others].reshape(len(own), k),
-        distances=scanned.distances[others].reshape(len(own), k),
+        measured=measured,
+        rows=measured[:, :k],
+        distances=np.ascontiguousarray(distances[:, :k]),
         list_nos=list_nos,
     )
+
+
+def pool_needed(joined: Joined, sample: KnownRows) -> int:
+    """Rows to measure so that the codes lose few of the true neighbours.
+
+    Args:
+        joined: with projected rows.
+        sample: drawn from it.
+    """
+    assert joined.projected is not None
+    codes, encoding = joined.data.codes, joined.data.encoding
+    k = sample.rows.shape[1]
+    ranks = np.empty(sample.rows.shape, np.int64)
+    for number, (own, rows) in enumerate(zip(sample.own, sample.measured, strict=True)):
+        query = joined.projected[own : own + 1]
+        scores = encoding.scan_scores(query, codes[rows])[0]
+        ranks[number] = (scores > scores[:k, None]).sum(axis=1)
+    # The row itself is the best of all, and its true neighbours are counted from 0.
+    return int(np.quantile(ranks, NEIGHBOURS_KEPT, method="higher")) + 2
 
 
 def plan_nprobe(
@@ -104,7 +132,7 @@ def plan_nprobe(
 
     asked, back = np.unique(near, return_inverse=True)
     own = np.broadcast_to(sample.own[:, None], near.shape).ravel()
-    list_nos = joined.engine.rank_lists(joined.vectors_at(asked), nprobe=deep)
+    list_nos = joined.engine.rank_lists(joined.queries_at(asked), nprobe=deep)
     found, _ = ask(joined, asked, nprobe=deep, width=width)
     backward = _ranks(list_nos[back.ravel()], primary[own, None], secondary[own, None])
     backward[~_holds(found[back.ravel()], own[:, None])] = NEVER

@@ -2,7 +2,8 @@
 
 Every row searches its own lists, in the order of the lists (`self_join.py`), and what
 it finds counts for both ends (`mutual.py`): so a graph needs fewer probes than a search
-of the same recall (`join_plan.py`).
+of the same recall (`join_plan.py`). Where rows spread in few dimensions, codes of their
+projection choose what is measured (`projection.py`).
 """
 
 from collections.abc import Callable
@@ -15,14 +16,11 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Distances, HeldIds, Ids, Mask, Rows
 from gleann.index.checks import as_mask, require_integer, require_threads
 from gleann.index.errors import InvalidInputError, InvalidParamsError
-from gleann.index.exact import exact_search_prepared, others_than
-from gleann.index.graph.join_plan import draw_sample, plan_nprobe
 from gleann.index.graph.joined import Joined
-from gleann.index.graph.mutual import mutual_neighbours
-from gleann.index.graph.self_join import CandidateLists, candidates_of, join_lists
+from gleann.index.graph.neighbours import Neighbours, find_neighbours
+from gleann.index.graph.projection import projected_join
 from gleann.index.heartbeat import repeating
 from gleann.index.ids.held import ids_at, take_ids, to_numpy
-from gleann.index.params import DEFAULT_TARGET_RECALL
 from gleann.index.progress import Progress, ignore
 from gleann.index.soar_index import SoarIndex
 from gleann.index.tables.tabular import Table, Tabular
@@ -132,7 +130,8 @@ def knn_graph(  # noqa: PLR0913 (how far, of what, by whom)
 ) -> KnnGraph:
     """Find the k nearest other rows of every row, or of some rows among each other.
 
-    Holds about 24 k bytes a row while it works, of which 8 k are its answer. The same
+    Holds about 24 k bytes a row while it works, of which 8 k are its answer, and 6 p
+    more where codes of rows projected to p dimensions choose what is measured. The same
     index gives the same graph on any number of threads.
 
     Args:
@@ -157,28 +156,24 @@ def knn_graph(  # noqa: PLR0913 (how far, of what, by whom)
     """
     _check(index, k=k, target_recall=target_recall, nprobe=nprobe, threads=threads)
     joined = _joined(index, among, threads)
-    k = min(k, len(joined) - 1)
-    if k == 0:
-        nothing = _nothing(len(joined))
-        return _graph(index, joined, nothing, nprobe=0, estimated_recall=1.0)
     with repeating(progress or ignore) as report:
         report(Progress(phase="plan", done=0, total=1))
-        width = min(candidates_of(k) + 1, len(joined))
-        rng = np.random.default_rng([index.params.seed, 11])
-        sample = draw_sample(joined, k=k, rng=rng)
+        seed = index.params.seed
+        # Lists that the caller counts out are searched by the codes of the index.
+        projected = None
         if nprobe is None:
-            nprobe = plan_nprobe(
-                joined,
-                sample,
-                width=width,
-                target_recall=target_recall or DEFAULT_TARGET_RECALL,
-                rng=rng,
-            )
-        candidates = join_lists(joined, nprobe=nprobe, width=width, report=report)
-        found = mutual_neighbours(candidates, k=k, threads=threads or 0)
-        _complete(found, joined)
-        recall = sample.recall_of(found.distances)
-        return _graph(index, joined, found, nprobe=nprobe, estimated_recall=recall)
+            projected = projected_join(joined, seed=seed, threads=threads or 0)
+        found = find_neighbours(
+            lambda: joined,
+            projected,
+            k=min(k, len(joined) - 1),
+            target_recall=target_recall,
+            nprobe=nprobe,
+            seed=seed,
+            threads=threads or 0,
+            report=report,
+        )
+    return graph_of(found, held_ids=index.held_ids)
 
 
 def _joined(index: SoarIndex, among: Mask | None, threads: int | None) -> Joined:
@@ -206,68 +201,47 @@ def _check(
     nprobe: int | None,
     threads: int | None,
 ) -> None:
-    require_integer("k", k, at_least=1)
+    require_graph(k=k, target_recall=target_recall, threads=threads)
     if target_recall is not None and nprobe is not None:
         raise InvalidParamsError(
             "give nprobe or target_recall, not both: "
             f"got nprobe {nprobe} and target_recall {target_recall}"
         )
-    if target_recall is not None and not 0 < target_recall <= 1:
-        raise InvalidParamsError(
-            f"target_recall must be in (0, 1], got {target_recall}"
-        )
     if nprobe is not None and not 1 <= nprobe <= index.nlist:
         raise InvalidParamsError(
             f"nprobe must be in 1..{index.nlist}, the lists there are; got {nprobe}"
+        )
+
+
+def require_graph(*, k: int, target_recall: float | None, threads: int | None) -> None:
+    """Refuse a request that holds of no graph.
+
+    Raises:
+        InvalidParamsError: k, target_recall or threads out of their ranges.
+    """
+    require_integer("k", k, at_least=1)
+    if target_recall is not None and not 0 < target_recall <= 1:
+        raise InvalidParamsError(
+            f"target_recall must be in (0, 1], got {target_recall}"
         )
     if threads is not None:
         require_threads(threads)
 
 
-def _complete(found: CandidateLists, joined: Joined) -> None:
-    """Answer rows whose lists contain too few others by exhaustive search, in place."""
-    short = np.flatnonzero((found.rows < 0).any(axis=1))
-    if not short.size:
-        return
-    k = found.rows.shape[1]
-    rows, distances = exact_search_prepared(
-        joined.vectors_at(short),
-        joined.data.vectors,
-        metric=joined.data.metric,
-        k=k + 1,
-        allowed=joined.mask,
-    )
-    places = joined.places_of(rows)
-    others = others_than(short, places)
-    found.rows[short] = places[others].reshape(len(short), k)
-    found.distances[short] = distances[others].reshape(len(short), k)
-
-
-def _nothing(n: int) -> CandidateLists:
-    return CandidateLists(
-        rows=np.empty((n, 0), np.int32), distances=np.empty((n, 0), np.float32)
-    )
-
-
-def _graph(
-    index: SoarIndex,
-    joined: Joined,
-    found: CandidateLists,
-    *,
-    nprobe: int,
-    estimated_recall: float,
-) -> KnnGraph:
-    n, k = len(index), found.rows.shape[1]
+def graph_of(found: Neighbours, *, held_ids: HeldIds) -> KnnGraph:
+    """What was found, as the graph of the rows that have `held_ids`."""
+    n, k = len(held_ids), found.places.shape[1]
+    joined = found.joined
     mask = joined.mask
     held = np.ones(n, np.int64) if mask is None else mask.astype(np.int64)
     return KnnGraph(
         indptr=np.concatenate([[0], np.cumsum(held * k)]),
-        rows=joined.rows_at(found.rows).astype(np.int32, copy=False).ravel(),
+        rows=joined.rows_at(found.places).astype(np.int32, copy=False).ravel(),
         distances=found.distances.ravel(),
-        held_ids=index.held_ids,
+        held_ids=held_ids,
         k=k,
-        nprobe=nprobe,
-        estimated_recall=estimated_recall,
+        nprobe=found.nprobe,
+        estimated_recall=found.estimated_recall,
         engine=joined.scanner.name,
         among=joined.rows,
     )

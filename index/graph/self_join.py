@@ -82,7 +82,7 @@ def ask(
     if joined.rows is None and isinstance(engine, SearchesRows):
         scanned = engine.search_rows(asking, nprobe=nprobe, request=request)
     else:
-        queries = joined.vectors_at(asking)
+        queries = joined.queries_at(asking)
         list_nos = engine.rank_lists(queries, nprobe=nprobe)
-        scanned = joined.scanner.scan(queries, list_nos, request)
-    return joined.places_of(scanned.rows), scanned.distances
+        scanned = joined.scan(asking, queries, list_nos, request)
+    return scanned.rows, scanned.distances

@@ -24,6 +24,7 @@ from gleann.index import (
     as_vectors,
     exact_search,
     knn_graph,
+    knn_graph_of,
 )
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 
@@ -128,6 +129,7 @@ CALLS = {
     "as_ids": Call(as_ids, {"values": np.arange(N), "n": N}, ("values",), told={"values": "ids"}),
     "exact_search": Call(exact_search, {"queries": ROWS[:3], "vectors": ROWS, "metric": "l2", "k": 3}, ("queries", "vectors"), ("k",)),
     "knn_graph": Call(knn_graph, {"index": INDEX, "k": 4}, (), ("k",)),
+    "knn_graph_of": Call(knn_graph_of, {"vectors": ROWS, "metric": "l2", "k": 4, "ids": np.arange(N), "seed": 0}, ("vectors", "ids"), ("k", "seed")),
     "BuildParams": Call(BuildParams, {"metric": "l2", "spill": "auto", "nlist": 4, "kmeans_iterations": 2, "tune_queries": 9, "seed": 0, "spill_lambda": 1.0, "target_recall": 0.9}, (), ("nlist", "kmeans_iterations", "tune_queries", "seed"), ("spill_lambda", "target_recall"), ("metric", "spill")),
     "SearchParams": Call(SearchParams, {"k": 2, "nprobe": 3, "rerank": 9, "segments": "both"}, (), ("k", "nprobe", "rerank"), (), ("segments",)),
     "SearchParams recall": Call(SearchParams, {"target_recall": 0.9}, (), (), ("target_recall",)),

@@ -102,7 +102,7 @@ class PyScanner {
   py::tuple scan(const Array<float>& queries, const Array<int32_t>& list_nos, int32_t k,
                  int32_t rerank, const std::optional<Array<bool>>& allowed,
                  bool primary_only, const PyNewerRows* newer, bool newer_only,
-                 int threads) const {
+                 const std::optional<Array<float>>& exact, int threads) const {
     check_queries(queries);
     require(list_nos.ndim() == 2 && list_nos.shape(0) == queries.shape(0),
             "list_nos is not (nq, nprobe)");
@@ -114,6 +114,7 @@ class PyScanner {
     job.nprobe = list_nos.shape(1);
     job.newer_only = newer_only;
     take(job, newer);
+    take_exact(job, exact, queries.shape(0));
     return run(job, queries, k, rerank, allowed, primary_only, threads);
   }
 
@@ -211,7 +212,7 @@ class PyScanner {
             "there are 2**31 rows or lists or more");
     require(d <= kMostDims, "there are more than 65,536 dimensions");
     require_aligned(offsets, mids, rows, others);
-    require(vectors.n == n && vectors.d == d, "codes and vectors differ in shape");
+    require(vectors.n == n && vectors.d >= d, "codes and vectors differ in shape");
     require(directions.n == nlist && directions.d == d && offsets.size() == nlist + 1,
             "directions, offsets and mids differ in shape");
     require(rows.size() == others.size() && offsets.data()[nlist] == rows.size(),
@@ -221,6 +222,7 @@ class PyScanner {
         Lists{nlist, offsets.data(), mids.data(), rows.data(), others.data()},
         codes,
         vectors.rows,
+        vectors.d,
         directions,
         entry_codes};
   }
@@ -242,6 +244,8 @@ class PyScanner {
     const int64_t nq = queries.shape(0);
     Array<int64_t> rows({nq, int64_t{k}});
     Array<float> distances({nq, int64_t{k}});
+    require(job.exact || engine_.vector_d() == engine_.d(),
+            "the codes are projected: exact queries are missing");
     job.queries = queries.data();
     job.nq = nq;
     job.k = k;
@@ -259,6 +263,17 @@ class PyScanner {
     return py::make_tuple(rows, distances, work.short_queries,
                           py::make_tuple(work.lists_probed, work.entries_scanned,
                                          work.survivors, work.reranked));
+  }
+
+  void take_exact(ScanJob& job, const std::optional<Array<float>>& exact,
+                  int64_t nq) const {
+    if (!exact) return;
+    require(!job.newer, "newer rows are not projected");
+    require(exact->ndim() == 2 && exact->shape(0) == nq &&
+                exact->shape(1) == engine_.vector_d(),
+            "exact queries are not of the kind of the vectors");
+    require_aligned(*exact);
+    job.exact = exact->data();
   }
 
   void take(ScanJob& job, const PyNewerRows* newer) const {
@@ -301,7 +316,8 @@ void bind_scanner(py::module_& module) {
            py::arg("list_nos").noconvert(), py::kw_only(), py::arg("k"),
            py::arg("rerank"), py::arg("allowed").noconvert() = py::none(),
            py::arg("primary_only"), py::arg("newer") = py::none(),
-           py::arg("newer_only") = false, py::arg("threads"))
+           py::arg("newer_only") = false, py::arg("exact").noconvert() = py::none(),
+           py::arg("threads"))
       .def("search", &PyScanner::search, py::arg("queries").noconvert(),
            py::arg("nprobe"), py::arg("to_unit"), py::arg("k"), py::arg("rerank"),
            py::arg("allowed").noconvert() = py::none(), py::arg("primary_only"),

@@ -55,7 +55,7 @@ void QueryBatch::finish_alone() {
 // list.
 void QueryBatch::prefetch_rows() const {
   constexpr int kRead = 0, kToL2 = 2;
-  const int64_t row_bytes = engine_.d() * int64_t{sizeof(float)};
+  const int64_t row_bytes = engine_.vector_d() * int64_t{sizeof(float)};
   const auto* rows = reinterpret_cast<const char*>(engine_.arrays_.vectors.floats);
   if (rows == nullptr) return;
   const Sink& sink = sinks_[0];

@@ -33,12 +33,14 @@ struct IndexArrays {
   Lists lists;
   RowCodes codes;
   KeptRows vectors;
+  int64_t vector_d;     // of `vectors`; d, except where the codes are projected
   RowCodes directions;  // (nlist), of the same kind as `codes`; they rank the lists
   EntryCodes entry_codes;
 };
 
 struct ScanJob {
   const float* queries;  // (nq, d)
+  const float* exact;    // (nq, vector_d), measured in place of `queries`; null: those
   int64_t nq;
   bool to_unit;             // scale the queries to unit length first
   const int32_t* list_nos;  // (nq, nprobe), -1 for none; null: the best lists
@@ -86,6 +88,7 @@ class Engine {
   const char* tier() const { return kernels_.name; }
   int64_t d() const { return arrays_.codes.d; }
   int64_t n() const { return arrays_.codes.n; }
+  int64_t vector_d() const { return arrays_.vector_d; }
   int64_t nlist() const { return arrays_.lists.nlist; }
   const ScanKernels& kernels() const { return scan_; }
   Memory memory() const;

@@ -25,8 +25,9 @@ int64_t QueryBatch::fetch(int64_t first) {
 
 // The distances of a query to rows_[0 .. count - 1], all of them of the index.
 void QueryBatch::measure_kept(int64_t query, int64_t count, float* distances) {
-  const int64_t d = engine_.d();
-  const float* asked = queries_ + query * d;
+  const int64_t d = engine_.vector_d();
+  const float* asked =
+      job_.exact ? job_.exact + (first_ + query) * d : queries_ + query * d;
   const KeptRows& kept = engine_.arrays_.vectors;
   const Distance distance = engine_.arrays_.distance;
   if (kept.halves) {

@@ -1,0 +1,122 @@
+"""Rows in fewer dimensions, whose codes choose the rows that a self-join measures.
+
+The axes are those along which the rows differ most (principal components): of all
+projections to as many dimensions this one loses the least of the squared distances.
+`index/DECISIONS.md` X has the measurements.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gleann.index.arrays import RowMatrix, Vectors
+from gleann.index.build.rows import code_rows
+from gleann.index.codes import Encoding
+from gleann.index.engines.native import NativeEngine
+from gleann.index.engines.projected import ProjectedEngine
+from gleann.index.graph.joined import Joined
+from gleann.index.heartbeat import beat
+from gleann.index.parallel.blas import one_blas_thread
+from gleann.index.parallel.blocks import block_slices, map_blocks
+from gleann.index.params import Metric
+
+AXIS_ROWS = 4096
+"""Rows whose covariance gives the axes."""
+
+AXIS_STEP = 16
+"""Axes are kept in multiples of this."""
+
+SPREAD_KEPT = 0.88
+"""Share of the squared distances to the mean that the axes keep."""
+
+MOST_AXES = 0.6
+"""No projection pays that keeps a greater share of the dimensions."""
+
+LEAST_ROWS = 40_000
+"""Fewer rows are joined before a projection is fitted."""
+
+PROJECTED_VALUES = 1 << 20
+"""Values projected at once by a core."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Projection:
+    """A map of rows to fewer dimensions.
+
+    Attributes:
+        center: float32 (d,), subtracted first.
+        axes: float32 (d, p), orthonormal columns.
+    """
+
+    center: Vectors
+    axes: Vectors
+
+    def project(self, rows: RowMatrix) -> Vectors:
+        """Rows (m, d) in the new dimensions: float32 (m, p), in blocks on all cores."""
+        projected = np.empty((len(rows), self.axes.shape[1]), np.float32)
+
+        def work(block: slice) -> None:
+            np.matmul(rows[block] - self.center, self.axes, out=projected[block])
+
+        blocks = block_slices(len(rows), PROJECTED_VALUES // rows.shape[1])
+        for _ in map_blocks(work, blocks):
+            beat()
+        return projected
+
+    def restore(self, points: Vectors) -> Vectors:
+        """The points (m, d) nearest the origin of the axes that project to (m, p)."""
+        restored: Vectors = points @ self.axes.T + self.center
+        return restored
+
+
+def fit_projection(rows: RowMatrix, metric: Metric, *, seed: int) -> Projection | None:
+    """The projection of prepared rows (n, d) that keeps `SPREAD_KEPT` of their spread.
+
+    None where the rows are few, are not in memory in float32, or are spread in so many
+    dimensions that it would not pay; and under ip, whose order the axes do not keep.
+    """
+    n, d = rows.shape
+    if n < LEAST_ROWS or metric == "ip" or not isinstance(rows, np.ndarray):
+        return None
+    rng = np.random.default_rng([seed, 17])
+    drawn = rows[np.sort(rng.choice(n, min(AXIS_ROWS, n), replace=False))]
+    center = drawn.mean(axis=0, dtype=np.float64).astype(np.float32)
+    apart = drawn - center
+    # Threads of BLAS would wait for each other: on a busy machine most of the time.
+    with one_blas_thread():
+        spread, axes = np.linalg.eigh(apart.T.astype(np.float64) @ apart)
+    kept = np.cumsum(np.maximum(spread[::-1], 0))
+    if not 0 < kept[-1] < np.inf:
+        return None
+    least = int(np.searchsorted(kept, SPREAD_KEPT * kept[-1])) + 1
+    p = -(-least // AXIS_STEP) * AXIS_STEP
+    if p > MOST_AXES * d:
+        return None
+    best = np.ascontiguousarray(axes[:, ::-1][:, :p], np.float32)
+    return Projection(center=center, axes=best)
+
+
+def projected_join(joined: Joined, *, seed: int, threads: int) -> Joined | None:
+    """The same rows, in the same lists, by codes of their projection.
+
+    None where no projection would pay, or the engine scores no projected codes.
+    """
+    data, engine = joined.data, joined.engine
+    if (
+        joined.rows is not None
+        or data.encoding.kind != "int8"
+        or not isinstance(engine, NativeEngine)
+        or (projection := fit_projection(data.vectors, data.metric, seed=seed)) is None
+    ):
+        return None
+    rows = projection.project(data.vectors)
+    encoding = Encoding.uncentred("l2", rows.shape[1])
+    coded = replace(
+        data,
+        encoding=encoding,
+        centroids=projection.project(data.centroids),
+        codes=code_rows(rows, encoding, threads=threads),
+        entry_codes="copied",
+    )
+    served = ProjectedEngine.like(engine, coded)
+    return replace(joined, engine=served, scanner=served, data=coded, projected=rows)
