@@ -26,7 +26,7 @@ from gleann.selection.estimate.means import (
 
 CONFIDENCE = 0.95
 LEVEL = 0.01
-TRIALS = {100: 1000, 200: 1000, 1000: 1000, 10_000: 200}
+TRIALS = {100: 1000, 200: 1000, 1000: 1000, 10_000: 100}
 """Trials of each budget; a session of 10,000 labels takes longest."""
 
 ABAE_TRIALS = 100
