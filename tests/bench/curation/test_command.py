@@ -4,6 +4,7 @@ import argparse
 import json
 
 import pytest
+
 from bench.curation.command import add_curation, curation_table
 from bench.curation.part import Measured, Part
 from bench.curation.parts import PARTS
@@ -41,10 +42,12 @@ def test_each_result_has_a_file_named_by_part_and_data(parts, tmp_path, capsys):
     result = json.loads((tmp_path / "curation-two-digits.json").read_text())
     assert result["mode"] == "curation-two"
     assert (result["name"], result["rows"], result["quick"]) == ("digits", 13, True)
-    assert result["commit"] and result["machine"]["cpu"]
+    assert result["commit"]
+    assert result["machine"]["cpu"]
     printed = capsys.readouterr().out
     assert printed.count("rows 13") == 3
-    assert "digits; " in printed and "QUICK (not a measurement)" in printed
+    assert "digits; " in printed
+    assert "QUICK (not a measurement)" in printed
 
 
 def test_parts_are_chosen_by_name(parts, tmp_path):
