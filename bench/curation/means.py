@@ -26,7 +26,7 @@ from gleann.selection.estimate.means import (
 
 CONFIDENCE = 0.95
 LEVEL = 0.01
-TRIALS = {100: 1000, 200: 1000, 1000: 1000, 10_000: 200}
+TRIALS = {100: 1000, 200: 1000, 1000: 1000, 10_000: 100}
 """Trials of each budget; a session of 10,000 labels takes longest."""
 
 ABAE_TRIALS = 100
@@ -77,7 +77,16 @@ def run(arguments: argparse.Namespace) -> Iterator[Measured]:
 
 def show(result: dict[str, Any]) -> str:
     """One table of the intervals together, one of each statistic."""
-    joint = [
+    tables = [_joint_table(result), _each_table(result)]
+    if result["abae"]:
+        rows = [[row["name"], f"{row['rmse']:.4f}"] for row in result["abae"]]
+        tables.append(markdown(["by ABae alone", "RMSE"], rows))
+    return "\n\n".join(tables)
+
+
+def _joint_table(result: dict[str, Any]) -> str:
+    head = ["labels", "trials", "all promised hold", "all hold", "standard errors"]
+    rows = [
         [
             str(row["budget"]),
             str(row["trials"]),
@@ -87,7 +96,13 @@ def show(result: dict[str, Any]) -> str:
         ]
         for row in result["joint"]
     ]
-    each = [
+    return markdown(head, rows)
+
+
+def _each_table(result: dict[str, Any]) -> str:
+    head = ["labels", "statistic", "RMSE", "over uniform", "bias (its errors)"]
+    head += ["width over stratified", "promised"]
+    rows = [
         [
             str(row["budget"]),
             one["name"],
@@ -100,28 +115,7 @@ def show(result: dict[str, Any]) -> str:
         for row in result["joint"]
         for one in row["statistics"]
     ]
-    tables = [
-        markdown(
-            ["labels", "trials", "all promised hold", "all hold", "standard errors"],
-            joint,
-        ),
-        markdown(
-            [
-                "labels",
-                "statistic",
-                "RMSE",
-                "over uniform",
-                "bias (its errors)",
-                "width over stratified",
-                "promised",
-            ],
-            each,
-        ),
-    ]
-    if result["abae"]:
-        rows = [[row["name"], f"{row['rmse']:.4f}"] for row in result["abae"]]
-        tables.append(markdown(["by ABae alone", "RMSE"], rows))
-    return "\n\n".join(tables)
+    return markdown(head, rows)
 
 
 def _digits() -> Known:

@@ -88,6 +88,17 @@ class RecallTest:
         kept, share = np.unravel_index(int(rows.argmin()), rows.shape)
         return self._split(int(kept), int(below[kept, share]), labels), int(kept)
 
+    def labels_to_exclude(self, rows: int) -> int:
+        """Labels among as many rows that exclude them all, if none is positive.
+
+        No method can do with fewer for every labelling: with m positives more than the
+        promise allows below the threshold, this many labels miss them all with the
+        probability alpha.
+        """
+        positives = self.known + float((self.left * self.rates).sum())
+        decline = self.needed / max(self.odds * positives, 1e-9)
+        return int(np.ceil(-np.expm1(-decline) * rows))
+
     def kept(self, draws: Counts, found: Counts, *, aim: int) -> int:
         """Blocks (the first ones) that the promise needs; all where no test rejects.
 

@@ -64,10 +64,16 @@ class RecallRule:
             return ""
         used = int((first.labelled + second.labelled).sum())
         found = int((first.positives + second.positives).sum())
-        return (
+        note = (
             f"{used} labels with {found} positives exclude no row but the labelled"
-            f" negatives: that the rows below a threshold hold few enough positives"
-            " needs more labels, a lower target or a lower confidence"
+            " negatives"
+        )
+        if not found:
+            return note
+        half = self._test(first).labels_to_exclude(len(self._blocks.ranked) // 2)
+        return (
+            f"{note}; to leave out the lower half of the rows takes about {half} labels"
+            " there, if none of them is positive"
         )
 
     def _test(self, first: Seen) -> RecallTest:

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -117,19 +117,22 @@ def audit(
         else (),
         tables=tuple(group_table(one, pool=pool, chosen=chosen) for one in columns),
         floor=FLOOR,
-        provenance=provenance(
-            "audit",
-            params={
-                "orders": [float(order) for order in request.orders],
-                "metric": request.metric,
-                "shares": list(request.shares),
-                "labels": list(request.labels),
-                "chosen": len(chosen),
-            },
-            seed=request.seed,
-            data_hash=fingerprint(rows),
-        )
-        | origin_of(within),
+        provenance=_origin(request, rows, len(chosen)) | origin_of(within),
+    )
+
+
+def _origin(request: AuditRequest, rows: Vectors, chosen: int) -> dict[str, Any]:
+    return provenance(
+        "audit",
+        params={
+            "orders": [float(order) for order in request.orders],
+            "metric": request.metric,
+            "shares": list(request.shares),
+            "labels": list(request.labels),
+            "chosen": chosen,
+        },
+        seed=request.seed,
+        data_hash=fingerprint(rows),
     )
 
 

@@ -62,15 +62,24 @@ def coverage_curve(
     step = min(MOST_ROWS, max(1, BLOCK_VALUES // len(chosen)))
     nearest = np.empty((len(sizes), len(rows)))
     for block in block_slices(len(rows), step):
+        wide = rows[block].astype(np.float64)
         closeness = (rows[block] - centre) @ moved.T - halves
+        so_far = np.full(len(wide), -np.inf, np.float32)
+        apart = np.full(len(wide), np.inf)
         for number, (begin, end) in enumerate(zip(begins, sizes, strict=True)):
             best = closeness[:, begin:end].argmax(axis=1) + begin
+            found = closeness[np.arange(len(best)), best]
+            nearer = np.flatnonzero(found > so_far)
+            so_far[nearer] = found[nearer]
             # Again in float64: near rows lose all their digits in the product.
-            apart = rows[block].astype(np.float64) - picked[best]
-            nearest[number, block] = np.sqrt(np.einsum("ij,ij->i", apart, apart))
+            off = wide[nearer] - picked[best[nearer]]
+            apart[nearer] = np.sqrt(np.einsum("ij,ij->i", off, off))
+            nearest[number, block] = apart
         if progress is not None:
             done = min(block.stop, len(rows))
             progress(Progress(phase="cover", done=done, total=len(rows)))
+    for number, size in enumerate(sizes):
+        nearest[number, chosen[:size]] = 0.0
     np.minimum.accumulate(nearest, axis=0, out=nearest)
     ranks = [max(int(np.ceil(share * len(rows) - 1e-9)), 1) - 1 for share in shares]
     radii = np.sort(nearest, axis=1)[:, ranks]

@@ -77,6 +77,21 @@ class _Linear:
     defined: Mask
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Errors:
+    """Standard errors (J,).
+
+    Attributes:
+        own: with controls.
+        stratified: without.
+        uniform: expected of a uniform sample.
+    """
+
+    own: Numbers
+    stratified: Numbers
+    uniform: Numbers
+
+
 def conclude(
     sample: Sample,
     controls: Controls,
@@ -86,53 +101,26 @@ def conclude(
     """The estimates from a finished sample."""
     linear = _linear(sample, params.statistics)
     plain = sample.combined(linear.terms)
-    labelled = Labelled(
-        rows=sample.rows,
-        strata=sample.strata,
-        values=linear.terms,
-        weights=sample.weights,
-        folds=sample.folds,
-    )
-    predictions = centred_predictions(controls, labelled)
-    # A stratum that is labelled whole needs none.
-    predictions[sample.whole[sample.strata]] = 0.0
-    lambdas = tuned(linear.terms, predictions, sample.strata, len(controls.sizes))
-    found = sample.combined(linear.terms - lambdas[sample.strata] * predictions)
+    found, lambdas = _controlled(sample, controls, linear.terms)
     doubt = _doubt(sample, linear.terms, params.statistics)
     covariance = found.covariance + np.diag(doubt)
+    defined = linear.defined
     quantile = joint_quantile(
-        covariance[np.ix_(linear.defined, linear.defined)],
-        found.freedom[linear.defined],
+        covariance[np.ix_(defined, defined)],
+        found.freedom[defined],
         confidence=params.confidence,
         joint=params.joint,
         seed=params.seed,
     )
-    errors = np.sqrt(np.diag(covariance))
-    strata_errors = np.sqrt(np.diag(plain.covariance) + doubt)
-    uniform_errors = _uniform_errors(sample, plain)
-    estimates = []
-    for number, statistic in enumerate(params.statistics):
-        estimates.append(
-            _undefined(statistic)
-            if not linear.defined[number]
-            else _estimate(
-                statistic,
-                value=float(linear.base[number] + found.values[number]),
-                error=float(errors[number]),
-                skewness=float(found.skewness[number]),
-                quantile=quantile,
-                widths=(
-                    float(2 * quantile * strata_errors[number]),
-                    float(2 * quantile * uniform_errors[number]),
-                ),
-                sample=sample,
-                number=number,
-            )
-        )
-    undefined = ~(linear.defined[:, None] & linear.defined[None])
+    errors = _Errors(
+        own=np.sqrt(np.diag(covariance)),
+        stratified=np.sqrt(np.diag(plain.covariance) + doubt),
+        uniform=_uniform_errors(sample, plain),
+    )
+    both = defined[:, None] & defined[None]
     return JointEstimates(
-        estimates=tuple(estimates),
-        covariance=np.where(undefined, np.nan, covariance),
+        estimates=_estimates(sample, params, linear, found, errors, quantile),
+        covariance=np.where(both, covariance, np.nan),
         confidence=params.confidence,
         quantile=quantile,
         lambdas=lambdas,
@@ -140,6 +128,25 @@ def conclude(
         rows=int(controls.sizes.sum()),
         provenance=provenance,
     )
+
+
+def _controlled(
+    sample: Sample, controls: Controls, terms: Numbers
+) -> tuple[Means, Numbers]:
+    """Means of the terms (m, J) less their predictions, and lambda (K, J)."""
+    labelled = Labelled(
+        rows=sample.rows,
+        strata=sample.strata,
+        values=terms,
+        weights=sample.weights,
+        folds=sample.folds,
+    )
+    predictions = centred_predictions(controls, labelled)
+    # A stratum that is labelled whole needs none.
+    predictions[sample.whole[sample.strata]] = 0.0
+    lambdas = tuned(terms, predictions, sample.strata, len(controls.sizes))
+    found = sample.combined(terms - lambdas[sample.strata] * predictions)
+    return found, lambdas
 
 
 def _linear(sample: Sample, statistics: tuple[Statistic, ...]) -> _Linear:
@@ -214,41 +221,56 @@ def _undefined(statistic: Statistic) -> MeanEstimate:
     )
 
 
-def _estimate(  # noqa: PLR0913 (the numbers of one statistic)
-    statistic: Statistic,
-    *,
-    value: float,
-    error: float,
-    skewness: float,
-    quantile: float,
-    widths: tuple[float, float],
+def _estimates(
     sample: Sample,
-    number: int,
-) -> MeanEstimate:
+    params: MeansParams,
+    linear: _Linear,
+    found: Means,
+    errors: _Errors,
+    quantile: float,
+) -> tuple[MeanEstimate, ...]:
+    values = linear.base + found.values
     # Both ends move towards the longer tail: the first term of the Cornish-Fisher
     # expansion of a studentised mean (Hall 1992), at most half the way to an end.
-    bent = skewness * (2 * quantile**2 + 1) / 6
-    moved = error * float(np.clip(bent, -quantile / 2, quantile / 2))
-    low, high = value - quantile * error + moved, value + quantile * error + moved
-    column = sample.values[:, number]
-    if statistic.kind == "share":
-        n, ones = float(sample.rounds.sizes.sum()), float(column.sum())
-        low, high = max(low, ones / n), min(high, 1 - (len(column) - ones) / n)
-        value = min(max(value, ones / n), 1 - (len(column) - ones) / n)
-        low, high = min(low, value), max(high, value)
-    note = _note(statistic, column, skewness, all_labelled=error == 0)
-    return MeanEstimate(
-        name=statistic.name,
-        kind=statistic.kind,
-        value=value,
-        low=low,
-        high=high,
-        standard_error=error,
-        stratified_width=widths[0],
-        uniform_width=widths[1],
-        interval_valid=not note,
-        note=note,
-    )
+    bent = found.skewness * (2 * quantile**2 + 1) / 6
+    moved = errors.own * np.clip(bent, -quantile / 2, quantile / 2)
+    lows, highs = (values + moved + side * quantile * errors.own for side in (-1, 1))
+    made = []
+    for number, statistic in enumerate(params.statistics):
+        if not linear.defined[number]:
+            made.append(_undefined(statistic))
+            continue
+        column = sample.values[:, number]
+        ends = (float(lows[number]), float(values[number]), float(highs[number]))
+        if statistic.kind == "share":
+            ends = _within_possible(ends, column, rows=int(sample.rounds.sizes.sum()))
+        error = float(errors.own[number])
+        skewness = float(found.skewness[number])
+        note = _note(statistic, column, skewness, all_labelled=error == 0)
+        made.append(
+            MeanEstimate(
+                name=statistic.name,
+                kind=statistic.kind,
+                value=ends[1],
+                low=ends[0],
+                high=ends[2],
+                standard_error=error,
+                stratified_width=float(2 * quantile * errors.stratified[number]),
+                uniform_width=float(2 * quantile * errors.uniform[number]),
+                interval_valid=not note,
+                note=note,
+            )
+        )
+    return tuple(made)
+
+
+def _within_possible(
+    ends: tuple[float, float, float], column: Numbers, *, rows: int
+) -> tuple[float, float, float]:
+    """Low end, value and high end of a share, none beyond what the labels leave."""
+    least, most = column.sum() / rows, 1 - (len(column) - column.sum()) / rows
+    low, value, high = (float(np.clip(end, least, most)) for end in ends)
+    return min(low, value), value, max(high, value)
 
 
 def _note(

@@ -41,7 +41,7 @@ from gleann.selection.seeds import hashed_order, keyed_hashes
 FORMAT = "gleann.means/1"
 _PARTS = ("params", "data_hash", "ids_hash", "rows", "lengths", "labelled", "values")
 _ROUNDS = 2
-FLOOR = 0.25
+FLOOR = 0.1
 """Share of the second round that goes by size, against an unlucky first one."""
 
 
@@ -254,22 +254,23 @@ class MeansSession:
 
     @property
     def _first(self) -> Counts:
-        """Draws (K,) of the first round, by size."""
+        """Draws (K,) of the first round, half of it by size and half even."""
+        return self._spread_out(self._params.first_labels, self._controls.sizes)
+
+    def _spread_out(self, labels: int, room: Counts) -> Counts:
         sizes = self._controls.sizes
-        labels = self._params.first_labels
-        return capped(sizes.astype(float), budget=labels, room=sizes, at_least=2)
+        wanted = sizes / sizes.sum() + 1 / len(sizes)
+        return capped(wanted, budget=labels, room=room, at_least=2)
 
     def _rounds(self, second: Counts) -> TwoRounds:
-        """The rounds with weights that suppose a second round by size.
+        """The rounds with weights that suppose a second round like the first.
 
         A stratum that is labelled whole is known exactly: there the first round does
         not count twice.
         """
         sizes, first = self._controls.sizes, self._first
         later = self._params.budget - self._params.first_labels
-        planned = capped(
-            sizes.astype(float), budget=later, room=sizes - first, at_least=2
-        )
+        planned = self._spread_out(later, sizes - first)
         weights = first / np.maximum(first + planned, 1)
         return TwoRounds(
             sizes=sizes,

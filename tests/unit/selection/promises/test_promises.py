@@ -84,7 +84,7 @@ def test_few_labels_exclude_only_the_negatives_found_and_say_so():
     assert found.everything
     assert len(found) == 2000 - (~found.labels).sum()
     assert "20 labels" in found.note
-    assert "needs more labels" in found.note
+    assert "to leave out the lower half of the rows takes about" in found.note
 
 
 def test_a_precision_that_is_not_shown_leaves_the_labelled_positives():
