@@ -22,7 +22,6 @@ def quantise_rows(
     tier: str,
     threads: int,
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]: ...
-
 def measure_codes(
     rows: NDArray[np.float32],
     center: NDArray[np.float32],
@@ -54,7 +53,9 @@ class JoinSide:
     ) -> None: ...
 
 class ListJoin:
-    def __init__(self, x: JoinSide, y: JoinSide, *, metric: str, most: float) -> None: ...
+    def __init__(
+        self, x: JoinSide, y: JoinSide, *, metric: str, most: float
+    ) -> None: ...
     @property
     def nlist(self) -> int: ...
     @property
