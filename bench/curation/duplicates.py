@@ -106,6 +106,7 @@ def beside_faiss(
     index: SoarIndex, asked: Rows, similarity: float, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """Both joins in turn, and the recall of ours."""
+    flat = faiss_flat(index.vectors, threads=arguments.threads)
     ours, theirs = [], []
     rounds = 1 if arguments.quick else ROUNDS
     pieces = np.array_split(asked, rounds)
@@ -118,9 +119,7 @@ def beside_faiss(
         )
         ours.append(taken)
         listed, taken = timed(
-            lambda piece=piece: faiss_pairs(
-                index.vectors, piece, similarity, threads=arguments.threads
-            )
+            lambda piece=piece: faiss_pairs(flat, index.vectors, piece, similarity)
         )
         theirs.append(taken)
         truth |= true_pairs(index.vectors, listed, similarity)
@@ -167,15 +166,20 @@ def facts(found: Duplicates, n: int) -> dict[str, Any]:
     }
 
 
-def faiss_pairs(
-    rows: Vectors, asked: Rows, similarity: float, *, threads: int
-) -> tuple[Rows, Rows]:
-    """Candidates of `asked` rows among all, by inner products in float32."""
+def faiss_flat(rows: Vectors, *, threads: int) -> Any:
+    """All rows in a flat index, whose making is not timed."""
     import faiss
 
     faiss.omp_set_num_threads(threads)
     flat = faiss.IndexFlatIP(rows.shape[1])
     flat.add(rows)
+    return flat
+
+
+def faiss_pairs(
+    flat: Any, rows: Vectors, asked: Rows, similarity: float
+) -> tuple[Rows, Rows]:
+    """Candidates of `asked` rows among all, by inner products in float32."""
     ends, _, others = flat.range_search(rows[asked], similarity - SLACK)
     return np.repeat(asked, np.diff(ends).astype(np.int64)), others
 

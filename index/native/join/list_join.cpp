@@ -70,7 +70,7 @@ void ListJoin::choose_lists_at_once() {
   for (const OpenList& open : open_) keys += open.keys.size();
   for (const NearRows& near : near_y_) keys += near.keys.size();
   const auto held = static_cast<int64_t>(keys * sizeof(uint64_t));
-  const int64_t most = y_.arrays().rows.n * y_.arrays().d;
+  const int64_t most = y_.arrays().rows.n * y_.arrays().d / 2;
   if (2 * held <= most)
     lists_at_once_ = std::min<int64_t>(2 * lists_at_once_, kMaxGroup);
   if (held > most) lists_at_once_ = std::max<int64_t>(lists_at_once_ / 2, kLeastLists);

@@ -33,8 +33,8 @@ class ListJoin {
   ListJoin(const JoinSide& x, const JoinSide& y, Distance distance, float most);
 
   int64_t nlist() const { return x_.nlist(); }
-  // Lists of x to open together next: as many as keep what is held about as large as
-  // the codes, by what the last ones took.
+  // Lists of x to open together next: as many as keep what is held below half of the
+  // codes, by what the last ones took.
   int64_t lists_at_once() const { return lists_at_once_; }
   // Finds out which rows lists first..last - 1 of x are to be compared with.
   void open(int64_t first, int64_t last);

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "base/threads.hpp"
+#include "kernels/scan_session.hpp"
 #include "scan/engine.hpp"
 #include "scan/query_batch.hpp"
-#include "kernels/scan_session.hpp"
 
 namespace gleann {
 namespace {

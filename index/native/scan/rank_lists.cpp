@@ -4,8 +4,8 @@
 
 #include "base/keys.hpp"
 #include "base/threads.hpp"
-#include "scan/engine.hpp"
 #include "kernels/scan_session.hpp"
+#include "scan/engine.hpp"
 
 namespace gleann {
 namespace {

@@ -32,7 +32,8 @@ from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import provenance
 
 MAX_PAIRS = 50_000_000
-"""Pairs that are held at most, where the caller does not say: 600 MB."""
+"""Pairs that are held at most, where the caller does not say: 600 MB, and some 2 GB
+while they are sorted."""
 
 
 def near_duplicates(  # noqa: PLR0913 (how near, of what, in which order, beside what)

@@ -33,14 +33,13 @@ class Duplicates(Tabular):
             for a row of the other collection, or takes no part.
         distances: float32 (n,), to that row; 0 where it is kept, NaN where the row
             takes no part.
-        outside_ids: (n,) ids of the nearest rows of the other collection, for rows that
-            are dropped for one; -1 or "" for the others. None without a collection.
         first: int64 (n,), the first row equal to each; -1 where it takes no part.
         ranks: int64 (n,), places in the order of keeping; n where it takes no part.
         pairs: pairs within the radius, of rows that are the first of their equals.
         hashes: uint64 (n,), of the vectors; 0 where the row takes no part.
         outside: the nearest rows of the other collection; None without one.
-        outside_held: the ids of that collection.
+        outside_held: the ids of that collection; None without one.
+        from_outside: bool (n,), dropped for a row of the other collection.
         work: what the join took.
         provenance: method, params, seed, data_hash, version: JSON values.
     """
@@ -95,7 +94,10 @@ class Duplicates(Tabular):
 
     @property
     def outside_ids(self) -> Ids | None:
-        """(n,) ids of the other collection for which rows are dropped, or -1 or ""."""
+        """(n,) ids of the rows of the other collection for which rows are dropped.
+
+        -1 or "" for all other rows; None without a collection.
+        """
         if self.outside is None or self.outside_held is None:
             return None
         rows = np.where(self.from_outside, self._outside_rows(), -1)

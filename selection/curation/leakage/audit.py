@@ -82,8 +82,8 @@ def leakage(  # noqa: PLR0913 (of what, beside what, how near, told how)
     require_threads(threads)
     sides = _Sides.of(index, reference, splits, trained_on, among)
     report = progress or ignore
-    within = _within(sides, least, max_pairs, threads, report)
-    nearest, distances = _nearest(sides, within, report)
+    hits = _within(sides, least, max_pairs, threads, report)
+    nearest, distances = _nearest(sides, hits, report)
     words, numbers = _groups(sides, groups)
     params = {"radius": least, "bins": bins, "target_recall": TARGET_RECALL}
     return Leakage(
@@ -94,9 +94,9 @@ def leakage(  # noqa: PLR0913 (of what, beside what, how near, told how)
         reference_ids=sides.reference.held_ids,
         nearest=nearest,
         distances=distances,
-        pair_counts=within.counts,
-        pairs=within.pairs(),
-        pairs_complete=within.complete,
+        pair_counts=hits.counts[sides.audited],
+        pairs=hits.pairs(),
+        pairs_complete=hits.complete,
         groups=words,
         group_numbers=numbers,
         edges=_edges(distances, bins),
@@ -184,21 +184,25 @@ class _Sides:
         return mask
 
 
-class _Within:
-    """Collects pairs within the cut: counts, the nearest of each row, and some."""
+class _Hits:
+    """Collects pairs within the cut: counts, the nearest of each row, and some.
+
+    Args:
+        n: rows of the index that is audited.
+        most: pairs to hold; of more, only the nearest of each row are.
+    """
 
     def __init__(self, n: int, most: int) -> None:
-        self.all_counts = np.zeros(n, np.int64)
+        self.counts = np.zeros(n, np.int64)
         self.nearest = np.full(n, -1, np.int64)
         self.distances = np.full(n, np.inf, np.float32)
         self.complete = True
         self._most = most
         self._parts: list[PairBlock] = []
-        self.counts = self.all_counts
 
     def add(self, block: PairBlock) -> None:
         """Take in some pairs."""
-        self.all_counts += np.bincount(block.rows, minlength=len(self.all_counts))
+        self.counts += np.bincount(block.rows, minlength=len(self.counts))
         order = np.lexsort((block.others, block.distances, block.rows))[::-1]
         rows, others = block.rows[order], block.others[order].astype(np.int64)
         near = block.distances[order]
@@ -206,14 +210,10 @@ class _Within:
         better = (near < before) | ((near == before) & (others < known))
         self.nearest[rows[better]] = others[better]  # the last write is the nearest
         self.distances[rows[better]] = near[better]
-        if self.all_counts.sum() > self._most:
+        if self.counts.sum() > self._most:
             self.complete, self._parts = False, []
         elif self.complete:
             self._parts.append(block)
-
-    def finish(self, audited: Rows) -> None:
-        """Keep what is of the audited rows (m,)."""
-        self.counts = self.all_counts[audited]
 
     def pairs(self) -> LeakedPairs:
         """All pairs by row, distance and training row; the nearest where not all."""
@@ -240,7 +240,7 @@ def _within(
     most: int,
     threads: int,
     report: Callable[[Progress], None],
-) -> _Within:
+) -> _Hits:
     """The pairs of audited and training rows within the cut."""
     join = PairJoin(
         side_of_index(sides.index, among=sides.audited_mask),
@@ -248,19 +248,18 @@ def _within(
         radius=radius,
         threads=threads,
     )
-    found = _Within(len(sides.index), most)
+    found = _Hits(len(sides.index), most)
     for block in join.blocks(report=report):
         found.add(block)
-    found.finish(sides.audited)
     return found
 
 
 def _nearest(
-    sides: _Sides, within: _Within, report: Callable[[Progress], None]
+    sides: _Sides, hits: _Hits, report: Callable[[Progress], None]
 ) -> tuple[Rows, Distances]:
     """The nearest training row (m,) of each audited row, and its distance."""
     m = len(sides.audited)
-    nearest, distances = within.nearest[sides.audited], within.distances[sides.audited]
+    nearest, distances = hits.nearest[sides.audited], hits.distances[sides.audited]
     open_ = np.flatnonzero(nearest < 0)
     params = SearchParams(k=1, target_recall=TARGET_RECALL, allowed=sides.training)
     for block in block_slices(len(open_), QUERIES) if len(open_) else []:

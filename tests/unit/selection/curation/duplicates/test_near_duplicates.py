@@ -13,11 +13,13 @@ from gleann.index.errors import (
     NonFiniteError,
     UnknownIdError,
 )
+from gleann.index.join import pairs
 from gleann.index.metric import pair_distances
 from gleann.selection.curation.duplicates import (
     curve,
     examples,
     group_size_counts,
+    groups,
     near_duplicates,
     rethreshold,
 )
@@ -276,6 +278,17 @@ def test_text_ids_and_times_order(clustered):
     assert newest.kept_ids.tolist() == ["c"]  # as new as "d", and before it
     last = near_duplicates(index, radius=1, keep_by="newest")
     assert last.kept_ids.tolist() == ["c"]
+
+
+def test_without_native_kernels_the_answer_is_the_same(clustered, monkeypatch):
+    index = build(made(clustered, seed=16), nlist=9)
+    radius = medium(index)
+    truth = near_duplicates(index, radius=radius)
+    monkeypatch.setattr(pairs, "available", lambda: False)
+    monkeypatch.setattr(groups, "available", lambda: False)
+    found = near_duplicates(index, radius=radius)
+    assert answer(found) == answer(truth)
+    assert found.work.list_pairs == 0
 
 
 def test_equal_rows_cost_no_pairs(clustered):
