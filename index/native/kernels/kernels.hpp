@@ -95,6 +95,14 @@ struct Alone {
   int32_t hit_count;    // of those, the first of the group's
 };
 
+// Where the codes of a list are, slot by slot, and those to be fetched meanwhile: of
+// the list that is read next.
+struct RowPointers {
+  const uint8_t* const* codes;
+  const uint8_t* const* next;
+  int64_t next_count;
+};
+
 // Queries that scan the same panel.
 struct Group {
   int count;
@@ -141,6 +149,9 @@ struct ScanKernels {
   // Writes the same scores to scores[query][slot], 16 slots per block; NaN past the
   // last entry.
   void (*score)(const Panel&, const Group&, float* scores);
+  // The same scores for one query, of codes that are not in blocks. Null where codes
+  // are always in blocks.
+  void (*score_rows)(const RowPointers&, const Panel&, const Group&, float* scores);
   // Adds the entries of one query from its written scores; sets its threshold.
   void (*seed)(const float* scores, int64_t blocks, Group&, int query, const Entries&);
   // Adds the hits that still wait.

@@ -139,9 +139,12 @@ void SharedCodes::assemble(const Lists& lists, int64_t list_no, int64_t entries,
   }
 }
 
-void SharedCodes::prefetch(int64_t list_no, int64_t bytes) const {
-  const uint8_t* from = codes_.get() + primaries_[list_no] * row_bytes_;
-  for (int64_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(from + at);
+void SharedCodes::point(const Lists& lists, int64_t list_no, int64_t entries,
+                        std::vector<const uint8_t*>& codes) const {
+  codes.resize((entries + kBlock - 1) / kBlock * kBlock);
+  for (int64_t e = 0; e < static_cast<int64_t>(codes.size()); ++e) {
+    codes[e] = code(lists, list_no, std::min(e, entries - 1));
+  }
 }
 
 int64_t SharedCodes::nbytes() const {

@@ -22,7 +22,10 @@ class SharedCodes {
   // Writes the blocks of a list's first `entries` entries.
   void assemble(const Lists& lists, int64_t list_no, int64_t entries,
                 uint8_t* blocks) const;
-  void prefetch(int64_t list_no, int64_t bytes) const;
+  // The codes of a list's first `entries` entries; the last one again up to a whole
+  // block.
+  void point(const Lists& lists, int64_t list_no, int64_t entries,
+             std::vector<const uint8_t*>& codes) const;
   int64_t nbytes() const;
 
  private:

@@ -7,9 +7,8 @@
 namespace gleann {
 namespace {
 
-constexpr int64_t kNewerBytes = 4 << 10;   // of newer rows of a list
-constexpr int64_t kSharedBytes = 4 << 10;  // of codes that both entries of a row share
-constexpr int32_t kRowsAhead = 64;         // rows to re-rank
+constexpr int64_t kNewerBytes = 4 << 10;  // of newer rows of a list
+constexpr int32_t kRowsAhead = 64;        // rows to re-rank
 
 // A panel of newer rows is short: all of it may be new to the cache.
 void prefetch(const Panel& panel) {
@@ -38,8 +37,8 @@ void QueryBatch::expect(int32_t next, int32_t after_next) {
   alone_.blocks = panel.blocks;
   alone_.scales = panel.scales;
   alone_.biases = panel.biases;
+  if (!packed) expect_shared(next);
   if (next < 0) return prefetch_rows();
-  if (!packed) engine_.shared_->prefetch(next, kSharedBytes);
   if (after_next >= 0) prefetch(engine_.spots_[after_next]);
   for (const NewerPart* part : parts()) {
     if (!part->flat) prefetch(part->spots[next].panel);

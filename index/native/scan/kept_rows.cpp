@@ -5,7 +5,7 @@
 namespace gleann {
 
 bool FileRows::is_full() const {
-  constexpr int64_t kMostBytes = int64_t{4} << 20;
+  constexpr int64_t kMostBytes = int64_t{1} << 19;
   const auto rows = static_cast<int64_t>(rows_.size());
   return rows * file_.d() * int64_t{sizeof(float)} >= kMostBytes;
 }

@@ -227,23 +227,11 @@ void QueryBatch::collect(int32_t list_no, int64_t queries) {
   const Lists& lists = engine_.arrays_.lists;
   const uint8_t* alive = job_.newer ? job_.newer->sealed_alive : nullptr;
   NewerPart::Spot spot = engine_.spots_[list_no];
-  if (engine_.shared_) spot.panel.codes = assemble(list_no, spot);
+  if (engine_.shared_) spot.panel.codes = take_shared(list_no, queries);
   add(spot, lists, queries, job_.allowed, alive, 0);
   for (const NewerPart* part : parts()) {
     if (!part->flat) add(*part, list_no, queries);
   }
-}
-
-// The blocks of a list whose codes are shared; they last until the next list.
-const uint8_t* QueryBatch::assemble(int32_t list_no, const NewerPart::Spot& spot) {
-  const int64_t entries = job_.primary_only ? spot.primaries : spot.entries;
-  const int64_t bytes = spot.panel.blocks * spot.panel.block_bytes;
-  if (bytes > block_room_) {
-    block_room_ = bytes + bytes / 4;
-    blocks_ = make_buffer<uint8_t>(block_room_);
-  }
-  engine_.shared_->assemble(engine_.arrays_.lists, list_no, entries, blocks_.get());
-  return blocks_.get();
 }
 
 void QueryBatch::seed(int32_t list_no, const int32_t* queries, int64_t count) {
@@ -257,11 +245,7 @@ void QueryBatch::seed_from(const Scanned& scanned, const int32_t* queries,
                            int64_t count) {
   const ScanKernels& kernels = engine_.scan_;
   const int64_t slots = scanned.panel.blocks * kBlock;
-  const int64_t room = slots * std::min(kSeeded, count);
-  if (room > score_room_) {
-    score_room_ = room;
-    scores_ = make_buffer<float>(score_room_);
-  }
+  make_room(slots * std::min(kSeeded, count));
   Entries entries = scanned.entries;
   find_dead(entries);
   entries.sure =
@@ -270,7 +254,7 @@ void QueryBatch::seed_from(const Scanned& scanned, const int32_t* queries,
           : 0;
   for (int64_t at = 0; at < count; at += kSeeded) {
     gather(queries + at, std::min<int64_t>(kSeeded, count - at));
-    kernels.score(scanned.panel, group_, scores_.get());
+    score(scanned.panel);
     for (int i = 0; i < group_.count; ++i) {
       float* scores = scores_.get() + i * slots;
       if (entries.sure) lower_dead(scores, entries.primaries);
@@ -309,7 +293,11 @@ void QueryBatch::scan_panels(Panels::const_iterator from, const int32_t* queries
   for (int64_t at = 0; at < count; at += group_limit_) {
     gather(queries + at, std::min(group_limit_, count - at));
     for (auto scanned = from; scanned != panels_.end(); ++scanned) {
-      engine_.scan_.scan(scanned->panel, group_, scanned->entries);
+      if (scanned->panel.codes) {
+        engine_.scan_.scan(scanned->panel, group_, scanned->entries);
+      } else {
+        scan_rows(*scanned);
+      }
     }
   }
 }

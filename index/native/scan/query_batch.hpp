@@ -77,13 +77,19 @@ class QueryBatch {
   void mark_probed(int64_t query);
   const NewerParts& parts() const;
   void collect(int32_t list_no, int64_t queries);
-  const uint8_t* assemble(int32_t list_no, const NewerPart::Spot& spot);
+  int64_t entries_of(int32_t list_no) const;
+  const uint8_t* take_shared(int32_t list_no, int64_t queries);
+  void expect_shared(int32_t next);
   void add(const NewerPart::Spot& spot, const Lists& lists, int64_t queries,
            const uint8_t* allowed, const uint8_t* alive, int64_t first);
   void add(const NewerPart& part, int32_t list_no, int64_t queries);
   void add_whole(const NewerPart& part);
   void prefetch_rows() const;
   void seed_from(const Scanned& scanned, const int32_t* queries, int64_t count);
+  RowPointers row_pointers() const;
+  void score(const Panel& panel);
+  void scan_rows(const Scanned& scanned);
+  void make_room(int64_t scores);
   void find_dead(const Entries& entries);
   void lower_dead(float* scores, int64_t primaries) const;
   void scan_panels(Panels::const_iterator from, const int32_t* queries, int64_t count);
@@ -113,8 +119,12 @@ class QueryBatch {
   Buffer<uint8_t> gathered_;
   Buffer<float> scores_;
   int64_t score_room_ = 0;
-  Buffer<uint8_t> blocks_;  // of one list, where codes are shared
+  // Where codes are shared: the blocks of one list, or where its codes are, and those
+  // of the list after it.
+  Buffer<uint8_t> blocks_;
   int64_t block_room_ = 0;
+  std::vector<const uint8_t*> pointers_, next_pointers_;
+  int32_t pointed_ = -1, next_pointed_ = -1;  // lists
   std::vector<uint64_t> probed_;
   std::unique_ptr<uint64_t[]> keys_;
   std::vector<Sink> sinks_;

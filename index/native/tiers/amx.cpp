@@ -17,6 +17,7 @@
 
 #include "tiers/assign_tile.hpp"
 #include "tiers/ops_avx512.hpp"
+#include "tiers/row_dots.hpp"
 #include "tiers/scan_tiles.hpp"
 #include "tiers/tile.hpp"
 #include "tiers/vectors.hpp"
@@ -109,6 +110,7 @@ constexpr ScanKernels tile_kernels() {
                      quantise,
                      scan_any<S>,
                      score_any<S>,
+                     score_rows<Avx512Int, Avx512Rows, S>,
                      seed<Avx512Int>,
                      finish,
                      enter,

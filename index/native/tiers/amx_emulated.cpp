@@ -2,6 +2,7 @@
 #include "kernels/kernels.hpp"
 #include "tiers/assign_tile.hpp"
 #include "tiers/ops_portable.hpp"
+#include "tiers/row_dots.hpp"
 #include "tiers/scan_tiles.hpp"
 #include "tiers/tile.hpp"
 #include "tiers/vectors.hpp"
@@ -62,6 +63,7 @@ constexpr ScanKernels tile_kernels() {
                      quantise,
                      scan_tiles<EmulatedTiles, PortableInt, S>,
                      score_tiles<EmulatedTiles, PortableInt, S>,
+                     score_rows<PortableInt, OffsetRows, S>,
                      seed<PortableInt>,
                      finish,
                      enter,

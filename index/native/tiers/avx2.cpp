@@ -10,6 +10,7 @@
 
 #include "tiers/assign_tile.hpp"
 #include "tiers/ops_avx2.hpp"
+#include "tiers/row_dots.hpp"
 #include "tiers/tile.hpp"
 #include "tiers/vectors.hpp"
 
@@ -20,8 +21,8 @@ constexpr Layout kInt8Layout = {2, 2, 1, 0, 0, true, 1};
 
 constexpr Kernels kAvx2Kernels = {
     "avx2",
-    vector_kernels<Avx2Int, Scoring::kDot>(kInt8Layout, quantise),
-    vector_kernels<Avx2Int, Scoring::kBiasedDot>(kInt8Layout, quantise),
+    code_kernels<Avx2Int, WideRows, Scoring::kDot>(kInt8Layout, quantise),
+    code_kernels<Avx2Int, WideRows, Scoring::kBiasedDot>(kInt8Layout, quantise),
     vector_kernels<Avx2Differences, Scoring::kWhole>(kFloatLayout, encode_floats),
     vector_kernels<Avx2Products, Scoring::kLess>(kFloatLayout, encode_floats),
     threshold_for<Avx2Int>,

@@ -15,6 +15,7 @@
 
 #include "tiers/assign_tile.hpp"
 #include "tiers/ops_avx512.hpp"
+#include "tiers/row_dots.hpp"
 #include "tiers/tile.hpp"
 #include "tiers/vectors.hpp"
 
@@ -26,8 +27,8 @@ constexpr Layout kInt8Layout = {4, 4, 1, 0x80, 0, false, 1};
 
 constexpr Kernels kAvx512Kernels = {
     "avx512",
-    vector_kernels<Avx512Int, Scoring::kDot>(kInt8Layout, quantise),
-    vector_kernels<Avx512Int, Scoring::kBiasedDot>(kInt8Layout, quantise),
+    code_kernels<Avx512Int, Avx512Rows, Scoring::kDot>(kInt8Layout, quantise),
+    code_kernels<Avx512Int, Avx512Rows, Scoring::kBiasedDot>(kInt8Layout, quantise),
     vector_kernels<Avx512Differences, Scoring::kWhole>(kFloatLayout, encode_floats),
     vector_kernels<Avx512Products, Scoring::kLess>(kFloatLayout, encode_floats),
     threshold_for<Avx512Int>,

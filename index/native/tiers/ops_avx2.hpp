@@ -48,6 +48,12 @@ struct Avx2Int : Avx2Base {
   static Acc start(int32_t value) {
     return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)};
   }
+  static Acc sum(const int32_t* sums, int32_t plus) {
+    const __m256i more = _mm256_set1_epi32(plus);
+    const auto* halves = reinterpret_cast<const __m256i*>(sums);
+    return {_mm256_add_epi32(_mm256_load_si256(halves), more),
+            _mm256_add_epi32(_mm256_load_si256(halves + 1), more)};
+  }
   static Codes load(const uint8_t* bytes) {
     const auto* halves = reinterpret_cast<const __m128i*>(bytes);
     return {_mm256_cvtepi8_epi16(_mm_load_si128(halves)),

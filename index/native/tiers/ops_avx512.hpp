@@ -59,6 +59,55 @@ struct Avx512Int : Avx512Base {
   }
 };
 
+// See row_dots.hpp: four codes at a time, so that their sums do not wait for each
+// other.
+struct Avx512Rows {
+  static void sums(const uint8_t* const* codes, const uint8_t* query, int64_t bytes,
+                   int32_t* out) {
+    for (int e = 0; e < kBlock; e += 4) four_sums(codes + e, query, bytes, out + e);
+  }
+
+ private:
+  static void four_sums(const uint8_t* const* codes, const uint8_t* query,
+                        int64_t bytes, int32_t* out) {
+    __m512i acc[4];
+#pragma GCC unroll 4
+    for (int e = 0; e < 4; ++e) acc[e] = _mm512_setzero_si512();
+    int64_t i = 0;
+    for (; i + 64 <= bytes; i += 64) {
+      const __m512i part = _mm512_loadu_si512(query + i);
+#pragma GCC unroll 4
+      for (int e = 0; e < 4; ++e) {
+        acc[e] = _mm512_dpbusd_epi32(acc[e], _mm512_loadu_si512(codes[e] + i), part);
+      }
+    }
+    if (i < bytes) {
+      const __mmask64 rest = (uint64_t{1} << (bytes - i)) - 1;
+      const __m512i part = _mm512_maskz_loadu_epi8(rest, query + i);
+#pragma GCC unroll 4
+      for (int e = 0; e < 4; ++e) {
+        const __m512i code = _mm512_maskz_loadu_epi8(rest, codes[e] + i);
+        acc[e] = _mm512_dpbusd_epi32(acc[e], code, part);
+      }
+    }
+    _mm_store_si128(reinterpret_cast<__m128i*>(out), totals(acc));
+  }
+
+  // The sum of each register, all four in fewer steps than one after another.
+  static __m128i totals(const __m512i (&acc)[4]) {
+    const __m512i first = _mm512_add_epi32(_mm512_unpacklo_epi32(acc[0], acc[1]),
+                                           _mm512_unpackhi_epi32(acc[0], acc[1]));
+    const __m512i last = _mm512_add_epi32(_mm512_unpacklo_epi32(acc[2], acc[3]),
+                                          _mm512_unpackhi_epi32(acc[2], acc[3]));
+    const __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(first, last),
+                                         _mm512_unpackhi_epi64(first, last));
+    const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all),
+                                          _mm512_extracti64x4_epi64(all, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half),
+                         _mm256_extracti128_si256(half, 1));
+  }
+};
+
 // Sums that are rounded at each step, as in NumPy: nothing here may be fused.
 struct Avx512Sums : Avx512Base {
   using Acc = __m512;

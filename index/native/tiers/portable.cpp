@@ -2,6 +2,7 @@
 #include "kernels/kernels.hpp"
 #include "tiers/assign_tile.hpp"
 #include "tiers/ops_portable.hpp"
+#include "tiers/row_dots.hpp"
 #include "tiers/tile.hpp"
 #include "tiers/vectors.hpp"
 
@@ -13,8 +14,8 @@ constexpr Layout kInt8Layout = {2, 1, kBlock, 0, 0, true, 1};
 
 constexpr Kernels kPortableKernels = {
     "portable",
-    vector_kernels<PortableInt, Scoring::kDot>(kInt8Layout, quantise),
-    vector_kernels<PortableInt, Scoring::kBiasedDot>(kInt8Layout, quantise),
+    code_kernels<PortableInt, WideRows, Scoring::kDot>(kInt8Layout, quantise),
+    code_kernels<PortableInt, WideRows, Scoring::kBiasedDot>(kInt8Layout, quantise),
     vector_kernels<PortableDifferences, Scoring::kWhole>(kFloatLayout, encode_floats),
     vector_kernels<PortableProducts, Scoring::kLess>(kFloatLayout, encode_floats),
     threshold_for<PortableInt>,

@@ -297,7 +297,13 @@ void seed(const float* scores, int64_t blocks, Group& group, int q,
     const typename Ops::Scores loaded[1] = {Ops::load_scores(scores + block * kBlock)};
     offer(loaded, q, block * kBlock);
   }
-  admit_all(group, entries);
+  // The hits of a first list set the threshold of the next: they do not wait.
+  const bool first = entries.sure > 0 || !(sink.threshold > -__builtin_inff());
+  if (group.alone && !first) {
+    keep_waiting(group, entries);
+  } else {
+    admit_all(group, entries);
+  }
 }
 
 using Encode = QueryScale (*)(const float*, const float*, int64_t, const Layout&,
@@ -306,7 +312,8 @@ using Encode = QueryScale (*)(const float*, const float*, int64_t, const Layout&
 template <class Ops, Scoring S>
 constexpr ScanKernels vector_kernels(const Layout& layout, Encode encode) {
   return ScanKernels{
-      layout, encode, scan<Ops, S>, score<Ops, S>, seed<Ops>, finish, nullptr, nullptr,
+      layout,    encode, scan<Ops, S>, score<Ops, S>, nullptr,
+      seed<Ops>, finish, nullptr,      nullptr,
   };
 }
 
