@@ -2,7 +2,7 @@
 
 The axes are those along which the rows differ most (principal components): of all
 projections to as many dimensions this one loses the least of the squared distances.
-`index/DECISIONS.md` X has the measurements.
+`index/DECISIONS.md` 41 has the measurements.
 """
 
 from dataclasses import dataclass, replace
