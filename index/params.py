@@ -63,9 +63,9 @@ class BuildParams:
             that a query re-ranks. An index that is built in memory has them there until
             it is saved.
         entry_codes: "copied" gives both entries of a row its code, which is faster;
-            "shared" keeps each int8 code once, and the lists are put together as they
-            are scanned. Float32 codes, and those of engines other than the native one,
-            are always copied.
+            "shared" keeps each int8 code once; batches put lists together as they scan
+            them, and a query on its own reads codes where they are. Float32 codes, and
+            those of engines other than the native one, are always copied.
         memory: bytes that a loaded index may take of memory, as a number or as text
             such as "8GB" or "512MiB"; mapped rows to re-rank count, files do not. Of
             `keep` and `entry_codes` those that have their defaults are chosen to fit,
