@@ -328,12 +328,22 @@ class NativeAssigner:
             tier=tier or "",
         )
 
-    def nearest(self, vectors: Vectors) -> ListNos:
-        """The nearest list of each row (m, d), ties to the lower number."""
-        return self._assign(vectors, rule="none", spill_lambda=0.0, zero=0.0)[0]
+    def nearest(self, vectors: Vectors, among: ListNos | None = None) -> ListNos:
+        """The nearest list of each row (m, d), ties to the lower number.
+
+        Args:
+            vectors: (m, d).
+            among: int32 (m, p), the lists to choose from; None for all.
+        """
+        return self._assign(vectors, among, rule="none", spill_lambda=0.0, zero=0.0)[0]
 
     def assign(
-        self, vectors: Vectors, *, params: BuildParams, scale: float
+        self,
+        vectors: Vectors,
+        *,
+        params: BuildParams,
+        scale: float,
+        among: ListNos | None = None,
     ) -> tuple[ListNos, ListNos]:
         """First and second list of each row (m, d); see `Spiller.assign`."""
         rule: str = params.assumed_spill
@@ -343,17 +353,24 @@ class NativeAssigner:
         if weight is None:
             weight = DEFAULT_LAMBDA
         zero = ZERO_RESIDUAL * scale
-        return self._assign(vectors, rule=rule, spill_lambda=weight, zero=zero)
+        return self._assign(vectors, among, rule=rule, spill_lambda=weight, zero=zero)
 
     def _assign(
-        self, vectors: Vectors, *, rule: str, spill_lambda: float, zero: float
+        self,
+        vectors: Vectors,
+        among: ListNos | None,
+        *,
+        rule: str,
+        spill_lambda: float,
+        zero: float,
     ) -> tuple[ListNos, ListNos]:
-        return self._assigner.assign(
-            _packed(vectors, np.float32),
-            rule=rule,
-            spill_lambda=spill_lambda,
-            zero=zero,
-            threads=self._threads,
+        packed = _packed(vectors, np.float32)
+        how = {"rule": rule, "spill_lambda": spill_lambda, "zero": zero}
+        if among is None:
+            return self._assigner.assign(packed, **how, threads=self._threads)
+        list_nos = _packed(among, np.int32)
+        return self._assigner.assign_among(
+            packed, list_nos, **how, threads=self._threads
         )
 
 
