@@ -9,9 +9,9 @@ class Progress:
     """How far a build is in its current phase.
 
     Attributes:
-        phase: "prepare" (on disk only), "train", "assign", "tune", "encode" (in memory
-            only), then "done"; "copy", "assign", "encode" and "done" where newer rows
-            are folded in; "plan" and "join" for a neighbour graph.
+        phase: "prepare" (on disk only), "train", "assign", "tune", "encode", then
+            "done"; "copy", "assign", "encode" and "done" where newer rows are folded
+            in; "plan" and "join" for a neighbour graph.
         done: units of this phase finished.
         total: units of this phase in all.
     """
