@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from bench.scale.growth_table import growth_table
 from bench.scale.manifold import Manifold
 from bench.scale.sets import RowSet, manifold_set, real_set
 from gleann.index import BuildParams, exact_search
+from gleann.index.params import Spill
 
 PARTS = ("truth", "build", "search")
 LATENT_ROWS = 300_000
@@ -58,6 +59,7 @@ def add_growth(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queries", type=int, default=2000, help="held out")
     parser.add_argument("--recall", type=float, nargs="+", default=[0.95, 0.99])
     parser.add_argument("--rounds", type=int, default=5, help="timed batches")
+    parser.add_argument("--spill", choices=get_args(Spill), default="auto")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument(
@@ -91,7 +93,7 @@ def run_growth(args: argparse.Namespace) -> int:
 def _begun(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """The result so far, or a new one where the file is of something else."""
     head = {"mode": "growth", "dim": args.dim, "seed": args.seed}
-    head |= {"queries": args.queries, "levels": args.recall}
+    head |= {"queries": args.queries, "levels": args.recall, "spill": args.spill}
     if out.is_file():
         before = json.loads(out.read_text())
         if all(before.get(key) == value for key, value in head.items()):
@@ -159,7 +161,8 @@ class Cell:
 
     def build(self) -> dict[str, Any]:
         """Build in a fresh process."""
-        params = BuildParams(metric=self.rows.metric, seed=self.args.seed)
+        metric, spill, seed = self.rows.metric, self.args.spill, self.args.seed
+        params = BuildParams(metric=metric, spill=spill, seed=seed)
         built, peak = in_fresh_process(build, self.rows, self.n, params, self.path)
         return {**built, "peak_anonymous_bytes": peak}
 

@@ -13,7 +13,7 @@ def growth_table(result: dict[str, Any]) -> str:
     sets = _by_set(result)
     head = (
         f"{result['dim']} dimensions, {result['queries']:,} held-out queries,"
-        f" recall@10, seed {result['seed']}"
+        f" recall@10, spill {result['spill']}, seed {result['seed']}"
     )
     parts = [head, _exponents(sets, result["levels"]), _sizes(sets, result["levels"])]
     return "\n\n".join(part for part in [*parts, *busy(result)] if part)

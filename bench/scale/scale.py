@@ -92,7 +92,7 @@ def run_scale(args: argparse.Namespace) -> int:
     if "compare" in args.parts:
         todo["compare"] = lambda: run.compare(engines)
     for name, part in todo.items():
-        if name in result["parts"] and "failure" not in result["parts"][name]:
+        if _is_done(name, result["parts"], engines):
             say(f"{name}: done before")
             continue
         result["parts"][name] = {**_tried(part), "load": load()}
@@ -265,6 +265,17 @@ def _engine(name: str, args: argparse.Namespace) -> Engine:
     lists = lists_of(name, args.rows)
     job = Job(metric="cosine", threads=args.threads, lists=lists, seed=args.seed)
     return Engine(name=name, module=MODULES[kind], job=job)
+
+
+def _is_done(name: str, parts: dict[str, Any], engines: list[Engine]) -> bool:
+    """Whether a part is known; a comparison is where all that were tuned took part."""
+    part = parts.get(name, {"failure": "not tried"})
+    if name != "compare" or "failure" in part:
+        return "failure" not in part
+    tuned = (
+        one.name for one in engines if parts.get(f"tune-{one.name}", {}).get("best")
+    )
+    return all(name in part["recall"] for name in tuned)
 
 
 def _bound(

@@ -10,7 +10,7 @@ import numpy as np
 
 from gleann.index.arrays import ListNos, RowMatrix, Vectors
 from gleann.index.build.shortlist import (
-    NEAREST_WIDTH,
+    NEAREST_WIDTHS,
     WIDTHS,
     by_shortlist,
     tried_rows,
@@ -92,6 +92,6 @@ def _nearest_natively(vectors: Vectors, centroids: Vectors, *, threads: int) -> 
 
     tried = tried_rows(vectors, None)
     chosen = by_shortlist(
-        assign, centroids, tried, widths=(NEAREST_WIDTH,), threads=threads
+        assign, centroids, tried, widths=NEAREST_WIDTHS, threads=threads
     )
     return chosen(vectors)[0]

@@ -27,7 +27,8 @@ def build(rows: np.ndarray, folder: Path, job: Job) -> dict[str, Any]:
     }
     built = scann.build(rows, job.metric, job.threads, params)
     folder.mkdir(parents=True)
-    built.searcher.serialize(str(folder))
+    # It notes the paths of its files, and opens them from wherever it is run.
+    built.searcher.serialize(str(folder.resolve()))
     np.save(
         folder / "lift.npy", np.float64(np.nan if built.lift is None else built.lift)
     )
@@ -37,7 +38,7 @@ def build(rows: np.ndarray, folder: Path, job: Job) -> dict[str, Any]:
 def open_index(folder: Path, job: Job) -> scann.Built:
     from scann import scann_ops_pybind
 
-    searcher = scann_ops_pybind.load_searcher(str(folder))
+    searcher = scann_ops_pybind.load_searcher(str(folder.resolve()))
     searcher.set_num_threads(job.threads)
     lift = float(np.load(folder / "lift.npy"))
     return scann.Built(

@@ -7,7 +7,12 @@ from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search, rec
 from gleann.index.build import shortlist
 from gleann.index.build import spill as rules
 from gleann.index.build.assign import assign_blocks, nearest_lists
-from gleann.index.build.shortlist import Ranker, by_shortlist
+from gleann.index.build.shortlist import (
+    by_shortlist,
+    coded_lists,
+    from_groups,
+    grouped_lists,
+)
 from gleann.index.codes import Encoding, quantise
 from gleann.index.engines import native
 from gleann.index.metric import ListRanking
@@ -81,10 +86,56 @@ def test_a_list_that_does_not_exist_is_refused():
 
 def test_a_shortlist_is_the_best_lists_by_code(clustered):
     rows, centroids = clustered(200, 12, seed=5), clustered(90, 12, seed=6)
-    got = Ranker.of(centroids, threads=1).nearest(rows, count=9)
+    got = coded_lists(centroids, threads=1).rank_lists(rows, nprobe=9)
     scores = ListRanking(centroids, Encoding.uncentred("l2", 12)).scores(rows)
     want = np.argsort(-scores, axis=1, kind="stable")[:, :9]
     np.testing.assert_array_equal(got, want)
+
+
+def test_a_shortlist_from_all_groups_is_the_nearest_lists(clustered):
+    rows, centroids = clustered(200, 12, seed=5), clustered(90, 12, seed=6)
+    grouped = grouped_lists(centroids, threads=1)
+    assert 15 <= len(grouped.rank_lists(rows[:1], nprobe=19)[0]) <= 19
+    got = from_groups(grouped, probes=19, width=90)(rows)
+    distances = ((rows[:, None] - centroids[None]) ** 2).sum(axis=-1)
+    np.testing.assert_array_equal(
+        np.sort(got, axis=1), np.tile(np.arange(90), (200, 1))
+    )
+    near = np.take_along_axis(distances, got.astype(np.int64), axis=1)
+    assert (np.diff(near, axis=1) >= -1e-3).all()
+
+
+def test_a_shortlist_is_filled_up_where_groups_hold_too_few_lists(clustered):
+    rows, centroids = clustered(50, 12, seed=5), clustered(90, 12, seed=6)
+    got = from_groups(grouped_lists(centroids, threads=1), probes=1, width=60)(rows)
+    assert got.shape == (50, 60)
+    assert got.min() >= 0
+    assert (got[:, -1] == got[:, 0]).all()  # the nearest again
+    nearest = native.NativeAssigner(centroids).nearest(rows)
+    assert (native.NativeAssigner(centroids).nearest(rows, got) == nearest).mean() > 0.5
+
+
+def test_groups_of_equal_lists_are_made(clustered):
+    centroids = np.repeat(clustered(3, 8, seed=1), 40, axis=0)
+    rows = clustered(30, 8, seed=1)
+    got = from_groups(grouped_lists(centroids, threads=1), probes=22, width=10)(rows)
+    assert ((got >= 0) & (got < 120)).all()
+
+
+def test_lists_in_groups_keep_nearly_all_rows(clustered, many, monkeypatch):
+    """Lists of lists are taken, and give what all lists give."""
+    monkeypatch.setattr(shortlist, "LEAST_GROUPED", 300)
+    monkeypatch.setattr(shortlist, "GROUPED", ((12, 24),))
+    monkeypatch.setattr(shortlist, "BLOCK_ROWS", 1000)
+    monkeypatch.setattr(shortlist, "coded_lists", None)  # not asked
+    rows, centroids = clustered(9000, 16, seed=2), clustered(400, 16, seed=2)[::-1]
+    centroids = np.ascontiguousarray(centroids)
+    params = BuildParams(metric="cosine")
+    got = lists_of(rows, centroids, params)
+    want = native.NativeAssigner(centroids).assign(rows, params=params, scale=1.0)
+    assert (got[0] == want[0]).mean() >= shortlist.SAME_FIRST - 0.001
+    spilled = want[1] >= 0
+    assert (got[1] == want[1])[spilled].mean() >= shortlist.SAME_SECOND - 0.003
 
 
 def lists_of(rows, centroids, params):
@@ -158,7 +209,7 @@ def test_threads_change_no_list(clustered, many, threads):
     rows, centroids = clustered(3000, 16, seed=2), clustered(100, 16, seed=4)
     params = BuildParams(metric="cosine")
     assigner = native.NativeAssigner(centroids, threads=threads)
-    among = Ranker.of(centroids, threads=threads).nearest(rows, count=20)
+    among = coded_lists(centroids, threads=threads).rank_lists(rows, nprobe=20)
     want = native.NativeAssigner(centroids, threads=1).assign(
         rows, params=params, scale=1.0, among=among
     )
