@@ -18,10 +18,11 @@ from bench.service.serving import Served, serving
 from bench.service.workers import START_SECONDS, Workers, workers_of
 from bench.tables import markdown
 from gleann import Client
+from gleann.service.server.queues.lanes import IDLE_SECONDS
 
 SETTLED = 1 / 3
 REST_SECONDS = 60.0
-QUIET_SECONDS = 2.0
+QUIET_SECONDS = 2 * IDLE_SECONDS
 ANSWER_SECONDS = 600.0
 
 

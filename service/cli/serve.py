@@ -184,7 +184,8 @@ def _signals() -> Iterator[int]:
 
     A second signal to stop ends the process. The system may hand a signal to any
     thread, as it does with one that comes right after another, and then a wait for a
-    lock in this one is not interrupted: so they are read from a pipe.
+    lock in this one is not interrupted: so they are read from a pipe. Two threads may
+    also write theirs in the wrong order: of several that wait, SIGHUP comes first.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -200,7 +201,11 @@ def _signals() -> Iterator[int]:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     signal.signal(signal.SIGHUP, lambda *_: None)
-    return (os.read(reading, 1)[0] for _ in repeat(None))
+    return (
+        number
+        for _ in repeat(None)
+        for number in sorted(os.read(reading, 64), key=lambda n: n != signal.SIGHUP)
+    )
 
 
 def _allow_many_connections() -> None:

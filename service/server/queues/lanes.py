@@ -12,6 +12,9 @@ from gleann.service.server_status import QueueStatus
 
 _log = logging.getLogger(__name__)
 
+IDLE_SECONDS = 5.0
+"""After which a thread without a call ends: a server at rest holds few."""
+
 
 class Lane(Protocol):
     """Answers the calls of a kind."""
@@ -94,10 +97,14 @@ class ThreadLane:
                 self._threads -= 1
 
     def _serve(self) -> None:
-        while calls := self._waitlist.take():
+        while calls := self._waitlist.take(idle_seconds=IDLE_SECONDS):
             begun = monotonic()
             try:
                 for call in calls:
                     call.answer()
             finally:
                 self._waitlist.done(calls, monotonic() - begun)
+        with self._guard:
+            self._threads -= 1
+        if self._waitlist.waits:  # it came after the last look
+            self._start()

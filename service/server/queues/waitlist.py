@@ -57,7 +57,7 @@ class Waitlist:
         self._paces: defaultdict[str, Pace] = defaultdict(Pace)
         self._refused = self._dropped = 0
         self._swept = -SWEEP_SECONDS
-        self._idle = 0
+        self._idle = self._woken = 0
         self._given_away: set[Call] = set()
         self._closed = False
 
@@ -132,7 +132,9 @@ class Waitlist:
             self._places.enter(call.client)
             return woken
 
-    def take(self, *, most_seconds: float = 0.0) -> list[Call]:
+    def take(
+        self, *, most_seconds: float = 0.0, idle_seconds: float | None = None
+    ) -> list[Call]:
         """Wait for calls, and take the next, or as many as take so long together.
 
         Calls that nobody waits for any more are dropped, and so are those that cannot
@@ -140,19 +142,25 @@ class Waitlist:
 
         Args:
             most_seconds: by the pace of the last calls.
+            idle_seconds: to wait for the first; None for any time.
 
         Returns:
-            None are returned when the list is closed; those that are, run until `done`.
+            None are returned when the list is closed, or when none came in time; those
+            that are, run until `done`.
         """
         with self._news:
             taken: list[Call] = []
             while not self._closed:
                 self._take(taken, most_seconds)
-                if taken:
+                if taken or not self._is_woken(idle_seconds):
                     break
-                self._idle += 1
-                self._news.wait()
             return taken
+
+    @property
+    def waits(self) -> bool:
+        """Whether a call waits for a thread."""
+        with self._news:
+            return not self._closed and len(self._queue) > 0
 
     def done(self, calls: list[Call], seconds: float) -> None:
         """End calls that ran together for so many seconds.
@@ -214,6 +222,20 @@ class Waitlist:
             if len(taken) == MOST_CALLS or seconds >= most_seconds:
                 return
 
+    def _is_woken(self, seconds: float | None) -> bool:
+        """Wait for a call; False if none came for so long. Needs the lock.
+
+        A thread that ran out of time may return before one that was woken, and then
+        takes the call in its place.
+        """
+        self._idle += 1
+        self._news.wait(seconds)
+        if self._woken:
+            self._woken -= 1
+            return True
+        self._idle -= 1
+        return seconds is None
+
     def _is_worth(self, call: Call, now: float) -> bool:
         """Whether its caller waits, and can have the answer before the deadline.
 
@@ -243,6 +265,7 @@ class Waitlist:
         if not self._idle:
             return False
         self._idle -= 1  # here: until it runs, others must not count on it
+        self._woken += 1
         self._news.notify()
         return True
 

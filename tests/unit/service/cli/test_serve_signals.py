@@ -36,6 +36,28 @@ def test_signals_that_another_thread_takes_arrive(last: str) -> None:
     assert run.stdout.split() == [str(int(number)) for number in numbers]
 
 
+OUT_OF_ORDER = """
+import signal
+from gleann.service.cli.serve import _signals
+
+signals = _signals()
+signal.raise_signal(signal.SIGTERM)
+signal.raise_signal(signal.SIGHUP)
+print(next(signals), next(signals), flush=True)
+"""
+
+
+def test_settings_are_read_before_a_stop_that_waits_too() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", OUT_OF_ORDER],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert run.stdout.split() == [str(int(signal.SIGHUP)), str(int(signal.SIGTERM))]
+
+
 def test_a_second_signal_to_stop_ends_the_process() -> None:
     code = TAKEN_ELSEWHERE.format(last="SIGTERM") + (
         "signal.raise_signal(signal.SIGTERM); print('still here')"
