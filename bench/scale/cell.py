@@ -21,25 +21,35 @@ from gleann.index.evaluate import recall_at_k
 K = 10
 
 
+class Phases:
+    """Hears the progress of a build, and takes the time of each phase.
+
+    Attributes:
+        seconds: by phase, in their order; "start" is what was before the first report.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._phase = "start"
+        self._last = time.perf_counter()
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.perf_counter()
+        before = self.seconds.get(self._phase, 0.0)
+        self.seconds[self._phase] = round(before + now - self._last, 3)
+        self._phase, self._last = progress.phase, now
+
+
 def build(rows: RowSet, n: int, params: BuildParams, path: Path) -> dict[str, Any]:
     """Build an index of the first n rows into `path`; seconds by phase."""
-    taken: dict[str, float] = {}
-    at = "start"
-    begun = last = time.perf_counter()
-
-    def hear(progress: Progress) -> None:
-        nonlocal at, last
-        now = time.perf_counter()
-        taken[at] = taken.get(at, 0.0) + now - last
-        at, last = progress.phase, now
-
-    cpu = time.process_time()
-    built = SoarIndex.build_on_disk(rows.rows(n), path, params, progress=hear)
+    phases, cpu = Phases(), time.process_time()
+    begun = time.perf_counter()
+    built = SoarIndex.build_on_disk(rows.rows(n), path, params, progress=phases)
     seconds = time.perf_counter() - begun
     return {
         "seconds": seconds,
         "cpu_seconds": time.process_time() - cpu,
-        "phases": {name: round(took, 2) for name, took in taken.items()},
+        "phases": phases.seconds,
         "nlist": built.nlist,
         "spill": built.params.spill,
         "codes": built.params.codes,

@@ -26,7 +26,10 @@ def scale_table(result: dict[str, Any]) -> str:
         for name, part in parts.items()
         if "failure" in part
     ]
-    found = [title, markdown(head, lines), "\n".join(failed), *busy(result)]
+    tuning = parts.get("build-gleann", {}).get("phases", {}).get("tune")
+    said = f"- {tuning:.0f} s of gleann's build measure operating points"
+    notes = [said] if tuning else []
+    found = [title, markdown(head, lines), "\n".join(notes + failed), *busy(result)]
     return "\n\n".join(part for part in found if part)
 
 

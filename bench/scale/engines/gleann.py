@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.scale.cell import Phases
 from bench.scale.engines import Job
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.params import Metric
@@ -24,8 +25,15 @@ def build(rows: np.ndarray, folder: Path, job: Job) -> dict[str, Any]:
     params = BuildParams(
         metric=METRICS[job.metric], nlist=job.lists or "auto", seed=job.seed
     )
-    built = SoarIndex.build_on_disk(rows, folder, params, threads=job.threads)
-    return {"lists": built.nlist, "spill": built.params.spill}
+    phases = Phases()
+    built = SoarIndex.build_on_disk(
+        rows, folder, params, threads=job.threads, progress=phases
+    )
+    return {
+        "lists": built.nlist,
+        "spill": built.params.spill,
+        "phases": phases.seconds,
+    }
 
 
 def open_index(folder: Path, job: Job) -> SoarIndex:
