@@ -365,12 +365,21 @@ class NativeAssigner:
         zero: float,
     ) -> tuple[ListNos, ListNos]:
         packed = _packed(vectors, np.float32)
-        how = {"rule": rule, "spill_lambda": spill_lambda, "zero": zero}
         if among is None:
-            return self._assigner.assign(packed, **how, threads=self._threads)
-        list_nos = _packed(among, np.int32)
+            return self._assigner.assign(
+                packed,
+                rule=rule,
+                spill_lambda=spill_lambda,
+                zero=zero,
+                threads=self._threads,
+            )
         return self._assigner.assign_among(
-            packed, list_nos, **how, threads=self._threads
+            packed,
+            _packed(among, np.int32),
+            rule=rule,
+            spill_lambda=spill_lambda,
+            zero=zero,
+            threads=self._threads,
         )
 
 
