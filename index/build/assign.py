@@ -68,6 +68,7 @@ def assign_blocks(
             ),
             centroids,
             tried_rows(vectors, center),
+            count=len(vectors),
             widths=WIDTHS,
             threads=threads,
         )
@@ -92,6 +93,11 @@ def _nearest_natively(vectors: Vectors, centroids: Vectors, *, threads: int) -> 
 
     tried = tried_rows(vectors, None)
     chosen = by_shortlist(
-        assign, centroids, tried, widths=NEAREST_WIDTHS, threads=threads
+        assign,
+        centroids,
+        tried,
+        count=len(vectors),
+        widths=NEAREST_WIDTHS,
+        threads=threads,
     )
     return chosen(vectors)[0]

@@ -15,6 +15,7 @@ from gleann.index.build.sample import DEEP, SHALLOW, sample_size
 from gleann.index.build.shortlist import (
     LEAST_GROUPED,
     LEAST_LISTS,
+    LEAST_ROWS,
     NEAREST_WIDTHS,
     WIDTHS,
 )
@@ -94,10 +95,10 @@ def forecast_build(
     queries = sample_size(n, params)
     trained = _trained_rows(n, dim, nlist)
     passes = params.kmeans_iterations + TRAIN_PASSES
-    train = passes * trained * _row_seconds(nlist, dim, NEAREST_WIDTHS[0], TRAIN_PAIR)
+    train = passes * _assigned(trained, nlist, dim, NEAREST_WIDTHS[0], TRAIN_PAIR)
     if nlist in (1, n):
         train = 0.0
-    assign = n * _row_seconds(nlist, dim, WIDTHS[1], ASSIGN_PAIR)
+    assign = _assigned(n, nlist, dim, WIDTHS[1], ASSIGN_PAIR)
     pooled = min(queries, SHALLOW.pooled + DEEP.pooled)
     tune = pooled * (QUERY + n * (QUERY_ROW + QUERY_NUMBER * dim))
     many = n * (MANY_ROW + MANY_NUMBER * dim) + MANY_QUERY + nlist * MANY_LIST
@@ -122,7 +123,7 @@ def forecast_fold(
         id_bytes: bytes of an id.
     """
     n = kept + newer
-    assign = newer * _row_seconds(nlist, dim, WIDTHS[1], ASSIGN_PAIR)
+    assign = _assigned(newer, nlist, dim, WIDTHS[1], ASSIGN_PAIR)
     blocks = min(BLOCK_BYTES, 4 * n * dim)
     return Forecast(
         seconds=assign + ROW_NUMBER * n * dim,
@@ -142,12 +143,21 @@ def index_bytes(
     return round(n * row + 4 * dim * nlist)
 
 
-def _row_seconds(nlist: int, dim: int, width: int, pair: float) -> float:
-    """Seconds of a row that is compared with all lists, or with a shortlist."""
-    if nlist < LEAST_LISTS:
-        return nlist * (PRODUCT * dim + pair)
+def _assigned(rows: int, nlist: int, dim: int, width: int, pair: float) -> float:
+    """Seconds of rows that are compared with all lists, or with shortlists of a width.
+
+    Args:
+        rows: number of rows.
+        nlist: lists that there are.
+        dim: numbers in a row.
+        width: lists of a shortlist.
+        pair: seconds for a row and a list where all are compared.
+    """
+    if nlist < LEAST_LISTS or rows < LEAST_ROWS:
+        return rows * nlist * (PRODUCT * dim + pair)
     ranked = min(nlist, LEAST_GROUPED)  # then those of some groups
-    return ranked * (CODE_PRODUCT * dim + CODE_PAIR) + width * CHOSEN_PAIR
+    by_code = ranked * (CODE_PRODUCT * dim + CODE_PAIR)
+    return rows * (by_code + width * CHOSEN_PAIR)
 
 
 def _trained_rows(n: int, dim: int, nlist: int) -> int:

@@ -44,6 +44,9 @@ BLOCK_ROWS = 32_768
 
 TRIED_ROWS = 1024
 
+LEAST_ROWS = 16 * TRIED_ROWS
+"""Fewer rows, such as those that are added to an index, are compared with all lists."""
+
 SAME_FIRST = 0.999
 SAME_SECOND = 0.995
 """Share of the tried rows whose first, or second, list is that among all lists."""
@@ -70,6 +73,7 @@ def by_shortlist(
     centroids: Vectors,
     tried: Vectors,
     *,
+    count: int,
     widths: tuple[int, ...],
     threads: int,
 ) -> Callable[[Vectors], Lists]:
@@ -79,6 +83,7 @@ def by_shortlist(
         assign: the lists of rows among some lists of each, or among all for None.
         centroids: (nlist, d).
         tried: (t, d), rows on which shortlists are compared with all lists.
+        count: rows that will be assigned.
         widths: of shortlists from all lists, after those from groups; all lists are
             compared where none suffices.
         threads: of the kernels; 0 takes all cores.
@@ -87,7 +92,7 @@ def by_shortlist(
     def among_all(rows: Vectors) -> Lists:
         return assign(rows, None)
 
-    if len(centroids) < LEAST_LISTS:
+    if len(centroids) < LEAST_LISTS or count < LEAST_ROWS:
         return among_all
     wanted = among_all(tried)
     for shortlist in _shortlists(centroids, widths, threads=threads):

@@ -25,8 +25,9 @@ TIERS = [*native.tiers(), "amx-emulated"]
 
 @pytest.fixture
 def many(monkeypatch):
-    """Lists are many from 40 on."""
+    """Lists are many from 40 on, and rows from 1,000."""
     monkeypatch.setattr(shortlist, "LEAST_LISTS", 40)
+    monkeypatch.setattr(shortlist, "LEAST_ROWS", 1000)
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -167,10 +168,42 @@ def test_the_narrowest_shortlist_that_suffices_is_taken(clustered, many):
         widths.append(None if among is None else among.shape[1])
         return assigner.assign(some, params=BuildParams(), scale=1.0, among=among)
 
-    chosen = by_shortlist(assign, centroids, rows[:500], widths=(1, 150), threads=1)
+    chosen = by_shortlist(
+        assign, centroids, rows[:500], count=2000, widths=(1, 150), threads=1
+    )
     assert widths == [None, 1, 150]  # one list alone cannot be first and second
     chosen(rows)
     assert widths[-1] == 150
+
+
+def test_few_rows_are_compared_with_all_lists(clustered, many, monkeypatch):
+    """Those added to an index pay neither for codes nor for a trial."""
+    monkeypatch.setattr(shortlist, "coded_lists", None)  # not asked
+    rows, centroids = clustered(999, 16, seed=2), clustered(200, 16, seed=4)
+    params = BuildParams(metric="cosine")
+    got = lists_of(rows, centroids, params)
+    want = native.NativeAssigner(centroids).assign(rows, params=params, scale=1.0)
+    for mine, theirs in zip(got, want, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    np.testing.assert_array_equal(nearest_lists(rows, centroids), want[0])
+
+
+def test_shortlists_are_made_in_blocks(clustered, many, monkeypatch):
+    """So memory does not grow with the rows that k-means trains on."""
+    monkeypatch.setattr(shortlist, "BLOCK_ROWS", 700)
+    widest = []
+    real = native.NativeAssigner.nearest
+
+    def nearest(self, rows, among=None):
+        widest.append(0 if among is None else len(rows))
+        return real(self, rows, among)
+
+    monkeypatch.setattr(native.NativeAssigner, "nearest", nearest)
+    rows, centroids = clustered(3000, 16, seed=2), clustered(100, 16, seed=4)
+    got = nearest_lists(rows, centroids)
+    assert widest[-5:] == [700, 700, 700, 700, 200]
+    monkeypatch.undo()
+    np.testing.assert_array_equal(got, native.NativeAssigner(centroids).nearest(rows))
 
 
 def test_codes_that_do_not_tell_lists_apart_are_not_used(many):
