@@ -95,6 +95,20 @@ class Scanner:
     ) -> tuple[
         NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]
     ]: ...
+    def search_by_effort(
+        self,
+        queries: NDArray[np.float32],
+        nprobe: int,
+        first: int,
+        deep_rows: int,
+        budgets: NDArray[np.int32],
+        to_unit: bool,
+        k: int,
+        rerank: int,
+        threads: int,
+    ) -> tuple[
+        NDArray[np.int64], NDArray[np.float32], int, tuple[int, int, int, int]
+    ]: ...
     def search_chosen(
         self,
         queries: NDArray[np.float32],

@@ -5,7 +5,7 @@ makes one index on any machine. The constants are those of large batches on the 
 VNNI tier; `index/DECISIONS.md` 7 has the fit, and `python -m bench costs` repeats it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 QUERY = 6500.0
 """Any query, whatever it probes."""
@@ -16,6 +16,16 @@ LIST = 0.8
 PROBE = 85.0
 """To begin one more list for a query."""
 
+GRANT = 400.0
+"""To grant a query its lists by its first ones (`effort.py`)."""
+
+CANDIDATE = 4.0
+"""One more list that may be granted."""
+
+WAITING = 12.0
+"""An entry takes so many times as long for a query on its own, which waits for memory:
+0.045 ns a byte (`index/DECISIONS.md` 38)."""
+
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
@@ -24,22 +34,29 @@ class CostModel:
     Attributes:
         dim: d.
         nlist: number of lists.
+        waiting: how many times as long an entry takes as in a large batch.
     """
 
     dim: int
     nlist: int
+    waiting: float = 1.0
+
+    @property
+    def alone(self) -> "CostModel":
+        """The same for queries that are searched one by one."""
+        return replace(self, waiting=WAITING)
 
     @property
     def entry(self) -> float:
         """To scan one more entry."""
-        return 0.07 + 0.003 * self.dim
+        return self.waiting * (0.07 + 0.003 * self.dim)
 
     @property
     def reranked(self) -> float:
         """To keep and re-rank one more row."""
         return 140 + 0.4 * self.dim
 
-    def search(self, *, entries: float, nprobe: int, rerank: int) -> float:
+    def search(self, *, entries: float, nprobe: float, rerank: int) -> float:
         """One query that scans `entries` of `nprobe` lists and re-ranks some rows."""
         scan = self.entry * entries + PROBE * nprobe + self.reranked * rerank
         return QUERY + LIST * self.nlist + scan

@@ -6,11 +6,11 @@ with 95 % confidence, as far as queries are of the kind that was measured.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from gleann.index.cost import CostModel
+from gleann.index.cost import CANDIDATE, GRANT, CostModel
 
 CONFIDENCE = 1.645
 """Standard errors below an estimate that the true recall exceeds with 95 % confidence,
@@ -58,6 +58,34 @@ class OperatingPoint:
         )
 
 
+Point = TypeVar("Point", bound=OperatingPoint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffortPoint(OperatingPoint):
+    """An operating point whose queries scan different numbers of lists (`effort.py`).
+
+    A query scans exp(offset + slope depth / k) - 1 lists, at least `first` and at most
+    `nprobe`.
+
+    Attributes:
+        first: lists that every query scans before its depth is known.
+        offset: see above.
+        slope: see above.
+        lists: lists scanned a query, mean.
+    """
+
+    first: int
+    offset: float
+    slope: float
+    lists: float
+
+    def cost(self, model: CostModel) -> float:
+        """Nominal nanoseconds a query; `model` is for queries on their own."""
+        scan = model.search(entries=self.entries, nprobe=self.lists, rerank=self.rerank)
+        return scan + GRANT + CANDIDATE * self.nprobe
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """Rows to re-rank where the caller gives the lists to scan, and no more than that.
@@ -83,12 +111,15 @@ class Measured:
     Attributes:
         points: operating points, for each k of ascending cost and recall.
         pools: rows to re-rank by the lists scanned.
+        efforts: settings that save work where queries scan as many lists as each takes;
+            for each k of ascending cost and recall.
         asked: operating points for queries that were asked (`search/asked.py`), which
             may take more lists than `points`.
     """
 
     points: tuple[OperatingPoint, ...] = ()
     pools: tuple[Pool, ...] = ()
+    efforts: tuple[EffortPoint, ...] = ()
     asked: tuple[OperatingPoint, ...] = ()
 
 
@@ -122,8 +153,8 @@ def default_rerank(k: int) -> int:
 
 
 def choose_point(
-    points: tuple[OperatingPoint, ...], *, k: int, target_recall: float
-) -> OperatingPoint | None:
+    points: tuple[Point, ...], *, k: int, target_recall: float
+) -> Point | None:
     """The cheapest point that reaches `target_recall`, else the best; None without any.
 
     It reaches it if its recall does with 95 % confidence. A k that was not measured
@@ -135,9 +166,7 @@ def choose_point(
     return next((p for p in candidates if p.low >= target_recall), candidates[-1])
 
 
-def points_of(
-    points: tuple[OperatingPoint, ...], *, k: int
-) -> tuple[OperatingPoint, ...]:
+def points_of(points: tuple[Point, ...], *, k: int) -> tuple[Point, ...]:
     """The points measured for k, else for the next larger k, else for the largest."""
     if not points:
         return ()

@@ -34,7 +34,6 @@ from gleann.index.ids.table import IdTable
 from gleann.index.newer.lists import NewerLists
 from gleann.index.newer.rows import NewerRows
 from gleann.index.newer.search import NewerSearcher
-from gleann.index.operating_points import Measured, OperatingPoint
 from gleann.index.params import BuildParams, EntryCodes, Keep, SearchParams
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.saved import add_payload, read_payload
@@ -81,7 +80,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
         self._searcher = Searcher(
             data,
             engine,
-            measured=Measured(points=header.points, pools=header.pools),
+            measured=header.measured,
             primary_points=header.primary_points,
             training=header.training,
         )
@@ -337,22 +336,6 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
         if (text := self.recall_warning(found.stats, params)) is not None:
             warn(text, RecallWarning, stacklevel=2)
         return found
-
-    def learn(self, points: tuple[OperatingPoint, ...]) -> None:
-        """Search by operating points for queries that were asked, in this process.
-
-        They never probe fewer lists than those of the build do. They are not saved.
-
-        Args:
-            points: as `search.asked.AskedQueries.points` makes them; empty for those of
-                the build alone.
-        """
-        self._searcher.learn(points)
-
-    @property
-    def learned_points(self) -> tuple[OperatingPoint, ...]:
-        """The points that `learn` was given last; empty without any."""
-        return self._searcher.asked
 
     def save(
         self,

@@ -48,6 +48,21 @@ def make_clustered(
     return (rows + spread * rng.normal(size=(n, d))).astype(np.float32)
 
 
+@pytest.fixture(scope="module")
+def mixed() -> Callable[[int], np.ndarray]:
+    """Draws rows (count, 64), others each time: half in tight groups, half spread."""
+    rng = np.random.default_rng(2)
+    centres = 2 * rng.normal(size=(150, 64))
+
+    def draw(count: int) -> np.ndarray:
+        tight = centres[rng.integers(150, size=count // 2)]
+        tight = tight + 0.5 * rng.normal(size=tight.shape)
+        spread = 1.5 * rng.normal(size=(count - count // 2, 64))
+        return np.concatenate([tight, spread]).astype(np.float32)
+
+    return draw
+
+
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:

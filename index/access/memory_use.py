@@ -50,10 +50,11 @@ class MemoryUse:
     Attributes:
         rows: number of rows.
         parts: "centroids"; "directions", the codes of lists; "list_tables", where lists
-            begin; "entries", row and other list of each entry; "codes", "scales" and
-            "biases", what the engine scans of entries; "row_codes", the same as it is
-            saved, a line a row, from which the engine made its own; "rerank_rows",
-            "ids" and "payload".
+            begin, and which hold a row once a search by effort has asked for it;
+            "entries", row and other list of each entry; "codes", "scales" and "biases",
+            what the engine scans of entries; "row_codes", the same as it is saved, a
+            line a row, from which the engine made its own; "rerank_rows", "ids" and
+            "payload".
     """
 
     rows: int
@@ -90,7 +91,8 @@ def memory_use(
     parts = {
         "centroids": _of_arrays(data.centroids),
         "directions": PartUse(anonymous=held.get("directions", 0)),
-        "list_tables": _of_arrays(lists.offsets, lists.mids),
+        "list_tables": _of_arrays(lists.offsets, lists.mids)
+        + PartUse(anonymous=held.get("row_lists", 0)),
         "entries": _of_arrays(lists.rows, lists.others),
         "codes": PartUse(anonymous=held.get("codes", 0)),
         "scales": PartUse(anonymous=held.get("scales", 0)),

@@ -1,4 +1,4 @@
-"""Filters of an index, and rows within a distance."""
+"""Filters of an index, rows within a distance, and points for queries asked."""
 
 from abc import ABC, abstractmethod
 
@@ -8,6 +8,7 @@ from gleann.index.arrays import Mask
 from gleann.index.checks import as_matrix
 from gleann.index.found import FoundRows, FoundWithin, RowsWithin
 from gleann.index.ids.table import IdTable
+from gleann.index.operating_points import OperatingPoint
 from gleann.index.params import RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, allow_rows
 from gleann.index.search.searcher import Searcher
@@ -15,7 +16,7 @@ from gleann.index.search.within import require_limit, require_radius
 
 
 class RowFinder(ABC):
-    """The part of `SoarIndex` that finds rows by distance and prepares filters."""
+    """The part of `SoarIndex` that finds rows by distance and prepares searches."""
 
     _searcher: Searcher
     _table: IdTable
@@ -109,3 +110,19 @@ class RowFinder(ABC):
             InvalidInputError: not integers (m,), or a row that does not exist.
         """
         return allow_rows(self._searcher.list_stats, rows)
+
+    def learn(self, points: tuple[OperatingPoint, ...]) -> None:
+        """Search by operating points for queries that were asked, in this process.
+
+        They never probe fewer lists than those of the build do. They are not saved.
+
+        Args:
+            points: as `search.asked.AskedQueries.points` makes them; empty for those of
+                the build alone.
+        """
+        self._searcher.learn(points)
+
+    @property
+    def learned_points(self) -> tuple[OperatingPoint, ...]:
+        """The points that `learn` was given last; empty without any."""
+        return self._searcher.asked

@@ -9,6 +9,7 @@ from gleann.index.arrays import ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.choose_spill import choose_spill
 from gleann.index.build.contract import BuildKernels
 from gleann.index.build.distortion import total_distortion
+from gleann.index.build.effort import measure_efforts
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.build.make_sample import make_sample
 from gleann.index.build.sample import Sample, draw_queries
@@ -111,6 +112,9 @@ def arrange(
         encoding = sample.encoding
     decided = replace(params, codes=encoding.kind)
     header, secondary = _judge(sample, primary, secondary, decided)
+    if sample is not None:
+        efforts = measure_efforts(sample, primary, secondary, header.points)
+        header = replace(header, efforts=efforts)
     trained = Training(rows=len(rows), distortion=distortion, kept=len(rows))
     return Arranged(
         centroids=centroids,

@@ -31,7 +31,7 @@ from gleann.index.errors import (
 from gleann.index.ids.checks import hold_row_ids, require_distinct
 from gleann.index.ids.held import joined_ids, kind_of, take_ids
 from gleann.index.lists import assignment, invert
-from gleann.index.operating_points import OperatingPoint
+from gleann.index.operating_points import Point
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.saved import add_payload
@@ -272,6 +272,7 @@ def _header(folding: Folding, *, n: int, entries: int, distortion: float) -> Hea
             for pool in header.pools
             if pool.k <= n
         ),
+        efforts=_points(header.efforts, n=n, growth=entries / lists.entries),
         training=_training(folding, newer=folding.newer_count, distortion=distortion),
     )
 
@@ -319,9 +320,7 @@ def _shift(data: IndexData) -> Vectors | None:
     return data.encoding.center if data.encoding.is_centred else None
 
 
-def _points(
-    points: tuple[OperatingPoint, ...], *, n: int, growth: float
-) -> tuple[OperatingPoint, ...]:
+def _points(points: tuple[Point, ...], *, n: int, growth: float) -> tuple[Point, ...]:
     """The operating points that n rows can have, with more or fewer entries."""
     return tuple(
         replace(point, entries=point.entries * growth)

@@ -9,13 +9,22 @@ The sample queries are drawn from the rows unless the caller gives some, so quer
 another distribution can have another recall.
 """
 
-from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos
+from gleann.index.build.count import (
+    QUERIES_HELD,
+    Counted,
+    Held,
+    Nearest,
+    Shares,
+    count_pool,
+    nearest_of,
+    pool_ends,
+)
 from gleann.index.build.place import Placed, place
 from gleann.index.build.sample import Sample
 from gleann.index.evaluate import cut_at_k, pareto
@@ -32,47 +41,8 @@ LOST = 0.0005
 POOL_STEP = 1.1
 """Pools are told apart from this ratio on."""
 
-QUERIES_HELD = 4096
-"""Queries counted at once."""
-
-Shares = NDArray[np.float32]
 Points = tuple[OperatingPoint, ...]
 Pools = tuple[Pool, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Held:
-    """Share of the k nearest rows in the first lists of many queries.
-
-    Attributes:
-        mean: (g,) for each number of lists.
-        variance: (g,) of the queries.
-        pooled: (nq, g) of the queries whose pools are measured.
-        count: number of queries.
-    """
-
-    mean: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    pooled: Shares
-    count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Counted:
-    """What the settings with one `rerank` give.
-
-    Attributes:
-        rerank: rows re-ranked.
-        recall: (g,) for each number of lists.
-        error: (g,) standard errors.
-        lost: (g,) share of the neighbours in the probed lists that the pool loses; None
-            where it is not known.
-    """
-
-    rerank: int
-    recall: NDArray[np.float64]
-    error: NDArray[np.float64]
-    lost: NDArray[np.float64] | None
 
 
 def measure_points(
@@ -148,75 +118,30 @@ def _enough(recall: NDArray[np.float64]) -> int:
 
 def _measure_k(
     sample: Sample, placed: Placed, k: int, grid: NDArray[np.int64]
-) -> list[_Counted]:
+) -> list[Counted]:
     """The settings for k, by `rerank`."""
-    held = _held(sample, placed, k, grid)
+    held = _held(nearest_of(sample, placed), k, grid)
     query, column = np.nonzero(sample.distances <= cut_at_k(sample.truth[:, :k]))
-    counted: list[_Counted] = []
+    counted: list[Counted] = []
     for rerank in sorted({ceil(k * share) for share in RERANKED_PER_K}):
         if counted and counted[-1].rerank >= sample.rows.shape[1]:
             break  # all rows that are known are in the pool
-        ends = _ends(placed.ranked, query, column, rerank=rerank, nlist=int(grid[-1]))
+        ends = pool_ends(
+            placed.ranked, query, column, rerank=rerank, nlist=int(grid[-1])
+        )
         begins = placed.ranked[query, column] + 1
         shape = len(sample.truth), len(grid)
         hits = _shares(query, begins, ends, grid, shape=shape, k=k)
-        counted.append(_counted(hits, held, rerank=rerank, k=k))
+        counted.append(count_pool(hits, held, rerank=rerank, k=k))
     return counted
 
 
-def _counted(hits: Shares, held: _Held | None, *, rerank: int, k: int) -> _Counted:
-    """Recall and error of the settings with one `rerank`.
-
-    Args:
-        hits: (nq, g) shares that pooled queries find.
-        held: what the lists hold; None takes `hits` alone.
-        rerank: rows re-ranked.
-        k: neighbours.
-    """
-    count = len(hits)
-    if held is None:
-        recall = hits.mean(axis=0, dtype=np.float64)
-        variance = hits.var(axis=0, dtype=np.float64) / count
-        lost, many = None, count
-    else:
-        losses = held.pooled - hits
-        lost = losses.mean(axis=0, dtype=np.float64)
-        recall = held.mean - lost
-        variance = losses.var(axis=0, dtype=np.float64) / count
-        variance += held.variance / held.count
-        many = held.count
-    # As if one neighbour more of all could be lost: no sample is proof of none.
-    variance = variance + (1 / (k * many)) ** 2
-    return _Counted(
-        rerank=rerank,
-        recall=np.clip(recall, 0, 1),
-        error=np.sqrt(variance),
-        lost=lost,
-    )
-
-
-def _held(
-    sample: Sample, placed: Placed, k: int, grid: NDArray[np.int64]
-) -> _Held | None:
+def _held(nearest: Nearest | None, k: int, grid: NDArray[np.int64]) -> Held | None:
     """What the lists hold of the k nearest rows; None where those are not known."""
-    if sample.many is not None and placed.many is not None:
-        near, places, pooled = (
-            sample.many.near.distances,
-            placed.many,
-            sample.many.pooled,
-        )
-    elif sample.near is not None and placed.near is not None:
-        near, places = sample.near.distances, placed.near
-        pooled = np.arange(len(near))
-    else:
+    if nearest is None:
         return None
-    shares = _held_shares(near, places, k, grid)
-    return _Held(
-        mean=shares.mean(axis=0, dtype=np.float64),
-        variance=shares.var(axis=0, dtype=np.float64),
-        pooled=shares[pooled],
-        count=len(shares),
-    )
+    shares = _held_shares(nearest.distances, nearest.places, k, grid)
+    return Held.of(shares, nearest.pooled)
 
 
 def _held_shares(
@@ -263,38 +188,8 @@ def _shares(
     return shares
 
 
-def _ends(
-    ranked: ListNos,
-    query: NDArray[np.int64],
-    column: NDArray[np.int64],
-    *,
-    rerank: int,
-    nlist: int,
-) -> NDArray[np.int32]:
-    """The most lists (m,) with which rows of the best codes are in a pool.
-
-    Fewer than `rerank` of the rows with better codes may be in the probed lists: with
-    more lists than the `rerank`-th of their places there are too many.
-
-    Args:
-        ranked: (nq, w) places of the rows of the best codes, best first.
-        query: (m,) query of each row.
-        column: (m,) its position among those of the best codes.
-        rerank: rows in the pool.
-        nlist: number of lists.
-    """
-    ends = np.full(len(query), nlist, np.int32)
-    late = np.flatnonzero(column >= rerank)
-    for start in range(0, len(late), QUERIES_HELD):
-        some = late[start : start + QUERIES_HELD]
-        better = ranked[query[some]].copy()
-        better[np.arange(better.shape[1]) >= column[some][:, None]] = nlist
-        ends[some] = np.partition(better, rerank - 1, axis=1)[:, rerank - 1]
-    return ends
-
-
 def _pools(
-    counted: list[_Counted],
+    counted: list[Counted],
     k: int,
     grid: NDArray[np.int64],
     entries: NDArray[np.float64],

@@ -23,6 +23,7 @@ from gleann.index.arrays import (
     Vectors,
 )
 from gleann.index.codes import Codes, Encoding
+from gleann.index.effort import Grants
 from gleann.index.lists import InvertedLists
 from gleann.index.live_rows import LiveRows
 from gleann.index.params import EntryCodes, Metric, Segments
@@ -260,6 +261,26 @@ class ChoosesLists(Protocol):
         Returns:
             The answers, and for which queries (nq,) the lists do. The others read no
             list: `ranked` ones do not reach far enough, or allowed rows are elsewhere.
+
+        Raises:
+            NonFiniteError, ZeroVectorError, InvalidInputError: as `Engine.search`.
+        """
+
+
+@runtime_checkable
+class GrantsLists(Protocol):
+    """An engine that scans as many lists of each query as its effort grants."""
+
+    def search_by_effort(
+        self, queries: Vectors, grants: Grants, request: ScanRequest
+    ) -> Scanned:
+        """Prepare queries (nq, d), scan their first lists, and then what is granted.
+
+        Args:
+            queries: not prepared and perhaps not finite.
+            grants: how many, by the depth of a query.
+            request: what to bring back, without `allowed`, of both segments; it
+                re-ranks at least `grants.deep_rows` rows.
 
         Raises:
             NonFiniteError, ZeroVectorError, InvalidInputError: as `Engine.search`.

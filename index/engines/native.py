@@ -22,6 +22,7 @@ from gleann.index.arrays import (
 )
 from gleann.index.checks import require_finite, require_threads
 from gleann.index.codes import Codes, Encoding
+from gleann.index.effort import Grants
 from gleann.index.engines.contract import (
     Engine,
     IndexData,
@@ -258,6 +259,27 @@ class NativeEngine:
                 request.segments == "primary",
                 self._threads,
                 newer,
+            )
+        except ValueError:
+            self._require_valid(queries)
+            raise
+        return _scanned(found)
+
+    def search_by_effort(
+        self, queries: Vectors, grants: Grants, request: ScanRequest
+    ) -> Scanned:
+        """Everything in one call to the kernels; see `GrantsLists`."""
+        try:
+            found = self._scanner.search_by_effort(
+                _packed(queries, np.float32),
+                grants.most,
+                grants.first,
+                grants.deep_rows,
+                grants.budgets,
+                self._metric == "cosine",
+                request.k,
+                request.rerank,
+                self._threads,
             )
         except ValueError:
             self._require_valid(queries)

@@ -7,6 +7,7 @@ import numpy as np
 
 from gleann.index.arrays import Mask
 from gleann.index.checks import as_mask
+from gleann.index.effort import Grants
 from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.errors import InvalidParamsError
 from gleann.index.found import SearchStats
@@ -36,6 +37,8 @@ class SearchPlan:
             caller gave nprobe, or nothing holds of what was measured.
         allowed: the filter, if there is one; the mask of `request` is there only where
             nprobe was given, and so is scanned with it.
+        grants: how many lists each query scans, `nprobe` at most; None where all scan
+            as many.
     """
 
     nprobe: int
@@ -44,6 +47,7 @@ class SearchPlan:
     adaptive: bool
     estimate: OperatingPoint | None
     allowed: Mask | AllowedRows | None = None
+    grants: Grants | None = None
 
 
 def plan_search(

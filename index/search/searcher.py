@@ -7,7 +7,13 @@ import numpy as np
 
 from gleann.index.arrays import Distances, Mask, Rows, Vectors
 from gleann.index.checks import require_finite
-from gleann.index.engines.contract import Engine, IndexData, Scanned, ScanRequest
+from gleann.index.engines.contract import (
+    Engine,
+    GrantsLists,
+    IndexData,
+    Scanned,
+    ScanRequest,
+)
 from gleann.index.errors import InvalidInputError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.found import FoundRows, RowsWithin, SearchStats, cut_at, widened
@@ -22,7 +28,6 @@ from gleann.index.search.filtered import (
     search_chosen,
     search_filtered,
 )
-from gleann.index.search.kept_plans import KeptPlans
 from gleann.index.search.list_stats import ListStats
 from gleann.index.search.plan import (
     SearchPlan,
@@ -30,8 +35,8 @@ from gleann.index.search.plan import (
     as_filter,
     recalls_of,
     stats_of,
-    without_copies,
 )
+from gleann.index.search.planner import Planner
 from gleann.index.search.radius import RadiusSearch, probed_within
 from gleann.index.search.within import require_radius
 from gleann.index.training import Training
@@ -63,10 +68,15 @@ class Searcher:
         self._data = data
         self._n = len(data.vectors)
         self._engine = engine
-        self._primary_points = primary_points
         self._last_filter: tuple[Mask, AllowedRows] | None = None
-        self._fits = training is None or training.fits(self._n)
-        self._use(measured)
+        self._granting = engine if isinstance(engine, GrantsLists) else None
+        self._planner = Planner(
+            data,
+            engine,
+            measured=measured,
+            primary_points=primary_points,
+            training=training,
+        )
 
     def learn(self, asked: Points) -> None:
         """Plan by points for queries that were asked, from the next search on.
@@ -74,18 +84,12 @@ class Searcher:
         Args:
             asked: as `AskedQueries.points` makes them; empty for those of the build.
         """
-        self._use(replace(self._plans.measured, asked=asked))
-
-    def _use(self, measured: Measured) -> None:
-        # Replaced as a whole: a thread that plans meanwhile keeps its plan in the old.
-        lists = self._data.lists
-        self._plans = KeptPlans(measured, n=self._n, lists=lists, fits=self._fits)
-        self._last_plan: tuple[SearchParams, int, SearchPlan, KeptPlans] | None = None
+        self._planner.learn(asked)
 
     @property
     def asked(self) -> Points:
         """The points that `learn` was given last."""
-        return self._plans.measured.asked
+        return self._planner.asked
 
     @property
     def dim(self) -> int:
@@ -123,6 +127,8 @@ class Searcher:
         if plan.exact:
             return self._search_exact(self._prepared(queries), plan)
         if not plan.adaptive or plan.allowed is None:
+            if params.effort != "even" and self._granting is not None:
+                plan = self._planner.by_effort(plan, params)
             return self._search_lists(queries, plan)
         return self._search_allowed(queries, plan, self._allowed_rows(plan.allowed))
 
@@ -145,7 +151,7 @@ class Searcher:
         """A search by the kept plan; None where it is exhaustive or has no filter."""
         if not 0 < allowed.count < self._n:
             return None
-        plan = self._plans.kept(params)
+        plan = self._planner.kept(params)
         if plan is None or plan.exact:
             return None
         self._require_own(allowed)
@@ -172,7 +178,7 @@ class Searcher:
             (m,) have none: they need more than their best lists. None where lists are
             not what is searched.
         """
-        plan = self._plans.kept(params)
+        plan = self._planner.kept(params)
         if plan is None or plan.exact or not 0 < allowed.count < self._n:
             return None
         self._require_own(allowed)
@@ -209,51 +215,14 @@ class Searcher:
         return replace(params, k=min(params.k, self._n), rerank=rerank)
 
     def plan(self, params: SearchParams, *, count: int) -> SearchPlan:
-        """How a search of `count` queries runs; the last plan without a filter is kept.
-
-        Callers that search one query after another pass the same parameters again;
-        these are frozen, and so is the plan.
-        """
-        last, plans = self._last_plan, self._plans
-        if last is not None and last[:2] == (params, count) and last[3] is plans:
-            return last[2]
+        """How a search of `count` queries runs, with one number of lists for all."""
         if isinstance(params.allowed, RowFilter):
             self._require_own(params.allowed)
-        plan = self._cheaper(self._plan_both(params), params, count=count)
-        if params.allowed is None:  # what a filter has packed is its caller's to keep
-            self._last_plan = params, count, plan, plans
-        return plan
-
-    def _cheaper(
-        self, plan: SearchPlan, params: SearchParams, *, count: int
-    ) -> SearchPlan:
-        """`plan`, or a plan of primaries only if it costs the engine less."""
-        if self.asked:  # how primaries do for the queries asked is not known
-            return plan
-        other = without_copies(
-            plan, params, self._primary_points, nlist=self._data.lists.nlist
-        )
-        if other is None:
-            return plan
-        chosen = self._engine.choose_segments(
-            both=plan.nprobe, primary=other.nprobe, queries=count
-        )
-        return plan if chosen == "both" else other
-
-    def _plan_both(self, params: SearchParams) -> SearchPlan:
-        """A plan of both segments."""
-        plan = self._plans.kept(params)
-        if plan is None:
-            return self._plans.planned(params)
-        allowed = as_filter(params.allowed, n=self._n)
-        if allowed is None:
-            return plan
-        return replace(plan, adaptive=True, allowed=allowed)
+        return self._planner.plan(params, count=count)
 
     def rerank(self, params: SearchParams) -> int:
         """How many rows a search without a filter re-ranks for each query."""
-        plan = self._plans.kept(params) or self._plans.planned(params)
-        return plan.request.rerank
+        return self._planner.rerank(params)
 
     @cached_property
     def list_stats(self) -> ListStats:
@@ -402,10 +371,21 @@ class Searcher:
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
     def _search_lists(self, queries: Vectors, plan: SearchPlan) -> FoundRows:
-        scanned = self._engine.search(queries, nprobe=plan.nprobe, request=plan.request)
+        nprobe = None
+        if plan.grants is None or self._granting is None:
+            scanned = self._engine.search(
+                queries, nprobe=plan.nprobe, request=plan.request
+            )
+        else:
+            scanned = self._granting.search_by_effort(
+                queries, plan.grants, plan.request
+            )
+            nprobe = -(-scanned.work.lists_probed // max(1, len(queries)))
         completed = self._complete(queries, scanned, plan)
         engine = scanned.engine or self._engine.name
-        stats = stats_of(plan, scanned.work, engine=engine, completed=completed)
+        stats = stats_of(
+            plan, scanned.work, engine=engine, completed=completed, nprobe=nprobe
+        )
         return FoundRows(rows=scanned.rows, distances=scanned.distances, stats=stats)
 
     def _complete(self, queries: Vectors, scanned: Scanned, plan: SearchPlan) -> int:

@@ -19,7 +19,7 @@ from gleann.index.codes import Codes, Encoding
 from gleann.index.errors import CorruptDataError
 from gleann.index.ids.held import repeated_id
 from gleann.index.lists import InvertedLists
-from gleann.index.operating_points import OperatingPoint, Pool, SpillReport
+from gleann.index.operating_points import EffortPoint, OperatingPoint, Pool, SpillReport
 from gleann.index.texts import Texts
 from gleann.index.training import Training
 
@@ -241,6 +241,20 @@ def check_pools(pools: tuple[Pool, ...], *, n: int, nlist: int) -> None:
         fits = whole and 1 <= pool.k <= n and 1 <= pool.nprobe <= nlist
         fits = fits and pool.k <= pool.rerank <= max(n, 16 * pool.k)
         require(fits, f"pools[{place}] is {pool}")
+
+
+def check_efforts(points: tuple[EffortPoint, ...], *, n: int, nlist: int) -> None:
+    """Check that settings of the effort can be searched with, as `check_points` does.
+
+    Raises:
+        CorruptDataError: naming the first that cannot.
+    """
+    check_points(points, name="efforts", n=n, nlist=nlist)
+    for place, point in enumerate(points):
+        fits = _is_int(point.first) and 1 <= point.first <= point.nprobe
+        numbers = (point.offset, point.slope, point.lists)
+        fits = fits and all(_is_number(v) for v in numbers) and point.lists >= 0
+        require(fits, f"efforts[{place}] is {point}")
 
 
 def check_spill_report(report: SpillReport) -> None:

@@ -13,10 +13,17 @@ from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
 from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.lists import InvertedLists
-from gleann.index.operating_points import OperatingPoint, Pool, SpillReport
+from gleann.index.operating_points import (
+    EffortPoint,
+    Measured,
+    OperatingPoint,
+    Pool,
+    SpillReport,
+)
 from gleann.index.params import BuildParams, CodeKind, Keep, Metric
 from gleann.index.storage.loaded_checks import (
     check_codes,
+    check_efforts,
     check_ids,
     check_lengths,
     check_lists,
@@ -68,6 +75,7 @@ class Header:
         pools: rows to re-rank by the lists scanned, if that was measured.
         spill_report: the reason for the choice of spilling, if it was "auto".
         training: what its lists were trained on; None where an older gleann built it.
+        efforts: settings of the effort that save work, if there are any.
     """
 
     params: BuildParams
@@ -76,6 +84,12 @@ class Header:
     pools: tuple[Pool, ...] = ()
     spill_report: SpillReport | None = None
     training: Training | None = None
+    efforts: tuple[EffortPoint, ...] = ()
+
+    @property
+    def measured(self) -> Measured:
+        """What searches of both segments are planned by."""
+        return Measured(points=self.points, pools=self.pools, efforts=self.efforts)
 
 
 def pack_codes(codes: Codes, encoding: Encoding) -> dict[str, Array]:
@@ -121,6 +135,8 @@ def pack_header(header: Header, encoding: Encoding) -> dict[str, Any]:
         values["pools"] = [asdict(pool) for pool in header.pools]
     if header.spill_report is not None:
         values["spill_report"] = asdict(header.spill_report)
+    if header.efforts:
+        values["efforts"] = [asdict(point) for point in header.efforts]
     if header.training is not None:
         values["training"] = asdict(header.training)
     return values
@@ -180,6 +196,7 @@ def _check_loaded(data: IndexData, header: Header) -> None:
     check_points(header.points, name="operating_points", n=n, nlist=nlist)
     check_points(header.primary_points, name="primary_points", n=n, nlist=nlist)
     check_pools(header.pools, n=n, nlist=nlist)
+    check_efforts(header.efforts, n=n, nlist=nlist)
     if header.spill_report is not None:
         check_spill_report(header.spill_report)
     if header.training is not None:
@@ -247,6 +264,7 @@ def _unpack_header(header: Mapping[str, Any]) -> Header:
             primary_points=_unpack_points(header.get("primary_points", [])),
             pools=tuple(Pool(**pool) for pool in header.get("pools", [])),
             spill_report=None if report is None else _unpack_report(report),
+            efforts=tuple(EffortPoint(**p) for p in header.get("efforts", [])),
             training=None if training is None else Training(**training),
         )
     except (AttributeError, LookupError, TypeError, InvalidParamsError) as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast, get_args
 
 import click
 import numpy as np
@@ -14,6 +14,7 @@ from gleann.index import Progress, SearchParams, SearchStats, SoarIndex
 from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidParamsError
 from gleann.index.found import COUNTS, FoundRows, RowsWithin, sum_stats
+from gleann.index.params import Effort
 from gleann.service.cli import options
 from gleann.service.cli.files import inputs, output_paths, outputs, payload
 from gleann.service.cli.files.manifest import JobRecord
@@ -52,6 +53,7 @@ class SearchJob(options.FilterOptions):
     rerank: int | None
     target_recall: float | None
     exact: bool
+    effort: str
     columns: str | None
     engine: str
     threads: int
@@ -93,6 +95,13 @@ class SearchJob(options.FilterOptions):
     help="Target recall if --nprobe is not set; 0.95 by default.",
 )
 @click.option("--exact", is_flag=True, help="Exhaustive search.")
+@click.option(
+    "--effort",
+    type=click.Choice([name.replace("_", "-") for name in get_args(Effort)]),
+    default="even",
+    show_default=True,
+    help="Lists to scan: as many for all queries, or as many as each takes.",
+)
 @options.filter_options
 @click.option(
     "--columns", metavar="NAME,...", help="Payload to write beside each neighbour."
@@ -194,6 +203,7 @@ def _params(job: SearchJob) -> SearchParams:
         rerank=job.rerank,
         target_recall=job.target_recall,
         exact=job.exact,
+        effort=cast(Effort, job.effort.replace("-", "_")),
     )
 
 

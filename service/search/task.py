@@ -53,6 +53,7 @@ class SearchTask:
             params.rerank,
             params.target_recall,
             params.exact,
+            params.effort,
             queries.dtype.char,
             queries.shape[1],
             self.condition,

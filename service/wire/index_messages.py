@@ -160,7 +160,10 @@ def search_params_to_wire(params: SearchParams) -> search_pb2.SearchParams:
         )
     message = search_pb2.SearchParams()
     names = [field.name for field in message.DESCRIPTOR.fields]
-    fill(message, {name: getattr(params, name) for name in names})
+    values = {name: getattr(params, name) for name in names}
+    if params.effort == "even":  # earlier servers know no other
+        del values["effort"]
+    fill(message, values)
     return message
 
 

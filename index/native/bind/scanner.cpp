@@ -60,7 +60,8 @@ class PyScanner {
     return {{"codes", held.codes},
             {"scales", held.scales},
             {"biases", held.biases},
-            {"directions", held.directions}};
+            {"directions", held.directions},
+            {"row_lists", held.row_lists}};
   }
 
   // Newer rows in the lists of this index, or flat; see NewerPart.
@@ -126,6 +127,30 @@ class PyScanner {
     job.to_unit = to_unit;
     take(job, newer);
     return run(job, queries, k, rerank, allowed, primary_only, threads);
+  }
+
+  // Search the `first` best lists of each query, and as many of the best `nprobe` as
+  // its depth grants; see Effort.
+  py::tuple search_by_effort(const Array<float>& queries, int64_t nprobe, int64_t first,
+                             int32_t deep_rows, const Array<int32_t>& budgets,
+                             bool to_unit, int32_t k, int32_t rerank,
+                             int threads) const {
+    check_queries(queries);
+    require(first >= 1 && first <= nprobe && nprobe <= engine_.nlist(),
+            "not 1 <= first <= nprobe <= nlist");
+    require_aligned(budgets);
+    require(deep_rows >= 1 && deep_rows <= rerank, "not 1 <= deep_rows <= rerank");
+    require(budgets.size() == int64_t{deep_rows} * depth_of(first) + 1,
+            "budgets has another size");
+    for (int64_t i = 0; i < budgets.size(); ++i) {
+      require(budgets.data()[i] <= nprobe, "a budget is above nprobe");
+    }
+    const Effort effort{deep_rows, first, budgets.data()};
+    ScanJob job{};
+    job.nprobe = nprobe;
+    job.to_unit = to_unit;
+    job.effort = &effort;
+    return run(job, queries, k, rerank, std::nullopt, false, threads);
   }
 
   // Search the best `ranked` lists of `ranker`, or those of them that the filter takes;
@@ -281,6 +306,10 @@ void bind_scanner(py::module_& module) {
            py::arg("nprobe"), py::arg("to_unit"), py::arg("k"), py::arg("rerank"),
            py::arg("allowed").noconvert() = py::none(), py::arg("primary_only"),
            py::arg("threads"), py::arg("newer") = py::none())
+      .def("search_by_effort", &PyScanner::search_by_effort,
+           py::arg("queries").noconvert(), py::arg("nprobe"), py::arg("first"),
+           py::arg("deep_rows"), py::arg("budgets").noconvert(), py::arg("to_unit"),
+           py::arg("k"), py::arg("rerank"), py::arg("threads"))
       .def("search_chosen", &PyScanner::search_chosen, py::arg("queries").noconvert(),
            py::arg("ranker"), py::arg("ranked"), py::arg("sizes").noconvert(),
            py::arg("kept").noconvert(), py::arg("entries").noconvert().none(true),

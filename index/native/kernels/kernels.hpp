@@ -48,7 +48,9 @@ struct Panel {
 struct Sink {
   uint64_t* keys;
   const uint64_t* probed;  // bit per list: does this query scan it?
-  uint64_t cutoff;         // keys at or above it cannot be among the best `rerank`
+  // Bit per list: was it scanned before later ones were chosen? Null: all at once.
+  const uint64_t* earlier;
+  uint64_t cutoff;  // keys at or above it cannot be among the best `rerank`
   int64_t survivors;
   float threshold;  // no lower score can be among the best `rerank`
   int32_t count;

@@ -73,7 +73,16 @@ Memory Engine::memory() const {
   return Memory{shared_ ? shared_->nbytes() : packed_.codes_nbytes(),
                 packed_.scales_nbytes(), packed_.biases_nbytes(),
                 directions_.codes_nbytes() + directions_.scales_nbytes() +
-                    directions_.biases_nbytes()};
+                    directions_.biases_nbytes(),
+                row_lists_nbytes_};
+}
+
+const RowLists& Engine::row_lists() const {
+  std::call_once(rows_placed_, [this] {
+    row_lists_ = std::make_unique<const RowLists>(arrays_.lists, n());
+    row_lists_nbytes_ = row_lists_->nbytes();
+  });
+  return *row_lists_;
 }
 
 Work Engine::scan(const ScanJob& job) const {

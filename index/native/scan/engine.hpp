@@ -2,8 +2,10 @@
 // only codes and directions, to pack them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "kernels/pack.hpp"
 #include "kernels/shared_codes.hpp"
 #include "scan/coded_queries.hpp"
+#include "scan/effort.hpp"
 #include "scan/kept_rows.hpp"
 #include "scan/list_choice.hpp"
 #include "scan/list_picker.hpp"
@@ -46,6 +49,7 @@ struct ScanJob {
   bool primary_only;
   const Engine* ranker;      // of the same codes: ranks the lists; null: the scanner
   const ListChoice* choice;  // which of the best lists; null: all nprobe
+  const Effort* effort;      // how many of them; null: all nprobe
   const NewerRows* newer;    // to be searched too, or null
   bool newer_only;           // all of these and nothing else; then nprobe is 0
   int threads;
@@ -70,6 +74,7 @@ struct Memory {
   int64_t scales;      // of entries
   int64_t biases;      // of entries
   int64_t directions;  // of lists, with their scales and biases
+  int64_t row_lists;   // that hold each row, once a search asked for them
 };
 
 class Engine {
@@ -84,6 +89,8 @@ class Engine {
   int64_t nlist() const { return arrays_.lists.nlist; }
   const ScanKernels& kernels() const { return scan_; }
   Memory memory() const;
+  // Made when first called.
+  const RowLists& row_lists() const;
   // Whether codes of other rows can be scanned with those of the index.
   bool has_kind_of(const RowCodes& codes) const {
     return !codes.values == !arrays_.codes.values &&
@@ -123,6 +130,9 @@ class Engine {
   std::vector<NewerPart::Spot> spots_;   // by list
   PackedLists directions_;               // all in one list
   std::unique_ptr<SharedCodes> shared_;  // null: packed_ has codes
+  mutable std::once_flag rows_placed_;
+  mutable std::unique_ptr<const RowLists> row_lists_;
+  mutable std::atomic<int64_t> row_lists_nbytes_{0};
 };
 
 }  // namespace gleann

@@ -45,7 +45,10 @@ class Inverted {
   static void each_pair(const QueryBatch& batch, int64_t first_rank, int64_t last_rank,
                         const Visit& visit) {
     for (int64_t q = 0; q < batch.count(); ++q) {
-      for (int64_t rank = first_rank; rank < last_rank; ++rank) {
+      const QueryBatch::Span span = batch.span(q);
+      const int64_t first = std::max(first_rank, span.first);
+      const int64_t last = std::min(last_rank, span.last);
+      for (int64_t rank = first; rank < last; ++rank) {
         const int32_t at = batch.list_no(q, rank);
         if (at >= 0) visit(at, static_cast<int32_t>(q));
       }
@@ -77,6 +80,13 @@ Work Engine::scan_list_major(const ScanJob& job, ThreadLease& lease) const {
     const int64_t first = task * size;
     QueryBatch batch(*this, job, first, std::min(size, job.nq - first));
     Inverted pairs(nlist());
+    const auto scan_from = [&](int64_t rank) {
+      pairs.invert(batch, rank, job.nprobe);
+      pairs.each_list([&](int32_t at, const int32_t* queries, int64_t count) {
+        poll();
+        batch.scan(at, queries, count);
+      });
+    };
     // Each query's best list first: that sets a threshold that few entries of the
     // others reach.
     pairs.invert(batch, 0, std::min<int64_t>(1, job.nprobe));
@@ -84,11 +94,11 @@ Work Engine::scan_list_major(const ScanJob& job, ThreadLease& lease) const {
       poll();
       batch.seed(at, queries, count);
     });
-    pairs.invert(batch, 1, job.nprobe);
-    pairs.each_list([&](int32_t at, const int32_t* queries, int64_t count) {
-      poll();
-      batch.scan(at, queries, count);
-    });
+    scan_from(1);
+    if (job.effort) {
+      batch.choose_rest();
+      scan_from(job.effort->first);
+    }
     batch.scan_flat();
     batch.rerank();
     const std::lock_guard<std::mutex> hold(mutex);

@@ -64,7 +64,8 @@ int64_t bitmap_words(int64_t nlist) { return nlist / 64 + 1; }
 int64_t QueryBatch::bytes_a_query(const Engine& engine, const ScanJob& job) {
   return engine.packed_.query_bytes() + 8 * sink_capacity(job.rerank) +
          8 * bitmap_words(engine.nlist()) + 12 * job.nprobe + 4 * engine.d() +
-         static_cast<int64_t>(sizeof(Sink));
+         static_cast<int64_t>(sizeof(Sink)) +
+         (job.effort ? 8 * (job.nprobe + bitmap_words(engine.nlist())) : 0);
 }
 
 QueryBatch::QueryBatch(const Engine& engine, const ScanJob& job, int64_t first,
@@ -94,6 +95,7 @@ QueryBatch::QueryBatch(const Engine& engine, const ScanJob& job, int64_t first,
   for (int64_t q = 0; q < count; ++q) {
     sinks_[q] = make_sink(keys_.get() + q * capacity, job_.rerank, capacity,
                           probed_.data() + q * words_);
+    if (job_.effort) sinks_[q].earlier = earlier_.data() + q * words_;
     mark_probed(q);
   }
 }
@@ -129,6 +131,10 @@ const int32_t* QueryBatch::pick_lists() {
     choose_lists(picker);
     return picked_.data();
   }
+  if (job_.effort) {
+    pick_candidates(picker);
+    return picked_.data();
+  }
   picker.pick(coded_, [&](int64_t query, const std::vector<uint64_t>& keys) {
     int32_t* out = picked_.data() + query * job_.nprobe;
     std::transform(keys.begin(), keys.end(), out, key_row);
@@ -155,7 +161,8 @@ void QueryBatch::mark_probed(int64_t query) {
     }
     return;
   }
-  for (int64_t rank = 0; rank < job_.nprobe; ++rank) {
+  const Span ranks = span(query);
+  for (int64_t rank = ranks.first; rank < ranks.last; ++rank) {
     const int32_t at = list_no(query, rank);
     if (at < 0) continue;
     require(at < engine_.nlist(), "a list does not exist");

@@ -29,6 +29,16 @@ class QueryBatch {
     return list_nos_[query * job_.nprobe + rank];
   }
 
+  // The ranks of a query's lists that are to be scanned now.
+  struct Span {
+    int64_t first, last;
+  };
+  Span span(int64_t query) const {
+    return job_.effort ? spans_[query] : Span{0, job_.nprobe};
+  }
+  // Under an effort: once the first lists are scanned, choose the others of each query.
+  void choose_rest();
+
   // Scan the first list of some queries of the batch: sets their thresholds.
   void seed(int32_t list_no, const int32_t* queries, int64_t count);
   // Scan one more list for some queries of the batch.
@@ -62,6 +72,8 @@ class QueryBatch {
   const float* prepare();
   const int32_t* pick_lists();
   void choose_lists(ListPicker& picker);
+  void pick_candidates(ListPicker& picker);
+  int64_t depth(int64_t query);
   void mark_probed(int64_t query);
   const NewerParts& parts() const;
   void collect(int32_t list_no, int64_t queries);
@@ -92,6 +104,11 @@ class QueryBatch {
   CodedQueries coded_;
   std::vector<int32_t> picked_;
   std::vector<char> settled_;  // of the job's choice
+  // Of the job's effort:
+  std::vector<Span> spans_;
+  std::vector<uint64_t> candidates_;  // (count, nprobe) keys of lists
+  std::vector<uint64_t> earlier_;     // bitmaps like probed_
+  std::vector<uint8_t> depths_;       // (nlist)
   const int32_t* list_nos_;
   Buffer<uint8_t> gathered_;
   Buffer<float> scores_;

@@ -14,17 +14,19 @@ namespace {
 
 // `worth`: the threads that shorten the scan of one query.
 int64_t parts_a_query(const ScanJob& job, int64_t worth, int64_t threads) {
-  if (job.nq == 0 || job.nq >= threads) return 1;
+  // Under an effort the lists of a query depend on those before.
+  if (job.nq == 0 || job.nq >= threads || job.effort) return 1;
   return std::max<int64_t>(std::min({threads / job.nq, worth, job.nprobe}), 1);
 }
 
-// Every `parts`-th list of a batch of one query.
-void scan_part(QueryBatch& batch, int64_t nprobe, int64_t part, int64_t parts) {
+// Every `parts`-th list of the span of a batch of one query.
+void scan_span(QueryBatch& batch, int64_t part, int64_t parts) {
   constexpr int32_t kOnlyQuery = 0;
+  const QueryBatch::Span span = batch.span(kOnlyQuery);
   const auto later = [&](int64_t rank) {
-    return rank < nprobe ? batch.list_no(kOnlyQuery, rank) : -1;
+    return rank < span.last ? batch.list_no(kOnlyQuery, rank) : -1;
   };
-  for (int64_t rank = part; rank < nprobe; rank += parts) {
+  for (int64_t rank = span.first + part; rank < span.last; rank += parts) {
     const int32_t at = batch.list_no(kOnlyQuery, rank);
     if (at < 0) continue;
     batch.expect(later(rank + parts), later(rank + 2 * parts));
@@ -36,6 +38,14 @@ void scan_part(QueryBatch& batch, int64_t nprobe, int64_t part, int64_t parts) {
     }
   }
   batch.finish_alone();
+}
+
+void scan_part(QueryBatch& batch, bool by_effort, int64_t part, int64_t parts) {
+  scan_span(batch, part, parts);
+  if (by_effort) {
+    batch.choose_rest();
+    scan_span(batch, part, parts);
+  }
   if (part == 0) batch.scan_flat();
 }
 
@@ -56,7 +66,7 @@ Work Engine::scan_query_major(const ScanJob& job, ThreadLease& lease) const {
   parallel_for(job.nq * parts, lease, [&](int64_t task) {
     const ScanSession session(scan_, packed_.panel(0, 0));
     auto batch = std::make_unique<QueryBatch>(*this, job, task / parts, 1);
-    scan_part(*batch, job.nprobe, task % parts, parts);
+    scan_part(*batch, job.effort != nullptr, task % parts, parts);
     if (parts == 1) return finish(*batch);
     batches[task] = std::move(batch);
   });

@@ -9,14 +9,21 @@
 namespace gleann {
 namespace {
 
+inline bool has_bit(const uint64_t* bits, int32_t at) {
+  return bits[at >> 6] >> (at & 63) & 1;
+}
+
 // A spilled entry is a copy of a primary one: it counts only if the query does not scan
-// the primary's list, so that no row is found twice.
+// the primary's list, so that no row is found twice. Copies in lists that were scanned
+// before the primary's list was chosen have counted, and then the primary does not.
 inline bool wanted(const Sink& sink, const Entries& entries, int64_t entry,
                    int32_t row) {
   if (entry >= entries.primaries) {
     if (entries.primary_only) return false;
-    const int32_t primary = entries.others[entry];
-    if (sink.probed[primary >> 6] >> (primary & 63) & 1) return false;
+    if (has_bit(sink.probed, entries.others[entry])) return false;
+  } else if (sink.earlier && !entries.primary_only) {
+    const int32_t copy = entries.others[entry];
+    if (copy >= 0 && has_bit(sink.earlier, copy)) return false;
   }
   if (entries.alive && !(entries.alive[row >> 3] >> (row & 7) & 1)) return false;
   return entries.allowed == nullptr || entries.allowed[row];

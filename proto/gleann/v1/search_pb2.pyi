@@ -1,6 +1,7 @@
 from gleann.v1 import payload_pb2 as _payload_pb2
 from gleann.v1 import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -8,19 +9,30 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Effort(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EFFORT_UNSPECIFIED: _ClassVar[Effort]
+    EFFORT_EVEN: _ClassVar[Effort]
+    EFFORT_BY_QUERY: _ClassVar[Effort]
+EFFORT_UNSPECIFIED: Effort
+EFFORT_EVEN: Effort
+EFFORT_BY_QUERY: Effort
+
 class SearchParams(_message.Message):
-    __slots__ = ("k", "nprobe", "rerank", "target_recall", "exact")
+    __slots__ = ("k", "nprobe", "rerank", "target_recall", "exact", "effort")
     K_FIELD_NUMBER: _ClassVar[int]
     NPROBE_FIELD_NUMBER: _ClassVar[int]
     RERANK_FIELD_NUMBER: _ClassVar[int]
     TARGET_RECALL_FIELD_NUMBER: _ClassVar[int]
     EXACT_FIELD_NUMBER: _ClassVar[int]
+    EFFORT_FIELD_NUMBER: _ClassVar[int]
     k: int
     nprobe: int
     rerank: int
     target_recall: float
     exact: bool
-    def __init__(self, k: _Optional[int] = ..., nprobe: _Optional[int] = ..., rerank: _Optional[int] = ..., target_recall: _Optional[float] = ..., exact: _Optional[bool] = ...) -> None: ...
+    effort: Effort
+    def __init__(self, k: _Optional[int] = ..., nprobe: _Optional[int] = ..., rerank: _Optional[int] = ..., target_recall: _Optional[float] = ..., exact: _Optional[bool] = ..., effort: _Optional[_Union[Effort, str]] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
     __slots__ = ("index", "queries", "params", "allowed_ids", "filter", "columns", "radius")

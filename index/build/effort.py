@@ -1,0 +1,287 @@
+"""Fit and count settings of the effort (`index/effort.py`).
+
+The expected hits in a list fall with its rank, and rise with the depth of the query:
+their log is taken to be linear in the log of the rank and in the depth. That is fitted
+to the sample queries, once for each number of first lists. A list is worth scanning if
+it is expected to hold more than so many hits; each such threshold makes one setting.
+
+Recall is counted as that of other operating points is (`count.py`). Many queries give
+their depths by their nearest rows, those whose pools are measured by the best codes as
+a search does; what that differs by is part of what pools lose.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Distances, ListNos
+from gleann.index.build.count import (
+    Held,
+    Nearest,
+    Shares,
+    count_pool,
+    nearest_of,
+    pool_ends,
+)
+from gleann.index.build.place import Placed, place
+from gleann.index.build.sample import Sample
+from gleann.index.build.tune import ENOUGH
+from gleann.index.effort import bit_lengths, granted
+from gleann.index.evaluate import cut_at_k, pareto
+from gleann.index.operating_points import EffortPoint, OperatingPoint, cost_of_recall
+
+RERANKED_PER_K = (1.3, 2, 3, 5)
+FIRST_LISTS = (8, 16, 32, 64)
+MOST_LISTS = 1024
+SETTING_STEP = 1.06
+"""Ratio of the mean lists of two settings."""
+
+WORTH_EFFORT = 0.04
+"""Share of the work that a setting must save to be kept."""
+
+LEAST_QUERIES = 256
+NEWTON_STEPS = 40
+LEAST_FALL = 0.5
+DIGITS = 4
+KNOWN = 0.98
+"""Share of the k best rows of the first lists that must be among the nearest."""
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Setting:
+    """`first`, `nprobe`, `offset` and `slope` of an `EffortPoint`."""
+
+    first: int
+    nprobe: int
+    offset: float
+    slope: float
+
+    def lists(self, depths: Floats) -> Ints:
+        """Lists (nq,) of queries by their depth over k."""
+        logs = self.offset + self.slope * depths
+        return granted(logs, first=self.first, most=self.nprobe)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Hits:
+    """The k nearest rows of queries, among rows that are known.
+
+    Attributes:
+        k: neighbours.
+        places: int32 (nq, w), of the first list that holds each row, best rows first.
+        query: (h,) query of each hit.
+        column: (h,) its position among the rows.
+    """
+
+    k: int
+    places: ListNos
+    query: Ints
+    column: Ints
+
+    @property
+    def at(self) -> ListNos:
+        """Places (h,) of the hits."""
+        return self.places[self.query, self.column]
+
+    def depths(self, first: int) -> Floats:
+        """Depth by k (nq,) of the queries after their first lists."""
+        best = self._best(first)
+        lacking = self.k - best.sum(axis=1)
+        sums = np.where(best, bit_lengths(self.places), 0).sum(axis=1)
+        depths: Floats = (sums + lacking * int(first).bit_length()) / self.k
+        return depths
+
+    def knows(self, first: int) -> bool:
+        """Whether the k best rows of the first lists are among those that are known."""
+        return float(self._best(first).sum()) >= KNOWN * self.k * len(self.places)
+
+    def shares(self, lists: list[Ints], ends: NDArray[np.int32] | None) -> Shares:
+        """Share (nq, g) of the k rows that queries find in so many lists (nq,) each.
+
+        Args:
+            lists: of each setting.
+            ends: (h,) the most lists with which a row is in a pool; None for all.
+        """
+        at, nq = self.at, len(self.places)
+        shares = np.empty((nq, len(lists)), np.float32)
+        for number, some in enumerate(lists):
+            probed = some[self.query]
+            found = at < probed if ends is None else (at < probed) & (probed <= ends)
+            counts = np.bincount(self.query[found], minlength=nq)
+            shares[:, number] = np.minimum(counts, self.k) / self.k
+        return shares
+
+    def _best(self, first: int) -> NDArray[np.bool_]:
+        """Which rows (nq, w) are the k best of the first lists."""
+        held = self.places < first
+        return held & (np.cumsum(held, axis=1) <= self.k)
+
+
+def measure_efforts(
+    sample: Sample,
+    primary: ListNos,
+    secondary: ListNos | None,
+    points: tuple[OperatingPoint, ...],
+) -> tuple[EffortPoint, ...]:
+    """The settings that save work beside one number of lists for all queries.
+
+    Args:
+        sample: the queries.
+        primary: (n,) first list of each row.
+        secondary: (n,) second list of each row, -1 for none; None without spilling.
+        points: what one number of lists for all gives.
+
+    Returns:
+        For each k of the sample, points of ascending cost and recall; none where the
+        sample is small, or nothing is saved.
+    """
+    placed = place(sample, primary, secondary)[0]
+    nearest = nearest_of(sample, placed)
+    if nearest is None or len(nearest.places) < LEAST_QUERIES:
+        return ()
+    efforts: list[EffortPoint] = []
+    for k in (k for k in sample.ks if k <= sample.truth.shape[1]):
+        counted = _measure_k(sample, placed, nearest, k)
+        efforts += _worthy(sample, counted, points)
+    return tuple(efforts)
+
+
+def _worthy(
+    sample: Sample, counted: list[EffortPoint], points: tuple[OperatingPoint, ...]
+) -> list[EffortPoint]:
+    """The settings for a k that save enough and that no other beats."""
+    model = sample.cost_model.alone
+    worthy = [
+        p
+        for p in counted
+        if p.recall < ENOUGH
+        and p.cost(model)
+        <= (1 - WORTH_EFFORT) * cost_of_recall(points, model, k=p.k, recall=p.recall)
+    ]
+    return pareto(worthy, gain=lambda p: p.recall, cost=lambda p: p.cost(model))
+
+
+def _measure_k(
+    sample: Sample, placed: Placed, nearest: Nearest, k: int
+) -> list[EffortPoint]:
+    """All settings for k."""
+    near = nearest.distances
+    many = _hits(nearest.places, near, near[:, :k], k)
+    pooled = _hits(placed.ranked, sample.distances, sample.truth[:, :k], k)
+    points: list[EffortPoint] = []
+    for first in FIRST_LISTS:
+        if 2 * first <= len(placed.entries) and many.knows(first):
+            points += _measure_first(many, pooled, nearest.pooled, placed, first)
+    return points
+
+
+def _hits(places: ListNos, distances: Distances, nearest: Distances, k: int) -> _Hits:
+    query, column = np.nonzero(distances <= cut_at_k(nearest))
+    return _Hits(k=k, places=places, query=query, column=column)
+
+
+def _measure_first(
+    many: _Hits, pooled: _Hits, which: Ints, placed: Placed, first: int
+) -> list[EffortPoint]:
+    """The settings with so many first lists.
+
+    Args:
+        many: of all queries.
+        pooled: of those whose pools are measured.
+        which: (nq,) which of all these are.
+        placed: has the entries of lists.
+        first: see `EffortPoint`.
+    """
+    k, nlist = many.k, len(placed.entries)
+    depths = many.depths(first)
+    settings = list(_settings(many, depths, first, most=min(MOST_LISTS, nlist)))
+    lists = [setting.lists(depths) for setting in settings]
+    held = Held.of(many.shares(lists, None), which)
+    pooled_depths = pooled.depths(first)
+    pooled_lists = [setting.lists(pooled_depths) for setting in settings]
+    points = []
+    for rerank in sorted({ceil(k * share) for share in RERANKED_PER_K}):
+        ends = pool_ends(
+            pooled.places, pooled.query, pooled.column, rerank=rerank, nlist=nlist
+        )
+        hits = pooled.shares(pooled_lists, ends)
+        counted = count_pool(hits, held, rerank=rerank, k=k)
+        points += [
+            EffortPoint(
+                k=k,
+                nprobe=setting.nprobe,
+                rerank=rerank,
+                recall=float(counted.recall[at]),
+                entries=float(placed.entries[lists[at] - 1].mean()),
+                error=float(counted.error[at]),
+                first=first,
+                offset=setting.offset,
+                slope=setting.slope,
+                lists=float(lists[at].mean()),
+            )
+            for at, setting in enumerate(settings)
+        ]
+    return points
+
+
+def _settings(
+    many: _Hits, depths: Floats, first: int, *, most: int
+) -> Iterator[_Setting]:
+    """Settings of ascending effort, of `most` lists at most."""
+    weights = _fit(many, depths, first, most=most)
+    fall = max(-float(weights[1]), LEAST_FALL)
+    slope = round(float(weights[2]) / fall, DIGITS)
+    values, counts = np.unique(depths, return_counts=True)
+    before = 0.0
+    for log_least in np.arange(8.0, -16.0, -0.02):
+        # Rounded: other threads and machines add up to another last digit.
+        offset = round((float(weights[0]) - float(log_least)) / fall, DIGITS)
+        lists = granted(offset + slope * values, first=first, most=most)
+        mean = float(lists @ counts) / len(depths)
+        if mean > max(first, SETTING_STEP * before):
+            before = mean
+            yield _Setting(
+                first=first, nprobe=int(lists.max()), offset=offset, slope=slope
+            )
+        if mean > most / 2:
+            return
+
+
+def _fit(many: _Hits, depths: Floats, first: int, *, most: int) -> Floats:
+    """Log hits of a list by 1, log(1 + rank) and depth over k: their weights (3,)."""
+    rough, group = np.unique(depths.round(1), return_inverse=True)
+    at = many.at
+    later = (at >= first) & (at < most)
+    cells = group[many.query[later]] * most + at[later]
+    found = np.bincount(cells, minlength=len(rough) * most).reshape(-1, most)
+    queries = np.bincount(group, minlength=len(rough))
+    shape = len(rough), most - first
+    ranks = np.log1p(np.arange(first, most))
+    return _poisson(
+        found[:, first:].ravel().astype(np.float64),
+        np.broadcast_to(queries[:, None], shape).ravel().astype(np.float64),
+        np.broadcast_to(ranks, shape).ravel(),
+        np.broadcast_to(rough[:, None], shape).ravel(),
+    )
+
+
+def _poisson(found: Floats, queries: Floats, ranks: Floats, depths: Floats) -> Floats:
+    """The most likely weights (3,) of a Poisson regression, by Newton's method."""
+    terms = np.stack([np.ones(len(ranks)), ranks, depths], axis=1)
+    ridge = np.diag([1e-6, 1e-3, 1e-3])
+    weights = np.array([np.log((found.sum() + 1e-3) / queries.sum()), 0.0, 0.0])
+    for _ in range(NEWTON_STEPS):
+        expected = queries * np.exp(np.clip(terms @ weights, -40, 5))
+        slope = terms.T @ (expected - found) + ridge @ weights
+        step = np.linalg.solve((terms * expected[:, None]).T @ terms + ridge, slope)
+        size = float(np.abs(step).max())
+        weights = weights - step * min(1.0, 2 / max(size, 1e-9))
+        if size < 1e-8:
+            break
+    return weights

@@ -1,0 +1,66 @@
+"""Effort: how many of its best lists a query scans, by where its best rows are so far.
+
+One number of lists for all queries is too many for most and too few for some. The first
+few lists say which: where the best rows so far are in the very best lists, little is to
+come; where many are in the last of them, the query is far from its neighbours.
+
+So every query scans its first lists, and then as many more as its *depth* grants: the
+sum, over the k best rows by code, of the bit length of the rank of the first list that
+holds the row. All of it is integers, so every engine grants the same, and so does every
+batch. `index/DECISIONS.md` 39 has the figures.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.operating_points import EffortPoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Grants:
+    """What a search by effort scans.
+
+    Attributes:
+        first: lists that every query scans.
+        deep_rows: best rows of a query whose depths are summed; a search for fewer
+            neighbours scans the same lists.
+        budgets: int32 (deep_rows b + 1), lists in total by the depth, where b is the
+            bit length of `first`.
+        most: the most lists of all.
+    """
+
+    first: int
+    deep_rows: int
+    budgets: NDArray[np.int32]
+    most: int
+
+    @classmethod
+    def of(cls, point: EffortPoint) -> "Grants":
+        """Those of a setting."""
+        depths = np.arange(point.k * int(point.first).bit_length() + 1)
+        lists = granted(
+            point.offset + point.slope * depths / point.k,
+            first=point.first,
+            most=point.nprobe,
+        )
+        return cls(
+            first=point.first,
+            deep_rows=point.k,
+            budgets=lists.astype(np.int32),
+            most=point.nprobe,
+        )
+
+
+def granted(
+    log_lists: NDArray[np.float64], *, first: int, most: int
+) -> NDArray[np.int64]:
+    """Lists, from the logs of one more than their number."""
+    lists = np.expm1(np.clip(log_lists, 0, 30))
+    return np.clip(lists, first, most).astype(np.int64)
+
+
+def bit_lengths(numbers: NDArray[np.integer]) -> NDArray[np.int64]:
+    """How many bits each number, at least 0 and below 2^31, has."""
+    return np.frexp(numbers)[1].astype(np.int64)

@@ -1,0 +1,139 @@
+"""Chooses how the searches of one index run."""
+
+from dataclasses import replace
+
+from gleann.index.cost import CostModel
+from gleann.index.effort import Grants
+from gleann.index.engines.contract import Engine, IndexData
+from gleann.index.operating_points import Measured, OperatingPoint, choose_point
+from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
+from gleann.index.search.kept_plans import KeptPlans
+from gleann.index.search.plan import SearchPlan, as_filter, without_copies
+from gleann.index.training import Training
+
+Points = tuple[OperatingPoint, ...]
+
+
+class Planner:
+    """Plans searches, and keeps the plans of parameters that are repeated.
+
+    Args:
+        data: the arrays of the index.
+        engine: that searches them.
+        measured: what both segments give.
+        primary_points: operating points of primaries only.
+        training: how well the lists fit the rows; None if that is unknown. Where they
+            do not, no recall is estimated.
+    """
+
+    def __init__(
+        self,
+        data: IndexData,
+        engine: Engine,
+        *,
+        measured: Measured,
+        primary_points: Points,
+        training: Training | None = None,
+    ) -> None:
+        self._n = len(data.vectors)
+        self._lists = data.lists
+        self._alone = CostModel(data.vectors.shape[1], data.lists.nlist).alone
+        self._engine = engine
+        self._primary_points = primary_points
+        self._fits = training is None or training.fits(self._n)
+        self._use(measured)
+
+    def learn(self, asked: Points) -> None:
+        """Plan by points for queries that were asked, from the next search on."""
+        self._use(replace(self._plans.measured, asked=asked))
+
+    def _use(self, measured: Measured) -> None:
+        # Replaced as a whole: a thread that plans meanwhile keeps its plan in the old.
+        self._plans = KeptPlans(measured, n=self._n, lists=self._lists, fits=self._fits)
+        self._last: tuple[SearchParams, int, SearchPlan, KeptPlans] | None = None
+        self._last_effort: tuple[SearchPlan, SearchPlan] | None = None
+
+    @property
+    def asked(self) -> Points:
+        """The points that `learn` was given last."""
+        return self._plans.measured.asked
+
+    def kept(self, params: SearchParams) -> SearchPlan | None:
+        """The plan without the filter, made once; None where nprobe is given."""
+        return self._plans.kept(params)
+
+    def rerank(self, params: SearchParams) -> int:
+        """How many rows a search without a filter re-ranks for each query."""
+        plan = self._plans.kept(params) or self._plans.planned(params)
+        return plan.request.rerank
+
+    def plan(self, params: SearchParams, *, count: int) -> SearchPlan:
+        """How a search of `count` queries runs; the last plan without a filter is kept.
+
+        Callers that search one query after another pass the same parameters again;
+        these are frozen, and so is the plan.
+        """
+        last, plans = self._last, self._plans
+        if last is not None and last[:2] == (params, count) and last[3] is plans:
+            return last[2]
+        plan = self._cheaper(self._plan_both(params), params, count=count)
+        if params.allowed is None:  # what a filter has packed is its caller's to keep
+            self._last = params, count, plan, plans
+        return plan
+
+    def _cheaper(
+        self, plan: SearchPlan, params: SearchParams, *, count: int
+    ) -> SearchPlan:
+        """`plan`, or a plan of primaries only if it costs the engine less."""
+        if self.asked:  # how primaries do for the queries asked is not known
+            return plan
+        nlist = self._lists.nlist
+        other = without_copies(plan, params, self._primary_points, nlist=nlist)
+        if other is None:
+            return plan
+        chosen = self._engine.choose_segments(
+            both=plan.nprobe, primary=other.nprobe, queries=count
+        )
+        return plan if chosen == "both" else other
+
+    def _plan_both(self, params: SearchParams) -> SearchPlan:
+        """A plan of both segments."""
+        plan = self._plans.kept(params)
+        if plan is None:
+            return self._plans.planned(params)
+        allowed = as_filter(params.allowed, n=self._n)
+        if allowed is None:
+            return plan
+        return replace(plan, adaptive=True, allowed=allowed)
+
+    def by_effort(self, plan: SearchPlan, params: SearchParams) -> SearchPlan:
+        """`plan`, made from `params`, or one by the effort of each query.
+
+        The former where no setting of the effort is known to reach the recall for less:
+        with nprobe, rerank or a filter, and for queries unlike those of the build.
+        """
+        last = self._last_effort
+        if last is not None and last[0] is plan:
+            return last[1]
+        chosen = plan if self.asked else self._by_effort(plan, params)
+        self._last_effort = plan, chosen
+        return chosen
+
+    def _by_effort(self, plan: SearchPlan, params: SearchParams) -> SearchPlan:
+        whole = plan.allowed is None and plan.request.segments == "both"
+        if plan.estimate is None or plan.exact or params.rerank or not whole:
+            return plan
+        efforts = self._plans.measured.efforts
+        target = params.target_recall or DEFAULT_TARGET_RECALL
+        point = choose_point(efforts, k=params.k, target_recall=target)
+        if point is None or point.k < params.k or point.low < target:
+            return plan
+        if point.cost(self._alone) >= plan.estimate.cost(self._alone):
+            return plan
+        return replace(
+            plan,
+            nprobe=point.nprobe,
+            request=replace(plan.request, rerank=min(point.rerank, self._n)),
+            estimate=point,
+            grants=Grants.of(point),
+        )
