@@ -12,8 +12,9 @@ def growth_table(result: dict[str, Any]) -> str:
     """The exponents of each set, and what was measured of each size."""
     sets = _by_set(result)
     head = (
-        f"{result['dim']} dimensions, {result['queries']:,} held-out queries,"
-        f" recall@10, spill {result['spill']}, seed {result['seed']}"
+        f"m5 and the like: drawn, {result['dim']} dimensions, cosine;"
+        f" {result['queries']:,} held-out queries, recall@10, spill"
+        f" {result['spill']}, seed {result['seed']}"
     )
     parts = [head, _exponents(sets, result["levels"]), _sizes(sets, result["levels"])]
     return "\n\n".join(part for part in [*parts, *busy(result)] if part)
