@@ -13,7 +13,6 @@ from gleann.index.build.shortlist import (
     NEAREST_WIDTHS,
     WIDTHS,
     by_shortlist,
-    tried_rows,
 )
 from gleann.index.build.spill import Spiller, less
 from gleann.index.engines import native
@@ -67,8 +66,8 @@ def assign_blocks(
                 rows, params=params, scale=scale, among=among
             ),
             centroids,
-            tried_rows(vectors, center),
-            count=len(vectors),
+            vectors,
+            center=center,
             widths=WIDTHS,
             threads=threads,
         )
@@ -91,12 +90,11 @@ def _nearest_natively(vectors: Vectors, centroids: Vectors, *, threads: int) -> 
         nearest = assigner.nearest(rows, among)
         return nearest, nearest
 
-    tried = tried_rows(vectors, None)
     chosen = by_shortlist(
         assign,
         centroids,
-        tried,
-        count=len(vectors),
+        vectors,
+        center=None,
         widths=NEAREST_WIDTHS,
         threads=threads,
     )

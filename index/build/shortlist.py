@@ -56,24 +56,16 @@ Lists = tuple[ListNos, ListNos]
 
 Assign = Callable[[Vectors, ListNos | None], Lists]
 
-
 Shortlist = Callable[[Vectors], ListNos]
 """Lists (m, p) near each row (m, d); a list may be there twice."""
-
-
-def tried_rows(vectors: RowMatrix, center: Vectors | None) -> Vectors:
-    """Some of the rows (n, d), evenly spread, less `center`."""
-    last = len(vectors) - 1
-    rows = np.linspace(0, last, min(TRIED_ROWS, last + 1)).astype(np.int64)
-    return np.ascontiguousarray(less(vectors[rows], center))
 
 
 def by_shortlist(
     assign: Assign,
     centroids: Vectors,
-    tried: Vectors,
+    vectors: RowMatrix,
     *,
-    count: int,
+    center: Vectors | None,
     widths: tuple[int, ...],
     threads: int,
 ) -> Callable[[Vectors], Lists]:
@@ -82,8 +74,8 @@ def by_shortlist(
     Args:
         assign: the lists of rows among some lists of each, or among all for None.
         centroids: (nlist, d).
-        tried: (t, d), rows on which shortlists are compared with all lists.
-        count: rows that will be assigned.
+        vectors: (n, d), all rows that will be assigned; some are tried.
+        center: (d,), subtracted from these before; None subtracts nothing.
         widths: of shortlists from all lists, after those from groups; all lists are
             compared where none suffices.
         threads: of the kernels; 0 takes all cores.
@@ -92,13 +84,21 @@ def by_shortlist(
     def among_all(rows: Vectors) -> Lists:
         return assign(rows, None)
 
-    if len(centroids) < LEAST_LISTS or count < LEAST_ROWS:
+    if len(centroids) < LEAST_LISTS or len(vectors) < LEAST_ROWS:
         return among_all
+    tried = _tried_rows(vectors, center)
     wanted = among_all(tried)
     for shortlist in _shortlists(centroids, widths, threads=threads):
         if _agree(assign(tried, shortlist(tried)), wanted):
             return _in_blocks(assign, shortlist)
     return among_all
+
+
+def _tried_rows(vectors: RowMatrix, center: Vectors | None) -> Vectors:
+    """Some of the rows (n, d), evenly spread, less `center`."""
+    last = len(vectors) - 1
+    rows = np.linspace(0, last, min(TRIED_ROWS, last + 1)).astype(np.int64)
+    return np.ascontiguousarray(less(vectors[rows], center))
 
 
 def _shortlists(

@@ -169,7 +169,7 @@ def test_the_narrowest_shortlist_that_suffices_is_taken(clustered, many):
         return assigner.assign(some, params=BuildParams(), scale=1.0, among=among)
 
     chosen = by_shortlist(
-        assign, centroids, rows[:500], count=2000, widths=(1, 150), threads=1
+        assign, centroids, rows, center=None, widths=(1, 150), threads=1
     )
     assert widths == [None, 1, 150]  # one list alone cannot be first and second
     chosen(rows)
