@@ -56,7 +56,12 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--dim", type=int, default=Manifold.dim)
     parser.add_argument("--intrinsic", type=int, default=15)
-    parser.add_argument("--queries", type=int, default=1000, help="held out")
+    parser.add_argument(
+        "--batch", type=int, default=10_000, help="held-out queries of a timed search"
+    )
+    parser.add_argument(
+        "--queries", type=int, default=1000, help="of them, whose recall is known"
+    )
     parser.add_argument("--recall", type=float, default=0.95)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=len(allowed_cores()))
@@ -137,7 +142,7 @@ class Run:
         args = self.args
         manifold = Manifold(intrinsic=args.intrinsic, dim=args.dim, seed=args.seed)
         folder = args.folder / manifold.name
-        return manifold_set(manifold, folder, most=args.rows, queries=args.queries)
+        return manifold_set(manifold, folder, most=args.rows, queries=args.batch)
 
     def generate(self) -> dict[str, Any]:
         begun = perf_counter()
@@ -146,7 +151,7 @@ class Run:
 
     def truth(self) -> dict[str, Any]:
         begun = perf_counter()
-        self.rows.truth(self.args.rows)
+        self.rows.truth(self.args.rows, self.args.queries)
         return {"seconds": perf_counter() - begun}
 
     def build(self, engine: Engine) -> dict[str, Any]:
@@ -201,8 +206,8 @@ class Run:
 
     def _timed(self, answer: Answer) -> dict[str, float]:
         return {
-            "qps": self.args.queries / answer.seconds,
-            "cpu_us": 1e6 * answer.cpu_seconds / self.args.queries,
+            "qps": len(answer.ids) / answer.seconds,
+            "cpu_us": 1e6 * answer.cpu_seconds / len(answer.ids),
             "anonymous_bytes": answer.anonymous_bytes,
         }
 
@@ -221,8 +226,9 @@ class Run:
 
     def _recall(self, ids: np.ndarray) -> float:
         """Recall@K by ids: rows of the sets have no ties."""
-        truth = self.rows.truth(self.args.rows)[0][:, :K]
-        hits = (ids[:, :, None] == truth[:, None, :]).any(axis=2)
+        count = self.args.queries
+        truth = self.rows.truth(self.args.rows, count)[0][:, :K]
+        hits = (ids[:count, :, None] == truth[:, None, :]).any(axis=2)
         return float(hits.mean())
 
     def _opened(self, engine: Engine) -> OpenedIndex:
@@ -251,7 +257,7 @@ def _begun(args: argparse.Namespace, out: Path) -> dict[str, Any]:
     """The result so far, or a new one where the file is of something else."""
     head = {"mode": "scale", "n": args.rows, "dim": args.dim, "k": K}
     head |= {"intrinsic": args.intrinsic, "queries": args.queries, "seed": args.seed}
-    head |= {"threads": args.threads, "recall": args.recall}
+    head |= {"threads": args.threads, "recall": args.recall, "batch": args.batch}
     if out.is_file():
         before: dict[str, Any] = json.loads(out.read_text())
         if all(before.get(key) == value for key, value in head.items()):

@@ -15,7 +15,8 @@ def scale_table(result: dict[str, Any]) -> str:
     title = (
         f"{result['n']:,} x {result['dim']} of intrinsic dimension"
         f" {result['intrinsic']}, cosine, recall@{result['k']} {result['recall']},"
-        f" {result['queries']:,} held-out queries, {result['threads']} thread(s)"
+        f" of {result['queries']:,} held-out queries, batches of {result['batch']:,},"
+        f" {result['threads']} thread(s)"
     )
     head = ["engine", "build s", "gleann's in", "build GiB", "files GiB"]
     head += ["opened GiB", "searched GiB", "recall", "QPS", "gleann is faster by"]

@@ -60,16 +60,21 @@ class RowSet:
         rows: Vectors = np.load(self.rows_file, mmap_mode="r")
         return rows[:n]
 
-    def truth(self, n: int) -> tuple[Rows, Distances]:
+    def truth(self, n: int, count: int | None = None) -> tuple[Rows, Distances]:
         """Rows and distances (nq, DEPTH) of the nearest of the first n rows.
 
         They are found at the first call, by a scan of all rows in blocks.
+
+        Args:
+            n: rows.
+            count: of the first queries; None takes all.
         """
-        file = self.folder / f"truth-{n}.npz"
+        some = "" if count is None else f"-{count}"
+        file = self.folder / f"truth-{n}{some}.npz"
         if not file.is_file():
             say(f"{self.name}: the true neighbours among {n:,} rows")
             rows, distances = exact_search_prepared(
-                self.queries,
+                self.queries[:count],
                 self.rows(n),
                 metric=self.metric,
                 k=min(DEPTH, n),

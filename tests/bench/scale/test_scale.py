@@ -17,7 +17,7 @@ def run(tmp_path):
     def run_line(line: str) -> dict:
         out = tmp_path / "out.json"
         given = f"scale --folder {tmp_path / 'big'} --out {out} --rows 4000 --dim 12"
-        small = "--intrinsic 4 --queries 50 --rounds 2 --threads 1"
+        small = "--intrinsic 4 --queries 50 --batch 80 --rounds 2 --threads 1"
         words = [*given.split(), *small.split(), *line.split()]
         args = make_parser().parse_args(words)
         assert args.run(args) == 0

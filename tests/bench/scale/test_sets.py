@@ -15,6 +15,7 @@ def test_rows_and_truth_are_kept_until_more_are_wanted(tmp_path) -> None:
     expected = exact_search(made.queries, made.rows(500), metric="cosine", k=20)
     np.testing.assert_array_equal(rows, expected[0])
     np.testing.assert_allclose(distances, expected[1], rtol=1e-4)
+    np.testing.assert_array_equal(made.truth(500, 7)[0], rows[:7])
     written = made.rows_file.stat().st_mtime_ns
     again = manifold_set(SMALL, tmp_path, most=700, queries=20)
     assert (again.most, again.rows_file.stat().st_mtime_ns) == (900, written)
