@@ -45,6 +45,9 @@ from bench.scale.sets import RowSet, manifold_set
 
 K = 10
 KINDS = ("generate", "truth", "build", "tune", "compare")
+REPEATS = 5
+"""Searches by which the settings of an engine are compared."""
+
 START_SHARE = 200
 """Bisection begins at one in so many lists."""
 
@@ -222,7 +225,11 @@ class Run:
 
         start = max(1, lists // START_SHARE)
         level = self.args.recall
-        return least_reaching(level, probe, start=start, most=lists)[1]
+        least = least_reaching(level, probe, start=start, most=lists)[1]
+        again = [opened.search(K, least["params"]) for _ in range(REPEATS)]
+        # The fastest: what else the machine does only slows a search.
+        fastest = min(again, key=lambda answer: answer.seconds)
+        return {**least, **self._timed(fastest)}
 
     def _recall(self, ids: np.ndarray) -> float:
         """Recall@K by ids: rows of the sets have no ties."""
