@@ -31,6 +31,8 @@ from bench.provenance import BUSY_LOAD, allowed_cores, load
 from bench.recorded import add_table
 from bench.records import default_file, write_json
 from bench.say import say
+from bench.scale.growth import add_growth
+from bench.scale.scale import add_scale
 from bench.selection.commands import add_selection
 from bench.service.command import add_service
 from bench.tables import ann_tables, build_table
@@ -57,6 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_effort(commands.add_parser("effort", help="lists a query by its effort"))
     add_filters(commands.add_parser("filters", help="recall or speed under filters"))
     add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))
+    add_growth(commands.add_parser("growth", help="what grows with the rows, and how"))
     add_hard(commands.add_parser("hard", help="recall on data hard for small codes"))
     add_ingest(commands.add_parser("ingest", help="durable upserts a second"))
     add_imports(commands.add_parser("imports", help="what an import costs"))
@@ -66,6 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
     add_promise(commands.add_parser("promise", help="whether recall is as asked"))
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
+    add_scale(commands.add_parser("scale", help="millions of rows beside the peers"))
     add_selection(commands.add_parser("selection", help="what selection is worth"))
     add_service(commands.add_parser("service", help="a server under load"))
     add_single(commands.add_parser("single", help="latency of calls of few queries"))

@@ -36,6 +36,8 @@ from bench.measures.promise import promise_table
 from bench.measures.updates import updates_table
 from bench.records import RESULTS, read_results
 from bench.say import say
+from bench.scale.growth_table import growth_table
+from bench.scale.scale_table import scale_table
 from bench.selection.proxy_choices import choices_table
 from bench.selection.tables.coverage_table import coverage_table
 from bench.selection.tables.defaults_table import defaults_table
@@ -57,6 +59,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "effort": effort_table,
     "filter-speed": speed_table,
     "filters": filters_table,
+    "growth": growth_table,
     "grpc": grpc_table,
     "hard": hard_table,
     "imports": imports_table,
@@ -66,6 +69,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "memory": memory_table,
     "on-disk": on_disk_table,
     "promise": promise_table,
+    "scale": scale_table,
     "selection-choices": choices_table,
     "selection-coverage": coverage_table,
     "selection-defaults": defaults_table,

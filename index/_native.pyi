@@ -216,6 +216,16 @@ class Assigner:
         zero: float,
         threads: int,
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+    def assign_among(
+        self,
+        vectors: NDArray[np.float32],
+        list_nos: NDArray[np.int32],
+        *,
+        rule: str,
+        spill_lambda: float,
+        zero: float,
+        threads: int,
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
 
 class Points:
     def __init__(

@@ -2,10 +2,17 @@
 
 from collections.abc import Callable
 from math import ceil
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.parallel.cores import cpu_quota
 
+Number = TypeVar("Number", bound=np.generic)
+
 __all__ = [
+    "as_packed",
     "available",
     "compiled",
     "obey_quota",
@@ -56,6 +63,12 @@ def obey_quota() -> None:
     quota = cpu_quota()
     if available() and quota is not None:
         compiled.limit_cores(ceil(quota))
+
+
+def as_packed(values: NDArray[Number], dtype: type[Number]) -> NDArray[Number]:
+    """`values` in the layout of the kernels; the same array if it has it already."""
+    packed = np.ascontiguousarray(values, dtype)
+    return packed if packed.flags.aligned else packed.copy()
 
 
 obey_quota()

@@ -9,10 +9,10 @@ class Progress:
     """How far a build is in its current phase.
 
     Attributes:
-        phase: "prepare" (on disk only), "train", "assign", "tune", "encode" (in memory
-            only), then "done"; "copy", "assign", "encode" and "done" where newer rows
-            are folded in; "plan" and "join" for a neighbour graph; "read", "join",
-            "search" and "choose" for near-duplicates and leakage.
+        phase: "prepare" (on disk only), "train", "assign", "tune", "encode", then
+            "done"; "copy", "assign", "encode" and "done" where newer rows are folded
+            in; "plan" and "join" for a neighbour graph; "read", "join", "search" and
+            "choose" for near-duplicates and leakage.
         done: units of this phase finished.
         total: units of this phase in all.
     """

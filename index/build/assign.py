@@ -1,7 +1,7 @@
 """Assignment of rows to their first and second list, by native kernels or by NumPy.
 
 Both follow the rules of `spill.py` in float32; they can differ where two lists are
-equally good to rounding.
+equally good to rounding, and where lists are many (`shortlist.py`).
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from gleann.index.arrays import ListNos, RowMatrix, Vectors
+from gleann.index.build.shortlist import (
+    NEAREST_WIDTHS,
+    WIDTHS,
+    by_shortlist,
+)
 from gleann.index.build.spill import Spiller, less
 from gleann.index.engines import native
 from gleann.index.heartbeat import beat
@@ -22,7 +27,7 @@ PROGRESS_ROWS = 32_768
 def nearest_lists(vectors: Vectors, centroids: Vectors, *, threads: int = 0) -> ListNos:
     """The nearest centroid (squared L2) of each row (n, d); ties go to the lower."""
     if native.available():
-        return native.NativeAssigner(centroids, threads=threads).nearest(vectors)
+        return _nearest_natively(vectors, centroids, threads=threads)
     params = BuildParams(spill="none")
     blocks = assign_blocks(vectors, centroids, params=params, scale=0.0)
     return np.concatenate([primary for _, primary, _ in blocks])
@@ -56,9 +61,18 @@ def assign_blocks(
         centroids = centroids - center
     if native.available():
         assigner = native.NativeAssigner(centroids, threads=threads)
+        assign = by_shortlist(
+            lambda rows, among: assigner.assign(
+                rows, params=params, scale=scale, among=among
+            ),
+            centroids,
+            vectors,
+            center=center,
+            widths=WIDTHS,
+            threads=threads,
+        )
         for block in block_slices(len(vectors), PROGRESS_ROWS):
-            rows = np.ascontiguousarray(less(vectors[block], center))
-            yield block, *assigner.assign(rows, params=params, scale=scale)
+            yield block, *assign(np.ascontiguousarray(less(vectors[block], center)))
         return
     spiller = Spiller(centroids, params, scale=scale)
     blocks = block_slices(len(vectors), BLOCK_SCORES // len(centroids))
@@ -67,3 +81,21 @@ def assign_blocks(
     ):
         beat()
         yield block, *lists
+
+
+def _nearest_natively(vectors: Vectors, centroids: Vectors, *, threads: int) -> ListNos:
+    assigner = native.NativeAssigner(centroids, threads=threads)
+
+    def assign(rows: Vectors, among: ListNos | None) -> tuple[ListNos, ListNos]:
+        nearest = assigner.nearest(rows, among)
+        return nearest, nearest
+
+    chosen = by_shortlist(
+        assign,
+        centroids,
+        vectors,
+        center=None,
+        widths=NEAREST_WIDTHS,
+        threads=threads,
+    )
+    return chosen(vectors)[0]

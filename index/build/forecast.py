@@ -12,6 +12,13 @@ from gleann.index.build.make_sample import LEAST_DEEP
 from gleann.index.build.near_rows import BLOCK_BYTES as NEAR_BYTES
 from gleann.index.build.on_disk import BLOCK_BYTES
 from gleann.index.build.sample import DEEP, SHALLOW, sample_size
+from gleann.index.build.shortlist import (
+    LEAST_GROUPED,
+    LEAST_LISTS,
+    LEAST_ROWS,
+    NEAREST_WIDTHS,
+    WIDTHS,
+)
 from gleann.index.params import BuildParams
 
 ROW_NUMBER = 10e-9
@@ -21,6 +28,11 @@ TRAIN_PASSES = 2
 """Passes over the training rows besides the iterations, to split large lists."""
 PRODUCT, TRAIN_PAIR, ASSIGN_PAIR = 21e-12, 200e-12, 700e-12
 """Seconds for a number of a row and a centroid, and for the pair of both."""
+
+CODE_PRODUCT, CODE_PAIR = 2.5e-12, 300e-12
+"""The same where codes are compared, to make a shortlist."""
+CHOSEN_PAIR = 30e-9
+"""Seconds for a row and a list of its shortlist, which are then compared in float32."""
 
 QUERY, QUERY_ROW, QUERY_NUMBER = 1.3e-3, 20e-9, 100e-12
 """Seconds for a sample query that is compared with all rows exactly and by code, for it
@@ -83,10 +95,10 @@ def forecast_build(
     queries = sample_size(n, params)
     trained = _trained_rows(n, dim, nlist)
     passes = params.kmeans_iterations + TRAIN_PASSES
-    train = passes * trained * nlist * (PRODUCT * dim + TRAIN_PAIR)
+    train = passes * _assigned(trained, nlist, dim, NEAREST_WIDTHS[0], TRAIN_PAIR)
     if nlist in (1, n):
         train = 0.0
-    assign = n * nlist * (PRODUCT * dim + ASSIGN_PAIR)
+    assign = _assigned(n, nlist, dim, WIDTHS[1], ASSIGN_PAIR)
     pooled = min(queries, SHALLOW.pooled + DEEP.pooled)
     tune = pooled * (QUERY + n * (QUERY_ROW + QUERY_NUMBER * dim))
     many = n * (MANY_ROW + MANY_NUMBER * dim) + MANY_QUERY + nlist * MANY_LIST
@@ -111,7 +123,7 @@ def forecast_fold(
         id_bytes: bytes of an id.
     """
     n = kept + newer
-    assign = newer * nlist * (PRODUCT * dim + ASSIGN_PAIR)
+    assign = _assigned(newer, nlist, dim, WIDTHS[1], ASSIGN_PAIR)
     blocks = min(BLOCK_BYTES, 4 * n * dim)
     return Forecast(
         seconds=assign + ROW_NUMBER * n * dim,
@@ -129,6 +141,23 @@ def index_bytes(
     if params.codes != "float32":
         row += dim + CODE_BYTES
     return round(n * row + 4 * dim * nlist)
+
+
+def _assigned(rows: int, nlist: int, dim: int, width: int, pair: float) -> float:
+    """Seconds of rows that are compared with all lists, or with shortlists of a width.
+
+    Args:
+        rows: number of rows.
+        nlist: lists that there are.
+        dim: numbers in a row.
+        width: lists of a shortlist.
+        pair: seconds for a row and a list where all are compared.
+    """
+    if nlist < LEAST_LISTS or rows < LEAST_ROWS:
+        return rows * nlist * (PRODUCT * dim + pair)
+    ranked = min(nlist, LEAST_GROUPED)  # then those of some groups
+    by_code = ranked * (CODE_PRODUCT * dim + CODE_PAIR)
+    return rows * (by_code + width * CHOSEN_PAIR)
 
 
 def _trained_rows(n: int, dim: int, nlist: int) -> int:

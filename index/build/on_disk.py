@@ -108,7 +108,7 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
             kernels=kernels,
         )
         lists = arranged.lists
-        _write_codes(draft, params.keep, arranged.encoding, kernels)
+        _write_codes(draft, params.keep, arranged.encoding, report, kernels)
         for name, array in packing.pack_lists(
             arranged.centroids, lists, row_ids
         ).items():
@@ -161,7 +161,11 @@ def _write_rows(
 
 
 def _write_codes(
-    draft: files.Draft, keep: Keep, encoding: Encoding, kernels: BuildKernels
+    draft: files.Draft,
+    keep: Keep,
+    encoding: Encoding,
+    report: Report,
+    kernels: BuildKernels,
 ) -> None:
     """Read the written rows again and write their scan data."""
     rows = written_rows(draft, keep)
@@ -176,6 +180,7 @@ def _write_codes(
             arrays = packing.pack_codes(codes, encoding)
             for name, file in open_files.items():
                 file.append(arrays[name])
+            report(Progress(phase="encode", done=block.stop, total=n))
 
 
 def code_files(

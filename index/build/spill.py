@@ -67,15 +67,23 @@ class Spiller:
         if len(centroids) ** 2 <= MOST_PRODUCTS:
             self._gram = centroids @ centroids.T
 
-    def assign(self, vectors: Vectors) -> tuple[ListNos, ListNos]:
-        """First and second list of each prepared row (m, d); -1 where not spilled."""
+    def assign(
+        self, vectors: Vectors, among: ListNos | None = None
+    ) -> tuple[ListNos, ListNos]:
+        """First and second list of each prepared row (m, d); -1 where not spilled.
+
+        Args:
+            vectors: (m, d).
+            among: int32 (m, p), the lists to choose from, at least two; None for all.
+        """
         dots = vectors @ self._centroids.T
-        primary = (dots - self._squares / 2).argmax(axis=1).astype(np.int32)
+        losses = _only(self._squares / 2 - dots, among)
+        primary = losses.argmin(axis=1).astype(np.int32)
         none = np.full(len(vectors), -1, np.int32)
         if self._params.assumed_spill == "none" or len(self._centroids) < 2:
             return primary, none
         products = self.products(vectors, dots, primary)
-        second = self._second(products)
+        second = self._second(products, among)
         if self._params.assumed_spill == "soar":
             second[products.residual_square <= self._zero] = -1
         second[second == primary] = -1
@@ -97,7 +105,7 @@ class Spiller:
             primary=primary,
         )
 
-    def _second(self, products: Products) -> ListNos:
+    def _second(self, products: Products, among: ListNos | None) -> ListNos:
         if self._params.spill == "naive":
             loss = naive_loss(products)
         else:
@@ -106,7 +114,17 @@ class Spiller:
                 weight = DEFAULT_LAMBDA
             rule = air_loss if self._params.metric == "l2" else soar_loss
             loss = rule(products, spill_lambda=weight)
-        return loss.argmin(axis=1).astype(np.int32)
+        return _only(loss, among).argmin(axis=1).astype(np.int32)
+
+
+def _only(losses: Vectors, among: ListNos | None) -> Vectors:
+    """Losses (m, nlist) of the lists of `among` (m, p), infinite for others."""
+    if among is None:
+        return losses
+    kept = np.full_like(losses, np.inf)
+    few = np.take_along_axis(losses, among, axis=1)
+    np.put_along_axis(kept, among, few, axis=1)
+    return kept
 
 
 def soar_loss(products: Products, *, spill_lambda: float) -> Vectors:

@@ -7,7 +7,7 @@ when the engine is made. All tiers return the same rows.
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from gleann.index.arrays import (
 from gleann.index.checks import require_finite, require_threads
 from gleann.index.codes import Codes, Encoding
 from gleann.index.effort import Grants
+from gleann.index.engines.assigner import NativeAssigner
 from gleann.index.engines.contract import (
     Engine,
     IndexData,
@@ -33,13 +34,19 @@ from gleann.index.engines.contract import (
     Work,
 )
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
-from gleann.index.extension import available, compiled, tiers, unavailable_reason
+from gleann.index.extension import (
+    as_packed,
+    available,
+    compiled,
+    tiers,
+    unavailable_reason,
+)
 from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.kept.half_rows import HalfRows
 from gleann.index.lists import InvertedLists, one_list
 from gleann.index.live_rows import LiveRows
 from gleann.index.metric import ListRanking, prepare
-from gleann.index.params import DEFAULT_LAMBDA, ZERO_RESIDUAL, BuildParams, Segments
+from gleann.index.params import Segments
 
 __all__ = [
     "EMULATED_TIER",
@@ -52,8 +59,6 @@ __all__ = [
     "unavailable_reason",
     "unit_rows",
 ]
-
-Number = TypeVar("Number", bound=np.generic)
 
 _NOTHING = np.empty(0, np.float32)
 
@@ -105,10 +110,10 @@ class NativeEngine:
             directions=of_lists.values,
             direction_scales=of_lists.scales,
             direction_biases=of_lists.biases,
-            offsets=_packed(data.lists.offsets, np.int64),
-            mids=_packed(data.lists.mids, np.int64),
-            rows=_packed(data.lists.rows, np.int32),
-            others=_packed(data.lists.others, np.int32),
+            offsets=as_packed(data.lists.offsets, np.int64),
+            mids=as_packed(data.lists.mids, np.int64),
+            rows=as_packed(data.lists.rows, np.int32),
+            others=as_packed(data.lists.others, np.int32),
             codes=codes.values,
             scales=codes.scales,
             biases=codes.biases,
@@ -152,7 +157,7 @@ class NativeEngine:
     def rank_lists(self, queries: Vectors, *, nprobe: int) -> ListNos:
         """Score the codes of all lists; see `Engine.rank_lists`."""
         return self._scanner.rank_lists(
-            _packed(queries, np.float32), nprobe=nprobe, threads=self._threads
+            as_packed(queries, np.float32), nprobe=nprobe, threads=self._threads
         )
 
     def scan(
@@ -161,8 +166,8 @@ class NativeEngine:
         """Keep the best scores of codes, re-rank those rows; see `Engine.scan`."""
         return _scanned(
             self._scanner.scan(
-                _packed(queries, np.float32),
-                _packed(list_nos, np.int32),
+                as_packed(queries, np.float32),
+                as_packed(list_nos, np.int32),
                 k=request.k,
                 rerank=request.rerank,
                 allowed=_packed_mask(request.allowed),
@@ -177,7 +182,7 @@ class NativeEngine:
         """See `ScansNewer.scan_newer`."""
         return _scanned(
             self._scanner.scan(
-                _packed(queries, np.float32),
+                as_packed(queries, np.float32),
                 np.empty((len(queries), 0), np.int32),
                 k=request.k,
                 rerank=request.rerank,
@@ -196,10 +201,10 @@ class NativeEngine:
         given = _given(codes, self._encoding)
         held = one_list(len(codes)) if lists is None else lists
         return self._scanner.pack(
-            offsets=_packed(held.offsets, np.int64),
-            mids=_packed(held.mids, np.int64),
-            rows=_packed(held.rows, np.int32),
-            others=_packed(held.others, np.int32),
+            offsets=as_packed(held.offsets, np.int64),
+            mids=as_packed(held.mids, np.int64),
+            rows=as_packed(held.rows, np.int32),
+            others=as_packed(held.others, np.int32),
             codes=given.values,
             scales=given.scales,
             biases=given.biases,
@@ -230,7 +235,7 @@ class NativeEngine:
         """See `ScansNewer.join_newer`."""
         return self._scanner.newer_rows(
             parts=list(parts),
-            vectors=_packed(vectors, np.float32),
+            vectors=as_packed(vectors, np.float32),
             allowed=_packed_mask(alive),
             sealed_alive=None if sealed_alive is None else sealed_alive.bits,
         )
@@ -250,7 +255,7 @@ class NativeEngine:
         try:
             # By position: names cost a query on its own a few per cent of its time.
             found = self._scanner.search(
-                _packed(queries, np.float32),
+                as_packed(queries, np.float32),
                 nprobe,
                 self._metric == "cosine",
                 request.k,
@@ -271,7 +276,7 @@ class NativeEngine:
         """Everything in one call to the kernels; see `GrantsLists`."""
         try:
             found = self._scanner.search_by_effort(
-                _packed(queries, np.float32),
+                as_packed(queries, np.float32),
                 grants.most,
                 grants.first,
                 grants.deep_rows,
@@ -300,7 +305,7 @@ class NativeEngine:
         assert isinstance(scanning, NativeEngine)
         try:
             found, settled = scanning._scanner.search_chosen(
-                _packed(queries, np.float32),
+                as_packed(queries, np.float32),
                 self._scanner,
                 choice.ranked,
                 choice.sizes,
@@ -335,50 +340,6 @@ def _scanned(
     return Scanned(rows=rows, distances=distances, short=short, work=Work(*work))
 
 
-class NativeAssigner:
-    """Assigns rows to lists in float32; the native twin of `spill.Spiller`."""
-
-    def __init__(
-        self, centroids: Vectors, *, tier: str | None = None, threads: int = 0
-    ) -> None:
-        """Pack `centroids` (nlist, d); `tier` and `threads` as in `NativeEngine`."""
-        biases = -np.einsum("ij,ij->i", centroids, centroids) / 2
-        self._threads = threads
-        self._assigner = compiled.Assigner(
-            centroids=_packed(centroids, np.float32),
-            biases=_packed(biases, np.float32),
-            tier=tier or "",
-        )
-
-    def nearest(self, vectors: Vectors) -> ListNos:
-        """The nearest list of each row (m, d), ties to the lower number."""
-        return self._assign(vectors, rule="none", spill_lambda=0.0, zero=0.0)[0]
-
-    def assign(
-        self, vectors: Vectors, *, params: BuildParams, scale: float
-    ) -> tuple[ListNos, ListNos]:
-        """First and second list of each row (m, d); see `Spiller.assign`."""
-        rule: str = params.assumed_spill
-        if rule == "soar" and params.metric == "l2":
-            rule = "air"
-        weight = params.spill_lambda
-        if weight is None:
-            weight = DEFAULT_LAMBDA
-        zero = ZERO_RESIDUAL * scale
-        return self._assign(vectors, rule=rule, spill_lambda=weight, zero=zero)
-
-    def _assign(
-        self, vectors: Vectors, *, rule: str, spill_lambda: float, zero: float
-    ) -> tuple[ListNos, ListNos]:
-        return self._assigner.assign(
-            _packed(vectors, np.float32),
-            rule=rule,
-            spill_lambda=spill_lambda,
-            zero=zero,
-            threads=self._threads,
-        )
-
-
 def mutual_neighbours(
     rows: NDArray[np.int32], distances: Distances, *, k: int, threads: int
 ) -> tuple[NDArray[np.int32], Distances]:
@@ -390,7 +351,7 @@ def unit_rows(
     vectors: Vectors, *, threads: int, tier: str = ""
 ) -> tuple[Vectors, list[int]]:
     """Rows (n, d) at unit length by a tier (empty: the best), and which are zero."""
-    packed = _packed(vectors, np.float32)
+    packed = as_packed(vectors, np.float32)
     return compiled.unit_rows(packed, tier=tier, threads=threads)
 
 
@@ -398,7 +359,7 @@ def quantise_rows(
     vectors: Vectors, center: Vectors | None = None, *, threads: int, tier: str = ""
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """The native twin of `codes.quantise` in a tier: values (n, d) and scales (n,)."""
-    packed, shift = _packed(vectors, np.float32), _shift(center)
+    packed, shift = as_packed(vectors, np.float32), _shift(center)
     return compiled.quantise_rows(packed, shift, tier=tier, threads=threads)
 
 
@@ -414,32 +375,28 @@ def _given(codes: Codes, encoding: Encoding) -> _Given:
     whole = encoding.kind == "float32"
     return _Given(
         values=np.ascontiguousarray(codes.values),
-        scales=_NOTHING if whole else _packed(codes.scales, np.float32),
-        biases=_NOTHING if codes.biases is None else _packed(codes.biases, np.float32),
+        scales=_NOTHING if whole else as_packed(codes.scales, np.float32),
+        biases=_NOTHING
+        if codes.biases is None
+        else as_packed(codes.biases, np.float32),
     )
 
 
 def _kept(vectors: RowMatrix) -> tuple[Any, str]:
     """Rows to re-rank as the kernels take them, and how 16 bits are to be read."""
     if isinstance(vectors, HalfRows):
-        return _packed(vectors.stored, np.uint16), vectors.kind
+        return as_packed(vectors.stored, np.uint16), vectors.kind
     if isinstance(vectors, DiskRows):
         return vectors.native, ""
-    return _packed(np.asarray(vectors), np.float32), ""
+    return as_packed(np.asarray(vectors), np.float32), ""
 
 
 def _shift(center: Vectors | None) -> Vectors:
     """A centre (d,) in the form of the kernels: empty if nothing is subtracted."""
     if center is None or not center.any():
         return _NOTHING
-    return _packed(center, np.float32)
+    return as_packed(center, np.float32)
 
 
 def _packed_mask(allowed: Mask | None) -> Mask | None:
-    return None if allowed is None else _packed(allowed, np.bool_)
-
-
-def _packed(values: NDArray[Number], dtype: type[Number]) -> NDArray[Number]:
-    """`values` in the layout of the kernels; the same array if it has it already."""
-    packed = np.ascontiguousarray(values, dtype)
-    return packed if packed.flags.aligned else packed.copy()
+    return None if allowed is None else as_packed(allowed, np.bool_)

@@ -29,9 +29,15 @@ class Assigner {
   // Fills primary (n) and secondary (n; -1 where a row is not spilled).
   void assign(const float* vectors, int64_t n, const Spilling& spilling, int threads,
               int32_t* primary, int32_t* secondary) const;
+  // The same among `width` lists of each row, `list_nos` (n, width). Throws
+  // std::invalid_argument where one does not exist.
+  void assign_among(const float* vectors, int64_t n, const int32_t* list_nos,
+                    int64_t width, const Spilling& spilling, int threads,
+                    int32_t* primary, int32_t* secondary) const;
 
  private:
   class Chunk;
+  class Choice;
 
   int64_t nlist_;
   int64_t d_;

@@ -42,6 +42,31 @@ class PyAssigner {
     return py::make_tuple(primary, secondary);
   }
 
+  // The same among some lists of each row.
+  py::tuple assign_among(const Array<float>& vectors, const Array<int32_t>& list_nos,
+                         const std::string& rule, float spill_lambda, float zero,
+                         int threads) const {
+    require(vectors.ndim() == 2 && vectors.shape(1) == assigner_.d(),
+            "vectors are not (n, d)");
+    require(list_nos.ndim() == 2 && list_nos.shape(0) == vectors.shape(0) &&
+                list_nos.shape(1) >= 1,
+            "list_nos are not (n, 1 or more)");
+    require_aligned(vectors, list_nos);
+    const Spilling spilling{rule_of(rule), spill_lambda, zero};
+    const int64_t n = vectors.shape(0);
+    Array<int32_t> primary(n), secondary(n);
+    int32_t* first = primary.mutable_data();
+    int32_t* second = secondary.mutable_data();
+    const float* in = vectors.data();
+    const int32_t* among = list_nos.data();
+    const int64_t width = list_nos.shape(1);
+    {
+      const py::gil_scoped_release release;
+      assigner_.assign_among(in, n, among, width, spilling, threads, first, second);
+    }
+    return py::make_tuple(primary, secondary);
+  }
+
  private:
   static Assigner make(const Array<float>& centroids, const Array<float>& biases,
                        const std::string& tier) {
@@ -69,7 +94,10 @@ void bind_assigner(py::module_& module) {
            py::arg("tier"))
       .def("assign", &PyAssigner::assign, py::arg("vectors").noconvert(), py::kw_only(),
            py::arg("rule"), py::arg("spill_lambda"), py::arg("zero"),
-           py::arg("threads"));
+           py::arg("threads"))
+      .def("assign_among", &PyAssigner::assign_among, py::arg("vectors").noconvert(),
+           py::arg("list_nos").noconvert(), py::kw_only(), py::arg("rule"),
+           py::arg("spill_lambda"), py::arg("zero"), py::arg("threads"));
 }
 
 }  // namespace gleann

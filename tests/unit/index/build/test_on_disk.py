@@ -167,11 +167,12 @@ def test_progress(rows, tmp_path):
     seen = []
     SoarIndex.build_on_disk(rows, tmp_path / "i", PARAMS, progress=seen.append)
     phases = list(dict.fromkeys(p.phase for p in seen))
-    assert phases == ["prepare", "train", "assign", "tune", "done"]
+    assert phases == ["prepare", "train", "assign", "tune", "encode", "done"]
     for phase in phases:
         done = [p.done for p in seen if p.phase == phase]
         assert done == sorted(done)
-    assert [p.done for p in seen if p.phase == "prepare"][:2] == [333, 666]
+    for phase in ("prepare", "encode"):
+        assert [p.done for p in seen if p.phase == phase][:2] == [333, 666]
 
 
 def test_progress_of_many_sample_queries_only_grows(rows):
@@ -200,7 +201,9 @@ def test_a_source_must_keep_to_its_shape(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("phase", ["prepare", "train", "assign", "tune", "done"])
+@pytest.mark.parametrize(
+    "phase", ["prepare", "train", "assign", "tune", "encode", "done"]
+)
 def test_a_cancelled_build_leaves_what_was_there(rows, tmp_path, phase):
     def stop(progress):
         if progress.phase == phase:

@@ -1,0 +1,1 @@
+"""Millions of rows: how work and memory grow, and gleann beside its peers there."""
