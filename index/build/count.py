@@ -1,6 +1,7 @@
 """Recall by counting: what lists hold of the nearest rows, less what a pool loses."""
 
 from dataclasses import dataclass
+from heapq import heapify, heapreplace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +9,6 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Distances, ListNos
 from gleann.index.build.place import Placed
 from gleann.index.build.sample import Sample
-
-QUERIES_HELD = 4096
-"""Queries counted at once."""
 
 Shares = NDArray[np.float32]
 
@@ -136,18 +134,34 @@ def pool_ends(
     Fewer than `rerank` of the rows with better codes may be in the probed lists: with
     more lists than the `rerank`-th of their places there are too many.
 
+    Where rows are equal, all that are as near as the k-th count as near: so the work
+    grows with the rows that are known of a query, not with their square.
+
     Args:
         ranked: (nq, w) places of the rows of the best codes, best first.
-        query: (m,) query of each row.
+        query: (m,) query of each row, ascending.
         column: (m,) its position among those of the best codes.
         rerank: rows in the pool.
         nlist: number of lists.
     """
     ends = np.full(len(query), nlist, np.int32)
     late = np.flatnonzero(column >= rerank)
-    for start in range(0, len(late), QUERIES_HELD):
-        some = late[start : start + QUERIES_HELD]
-        better = ranked[query[some]].copy()
-        better[np.arange(better.shape[1]) >= column[some][:, None]] = nlist
-        ends[some] = np.partition(better, rerank - 1, axis=1)[:, rerank - 1]
+    if late.size == 0:
+        return ends
+    for own in np.split(late, np.flatnonzero(np.diff(query[late])) + 1):
+        columns = column[own]
+        better = ranked[query[own[0]], : columns.max()]
+        ends[own] = _least_of_prefixes(better, rerank)[columns - rerank]
     return ends
+
+
+def _least_of_prefixes(places: ListNos, number: int) -> NDArray[np.int32]:
+    """The `number`-th least of the first `number` places, of one more, up to all."""
+    heap = (-places[:number]).tolist()  # the greatest of the least is on top
+    heapify(heap)
+    least = [-heap[0]]
+    for place in places[number:].tolist():
+        if -place > heap[0]:
+            heapreplace(heap, -place)
+        least.append(-heap[0])
+    return np.array(least, np.int32)

@@ -174,11 +174,23 @@ def _measure_k(
     near = nearest.distances
     many = _hits(nearest.places, near, near[:, :k], k)
     pooled = _hits(placed.ranked, sample.distances, sample.truth[:, :k], k)
+    nlist = len(placed.entries)
+    firsts = [one for one in FIRST_LISTS if 2 * one <= nlist and many.knows(one)]
     points: list[EffortPoint] = []
-    for first in FIRST_LISTS:
-        if 2 * first <= len(placed.entries) and many.knows(first):
-            points += _measure_first(many, pooled, nearest.pooled, placed, first)
+    ends = _ends_of_pools(pooled, nlist) if firsts else {}
+    for first in firsts:
+        points += _measure_first(many, pooled, ends, nearest.pooled, placed, first)
     return points
+
+
+def _ends_of_pools(pooled: _Hits, nlist: int) -> dict[int, NDArray[np.int32]]:
+    """By the rows in a pool, the most lists (h,) with which each hit is in it."""
+    return {
+        rerank: pool_ends(
+            pooled.places, pooled.query, pooled.column, rerank=rerank, nlist=nlist
+        )
+        for rerank in sorted({ceil(pooled.k * share) for share in RERANKED_PER_K})
+    }
 
 
 def _hits(places: ListNos, distances: Distances, nearest: Distances, k: int) -> _Hits:
@@ -187,13 +199,19 @@ def _hits(places: ListNos, distances: Distances, nearest: Distances, k: int) -> 
 
 
 def _measure_first(
-    many: _Hits, pooled: _Hits, which: Ints, placed: Placed, first: int
+    many: _Hits,
+    pooled: _Hits,
+    ends: dict[int, NDArray[np.int32]],
+    which: Ints,
+    placed: Placed,
+    first: int,
 ) -> list[EffortPoint]:
     """The settings with so many first lists.
 
     Args:
         many: of all queries.
         pooled: of those whose pools are measured.
+        ends: of these, as `_ends_of_pools` has them.
         which: (nq,) which of all these are.
         placed: has the entries of lists.
         first: see `EffortPoint`.
@@ -206,11 +224,8 @@ def _measure_first(
     pooled_depths = pooled.depths(first)
     pooled_lists = [setting.lists(pooled_depths) for setting in settings]
     points = []
-    for rerank in sorted({ceil(k * share) for share in RERANKED_PER_K}):
-        ends = pool_ends(
-            pooled.places, pooled.query, pooled.column, rerank=rerank, nlist=nlist
-        )
-        hits = pooled.shares(pooled_lists, ends)
+    for rerank, most_lists in ends.items():
+        hits = pooled.shares(pooled_lists, most_lists)
         counted = count_pool(hits, held, rerank=rerank, k=k)
         points += [
             EffortPoint(

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos
 from gleann.index.build.count import (
-    QUERIES_HELD,
     Counted,
     Held,
     Nearest,
@@ -40,6 +39,9 @@ LOST = 0.0005
 
 POOL_STEP = 1.1
 """Pools are told apart from this ratio on."""
+
+QUERIES_HELD = 4096
+"""Queries counted at once."""
 
 Points = tuple[OperatingPoint, ...]
 Pools = tuple[Pool, ...]
