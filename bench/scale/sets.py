@@ -110,7 +110,13 @@ def manifold_set(
 
 
 def real_set(data: Path, folder: Path, *, seed: int, queries: int) -> RowSet:
-    """A real data set, its rows in random order, and its first held-out queries."""
+    """A real data set, its rows in random order, and its first held-out queries.
+
+    Raises:
+        SystemExit: `folder` is that of the data, which would be written over.
+    """
+    if folder.resolve() == data.resolve():
+        raise SystemExit(f"{folder} has the data themselves: give another folder")
     dataset = load_dataset(data)
     folder.mkdir(parents=True, exist_ok=True)
     described = {"data": dataset.name, "seed": seed, "queries": queries}

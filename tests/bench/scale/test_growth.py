@@ -78,3 +78,19 @@ def test_a_real_set_ends_at_its_own_rows(run, tmp_path, clustered) -> None:
     result = run(f"--intrinsic --data {data} --rows 1000 9000 --rounds 1")
     assert list(result["cells"]) == ["tiny/1000", "tiny/2800"]
     assert "two_nn_before" not in result["cells"]["tiny/1000"]["truth"]
+
+
+def test_a_data_set_is_neither_written_over_nor_removed(tmp_path, clustered) -> None:
+    """Where the folder for what is made is the one that holds the data set."""
+    data = tmp_path / "tiny"
+    data.mkdir()
+    np.save(data / "base.npy", clustered(300, 8, seed=1))
+    np.save(data / "queries.npy", clustered(90, 8, seed=2))
+    (data / "meta.json").write_text('{"name": "tiny", "metric": "l2"}')
+    before = {file.name: file.read_bytes() for file in data.iterdir()}
+    line = f"growth --folder {tmp_path} --out {tmp_path / 'out.json'} --queries 60"
+    given = f"{line} --intrinsic --data {data} --rows 200 --parts truth"
+    args = make_parser().parse_args(given.split())
+    with pytest.raises(SystemExit, match="the data themselves"):
+        args.run(args)
+    assert {file.name: file.read_bytes() for file in data.iterdir()} == before
