@@ -7,7 +7,7 @@ from gleann.index.effort import Grants
 from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.operating_points import Measured, OperatingPoint, choose_point
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
-from gleann.index.search.kept_plans import KeptPlans
+from gleann.index.search.kept_plans import KEPT_PLANS, KeptPlans
 from gleann.index.search.plan import SearchPlan, as_filter, without_copies
 from gleann.index.training import Training
 
@@ -51,7 +51,8 @@ class Planner:
         # Replaced as a whole: a thread that plans meanwhile keeps its plan in the old.
         self._plans = KeptPlans(measured, n=self._n, lists=self._lists, fits=self._fits)
         self._last: tuple[SearchParams, int, SearchPlan, KeptPlans] | None = None
-        self._last_effort: tuple[SearchPlan, SearchPlan] | None = None
+        # By the identity of the plan that they stand for, which is kept with them.
+        self._efforts: dict[int, tuple[SearchPlan, SearchPlan]] = {}
 
     @property
     def asked(self) -> Points:
@@ -112,22 +113,26 @@ class Planner:
         The former where no setting of the effort is known to reach the recall for less:
         with nprobe, rerank or a filter, and for queries unlike those of the build.
         """
-        last = self._last_effort
-        if last is not None and last[0] is plan:
-            return last[1]
-        chosen = plan if self.asked else self._by_effort(plan, params)
-        self._last_effort = plan, chosen
-        return chosen
-
-    def _by_effort(self, plan: SearchPlan, params: SearchParams) -> SearchPlan:
         whole = plan.allowed is None and plan.request.segments == "both"
         if plan.estimate is None or plan.exact or params.rerank or not whole:
+            return plan  # and is not kept: what a filter has packed is its caller's
+        if self.asked:
             return plan
+        efforts = self._efforts
+        kept = efforts.get(id(plan))
+        if kept is None:
+            if len(efforts) >= KEPT_PLANS:
+                efforts.clear()
+            kept = efforts[id(plan)] = plan, self._by_effort(plan, params)
+        return kept[1]
+
+    def _by_effort(self, plan: SearchPlan, params: SearchParams) -> SearchPlan:
         efforts = self._plans.measured.efforts
         target = params.target_recall or DEFAULT_TARGET_RECALL
         point = choose_point(efforts, k=params.k, target_recall=target)
         if point is None or point.k < params.k or point.low < target:
             return plan
+        assert plan.estimate is not None
         if point.cost(self._alone) >= plan.estimate.cost(self._alone):
             return plan
         return replace(

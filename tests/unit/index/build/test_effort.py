@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from gleann.index.operating_points import (
     choose_point,
     cost_of_recall,
 )
+from gleann.index.search import planner
 from gleann.index.storage.manifest import manifest_checksum
 
 ENGINE = "native" if available() else "reference"
@@ -237,6 +239,32 @@ def test_a_search_takes_effort_where_it_costs_less(index, data):
     ):
         by_effort, by_lists = both(**params)
         assert by_effort == by_lists, params
+
+
+def test_plans_by_effort_are_kept(index, data, monkeypatch):
+    """For a query on its own, to make one takes longer than to search."""
+    _, queries, _ = data
+    served, chosen = index.with_engine(ENGINE), []
+
+    def choose(points, **asked):
+        chosen.append(asked["k"])
+        return choose_point(points, **asked)
+
+    monkeypatch.setattr(planner, "choose_point", choose)
+    for k in (10, 5, 10, 5, 10):
+        params = SearchParams(k=k, target_recall=0.98, effort="by_query")
+        stats = served.search(queries[:1], params).stats
+        assert stats.recall_low >= 0.98
+    assert chosen == [10, 5]
+
+
+def test_a_filter_is_not_kept_with_its_plan(index, data):
+    _, queries, _ = data
+    mask = np.arange(len(index)) % 2 == 0
+    index.search(queries[:1], SearchParams(nprobe=3, effort="by_query", allowed=mask))
+    held = ref(mask)
+    del mask
+    assert held() is None
 
 
 def test_fewer_neighbours_take_the_lists_of_more(index, data):
