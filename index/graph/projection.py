@@ -35,6 +35,10 @@ MOST_AXES = 0.6
 LEAST_ROWS = 40_000
 """Fewer rows are joined before a projection is fitted."""
 
+MOST_SQUARE = 64
+"""Axes take the cube of the dimensions: longer than they save where the square of these
+is more than so many times the rows."""
+
 PROJECTED_VALUES = 1 << 20
 """Values projected at once by a core."""
 
@@ -72,11 +76,14 @@ class Projection:
 def fit_projection(rows: RowMatrix, metric: Metric, *, seed: int) -> Projection | None:
     """The projection of prepared rows (n, d) that keeps `SPREAD_KEPT` of their spread.
 
-    None where the rows are few, are not in memory in float32, or are spread in so many
-    dimensions that it would not pay; and under ip, whose order the axes do not keep.
+    None where the rows are few, in all or for so many dimensions, are not in memory in
+    float32, or are spread in so many dimensions that it would not pay; and under ip,
+    whose order the axes do not keep.
     """
     n, d = rows.shape
-    if n < LEAST_ROWS or metric == "ip" or not isinstance(rows, np.ndarray):
+    if n < max(LEAST_ROWS, d * d / MOST_SQUARE) or metric == "ip":
+        return None
+    if not isinstance(rows, np.ndarray):
         return None
     rng = np.random.default_rng([seed, 17])
     drawn = rows[np.sort(rng.choice(n, min(AXIS_ROWS, n), replace=False))]

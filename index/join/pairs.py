@@ -59,8 +59,9 @@ class PairJoin:
     ) -> Iterator[PairBlock]:
         """The pairs in blocks; which comes first may vary.
 
-        What is held is bounded by about `room` pairs and four million more a thread,
-        however many there are.
+        Of the pairs, about `room` and four million more a thread are held, however many
+        there are; besides these codes, 12 bytes a row, 4 nlist^2 bytes a side, and the
+        rows near the lists that are open, in half of the memory of the codes.
 
         Args:
             room: pairs of a block, about.

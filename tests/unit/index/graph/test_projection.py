@@ -111,6 +111,15 @@ def test_no_axes_where_they_would_not_pay(flat, clustered):
     assert fit_projection(clustered(500, 20, seed=2), "l2", seed=0) is None
 
 
+def test_axes_of_very_many_dimensions_need_more_rows():
+    """They take the cube of the dimensions: at 12,000 of these, minutes."""
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(2600, 10)) @ rng.normal(size=(10, 400))
+    rows = rows.astype(np.float32)
+    assert fit_projection(rows[:2400], "l2", seed=0) is None
+    assert fit_projection(rows, "l2", seed=0).axes.shape == (400, 16)
+
+
 def by_hand(data, projected, places, list_nos, request):
     """The scan of projected codes in NumPy: distances (m, k)."""
     near = np.full((len(places), request.k), np.inf, np.float32)
