@@ -52,14 +52,14 @@ class Sample:
         query: float32 (1, dim).
         condition: what the rows had to pass; None for nothing.
         distances: float32 (1, k), of the rows found; +inf where none was.
-        nprobe: lists that were probed.
+        nprobe: lists that were probed; None where that is not known of this query.
     """
 
     view: View
     query: Vectors
     condition: Condition | None
     distances: Distances
-    nprobe: int = 0
+    nprobe: int | None = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +125,7 @@ class RecallProbe:
         condition: Condition | None,
         distances: Distances,
         *,
-        nprobe: int = 0,
+        nprobe: int | None = 0,
     ) -> None:
         """Take one query of a search, if it is the turn of one; returns at once.
 
@@ -134,7 +134,7 @@ class RecallProbe:
             queries: (nq, dim) of a dtype of the protocol.
             condition: what the rows had to pass; None for nothing.
             distances: float32 (nq, k), of the rows found.
-            nprobe: lists that were probed.
+            nprobe: lists that were probed; None where queries probed different numbers.
         """
         if not self.settings.share or not len(queries):
             return
@@ -239,17 +239,21 @@ class RecallProbe:
 
 
 def _asked(sample: Sample, compared: Compared) -> AskedQuery:
-    """What is learned of a sample; with newer rows, not how many it found."""
+    """What is learned of a sample.
+
+    With newer rows, or where its lists are not known, not how many it found: what they
+    did not hold would count as lost by the re-ranking.
+    """
     assert compared.rows is not None
     there = np.flatnonzero(compared.rows[0] >= 0)
-    is_sealed = not len(sample.view.delta)
+    is_known = sample.nprobe is not None and not len(sample.view.delta)
     return AskedQuery(
         query=compared.query,
         rows=compared.rows[0, there],
         distances=compared.distances[0, there],
         k=sample.distances.shape[1],
-        nprobe=sample.nprobe,
-        found=compared.hits / compared.places if is_sealed else None,
+        nprobe=sample.nprobe or 0,
+        found=compared.hits / compared.places if is_known else None,
     )
 
 

@@ -75,12 +75,13 @@ class Searches:
         self._telemetry.searched(index, queries, seconds, stats, calls=len(answered))
         for task, found in answered:
             if task.is_whole and not found.stats.exact:
+                is_even = task.params.effort == "even"  # else a mean says nothing of one
                 self.probe.offer(
                     task.view,
                     task.queries,
                     task.condition,
                     found.distances,
-                    nprobe=found.stats.nprobe,
+                    nprobe=found.stats.nprobe if is_even else None,
                 )
         waited = 0.0 if arrived is None else began - arrived
         if seconds + waited >= self.slow.slow_seconds > 0:

@@ -1,5 +1,6 @@
 """The recall probe moves operating points where queries do not look like the rows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 import gleann
 from gleann.index import BuildParams, SearchParams
 from gleann.index.evaluate import recall_at_k
-from gleann.index.search.asked import LEAST_QUERIES
+from gleann.index.search.asked import LEAST_QUERIES, AskedQuery
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.config.probe import ProbeSettings
 from gleann.service.local import application_stubs
+from gleann.service.monitoring.learning import Learning
 from gleann.service.monitoring.probe import RecallProbe, Sample
 
 N, DIM, K = 12_000, 24, 10
@@ -111,4 +113,26 @@ def test_removed_and_newer_vectors_do_not_mislead(
     queries = averages(vectors, 400, seed=5)
     repeat(application, averages(vectors, 300, seed=6))
     assert recall_of(application, queries) >= 0.94
+    application.close()
+
+
+def test_what_few_lists_lack_is_not_taken_for_lost_by_the_re_ranking(
+    application: Application, vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By effort, the statistics have the mean of the lists that queries probed."""
+    taken: list[AskedQuery] = []
+    monkeypatch.setattr(Learning, "take", lambda self, view, query: taken.append(query))
+    probe = RecallProbe(NEVER, application.telemetry, is_busy=lambda: False)
+
+    def offer(view, queries, condition, distances, *, nprobe) -> None:
+        probe.take(Sample(view, queries[:1], condition, distances[:1], nprobe))
+
+    monkeypatch.setattr(application.searches.probe, "offer", offer)
+    for params in (ASKED, replace(ASKED, effort="by_query")):
+        application.search("words", vectors[:4], params)
+    even, by_effort = taken
+    assert even.found is not None
+    assert even.nprobe > 0
+    assert by_effort.found is None
+    np.testing.assert_array_equal(by_effort.rows, even.rows)
     application.close()
