@@ -135,12 +135,19 @@ class Bench:
         }
 
     def _least(self, rerank: int, recall: float, *, first: int) -> dict[str, Any]:
-        """The least number of lists, from `first` on, that finds as much."""
-        before, read, nprobe = 0.0, 0.0, max(1, first)
+        """The least number of lists that finds as much, looked for from `first` on."""
+
+        def found(nprobe: int) -> dict[str, Any]:
+            return self._summary(SearchParams(k=self._k, nprobe=nprobe, rerank=rerank))
+
+        nprobe, least = max(1, first), recall - SLACK
+        while nprobe > 1 and found(nprobe)["recall"] >= least:
+            nprobe //= 2
+        before, read = 0.0, 0.0
         while True:
-            plain = self._summary(SearchParams(k=self._k, nprobe=nprobe, rerank=rerank))
+            plain = found(nprobe)
             reached, entries = plain["recall"], plain["entries"]
-            if reached >= recall - SLACK or nprobe == self._index.nlist:
+            if reached >= least or nprobe == self._index.nlist:
                 share = (recall - before) / max(reached - before, 1e-9)
                 between = read + min(share, 1) * (entries - read)
                 return plain | {"entries_at_recall": between}

@@ -75,7 +75,8 @@ class Searches:
         self._telemetry.searched(index, queries, seconds, stats, calls=len(answered))
         for task, found in answered:
             if task.is_whole and not found.stats.exact:
-                is_even = task.params.effort == "even"  # else a mean says nothing of one
+                # By effort, the statistics have a mean, which says nothing of one query.
+                is_even = task.params.effort == "even"
                 self.probe.offer(
                     task.view,
                     task.queries,
