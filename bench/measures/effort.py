@@ -135,24 +135,10 @@ class Bench:
         }
 
     def _least(self, rerank: int, recall: float, *, first: int) -> dict[str, Any]:
-        """The least number of lists that finds as much, looked for from `first` on."""
-
         def found(nprobe: int) -> dict[str, Any]:
             return self._summary(SearchParams(k=self._k, nprobe=nprobe, rerank=rerank))
 
-        nprobe, least = max(1, first), recall - SLACK
-        while nprobe > 1 and found(nprobe)["recall"] >= least:
-            nprobe //= 2
-        before, read = 0.0, 0.0
-        while True:
-            plain = found(nprobe)
-            reached, entries = plain["recall"], plain["entries"]
-            if reached >= least or nprobe == self._index.nlist:
-                share = (recall - before) / max(reached - before, 1e-9)
-                between = read + min(share, 1) * (entries - read)
-                return plain | {"entries_at_recall": between}
-            before, read = reached, entries
-            nprobe = min(max(nprobe + 1, round(nprobe * STEP)), self._index.nlist)
+        return least_lists(found, recall, first=first, nlist=self._index.nlist)
 
     def _timed(
         self, ours: SearchParams, other: SearchParams, batch: int, rounds: int
@@ -181,6 +167,32 @@ class Bench:
         timed = self.queries[:TIMED]
         for at in range(0, len(timed), batch):
             self._index.find_rows(timed[at : at + batch], params)
+
+
+def least_lists(
+    found: Callable[[int], dict[str, Any]], recall: float, *, first: int, nlist: int
+) -> dict[str, Any]:
+    """The least number of lists that finds as much.
+
+    Args:
+        found: "recall" and "entries" of a number of lists.
+        recall: to be found, less `SLACK`.
+        first: number to begin at.
+        nlist: lists that there are.
+    """
+    nprobe, least = max(1, first), recall - SLACK
+    while nprobe > 1 and found(nprobe)["recall"] >= least:
+        nprobe //= 2
+    before, read = 0.0, 0.0
+    while True:
+        plain = found(nprobe)
+        reached, entries = plain["recall"], plain["entries"]
+        if reached >= least or nprobe == nlist:
+            share = (recall - before) / max(reached - before, 1e-9)
+            between = read + min(share, 1) * (entries - read)
+            return plain | {"entries_at_recall": between}
+        before, read = reached, entries
+        nprobe = min(max(nprobe + 1, round(nprobe * STEP)), nlist)
 
 
 def _poor(recalls: Distances) -> float:

@@ -75,7 +75,7 @@ class Searches:
         self._telemetry.searched(index, queries, seconds, stats, calls=len(answered))
         for task, found in answered:
             if task.is_whole and not found.stats.exact:
-                # By effort, the statistics have a mean, which says nothing of one query.
+                # By effort, the statistics have a mean: it says nothing of one query.
                 is_even = task.params.effort == "even"
                 self.probe.offer(
                     task.view,

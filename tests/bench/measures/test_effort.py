@@ -1,13 +1,12 @@
 """`bench.measures.effort`: sides alternate, and a run is recorded."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from bench.__main__ import make_parser
-from bench.measures.effort import Bench, effort_table, paired
+from bench.measures.effort import effort_table, least_lists, paired
 from gleann.index.engines.native import available
 
 
@@ -21,19 +20,15 @@ def test_sides_alternate():
 
 
 @pytest.mark.parametrize("first", [1, 15, 60, 100])
-def test_the_least_number_of_lists_is_found_from_wherever_it_begins(first, monkeypatch):
+def test_the_least_number_of_lists_is_found_from_wherever_it_begins(first):
     """Else an effort that saves nothing would be compared with too many lists."""
 
-    def summary(self, params):
-        share = params.nprobe / 100
-        return {"nprobe": params.nprobe, "recall": share, "entries": 1000 * share}
+    def found(nprobe):
+        return {"nprobe": nprobe, "recall": nprobe / 100, "entries": 10 * nprobe}
 
-    monkeypatch.setattr(Bench, "_summary", summary)
-    bench = Bench.__new__(Bench)
-    bench._k, bench._index = 10, SimpleNamespace(nlist=100)
-    found = bench._least(13, 0.2, first=first)
-    assert found["nprobe"] == 20
-    assert found["entries_at_recall"] == pytest.approx(200)
+    least = least_lists(found, 0.2, first=first, nlist=100)
+    assert least["nprobe"] == 20
+    assert least["entries_at_recall"] == pytest.approx(200)
 
 
 @pytest.mark.slow
