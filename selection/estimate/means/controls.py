@@ -42,9 +42,12 @@ class Controls:
     ) -> "Controls":
         """Standardise columns (n, p) and add everything up."""
         sizes = np.bincount(strata)
+        # By powers of two, which is exact: squares of columns must fit float64.
+        _, powers = np.frexp(np.abs(columns).max(axis=0, initial=0.0))
+        columns = np.ldexp(columns, -powers)
         spread = columns.std(axis=0)
         # A constant column says nothing; what is left of it is rounding.
-        varies = spread > 1e-12 * (1 + np.abs(columns).max(axis=0, initial=0.0))
+        varies = spread > 1e-12
         kept = (columns - columns.mean(axis=0))[:, varies] / spread[varies]
         means = np.zeros((len(sizes), kept.shape[1]))
         np.add.at(means, strata, kept)
