@@ -124,6 +124,20 @@ def test_coverage_against_all_distances(offset):
     assert (np.diff(curve.radii, axis=0) <= 0).all()
 
 
+@pytest.mark.parametrize("apart", [3e2, 3e4])
+def test_coverage_of_near_rows_among_far_ones(apart):
+    # Half of the rows are far from the mean of the choice, and near each other.
+    rows = np.random.default_rng(2).normal(scale=0.01, size=(600, 8))
+    rows[300:] += apart
+    rows = rows.astype(np.float32)
+    chosen = np.arange(0, 600, 2)
+    curve = coverage_curve(rows, chosen, shares=(0.9, 1.0))
+    wide = rows.astype(np.float64)
+    distances = np.linalg.norm(wide[:, None] - wide[chosen][None], axis=2)
+    nearest = np.sort(distances.min(axis=1))
+    assert curve.radii[-1] == pytest.approx(nearest[[539, 599]], rel=1e-3)
+
+
 def test_a_row_covers_itself_and_its_copies_exactly():
     rows = unit(np.repeat(clustered(20)[0], 3, axis=0))
     curve = coverage_curve(rows, np.arange(0, 60, 3), shares=(1.0,))
