@@ -409,5 +409,5 @@ def test_bad_params_and_controls_are_refused():
         MeansSession.start(params(), controls=controls, groups={"list": [1, 2]})
     with pytest.raises(NonFiniteError):
         MeansSession.start(params(), controls={"proxy": np.full(500, np.nan)})
-    with pytest.raises(InvalidInputError, match="integers or words"):
+    with pytest.raises(InvalidInputError, match="groups 'x' must be one-dim"):
         MeansSession.start(params(), controls=controls, groups={"x": np.ones(500) / 3})
