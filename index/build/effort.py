@@ -263,7 +263,7 @@ def _fit(many: _Hits, depths: Floats, first: int, *, most: int) -> Floats:
     queries = np.bincount(group, minlength=len(rough))
     shape = len(rough), most - first
     ranks = np.log1p(np.arange(first, most))
-    return _poisson(
+    return fit_poisson(
         found[:, first:].ravel().astype(np.float64),
         np.broadcast_to(queries[:, None], shape).ravel().astype(np.float64),
         np.broadcast_to(ranks, shape).ravel(),
@@ -271,7 +271,9 @@ def _fit(many: _Hits, depths: Floats, first: int, *, most: int) -> Floats:
     )
 
 
-def _poisson(found: Floats, queries: Floats, ranks: Floats, depths: Floats) -> Floats:
+def fit_poisson(
+    found: Floats, queries: Floats, ranks: Floats, depths: Floats
+) -> Floats:
     """The most likely weights (3,) of a Poisson regression, by Newton's method."""
     terms = np.stack([np.ones(len(ranks)), ranks, depths], axis=1)
     ridge = np.diag([1e-6, 1e-3, 1e-3])

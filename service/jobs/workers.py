@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from sqlite3 import Row
-from threading import Thread
+from threading import Thread, main_thread
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -189,8 +189,7 @@ class Workers:
             _log.error("%s: out of memory", row["name"])
             return Outcome.failed(LimitError(NO_MEMORY))
         except Exception:  # noqa: BLE001  the edge: a bug ends one operation, not all
-            _log.exception("%s failed inside", row["name"])
-            return Outcome.failed(ServiceError("internal error"))
+            return _failed_inside(row["name"])
         return Outcome.done(response)
 
     def _advance(self, run: Run, news: Progress) -> None:
@@ -300,3 +299,15 @@ class Workers:
     def _drop_staged(self, transaction: Transaction, names: list[str]) -> None:
         if sum(changes.drop_staged(transaction, name) for name in names):
             transaction.after_commit(self._store.give_back_space_soon)
+
+
+def _failed_inside(name: str) -> Outcome:
+    """The outcome of work that raised what nobody expects.
+
+    Raises:
+        _StoppingError: the interpreter is ending, and gives no more threads.
+    """
+    if not main_thread().is_alive():
+        raise _StoppingError
+    _log.exception("%s failed inside", name)
+    return Outcome.failed(ServiceError("internal error"))

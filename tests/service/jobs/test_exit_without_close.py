@@ -23,7 +23,7 @@ time.sleep(float(sys.argv[2]))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pause", [0.1, 0.3, 0.6])
+@pytest.mark.parametrize("pause", [0.1, 0.3, 0.6, 0.9])
 def test_the_process_ends_well_and_the_build_goes_on(
     tmp_path: Path, pause: float
 ) -> None:
@@ -42,3 +42,36 @@ def test_the_process_ends_well_and_the_build_goes_on(
         assert client.get_index("words").version >= 1
         found = client.search("words", np.zeros((1, 32)))
         assert len(found.ids[0]) == 10
+
+
+# What a build meets that starts threads for a step in NumPy.
+NO_MORE_THREADS = """
+import threading, time
+from concurrent.futures import ThreadPoolExecutor
+from gleann.service.jobs import building
+
+def late(view):
+    while threading.main_thread().is_alive():
+        time.sleep(0.001)
+    ThreadPoolExecutor(1).submit(int)
+
+building.require_not_empty_since = late
+"""
+
+
+@pytest.mark.slow
+def test_work_that_gets_no_more_threads_is_no_failure(tmp_path: Path) -> None:
+    code = NO_MORE_THREADS + LEAVES
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "data"), "0.1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    with gleann.Client(tmp_path / "data") as client:
+        [operation] = client.list_operations()
+        operation.wait()
+        assert client.get_index("words").version >= 1

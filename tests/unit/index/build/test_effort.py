@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors, recall_at_k
-from gleann.index.build.effort import WORTH_EFFORT, _poisson
+from gleann.index.build.effort import WORTH_EFFORT, fit_poisson
 from gleann.index.cost import CostModel
 from gleann.index.effort import Grants, bit_lengths
 from gleann.index.engines.contract import ScanRequest
@@ -117,7 +117,7 @@ def test_the_fit_finds_the_weights():
     depths = np.repeat(np.arange(5), 100).astype(float)
     queries = np.full(500, 2000.0)
     hits = rng.poisson(queries * np.exp(-1 - 1.2 * ranks + 0.5 * depths)).astype(float)
-    assert _poisson(hits, queries, ranks, depths) == pytest.approx(
+    assert fit_poisson(hits, queries, ranks, depths) == pytest.approx(
         [-1, -1.2, 0.5], abs=0.1
     )
 
