@@ -15,6 +15,7 @@ from gleann.selection.curation.audit import (
     SecondMoments,
     audit,
     coverage_curve,
+    vendi_score,
     vendi_scores,
 )
 
@@ -91,6 +92,15 @@ def test_scores_are_those_of_the_kernel_and_fall_with_the_order(seed):
     found = scores(rows)
     assert found == pytest.approx(naive_scores(rows, ORDERS), rel=1e-6)
     assert (np.diff(found) < 0).all()
+
+
+def test_great_orders_and_those_near_one_go_over_into_their_limits():
+    values = np.array([0.5, 0.3, 0.2])
+    assert vendi_score(values, order=1e6) == pytest.approx(2, rel=1e-5)
+    assert vendi_score(values, order=50) == pytest.approx(2 ** (50 / 49), rel=1e-9)
+    one = vendi_score(values, order=1)
+    for order in (1 - 1e-15, 1 + 1e-15, 1 - 1e-7, 1 + 1e-7):
+        assert vendi_score(values, order=order) == pytest.approx(one, rel=1e-6)
 
 
 def test_duplicates_change_nothing_where_all_are_doubled():
@@ -272,6 +282,8 @@ def test_bad_input():
         audit(rows, AuditRequest(chosen=[1], labels={"class": labels * 0.5}))
     with pytest.raises(ZeroVectorError):
         audit(rows * 0, AuditRequest(chosen=[1]))
+    with pytest.raises(InvalidParamsError, match="shares must be above 0, got 0"):
+        AuditRequest(chosen=[1], shares=(0.5, 0.0))
     with pytest.raises(InvalidParamsError, match="orders must be above 0, got 0"):
         AuditRequest(chosen=[1], orders=(0,))
     with pytest.raises(InvalidParamsError, match="at least 1 entry"):
