@@ -10,7 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Rows
 from gleann.index.checks import as_array
-from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    InvalidParamsError,
+)
 from gleann.selection.checks import require_count
 from gleann.selection.words import Words, as_words, shown_words
 
@@ -36,18 +40,30 @@ class Groups:
     words: Words
 
     @classmethod
-    def of(cls, groups: ArrayLike) -> "Groups":
+    def of(
+        cls, groups: ArrayLike, *, n: int | None = None, name: str = "groups"
+    ) -> "Groups":
         """Groups from their names (n,).
+
+        Args:
+            groups: integers, strings or other words.
+            n: how many there must be; None for any number.
+            name: what messages call them.
 
         Raises:
             InvalidInputError: as `as_groups`.
+            DimensionMismatchError: not n of them.
         """
-        names = as_groups(groups)
+        names = as_groups(groups, name=name)
+        if n is not None and len(names) != n:
+            raise DimensionMismatchError(
+                f"{name} has {len(names)} entries for {n} rows"
+            )
         if names.dtype.kind == "O":
-            words = Words.of_values(names.tolist(), name="groups")
+            words = Words.of_values(names.tolist(), name=name)
             return cls(numbers=words.numbers_of(names.tolist()), words=words)
         distinct, numbers = np.unique(names, return_inverse=True)
-        words = Words(words=tuple(distinct.tolist()), name="groups")
+        words = Words(words=tuple(distinct.tolist()), name=name)
         return cls(numbers=numbers.astype(np.int64), words=words)
 
     def __len__(self) -> int:
@@ -73,19 +89,19 @@ class Groups:
         return dict(zip(self.labels, counts.tolist(), strict=True))
 
 
-def as_groups(groups: ArrayLike) -> NDArray[Any]:
+def as_groups(groups: ArrayLike, *, name: str = "groups") -> NDArray[Any]:
     """Return `groups` as integers, strings or other words (n,).
 
     Raises:
         InvalidInputError: they are none of these, or not one-dimensional.
     """
-    words = as_words(groups, name="groups")
+    words = as_words(groups, name=name)
     if words is not None:
-        return Words(words=tuple(words), name="groups").array
-    names = as_array(groups, name="groups")
+        return Words(words=tuple(words), name=name).array
+    names = as_array(groups, name=name)
     if names.ndim != 1 or names.dtype.kind not in "biu":
         raise InvalidInputError(
-            "groups must be one-dimensional integers or strings, or other words; got"
+            f"{name} must be one-dimensional integers or strings, or other words; got"
             f" {names.dtype} {names.shape}"
         )
     return names

@@ -31,8 +31,8 @@ class Blocks:
     Attributes:
         ranked: (n,) rows from the highest proxy to the lowest, ties by id.
         ends: (K,) where each block ends in `ranked`; the last is n.
-        mass: (K,) sum of the square roots of the proxies, less the lowest if that is
-            below 0.
+        mass: (K,) sum of the square roots of a quarter of the proxies, less the lowest
+            if that is below 0.
         order: (n,) rows by block, within each in random order.
         names: ids of the rows.
         seed: of the random orders.
@@ -55,7 +55,9 @@ class Blocks:
         # Stable sorts by one key after another take half the time of `lexsort`.
         by_id = np.argsort(names.ids, kind="stable")
         ranked = by_id[np.argsort(-proxy[by_id], kind="stable")]
-        roots = np.sqrt(proxy[ranked] - min(0.0, float(proxy.min())))
+        # Of a quarter, which is exact: differences of proxies can exceed float64.
+        quarters = proxy[ranked] / 4
+        roots = np.sqrt(quarters - min(0.0, float(quarters[-1])))
         ends = _ends(roots)
         number = np.empty(len(proxy), np.int16)
         number[ranked] = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))

@@ -66,6 +66,8 @@ class AuditRequest:
             raise InvalidParamsError("shares must have at least 1 entry, got 0")
         for share in self.shares:
             require_between("shares", share, low=0, high=1)
+            if not share:
+                raise InvalidParamsError(f"shares must be above 0, got {share!r}")
 
 
 def audit(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gleann.index import Progress
 from gleann.index.arrays import Rows, Vectors
+from gleann.index.exact import exact_search_prepared
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.selection.progress import ProgressCallback
 
@@ -16,6 +17,11 @@ STEPS = 8
 
 MOST_ROWS = 4096
 """Pool rows that are measured at a time."""
+
+TOLERANCE = 1e-3
+"""Share of a squared distance by which rounding may miss the nearest row."""
+
+EPSILON = float(np.finfo(np.float32).eps)
 
 Distances = NDArray[np.float64]
 
@@ -45,7 +51,9 @@ def coverage_curve(
     shares: Sequence[float],
     progress: ProgressCallback | None = None,
 ) -> CoverageCurve:
-    """Measure a choice, exactly: O(n * s * d).
+    """Measure a choice: O(n * s * d).
+
+    Distances are exact, to a row that is the nearest but for `TOLERANCE`.
 
     Args:
         rows: (n, d) of the pool, between which plain L2 is meant.
@@ -55,26 +63,15 @@ def coverage_curve(
     """
     sizes = np.unique(np.rint(np.geomspace(1, len(chosen), STEPS)).astype(np.int64))
     begins = np.append(0, sizes[:-1])
-    picked = rows[chosen]
-    centre = picked.mean(axis=0, dtype=np.float64).astype(np.float32)
-    moved = picked - centre
-    halves = np.einsum("ij,ij->i", moved, moved) / 2
+    parts = [
+        _Part.of(rows[chosen[begin:end]])
+        for begin, end in zip(begins, sizes, strict=True)
+    ]
     step = min(MOST_ROWS, max(1, BLOCK_VALUES // len(chosen)))
     nearest = np.empty((len(sizes), len(rows)))
     for block in block_slices(len(rows), step):
-        wide = rows[block].astype(np.float64)
-        closeness = (rows[block] - centre) @ moved.T - halves
-        so_far = np.full(len(wide), -np.inf, np.float32)
-        apart = np.full(len(wide), np.inf)
-        for number, (begin, end) in enumerate(zip(begins, sizes, strict=True)):
-            best = closeness[:, begin:end].argmax(axis=1) + begin
-            found = closeness[np.arange(len(best)), best]
-            nearer = np.flatnonzero(found > so_far)
-            so_far[nearer] = found[nearer]
-            # Again in float64: near rows lose all their digits in the product.
-            off = wide[nearer] - picked[best[nearer]]
-            apart[nearer] = np.sqrt(np.einsum("ij,ij->i", off, off))
-            nearest[number, block] = apart
+        for number, part in enumerate(parts):
+            nearest[number, block] = part.to_nearest(rows[block])
         if progress is not None:
             done = min(block.stop, len(rows))
             progress(Progress(phase="cover", done=done, total=len(rows)))
@@ -86,3 +83,45 @@ def coverage_curve(
     return CoverageCurve(
         sizes=sizes, shares=tuple(shares), radii=radii, means=nearest.mean(axis=1)
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Part:
+    """Some chosen rows.
+
+    Attributes:
+        rows: (s, d).
+        centre: (d,) their mean: products of rows far from the origin lose digits.
+        moved: (s, d) rows less the centre.
+        halves: (s,) half of the squared lengths of `moved`.
+    """
+
+    rows: Vectors
+    centre: Vectors
+    moved: Vectors
+    halves: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, rows: Vectors) -> "_Part":
+        centre = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        moved = rows - centre
+        halves = np.einsum("ij,ij->i", moved, moved) / 2
+        return cls(rows=rows, centre=centre, moved=moved, halves=halves)
+
+    def to_nearest(self, some: Vectors) -> Distances:
+        """The distance (b,) of `some` (b, d) to the nearest of these rows."""
+        off = some - self.centre
+        best = (off @ self.moved.T - self.halves).argmax(axis=1)
+        apart = some.astype(np.float64) - self.rows[best]
+        squares = np.einsum("ij,ij->i", apart, apart)
+        # Of near rows among far ones the product has lost all digits.
+        longest = float(np.sqrt(2 * self.halves.max()))
+        lengths = np.sqrt(np.einsum("ij,ij->i", off, off, dtype=np.float64))
+        rounding = some.shape[1] * EPSILON * longest * (lengths + longest)
+        doubtful = np.flatnonzero((squares > 0) & (rounding > TOLERANCE * squares))
+        if doubtful.size:
+            _, again = exact_search_prepared(
+                some[doubtful], self.rows, metric="l2", k=1
+            )
+            squares[doubtful] = np.minimum(squares[doubtful], again[:, 0])
+        return np.sqrt(squares)

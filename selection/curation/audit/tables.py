@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Rows
-from gleann.index.checks import as_array
-from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.tables.tabular import Table, Tabular
-from gleann.selection.words import Words, as_words
+from gleann.selection.groups import Groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,25 +33,8 @@ class Column:
             InvalidInputError: they are none of these.
             DimensionMismatchError: not one for each of n rows.
         """
-        listed = as_words(values, name=name)
-        if listed is not None:
-            words = Words.of_values(listed, name=name)
-            numbers = words.numbers_of(listed)
-            names = words.words
-        else:
-            array = as_array(values, name=name)
-            if array.ndim != 1 or array.dtype.kind not in "biu":
-                raise InvalidInputError(
-                    f"{name} must be one-dimensional integers or words, got"
-                    f" {array.dtype} {array.shape}"
-                )
-            distinct, numbers = np.unique(array, return_inverse=True)
-            names = tuple(distinct.tolist())
-        if len(numbers) != n:
-            raise DimensionMismatchError(
-                f"{name} has {len(numbers)} entries for {n} rows"
-            )
-        return cls(name=name, words=names, numbers=numbers)
+        groups = Groups.of(values, n=n, name=name)
+        return cls(name=name, words=groups.labels, numbers=groups.numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -22,6 +22,9 @@ from gleann.selection.checks import require_between
 FLOOR = 1e-9
 """Eigenvalues below this share of the largest are rounding noise."""
 
+NEAR_ONE = 1e-9
+"""Orders so near 1 are 1: the quotient of their formula is rounding alone."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SecondMoments:
@@ -72,11 +75,14 @@ def vendi_score(eigenvalues: NDArray[np.float64], *, order: float) -> float:
     """
     if not len(eigenvalues):
         return 0.0
-    if order == 1:
-        return float(np.exp(-(eigenvalues * np.log(eigenvalues)).sum()))
     if order == np.inf:
         return float(1 / eigenvalues.max())
-    return float(np.exp(np.log((eigenvalues**order).sum()) / (1 - order)))
+    logs = np.log(eigenvalues)
+    if abs(order - 1) < NEAR_ONE:
+        return float(np.exp(-(eigenvalues * logs).sum()))
+    # Over the largest: powers of a great order are below float64.
+    sums = np.exp(order * (logs - logs.max())).sum()
+    return float(np.exp((order * logs.max() + np.log(sums)) / (1 - order)))
 
 
 def vendi_scores(moments: SecondMoments, orders: Sequence[float]) -> tuple[float, ...]:

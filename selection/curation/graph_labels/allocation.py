@@ -1,7 +1,7 @@
 """Labels under class shares: Sinkhorn label allocation."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -165,11 +165,13 @@ class Allocation(Tabular):
 def allocate_labels(
     request: AllocationRequest, *, progress: ProgressCallback | None = None
 ) -> Allocation:
-    """Label a share of the rows so that no class gets more than its part.
+    """Label a share of the rows so that no class gets more mass than its part.
 
     Tai, Bailis and Valiant 2021, Sinkhorn Label Allocation,
     https://arxiv.org/abs/2102.08622: of all plans that keep the bounds, nearly the one
-    of the largest likelihood.
+    of the largest likelihood. Masses keep the bounds; a row's label is the class of its
+    largest mass, so that labels can exceed them where rows are alike, as all of some
+    equal rows get one label. The summary tells by how many ("above_bounds").
 
     Args:
         request: probabilities and bounds.
@@ -180,7 +182,7 @@ def allocate_labels(
             that cannot be met; or the totals are not met within `params.max_sweeps`.
         DimensionMismatchError: another number of shares than of classes.
     """
-    table = as_array(request.probabilities, name="probabilities")
+    table = _as_table(request.probabilities)
     names = IdMap(request.ids, n=len(table))
     within = Among.of(
         request.among, n=len(table), names=None if request.ids is None else names
@@ -214,9 +216,11 @@ def allocate_labels(
         seed=None,
         data_hash=fingerprint(usable),
     )
-    return _answer(
+    found = _answer(
         plan, words, rows, names.held, params=params, made=made | origin_of(within)
     )
+    above = _above(found.numbers, len(rows) * bounds)
+    return replace(found, summary={**found.summary, "above_bounds": above})
 
 
 def totals_of(bounds: NDArray[np.float64], *, n: int, share: float) -> Totals:
@@ -230,14 +234,19 @@ def totals_of(bounds: NDArray[np.float64], *, n: int, share: float) -> Totals:
     return Totals(columns=columns, slack_row=slack_row)
 
 
+def _as_table(probabilities: ArrayLike) -> NDArray[Any]:
+    table = as_array(probabilities, name="probabilities")
+    if table.ndim != 2:
+        raise InvalidInputError(f"probabilities must be (n, c), got {table.shape}")
+    return table
+
+
 def _rows_with_evidence(table: NDArray[Any], among: Among | None) -> Rows:
     """Rows that get labels: among the allowed ones, and not all zeros.
 
     Raises:
         InvalidInputError: there is none.
     """
-    if table.ndim != 2:
-        raise InvalidInputError(f"probabilities must be (n, c), got {table.shape}")
     has = (table != 0).any(axis=1)
     rows = np.flatnonzero(has if among is None else has & among.mask)
     if not len(rows):
@@ -253,6 +262,13 @@ def _logs(probabilities: NDArray[np.float64], gamma: float) -> NDArray[np.float6
         logs = np.log(probabilities)
     logs *= gamma
     return logs
+
+
+def _above(numbers: NDArray[np.int64], bounds: NDArray[np.float64]) -> int:
+    """Labels (m,) beyond the bounds (c,) of their classes, rounded up."""
+    most = np.ceil(bounds - 1e-9)
+    counts = np.bincount(numbers, minlength=len(bounds))
+    return int(np.maximum(counts - most, 0).sum())
 
 
 def _answer(

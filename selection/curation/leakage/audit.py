@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import Distances, Mask, Rows
-from gleann.index.checks import as_array, require_threads
+from gleann.index.checks import require_threads
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.join.block import PairBlock
 from gleann.index.join.pairs import PairJoin
@@ -20,9 +20,9 @@ from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import IdMap, require_count
 from gleann.selection.curation.leakage.result import Leakage, LeakedPairs
 from gleann.selection.curation.radius import radius_of
+from gleann.selection.groups import Groups
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import provenance
-from gleann.selection.words import Words
 
 BINS = 20
 MAX_PAIRS = 1_000_000
@@ -71,8 +71,9 @@ def leakage(  # noqa: PLR0913 (of what, beside what, how near, told how)
 
     Raises:
         InvalidParamsError: both or neither of `reference` and `splits`, or of radius
-            and similarity; one out of its range.
-        InvalidInputError: no training row, or none to audit; a split that no row has.
+            and similarity; one out of its range; the index as its own reference.
+        InvalidInputError: no training row, or none to audit; a split that no row has;
+            splits or groups that are neither integers nor words.
         DimensionMismatchError: splits or groups that are not (n,), or an index of
             another dimension.
     """
@@ -117,8 +118,7 @@ class _Sides:
         reference: has the training rows; the same index where splits are given.
         audited: int64 (m,), ascending.
         training: bool, rows of `reference`; None for all.
-        splits: the words of the splits and the number (n,) of each row; None where the
-            training rows are another index.
+        splits: of all rows of `index`; None where the training rows are another index.
         among: the rows that are looked at; None for all.
     """
 
@@ -126,7 +126,7 @@ class _Sides:
     reference: SoarIndex
     audited: Rows
     training: Mask | None
-    splits: tuple[tuple[Hashable, ...], NDArray[np.int64]] | None
+    splits: Groups | None
     among: Among | None
 
     @classmethod
@@ -147,6 +147,11 @@ class _Sides:
         n = len(index)
         within = Among.of(among, n=n, names=IdMap(index.held_ids, n=n))
         mask = np.ones(n, np.bool_) if within is None else within.mask
+        if reference is index:
+            raise InvalidParamsError(
+                f"reference is the index itself, each of whose {n} rows would be found"
+                " for itself: give splits"
+            )
         if reference is not None:
             require_alike(side_of_index(index), side_of_index(reference))
             audited = np.flatnonzero(mask)
@@ -158,9 +163,10 @@ class _Sides:
                 splits=None,
                 among=within,
             )
-        words, numbers = _numbered(splits, n=n, name="splits")
+        assert splits is not None, "one of both is there"
+        named = Groups.of(splits, n=n, name="splits")
         listed = trained_on if isinstance(trained_on, list | tuple) else [trained_on]
-        trained = np.isin(numbers, words.numbers_of(listed))
+        trained = np.isin(named.numbers, named.words.numbers_of(listed))
         audited, training = np.flatnonzero(mask & ~trained), mask & trained
         if not len(audited) or not training.any():
             raise InvalidInputError(
@@ -172,7 +178,7 @@ class _Sides:
             reference=index,
             audited=audited,
             training=training,
-            splits=(words.words, numbers),
+            splits=named,
             among=within,
         )
 
@@ -276,23 +282,12 @@ def _groups(
     sides: _Sides, groups: ArrayLike | None
 ) -> tuple[tuple[Hashable, ...], NDArray[np.int64]]:
     """The words of the groups, and the number (m,) of each audited row."""
+    named = sides.splits
     if groups is not None:
-        words, numbers = _numbered(groups, n=len(sides.index), name="groups")
-        return words.words, numbers[sides.audited]
-    if sides.splits is None:
+        named = Groups.of(groups, n=len(sides.index))
+    if named is None:
         return ("all",), np.zeros(len(sides.audited), np.int64)
-    return sides.splits[0], sides.splits[1][sides.audited]
-
-
-def _numbered(
-    values: ArrayLike | None, *, n: int, name: str
-) -> tuple[Words, NDArray[np.int64]]:
-    array = as_array([] if values is None else values, name=name)
-    if array.shape != (n,):
-        raise InvalidInputError(f"{name} has shape {array.shape} for {n} rows")
-    listed = array.tolist()
-    words = Words.of_values(listed, name=name)
-    return words, words.numbers_of(listed)
+    return named.labels, named.numbers[sides.audited]
 
 
 def _edges(distances: Distances, bins: int) -> NDArray[np.float64]:

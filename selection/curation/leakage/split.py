@@ -7,14 +7,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import HeldIds, Mask, Rows
-from gleann.index.checks import as_array, require_integer
-from gleann.index.errors import DimensionMismatchError, InvalidParamsError
+from gleann.index.checks import require_integer
+from gleann.index.errors import InvalidParamsError
 from gleann.index.ids.held import take_ids
 from gleann.index.lists import assignment
 from gleann.index.params import SearchParams
 from gleann.index.soar_index import SoarIndex
 from gleann.index.tables.tabular import Table, Tabular
 from gleann.selection.checks import IdMap, as_rows, require_between, require_count
+from gleann.selection.groups import Groups
 from gleann.selection.provenance import provenance
 from gleann.selection.seeds import keyed_hashes
 
@@ -115,12 +116,13 @@ def similarity_split(
         held_out: share of each bucket that tests inside it, drawn by the hash of (seed,
             id).
         together: (n,) rows with equal values come into one bucket, that of the first,
-            and are held out together, such as `Duplicates.duplicate_of`, where -1 is
-            nobody's.
+            and are held out together: integers, strings or other words, such as
+            `Duplicates.duplicate_of`, where -1 is nobody's.
         seed: the only source of randomness.
 
     Raises:
         InvalidParamsError: too many folds, or a share outside 0..1.
+        InvalidInputError: `together` has numbers that are no integers.
         DimensionMismatchError: `together` is not (n,).
     """
     require_count("folds", folds, at_least=2)
@@ -208,10 +210,7 @@ def _heads(together: ArrayLike | None, *, n: int) -> Rows:
     rows = np.arange(n)
     if together is None:
         return rows
-    values = as_array(together, name="together")
-    if values.shape != (n,):
-        raise DimensionMismatchError(f"together has shape {values.shape} for {n} rows")
-    _, first, again = np.unique(values, return_index=True, return_inverse=True)
-    heads = first[again]
-    nobody = values == -1 if values.dtype.kind in "iu" else np.zeros(n, np.bool_)
-    return np.where(nobody, rows, heads)
+    groups = Groups.of(together, n=n, name="together")
+    _, first = np.unique(groups.numbers, return_index=True)
+    nobody = groups.numbers == groups.words.places.get(-1, -1)
+    return np.where(nobody, rows, first[groups.numbers])

@@ -163,8 +163,9 @@ def epoch_rows(
     """
     count = plan.rows_of(epoch)
     last = count if stop is None else stop
-    require_between("stop", last, low=0, high=count, why=f"epoch {epoch}")
-    require_between("start", start, low=0, high=last, why=f"epoch {epoch}")
+    for name, place, high in (("stop", last, count), ("start", start, last)):
+        require_count(name, place, at_least=0)
+        require_between(name, place, low=0, high=high, why=f"epoch {epoch}")
     if start == last:
         return np.empty(0, np.int64)
     # Strata come one after another in the sample: trained on, they must be mixed.
@@ -259,7 +260,9 @@ def _fraction(fraction: float) -> Fraction:
     require_between("fraction", fraction, low=0, high=1)
     share = Fraction(float(fraction)).limit_denominator(FINEST)
     if not share:
-        raise InvalidParamsError(f"fraction must be above 0, got {fraction}")
+        raise InvalidParamsError(
+            f"fraction must be at least 1 / {FINEST}, got {fraction}"
+        )
     return share
 
 

@@ -118,11 +118,17 @@ class OfRank:
 def ranked(heads: Heads, targets: NDArray[np.int64], pool: Pool) -> Iterator[OfRank]:
     """The rows of rank 1, 2, ... for any of `targets` (numbers), until no row is left.
 
-    A row comes with each rank that it has.
+    A row comes with each rank that it has. A deeper search may find rows before those
+    of an earlier one: these keep their ranks, and the others come after them.
     """
     done, goal = 0, FIRST_RANKS
+    lists: list[Rows] = [np.empty(0, np.int64)] * len(targets)
     while True:
-        lists = _open_lists(heads, targets, pool, goal=goal)
+        deeper = _open_lists(heads, targets, pool, goal=goal)
+        lists = [
+            np.concatenate([rows[:done], found[~np.isin(found, rows[:done])]])
+            for rows, found in zip(lists, deeper, strict=True)
+        ]
         longest = max(len(rows) for rows in lists)
         for rank in range(done, min(goal, longest)):
             yield _of_rank(lists, targets, pool, rank=rank)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from gleann.index import SoarIndex
 from gleann.index.arrays import Rows
+from gleann.index.errors import InvalidInputError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.ids.held import take_ids
 from gleann.selection.curation.target.lists import (
@@ -81,6 +82,8 @@ def compare(
     Raises:
         InvalidInputError: nothing was chosen; also as the choice itself.
     """
+    if not (k := len(selection)):
+        raise InvalidInputError("the selection has 0 rows, at least 1 is needed")
     checked = CheckedTargets.of(targets, index)
     features = ListFeatures.of(index)
 
@@ -93,7 +96,6 @@ def compare(
     def measured(rows: Rows) -> Nearness:
         return _nearness(index, rows, checked, features, wanted)
 
-    k = len(selection)
     by_chance = _by_chance(pool(), index, seed=seed)
     spread = _stratified(by_chance, features, k=k, seed=seed)
     return Comparison(

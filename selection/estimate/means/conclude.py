@@ -56,6 +56,11 @@ class Sample:
         whole: Mask = rounds.first + rounds.second == rounds.sizes
         return whole
 
+    @property
+    def unlabelled(self) -> int:
+        """Rows without a label."""
+        return int(self.rounds.sizes.sum()) - len(self.rows)
+
     def combined(self, values: Numbers) -> Means:
         """Means of other values (m, J) of these rows."""
         return combine(values, self.strata, self.in_first, self.rounds)
@@ -246,7 +251,7 @@ def _estimates(
             ends = _within_possible(ends, column, rows=int(sample.rounds.sizes.sum()))
         error = float(errors.own[number])
         skewness = float(found.skewness[number])
-        note = _note(statistic, column, skewness, all_labelled=error == 0)
+        note = _note(statistic, sample, column, skewness)
         made.append(
             MeanEstimate(
                 name=statistic.name,
@@ -274,10 +279,10 @@ def _within_possible(
 
 
 def _note(
-    statistic: Statistic, column: Numbers, skewness: float, *, all_labelled: bool
+    statistic: Statistic, sample: Sample, column: Numbers, skewness: float
 ) -> str:
     """Why the interval is not promised; "" if it is."""
-    if all_labelled:
+    if sample.whole.all():
         return ""
     count, kind = len(column), "labels"
     if statistic.kind == "share":
@@ -291,6 +296,11 @@ def _note(
             f"not promised: {count} {kind}, where {FEWEST} are needed; an"
             " `EstimateSession` has an interval for few positives"
         )
+    if statistic.kind != "share" and _equal_within(sample, column):
+        return (
+            f"not promised: the values of {count} {kind} are equal in each stratum,"
+            f" which tells nothing of the other {sample.unlabelled} rows"
+        )
     if abs(skewness) > MOST_SKEWED:
         needed = len(column) * (skewness / MOST_SKEWED) ** 2
         return (
@@ -298,3 +308,13 @@ def _note(
             f" {MOST_SKEWED}; about {needed:.0f} labels would do"
         )
     return ""
+
+
+def _equal_within(sample: Sample, column: Numbers) -> bool:
+    """Whether no stratum with rows left has two labelled values (m,) that differ."""
+    seen = ~np.isnan(column) & ~sample.whole[sample.strata]
+    lowest = np.full(len(sample.whole), np.inf)
+    highest = np.full(len(sample.whole), -np.inf)
+    np.minimum.at(lowest, sample.strata[seen], column[seen])
+    np.maximum.at(highest, sample.strata[seen], column[seen])
+    return not (lowest < highest).any()

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.checks import as_array
-from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.errors import InvalidParamsError
 from gleann.selection.checks import as_scores
 from gleann.selection.estimate.population import Population
-from gleann.selection.words import Words, as_words
+from gleann.selection.groups import Groups
 
 Numbers = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -42,9 +42,12 @@ class Controls:
     ) -> "Controls":
         """Standardise columns (n, p) and add everything up."""
         sizes = np.bincount(strata)
+        # By powers of two, which is exact: squares of columns must fit float64.
+        _, powers = np.frexp(np.abs(columns).max(axis=0, initial=0.0))
+        columns = np.ldexp(columns, -powers)
         spread = columns.std(axis=0)
         # A constant column says nothing; what is left of it is rounding.
-        varies = spread > 1e-12 * (1 + np.abs(columns).max(axis=0, initial=0.0))
+        varies = spread > 1e-12
         kept = (columns - columns.mean(axis=0))[:, varies] / spread[varies]
         means = np.zeros((len(sizes), kept.shape[1]))
         np.add.at(means, strata, kept)
@@ -92,15 +95,7 @@ def given_groups(
     found = []
     for name, values in groups.items():
         label = f"groups {name!r}"
-        words = as_words(values, name=label)
-        if words is None:
-            array = as_array(values, name=label)
-        else:
-            array = Words.of_values(words, name=label).numbers_of(words)
-        if array.dtype.kind not in "biu":
-            raise InvalidInputError(
-                f"{label} must be integers or words, got {array.dtype} {array.shape}"
-            )
+        array = Groups.of(values, name=label).numbers
         own = as_array(population.own(array, name=label), name=label)
         as_scores(own, n=len(population), name=label)
         found.append(np.unique(own, return_inverse=True)[1].astype(np.int64))

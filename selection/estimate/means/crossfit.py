@@ -112,7 +112,8 @@ def _group_effects(
     """Effect (g, J) of each group, shrunk by the ratio of the variances.
 
     A random effect, its variance by the method of moments: 0 where groups differ no
-    more than their rows let one expect.
+    more than their rows let one expect, where no group has two rows to tell that by,
+    and for a group without a row.
     """
     mass = np.zeros((groups, 1))
     np.add.at(mass, numbers, weights[:, None] / weights.mean())
@@ -121,10 +122,12 @@ def _group_effects(
     overall = sums.sum(axis=0) / mass.sum()
     there = mass[:, 0] > 0
     inner = ((values - means[numbers]) ** 2).sum(axis=0)
-    within = inner / max(len(values) - int(there.sum()), 1)
+    spare = len(values) - int(there.sum())
+    within = inner / max(spare, 1)
     outer = (mass * (means - overall) ** 2)[there].sum(axis=0)
     typical = (mass.sum() - (mass**2).sum() / mass.sum()) or 1.0
     between = np.maximum((outer - (int(there.sum()) - 1) * within) / typical, 0.0)
-    ratio = np.where(between > 0, within / np.where(between > 0, between, 1.0), np.inf)
-    effects = np.where(there[:, None], means - overall, 0.0)
-    return effects * mass / (mass + np.minimum(ratio, 1e300))
+    told = (between > 0) & (spare > 0)
+    ratio = np.where(told, within / np.where(told, between, 1.0), 1e300)
+    shrunk = mass / np.where(there[:, None], mass + np.minimum(ratio, 1e300), 1.0)
+    return np.where(there[:, None], means - overall, 0.0) * shrunk

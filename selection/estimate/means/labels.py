@@ -14,10 +14,12 @@ from gleann.index.errors import (
 )
 from gleann.selection.checks import IdMap, shown
 from gleann.selection.estimate.means.params import Statistic
-from gleann.selection.estimate.stratified.tally import LARGEST_VALUE
 from gleann.selection.saved import Saved
 
 Values = NDArray[np.float64]
+
+LARGEST_VALUE = 1e70
+"""Fourth powers of values are added, of which float64 holds those up to 1e77."""
 
 
 def as_values(
@@ -27,7 +29,7 @@ def as_values(
 
     Raises:
         InvalidInputError: not numbers, a share's that is neither 0 nor 1, or beyond
-            1e140.
+            1e70.
         DimensionMismatchError: not one for each row and statistic.
         NonFiniteError: infinity, or NaN where the statistic is no "avg".
     """

@@ -336,9 +336,16 @@ def _count(
     groups: Mapping[str, ArrayLike],
     ids: ArrayLike | None,
 ) -> int:
-    columns = [*controls.values(), *groups.values()]
+    columns = {f"control {name!r}": values for name, values in controls.items()}
+    columns |= {f"groups {name!r}": values for name, values in groups.items()}
     if ids is not None:
-        columns.append(ids)
+        columns["ids"] = ids
     if not columns:
         raise InvalidInputError("give controls, groups or ids: they number the rows")
-    return len(columns[0])  # type: ignore[arg-type]
+    name, values = next(iter(columns.items()))
+    try:
+        return len(values)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise InvalidInputError(
+            f"{name} must have an entry for each row, got {values!r:.80}"
+        ) from error

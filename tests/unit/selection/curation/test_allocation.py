@@ -103,6 +103,19 @@ def test_a_share_of_the_rows_is_labelled_the_surest_first():
     assert found.ids.tolist() == [ids[row] for row in found.rows]
 
 
+def test_labels_above_the_bounds_are_counted():
+    # Equal rows have equal masses on all classes, and so one label.
+    alike = AllocationRequest(probabilities=np.full((40, 4), 0.25), shares=[0.25] * 4)
+    found = allocate_labels(alike)
+    assert found.totals == pytest.approx(np.full(4, 10), rel=0.03)
+    assert found.summary["above_bounds"] == 30
+    # Sharp rows, as many of each class as its share.
+    sharp = np.full((40, 4), 0.01) + 0.96 * np.eye(4)[np.arange(40) % 4]
+    found = allocate_labels(AllocationRequest(probabilities=sharp, shares=[0.25] * 4))
+    assert found.summary["above_bounds"] == 0
+    assert np.bincount(found.numbers).tolist() == [10] * 4
+
+
 def test_the_order_of_rows_changes_nothing():
     table = some_probabilities(n=80)
     order = np.random.default_rng(0).permutation(80)
@@ -202,6 +215,12 @@ def test_what_cannot_be_allocated_is_refused(how, error, says):
 def test_parameters_out_of_range_are_refused(params):
     with pytest.raises(InvalidParamsError, match=next(iter(params))):
         AllocationParams(**params)
+
+
+def test_what_is_no_table_is_refused():
+    for strange in (3.0, [0.5, 0.5]):
+        with pytest.raises(InvalidInputError, match=r"must be \(n, c\), got \("):
+            allocate_labels(AllocationRequest(probabilities=strange, shares=[0.5, 0.5]))
 
 
 def test_soft_labels_are_of_as_many_classes():

@@ -15,6 +15,7 @@ from gleann.selection.curation.audit import (
     SecondMoments,
     audit,
     coverage_curve,
+    vendi_score,
     vendi_scores,
 )
 
@@ -93,6 +94,15 @@ def test_scores_are_those_of_the_kernel_and_fall_with_the_order(seed):
     assert (np.diff(found) < 0).all()
 
 
+def test_great_orders_and_those_near_one_go_over_into_their_limits():
+    values = np.array([0.5, 0.3, 0.2])
+    assert vendi_score(values, order=1e6) == pytest.approx(2, rel=1e-5)
+    assert vendi_score(values, order=50) == pytest.approx(2 ** (50 / 49), rel=1e-9)
+    one = vendi_score(values, order=1)
+    for order in (1 - 1e-15, 1 + 1e-15, 1 - 1e-7, 1 + 1e-7):
+        assert vendi_score(values, order=order) == pytest.approx(one, rel=1e-6)
+
+
 def test_duplicates_change_nothing_where_all_are_doubled():
     rows = unit(clustered(50)[0])
     assert scores(np.concatenate([rows, rows])) == pytest.approx(scores(rows))
@@ -122,6 +132,20 @@ def test_coverage_against_all_distances(offset):
         assert curve.radii[number] == pytest.approx(nearest[[199, 359, 399]], rel=1e-3)
         assert curve.means[number] == pytest.approx(nearest.mean(), rel=1e-3)
     assert (np.diff(curve.radii, axis=0) <= 0).all()
+
+
+@pytest.mark.parametrize("apart", [3e2, 3e4])
+def test_coverage_of_near_rows_among_far_ones(apart):
+    # Half of the rows are far from the mean of the choice, and near each other.
+    rows = np.random.default_rng(2).normal(scale=0.01, size=(600, 8))
+    rows[300:] += apart
+    rows = rows.astype(np.float32)
+    chosen = np.arange(0, 600, 2)
+    curve = coverage_curve(rows, chosen, shares=(0.9, 1.0))
+    wide = rows.astype(np.float64)
+    distances = np.linalg.norm(wide[:, None] - wide[chosen][None], axis=2)
+    nearest = np.sort(distances.min(axis=1))
+    assert curve.radii[-1] == pytest.approx(nearest[[539, 599]], rel=1e-3)
 
 
 def test_a_row_covers_itself_and_its_copies_exactly():
@@ -258,6 +282,8 @@ def test_bad_input():
         audit(rows, AuditRequest(chosen=[1], labels={"class": labels * 0.5}))
     with pytest.raises(ZeroVectorError):
         audit(rows * 0, AuditRequest(chosen=[1]))
+    with pytest.raises(InvalidParamsError, match="shares must be above 0, got 0"):
+        AuditRequest(chosen=[1], shares=(0.5, 0.0))
     with pytest.raises(InvalidParamsError, match="orders must be above 0, got 0"):
         AuditRequest(chosen=[1], orders=(0,))
     with pytest.raises(InvalidParamsError, match="at least 1 entry"):

@@ -81,6 +81,17 @@ def test_a_smaller_budget_takes_the_first_rows_of_a_larger():
     assert part.rows.tolist() == whole.rows[:333].tolist()
 
 
+def test_more_equal_rows_than_ties_are_resolved_of_are_all_chosen():
+    # Beyond `heads.MOST_TIED` a deeper head has other rows at its places.
+    ids = np.random.default_rng(3).permutation(5000)
+    index = build(np.ones((5000, 2), np.float32), ids=ids)
+    found = best_rank(index, asked(np.ones((2, 2)), 5000))
+    assert np.sort(found.ids).tolist() == list(range(5000))
+    assert found.summary["shortfall"] == 0
+    few = best_rank(index, asked(np.ones((2, 2)), 4100))
+    assert few.ids.tolist() == found.ids[:4100].tolist()
+
+
 @pytest.mark.parametrize("share", [0.01, 0.5])
 def test_some_rows_give_what_a_copy_of_them_gives(share):
     rows, targets = world(3, n=2000)

@@ -195,7 +195,8 @@ def test_plans_that_cannot_be_are_refused():
     for words, more in (
         ("n must be at least 1, got 0", {"n": 0}),
         ("fraction must be in 0..1, got 1.5", {"fraction": 1.5}),
-        ("fraction must be above 0, got 0", {"fraction": 0.0}),
+        ("fraction must be at least 1 / 1000000, got 0.0", {"fraction": 0.0}),
+        ("fraction must be at least 1 / 1000000, got 4e-07", {"fraction": 4e-7}),
         ("seed must be at least 0, got -1", {"seed": -1}),
     ):
         with pytest.raises(InvalidParamsError, match=words):
@@ -211,3 +212,5 @@ def test_plans_that_cannot_be_are_refused():
         epoch_rows(plan, 0, stop=6)
     with pytest.raises(InvalidParamsError, match=r"start must be in 0\.\.3"):
         epoch_rows(plan, 0, start=4, stop=3)
+    with pytest.raises(InvalidParamsError, match=r"start must be an integer, got 0\.5"):
+        epoch_rows(plan, 0, start=0.5)

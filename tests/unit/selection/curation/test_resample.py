@@ -136,6 +136,14 @@ def test_string_ids_name_rows_and_decide_draws():
     )
     assert found.rows.tolist() == want.tolist()
     assert compare(index, found, targets).random.rows == 40
+    nothing = resample(
+        index,
+        ResampleRequest(
+            targets=targets, budget=3, limits=Limits(excluded=np.ones(len(index), bool))
+        ),
+    )
+    with pytest.raises(InvalidInputError, match="the selection has 0 rows"):
+        compare(index, nothing, targets)
 
 
 def test_vectors_get_the_lists_that_a_build_gives(index):

@@ -274,6 +274,19 @@ def test_bad_params_are_refused(strange):
         PromiseParams(**{"budget": 100, **strange})
 
 
+@pytest.mark.parametrize("promise", PROMISES)
+def test_the_unit_of_a_proxy_does_not_matter(promise):
+    # The greatest less the least is beyond float64.
+    proxy, held = population(500)
+    params = PromiseParams(promise=promise, budget=100)
+    plain, large = (
+        promised_set(np.ldexp(proxy - 0.5, power), lambda ids: held[ids], params)
+        for power in (0, 1024)
+    )
+    assert large.rows.tolist() == plain.rows.tolist()
+    assert large.labelled_rows.tolist() == plain.labelled_rows.tolist()
+
+
 def test_bad_proxies_are_refused():
     params = PromiseParams(budget=10)
     with pytest.raises(InvalidParamsError, match="budget is 10, but there are 9 rows"):

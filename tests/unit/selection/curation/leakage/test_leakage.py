@@ -152,8 +152,14 @@ def test_what_cannot_be_audited_is_refused(clustered):
         leakage(index, splits=splits, trained_on="dev", radius=1)
     with pytest.raises(InvalidInputError, match="0 rows to audit and 40 training"):
         leakage(index, splits=["train"] * 40, radius=1)
-    with pytest.raises(InvalidInputError, match=r"\(39,\) for 40 rows"):
+    with pytest.raises(DimensionMismatchError, match="splits has 39 entries for 40"):
         leakage(index, splits=splits[:39], radius=1)
+    with pytest.raises(InvalidInputError, match="splits row 2 is None"):
+        leakage(index, splits=["train", "test", None, "test"] * 10, radius=1)
+    with pytest.raises(InvalidInputError, match=r"groups must be one-dim.* float64"):
+        leakage(index, splits=splits, groups=np.full(40, np.nan), radius=1)
+    with pytest.raises(InvalidParamsError, match=r"40 rows .* itself"):
+        leakage(index, index, radius=1)
     with pytest.raises(DimensionMismatchError, match="4 and 3"):
         leakage(index, build(rows[:, :3], nlist=3), radius=1)
     with pytest.raises(InvalidParamsError, match="bins"):
@@ -233,8 +239,10 @@ def test_splits_that_cannot_be_are_refused(clustered):
         similarity_split(index, folds=5)
     with pytest.raises(InvalidParamsError, match="held_out"):
         similarity_split(index, folds=2, held_out=1.5)
-    with pytest.raises(DimensionMismatchError, match=r"\(3,\) for 40"):
+    with pytest.raises(DimensionMismatchError, match="together has 3 entries for 40"):
         similarity_split(index, folds=2, together=[1, 2, 3])
+    with pytest.raises(InvalidInputError, match=r"together must be one-dim.* float64"):
+        similarity_split(index, folds=2, together=np.full(40, -1.0))
     with pytest.raises(InvalidParamsError, match="bucket must be"):
         similarity_split(index, folds=2).fold(2)
     with pytest.raises(InvalidParamsError, match="per_test"):

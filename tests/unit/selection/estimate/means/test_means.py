@@ -129,6 +129,69 @@ def test_an_interval_of_few_positives_says_so():
     assert made["good"].high > 0
 
 
+@pytest.mark.parametrize("stratify_by", [None, "proxy"])
+def test_equal_values_promise_nothing_of_the_rows_without_a_label(stratify_by):
+    # One row in 200 has a value: many samples of 100 labels have none of them.
+    values, controls, _ = population()
+    values = np.zeros(3000)
+    values[::200] = 100.0
+    missed = 0
+    for seed in range(20):
+        one = MeansParams(
+            statistics=STATISTICS[:1], budget=100, stratify_by=stratify_by, seed=seed
+        )
+        made = estimate_means(lambda ids: values[ids], one, controls=controls)
+        made = made["length"]
+        assert not made.interval_valid or made.low <= values.mean() <= made.high
+        if made.value == 0:
+            missed += 1
+            assert "values of 100 labels are equal" in made.note
+    assert missed >= 5
+
+
+def test_equal_values_of_an_average_promise_nothing_either():
+    price = np.where(np.arange(3000) % 2 == 0, 7.0, np.nan)
+    price[::300] = 1000.0
+    one = MeansParams(statistics=STATISTICS[2:], budget=60, seed=1)
+    made = estimate_means(lambda ids: price[ids], one, ids=np.arange(3000))["price"]
+    assert (made.value, made.low, made.high) == (7.0, 7.0, 7.0)
+    assert not made.interval_valid
+    assert "labelled rows with a value are equal" in made.note
+
+
+def test_groups_of_hardly_any_label_leave_the_intervals_as_they_are():
+    # 300 groups and 80 labels: most labelled rows are alone in their group.
+    values, _, _ = population(1500)
+    lists = {"list": np.random.default_rng(3).integers(300, size=1500)}
+    statistics = STATISTICS[:2]
+    held, ratios = 0, []
+    for seed in range(40):
+        one = MeansParams(statistics=statistics, budget=80, seed=seed)
+        made = estimate_means(lambda ids: values[ids, :2], one, groups=lists)
+        held += all(
+            found.low <= truth <= found.high
+            for found, truth in zip(made.estimates, truths(values), strict=False)
+        )
+        length = made["length"]
+        ratios.append((length.high - length.low) / length.stratified_width)
+    assert held >= 35
+    assert np.mean(ratios) < 1.05
+
+
+def test_the_unit_of_a_control_does_not_matter():
+    values, controls, groups = population(500)
+    found = [
+        estimate_means(
+            lambda ids: values[ids],
+            params(60),
+            controls={"proxy": np.ldexp(controls["proxy"], power)},
+            groups=groups,
+        ).to_dict()["columns"]
+        for power in (0, -60, 1000)
+    ]
+    assert found[0] == found[1] == found[2]
+
+
 def test_an_average_of_no_row_is_undefined():
     values, controls, _ = population()
     values[:, 2] = np.nan
@@ -287,7 +350,7 @@ def test_bad_labels_are_refused():
     for column, value, error, message in (
         (0, np.nan, NonFiniteError, "'length' have 1 NaN of 2"),
         (0, np.inf, NonFiniteError, "'length' have an infinity"),
-        (0, 1e150, InvalidInputError, "beyond"),
+        (0, 1e71, InvalidInputError, "beyond 1e.70, such as 1e.71"),
         (1, 0.5, InvalidInputError, "share 'good' must be 0 or 1, got 0.5"),
     ):
         bad = good.copy()
@@ -307,8 +370,20 @@ def test_bad_labels_are_refused():
         session.submit(ids[:1], good[:1] + np.array([1, 0, 0]))
 
 
+def test_large_values_have_finite_intervals():
+    values, controls, _ = population(500)
+    one = MeansParams(statistics=STATISTICS[:1], budget=60)
+    plain = estimate_means(lambda ids: values[ids, 0], one, controls=controls)
+    unit = 9e69 / values[:, 0].max()
+    made = estimate_means(lambda ids: unit * values[ids, 0], one, controls=controls)
+    assert made["length"].low == pytest.approx(unit * plain["length"].low, rel=1e-9)
+    assert made["length"].high == pytest.approx(unit * plain["length"].high, rel=1e-9)
+
+
 def test_bad_params_and_controls_are_refused():
     _, controls, _ = population(500)
+    with pytest.raises(InvalidInputError, match="control 'x' must have an entry for"):
+        MeansSession.start(params(), controls={"x": 3})
     for strange in (
         {"budget": 19},
         {"confidence": 0},
@@ -334,5 +409,5 @@ def test_bad_params_and_controls_are_refused():
         MeansSession.start(params(), controls=controls, groups={"list": [1, 2]})
     with pytest.raises(NonFiniteError):
         MeansSession.start(params(), controls={"proxy": np.full(500, np.nan)})
-    with pytest.raises(InvalidInputError, match="integers or words"):
+    with pytest.raises(InvalidInputError, match="groups 'x' must be one-dim"):
         MeansSession.start(params(), controls=controls, groups={"x": np.ones(500) / 3})
