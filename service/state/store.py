@@ -89,7 +89,8 @@ class Store:
 
     Any number of threads may use it. Transactions run one after the other; those that
     wait for their turn at the same time are committed together. Reads outside of a
-    transaction see what is committed, and wait for no writer.
+    transaction see what is committed; they wait for no writer, but for the end of a
+    commit that is under way.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Store:
             CorruptDataError: as `open_database`.
         """
         self._lock, self._reading = RLock(), Lock()
+        self._showing, self._is_showing = RLock(), False
         self._turns = Turns(self._lock)
         self._group: Group | None = None
         self._open: Transaction | None = None
@@ -251,7 +253,13 @@ class Store:
             if self._is_inside():
                 return self._connection.execute(sql, values).fetchall()
             with self._reading:
-                return self._reader.execute(sql, values).fetchall()
+                found = self._reader.execute(sql, values).fetchall()
+            if self._is_showing:
+                # What was read may be of this commit, such as the end of a build:
+                # nobody hears of it before the state in memory has it too.
+                with self._showing:
+                    pass
+            return found
 
     def row(self, sql: str, *values: object) -> sqlite3.Row | None:
         """The first row of a query, or None."""
@@ -353,6 +361,14 @@ class Store:
             self._connection.execute("ROLLBACK")
             group.end(None)
             return
+        with self._showing:
+            self._is_showing = True
+            try:
+                self._commit_and_show(group)
+            finally:
+                self._is_showing = False
+
+    def _commit_and_show(self, group: Group) -> None:
         error: GleannError | None = ServiceError("the commit was interrupted")
         try:
             with disk_errors(self.file):

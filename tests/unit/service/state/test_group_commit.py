@@ -295,3 +295,27 @@ def failed(app: Application, first: int) -> Any:
         return upsert(app, first)
     except (MemoryError, errors.GleannError) as error:
         return type(error)
+
+
+def test_a_read_shows_no_commit_before_the_state_in_memory_does(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed, shown = threading.Event(), threading.Event()
+    publish = Served.publish
+
+    def late(served: Served) -> None:
+        committed.set()
+        time.sleep(0.2)
+        publish(served)
+        shown.set()
+
+    monkeypatch.setattr(Served, "publish", late)
+    rows = np.zeros((3, DIM), np.float32)
+    writer = threading.Thread(target=lambda: app.upsert("a", np.arange(3), rows))
+    writer.start()
+    assert committed.wait(20)
+    # What tells of the change, such as a request that is answered already.
+    app.store.rows("SELECT * FROM indexes")
+    assert shown.is_set()
+    assert len(app.registry.view("a").live_rows()) == 3
+    writer.join()
