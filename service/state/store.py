@@ -31,6 +31,7 @@ from gleann.service.state.commits.group import (
     Turns,
     nothing_pending,
 )
+from gleann.service.state.commits.showing import Showing
 from gleann.service.state.database import (
     NAME,
     commits,
@@ -113,8 +114,7 @@ class Store:
             InvalidInputError: it is a file, or a saved index.
             CorruptDataError: as `open_database`.
         """
-        self._lock, self._reading = RLock(), Lock()
-        self._showing, self._is_showing = RLock(), False
+        self._lock, self._reading, self._showing = RLock(), Lock(), Showing()
         self._turns = Turns(self._lock)
         self._group: Group | None = None
         self._open: Transaction | None = None
@@ -254,11 +254,7 @@ class Store:
                 return self._connection.execute(sql, values).fetchall()
             with self._reading:
                 found = self._reader.execute(sql, values).fetchall()
-            if self._is_showing:
-                # What was read may be of this commit, such as the end of a build:
-                # nobody hears of it before the state in memory has it too.
-                with self._showing:
-                    pass
+            self._showing.wait()
             return found
 
     def row(self, sql: str, *values: object) -> sqlite3.Row | None:
@@ -361,12 +357,8 @@ class Store:
             self._connection.execute("ROLLBACK")
             group.end(None)
             return
-        with self._showing:
-            self._is_showing = True
-            try:
-                self._commit_and_show(group)
-            finally:
-                self._is_showing = False
+        with self._showing.commit():
+            self._commit_and_show(group)
 
     def _commit_and_show(self, group: Group) -> None:
         error: GleannError | None = ServiceError("the commit was interrupted")
