@@ -6,36 +6,20 @@ from typing import Protocol
 
 from numpy.typing import ArrayLike
 
-from gleann.index import Progress
+from gleann.index.arrays import Ids
 from gleann.selection.among import AmongLike
-from gleann.selection.checks import require_count
 from gleann.selection.estimate.labels.answers import Oracle, given_by
 from gleann.selection.estimate.labels.known import Known
 from gleann.selection.estimate.params import EstimateParams
 from gleann.selection.estimate.result import Estimate
 from gleann.selection.estimate.sessions.several_proxies import ChoosingSession
 from gleann.selection.estimate.sessions.single import EstimateSession
+from gleann.selection.labelling import BatchSession, label_all
 from gleann.selection.progress import ProgressCallback
-from gleann.selection.result import Selection
 
 
-class CountingSession(Protocol):
-    """A session whose labels can be counted, for progress reports."""
-
-    @property
-    def params(self) -> EstimateParams:
-        """Parameters of the estimate."""
-
-    @property
-    def labels_used(self) -> int:
-        """Rows labelled so far."""
-
-
-class BatchSession(CountingSession, Protocol):
-    """A session that queries one batch at a time."""
-
-    def next_batch(self) -> Selection:
-        """The rows to label next; empty at the end."""
+class AnsweredSession(BatchSession, Protocol):
+    """A session that takes answers, and values where there are any."""
 
     def submit(
         self, ids: ArrayLike, answers: ArrayLike, values: ArrayLike | None = None, /
@@ -43,7 +27,7 @@ class BatchSession(CountingSession, Protocol):
         """Take labels; returns the number of new ones."""
 
 
-class LabellingSession(BatchSession, Protocol):
+class LabellingSession(AnsweredSession, Protocol):
     """The methods of a session that `run_estimate` calls."""
 
     def estimate(self) -> Estimate:
@@ -155,27 +139,20 @@ def run_estimate(
         chunk: rows per call of the oracle.
         progress: called after each chunk.
     """
-    label_all(session, oracle, chunk=chunk, progress=progress)
+    answer_all(session, oracle, chunk=chunk, progress=progress)
     return session.estimate()
 
 
-def label_all(
-    session: BatchSession,
+def answer_all(
+    session: AnsweredSession,
     oracle: Oracle,
     *,
     chunk: int,
     progress: ProgressCallback | None,
 ) -> None:
     """Submit the oracle's answers until the session queries no more rows."""
-    require_count("chunk", chunk)
-    while len(batch := session.next_batch()):
-        ids = batch.ids[:chunk]
+
+    def label(ids: Ids) -> None:
         session.submit(ids, *given_by(oracle(ids)))
-        report(progress, session)
 
-
-def report(progress: ProgressCallback | None, session: CountingSession) -> None:
-    """Report the number of labels so far, of the budget."""
-    if progress is not None:
-        done, total = session.labels_used, session.params.budget
-        progress(Progress(phase="label", done=done, total=total))
+    label_all(session, label, chunk=chunk, progress=progress)

@@ -14,11 +14,12 @@ from gleann.selection.estimate.labels.answers import (
     given_by,
 )
 from gleann.selection.estimate.params import EstimateParams
-from gleann.selection.estimate.run import label_all, report
+from gleann.selection.estimate.run import answer_all
 from gleann.selection.estimate.sessions.disjoint_groups import DisjointGroupsSession
 from gleann.selection.estimate.sessions.overlapping_groups import (
     OverlappingGroupsSession,
 )
+from gleann.selection.labelling import report
 from gleann.selection.progress import ProgressCallback
 
 
@@ -117,5 +118,5 @@ def run_disjoint_groups(
         chunk: rows per call of the oracle.
         progress: called after each chunk.
     """
-    label_all(session, oracle, chunk=chunk, progress=progress)
+    answer_all(session, oracle, chunk=chunk, progress=progress)
     return session.estimates()

@@ -43,7 +43,7 @@ def propagated_margins(
     walk = Walk.of_edges(near.astype(np.int32), weights)
     values = (labels[:, None] == np.unique(labels)).astype(np.float64)
     solution = solve(walk, Evidence(rows=labelled, values=values), PARAMS)
-    known = solution.reached & (solution.errors <= PARAMS.tolerance)
+    known = solution.known(PARAMS.tolerance)
     table = shares_of(solution.masses, known)
     margins = np.zeros(len(vectors))
     margins[known] = np.minimum(margin_costs(table[known]), 1.0)

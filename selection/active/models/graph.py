@@ -146,7 +146,7 @@ class PropagatedLabels:
         classes = np.asarray(self._questions.classes)
         values = (answers[:, None] == classes).astype(np.float64)
         solution = solve(walk, Evidence(rows=places, values=values), PARAMS)
-        known = solution.reached & (solution.errors <= PARAMS.tolerance)
+        known = solution.known(PARAMS.tolerance)
         table = shares_of(solution.masses, known)
         table[~known] = 1 / len(classes)
         return table

@@ -16,9 +16,10 @@ from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import SearchParams
 from gleann.index.progress import Progress, ignore
 from gleann.index.soar_index import SoarIndex
-from gleann.selection.among import Among, AmongLike
-from gleann.selection.checks import IdMap, require_count
+from gleann.selection.among import AmongLike
+from gleann.selection.checks import require_count
 from gleann.selection.curation.radius import radius_of
+from gleann.selection.index_rows import among_of
 from gleann.selection.progress import ProgressCallback
 
 QUERIES = 4096
@@ -82,7 +83,7 @@ def join(  # noqa: PLR0913 (of what, how near, among what)
     least = radius_of(index.metric, radius=radius, similarity=similarity)
     require_count("room", room)
     require_threads(threads)
-    within = _within(index, among)
+    within = among_of(among, index)
     side = side_of_index(index, among=None if within is None else within.mask)
     ids, held = index.held_ids, index.held_ids
     second = None
@@ -138,7 +139,7 @@ def nearest_join(
             f"the indexes to join have the metrics {index.metric} and {other.metric}"
         )
     params = SearchParams(k=k, target_recall=target_recall)
-    within = _within(index, among)
+    within = among_of(among, index)
     rows = np.arange(len(index)) if within is None else within.rows
     return _nearest(index, other, rows, params, progress or ignore)
 
@@ -160,11 +161,6 @@ def _nearest(
             index.held_ids, other.held_ids, own, found[there], distances[there]
         )
     report(Progress(phase="join", done=len(rows), total=len(rows)))
-
-
-def _within(index: SoarIndex, among: AmongLike | None) -> Among | None:
-    names = IdMap(index.held_ids, n=len(index))
-    return Among.of(among, n=len(index), names=names)
 
 
 def _named(

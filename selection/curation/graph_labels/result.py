@@ -70,7 +70,7 @@ class Propagation(Tabular):
 
         A row whose probabilities may be off by more than `tolerance` gets no label.
         """
-        known = solution.reached & (solution.errors <= tolerance)
+        known = solution.known(tolerance)
         table = shares_of(solution.masses, known)
         numbers = np.where(known, table.argmax(axis=1), NONE)
         given = np.zeros(len(rows), np.bool_)

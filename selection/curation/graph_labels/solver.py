@@ -84,6 +84,10 @@ class Solution:
     errors: NDArray[np.float64]
     sweeps: int
 
+    def known(self, tolerance: float) -> Mask:
+        """The rows (n,) whose probabilities are off by at most `tolerance`."""
+        return self.reached & (self.errors <= tolerance)
+
 
 def solve(
     walk: Walk,

@@ -17,10 +17,11 @@ from gleann.index.params import SearchParams
 from gleann.index.progress import Progress, ignore
 from gleann.index.soar_index import SoarIndex
 from gleann.selection.among import Among, AmongLike, origin_of
-from gleann.selection.checks import IdMap, require_count
+from gleann.selection.checks import require_count
 from gleann.selection.curation.leakage.result import Leakage, LeakedPairs
 from gleann.selection.curation.radius import radius_of
 from gleann.selection.groups import Groups
+from gleann.selection.index_rows import among_of
 from gleann.selection.progress import ProgressCallback
 from gleann.selection.provenance import provenance
 
@@ -145,7 +146,7 @@ class _Sides:
                 f"give reference or splits, one of them: got {given}"
             )
         n = len(index)
-        within = Among.of(among, n=n, names=IdMap(index.held_ids, n=n))
+        within = among_of(among, index)
         mask = np.ones(n, np.bool_) if within is None else within.mask
         if reference is index:
             raise InvalidParamsError(

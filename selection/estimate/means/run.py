@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 
 from numpy.typing import ArrayLike
 
-from gleann.index import Progress
 from gleann.index.arrays import Ids
 from gleann.selection.among import AmongLike
-from gleann.selection.checks import require_count
 from gleann.selection.estimate.means.params import MeansParams
 from gleann.selection.estimate.means.result import JointEstimates
 from gleann.selection.estimate.means.session import MeansSession
+from gleann.selection.labelling import label_all
 from gleann.selection.progress import ProgressCallback
 
 ValueOracle = Callable[[Ids], ArrayLike]
@@ -65,11 +64,9 @@ def run_means(
         chunk: rows per call of the oracle.
         progress: called after each chunk.
     """
-    require_count("chunk", chunk)
-    while len(batch := session.next_batch()):
-        ids = batch.ids[:chunk]
+
+    def label(ids: Ids) -> None:
         session.submit(ids, oracle(ids))
-        if progress is not None:
-            total = session.params.budget
-            progress(Progress(phase="label", done=session.labels_used, total=total))
+
+    label_all(session, label, chunk=chunk, progress=progress)
     return session.estimates()
