@@ -22,7 +22,6 @@ from gleann.index.errors import (
     GleannError,
     InvalidInputError,
     PermissionDeniedError,
-    ServiceError,
     UnauthenticatedError,
 )
 from gleann.service.calls.context import CallContext
@@ -132,7 +131,7 @@ class Front(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc is untyped
             rpc.fail(error)
             return
         rpc.when_ended(partial(self._connections.leave, peer))
-        silent = self._silence.add(partial(_end_silent, rpc))
+        silent = self._silence.add(rpc.fail)
 
         def heard(message: bytes | None) -> None:
             self._silence.remove(silent)
@@ -204,10 +203,6 @@ class InlineRoute:
         """Answer a call, or hand it over."""
         del client
         self._take(rpc, message)
-
-
-def _end_silent(rpc: Rpc, why: str) -> None:
-    rpc.fail(ServiceError(why), grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 REFLECTION_SECONDS = 60.0

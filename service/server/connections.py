@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from time import monotonic
 
-from gleann.index.errors import LimitError
+from gleann.index.errors import (
+    DeadlineError,
+    LimitError,
+    ServiceError,
+    UnavailableError,
+)
 
 LOOK_SECONDS = 0.5
 
@@ -53,10 +58,10 @@ class Connections:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Silent:
-    """A call without a message since `since`; `end(reason)` ends it."""
+    """A call without a message since `since`; `end(error)` ends it."""
 
     since: float
-    end: Callable[[str], None]
+    end: Callable[[ServiceError], None]
 
 
 class Silence:
@@ -79,14 +84,15 @@ class Silence:
         self._watcher = Thread(target=self._watch, name="gleann-silence", daemon=True)
         self._watcher.start()
 
-    def add(self, end: Callable[[str], None]) -> Silent:
+    def add(self, end: Callable[[ServiceError], None]) -> Silent:
         """Watch a call; `end` is called unless the call is removed in time."""
         call = Silent(monotonic(), end)
         with self._guard:
             self._calls[call] = None
             oldest = next(iter(self._calls)) if len(self._calls) > self.most else None
         if oldest is not None:
-            self._end(oldest, f"{self.most} calls wait for their message")
+            why = f"{self.most} calls wait for their message"
+            self._end(oldest, DeadlineError(why))
         return call
 
     def remove(self, call: Silent) -> None:
@@ -100,14 +106,14 @@ class Silence:
         with self._guard:
             calls = list(self._calls)
         for call in calls:
-            self._end(call, "the server is stopping")
+            self._end(call, UnavailableError("the server is stopping"))
 
-    def _end(self, call: Silent, why: str) -> None:
+    def _end(self, call: Silent, error: ServiceError) -> None:
         with self._guard:
             if call not in self._calls:
                 return
             del self._calls[call]
-        call.end(why)
+        call.end(error)
 
     def _watch(self) -> None:
         while not self._closed.wait(min(LOOK_SECONDS, self.seconds)):
@@ -115,4 +121,4 @@ class Silence:
             with self._guard:
                 calls = [call for call in self._calls if call.since <= late]
             for call in calls:
-                self._end(call, f"no message within {self.seconds:g} s")
+                self._end(call, DeadlineError(f"no message within {self.seconds:g} s"))

@@ -172,15 +172,15 @@ class Rpc:
             state.statused = True
             self._start(_END, operations, _nothing)
 
-    def fail(self, error: GleannError, code: grpc.StatusCode | None = None) -> None:
-        """End with the status of an error; `code` overrides its code."""
+    def fail(self, error: GleannError) -> None:
+        """End with the status of an error."""
         status = _sent(error)
         with self._state.condition:
             if self.active:
-                self._context.set_code(status.code if code is None else code)
+                self._context.set_code(status.code)
                 self._context.set_details(status.details)
-                self._status_name = (status.code if code is None else code).name
-                self._send_call_id(status.trailing_metadata if code is None else ())
+                self._status_name = status.code.name
+                self._send_call_id(status.trailing_metadata)
                 _server._status(self._context._rpc_event, self._state, None)
 
     def _send_call_id(self, trailers: Iterable[tuple[str, str | bytes]]) -> None:

@@ -15,9 +15,9 @@ from time import monotonic
 from typing import cast
 
 from gleann.index.errors import (
-    DeadlineError,
     GleannError,
     OverloadedError,
+    ServiceError,
     UnavailableError,
 )
 from gleann.service.calls.context import answering
@@ -293,11 +293,11 @@ class OpenStream:
             self._route.silence.remove(self._silent)
             self._silent = None
 
-    def _end_silent(self, why: str) -> None:
+    def _end_silent(self, error: ServiceError) -> None:
         if self._rpc.unsent:
             self._rpc.cancel()  # its answers are not read, so no status would be
         else:
-            self.end(DeadlineError(why))
+            self.end(error)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

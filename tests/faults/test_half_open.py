@@ -18,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import gleann
 from gleann.index import SearchParams, SoarIndex, errors
+from gleann.index.errors import DeadlineError, ServiceError, UnavailableError
 from gleann.service.config import Config
 from gleann.service.config.queues import LoadSettings
 from gleann.service.search import view_search
@@ -122,15 +123,20 @@ def test_a_call_that_is_over_without_a_message(start: Callable[..., Server]) -> 
 
 def test_the_oldest_silent_call_gives_way() -> None:
     silence = Silence(seconds=60, most=2)
-    ended: list[tuple[int, str]] = []
-    ends = [lambda why, n=n: ended.append((n, why)) for n in range(4)]
+    ended: list[tuple[int, ServiceError]] = []
+    ends = [lambda error, n=n: ended.append((n, error)) for n in range(4)]
     calls = [silence.add(end) for end in ends[:3]]
-    assert ended == [(0, "2 calls wait for their message")]
+    ((first, error),) = ended
+    assert first == 0
+    assert isinstance(error, DeadlineError)
+    assert str(error).endswith("2 calls wait for their message")
     silence.remove(calls[1])
     silence.add(ends[3])
     assert len(ended) == 1
     silence.close()
     assert [n for n, _ in ended] == [0, 2, 3]
+    # Calls that meet the end of the server ask for another try, not for more time.
+    assert all(isinstance(error, UnavailableError) for _, error in ended[1:])
 
 
 def test_a_connection_has_its_share(start: Callable[..., Server]) -> None:
