@@ -28,8 +28,9 @@ def scale_table(result: dict[str, Any]) -> str:
         if "failure" in part
     ]
     tuning = parts.get("build-gleann", {}).get("phases", {}).get("tune")
-    said = f"- {tuning:.0f} s of gleann's build measure operating points"
-    notes = [said] if tuning else []
+    notes = []
+    if tuning:
+        notes.append(f"- {tuning:.0f} s of gleann's build measure operating points")
     found = [title, markdown(head, lines), "\n".join(notes + failed), *busy(result)]
     return "\n\n".join(part for part in found if part)
 
