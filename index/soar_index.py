@@ -24,7 +24,7 @@ from gleann.index.build.on_disk import (
     fitted,
 )
 from gleann.index.checks import as_matrix, as_vectors, own_rows, require_one_of
-from gleann.index.engines.choose import make_engine
+from gleann.index.engines.choose import make_engine, require_projecting
 from gleann.index.engines.contract import Engine, IndexData, freeze
 from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.found import Found, FoundRows
@@ -130,12 +130,15 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             InvalidInputError: wrong dtype or shape, empty, NaN, repeated ids, a zero
                 vector under cosine; under l2 and ip, a row of squared length above
                 2.1e37 (`checks.MOST_SQUARED`), whose distances would leave float32.
-            InvalidParamsError: nlist above n.
+            InvalidParamsError: nlist above n; a projection to more dimensions than rows
+                have, or for another engine than the native and the reference one.
             EngineUnavailableError: the engine is not installed, or the device is not
                 there.
         """
         params = params or BuildParams()
         kernels = kernels_on(device, threads=threads)
+        if params.projection is not None:
+            require_projecting(engine)  # before anything is trained
         # Copied before it is checked, so that what is checked is what is kept.
         given = own_rows(vectors) if copy and params.metric != "cosine" else vectors
         checked = as_vectors(given)
@@ -208,7 +211,8 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
 
         Raises:
             InvalidInputError: as in `build`; the message names the first bad row.
-            InvalidParamsError: nlist above n.
+            InvalidParamsError: nlist above n; a projection to more dimensions than rows
+                have.
             AlreadyExistsError: `path` holds something that is not an index.
             StorageError: the disk refused.
         """
@@ -374,6 +378,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
 
         def add(draft: files.Draft) -> None:
             copy_rows(draft, params.keep, data.vectors)
+            packing.require_features(draft, data.encoding)
             if self._payload is not None:
                 add_payload(draft, [self._payload], self.schema, n=len(self))
 

@@ -240,9 +240,9 @@ def _write_codes(
     encoding, codes = folding.data.encoding, folding.data.codes
     old, dim = folding.data.vectors.shape
     n, step = folding.kept + len(coming), BLOCK_BYTES // (4 * dim)
-    draft.add("center", encoding.center)
+    packing.add_encoding(draft, encoding)
     with ExitStack() as stack:
-        open_files = code_files(stack, draft, encoding, n=n, dim=dim)
+        open_files = code_files(stack, draft, encoding, n=n)
 
         def append(some: Codes) -> None:
             arrays = packing.pack_codes(some, encoding)

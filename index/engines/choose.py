@@ -89,6 +89,9 @@ def _why_no_triton() -> str:
     return triton.device_reason()
 
 
+PROJECTING = ("native", "reference")
+"""Engines that search codes of projected rows."""
+
 REASONS: dict[str, Callable[[], str]] = {
     "native": native.unavailable_reason,
     "faiss": _why_no_faiss,
@@ -110,14 +113,32 @@ def make_engine(data: IndexData, *, name: str = "auto", threads: int = 0) -> Eng
         threads: worker threads; 0 takes every core this process may use.
 
     Raises:
-        InvalidParamsError: no such engine, or a number of threads that cannot be.
+        InvalidParamsError: no such engine, or one that does not search projected codes
+            where `data` has these; or a number of threads that cannot be.
         EngineUnavailableError: the engine is not installed here.
     """
     require_known(name)
     require_threads(threads)
+    if data.encoding.projection is not None:
+        require_projecting(name)
+        if name == "auto":
+            name = "native" if native.available() else "reference"
     if name == "auto":
         name = best_engine()[0]
     return ENGINES[name](data, threads)
+
+
+def require_projecting(name: str) -> None:
+    """Refuse an engine that does not search codes of projected rows.
+
+    Raises:
+        InvalidParamsError: it does not.
+    """
+    if name not in ("auto", *PROJECTING):
+        raise InvalidParamsError(
+            f"engine {name!r} does not search codes of projected rows:"
+            f" {' and '.join(PROJECTING)} do"
+        )
 
 
 def require_known(name: str) -> None:

@@ -20,11 +20,12 @@ from gleann.index.engines.contract import IndexData
 from gleann.index.graph.joined import Joined
 from gleann.index.graph.knn_graph import KnnGraph, graph_of, require_graph
 from gleann.index.graph.neighbours import find_neighbours
-from gleann.index.graph.projection import Projection, fit_projection
+from gleann.index.graph.projection import fit_projection
 from gleann.index.heartbeat import repeating
 from gleann.index.ids.checks import hold_row_ids
 from gleann.index.params import BuildParams, Metric
 from gleann.index.progress import Progress, Report, ignore
+from gleann.index.projection import Projection
 
 GRAPH_ITERATIONS = 4
 """Lloyd iterations: more cost more than the probes that they save."""
