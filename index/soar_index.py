@@ -130,15 +130,14 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             InvalidInputError: wrong dtype or shape, empty, NaN, repeated ids, a zero
                 vector under cosine; under l2 and ip, a row of squared length above
                 2.1e37 (`checks.MOST_SQUARED`), whose distances would leave float32.
-            InvalidParamsError: nlist above n; a projection to more dimensions than rows
-                have, or for another engine than the native and the reference one.
+            InvalidParamsError: nlist above n; a projection wider than the rows, or for
+                an engine that searches none.
             EngineUnavailableError: the engine is not installed, or the device is not
                 there.
         """
         params = params or BuildParams()
+        require_projecting(engine, params)
         kernels = kernels_on(device, threads=threads)
-        if params.projection is not None:
-            require_projecting(engine)  # before anything is trained
         # Copied before it is checked, so that what is checked is what is kept.
         given = own_rows(vectors) if copy and params.metric != "cosine" else vectors
         checked = as_vectors(given)
@@ -211,8 +210,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
 
         Raises:
             InvalidInputError: as in `build`; the message names the first bad row.
-            InvalidParamsError: nlist above n; a projection to more dimensions than rows
-                have.
+            InvalidParamsError: nlist above n; a projection wider than the rows.
             AlreadyExistsError: `path` holds something that is not an index.
             StorageError: the disk refused.
         """

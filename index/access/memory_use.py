@@ -50,12 +50,12 @@ class MemoryUse:
 
     Attributes:
         rows: number of rows.
-        parts: "centroids", with the axes of a projection; "directions", the codes of lists; "list_tables", where lists
-            begin, and which hold a row once a search by effort has asked for it;
-            "entries", row and other list of each entry; "codes", "scales" and "biases",
-            what the engine scans of entries; "row_codes", the same as it is saved, a
-            line a row, from which the engine made its own; "rerank_rows", "ids" and
-            "payload".
+        parts: "centroids", with the axes of a projection; "directions", the codes of
+            lists, with axes as an engine has them; "list_tables", where lists begin,
+            and which hold a row once a search by effort has asked for it; "entries",
+            row and other list of each entry; "codes", "scales" and "biases", what the
+            engine scans of entries; "row_codes", the same as it is saved, a line a row,
+            from which the engine made its own; "rerank_rows", "ids" and "payload".
     """
 
     rows: int

@@ -70,6 +70,18 @@ def resolve_nlist(params: BuildParams, n: int) -> int:
     return params.nlist
 
 
+def require_narrower(params: BuildParams, dim: int) -> None:
+    """Refuse a projection of rows of `dim` dimensions to more.
+
+    Raises:
+        InvalidParamsError: with both numbers.
+    """
+    if params.projection is not None and params.projection > dim:
+        raise InvalidParamsError(
+            f"projection is {params.projection}, and rows have {dim} dimensions"
+        )
+
+
 def arrange(
     rows: RowMatrix,
     params: BuildParams,

@@ -58,7 +58,9 @@ def layout_bytes(
     is_shared = params.entry_codes == "shared" and params.codes != "float32"
     codes = n * (code + 4) if is_shared else slots * code
     centroids = nlist * (4 * dim + code + 32)
-    axes = 0 if params.projection is None else 8 * dim * width
+    # As they are saved, at most twice, and packed by the engine.
+    packed = -(-width // BLOCK) * BLOCK
+    axes = 0 if params.projection is None else 4 * dim * (2 * width + packed)
     rows = ROW_BYTES[params.keep] * n * dim
     numbers = slots * ENTRY_BYTES + n * (ROW_NUMBERS + id_bytes)
     return codes + centroids + axes + rows + numbers

@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import HeldIds, Vectors
-from gleann.index.build.arrange import arrange, as_sample, resolve_nlist
+from gleann.index.build.arrange import (
+    arrange,
+    as_sample,
+    require_narrower,
+    resolve_nlist,
+)
 from gleann.index.build.contract import BuildKernels
 from gleann.index.build.fit_memory import fit_memory
 from gleann.index.checks import as_float32, require_matrix
 from gleann.index.codes import Encoding
-from gleann.index.errors import (
-    DimensionMismatchError,
-    InvalidInputError,
-    InvalidParamsError,
-)
+from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_row_ids
 from gleann.index.operating_points import SpillReport, best_recall
 from gleann.index.parallel.blocks import block_slices
@@ -141,10 +142,7 @@ def fitted(params: BuildParams, shape: tuple[int, ...], ids: HeldIds) -> BuildPa
         InvalidParamsError: none does; or a projection is wider than the rows.
     """
     n, dim = shape
-    if params.projection is not None and params.projection > dim:
-        raise InvalidParamsError(
-            f"projection is {params.projection}, and rows have {dim} dimensions"
-        )
+    require_narrower(params, dim)
     mean_id = ids.nbytes // n + 8 if isinstance(ids, Texts) else 8
     nlist = resolve_nlist(params, n)
     return fit_memory(params, n=n, dim=dim, nlist=nlist, id_bytes=mean_id)

@@ -12,6 +12,7 @@ from gleann.index.engines.native import NativeEngine
 from gleann.index.engines.projected import ProjectedEngine
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
+from gleann.index.params import BuildParams
 
 TIER_VARIABLE = "GLEANN_NATIVE_TIER"
 
@@ -120,25 +121,32 @@ def make_engine(data: IndexData, *, name: str = "auto", threads: int = 0) -> Eng
     require_known(name)
     require_threads(threads)
     if data.encoding.projection is not None:
-        require_projecting(name)
-        if name == "auto":
-            name = "native" if native.available() else "reference"
+        name = _projecting(name)
     if name == "auto":
         name = best_engine()[0]
     return ENGINES[name](data, threads)
 
 
-def require_projecting(name: str) -> None:
-    """Refuse an engine that does not search codes of projected rows.
+def require_projecting(name: str, params: BuildParams) -> None:
+    """Refuse an engine that would not search what is built.
 
     Raises:
-        InvalidParamsError: it does not.
+        InvalidParamsError: rows are to be projected, and it searches no such codes.
     """
-    if name not in ("auto", *PROJECTING):
+    if params.projection is not None:
+        _projecting(name)
+
+
+def _projecting(name: str) -> str:
+    """The engine of this name for codes of projected rows."""
+    if name == "auto":
+        return "native" if native.available() else "reference"
+    if name not in PROJECTING:
         raise InvalidParamsError(
             f"engine {name!r} does not search codes of projected rows:"
             f" {' and '.join(PROJECTING)} do"
         )
+    return name
 
 
 def require_known(name: str) -> None:

@@ -167,12 +167,6 @@ def check_codes(codes: Codes, encoding: Encoding) -> None:
     positive = bool(scales.min() > 0 and np.isfinite(scales.max()))
     require(positive, "code_scales has a scale that is not above 0")
     require(bool(np.isfinite(encoding.center).all()), "center is not finite")
-    if (projection := encoding.projection) is not None:
-        for name, axes in (
-            ("projection_rows", projection.row_axes),
-            ("projection_queries", projection.query_axes),
-        ):
-            require(bool(np.isfinite(axes).all()), f"{name} is not finite")
     if codes.biases is not None:
         finite = bool(np.isfinite(codes.biases).all())
         require(finite, "code_biases has a bias that is not finite")
