@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import RowMatrix, Rows, Vectors
 from gleann.index.extension import as_packed, available, compiled
-from gleann.index.heartbeat import beat
 from gleann.index.parallel.blas import one_blas_thread
-from gleann.index.parallel.blocks import block_slices, map_blocks
+from gleann.index.parallel.blocks import block_slices
 
 PROJECTED_VALUES = 1 << 20
-"""Values projected at once by a core."""
+"""Values of rows that are multiplied at once."""
 
 FITTED_VALUES = 1 << 24
 """Values of the rows that axes are fitted to; at least two rows a dimension."""
@@ -52,23 +51,6 @@ class Projection:
     def is_orthonormal(self) -> bool:
         """Whether rows and queries have the same axes."""
         return self.query_axes is self.row_axes
-
-    def project(self, rows: RowMatrix) -> Vectors:
-        """Rows (m, d) in the new dimensions: float32 (m, p), in blocks on all cores."""
-        projected = np.empty((len(rows), len(self.row_axes)), np.float32)
-
-        def work(block: slice) -> None:
-            np.matmul(rows[block] - self.center, self.row_axes.T, out=projected[block])
-
-        blocks = block_slices(len(rows), PROJECTED_VALUES // rows.shape[1])
-        for _ in map_blocks(work, blocks):
-            beat()
-        return projected
-
-    def restore(self, points: Vectors) -> Vectors:
-        """The points (m, d) nearest the origin of the axes that project to (m, p)."""
-        restored: Vectors = points @ self.row_axes + self.center
-        return restored
 
 
 def products(
@@ -183,7 +165,6 @@ def _moments(vectors: Vectors, center: Vectors) -> Moments:
         for block in block_slices(len(vectors), PROJECTED_VALUES // dim):
             apart = (vectors[block] - center).astype(np.float64)
             total += apart.T @ apart
-            beat()
     return total / max(1, len(vectors))
 
 

@@ -48,6 +48,7 @@ from gleann.index.search.device_search import (
 )
 from gleann.index.search.searcher import Searcher
 from gleann.index.storage import files, packing
+from gleann.index.storage.encoding_files import require_features
 from gleann.index.storage.later_checks import LaterChecks
 from gleann.index.storage.mapped_file import watched_files
 from gleann.index.storage.packing import Header
@@ -376,7 +377,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
 
         def add(draft: files.Draft) -> None:
             copy_rows(draft, params.keep, data.vectors)
-            packing.require_features(draft, data.encoding)
+            require_features(draft, data.encoding)
             if self._payload is not None:
                 add_payload(draft, [self._payload], self.schema, n=len(self))
 

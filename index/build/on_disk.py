@@ -32,6 +32,7 @@ from gleann.index.payload.schema import Schema
 from gleann.index.progress import Progress, Report
 from gleann.index.storage import files, packing
 from gleann.index.storage.array_file import GrowingArray
+from gleann.index.storage.encoding_files import add_encoding
 from gleann.index.storage.row_files import rows_file, written_rows
 from gleann.index.texts import Texts
 
@@ -176,7 +177,7 @@ def _write_codes(
     """Read the written rows again and write their scan data."""
     rows = written_rows(draft, keep)
     n, dim = rows.shape
-    packing.add_encoding(draft, encoding)
+    add_encoding(draft, encoding)
     with ExitStack() as stack:
         open_files = code_files(stack, draft, encoding, n=n)
         if not open_files:

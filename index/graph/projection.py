@@ -9,15 +9,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from gleann.index.arrays import RowMatrix
+from gleann.index.arrays import RowMatrix, Vectors
 from gleann.index.build.rows import code_rows
 from gleann.index.codes import Encoding
 from gleann.index.engines.native import NativeEngine
 from gleann.index.engines.projected import ProjectedEngine
 from gleann.index.graph.joined import Joined
+from gleann.index.heartbeat import beat
 from gleann.index.parallel.blas import one_blas_thread
+from gleann.index.parallel.blocks import block_slices, map_blocks
 from gleann.index.params import Metric
-from gleann.index.projection import Projection
+from gleann.index.projection import PROJECTED_VALUES, Projection
 
 AXIS_ROWS = 4096
 """Rows whose covariance gives the axes."""
@@ -69,6 +71,26 @@ def fit_projection(rows: RowMatrix, metric: Metric, *, seed: int) -> Projection 
     return Projection(center=center, row_axes=best, query_axes=best)
 
 
+def project(rows: RowMatrix, projection: Projection) -> Vectors:
+    """Rows (m, d) in fewer dimensions: float32 (m, p), in blocks on all cores."""
+    projected = np.empty((len(rows), len(projection.row_axes)), np.float32)
+    center, axes = projection.center, projection.row_axes.T
+
+    def work(block: slice) -> None:
+        np.matmul(rows[block] - center, axes, out=projected[block])
+
+    blocks = block_slices(len(rows), PROJECTED_VALUES // rows.shape[1])
+    for _ in map_blocks(work, blocks):
+        beat()
+    return projected
+
+
+def restore(points: Vectors, projection: Projection) -> Vectors:
+    """The points (m, d) nearest the origin of the axes that project to (m, p)."""
+    restored: Vectors = points @ projection.row_axes + projection.center
+    return restored
+
+
 def projected_join(joined: Joined, *, seed: int, threads: int) -> Joined | None:
     """The same rows, in the same lists, by codes of their projection.
 
@@ -82,12 +104,12 @@ def projected_join(joined: Joined, *, seed: int, threads: int) -> Joined | None:
         or (projection := fit_projection(data.vectors, data.metric, seed=seed)) is None
     ):
         return None
-    rows = projection.project(data.vectors)
+    rows = project(data.vectors, projection)
     encoding = Encoding.uncentred("l2", rows.shape[1])
     coded = replace(
         data,
         encoding=encoding,
-        centroids=projection.project(data.centroids),
+        centroids=project(data.centroids, projection),
         codes=code_rows(rows, encoding, threads=threads),
         entry_codes="copied",
     )

@@ -22,7 +22,6 @@ from gleann.index.operating_points import (
 )
 from gleann.index.params import BuildParams, CodeKind, Keep
 from gleann.index.projection import Projection
-from gleann.index.storage.files import Draft
 from gleann.index.storage.loaded_checks import (
     check_codes,
     check_efforts,
@@ -37,7 +36,7 @@ from gleann.index.storage.loaded_checks import (
     check_training,
     require,
 )
-from gleann.index.storage.manifest import PROJECTION, VERSION
+from gleann.index.storage.manifest import VERSION
 from gleann.index.storage.row_layout import check_layout, unpack_rows
 from gleann.index.texts import Texts
 from gleann.index.training import Training
@@ -98,7 +97,7 @@ class Header:
 
 def pack_codes(codes: Codes, encoding: Encoding) -> dict[str, Array]:
     """The arrays of `FORMAT.md` that hold what is scanned of every row."""
-    arrays = _pack_encoding(encoding)
+    arrays = pack_encoding(encoding)
     if encoding.kind == "int8":
         arrays |= {"codes": np.asarray(codes.values), "code_scales": codes.scales}
     if codes.biases is not None:
@@ -106,30 +105,14 @@ def pack_codes(codes: Codes, encoding: Encoding) -> dict[str, Array]:
     return arrays
 
 
-def _pack_encoding(encoding: Encoding) -> dict[str, Array]:
+def pack_encoding(encoding: Encoding) -> dict[str, Array]:
+    """The arrays of `FORMAT.md` that hold what rows are coded by."""
     arrays: dict[str, Array] = {"center": encoding.center}
     if (projection := encoding.projection) is not None:
         arrays["projection_rows"] = projection.row_axes
         if not projection.is_orthonormal:
             arrays["projection_queries"] = projection.query_axes
     return arrays
-
-
-def require_features(draft: Draft, encoding: Encoding) -> None:
-    """Let only readers that know `encoding` open the index."""
-    if encoding.projection is not None:
-        draft.require(PROJECTION)
-
-
-def add_encoding(draft: Draft, encoding: Encoding) -> None:
-    """Write the arrays of an encoding.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    require_features(draft, encoding)
-    for name, array in _pack_encoding(encoding).items():
-        draft.add(name, array)
 
 
 def pack_lists(
