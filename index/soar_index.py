@@ -131,8 +131,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             InvalidInputError: wrong dtype or shape, empty, NaN, repeated ids, a zero
                 vector under cosine; under l2 and ip, a row of squared length above
                 2.1e37 (`checks.MOST_SQUARED`), whose distances would leave float32.
-            InvalidParamsError: nlist above n; a projection wider than the rows, or for
-                an engine that searches none.
+            InvalidParamsError: nlist above n; a projection that rows or engine refuse.
             EngineUnavailableError: the engine is not installed, or the device is not
                 there.
         """
