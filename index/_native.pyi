@@ -22,6 +22,14 @@ def quantise_rows(
     tier: str,
     threads: int,
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]: ...
+def project_rows(
+    vectors: NDArray[np.float32],
+    axes: NDArray[np.float32],
+    center: NDArray[np.float32],
+    *,
+    tier: str,
+    threads: int,
+) -> NDArray[np.float32]: ...
 def measure_codes(
     rows: NDArray[np.float32],
     center: NDArray[np.float32],
@@ -100,6 +108,8 @@ class Scanner:
         vectors: NDArray[np.float32] | NDArray[np.uint16] | RowFile,
         half: str,
         entry_codes: str,
+        axes: NDArray[np.float32],
+        axes_center: NDArray[np.float32],
         tier: str,
         threads: int,
     ) -> None: ...

@@ -3,8 +3,8 @@
 Both subtract the centre of the index from rows and queries first, so that an offset
 which all rows share costs no precision. An int8 row x is round((x - c) / scale) with
 scale = max|x - c| / 127, and a query likewise; the dot product of both is then the
-product of both scales and an integer, the same on every engine. `Encoding` has the
-scores.
+product of both scales and an integer, the same on every engine. Rows and queries may be
+projected to fewer dimensions first (`projection.py`). `Encoding` has the scores.
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import RowMatrix, Vectors
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import CodeKind, Metric
+from gleann.index.projection import PROJECTED_VALUES, Projection, products
 
 CODE_MAX = 127
 CENTRE_ROWS = 4096
@@ -72,15 +73,22 @@ class Encoding:
       q.x in int8 where the centre is zero;
     - under ip, q'.x' + c.x', of which int8 has the double where the centre is not zero.
 
+    Under a projection, the product of the projected vectors stands for q'.x', and |x'|
+    is the length of the whole row: only the product is reduced. So the axes of queries
+    may be others than those of rows, and none of them loses what rows differ in length.
+
     Attributes:
         metric: which distance.
         kind: what a row is stored as.
         center: float32 (d,), zero if nothing is subtracted.
+        projection: of rows and queries, with the same centre, before they are coded in
+            int8; None codes them as they are.
     """
 
     metric: Metric
     kind: CodeKind
     center: NDArray[np.float32]
+    projection: Projection | None = None
 
     @classmethod
     def uncentred(cls, metric: Metric, dim: int) -> "Encoding":
@@ -91,6 +99,18 @@ class Encoding:
     def is_centred(self) -> bool:
         """Whether a centre is subtracted."""
         return bool(self.center.any())
+
+    @property
+    def width(self) -> int:
+        """Numbers in a code."""
+        if self.projection is None:
+            return len(self.center)
+        return len(self.projection.row_axes)
+
+    @property
+    def unprojected(self) -> "Encoding":
+        """The encoding of the same rows in all of their dimensions."""
+        return replace(self, projection=None)
 
     @property
     def has_biases(self) -> bool:
@@ -107,7 +127,10 @@ class Encoding:
         """The codes of prepared rows (n, d); float32 rows are kept, not copied."""
         if self.kind == "float32":
             return self.encode_whole(rows)
-        return self.with_biases(quantise(rows, self.center), rows)
+        if self.projection is None:
+            return self.with_biases(quantise(rows, self.center), rows)
+        points = products(rows, self.projection.row_axes, self.center)
+        return self.with_biases(quantise(points), rows)
 
     def encode_whole(self, rows: RowMatrix) -> Codes:
         """The codes of prepared rows (n, d) where these are scanned in float32."""
@@ -123,8 +146,11 @@ class Encoding:
         """int8 codes with the biases of prepared rows (n, d) in this encoding."""
         if not self.has_biases:
             return codes
-        dots = self._dot_biases(rows)
-        return replace(codes, biases=decoded_norms(codes) if dots is None else 2 * dots)
+        if (dots := self._dot_biases(rows)) is not None:
+            return replace(codes, biases=2 * dots)
+        if self.projection is None:
+            return replace(codes, biases=decoded_norms(codes))
+        return replace(codes, biases=self._whole_norms(codes, rows, self.projection))
 
     def scan_scores(self, queries: Vectors, codes: Codes) -> Vectors:
         """Exactly the scores (nq, m) that engines compare, higher is better.
@@ -135,7 +161,11 @@ class Encoding:
         """
         if self.kind == "float32":
             return self._float_scores(queries, codes)
-        coded = quantise(queries, self.center)
+        if self.projection is None:
+            coded = quantise(queries, self.center)
+        else:
+            asked = products(queries, self.projection.query_axes, self.center)
+            coded = quantise(asked)
         scores = integer_dots(coded, codes)
         scores *= codes.scales
         if codes.biases is None:
@@ -176,6 +206,29 @@ class Encoding:
                 some = self.centred(rows[block]).astype(np.float64)
                 biases[block] = np.clip(-(some @ wide), -_MOST, _MOST)
         return biases
+
+    def _whole_norms(
+        self, codes: Codes, rows: Vectors, projection: Projection
+    ) -> NDArray[np.float32]:
+        """Squared lengths (n,) of centred rows, with the errors of their codes.
+
+        A code that is off by e adds 2 e.q to the score of a query q; near the row, that
+        is 2 e.x, which is taken off again.
+        """
+        norms = np.empty(len(rows), np.float32)
+        for block in block_slices(len(rows), PROJECTED_VALUES // rows.shape[1]):
+            some, center = rows[block], self.center
+            points = products(some, projection.row_axes, center).astype(np.float64)
+            asked = points
+            if not projection.is_orthonormal:
+                asked = products(some, projection.query_axes, center).astype(np.float64)
+            errors = codes.scales[block, None] * codes.values[block].astype(np.float64)
+            errors -= points
+            wide = self.centred(some).astype(np.float64)
+            whole = np.einsum("ij,ij->i", wide, wide)
+            whole += 2 * np.einsum("ij,ij->i", errors, asked)
+            norms[block] = np.clip(whole, -_MOST, _MOST)
+        return norms
 
     def _float_scores(self, queries: Vectors, codes: Codes) -> Vectors:
         """One dimension after another, each step rounded: the order of all engines."""

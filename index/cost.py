@@ -35,11 +35,13 @@ class CostModel:
         dim: d.
         nlist: number of lists.
         waiting: how many times as long an entry takes as in a large batch.
+        code_dim: dimensions of a code; 0 for d.
     """
 
     dim: int
     nlist: int
     waiting: float = 1.0
+    code_dim: int = 0
 
     @property
     def alone(self) -> "CostModel":
@@ -49,7 +51,7 @@ class CostModel:
     @property
     def entry(self) -> float:
         """To scan one more entry."""
-        return self.waiting * (0.07 + 0.003 * self.dim)
+        return self.waiting * (0.07 + 0.003 * (self.code_dim or self.dim))
 
     @property
     def reranked(self) -> float:

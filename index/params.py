@@ -66,11 +66,18 @@ class BuildParams:
             "shared" keeps each int8 code once; batches put lists together as they scan
             them, and a query on its own reads codes where they are. Float32 codes, and
             those of engines other than the native one, are always copied.
+        projection: dimensions P of the int8 codes, at most those of a row; None codes
+            rows in all of them. Codes are then smaller, and more rows are re-ranked, in
+            full. Axes are fitted to the rows, and to a quarter of the sample queries
+            that are given to the build. Lists stay those of the whole rows; the native
+            and the reference engine search them.
         memory: bytes that a loaded index may take of memory, as a number or as text
             such as "8GB" or "512MiB"; mapped rows to re-rank count, files do not. Of
             `keep` and `entry_codes` those that have their defaults are chosen to fit,
-            the fastest that do, and never by rounding rows; a budget that none meets is
-            refused. `SoarIndex.params` has what was chosen, and no `memory`.
+            the fastest that do, and never by rounding rows; where none does, and rows
+            have 256 dimensions or more, `projection` is half of them. A budget that
+            none meets is refused. `SoarIndex.params` has what was chosen, and no
+            `memory`.
     """
 
     metric: Metric = "cosine"
@@ -84,6 +91,7 @@ class BuildParams:
     codes: CodesChoice = "auto"
     keep: Keep = "f32"
     entry_codes: EntryCodes = "copied"
+    projection: int | None = None
     memory: int | str | None = None
 
     def __post_init__(self) -> None:
@@ -94,6 +102,7 @@ class BuildParams:
         require_one_of("entry_codes", self.entry_codes, get_args(EntryCodes))
         if self.memory is not None:
             bytes_of(self.memory, name="memory")
+        _require_projection(self.projection, self.codes)
         if self.nlist != "auto":
             require_integer("nlist", self.nlist, at_least=1)
         _require_lambda(self.spill_lambda)
@@ -181,6 +190,17 @@ class SearchParams:
         if self.exact is not False or self.certain is not True:
             _require_bool("exact", self.exact)
             _require_bool("certain", self.certain)
+
+
+def _require_projection(projection: int | None, codes: CodesChoice) -> None:
+    if projection is None:
+        return
+    require_integer("projection", projection, at_least=1)
+    if codes == "float32":
+        raise InvalidParamsError(
+            f"projection is {projection}, which makes codes in int8, and codes is"
+            " 'float32'"
+        )
 
 
 def _require_radius(radius: float) -> None:

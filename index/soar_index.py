@@ -24,7 +24,7 @@ from gleann.index.build.on_disk import (
     fitted,
 )
 from gleann.index.checks import as_matrix, as_vectors, own_rows, require_one_of
-from gleann.index.engines.choose import make_engine
+from gleann.index.engines.choose import make_engine, require_projecting
 from gleann.index.engines.contract import Engine, IndexData, freeze
 from gleann.index.errors import CorruptDataError, RecallWarning
 from gleann.index.found import Found, FoundRows
@@ -48,6 +48,7 @@ from gleann.index.search.device_search import (
 )
 from gleann.index.search.searcher import Searcher
 from gleann.index.storage import files, packing
+from gleann.index.storage.encoding_files import require_features
 from gleann.index.storage.later_checks import LaterChecks
 from gleann.index.storage.mapped_file import watched_files
 from gleann.index.storage.packing import Header
@@ -130,11 +131,12 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             InvalidInputError: wrong dtype or shape, empty, NaN, repeated ids, a zero
                 vector under cosine; under l2 and ip, a row of squared length above
                 2.1e37 (`checks.MOST_SQUARED`), whose distances would leave float32.
-            InvalidParamsError: nlist above n.
+            InvalidParamsError: nlist above n; a projection that rows or engine refuse.
             EngineUnavailableError: the engine is not installed, or the device is not
                 there.
         """
         params = params or BuildParams()
+        require_projecting(engine, params)
         kernels = kernels_on(device, threads=threads)
         # Copied before it is checked, so that what is checked is what is kept.
         given = own_rows(vectors) if copy and params.metric != "cosine" else vectors
@@ -208,7 +210,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
 
         Raises:
             InvalidInputError: as in `build`; the message names the first bad row.
-            InvalidParamsError: nlist above n.
+            InvalidParamsError: nlist above n; a projection wider than the rows.
             AlreadyExistsError: `path` holds something that is not an index.
             StorageError: the disk refused.
         """
@@ -374,6 +376,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
 
         def add(draft: files.Draft) -> None:
             copy_rows(draft, params.keep, data.vectors)
+            require_features(draft, data.encoding)
             if self._payload is not None:
                 add_payload(draft, [self._payload], self.schema, n=len(self))
 

@@ -191,6 +191,7 @@ class IndexInfo:
         optimizer: its compaction, or None where that is unknown.
         keep: what is kept of the rows of the sealed version, or None without one.
         entry_codes: whether its entries have a code each, or None without one.
+        projection: dimensions of its int8 codes, or None where rows are not projected.
         memory: what it takes, by part; empty without one.
         etag: changes when the index is made anew, and with its columns and the
             parameters of its optimizer; "" where that is unknown.
@@ -216,6 +217,7 @@ class IndexInfo:
     optimizer: OptimizerState | None = None
     keep: Keep | None = None
     entry_codes: EntryCodes | None = None
+    projection: int | None = None
     memory: tuple[MemoryPart, ...] = ()
     etag: str = ""
 

@@ -3,7 +3,8 @@
 One index is built, saved in each layout and loaded. Layouts search in turn, round after
 round, with the cheapest settings that reach a recall on held-out queries; what counts
 are the ratios to the usual layout within a round. `none` is built without second
-entries, so it has settings of its own.
+entries, and `half` codes rows projected to half of their dimensions, so they have
+settings of their own.
 """
 
 import argparse
@@ -34,6 +35,12 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "f16, shared": {"keep": "f16", "entry_codes": "shared"},
     "disk, shared": {"keep": "disk", "entry_codes": "shared"},
 }
+HALF: dict[str, dict[str, Any]] = {
+    "half, f32": {},
+    "half, disk, shared": {"keep": "disk", "entry_codes": "shared"},
+}
+"""Layouts of rows that are projected."""
+
 USUAL = "f32"
 SINGLES = 200
 """Queries that are asked one at a time in a round."""
@@ -100,29 +107,29 @@ def make_layouts(
     args: argparse.Namespace,
 ) -> list[Layout]:
     """Build, save and load every layout."""
-    built = SoarIndex.build(base, replace(params, spill="soar"))
-    for number, layout in enumerate(LAYOUTS.values()):
-        built.save(folder / str(number), **layout)
-    plain = SoarIndex.build(base, replace(params, spill="none", keep="disk"))
-    plain.save(folder / "none")
-    del built, plain
-    places = {name: str(number) for number, name in enumerate(LAYOUTS)}
-    places["disk, none"] = "none"
-    loaded = {
-        name: SoarIndex.load(folder / place, threads=args.threads)
-        for name, place in places.items()
-    }
-    settings = {
-        name: {
-            recall: cheapest(loaded[name], queries, truth, recall)
-            for recall in args.recall
-        }
-        for name in (USUAL, "disk, none")
-    }
-    return [
-        Layout(name, index, settings.get(name, settings[USUAL]))
-        for name, index in loaded.items()
+    soar = replace(params, spill="soar")
+    none = replace(params, spill="none", keep="disk")
+    half = {"projection": -(-base.shape[1] // 2)}
+    builds: list[tuple[BuildParams, dict[str, dict[str, Any]]]] = [
+        (soar, LAYOUTS),
+        (none, {"disk, none": {}}),
+        (replace(soar, **half), HALF),
+        (replace(none, **half), {"half, disk, none": {}}),
     ]
+    layouts = []
+    for number, (chosen, saved) in enumerate(builds):
+        built = SoarIndex.build(base, chosen)
+        for name, layout in saved.items():
+            built.save(folder / f"{number}-{name}", **layout)
+        del built
+        loaded = {
+            name: SoarIndex.load(folder / f"{number}-{name}", threads=args.threads)
+            for name in saved
+        }
+        first = next(iter(loaded.values()))
+        settings = {r: cheapest(first, queries, truth, r) for r in args.recall}
+        layouts += [Layout(name, index, settings) for name, index in loaded.items()]
+    return layouts
 
 
 def cheapest(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, RowMatrix
+from gleann.index.codes import Encoding
 from gleann.index.engines.contract import Engine, HoldsCopies, IndexData
 from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.payload.payload import Payload
@@ -49,12 +50,12 @@ class MemoryUse:
 
     Attributes:
         rows: number of rows.
-        parts: "centroids"; "directions", the codes of lists; "list_tables", where lists
-            begin, and which hold a row once a search by effort has asked for it;
-            "entries", row and other list of each entry; "codes", "scales" and "biases",
-            what the engine scans of entries; "row_codes", the same as it is saved, a
-            line a row, from which the engine made its own; "rerank_rows", "ids" and
-            "payload".
+        parts: "centroids", with the axes of a projection; "directions", the codes of
+            lists, with axes as an engine has them; "list_tables", where lists begin,
+            and which hold a row once a search by effort has asked for it; "entries",
+            row and other list of each entry; "codes", "scales" and "biases", what the
+            engine scans of entries; "row_codes", the same as it is saved, a line a row,
+            from which the engine made its own; "rerank_rows", "ids" and "payload".
     """
 
     rows: int
@@ -89,7 +90,7 @@ def memory_use(
     is_coded = data.encoding.kind == "int8"
     held = engine.nbytes if isinstance(engine, HoldsCopies) else {}
     parts = {
-        "centroids": _of_arrays(data.centroids),
+        "centroids": _of_arrays(data.centroids, *_axes_of(data.encoding)),
         "directions": PartUse(anonymous=held.get("directions", 0)),
         "list_tables": _of_arrays(lists.offsets, lists.mids)
         + PartUse(anonymous=held.get("row_lists", 0)),
@@ -127,6 +128,15 @@ def with_pages(
         for name, part in use.parts.items()
     }
     return MemoryUse(rows=use.rows, parts=parts)
+
+
+def _axes_of(encoding: Encoding) -> tuple[NDArray[np.float32], ...]:
+    projection = encoding.projection
+    if projection is None:
+        return ()
+    if projection.is_orthonormal:
+        return (projection.row_axes,)
+    return projection.row_axes, projection.query_axes
 
 
 def _of_arrays(*arrays: NDArray[Any]) -> PartUse:

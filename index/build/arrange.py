@@ -21,8 +21,15 @@ from gleann.index.lists import InvertedLists, invert
 from gleann.index.metric import prepare
 from gleann.index.params import BuildParams, Metric
 from gleann.index.progress import Progress, Report
+from gleann.index.projection import fit_projection
 from gleann.index.storage.packing import Header
 from gleann.index.training import Training
+
+FITTING = 4
+"""Every so manieth sample query that is given fits the axes of a projection."""
+
+LEAST_FITTING = 8
+"""Fewer sample queries all measure recall, and rows fit the axes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,6 +70,18 @@ def resolve_nlist(params: BuildParams, n: int) -> int:
     return params.nlist
 
 
+def require_narrower(params: BuildParams, dim: int) -> None:
+    """Refuse a projection of rows of `dim` dimensions to more.
+
+    Raises:
+        InvalidParamsError: with both numbers.
+    """
+    if params.projection is not None and params.projection > dim:
+        raise InvalidParamsError(
+            f"projection is {params.projection}, and rows have {dim} dimensions"
+        )
+
+
 def arrange(
     rows: RowMatrix,
     params: BuildParams,
@@ -84,14 +103,11 @@ def arrange(
         kernels: the numeric kernels of the build.
     """
     nlist = resolve_nlist(params, len(rows))
-    encoding = Encoding(
-        metric=params.metric,
-        kind="float32" if params.codes == "float32" else "int8",
-        center=fit_center(rows, params.metric, seed=params.seed),
-    )
-    shift = encoding.center if encoding.is_centred else None
+    fitting, queries = _apart(queries, params)
     asking = draw_queries(rows, params, nlist=nlist, queries=queries)
     kept_out = None if asking is None else asking.own
+    encoding = _encoding(rows, params, queries=fitting, kept_out=kept_out)
+    shift = encoding.center if encoding.is_centred else None
     centroids = _train(rows, nlist, params, report, kernels, shift, kept_out=kept_out)
     primary, secondary, distortion = _assign(
         rows, centroids, params, report, kernels, shift
@@ -134,6 +150,46 @@ def as_sample(queries: ArrayLike | None, dim: int, metric: Metric) -> Vectors | 
         return None
     checked = as_vectors(queries, name="queries", dim=dim)
     return prepare(checked, metric, name="queries")
+
+
+def _apart(
+    queries: Vectors | None, params: BuildParams
+) -> tuple[Vectors | None, Vectors | None]:
+    """Queries (m, d) that axes are fitted to, and others, which measure recall.
+
+    Recall of the former would be better than that of any other query.
+    """
+    if queries is None or params.projection is None or len(queries) < LEAST_FITTING:
+        return None, queries
+    fitted = np.arange(len(queries)) % FITTING == 0
+    return queries[fitted], queries[~fitted]
+
+
+def _encoding(
+    rows: RowMatrix,
+    params: BuildParams,
+    *,
+    queries: Vectors | None,
+    kept_out: Rows | None,
+) -> Encoding:
+    """The encoding of prepared rows (n, d), perhaps of their projection."""
+    center = fit_center(rows, params.metric, seed=params.seed)
+    projection = None
+    if params.projection is not None:
+        projection = fit_projection(
+            rows,
+            center,
+            params.projection,
+            queries=queries,
+            left_out=kept_out,
+            seed=params.seed,
+        )
+    return Encoding(
+        metric=params.metric,
+        kind="float32" if params.codes == "float32" else "int8",
+        center=center,
+        projection=projection,
+    )
 
 
 def _judge(

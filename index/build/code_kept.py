@@ -18,7 +18,7 @@ def code_kept(rows: RowMatrix, encoding: Encoding, kernels: BuildKernels) -> Cod
     if encoding.kind == "float32":
         return encoding.encode_whole(rows)
     n, dim = rows.shape
-    values, scales = np.empty((n, dim), np.int8), np.empty(n, np.float32)
+    values, scales = np.empty((n, encoding.width), np.int8), np.empty(n, np.float32)
     biases = np.empty(n, np.float32) if encoding.has_biases else None
     for block in block_slices(n, CODED_VALUES // dim):
         codes = kernels.codes(rows[block], encoding)

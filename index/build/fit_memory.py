@@ -17,6 +17,12 @@ LAYOUTS: tuple[tuple[Keep, EntryCodes], ...] = (
 `index/DECISIONS.md` has what each costs.
 """
 
+PROJECTED = 256
+"""Rows of so many dimensions, which do not fit in the last, are projected to half."""
+
+STEP = 16
+"""They are projected to a multiple of this."""
+
 ROW_BYTES: dict[Keep, int] = {"f32": 4, "f16": 2, "bf16": 2, "disk": 0}
 """Bytes a dimension of the rows to re-rank that are in memory."""
 
@@ -47,12 +53,17 @@ def layout_bytes(
     """
     copies = 1 if params.spill == "none" else 2
     slots = copies * n + nlist * BLOCK  # lists that end within a block
-    code = dim * 4 if params.codes == "float32" else -(-dim // 4) * 4
+    width = params.projection or dim
+    code = dim * 4 if params.codes == "float32" else -(-width // 4) * 4
     is_shared = params.entry_codes == "shared" and params.codes != "float32"
     codes = n * (code + 4) if is_shared else slots * code
     centroids = nlist * (4 * dim + code + 32)
+    # As they are saved, at most twice, and packed by the engine.
+    packed = -(-width // BLOCK) * BLOCK
+    axes = 0 if params.projection is None else 4 * dim * (2 * width + packed)
     rows = ROW_BYTES[params.keep] * n * dim
-    return codes + slots * ENTRY_BYTES + centroids + rows + n * (ROW_NUMBERS + id_bytes)
+    numbers = slots * ENTRY_BYTES + n * (ROW_NUMBERS + id_bytes)
+    return codes + centroids + axes + rows + numbers
 
 
 def fit_memory(
@@ -75,7 +86,7 @@ def fit_memory(
     budget = bytes_of(params.memory, name="memory")
     sizes = {
         layout: layout_bytes(layout, n=n, dim=dim, nlist=nlist, id_bytes=id_bytes)
-        for layout in _layouts(replace(params, memory=None))
+        for layout in _layouts(replace(params, memory=None), dim=dim)
     }
     for layout, size in sizes.items():
         if size <= budget:
@@ -85,17 +96,21 @@ def fit_memory(
         f"memory is {shown_bytes(budget)}, and {n:,} rows of {dim} dimensions take"
         f" {shown_bytes(sizes[smallest])} in the smallest layout"
         f" (keep={smallest.keep!r}, entry_codes={smallest.entry_codes!r},"
-        f" spill={smallest.spill!r})"
+        f" projection={smallest.projection}, spill={smallest.spill!r})"
     )
 
 
-def _layouts(params: BuildParams) -> Iterator[BuildParams]:
-    """The layouts to choose from, in order."""
+def _layouts(params: BuildParams, *, dim: int) -> Iterator[BuildParams]:
+    """The layouts of rows of `dim` dimensions to choose from, in order."""
     for keep, entry_codes in LAYOUTS:
-        yield replace(
+        smallest = replace(
             params,
             keep=keep if params.keep == "f32" else params.keep,
             entry_codes=(
                 entry_codes if params.entry_codes == "copied" else params.entry_codes
             ),
         )
+        yield smallest
+    whole = params.projection is None and params.codes != "float32"
+    if whole and dim >= PROJECTED:
+        yield replace(smallest, projection=-(-dim // (2 * STEP)) * STEP)

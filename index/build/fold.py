@@ -38,6 +38,7 @@ from gleann.index.payload.saved import add_payload
 from gleann.index.payload.schema import Schema
 from gleann.index.progress import Progress, Report
 from gleann.index.storage import files, packing
+from gleann.index.storage.encoding_files import add_encoding
 from gleann.index.storage.packing import Header
 from gleann.index.storage.row_files import rows_file, written_rows
 from gleann.index.training import Training
@@ -240,9 +241,9 @@ def _write_codes(
     encoding, codes = folding.data.encoding, folding.data.codes
     old, dim = folding.data.vectors.shape
     n, step = folding.kept + len(coming), BLOCK_BYTES // (4 * dim)
-    draft.add("center", encoding.center)
+    add_encoding(draft, encoding)
     with ExitStack() as stack:
-        open_files = code_files(stack, draft, encoding, n=n, dim=dim)
+        open_files = code_files(stack, draft, encoding, n=n)
 
         def append(some: Codes) -> None:
             arrays = packing.pack_codes(some, encoding)

@@ -139,7 +139,7 @@ def index_bytes(
     entries = 1 if params.spill == "none" else 1 + SPILLED
     row = 4 * dim + id_bytes + ENTRY_BYTES * entries
     if params.codes != "float32":
-        row += dim + CODE_BYTES
+        row += (params.projection or dim) + CODE_BYTES
     return round(n * row + 4 * dim * nlist)
 
 

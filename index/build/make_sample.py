@@ -155,6 +155,7 @@ class _Scan:
         others = self._others(asking)
         depth, wide = min(SHALLOW.ks[-1], others), min(SHALLOW.wide, others)
         is_open = self.params.codes == "auto" and not settled
+        is_open = is_open and encoding.projection is None
         near = self._nearest(asking, min(depth + TIES, others))
         truth = near.distances[:, :depth].copy()
         if encoding.kind == "int8":
@@ -169,6 +170,7 @@ class _Scan:
         return Sample(
             encoding=encoding,
             dim=self.vectors.shape[1],
+            code_dim=encoding.width,
             truth=truth,
             rows=rows,
             distances=found,
@@ -194,6 +196,7 @@ class _Scan:
         return Sample(
             encoding=encoding,
             dim=self.vectors.shape[1],
+            code_dim=encoding.width,
             truth=near.distances[:, :depth].copy(),
             rows=rows,
             distances=found,
@@ -234,7 +237,7 @@ class _Scan:
         rows, distances = self.kernels.nearest_by_code(
             queries.vectors,
             self.vectors,
-            encoding,
+            encoding.unprojected,
             metric=self.params.metric,
             k=k + (queries.own is not None),
             progress=self.passes.next(),

@@ -59,7 +59,7 @@ def nearest_by_code(
     n, dim = vectors.shape
     rows = np.empty((len(queries), 0), np.int64)
     distances = np.empty((len(queries), 0), np.float32)
-    width = dim if encoding.kind == "int8" else 4 * dim
+    width = encoding.width if encoding.kind == "int8" else 4 * dim
     for block in block_slices(n, BLOCK_BYTES // width):
         some = np.ascontiguousarray(vectors[block])
         lists = _runs(len(some), size=max(1, LIST_BYTES // width))

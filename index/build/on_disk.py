@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import HeldIds, Vectors
-from gleann.index.build.arrange import arrange, as_sample, resolve_nlist
+from gleann.index.build.arrange import (
+    arrange,
+    as_sample,
+    require_narrower,
+    resolve_nlist,
+)
 from gleann.index.build.contract import BuildKernels
 from gleann.index.build.fit_memory import fit_memory
 from gleann.index.checks import as_float32, require_matrix
@@ -27,6 +32,7 @@ from gleann.index.payload.schema import Schema
 from gleann.index.progress import Progress, Report
 from gleann.index.storage import files, packing
 from gleann.index.storage.array_file import GrowingArray
+from gleann.index.storage.encoding_files import add_encoding
 from gleann.index.storage.row_files import rows_file, written_rows
 from gleann.index.texts import Texts
 
@@ -134,9 +140,10 @@ def fitted(params: BuildParams, shape: tuple[int, ...], ids: HeldIds) -> BuildPa
     """The parameters with a layout of rows (n, d) that fits in `memory`.
 
     Raises:
-        InvalidParamsError: none does.
+        InvalidParamsError: none does; or a projection is wider than the rows.
     """
     n, dim = shape
+    require_narrower(params, dim)
     mean_id = ids.nbytes // n + 8 if isinstance(ids, Texts) else 8
     nlist = resolve_nlist(params, n)
     return fit_memory(params, n=n, dim=dim, nlist=nlist, id_bytes=mean_id)
@@ -170,9 +177,9 @@ def _write_codes(
     """Read the written rows again and write their scan data."""
     rows = written_rows(draft, keep)
     n, dim = rows.shape
-    draft.add("center", encoding.center)
+    add_encoding(draft, encoding)
     with ExitStack() as stack:
-        open_files = code_files(stack, draft, encoding, n=n, dim=dim)
+        open_files = code_files(stack, draft, encoding, n=n)
         if not open_files:
             return
         for block in block_slices(n, BLOCK_BYTES // (4 * dim)):
@@ -184,7 +191,7 @@ def _write_codes(
 
 
 def code_files(
-    stack: ExitStack, draft: files.Draft, encoding: Encoding, *, n: int, dim: int
+    stack: ExitStack, draft: files.Draft, encoding: Encoding, *, n: int
 ) -> dict[str, GrowingArray]:
     """Open the files of what is scanned of n rows, by the names of their arrays."""
 
@@ -193,7 +200,7 @@ def code_files(
 
     open_files: dict[str, GrowingArray] = {}
     if encoding.kind == "int8":
-        open_files["codes"] = growing("codes", "|i1", n, dim)
+        open_files["codes"] = growing("codes", "|i1", n, encoding.width)
         open_files["code_scales"] = growing("code_scales", "<f4", n)
     if encoding.has_biases:
         open_files["code_biases"] = growing("code_biases", "<f4", n)

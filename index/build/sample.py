@@ -101,6 +101,7 @@ class Sample:
             are not known.
         many: many more queries; None where codes do not find the nearest rows.
         deeper: a sample for larger k; None without one.
+        code_dim: dimensions of a code; 0 for those of a query.
     """
 
     encoding: Encoding
@@ -113,11 +114,12 @@ class Sample:
     near: NearRows | None = None
     many: ManyQueries | None = None
     deeper: "Sample | None" = None
+    code_dim: int = 0
 
     @property
     def cost_model(self) -> CostModel:
         """Costs of the searches of this index."""
-        return CostModel(self.dim, self.list_ranks.shape[1])
+        return CostModel(self.dim, self.list_ranks.shape[1], code_dim=self.code_dim)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,6 +12,7 @@ from gleann.index.engines.native import NativeEngine
 from gleann.index.engines.projected import ProjectedEngine
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
+from gleann.index.params import BuildParams
 
 TIER_VARIABLE = "GLEANN_NATIVE_TIER"
 
@@ -89,6 +90,9 @@ def _why_no_triton() -> str:
     return triton.device_reason()
 
 
+PROJECTING = ("native", "reference")
+"""Engines that search codes of projected rows."""
+
 REASONS: dict[str, Callable[[], str]] = {
     "native": native.unavailable_reason,
     "faiss": _why_no_faiss,
@@ -110,14 +114,39 @@ def make_engine(data: IndexData, *, name: str = "auto", threads: int = 0) -> Eng
         threads: worker threads; 0 takes every core this process may use.
 
     Raises:
-        InvalidParamsError: no such engine, or a number of threads that cannot be.
+        InvalidParamsError: no such engine, or one that does not search projected codes
+            where `data` has these; or a number of threads that cannot be.
         EngineUnavailableError: the engine is not installed here.
     """
     require_known(name)
     require_threads(threads)
+    if data.encoding.projection is not None:
+        name = _projecting(name)
     if name == "auto":
         name = best_engine()[0]
     return ENGINES[name](data, threads)
+
+
+def require_projecting(name: str, params: BuildParams) -> None:
+    """Refuse an engine that would not search what is built.
+
+    Raises:
+        InvalidParamsError: rows are to be projected, and it searches no such codes.
+    """
+    if params.projection is not None:
+        _projecting(name)
+
+
+def _projecting(name: str) -> str:
+    """The engine of this name for codes of projected rows."""
+    if name == "auto":
+        return "native" if native.available() else "reference"
+    if name not in PROJECTING:
+        raise InvalidParamsError(
+            f"engine {name!r} does not search codes of projected rows:"
+            f" {' and '.join(PROJECTING)} do"
+        )
+    return name
 
 
 def require_known(name: str) -> None:

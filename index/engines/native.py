@@ -61,6 +61,7 @@ __all__ = [
 ]
 
 _NOTHING = np.empty(0, np.float32)
+_NO_AXES = np.empty((0, 0), np.float32)
 
 EMULATED_TIER = "amx-emulated"
 """The AMX kernel on emulated tiles: slow, for tests on any CPU."""
@@ -104,9 +105,10 @@ class NativeEngine:
         codes = _given(data.codes, encoding)
         of_lists = _given(directions, encoding)
         kept, half = _kept(data.vectors)
+        projection, shift = encoding.projection, _shift(encoding.center)
         self._scanner = compiled.Scanner(
             metric=data.metric,
-            center=_shift(encoding.center),
+            center=shift if projection is None else _NOTHING,
             directions=of_lists.values,
             direction_scales=of_lists.scales,
             direction_biases=of_lists.biases,
@@ -120,6 +122,10 @@ class NativeEngine:
             vectors=kept,
             half=half,
             entry_codes=data.entry_codes,
+            axes=_NO_AXES
+            if projection is None
+            else as_packed(projection.query_axes, np.float32),
+            axes_center=_NOTHING if projection is None else shift,
             tier=tier or "",
             threads=threads,
         )

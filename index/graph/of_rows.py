@@ -20,11 +20,12 @@ from gleann.index.engines.contract import IndexData
 from gleann.index.graph.joined import Joined
 from gleann.index.graph.knn_graph import KnnGraph, graph_of, require_graph
 from gleann.index.graph.neighbours import find_neighbours
-from gleann.index.graph.projection import Projection, fit_projection
+from gleann.index.graph.projection import fit_projection, project, restore
 from gleann.index.heartbeat import repeating
 from gleann.index.ids.checks import hold_row_ids
 from gleann.index.params import BuildParams, Metric
 from gleann.index.progress import Progress, Report, ignore
+from gleann.index.projection import Projection
 
 GRAPH_ITERATIONS = 4
 """Lloyd iterations: more cost more than the probes that they save."""
@@ -126,7 +127,7 @@ class _Parts:
             projection = fit_projection(rows, params.metric, seed=params.seed)
         flat, metric = rows, params.metric
         if projection is not None:
-            flat, metric = projection.project(rows), "l2"
+            flat, metric = project(rows, projection), "l2"
         arranged = arrange(
             flat,
             replace(params, metric=metric),
@@ -160,7 +161,7 @@ class _Parts:
         if self.projection is not None:
             center = fit_center(self.rows, self.metric, seed=self.seed)
             encoding = Encoding(metric=self.metric, kind="int8", center=center)
-            centroids = self.projection.restore(centroids)
+            centroids = restore(centroids, self.projection)
         data = self._data(self.rows, encoding, centroids)
         return Joined.all(make_engine(data, threads=self.threads), data)
 

@@ -5,7 +5,7 @@ projections to as many dimensions this one loses the least of the squared distan
 `index/DECISIONS.md` 41 has the measurements.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from gleann.index.heartbeat import beat
 from gleann.index.parallel.blas import one_blas_thread
 from gleann.index.parallel.blocks import block_slices, map_blocks
 from gleann.index.params import Metric
+from gleann.index.projection import PROJECTED_VALUES, Projection
 
 AXIS_ROWS = 4096
 """Rows whose covariance gives the axes."""
@@ -38,39 +39,6 @@ LEAST_ROWS = 40_000
 MOST_SQUARE = 64
 """Axes take the cube of the dimensions: longer than they save where the square of these
 is more than so many times the rows."""
-
-PROJECTED_VALUES = 1 << 20
-"""Values projected at once by a core."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Projection:
-    """A map of rows to fewer dimensions.
-
-    Attributes:
-        center: float32 (d,), subtracted first.
-        axes: float32 (d, p), orthonormal columns.
-    """
-
-    center: Vectors
-    axes: Vectors
-
-    def project(self, rows: RowMatrix) -> Vectors:
-        """Rows (m, d) in the new dimensions: float32 (m, p), in blocks on all cores."""
-        projected = np.empty((len(rows), self.axes.shape[1]), np.float32)
-
-        def work(block: slice) -> None:
-            np.matmul(rows[block] - self.center, self.axes, out=projected[block])
-
-        blocks = block_slices(len(rows), PROJECTED_VALUES // rows.shape[1])
-        for _ in map_blocks(work, blocks):
-            beat()
-        return projected
-
-    def restore(self, points: Vectors) -> Vectors:
-        """The points (m, d) nearest the origin of the axes that project to (m, p)."""
-        restored: Vectors = points @ self.axes.T + self.center
-        return restored
 
 
 def fit_projection(rows: RowMatrix, metric: Metric, *, seed: int) -> Projection | None:
@@ -99,8 +67,28 @@ def fit_projection(rows: RowMatrix, metric: Metric, *, seed: int) -> Projection 
     p = -(-least // AXIS_STEP) * AXIS_STEP
     if p > MOST_AXES * d:
         return None
-    best = np.ascontiguousarray(axes[:, ::-1][:, :p], np.float32)
-    return Projection(center=center, axes=best)
+    best = np.ascontiguousarray(axes[:, ::-1][:, :p].T, np.float32)
+    return Projection(center=center, row_axes=best, query_axes=best)
+
+
+def project(rows: RowMatrix, projection: Projection) -> Vectors:
+    """Rows (m, d) in fewer dimensions: float32 (m, p), in blocks on all cores."""
+    projected = np.empty((len(rows), len(projection.row_axes)), np.float32)
+    center, axes = projection.center, projection.row_axes.T
+
+    def work(block: slice) -> None:
+        np.matmul(rows[block] - center, axes, out=projected[block])
+
+    blocks = block_slices(len(rows), PROJECTED_VALUES // rows.shape[1])
+    for _ in map_blocks(work, blocks):
+        beat()
+    return projected
+
+
+def restore(points: Vectors, projection: Projection) -> Vectors:
+    """The points (m, d) nearest the origin of the axes that project to (m, p)."""
+    restored: Vectors = points @ projection.row_axes + projection.center
+    return restored
 
 
 def projected_join(joined: Joined, *, seed: int, threads: int) -> Joined | None:
@@ -116,12 +104,12 @@ def projected_join(joined: Joined, *, seed: int, threads: int) -> Joined | None:
         or (projection := fit_projection(data.vectors, data.metric, seed=seed)) is None
     ):
         return None
-    rows = projection.project(data.vectors)
+    rows = project(data.vectors, projection)
     encoding = Encoding.uncentred("l2", rows.shape[1])
     coded = replace(
         data,
         encoding=encoding,
-        centroids=projection.project(data.centroids),
+        centroids=project(data.centroids, projection),
         codes=code_rows(rows, encoding, threads=threads),
         entry_codes="copied",
     )

@@ -74,7 +74,8 @@ def side_of_index(index: SoarIndex, *, among: Mask | None = None) -> JoinSide:
     require_distance(index.metric)
     data = index.data
     offsets, members = primary_lists(data.lists, among)
-    coded = data.encoding.kind == "int8"
+    # Codes of projected rows have no bounds of the whole distance.
+    coded = data.encoding.kind == "int8" and data.encoding.projection is None
     return _divided(
         JoinSide(
             vectors=data.vectors,

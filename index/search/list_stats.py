@@ -32,7 +32,7 @@ class ListStats:
         lists = data.lists
         self.lists = lists
         self.n = len(data.vectors)
-        self.code_bytes = data.codes.values.dtype.itemsize * data.vectors.shape[1]
+        self.code_bytes = data.codes.values.dtype.itemsize * data.encoding.width
         self.sizes = np.diff(lists.offsets)
         squares = float(np.square(self.sizes, dtype=np.float64).sum())
         self.typical = squares / max(lists.entries, 1)

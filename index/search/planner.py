@@ -37,7 +37,8 @@ class Planner:
     ) -> None:
         self._n = len(data.vectors)
         self._lists = data.lists
-        self._alone = CostModel(data.vectors.shape[1], data.lists.nlist).alone
+        dim, code_dim = data.vectors.shape[1], data.encoding.width
+        self._alone = CostModel(dim, data.lists.nlist, code_dim=code_dim).alone
         self._engine = engine
         self._primary_points = primary_points
         self._fits = training is None or training.fits(self._n)

@@ -29,10 +29,12 @@ SHAPES: Mapping[str, tuple[str, ...]] = {
     "list_mids": ("lists",),
     "entry_rows": ("entries",),
     "entry_others": ("entries",),
-    "codes": ("rows", "dim"),
+    "codes": ("rows", "code dim"),
     "code_scales": ("rows",),
     "code_biases": ("rows",),
     "center": ("dim",),
+    "projection_rows": ("code dim", "dim"),
+    "projection_queries": ("code dim", "dim"),
     "ids": ("rows",),
     "id_offsets": ("rows + 1",),
     "id_bytes": ("bytes",),
@@ -50,12 +52,18 @@ def require(holds: bool, otherwise: str) -> None:
         raise CorruptDataError(f"the index does not fit together: {otherwise}")
 
 
-def check_shapes(arrays: Mapping[str, NDArray[Any]], shape: tuple[int, ...]) -> None:
+def check_shapes(
+    arrays: Mapping[str, NDArray[Any]],
+    shape: tuple[int, ...],
+    *,
+    code_dim: int | None = None,
+) -> None:
     """Check the arrays of an index against its rows and each other, by shape alone.
 
     Args:
         arrays: by name, without the rows.
         shape: (n, d) of the rows.
+        code_dim: dimensions of their codes; None for d.
 
     Raises:
         CorruptDataError: naming the array.
@@ -68,6 +76,8 @@ def check_shapes(arrays: Mapping[str, NDArray[Any]], shape: tuple[int, ...]) -> 
     require(1 <= dim <= MAX_DIM, f"vectors has {dim} dimensions")
     sizes = {"rows": rows, "dim": dim, "lists": len(arrays["list_mids"])}
     sizes |= {"entries": len(arrays["entry_rows"])}
+    sizes |= {"code dim": dim if code_dim is None else code_dim}
+    require(sizes["code dim"] <= dim, f"projection is {code_dim} of {dim} dimensions")
     sizes |= {"lists + 1": sizes["lists"] + 1, "rows + 1": rows + 1}
     for name, array in arrays.items():
         for size, what in zip(array.shape, SHAPES[name], strict=True):

@@ -22,7 +22,9 @@ EMPTY = "no rows"
 """The feature of a manifest that stands for no rows: it has no arrays and no files."""
 RERANK_LAYOUT = "rerank_layout"
 """The feature, and the key, of rows in another precision than float32."""
-KNOWN_FEATURES: frozenset[str] = frozenset({EMPTY, RERANK_LAYOUT})
+PROJECTION = "projection"
+"""The feature of codes of projected rows."""
+KNOWN_FEATURES: frozenset[str] = frozenset({EMPTY, RERANK_LAYOUT, PROJECTION})
 """What may stand under "requires": features without which answers would be wrong."""
 DATA_DIR = re.compile(r"data-[0-9a-f]{16}")
 

@@ -20,7 +20,8 @@ from gleann.index.operating_points import (
     Pool,
     SpillReport,
 )
-from gleann.index.params import BuildParams, CodeKind, Keep, Metric
+from gleann.index.params import BuildParams, CodeKind, Keep
+from gleann.index.projection import Projection
 from gleann.index.storage.loaded_checks import (
     check_codes,
     check_efforts,
@@ -50,6 +51,8 @@ _DTYPES = {
     "entry_others": "<i4",
 }
 _CENTER = {"center": "<f4"}
+_ROW_AXES = {"projection_rows": "<f4"}
+_QUERY_AXES = {"projection_queries": "<f4"}
 _CODES = {"codes": "|i1", "code_scales": "<f4"}
 _BIASES = {"code_biases": "<f4"}
 _INT_IDS = {"ids": "<i8"}
@@ -59,7 +62,7 @@ _STRING_IDS = {"id_offsets": "<i8", "id_bytes": "|u1"}
 _LAYOUT = {
     field.name: field.default
     for field in fields(BuildParams)
-    if field.name in ("keep", "entry_codes")
+    if field.name in ("keep", "entry_codes", "projection")
 }
 """Parameters of how an index is held, and what they are where a file does not say."""
 
@@ -94,11 +97,21 @@ class Header:
 
 def pack_codes(codes: Codes, encoding: Encoding) -> dict[str, Array]:
     """The arrays of `FORMAT.md` that hold what is scanned of every row."""
-    arrays: dict[str, Array] = {"center": encoding.center}
+    arrays = pack_encoding(encoding)
     if encoding.kind == "int8":
         arrays |= {"codes": np.asarray(codes.values), "code_scales": codes.scales}
     if codes.biases is not None:
         arrays["code_biases"] = codes.biases
+    return arrays
+
+
+def pack_encoding(encoding: Encoding) -> dict[str, Array]:
+    """The arrays of `FORMAT.md` that hold what rows are coded by."""
+    arrays: dict[str, Array] = {"center": encoding.center}
+    if (projection := encoding.projection) is not None:
+        arrays["projection_rows"] = projection.row_axes
+        if not projection.is_orthonormal:
+            arrays["projection_queries"] = projection.query_axes
     return arrays
 
 
@@ -166,9 +179,9 @@ def unpack(
     if version == 1:
         arrays, known = _upgraded(arrays, rows, known)
         header = {**header, "codes": known.params.codes}
-    encoding = _unpack_encoding(arrays, header, known.params.metric)
+    encoding = _unpack_encoding(arrays, header, known.params)
     _check_dtypes(arrays, _DTYPES | _CENTER | _code_dtypes(encoding))
-    check_shapes(arrays, rows.shape)
+    check_shapes(arrays, rows.shape, code_dim=known.params.projection)
     check_lengths(arrays)
     data = IndexData(
         encoding=encoding,
@@ -229,7 +242,7 @@ def _upgraded(
 
 
 def _unpack_encoding(
-    arrays: Mapping[str, Array], header: Mapping[str, Any], metric: Metric
+    arrays: Mapping[str, Array], header: Mapping[str, Any], params: BuildParams
 ) -> Encoding:
     kinds: dict[object, CodeKind] = {kind: kind for kind in get_args(CodeKind)}
     kind = kinds.get(str(header.get("codes")))
@@ -237,13 +250,24 @@ def _unpack_encoding(
         raise CorruptDataError(f"the index has codes of kind {header.get('codes')!r}")
     center = arrays.get("center", np.empty(0, "<f4"))
     require(center.dtype.str == "<f4", f"center is {center.dtype.str}")
-    return Encoding(metric=metric, kind=kind, center=center)
+    encoding = Encoding(metric=params.metric, kind=kind, center=center)
+    if params.projection is None:
+        return encoding
+    require(kind == "int8", f"there is a projection, and codes of kind {kind}")
+    row_axes = arrays.get("projection_rows", np.empty((0, 0), "<f4"))
+    query_axes = arrays.get("projection_queries", row_axes)
+    projection = Projection(center=center, row_axes=row_axes, query_axes=query_axes)
+    return replace(encoding, projection=projection)
 
 
 def _code_dtypes(encoding: Encoding) -> dict[str, str]:
     """The arrays that `encoding` needs besides those that every index has."""
-    codes = _CODES if encoding.kind == "int8" else {}
-    return codes | (_BIASES if encoding.has_biases else {})
+    expected = dict(_CODES) if encoding.kind == "int8" else {}
+    if (projection := encoding.projection) is not None:
+        expected |= _ROW_AXES
+        if not projection.is_orthonormal:
+            expected |= _QUERY_AXES
+    return expected | (_BIASES if encoding.has_biases else {})
 
 
 def _unpack_codes(

@@ -38,6 +38,7 @@ class BuildJob:
     codes: CodesChoice
     keep: Keep | None
     entry_codes: EntryCodes | None
+    projection: int | None
     memory: str | None
     nlist: int | Literal["auto"]
     target_recall: float | None
@@ -217,6 +218,7 @@ def _params(job: BuildJob) -> BuildParams:
         seed=job.seed,
         keep=job.keep or "f32",
         entry_codes=job.entry_codes or "copied",
+        projection=job.projection,
         memory=job.memory,
     )
 

@@ -127,10 +127,17 @@ _LAYOUT_OPTIONS = (
         " slower, in half the memory.",
     ),
     click.option(
+        "--projection",
+        type=int,
+        metavar="P",
+        help="Dimensions of the int8 codes; all by default. Fewer take less memory, and"
+        " more rows are re-ranked.",
+    ),
+    click.option(
         "--memory",
         metavar="SIZE",
-        help="Memory that the index may take, such as 8GB: chooses --keep and"
-        " --entry-codes where they are not given.",
+        help="Memory that the index may take, such as 8GB: chooses --keep,"
+        " --entry-codes and --projection where they are not given.",
     ),
 )
 

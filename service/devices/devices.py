@@ -147,10 +147,14 @@ class Devices:
     def place(self, index: SoarIndex) -> SoarIndex:
         """The index on the device that serves it; on the CPU, `index` itself.
 
+        The CPU serves codes of projected rows.
+
         Raises:
             DeviceMemoryError: it does not fit the GPU, and no fallback is allowed.
             DeviceLostError: the GPU failed, and no fallback is allowed.
         """
+        if index.params.projection is not None:
+            return index
         return self._tried(
             lambda gpu: index.served_by(self._placed(gpu, index)),
             lambda: index,

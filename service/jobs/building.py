@@ -9,6 +9,7 @@ import numpy as np
 
 from gleann.index import BuildParams, Progress, SoarIndex
 from gleann.index.arrays import HeldIds, Rows, Vectors
+from gleann.index.build.arrange import require_narrower
 from gleann.index.build.on_disk import BuildSummary
 from gleann.index.checks import require_measurable
 from gleann.index.errors import GleannError
@@ -122,6 +123,8 @@ class Building:
         rows = view.live_rows()
         ids = view.ids_at(rows)
         params = index_messages.build_params_of(request.params, metric=view.metric)
+        require_narrower(params, view.dim)
+        self._registry.require_served(params)
 
         def save(directory: Path) -> BuildSummary | None:
             if not len(rows):  # all were removed

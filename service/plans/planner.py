@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gleann.index import BuildParams
-from gleann.index.build.arrange import resolve_nlist
+from gleann.index.build.arrange import require_narrower, resolve_nlist
 from gleann.index.build.forecast import (
     Forecast,
     forecast_build,
@@ -131,6 +131,7 @@ class Planner:
         self, view: View, params: BuildParams, sizes: IndexSizes, *, cores: int
     ) -> Plan:
         n = view.count
+        require_narrower(params, view.dim)
         forecast = forecast_build(
             n, view.dim, params, id_bytes=sizes.id_bytes, cores=cores
         )

@@ -31,6 +31,7 @@ def index_info(view: View, row: Row) -> IndexInfo:
         removed=view.sealed_rows - view.sealed_count,
         keep=None if sealed is None else sealed.params.keep,
         entry_codes=None if sealed is None else sealed.params.entry_codes,
+        projection=None if sealed is None else sealed.params.projection,
         memory=() if sealed is None else memory_parts(sealed),
         etag=etag_of(row),
     )

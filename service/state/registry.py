@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from sqlite3 import Row
 
-from gleann.index import SoarIndex
+from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.errors import (
     AlreadyExistsError,
@@ -243,6 +243,14 @@ class Registry:
     def version_path(self, view: View) -> Path:
         """The directory of the sealed version of a view."""
         return self._versions.path(view.number, view.version)
+
+    def require_served(self, params: BuildParams) -> None:
+        """Refuse a build whose version could not be served; see `Versions`.
+
+        Raises:
+            InvalidParamsError: of its parameters.
+        """
+        self._versions.require_served(params)
 
     def directory(self, view: View) -> Path:
         """The directory of the files of an index."""

@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from gleann.index import SoarIndex
+from gleann.index import BuildParams, SoarIndex
+from gleann.index.engines.choose import require_projecting
 from gleann.index.storage.manifest import is_empty, read_manifest, sync_dir
 from gleann.service.devices.devices import Devices
 from gleann.service.state.database import disk_errors
@@ -92,6 +93,14 @@ class Versions:
             CorruptDataError: its manifest is invalid.
         """
         return is_empty(read_manifest(self.path(number, version)))
+
+    def require_served(self, params: BuildParams) -> None:
+        """Refuse parameters of versions that the engine chosen here does not search.
+
+        Raises:
+            InvalidParamsError: it does not.
+        """
+        require_projecting(self._engine, params)
 
     def serve(self, number: int, version: int) -> SoarIndex:
         """Open a version for search on the device chosen by `--device`.

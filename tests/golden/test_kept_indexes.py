@@ -37,3 +37,23 @@ def test_only_rounded_rows_need_a_reader_that_knows_of_them(keep, requires):
     manifest = json.loads((HERE / f"index-{keep}" / "manifest.json").read_text())
     assert ("rerank_layout" in manifest.get("requires", [])) == requires
     assert manifest.get("rerank_layout") == ({"values": keep} if requires else None)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_index_of_projected_rows_answers_as_it_did(engine):
+    index = SoarIndex.load(HERE / "index-projection", engine=engine)
+    said = json.loads((HERE / "index-projection-expected.json").read_text())
+    queries = np.array(said["queries"], np.float32)
+    found = index.search(queries, SearchParams(k=3, nprobe=4, rerank=12))
+    assert index.params.projection == 3
+    assert found.ids.tolist() == said["ids"]
+    np.testing.assert_array_equal(found.distances, np.float32(said["distances"]))
+
+
+def test_projected_rows_need_a_reader_that_knows_of_them():
+    manifest = json.loads((HERE / "index-projection" / "manifest.json").read_text())
+    assert manifest["requires"] == ["projection"]
+    assert manifest["index"]["layout"] == {"projection": 3}
+    shapes = {name: entry["shape"] for name, entry in manifest["arrays"].items()}
+    assert shapes["codes"] == [60, 3]
+    assert shapes["projection_rows"] == shapes["projection_queries"] == [3, 8]

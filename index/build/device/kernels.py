@@ -18,7 +18,7 @@ from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.contract import Assigned
 from gleann.index.build.device.assigner import DeviceAssigner
 from gleann.index.build.host import HostKernels
-from gleann.index.build.rows import prepare_rows
+from gleann.index.build.rows import code_rows, prepare_rows
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.device.exact import DeviceExact
 from gleann.index.engines.device.layout.stream import (
@@ -115,6 +115,8 @@ class DeviceKernels:
         """See `BuildKernels.codes`."""
         if encoding.kind == "float32":
             return encoding.encode(vectors)
+        if encoding.projection is not None:
+            return code_rows(vectors, encoding, threads=0)
         with turn_on(self._device):
             shift = self._shift(vectors, encoding.center)
         values = np.empty(vectors.shape, np.int8)

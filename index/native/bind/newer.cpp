@@ -45,7 +45,7 @@ PyNewerRows::PyNewerRows(const Engine& engine, const Parts& parts,
       sealed_alive_(sealed_alive),
       kind_(engine),
       rows_{} {
-  require(vectors.ndim() == 2 && vectors.shape(1) == engine.d(),
+  require(vectors.ndim() == 2 && vectors.shape(1) == engine.query_d(),
           "newer vectors are not (m, d)");
   require_aligned(vectors);
   rows_.n = vectors.shape(0);

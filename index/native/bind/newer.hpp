@@ -22,13 +22,18 @@ struct ListArrays {
 // The engine whose codes and lists newer rows have.
 struct Kind {
   explicit Kind(const Engine& engine)
-      : kernels(&engine.kernels()), d(engine.d()), nlist(engine.nlist()) {}
+      : kernels(&engine.kernels()),
+        d(engine.d()),
+        query_d(engine.query_d()),
+        nlist(engine.nlist()) {}
   bool operator==(const Kind& other) const {
-    return kernels == other.kernels && d == other.d && nlist == other.nlist;
+    return kernels == other.kernels && d == other.d && query_d == other.query_d &&
+           nlist == other.nlist;
   }
 
   const ScanKernels* kernels;
   int64_t d;
+  int64_t query_d;
   int64_t nlist;
 };
 

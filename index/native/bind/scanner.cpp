@@ -42,15 +42,16 @@ class PyScanner {
             const Array<int32_t>& others, const CodeArray& codes,
             const Array<float>& scales, const Array<float>& biases,
             const GivenRows& vectors, const std::string& half,
-            const std::string& entry_codes, const std::string& tier, int threads)
-      : kept_(py::make_tuple(offsets, mids, rows, others, vectors)),
+            const std::string& entry_codes, const Array<float>& axes,
+            const Array<float>& axes_center, const std::string& tier, int threads)
+      : kept_(py::make_tuple(offsets, mids, rows, others, vectors, axes, axes_center)),
         center_(center),
         engine_(
             make(view(metric, GivenCodes(codes, scales, biases, center).codes(),
                       GivenCodes(directions, direction_scales, direction_biases, center)
                           .codes(),
                       offsets, mids, rows, others, kept_rows(vectors, half),
-                      entry_codes_of(entry_codes)),
+                      entry_codes_of(entry_codes), axes, axes_center),
                  tier, threads)) {}
 
   std::string tier() const { return engine_.tier(); }
@@ -167,6 +168,7 @@ class PyScanner {
     check_queries(queries);
     const int64_t nlist = engine_.nlist();
     require(ranker.engine_.nlist() == nlist && ranker.engine_.d() == engine_.d() &&
+                ranker.engine_.query_d() == engine_.query_d() &&
                 ranker.tier() == tier(),
             "the ranker is not of the same lists");
     require(nprobe >= 1 && nprobe <= ranked && ranked <= nlist,
@@ -205,7 +207,8 @@ class PyScanner {
                           const RowCodes& directions, const Array<int64_t>& offsets,
                           const Array<int64_t>& mids, const Array<int32_t>& rows,
                           const Array<int32_t>& others, const ShapedRows& vectors,
-                          EntryCodes entry_codes) {
+                          EntryCodes entry_codes, const Array<float>& axes,
+                          const Array<float>& axes_center) {
     const int64_t n = codes.n, d = codes.d, nlist = mids.size();
     require(d >= 1 && nlist >= 1, "there are no dimensions or no lists");
     require(n < kMostRows && nlist < kMostRows,
@@ -223,12 +226,24 @@ class PyScanner {
         codes,
         vectors.rows,
         vectors.d,
+        query_axes(axes, axes_center, codes, vectors.d),
         directions,
         entry_codes};
   }
 
+  static QueryAxes query_axes(const Array<float>& axes, const Array<float>& center,
+                              const RowCodes& codes, int64_t d) {
+    if (axes.size() == 0) return {};
+    require_aligned(axes, center);
+    require(axes.ndim() == 2 && axes.shape(0) == codes.d && axes.shape(1) == d,
+            "axes are not (p, d) of the codes and the vectors");
+    require(center.size() == 0 || center.size() == d, "the center is not (d,)");
+    require(codes.values && !codes.center, "only int8 codes without center have axes");
+    return {axes.data(), center.size() ? center.data() : nullptr};
+  }
+
   void check_queries(const Array<float>& queries) const {
-    require(queries.ndim() == 2 && queries.shape(1) == engine_.d(),
+    require(queries.ndim() == 2 && queries.shape(1) == engine_.query_d(),
             "queries are not (nq, d)");
     require_aligned(queries);
   }
@@ -244,7 +259,7 @@ class PyScanner {
     const int64_t nq = queries.shape(0);
     Array<int64_t> rows({nq, int64_t{k}});
     Array<float> distances({nq, int64_t{k}});
-    require(job.exact || engine_.vector_d() == engine_.d(),
+    require(job.exact || engine_.vector_d() == engine_.query_d(),
             "the codes are projected: exact queries are missing");
     job.queries = queries.data();
     job.nq = nq;
@@ -294,20 +309,22 @@ void bind_scanner(py::module_& module) {
   // read a memory-mapped one whole.
   bind_newer(module);
   py::class_<PyScanner>(module, "Scanner")
-      .def(py::init<const std::string&, const Array<float>&, const CodeArray&,
-                    const Array<float>&, const Array<float>&, const Array<int64_t>&,
-                    const Array<int64_t>&, const Array<int32_t>&, const Array<int32_t>&,
-                    const CodeArray&, const Array<float>&, const Array<float>&,
-                    const GivenRows&, const std::string&, const std::string&,
-                    const std::string&, int>(),
-           py::kw_only(), py::arg("metric"), py::arg("center").noconvert(),
-           py::arg("directions").noconvert(), py::arg("direction_scales").noconvert(),
-           py::arg("direction_biases").noconvert(), py::arg("offsets").noconvert(),
-           py::arg("mids").noconvert(), py::arg("rows").noconvert(),
-           py::arg("others").noconvert(), py::arg("codes").noconvert(),
-           py::arg("scales").noconvert(), py::arg("biases").noconvert(),
-           py::arg("vectors").noconvert(), py::arg("half"), py::arg("entry_codes"),
-           py::arg("tier"), py::arg("threads"))
+      .def(
+          py::init<const std::string&, const Array<float>&, const CodeArray&,
+                   const Array<float>&, const Array<float>&, const Array<int64_t>&,
+                   const Array<int64_t>&, const Array<int32_t>&, const Array<int32_t>&,
+                   const CodeArray&, const Array<float>&, const Array<float>&,
+                   const GivenRows&, const std::string&, const std::string&,
+                   const Array<float>&, const Array<float>&, const std::string&, int>(),
+          py::kw_only(), py::arg("metric"), py::arg("center").noconvert(),
+          py::arg("directions").noconvert(), py::arg("direction_scales").noconvert(),
+          py::arg("direction_biases").noconvert(), py::arg("offsets").noconvert(),
+          py::arg("mids").noconvert(), py::arg("rows").noconvert(),
+          py::arg("others").noconvert(), py::arg("codes").noconvert(),
+          py::arg("scales").noconvert(), py::arg("biases").noconvert(),
+          py::arg("vectors").noconvert(), py::arg("half"), py::arg("entry_codes"),
+          py::arg("axes").noconvert(), py::arg("axes_center").noconvert(),
+          py::arg("tier"), py::arg("threads"))
       .def_property_readonly("tier", &PyScanner::tier)
       .def_property_readonly("nbytes", &PyScanner::nbytes)
       .def("rank_lists", &PyScanner::rank_lists, py::arg("queries").noconvert(),

@@ -63,6 +63,10 @@ Engine::Engine(const IndexArrays& arrays, const std::string& tier, int threads)
               resolve_threads(threads)),
       spots_(spots_of(arrays_.lists, packed_)),
       directions_(arrays.directions, scan_.layout) {
+  if (arrays.axes.axes) {
+    projector_ = std::make_unique<const Projector>(kernels_, arrays.axes.axes,
+                                                   arrays.axes.center, d(), vector_d());
+  }
   if (packing_of(arrays) == Packing::kAligned) return;
   shared_ =
       std::make_unique<SharedCodes>(arrays.lists, arrays.codes, scan_.layout,
@@ -73,7 +77,8 @@ Memory Engine::memory() const {
   return Memory{shared_ ? shared_->nbytes() : packed_.codes_nbytes(),
                 packed_.scales_nbytes(), packed_.biases_nbytes(),
                 directions_.codes_nbytes() + directions_.scales_nbytes() +
-                    directions_.biases_nbytes(),
+                    directions_.biases_nbytes() +
+                    (projector_ ? projector_->nbytes() : 0),
                 row_lists_nbytes_};
 }
 
@@ -91,6 +96,16 @@ Work Engine::scan(const ScanJob& job) const {
   ThreadLease lease(job.newer ? threads : threads_worth(job, job.nq, threads));
   const bool few = is_few(job, job.nq, nlist(), threads);
   return few ? scan_query_major(job, lease) : scan_list_major(job, lease);
+}
+
+CodedQueries Engine::coded_queries(const float* queries, int64_t count) const {
+  const int64_t stride = packed_.query_bytes();
+  if (!projector_) {
+    return CodedQueries(scan_, stride, center(), d(), queries, count);
+  }
+  const Buffer<float> points = make_buffer<float>(count * d());
+  projector_->project(queries, count, points.get());
+  return CodedQueries(scan_, stride, nullptr, d(), points.get(), count);
 }
 
 // The threads that shorten the scan of some queries of the job, at most `threads`.

@@ -19,6 +19,7 @@
 #include "scan/list_choice.hpp"
 #include "scan/list_picker.hpp"
 #include "scan/newer.hpp"
+#include "scan/projector.hpp"
 
 namespace gleann {
 
@@ -28,18 +29,25 @@ class Engine;
 // entries of a row share one. Only int8 codes are shared.
 enum class EntryCodes { kCopied, kShared };
 
+// What projects queries that are given as the rows are to the dimensions of the codes.
+struct QueryAxes {
+  const float* axes;    // (d, vector_d); null: queries have the dimensions of the codes
+  const float* center;  // (vector_d), subtracted first; or null
+};
+
 struct IndexArrays {
   Distance distance;
   Lists lists;
   RowCodes codes;
   KeptRows vectors;
-  int64_t vector_d;     // of `vectors`; d, except where the codes are projected
+  int64_t vector_d;  // of `vectors`; d, except where the codes are projected
+  QueryAxes axes;
   RowCodes directions;  // (nlist), of the same kind as `codes`; they rank the lists
   EntryCodes entry_codes;
 };
 
 struct ScanJob {
-  const float* queries;  // (nq, d)
+  const float* queries;  // (nq, query_d)
   const float* exact;    // (nq, vector_d), measured in place of `queries`; null: those
   int64_t nq;
   bool to_unit;             // scale the queries to unit length first
@@ -89,6 +97,8 @@ class Engine {
   int64_t d() const { return arrays_.codes.d; }
   int64_t n() const { return arrays_.codes.n; }
   int64_t vector_d() const { return arrays_.vector_d; }
+  // Of the queries that are given.
+  int64_t query_d() const { return projector_ ? vector_d() : d(); }
   int64_t nlist() const { return arrays_.lists.nlist; }
   const ScanKernels& kernels() const { return scan_; }
   Memory memory() const;
@@ -114,9 +124,7 @@ class Engine {
 
   const float* center() const { return center_.empty() ? nullptr : center_.data(); }
   Panel directions() const { return directions_.panel(0, nlist()); }
-  CodedQueries coded_queries(const float* queries, int64_t count) const {
-    return CodedQueries(scan_, packed_.query_bytes(), center(), d(), queries, count);
-  }
+  CodedQueries coded_queries(const float* queries, int64_t count) const;
   ListPicker picker(int64_t nprobe) const {
     return ListPicker(kernels_, scan_, directions(), nlist(), nprobe);
   }
@@ -130,9 +138,10 @@ class Engine {
   const ScanKernels& scan_;
   std::vector<float> center_;  // empty if the codes have none
   PackedLists packed_;
-  std::vector<NewerPart::Spot> spots_;   // by list
-  PackedLists directions_;               // all in one list
-  std::unique_ptr<SharedCodes> shared_;  // null: packed_ has codes
+  std::vector<NewerPart::Spot> spots_;          // by list
+  PackedLists directions_;                      // all in one list
+  std::unique_ptr<const Projector> projector_;  // null: queries are not projected
+  std::unique_ptr<SharedCodes> shared_;         // null: packed_ has codes
   mutable std::once_flag rows_placed_;
   mutable std::unique_ptr<const RowLists> row_lists_;
   mutable std::atomic<int64_t> row_lists_nbytes_{0};

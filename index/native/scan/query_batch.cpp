@@ -63,8 +63,8 @@ int64_t bitmap_words(int64_t nlist) { return nlist / 64 + 1; }
 
 int64_t QueryBatch::bytes_a_query(const Engine& engine, const ScanJob& job) {
   return engine.packed_.query_bytes() + 8 * sink_capacity(job.rerank) +
-         8 * bitmap_words(engine.nlist()) + 12 * job.nprobe + 4 * engine.d() +
-         static_cast<int64_t>(sizeof(Sink)) +
+         8 * bitmap_words(engine.nlist()) + 12 * job.nprobe +
+         4 * (engine.d() + engine.query_d()) + static_cast<int64_t>(sizeof(Sink)) +
          (job.effort ? 8 * (job.nprobe + bitmap_words(engine.nlist())) : 0);
 }
 
@@ -107,7 +107,7 @@ int64_t QueryBatch::gather_room() const {
 }
 
 const float* QueryBatch::prepare() {
-  const int64_t d = engine_.d();
+  const int64_t d = engine_.query_d();
   const float* given = job_.queries + first_ * d;
   if (job_.list_nos) return given;
   if (!job_.to_unit) {
@@ -359,7 +359,7 @@ void QueryBatch::rerank() {
 // The distances of a query to the rows of its sink, whose keys change their order: rows
 // of the index first, since newer ones have their vectors elsewhere.
 void QueryBatch::measure(int64_t query, const Sink& sink, float* distances) {
-  const int64_t n = engine_.n(), d = engine_.d();
+  const int64_t n = engine_.n(), d = engine_.query_d();
   uint64_t* end = sink.keys + sink.count;
   const auto newer =
       job_.newer ? std::partition(sink.keys, end,

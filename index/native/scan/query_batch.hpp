@@ -106,7 +106,7 @@ class QueryBatch {
   const int64_t words_;  // of one query's bitmap
   const int64_t group_limit_;
   Buffer<float> scaled_;
-  const float* queries_;  // (count, d)
+  const float* queries_;  // (count, query_d)
   CodedQueries coded_;
   std::vector<int32_t> picked_;
   std::vector<char> settled_;  // of the job's choice

@@ -22,7 +22,7 @@ void Engine::rank_lists(const float* queries, int64_t nq, int64_t nprobe, int th
     const ScanSession session(scan_, directions());
     const int64_t first = task * size;
     const CodedQueries coded =
-        coded_queries(queries + first * d(), std::min(size, nq - first));
+        coded_queries(queries + first * query_d(), std::min(size, nq - first));
     ListPicker picker = this->picker(nprobe);
     picker.pick(coded, [&](int64_t query, std::vector<uint64_t>& keys) {
       std::sort(keys.begin(), keys.end());

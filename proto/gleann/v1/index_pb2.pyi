@@ -100,7 +100,7 @@ class MemoryPart(_message.Message):
     def __init__(self, part: _Optional[str] = ..., anonymous_bytes: _Optional[int] = ..., mapped_bytes: _Optional[int] = ..., on_disk_bytes: _Optional[int] = ...) -> None: ...
 
 class Index(_message.Message):
-    __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time", "broken", "columns", "removed", "optimizer", "etag", "keep", "entry_codes", "memory")
+    __slots__ = ("name", "dim", "metric", "id_type", "count", "pending", "version", "nlist", "spill", "engine", "data_hash", "create_time", "build_time", "broken", "columns", "removed", "optimizer", "etag", "keep", "entry_codes", "memory", "projection")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DIM_FIELD_NUMBER: _ClassVar[int]
     METRIC_FIELD_NUMBER: _ClassVar[int]
@@ -122,6 +122,7 @@ class Index(_message.Message):
     KEEP_FIELD_NUMBER: _ClassVar[int]
     ENTRY_CODES_FIELD_NUMBER: _ClassVar[int]
     MEMORY_FIELD_NUMBER: _ClassVar[int]
+    PROJECTION_FIELD_NUMBER: _ClassVar[int]
     name: str
     dim: int
     metric: _types_pb2.Metric
@@ -143,7 +144,8 @@ class Index(_message.Message):
     keep: Keep
     entry_codes: EntryCodes
     memory: _containers.RepeatedCompositeFieldContainer[MemoryPart]
-    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., broken: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., removed: _Optional[int] = ..., optimizer: _Optional[_Union[Optimizer, _Mapping]] = ..., etag: _Optional[str] = ..., keep: _Optional[_Union[Keep, str]] = ..., entry_codes: _Optional[_Union[EntryCodes, str]] = ..., memory: _Optional[_Iterable[_Union[MemoryPart, _Mapping]]] = ...) -> None: ...
+    projection: int
+    def __init__(self, name: _Optional[str] = ..., dim: _Optional[int] = ..., metric: _Optional[_Union[_types_pb2.Metric, str]] = ..., id_type: _Optional[str] = ..., count: _Optional[int] = ..., pending: _Optional[int] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., nlist: _Optional[int] = ..., spill: _Optional[_Union[Spill, str]] = ..., engine: _Optional[str] = ..., data_hash: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., build_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., broken: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[_payload_pb2.ColumnSpec, _Mapping]]] = ..., removed: _Optional[int] = ..., optimizer: _Optional[_Union[Optimizer, _Mapping]] = ..., etag: _Optional[str] = ..., keep: _Optional[_Union[Keep, str]] = ..., entry_codes: _Optional[_Union[EntryCodes, str]] = ..., memory: _Optional[_Iterable[_Union[MemoryPart, _Mapping]]] = ..., projection: _Optional[int] = ...) -> None: ...
 
 class Plan(_message.Message):
     __slots__ = ("rows", "seconds", "memory_bytes", "disk_bytes", "disk_bytes_after", "steps")
@@ -202,7 +204,7 @@ class Optimizer(_message.Message):
     def __init__(self, params: _Optional[_Union[OptimizerParams, _Mapping]] = ..., pending_share: _Optional[float] = ..., removed_share: _Optional[float] = ..., drift: _Optional[float] = ..., decision: _Optional[str] = ..., operation: _Optional[str] = ..., last_kind: _Optional[_Union[CompactionKind, str]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_error: _Optional[str] = ...) -> None: ...
 
 class BuildParams(_message.Message):
-    __slots__ = ("spill", "nlist", "spill_lambda", "kmeans_iterations", "tune_queries", "seed", "target_recall", "codes", "keep", "entry_codes", "memory")
+    __slots__ = ("spill", "nlist", "spill_lambda", "kmeans_iterations", "tune_queries", "seed", "target_recall", "codes", "keep", "entry_codes", "memory", "projection")
     SPILL_FIELD_NUMBER: _ClassVar[int]
     NLIST_FIELD_NUMBER: _ClassVar[int]
     SPILL_LAMBDA_FIELD_NUMBER: _ClassVar[int]
@@ -214,6 +216,7 @@ class BuildParams(_message.Message):
     KEEP_FIELD_NUMBER: _ClassVar[int]
     ENTRY_CODES_FIELD_NUMBER: _ClassVar[int]
     MEMORY_FIELD_NUMBER: _ClassVar[int]
+    PROJECTION_FIELD_NUMBER: _ClassVar[int]
     spill: Spill
     nlist: int
     spill_lambda: float
@@ -225,7 +228,8 @@ class BuildParams(_message.Message):
     keep: Keep
     entry_codes: EntryCodes
     memory: str
-    def __init__(self, spill: _Optional[_Union[Spill, str]] = ..., nlist: _Optional[int] = ..., spill_lambda: _Optional[float] = ..., kmeans_iterations: _Optional[int] = ..., tune_queries: _Optional[int] = ..., seed: _Optional[int] = ..., target_recall: _Optional[float] = ..., codes: _Optional[_Union[Codes, str]] = ..., keep: _Optional[_Union[Keep, str]] = ..., entry_codes: _Optional[_Union[EntryCodes, str]] = ..., memory: _Optional[str] = ...) -> None: ...
+    projection: int
+    def __init__(self, spill: _Optional[_Union[Spill, str]] = ..., nlist: _Optional[int] = ..., spill_lambda: _Optional[float] = ..., kmeans_iterations: _Optional[int] = ..., tune_queries: _Optional[int] = ..., seed: _Optional[int] = ..., target_recall: _Optional[float] = ..., codes: _Optional[_Union[Codes, str]] = ..., keep: _Optional[_Union[Keep, str]] = ..., entry_codes: _Optional[_Union[EntryCodes, str]] = ..., memory: _Optional[str] = ..., projection: _Optional[int] = ...) -> None: ...
 
 class CreateIndexRequest(_message.Message):
     __slots__ = ("name", "dim", "metric", "request_id", "columns", "optimizer", "validate_only")

@@ -45,7 +45,10 @@ def index_lines(info: IndexInfo) -> list[str]:
 def memory_lines(info: IndexInfo) -> list[str]:
     """What the sealed version of an index takes, in lines."""
     rows = max(1, info.count - info.pending + info.removed)
-    lines = [f"keep: {info.keep}, entry codes {info.entry_codes}"]
+    kept = f"keep: {info.keep}, entry codes {info.entry_codes}"
+    if info.projection is not None:
+        kept += f", projected to {info.projection} dimensions"
+    lines = [kept]
     if info.memory:
         total = sum(part.anonymous for part in info.memory)
         lines.append(f"memory: {total:,} bytes, {total / rows:,.1f} a row, and files")

@@ -29,6 +29,7 @@ BUILD_OPTIONS = (
     "codes",
     "keep",
     "entry_codes",
+    "projection",
     "memory",
     "nlist",
     "spill_lambda",
@@ -50,6 +51,7 @@ class BuildJob(Place):
     codes: CodesChoice | None
     keep: Keep | None
     entry_codes: EntryCodes | None
+    projection: int | None
     memory: str | None
     nlist: int | Literal["auto"]
     spill_lambda: float | None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.__main__ import make_parser
-from bench.measures.memory import LAYOUTS, memory_table, spread
+from bench.measures.memory import HALF, LAYOUTS, memory_table, spread
 from gleann.index.engines import native
 from tests.support.keeps import rows_of
 
@@ -25,7 +25,7 @@ def test_every_layout_is_measured_at_every_recall(tmp_path: Path) -> None:
     assert args.run(args) == 0
     result = json.loads(out.read_text())
     found = {row["layout"]: row for row in result["rows"]}
-    assert set(found) == {*LAYOUTS, "disk, none"}
+    assert set(found) == {*LAYOUTS, *HALF, "disk, none", "half, disk, none"}
     assert all(row["found"] >= 0.88 for row in found.values())
     assert found["f32"]["batch"] == "1.00 (1.00..1.00)"
     dim = rows.shape[1]

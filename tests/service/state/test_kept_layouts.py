@@ -24,6 +24,7 @@ from tests.support.keeps import DIM, KEEPS, NLIST, as_kept, queries_of, rows_of
 
 N = 300
 ALL = SearchParams(k=5, nprobe=NLIST, rerank=60)
+WIDE = SearchParams(k=5, nprobe=NLIST, rerank=400)
 
 
 @pytest.fixture
@@ -44,8 +45,13 @@ def params_of(keep: Keep, **others: object) -> BuildParams:
     return BuildParams(metric="l2", nlist=NLIST, keep=keep, **others)  # type: ignore[arg-type]
 
 
-def assert_finds(client: gleann.Client, rows: np.ndarray, ids: np.ndarray) -> None:
-    found = client.search("i", queries_of(8), ALL)
+def assert_finds(
+    client: gleann.Client,
+    rows: np.ndarray,
+    ids: np.ndarray,
+    params: SearchParams = ALL,
+) -> None:
+    found = client.search("i", queries_of(8), params)
     near, distances = exact_search(queries_of(8), rows, metric="l2", k=5)
     np.testing.assert_array_equal(found.ids, ids[near])
     np.testing.assert_array_equal(found.distances, distances)
@@ -144,3 +150,54 @@ def test_damage_of_a_large_version_stops_it_while_it_serves(
 
         with pytest.raises(CorruptDataError, match=r"vectors\.npy has sha256"):
             search_for_a_minute()
+
+
+@pytest.mark.slow
+def test_rows_are_projected_where_that_is_asked_for(server: Server) -> None:
+    with gleann.Client(server.target) as client:
+        rows = made(client, params_of("disk", entry_codes="shared", projection=9))
+        info = client.get_index("i")
+        assert info.projection == 9
+        assert_finds(client, rows, np.arange(N), WIDE)
+        newer = rows_of(60, seed=9)
+        client.upsert("i", range(N, N + 60), newer)
+        assert_finds(client, np.concatenate([rows, newer]), np.arange(N + 60), WIDE)
+        client.vectors.delete("i", range(0, N, 3))
+        left = np.concatenate([np.arange(N) % 3 != 0, np.ones(60, bool)])
+        whole = np.concatenate([rows, newer])[left]
+        assert_finds(client, whole, np.flatnonzero(left), WIDE)
+        for kind in ("fold", "rebuild"):
+            client.optimize("i", kind).wait()
+            assert client.get_index("i").projection == 9
+            assert_finds(client, whole, np.flatnonzero(left), WIDE)
+
+
+def test_a_projection_wider_than_the_rows_is_refused(server: Server) -> None:
+    with gleann.Client(server.target) as client:
+        made(client, params_of("f32"))
+        said = f"projection is {DIM + 1}, and rows have {DIM} dimensions"
+        wide = params_of("f32", projection=DIM + 1)
+        with pytest.raises(InvalidParamsError, match=said):
+            client.build("i", wide).wait()
+        with pytest.raises(InvalidParamsError, match=said):
+            client.plans.build("i", wide)
+
+
+def test_commands_take_and_show_a_projection(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = str(tmp_path / "data")
+    with gleann.Client(tmp_path / "data") as client:
+        made(client, params_of("f32"))
+        assert client.get_index("i").projection is None
+    assert run(["index", "build", "i", "--projection", "7", "--data", data]) == 0
+    capsys.readouterr()
+    assert run(["index", "info", "i", "--data", data]) == 0
+    assert "projected to 7 dimensions" in capsys.readouterr().out
+    np.save(tmp_path / "rows.npy", rows_of(N))
+    out = tmp_path / "i.gleann"
+    build = ["build", str(tmp_path / "rows.npy"), str(out), "--projection", "5"]
+    assert run(build) == 0
+    assert gleann.SoarIndex.load(out).params.projection == 5
+    assert run([*build, "--overwrite", "--projection", "0"]) != 0
+    assert "projection must be" in capsys.readouterr().err

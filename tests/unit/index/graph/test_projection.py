@@ -20,7 +20,12 @@ from gleann.index.errors import InvalidInputError, InvalidParamsError, ZeroVecto
 from gleann.index.graph import neighbours, projection
 from gleann.index.graph.join_plan import draw_sample, pool_needed
 from gleann.index.graph.joined import Joined
-from gleann.index.graph.projection import fit_projection, projected_join
+from gleann.index.graph.projection import (
+    fit_projection,
+    project,
+    projected_join,
+    restore,
+)
 from gleann.index.metric import pair_distances
 
 needs_native = pytest.mark.skipif(
@@ -89,17 +94,21 @@ def assert_sound(graph, rows, metric):
 def test_the_axes_are_those_along_which_rows_differ(flat):
     rows = flat(900, seed=1, away=50.0)
     fitted = fit_projection(rows, "l2", seed=0)
-    assert fitted.axes.shape == (64, 16)
-    np.testing.assert_allclose(fitted.axes.T @ fitted.axes, np.eye(16), atol=1e-5)
-    short = fitted.project(rows)
+    assert fitted.row_axes.shape == (16, 64)
+    np.testing.assert_allclose(
+        fitted.row_axes @ fitted.row_axes.T, np.eye(16), atol=1e-5
+    )
+    short = project(rows, fitted)
     assert short.shape == (900, 16)
     assert short.dtype == np.float32
-    np.testing.assert_allclose(short, (rows - fitted.center) @ fitted.axes, atol=1e-4)
+    np.testing.assert_allclose(
+        short, (rows - fitted.center) @ fitted.row_axes.T, atol=1e-4
+    )
     apart = np.linalg.norm(rows[:300] - rows[300:600], axis=1)
     kept = np.linalg.norm(short[:300] - short[300:600], axis=1)
     assert (kept <= apart * (1 + 1e-5)).all()
     assert (kept >= 0.9 * apart).mean() > 0.95
-    np.testing.assert_allclose(fitted.restore(short), rows, atol=0.2)
+    np.testing.assert_allclose(restore(short, fitted), rows, atol=0.2)
 
 
 def test_no_axes_where_they_would_not_pay(flat, clustered):
@@ -117,7 +126,7 @@ def test_axes_of_very_many_dimensions_need_more_rows():
     rows = rng.normal(size=(2600, 10)) @ rng.normal(size=(10, 400))
     rows = rows.astype(np.float32)
     assert fit_projection(rows[:2400], "l2", seed=0) is None
-    assert fit_projection(rows, "l2", seed=0).axes.shape == (400, 16)
+    assert fit_projection(rows, "l2", seed=0).row_axes.shape == (16, 400)
 
 
 def by_hand(data, projected, places, list_nos, request):

@@ -12,7 +12,9 @@ from gleann.index.errors import InvalidParamsError
 from gleann.index.sizes import bytes_of, shown_bytes
 from tests.support.keeps import DIM, NLIST, N, params_of, rows_of
 
-SHAPE = {"n": 3_000_000, "dim": 384, "nlist": 6928}
+SHAPE = {"n": 3_000_000, "dim": 240, "nlist": 6928}
+"""Of too few dimensions to be projected."""
+
 needs_native = pytest.mark.skipif(
     not native.available(), reason=native.unavailable_reason()
 )
@@ -67,7 +69,7 @@ def test_what_is_given_is_not_changed():
     params = BuildParams(spill="soar", keep="f16", memory=1 << 40)
     assert fit_memory(params, **SHAPE).keep == "f16"
     with pytest.raises(InvalidParamsError, match="keep='f16', entry_codes='shared'"):
-        fit_memory(replace(params, memory="3GB"), **SHAPE)
+        fit_memory(replace(params, memory="1GB"), **SHAPE)
 
 
 @needs_native

@@ -70,3 +70,42 @@ def test_a_reader_that_does_not_know_rounded_rows_refuses_them(tmp_path, monkeyp
     with pytest.raises(CorruptDataError, match="requires 'rerank_layout'"):
         SoarIndex.load(tmp_path / "bf16-l2")
     SoarIndex.load(tmp_path / "disk-l2")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        ({"projection": 7}, "codes has shape"),
+        ({"projection": 22}, "projection is 22 of 21"),
+        ({"projection": 0}, "projection"),
+        ({"projection": "8"}, "projection"),
+        ({}, "arrays"),
+    ],
+)
+def test_projections_that_the_arrays_do_not_have_are_refused(tmp_path, spoil, said):
+    loaded(tmp_path, "disk", projection=8)
+    forged = Forgery(tmp_path / "disk-l2", tmp_path / "forged")
+    forged.manifest["index"]["layout"] = {"keep": "disk", **spoil}
+    with pytest.raises(CorruptDataError, match=said):
+        SoarIndex.load(forged.seal())
+
+
+def test_axes_that_are_no_numbers_are_refused(tmp_path):
+    loaded(tmp_path, "f32", projection=8)
+    forged = Forgery(tmp_path / "f32-l2", tmp_path / "forged")
+
+    def spoil(axes: np.ndarray) -> np.ndarray:
+        other = axes.copy()
+        other[2, 3] = np.nan
+        return other
+
+    forged.edit("projection_rows", spoil)
+    with pytest.raises(CorruptDataError, match=r"projection_rows.npy has NaN"):
+        SoarIndex.load(forged.seal())
+
+
+def test_a_reader_that_does_not_know_projections_refuses(tmp_path, monkeypatch):
+    loaded(tmp_path, "f32", projection=8)
+    monkeypatch.setattr(manifest, "KNOWN_FEATURES", frozenset())
+    with pytest.raises(CorruptDataError, match="requires 'projection'"):
+        SoarIndex.load(tmp_path / "f32-l2")
