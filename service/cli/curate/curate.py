@@ -1,0 +1,24 @@
+"""`gleann curate`: curate training data with an index."""
+
+import click
+
+from gleann.service.cli.curate import audit
+from gleann.service.cli.curate.labels import allocate, propagate
+from gleann.service.cli.groups import SuggestingGroup
+
+
+@click.group(
+    "curate",
+    cls=SuggestingGroup,
+    short_help="Curate training data.",
+    invoke_without_command=True,
+)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Curate training data with an index."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for one in (allocate.command, audit.command, propagate.command):
+    command.add_command(one)
