@@ -1,6 +1,7 @@
 """`gleann curate audit`, end to end on small files."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -75,8 +76,7 @@ def test_the_numbers_are_those_of_the_library(capsys):
     assert parts["part"] == ["a", "b", "c"]
     assert parts["gain_1"] == pytest.approx([one.gains[2] for one in found.parts])
     assert "1 of 4 values of kind are not in the choice: d" in capsys.readouterr().out
-    with open("a.csv.manifest.json", encoding="utf-8") as file:
-        results = json.load(file)["results"]
+    results = json.loads(Path("a.csv.manifest.json").read_text("utf-8"))["results"]
     assert results["orders"] == [0.1, 0.5, 1, 2, "inf"]
     assert results["vendi"]["chosen"] == pytest.approx(found["chosen"].vendi)
 
@@ -115,8 +115,7 @@ def test_the_report_has_pictures_of_every_part(capsys):
         "kind",
     )
     assert run("picks.parquet", "--out", "a.csv", "--group-column", "kind", *page) == 0
-    with open("a.html", encoding="utf-8") as file:
-        words = file.read()
+    words = Path("a.html").read_text("utf-8")
     assert words.count("<svg") >= 5
     for part in (
         "Diversity",

@@ -1,6 +1,7 @@
 """`gleann curate propagate` and `gleann curate allocate`, end to end on small files."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -89,8 +90,7 @@ def test_the_labels_are_those_of_the_library(capsys):
     said = capsys.readouterr().out
     assert "240 of 240 items have a label, from 12 given ones" in said
     assert "u.parquet: 7 items to label next" in said
-    with open("s.parquet.manifest.json", encoding="utf-8") as file:
-        results = json.load(file)["results"]
+    results = json.loads(Path("s.parquet.manifest.json").read_text("utf-8"))["results"]
     assert sum(results["classes"].values()) == results["labelled"] == N
     assert results["provenance"]["params"]["alpha"] == 0.9
 
@@ -109,8 +109,7 @@ def test_items_that_no_label_reaches_are_counted_and_shown(capsys):
     found = pacsv.read_csv("s.csv").to_pydict()
     assert found["label"][240:] == [None] * 30
     assert found["confidence"][240:] == [0.0] * 30
-    with open("s.html", encoding="utf-8") as file:
-        words = file.read()
+    words = Path("s.html").read_text("utf-8")
     assert "Without a label" in words
     assert "Pieces of the graph" in words
     assert "30 items have none: no path of the graph" in words
@@ -124,8 +123,12 @@ def test_where_limits_the_graph():
     assert spread("--where", "split = $1", "--param", "train") == 0
     found = table("s.parquet")
     assert found["row"] == [row for row in range(N) if row % 4]
-    with open("s.parquet.manifest.json", encoding="utf-8") as file:
-        assert json.load(file)["results"]["among"]["rows"] == N * 3 // 4
+    assert (
+        json.loads(Path("s.parquet.manifest.json").read_text("utf-8"))["results"][
+            "among"
+        ]["rows"]
+        == N * 3 // 4
+    )
 
 
 @pytest.mark.usefixtures("folder")
@@ -151,8 +154,7 @@ def test_the_report_of_labels_reads_on(capsys):
         "text",
     )
     assert spread(*page, "--class-column", "kind") == 0
-    with open("s.html", encoding="utf-8") as file:
-        words = file.read()
+    words = Path("s.html").read_text("utf-8")
     assert words.count("<svg") >= 4
     for part in (
         "Most uncertain",
@@ -232,8 +234,7 @@ def test_an_allocation_is_that_of_the_library(capsys):
     write("shares.csv", **{"class": ["c", "a", "b"], "share": [0.5, 0.2, 0.3]})
     assert run(*arguments, "--shares", "shares.csv", "--out", "b.parquet") == 0
     assert table("b.parquet") == found
-    with open("a.html", encoding="utf-8") as file:
-        words = file.read()
+    words = Path("a.html").read_text("utf-8")
     assert words.count("<svg") >= 2
     assert "Moved by the shares" in words
 
@@ -243,8 +244,7 @@ def test_a_propagation_is_allocated_by_a_sample():
     assert spread("--probabilities-out", "p.parquet") == 0
     arguments = ("allocate", "p.parquet", "--sample", "labels.csv")
     assert run(*arguments, "--confidence", 0.9, "--out", "a.parquet") == 0
-    with open("a.parquet.manifest.json", encoding="utf-8") as file:
-        results = json.load(file)["results"]
+    results = json.loads(Path("a.parquet.manifest.json").read_text("utf-8"))["results"]
     bounds = wilson_upper_bounds([4, 4, 4], confidence=0.9)
     told = [results["classes"][name]["bound"] for name in ("ape", "bee", "cat")]
     assert told == pytest.approx(bounds.tolist())
