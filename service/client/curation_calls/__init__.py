@@ -1,11 +1,15 @@
 """Client calls for curation, one module a topic: `client.curation`."""
 
+from gleann.service.client.curation_calls.audit import AuditCalls
 from gleann.service.client.curation_calls.duplicates import DuplicateCalls
+from gleann.service.client.curation_calls.graph_labels import GraphLabelCalls
 from gleann.service.client.curation_calls.stored import StoredCalls
 from gleann.service.client.modes import M
 
 __all__ = ["CurationCalls"]
 
 
-class CurationCalls(DuplicateCalls[M], StoredCalls[M]):
+class CurationCalls(
+    AuditCalls[M], DuplicateCalls[M], GraphLabelCalls[M], StoredCalls[M]
+):
     """Methods of curation, and their stored results: `client.curation`."""
