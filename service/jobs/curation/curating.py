@@ -34,7 +34,7 @@ PASSES = 8
 class Curating:
     """Checks and runs curation jobs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what the jobs need)
         self,
         registry: Registry,
         store: Store,
