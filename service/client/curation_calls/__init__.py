@@ -3,6 +3,7 @@
 from gleann.service.client.curation_calls.audit import AuditCalls
 from gleann.service.client.curation_calls.duplicates import DuplicateCalls
 from gleann.service.client.curation_calls.graph_labels import GraphLabelCalls
+from gleann.service.client.curation_calls.leakage import LeakageCalls
 from gleann.service.client.curation_calls.stored import StoredCalls
 from gleann.service.client.modes import M
 
@@ -10,6 +11,10 @@ __all__ = ["CurationCalls"]
 
 
 class CurationCalls(
-    AuditCalls[M], DuplicateCalls[M], GraphLabelCalls[M], StoredCalls[M]
+    AuditCalls[M],
+    DuplicateCalls[M],
+    GraphLabelCalls[M],
+    LeakageCalls[M],
+    StoredCalls[M],
 ):
     """Methods of curation, and their stored results: `client.curation`."""
