@@ -45,7 +45,6 @@ MOST_LINES = 12
     "audit",
     short_help="Measure a choice: diversity, coverage, classes and groups.",
     epilog=options.examples(
-        "gleann select random items.gleann --k 500 --out picks.parquet",
         "gleann curate audit items.gleann --chosen picks.parquet --out audit.csv"
         " --group-column label --report audit.html",
         "gleann curate audit items.npy --chosen dedup.parquet:kept --out audit.csv"

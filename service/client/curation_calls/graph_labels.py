@@ -1,14 +1,13 @@
 """Client calls for labels on the neighbour graph, and for audits of a choice."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.ids.checks import hold_id_array
-from gleann.selection.curation.graph_labels.params import HoldName, KernelName
 from gleann.service.client.curation_calls.starting import SharedOptions, StartingCalls
 from gleann.service.client.modes import M
 from gleann.service.client.operation import Handle, curation_method
@@ -25,6 +24,9 @@ from gleann.service.wire.curation.graph_labels import (
 from gleann.service.wire.fields import fill
 from gleann.v1 import curation_pb2, graph_labels_pb2
 
+if TYPE_CHECKING:
+    from gleann.selection.curation.graph_labels.params import HoldName, KernelName
+
 
 class GraphLabelCalls(StartingCalls[M]):
     """Labels spread over the graph, and allocated under class shares."""
@@ -40,10 +42,10 @@ class GraphLabelCalls(StartingCalls[M]):
         weights: ArrayLike | None = None,
         classes: Sequence[Hashable] | None = None,
         k: int | None = None,
-        kernel: KernelName | None = None,
+        kernel: "KernelName | None" = None,
         power: float | None = None,
         alpha: float | None = None,
-        hold: HoldName | None = None,
+        hold: "HoldName | None" = None,
         tolerance: float | None = None,
         max_sweeps: int | None = None,
         uncertain: int = 0,

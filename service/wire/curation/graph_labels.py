@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_distinct, hold_id_array
-from gleann.selection.words import shown_words
+from gleann.index.ids.held import shown_id
 from gleann.service.wire.arrays import (
     column_of,
     column_to_wire,
@@ -23,6 +23,8 @@ from gleann.service.wire.strings import numbers_of
 from gleann.v1 import graph_labels_pb2
 
 NUMBER = np.dtype("<f8")
+AT_MOST = 10
+"""Classes that a message lists."""
 
 
 def matrix_to_wire(values: ArrayLike, *, name: str) -> bytes:
@@ -142,13 +144,18 @@ def class_numbers_of(
     if unknown or len(numbers) != len(named):
         raise InvalidInputError(
             f"{name} has {len(named)} numbers, {len(unknown)} of them of classes that"
-            f" are not among the {len(wanted)}: {shown_words(unknown)}"
+            f" are not among the {len(wanted)}: {_shown(unknown)}"
             if unknown
             else f"{name} has {len(named)} numbers for {len(numbers)} distinct classes"
         )
     if missing := [word for word in wanted if word not in numbers]:
         raise InvalidInputError(
             f"{name} has none for {len(missing)} of {len(wanted)} classes:"
-            f" {shown_words(missing)}"
+            f" {_shown(missing)}"
         )
     return np.array([numbers[word] for word in wanted])
+
+
+def _shown(words: Sequence[str]) -> str:
+    """The first words of a list, for a message."""
+    return ", ".join(map(shown_id, words[:AT_MOST])) + ", ..." * (len(words) > AT_MOST)

@@ -52,8 +52,6 @@ MOST_CLASSES = 20
     "allocate",
     short_help="Label the surest items, no class above its share (Sinkhorn).",
     epilog=options.examples(
-        "gleann curate propagate words.gleann --labels labels.csv --out spread.parquet"
-        " --probabilities-out p.parquet",
         "gleann curate allocate p.parquet --shares cat=0.7,dog=0.3 --out labels.csv",
         "gleann curate allocate p.npy --classes cat,dog --sample labels.csv --share 0.5"
         " --out half.csv --report half.html",
