@@ -228,6 +228,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
             self.registry,
             self.store,
             self.curations,
+            self.selections,
             devices=devices,
             threads=threads,
             limits=lambda: self.limits,

@@ -389,6 +389,17 @@ def curating(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
     split = split.wait(timeout=60)
     yield split.summary, split.table("folds")
     yield refused(curation.leakage, "k")
+    signs = np.where(rows[:40, 0] > 0, "up", "down")
+    spread = curation.propagate("k", ids=np.arange(40), labels=signs, uncertain=3)
+    loose = {"up": 1.0, "down": 1.0}
+    named = spread.wait(timeout=60).name
+    allocated = curation.allocate_labels("k", named, upper_bounds=loose)
+    audited = curation.audit("k", made.name, orders=[1, np.inf], where="id < 100")
+    for one in (spread, allocated):
+        answer = one.wait(timeout=60)
+        yield answer.summary, answer.info.tables, answer.table("rows")
+    yield refused(audited.wait)  # kept vectors that do not pass
+    yield curation.audit("k", np.arange(9)).wait(timeout=60).table("coverage")
     assert curation.get(made.name).info == made.info
     assert [one.name for one in curation.list("k")][:2] == [made.name, closer.name]
     curation.delete(made.name)

@@ -1,6 +1,8 @@
 import datetime
 
+from gleann.v1 import audit_pb2 as _audit_pb2
 from gleann.v1 import duplicates_pb2 as _duplicates_pb2
+from gleann.v1 import graph_labels_pb2 as _graph_labels_pb2
 from gleann.v1 import leakage_pb2 as _leakage_pb2
 from gleann.v1 import payload_pb2 as _payload_pb2
 from gleann.v1 import types_pb2 as _types_pb2
@@ -16,7 +18,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateCurationJobRequest(_message.Message):
-    __slots__ = ("index", "filter", "request_id", "near_duplicates", "rethreshold", "join", "leakage", "similarity_split")
+    __slots__ = ("index", "filter", "request_id", "near_duplicates", "rethreshold", "join", "leakage", "similarity_split", "allocate_labels", "audit", "propagate")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +27,9 @@ class CreateCurationJobRequest(_message.Message):
     JOIN_FIELD_NUMBER: _ClassVar[int]
     LEAKAGE_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_SPLIT_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATE_LABELS_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    PROPAGATE_FIELD_NUMBER: _ClassVar[int]
     index: str
     filter: _payload_pb2.Filter
     request_id: str
@@ -33,7 +38,10 @@ class CreateCurationJobRequest(_message.Message):
     join: _duplicates_pb2.Join
     leakage: _leakage_pb2.Leakage
     similarity_split: _leakage_pb2.SimilaritySplit
-    def __init__(self, index: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., near_duplicates: _Optional[_Union[_duplicates_pb2.NearDuplicates, _Mapping]] = ..., rethreshold: _Optional[_Union[_duplicates_pb2.Rethreshold, _Mapping]] = ..., join: _Optional[_Union[_duplicates_pb2.Join, _Mapping]] = ..., leakage: _Optional[_Union[_leakage_pb2.Leakage, _Mapping]] = ..., similarity_split: _Optional[_Union[_leakage_pb2.SimilaritySplit, _Mapping]] = ...) -> None: ...
+    allocate_labels: _graph_labels_pb2.AllocateLabels
+    audit: _audit_pb2.AuditChoice
+    propagate: _graph_labels_pb2.Propagate
+    def __init__(self, index: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., near_duplicates: _Optional[_Union[_duplicates_pb2.NearDuplicates, _Mapping]] = ..., rethreshold: _Optional[_Union[_duplicates_pb2.Rethreshold, _Mapping]] = ..., join: _Optional[_Union[_duplicates_pb2.Join, _Mapping]] = ..., leakage: _Optional[_Union[_leakage_pb2.Leakage, _Mapping]] = ..., similarity_split: _Optional[_Union[_leakage_pb2.SimilaritySplit, _Mapping]] = ..., allocate_labels: _Optional[_Union[_graph_labels_pb2.AllocateLabels, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.AuditChoice, _Mapping]] = ..., propagate: _Optional[_Union[_graph_labels_pb2.Propagate, _Mapping]] = ...) -> None: ...
 
 class Curation(_message.Message):
     __slots__ = ("name", "index", "version", "method", "summary_json", "provenance_json", "tables", "create_time")

@@ -19,6 +19,7 @@ from gleann.selection.curation.audit.tables import Column, group_table
 from gleann.selection.curation.audit.vendi import (
     FLOOR,
     SecondMoments,
+    order_as_json,
     require_orders,
     vendi_scores,
 )
@@ -127,7 +128,7 @@ def _origin(request: AuditRequest, rows: Vectors, chosen: int) -> dict[str, Any]
     return provenance(
         "audit",
         params={
-            "orders": [float(order) for order in request.orders],
+            "orders": [order_as_json(order) for order in request.orders],
             "metric": request.metric,
             "shares": list(request.shares),
             "labels": list(request.labels),

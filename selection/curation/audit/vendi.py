@@ -103,3 +103,8 @@ def require_orders(orders: Sequence[float]) -> None:
         require_between("orders", order, low=0, high=np.inf)
         if not order:
             raise InvalidParamsError(f"orders must be above 0, got {order!r}")
+
+
+def order_as_json(order: float) -> float | str:
+    """An order as JSON has it: "inf" for infinity."""
+    return "inf" if order == np.inf else float(order)

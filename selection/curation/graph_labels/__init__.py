@@ -13,6 +13,7 @@ from gleann.selection.curation.graph_labels.params import (
 from gleann.selection.curation.graph_labels.propagation import (
     PropagationRequest,
     propagate,
+    propagate_vectors,
 )
 from gleann.selection.curation.graph_labels.result import Propagation
 
@@ -25,5 +26,6 @@ __all__ = [
     "PropagationRequest",
     "allocate_labels",
     "propagate",
+    "propagate_vectors",
     "wilson_upper_bounds",
 ]

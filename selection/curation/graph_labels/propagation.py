@@ -7,10 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index import KnnGraph, Progress, SoarIndex, knn_graph
+from gleann.index import (
+    KnnGraph,
+    Progress,
+    SoarIndex,
+    as_vectors,
+    knn_graph,
+    knn_graph_of,
+)
 from gleann.index.arrays import Rows
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.held import take_ids
+from gleann.index.params import Metric
 from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import IdMap, require_count
 from gleann.selection.curation.graph_labels.labelled import Labelled
@@ -112,28 +120,115 @@ def propagate(
     """
     names = IdMap(index.held_ids, n=len(index))
     within = Among.of(request.among, n=len(index), names=names)
+    if graph is not None:
+        within = _rows_of(graph, within, n=len(index))
+    pool = _Pool(names=names, within=within, data_hash=index.data_hash)
+    labelled = pool.labelled(request)
     if graph is None:
         mask = None if within is None else within.mask
         graph = knn_graph(index, k=request.k, among=mask, progress=progress)
-    within = _rows_of(graph, within, n=len(index))
-    rows = names.rows_of(request.ids)
-    places = rows
-    if within is not None:
-        places = within.places_of(rows, name="ids", ids=names)
-    labelled = request.labelled(places)
-    if progress is not None:
-        progress(Progress(phase="propagate", done=0, total=request.params.max_sweeps))
     walk = walk_of(index, graph, within, request.params)
-    solution = solve(walk, labelled.evidence, request.params, progress=progress)
-    return Propagation.of(
-        solution,
-        labelled,
-        rows=np.arange(len(index)) if within is None else within.rows,
-        held_ids=names.held if within is None else take_ids(names.held, within.rows),
-        pieces=walk.pieces,
-        tolerance=request.params.tolerance,
-        provenance=_provenance(index, graph, request.params, labelled, within),
+    return pool.solved(walk, labelled, request, graph, progress)
+
+
+def propagate_vectors(
+    vectors: ArrayLike,
+    request: PropagationRequest,
+    *,
+    metric: Metric = "cosine",
+    ids: ArrayLike | None = None,
+    progress: ProgressCallback | None = None,
+) -> Propagation:
+    """`propagate` over vectors without an index, by `knn_graph_of`.
+
+    Args:
+        vectors: (n, d), dtypes and columns as in `as_vectors`.
+        request: the labelled rows, and how their labels spread; its `ids` and `among`
+            are ids of `ids`.
+        metric: "ip", "cosine" or "l2".
+        ids: n distinct ids; None numbers the rows.
+        progress: called with the phases of `knn_graph_of` and "propagate".
+
+    Raises:
+        ZeroVectorError: a row of zeros under cosine.
+        As `propagate`.
+    """
+    rows = as_vectors(vectors)
+    names = IdMap(ids, n=len(rows))
+    within = Among.of(request.among, n=len(rows), names=names)
+    pool = _Pool(names=names, within=within, data_hash=fingerprint(rows))
+    labelled = pool.labelled(request)
+    some = rows if within is None else rows[within.rows]
+    graph = knn_graph_of(some, metric=metric, k=request.k, progress=progress)
+    norms = np.ones(len(some)) if metric == "cosine" else norms_of(some)
+    near = NearRows(
+        places=graph.neighbours,
+        distances=graph.distances.reshape(graph.neighbours.shape),
+        norms=norms,
+        metric=metric,
     )
+    walk = Walk.of_edges(near.places, edge_weights(near, request.params))
+    return pool.solved(walk, labelled, request, graph, progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Pool:
+    """The rows of a graph.
+
+    Attributes:
+        names: ids of all n rows.
+        within: those of the graph; None for all.
+        data_hash: of all rows.
+    """
+
+    names: IdMap
+    within: Among | None
+    data_hash: str
+
+    def labelled(self, request: PropagationRequest) -> Labelled:
+        """The labels of a request, their rows numbered within the graph."""
+        rows = self.names.rows_of(request.ids)
+        if self.within is not None:
+            rows = self.within.places_of(rows, name="ids", ids=self.names)
+        return request.labelled(rows)
+
+    def solved(
+        self,
+        walk: Walk,
+        labelled: Labelled,
+        request: PropagationRequest,
+        graph: KnnGraph,
+        progress: ProgressCallback | None,
+    ) -> Propagation:
+        """Spread the labels over a walk."""
+        params, within, held = request.params, self.within, self.names.held
+        if progress is not None:
+            progress(Progress(phase="propagate", done=0, total=params.max_sweeps))
+        solution = solve(walk, labelled.evidence, params, progress=progress)
+        return Propagation.of(
+            solution,
+            labelled,
+            rows=np.arange(len(self.names)) if within is None else within.rows,
+            held_ids=held if within is None else take_ids(held, within.rows),
+            pieces=walk.pieces,
+            tolerance=params.tolerance,
+            provenance=self._provenance(graph, params, labelled),
+        )
+
+    def _provenance(
+        self, graph: KnnGraph, params: PropagationParams, labelled: Labelled
+    ) -> dict[str, Any]:
+        made = provenance(
+            "propagation",
+            params={"k": graph.k, **asdict(params)},
+            seed=None,
+            data_hash=self.data_hash,
+        )
+        made["graph_recall"] = graph.estimated_recall
+        made["labels_hash"] = fingerprint(
+            labelled.evidence.rows, labelled.evidence.values
+        )
+        return made | origin_of(self.within)
 
 
 def walk_of(
@@ -176,21 +271,3 @@ def _rows_of(graph: KnnGraph, among: Among | None, *, n: int) -> Among | None:
             " among: make it of these rows (knn_graph(..., among=))"
         )
     return among
-
-
-def _provenance(
-    index: SoarIndex,
-    graph: KnnGraph,
-    params: PropagationParams,
-    labelled: Labelled,
-    among: Among | None,
-) -> dict[str, Any]:
-    made = provenance(
-        "propagation",
-        params={"k": graph.k, **asdict(params)},
-        seed=None,
-        data_hash=index.data_hash,
-    )
-    made["graph_recall"] = graph.estimated_recall
-    made["labels_hash"] = fingerprint(labelled.evidence.rows, labelled.evidence.values)
-    return made | origin_of(among)

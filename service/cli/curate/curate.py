@@ -9,9 +9,12 @@ from gleann.service.cli.groups import SuggestingGroup
 from gleann.service.cli.interrupts import leaving_on_interrupt
 
 COMMANDS = {
+    "allocate": "labels.allocate",
+    "audit": "audit",
     "duplicates": "similar.duplicates",
     "join": "similar.join",
     "leakage": "similar.leakage",
+    "propagate": "labels.propagate",
     "rethreshold": "similar.rethreshold",
     "split": "similar.split",
 }

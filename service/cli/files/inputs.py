@@ -233,7 +233,7 @@ def _is_same(path: Path, own: Path | None) -> bool:
 def split_column(given: str, default: str) -> tuple[Path, str]:
     """The file and the column of FILE or FILE:COLUMN; a file may have a colon."""
     if not given:
-        raise InvalidInputError("the path of --groups is empty")
+        raise InvalidInputError("the path of a file with labels or groups is empty")
     file, colon, column = given.rpartition(":")
     if not colon or not file or not column or Path(given).exists():
         return Path(given), default

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from gleann.index.texts import Texts
 
-Columns: TypeAlias = Mapping[str, NDArray[Any] | Texts]
-"""Columns (m,) of a table by name: ids, numbers, bools or texts."""
+Columns: TypeAlias = Mapping[str, NDArray[Any] | Texts | pa.ChunkedArray]
+"""Columns (m,) of a table by name: ids, numbers, bools or texts, or Arrow's own."""
 
 Lines: TypeAlias = Columns | Iterator[Columns]
 """A table at once, or block after block: at least one block, which may be empty."""
@@ -38,7 +38,9 @@ def to_arrow(columns: Columns) -> pa.Table:
     return pa.table({name: _column(values) for name, values in columns.items()})
 
 
-def _column(values: NDArray[Any] | Texts) -> pa.Array:
+def _column(values: NDArray[Any] | Texts | pa.ChunkedArray) -> pa.Array:
+    if isinstance(values, pa.ChunkedArray):
+        return values
     if isinstance(values, Texts):
         return values.to_arrow()
     if values.dtype.kind in "biuf":

@@ -16,6 +16,7 @@ from gleann.service.jobs.curation.curated import Curated
 from gleann.service.jobs.curation.shelf import PREFIX, Shelf
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.jobs.queue import Demand
+from gleann.service.jobs.selecting import Selecting
 from gleann.service.jobs.task import Task
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
@@ -32,11 +33,12 @@ PASSES = 8
 class Curating:
     """Checks and runs curation jobs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what the jobs need)
         self,
         registry: Registry,
         store: Store,
         shelf: Shelf,
+        selections: Selecting,
         *,
         devices: Devices,
         threads: int,
@@ -48,6 +50,7 @@ class Curating:
             registry: the indexes.
             store: the database.
             shelf: where results are stored.
+            selections: the stored selections.
             devices: where builds run.
             threads: of the kernels; 0 takes all cores.
             limits: the current caps.
@@ -55,6 +58,7 @@ class Curating:
         self._registry = registry
         self._store = store
         self._shelf = shelf
+        self._selections = selections
         self._devices = devices
         self._threads = threads
         self._limits = limits
@@ -90,6 +94,8 @@ class Curating:
             caller.require(Right.READ, index)
         for name in method.curations(message):
             caller.require(Right.READ, self._shelf.get(name).index)
+        for name in method.selections(message):
+            caller.require(Right.READ, self._selections.get(name).index)
         view = self._registry.view(request.index)
         require_not_empty(view)
         if (condition := condition_of(request)) is not None:
@@ -100,6 +106,7 @@ class Curating:
                 view=view,
                 registry=self._registry,
                 shelf=self._shelf,
+                selections=self._selections,
                 limits=self._limits(),
             )
         )
@@ -119,6 +126,7 @@ class Curating:
                 view=view,
                 registry=self._registry,
                 shelf=self._shelf,
+                selections=self._selections,
                 limits=self._limits(),
                 progress=progress,
                 devices=self._devices,

@@ -3,18 +3,24 @@
 from collections.abc import Mapping
 
 from gleann.service.jobs.curation import (
+    allocate_labels,
+    audit,
     join,
     leakage,
     near_duplicates,
+    propagate,
     rethreshold,
     similarity_split,
 )
 from gleann.service.jobs.curation.work import Method
 
 METHODS: Mapping[str, Method] = {
+    "allocate_labels": allocate_labels.METHOD,
+    "audit": audit.METHOD,
     "join": join.METHOD,
     "leakage": leakage.METHOD,
     "near_duplicates": near_duplicates.METHOD,
+    "propagate": propagate.METHOD,
     "rethreshold": rethreshold.METHOD,
     "similarity_split": similarity_split.METHOD,
 }

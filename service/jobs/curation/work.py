@@ -12,6 +12,7 @@ from gleann.service.devices.devices import Devices
 from gleann.service.jobs.curation.curated import Curated
 from gleann.service.jobs.curation.pool import Pool, opened
 from gleann.service.jobs.curation.shelf import Shelf
+from gleann.service.jobs.selecting import Selecting
 from gleann.service.state.registry import Registry
 from gleann.service.values import Limits
 from gleann.service.views.live_index import View
@@ -28,6 +29,7 @@ class Asked:
         view: the state of its index.
         registry: the indexes.
         shelf: the stored curations.
+        selections: the stored selections.
         limits: the caps.
     """
 
@@ -35,6 +37,7 @@ class Asked:
     view: View
     registry: Registry
     shelf: Shelf
+    selections: Selecting
     limits: Limits
 
     @property
@@ -128,9 +131,11 @@ class Method:
         indexes: names of other indexes that its message names; the caller needs READ on
             them.
         curations: names of stored curations that its message names; likewise.
+        selections: names of stored selections that its message names; likewise.
     """
 
     check: Callable[[Asked], None]
     run: Callable[[Work], Curated]
     indexes: Callable[[Any], Sequence[str]] = _nothing
     curations: Callable[[Any], Sequence[str]] = _nothing
+    selections: Callable[[Any], Sequence[str]] = _nothing

@@ -1,6 +1,7 @@
 """Counts by group before and after a choice of rows."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,6 +99,13 @@ def count_groups(
         empty=tuple(empty[:most]),
         empty_count=len(empty),
     )
+
+
+def groups_of_column(values: list[Any]) -> list[Any]:
+    """The values (n,) of a payload column as groups; a null is `NO_GROUP`."""
+    if None not in values:
+        return values
+    return [NO_GROUP if value is None else str(value) for value in values]
 
 
 def _names(groups: ArrayLike) -> NDArray[np.str_]:

@@ -20,6 +20,7 @@ from keys_of_tests import Keys
 import gleann
 import gleann.v1
 from gleann.index import BuildParams
+from gleann.index.errors import PermissionDeniedError
 from gleann.service.calls.caller import Right
 from gleann.service.security.rules import RULES, Rule
 from gleann.service.server import Server
@@ -266,3 +267,20 @@ def test_the_health_of_an_index_is_for_its_readers(world: World) -> None:
             unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
             assert next(watch).status == unknown
             watch.cancel()
+
+
+def test_a_curation_needs_the_right_to_read_what_it_names(
+    world: World, client_of: Callable[..., gleann.Client]
+) -> None:
+    """Also a stored selection or curation of another index."""
+    other = client_of(world.tokens["other"])
+    other.create_index("other", dim=4, metric="l2")
+    other.upsert("other", np.arange(5), np.eye(5, 4) + 1)
+    calls = other.curation
+    with pytest.raises(PermissionDeniedError, match="'other'"):
+        calls.audit("other", world.names["selection"])
+    with pytest.raises(PermissionDeniedError, match="'other'"):
+        calls.audit("other", world.names["curation"])
+    with pytest.raises(PermissionDeniedError, match="'other'"):
+        calls.allocate_labels("other", world.names["curation"], shares={"a": 1})
+    assert calls.audit("other", [0, 3]).wait(timeout=60).summary["chosen"] == 2

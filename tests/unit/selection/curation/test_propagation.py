@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from gleann.index import BuildParams, SoarIndex, knn_graph
+from gleann.index import BuildParams, SoarIndex, knn_graph, knn_graph_of
 from gleann.index.errors import (
     DimensionMismatchError,
     DuplicateIdError,
@@ -19,6 +19,7 @@ from gleann.selection.curation.graph_labels import (
     PropagationParams,
     PropagationRequest,
     propagate,
+    propagate_vectors,
 )
 from gleann.selection.curation.graph_labels.solver import Evidence, solve
 from gleann.selection.curation.graph_labels.walk import Walk
@@ -529,3 +530,45 @@ def test_digits_from_few_labels(per_class, nearest, at_least):
         theirs.append((guess == labels)[~found.given].mean())
     assert np.mean(theirs) == pytest.approx(nearest, abs=0.002)
     assert np.mean(ours) > at_least
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2", "ip"])
+def test_vectors_without_an_index_get_the_labels_of_one(metric):
+    vectors, labels = blobs(seed=3)
+    names = np.array([f"n{row:03d}" for row in range(len(vectors))])
+    few = first_of_each(labels, 2)
+    request = PropagationRequest(ids=names[few], labels=labels[few], k=5)
+    index = SoarIndex.build(vectors, BuildParams(metric=metric, nlist=4), ids=names)
+    graph = knn_graph_of(vectors, metric=metric, k=5, ids=names)
+    expected = propagate(index, request, graph=graph)
+    found = propagate_vectors(vectors, request, metric=metric, ids=names)
+    assert found.ids.tolist() == names.tolist()
+    assert found.numbers.tolist() == expected.numbers.tolist()
+    assert np.abs(found.probabilities - expected.probabilities).max() < 1e-5
+    assert found.pieces.tolist() == expected.pieces.tolist()
+
+    some = np.flatnonzero(np.isin(np.arange(len(names)) % 5, (0, 1, 3)))
+    some = np.union1d(some, few)
+    within = PropagationRequest(
+        ids=names[few], labels=labels[few], k=5, among=names[some]
+    )
+    limited = propagate_vectors(vectors, within, metric=metric, ids=names)
+    alone = propagate_vectors(vectors[some], request, metric=metric, ids=names[some])
+    assert limited.rows.tolist() == some.tolist()
+    assert limited.ids.tolist() == names[some].tolist()
+    assert (limited.probabilities == alone.probabilities).all()
+    assert limited.provenance["among"] == {"rows": len(some), "of": len(names)}
+
+
+def test_labels_are_checked_before_the_graph_is_made():
+    vectors, labels = blobs()
+    index, _ = built(vectors)
+    phases = []
+    request = PropagationRequest(ids=[0, 1], labels=labels[:3])
+    for call in (
+        lambda: propagate(index, request, progress=phases.append),
+        lambda: propagate_vectors(vectors, request, progress=phases.append),
+    ):
+        with pytest.raises(DimensionMismatchError, match="3 entries for 2 rows"):
+            call()
+    assert phases == []

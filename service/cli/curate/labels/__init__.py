@@ -1,0 +1,1 @@
+"""Labels over the neighbour graph, and under class shares."""

@@ -1,0 +1,310 @@
+"""`gleann curate propagate`: spread the labels of a few items to all others."""
+
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.errors import InvalidInputError
+from gleann.selection import Selection
+from gleann.selection.among import Among, origin_of
+from gleann.selection.curation.graph_labels import (
+    Propagation,
+    PropagationParams,
+    PropagationRequest,
+    propagate,
+    propagate_vectors,
+)
+from gleann.selection.curation.graph_labels.params import HoldName, KernelName
+from gleann.selection.curation.graph_labels.propagation import DEFAULT_K
+from gleann.service.cli import options, reports
+from gleann.service.cli.curate.labels.jobs import PropagateJob
+from gleann.service.cli.curate.labels.propagate_report import page_of, unlabelled_words
+from gleann.service.cli.files import inputs, output_paths, outputs, results, sources
+from gleann.service.cli.files.among import said_of
+from gleann.service.cli.files.class_tables import (
+    LABEL_COLUMN,
+    as_classes,
+    class_columns,
+    read_class_table,
+    read_label_table,
+)
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.say import say
+from gleann.service.report.asked import Asked
+
+DEFAULTS = PropagationParams()
+
+
+@click.command(
+    "propagate",
+    short_help="Spread the labels of a few items to all others.",
+    epilog=options.examples(
+        "gleann curate propagate words.gleann --labels labels.csv --out spread.parquet",
+        "gleann curate propagate items.npy --labels labels.csv:kind --out spread.csv"
+        " --uncertain-out next.csv --report spread.html",
+        "gleann curate propagate words.gleann --labels labels.csv --out spread.parquet"
+        " --probabilities-out p.parquet --where \"split = 'train'\"",
+    ),
+)
+@click.argument("source", type=options.PATH)
+@click.option(
+    "--labels",
+    metavar="FILE[:COLUMN]",
+    help="Known labels: a table with the columns id and label (or COLUMN).",
+)
+@click.option(
+    "--soft-labels",
+    type=options.PATH,
+    help="In place of --labels: a table with a column id and one for each class, whose"
+    " numbers sum to 1 in each line.",
+)
+@click.option(
+    "--weight-column", help="Column of the --labels file: how much each label counts."
+)
+@click.option(
+    "--classes",
+    metavar="A,B,...",
+    help="All classes, also those that no label has; by default those of the labels.",
+)
+@options.out_option("spread.parquet")
+@click.option(
+    "--probabilities-out",
+    type=options.PATH,
+    help="Also write the probability of every class, as `gleann curate allocate`"
+    " reads it.",
+)
+@click.option(
+    "--uncertain-out",
+    type=options.PATH,
+    help="Also write the items to label next: the smallest margins first.",
+)
+@click.option(
+    "--uncertain",
+    default=20,
+    show_default=True,
+    help="Items in the file of --uncertain-out.",
+)
+@click.option(
+    "--k",
+    default=DEFAULT_K,
+    show_default=True,
+    help="Neighbours per item in the graph.",
+)
+@click.option(
+    "--kernel",
+    type=click.Choice(get_args(KernelName)),
+    default=DEFAULTS.kernel,
+    show_default=True,
+    help="Weight of an edge: a power of the cosine, a Gaussian of the distance, or 1.",
+)
+@click.option(
+    "--power", default=DEFAULTS.power, show_default=True, help="Of the kernel cosine."
+)
+@click.option(
+    "--alpha",
+    default=DEFAULTS.alpha,
+    show_default=True,
+    help="Share that an item takes from its neighbours: larger reaches farther.",
+)
+@click.option(
+    "--hold",
+    type=click.Choice(get_args(HoldName)),
+    default=DEFAULTS.hold,
+    show_default=True,
+    help="Whether neighbours can outvote a given label (soft) or not (clamped).",
+)
+@click.option(
+    "--tolerance",
+    default=DEFAULTS.tolerance,
+    show_default=True,
+    help="Bound on the error of each probability.",
+)
+@click.option(
+    "--max-sweeps",
+    default=DEFAULTS.max_sweeps,
+    show_default=True,
+    help="Sweeps over the graph at most.",
+)
+@options.among_options
+@options.column_options
+@options.metric_option
+@options.report_options
+@options.overwrite_option
+@options.progress_option
+@options.takes(PropagateJob)
+def command(job: PropagateJob) -> None:
+    """Give every item of SOURCE the class that its neighbours' labels lead to.
+
+    SOURCE is an index or a file of vectors. Labels spread over the graph of nearest
+    neighbours, without a model. Items that no label reaches get none, and are counted.
+
+    Writes id, row, label, confidence, margin, entropy, given and piece (the connected
+    part of the graph) of every item.
+    """
+    _require_outputs(job)
+    params = job.params()
+    record = JobRecord("curate propagate", job)
+    with record.timed("read"):
+        source = sources.open_source(
+            job.source,
+            record,
+            vectors_column=job.vectors_column,
+            id_column=job.id_column,
+            metric=job.metric,
+        )
+        among = source.among(job, record)
+        request = _request(job, source, among, params, record)
+        items = reports.open_items(job, source.names, own=job.source)
+    with record.timed("propagate"), progress_bars(wanted=job.progress) as report:
+        if source.index is not None:
+            found = propagate(source.index, request, progress=report)
+        else:
+            found = propagate_vectors(
+                source.vectors,
+                request,
+                metric=source.metric,
+                ids=source.ids,
+                progress=report,
+            )
+    uncertain = _uncertain(job, found)
+    told = {**found.summary, "classes": _counts(found), "metric": source.metric}
+    told |= {"provenance": found.provenance} | origin_of(among)
+    with outputs.staged() as files:
+        files.add_table(job.out, results.columns_of(found, job.out))
+        if job.probabilities_out is not None:
+            table = class_columns(found.held_ids, found.classes, found.probabilities)
+            files.add_table(job.probabilities_out, table)
+        if job.uncertain_out is not None and uncertain is not None:
+            files.add_table(job.uncertain_out, _next_columns(uncertain))
+        record.add_to(files, job.out, told)
+    _say(job, found, among, seconds=record.seconds("propagate"))
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, told))
+        page = page_of(job, found, request, items.limited(among), asked)
+        reports.write(items, page)
+
+
+def _require_outputs(job: PropagateJob) -> None:
+    if (job.labels is None) == (job.soft_labels is None):
+        both = "neither" if job.labels is None else "both"
+        raise InvalidInputError(f"give --labels or --soft-labels, got {both}")
+    if job.soft_labels is not None and job.weight_column is not None:
+        raise InvalidInputError("--weight-column is of --labels, and not given with")
+    out = output_paths.table("--out", job.out)
+    more = {
+        "--probabilities-out": job.probabilities_out,
+        "--uncertain-out": job.uncertain_out,
+    }
+    labels = None if job.labels is None else _label_file(job.labels)[0]
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        *(output_paths.table(flag, path) for flag, path in more.items() if path),
+        *reports.pages_of(job, own=job.source),
+        inputs=(job.source, labels, job.soft_labels, job.payload),
+        overwrite=job.overwrite,
+    )
+
+
+def _label_file(given: str) -> tuple[Path, str]:
+    return inputs.split_column(given, LABEL_COLUMN)
+
+
+def _request(
+    job: PropagateJob,
+    source: sources.Source,
+    among: Among | None,
+    params: PropagationParams,
+    record: JobRecord,
+) -> PropagationRequest:
+    named = job.classes.split(",") if job.classes else []
+    if job.soft_labels is not None:
+        record.add_file(job.soft_labels)
+        soft = read_class_table(job.soft_labels, classes=named)
+        if soft.ids is None:
+            raise InvalidInputError(f"{job.soft_labels} has no column id")
+        return PropagationRequest(
+            ids=soft.ids.tolist(),
+            probabilities=soft.values,
+            classes=soft.classes,
+            among=among,
+            k=job.k,
+            params=params,
+        )
+    assert job.labels is not None, "one of both is there"
+    path, column = _label_file(job.labels)
+    record.add_file(path)
+    given = read_label_table(
+        path, column, source.names, weight_column=job.weight_column
+    )
+    return PropagationRequest(
+        ids=source.names.ids_of(given.rows),
+        labels=given.labels,
+        weights=given.weights,
+        classes=_classes(named, given.labels),
+        among=among,
+        k=job.k,
+        params=params,
+    )
+
+
+def _classes(
+    named: Sequence[str], labels: NDArray[np.generic]
+) -> Sequence[Hashable] | None:
+    """The named classes as the labels have them: integers or texts."""
+    if not named:
+        return None
+    return as_classes(named) if labels.dtype.kind == "i" else tuple(named)
+
+
+def _uncertain(job: PropagateJob, found: Propagation) -> Selection | None:
+    """The items to label next, where they are wanted."""
+    if job.uncertain_out is None:
+        return None
+    return found.most_uncertain(job.uncertain)
+
+
+def _next_columns(uncertain: Selection) -> dict[str, outputs.Values]:
+    return {
+        "id": uncertain.ids,
+        "margin": -uncertain.scores,
+        "likeliest": np.array([_text(one) for one in uncertain.why["label"]], object),
+        "confidence": uncertain.why["confidence"],
+    }
+
+
+def _text(label: Any) -> str | None:
+    return None if label is None else str(label)
+
+
+def _counts(found: Propagation) -> dict[str, int]:
+    """How many items have each class."""
+    counts = np.bincount(found.numbers[found.has_label], minlength=len(found.classes))
+    return {
+        str(word): int(count) for word, count in zip(found.classes, counts, strict=True)
+    }
+
+
+def _say(
+    job: PropagateJob, found: Propagation, among: Among | None, *, seconds: float
+) -> None:
+    facts = found.summary
+    whole = len(found) if among is None else among.n
+    say(
+        f"{job.out}: {facts['labelled']:,} of {said_of(among, whole)} have a label,"
+        f" from {facts['given']:,} given ones, in {seconds:.2f} s"
+    )
+    for line in unlabelled_words(facts):
+        say(line)
+    if facts["outvoted"]:
+        say(
+            f"{facts['outvoted']:,} of {facts['given']:,} given labels are outvoted by"
+            " their neighbours: see whether they are right (--hold clamped keeps them)"
+        )
+    if job.uncertain_out is not None:
+        say(f"{job.uncertain_out}: {job.uncertain:,} items to label next")
