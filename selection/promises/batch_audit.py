@@ -84,6 +84,16 @@ class BatchAudit:
         self._answers.add_round(order[: params.size])
 
     @property
+    def params(self) -> AuditParams:
+        """Parameters of the audit."""
+        return self._params
+
+    @property
+    def labels_used(self) -> int:
+        """Rows checked so far."""
+        return self._answers.used
+
+    @property
     def ids(self) -> Ids:
         """All ids to check (size,), in the order they were drawn."""
         return self._names.ids_of(self._answers.rounds[0])
