@@ -26,6 +26,7 @@ from gleann.selection.provenance import (
     check_format,
     check_origin,
     ids_hash,
+    provenance,
     sealed,
 )
 from gleann.selection.saved import rebuilding
@@ -138,6 +139,15 @@ class BatchAudit:
             audited=self._params.size,
             failed=int((self._answers.labels == 1).sum()),
             confidence=self._params.confidence,
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """Method, params, seed, data_hash and version, as JSON values."""
+        return provenance(
+            "batch_audit",
+            params=asdict(self._params),
+            seed=self._params.seed,
+            data_hash=ids_hash(self._names.held),
         )
 
     def state(self) -> dict[str, Any]:

@@ -167,7 +167,9 @@ def test_a_session_goes_on_from_its_state_at_any_label(promise, budget):
         state = json.loads(json.dumps(session.state()))
         session = PromiseSession.resume(state, proxy, ids=ids)
     assert session.done
-    assert session.labelled_ids.tolist() == [ids[row] for row in sorted(whole.labelled_rows)]
+    assert session.labelled_ids.tolist() == [
+        ids[row] for row in sorted(whole.labelled_rows)
+    ]
     assert session.promised().ids.tolist() == whole.ids.tolist()
     if budget > 60:
         assert session.promised().threshold > 0
