@@ -18,6 +18,7 @@ class Stubs:
         vector: VectorService.
         search: SearchService.
         coreset: CoresetService.
+        curation: CurationService.
         active: ActiveLearningService.
         rounds: RoundsService.
         estimate: EstimateService.
@@ -37,6 +38,7 @@ class Stubs:
     vector: Any
     search: Any
     coreset: Any
+    curation: Any
     active: Any
     rounds: Any
     estimate: Any
