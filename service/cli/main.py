@@ -42,6 +42,7 @@ COMMANDS = {
     "search": "search",
     "graph": "graph",
     "select": "select.select",
+    "curate": "curate.curate",
     "plan-labels": "estimate.plan_labels",
     "estimate": "estimate.estimate",
     "estimate-groups": "estimate.estimate_groups",

@@ -1,1 +1,1 @@
-"""`gleann curate`."""
+"""`gleann curate`: its commands and their jobs."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gleann.selection.checks import IdMap
 from gleann.selection.promises import AcceptanceBound, AuditParams, BatchAudit
 from gleann.service.cli import options, reports
-from gleann.service.cli.curate.acceptance_report import acceptance_report
+from gleann.service.cli.curate.sampled.acceptance_report import acceptance_report
 from gleann.service.cli.files import inputs, outputs
 from gleann.service.cli.files.answers import (
     Answers,

@@ -22,13 +22,13 @@ from gleann.selection.estimate.means import (
 from gleann.selection.estimate.means.params import Joint
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options, reports
-from gleann.service.cli.curate.means_inputs import (
+from gleann.service.cli.curate.sampled.means_inputs import (
     Known,
     ValueAnswers,
     read_known,
     read_values,
 )
-from gleann.service.cli.curate.means_report import means_report
+from gleann.service.cli.curate.sampled.means_report import means_report
 from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.among import rows_among, said_of
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for

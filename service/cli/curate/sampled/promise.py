@@ -18,7 +18,7 @@ from gleann.selection.checks import IdMap
 from gleann.selection.promises import PromisedSet, PromiseParams, PromiseSession
 from gleann.selection.promises.params import Promise
 from gleann.service.cli import options, reports
-from gleann.service.cli.curate.promise_report import promise_report
+from gleann.service.cli.curate.sampled.promise_report import promise_report
 from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.among import rows_among, said_of
 from gleann.service.cli.files.answers import (
