@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gleann.index.arrays import Rows
 from gleann.selection.promises import AcceptanceBound, failures_bound
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.charts import Series, Whisker, line_chart, whisker_chart
 from gleann.service.report.examples import Example, example_grid
+from gleann.service.report.items import Classes
 from gleann.service.report.markup import Html
+from gleann.service.report.measures.groups import count_groups
 from gleann.service.report.numerals import percent
 from gleann.service.report.page import (
     Section,
@@ -20,6 +23,7 @@ from gleann.service.report.page import (
     side_by_side,
     tiles,
 )
+from gleann.service.report.pages.parts import groups_section
 from gleann.service.report.scales import axis_over
 from gleann.service.report.tables import Cell, table
 
@@ -27,7 +31,7 @@ SIZES = 9
 """Sizes of an audit in the chart."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AcceptanceReport:
     """Contents of the page.
 
@@ -35,6 +39,8 @@ class AcceptanceReport:
         asked: the job.
         bound: what the audit says.
         failed: some of the items that fail.
+        classes: the class of each item of the batch, or None.
+        failed_rows: rows of the batch that fail, in the order they were drawn.
         picture_note: which pictures are not shown, or "".
         steps: commands to go on with.
     """
@@ -42,6 +48,8 @@ class AcceptanceReport:
     asked: Asked
     bound: AcceptanceBound
     failed: Sequence[Example]
+    classes: Classes | None
+    failed_rows: Rows
     picture_note: str
     steps: Sequence[Step]
 
@@ -58,6 +66,7 @@ def acceptance_page(report: AcceptanceReport) -> str:
         Section(title="At a glance", body=_glance(bound)),
         asked_section(report.asked),
         _sizes(bound),
+        *_classes(report),
         *_failed(report),
         next_section(report.steps),
     ]
@@ -149,6 +158,13 @@ def _bound(bound: AcceptanceBound, size: int, failed: int) -> AcceptanceBound:
     return failures_bound(
         batch=bound.batch, audited=size, failed=failed, confidence=bound.confidence
     )
+
+
+def _classes(report: AcceptanceReport) -> list[Section]:
+    if report.classes is None:
+        return []
+    counts = count_groups(report.classes.values, report.failed_rows)
+    return [groups_section(counts, name=report.classes.name, chosen="failed")]
 
 
 def _failed(report: AcceptanceReport) -> list[Section]:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gleann.index.arrays import Rows
 from gleann.selection.promises import PromisedSet
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.charts import Series, line_chart
 from gleann.service.report.examples import Example, example_grid
+from gleann.service.report.items import Classes
 from gleann.service.report.markup import Html
+from gleann.service.report.measures.groups import count_groups
 from gleann.service.report.measures.rates import RateBin, rate_bins
 from gleann.service.report.numerals import percent, short
 from gleann.service.report.page import (
@@ -22,7 +25,7 @@ from gleann.service.report.page import (
     side_by_side,
     tiles,
 )
-from gleann.service.report.pages.parts import histogram_figure
+from gleann.service.report.pages.parts import groups_section, histogram_figure
 from gleann.service.report.scales import Axis, axis_over
 from gleann.service.report.tables import Cell, table
 
@@ -52,6 +55,8 @@ class PromiseReport:
         proxy: (n,) of the population.
         labelled_proxy: (b,) of the labelled rows, in the order of `made.labels`.
         shown: items around the threshold, and labels that the proxy misses.
+        classes: the class of each row of the population, or None.
+        kept_rows: rows of the set, numbered in the population.
         picture_note: which pictures are not shown, or "".
         steps: commands to go on with.
     """
@@ -61,6 +66,8 @@ class PromiseReport:
     proxy: NDArray[np.float64]
     labelled_proxy: NDArray[np.float64]
     shown: Sequence[Shown]
+    classes: Classes | None
+    kept_rows: Rows
     picture_note: str
     steps: Sequence[Step]
 
@@ -76,6 +83,7 @@ def promise_page(report: PromiseReport) -> str:
         Section(title="At a glance", body=_glance(made)),
         asked_section(report.asked),
         _threshold(report),
+        *_classes(report),
         *_examples(report),
         next_section(report.steps),
     ]
@@ -173,6 +181,13 @@ def _side(one: RateBin, threshold: float | None) -> str:
     if threshold is None or one.high < threshold:
         return "below"
     return "above" if one.low >= threshold else "in between"
+
+
+def _classes(report: PromiseReport) -> list[Section]:
+    if report.classes is None:
+        return []
+    counts = count_groups(report.classes.values, report.kept_rows)
+    return [groups_section(counts, name=report.classes.name, chosen="kept")]
 
 
 def _examples(report: PromiseReport) -> list[Section]:

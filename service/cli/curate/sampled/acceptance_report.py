@@ -21,6 +21,8 @@ def acceptance_report(
             asked=asked,
             bound=bound,
             failed=examples,
+            classes=items.classes,
+            failed_rows=failed,
             picture_note=items.note(),
             steps=[Step(what="Read the bound in Python:", command=in_python(load))],
         )

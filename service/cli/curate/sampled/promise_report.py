@@ -43,6 +43,8 @@ def promise_report(
             proxy=proxy[population],
             labelled_proxy=proxy[made.labelled_rows],
             shown=_shown(made, proxy, population, items),
+            classes=items.limited(among).classes,
+            kept_rows=np.searchsorted(population, made.rows),
             picture_note=items.note(),
             steps=_steps(job, made, asked),
         )
