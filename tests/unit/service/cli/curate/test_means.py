@@ -21,13 +21,9 @@ ROWS = RNG.normal(size=(N, 6)).astype(np.float32)
 IDS = 7 * np.arange(N)
 SCORE = ROWS[:, 0] + RNG.normal(size=N) / 4
 HALF = np.where(ROWS[:, 1] > 0, "up", "down")
-VALUES = np.column_stack(
-    [
-        ROWS[:, 0] + ROWS[:, 2],
-        ROWS[:, 0] > 0.5,
-        np.where(ROWS[:, 3] > 0, ROWS[:, 1], np.nan),
-    ]
-)
+STARS = np.where(ROWS[:, 3] > 0, ROWS[:, 1], np.nan)
+OTHER = ROWS[:, 2].astype(np.float64)
+VALUES = np.column_stack([ROWS[:, 0] + ROWS[:, 2], ROWS[:, 0] > 0.5, STARS])
 ANSWERS, TODO = Path("answers.csv"), Path("todo.csv")
 STATISTICS = (
     Statistic(name="size"),
