@@ -4,13 +4,19 @@ from importlib import import_module
 
 import click
 
+from gleann.service.cli import options
 from gleann.service.cli.groups import SuggestingGroup
 from gleann.service.cli.interrupts import leaving_on_interrupt
 
-COMMANDS: dict[str, str] = {
+COMMANDS = {
     "acceptance": "sampled.acceptance",
+    "duplicates": "similar.duplicates",
+    "join": "similar.join",
+    "leakage": "similar.leakage",
     "means": "sampled.means",
     "promise": "sampled.promise",
+    "rethreshold": "similar.rethreshold",
+    "split": "similar.split",
 }
 """The module of each command in this package; its attribute `command` is it."""
 
@@ -35,6 +41,12 @@ class _Curate(SuggestingGroup):
     cls=_Curate,
     short_help="Clean, split and order training data.",
     invoke_without_command=True,
+    epilog=options.examples(
+        "gleann curate duplicates words.gleann --similarity 0.95 --out found.parquet"
+        " --report found.html",
+        "gleann curate leakage items.gleann --splits items.csv:split --similarity 0.9"
+        " --out leaked.csv",
+    ),
 )
 @click.pass_context
 def command(context: click.Context) -> None:
