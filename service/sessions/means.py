@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     )
 
 MOST_STATISTICS = 100
+_TABLE_BYTES = 16
+"""Of an entry of the tables: a count, and its share."""
+
 LIST_GROUPS = "inverted list"
 """Name of the groups that the lists of an index are."""
 
@@ -180,6 +183,6 @@ def _require_work(limits: Limits, params: "MeansParams", known: KnownColumns) ->
         int(one.max(initial=0)) + 1 for one in known.groups.values()
     )
     strata = 1 if params.stratify_by is None else params.strata
-    size = 8 * columns * (strata + len(params.statistics))
+    size = _TABLE_BYTES * columns * (strata + len(params.statistics))
     name = f"bytes for {columns} controls and groups, in {strata} strata"
     require_within(size, limits.work_bytes, name)
