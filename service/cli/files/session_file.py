@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from zipfile import BadZipFile
@@ -18,7 +18,6 @@ from gleann.index.errors import (
 )
 from gleann.index.filters.condition import Condition
 from gleann.selection.among import Among
-from gleann.selection.estimate.means import Statistic
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.saved_state import State, read_state
 from gleann.service.views.passing import condition_as_json
@@ -209,6 +208,6 @@ def _arrays_path(path: Path) -> Path:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, tuple) and all(isinstance(one, Statistic) for one in value):
-        return ", ".join(f"{one.kind} {one.name}" for one in value)
+    if isinstance(value, tuple) and all(map(is_dataclass, value)):
+        return ", ".join(map(str, value))
     return "unset" if value is None else str(value)
