@@ -1,6 +1,7 @@
 import datetime
 
 from gleann.v1 import duplicates_pb2 as _duplicates_pb2
+from gleann.v1 import leakage_pb2 as _leakage_pb2
 from gleann.v1 import payload_pb2 as _payload_pb2
 from gleann.v1 import types_pb2 as _types_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
@@ -15,20 +16,24 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateCurationJobRequest(_message.Message):
-    __slots__ = ("index", "filter", "request_id", "near_duplicates", "rethreshold", "join")
+    __slots__ = ("index", "filter", "request_id", "near_duplicates", "rethreshold", "join", "leakage", "similarity_split")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     NEAR_DUPLICATES_FIELD_NUMBER: _ClassVar[int]
     RETHRESHOLD_FIELD_NUMBER: _ClassVar[int]
     JOIN_FIELD_NUMBER: _ClassVar[int]
+    LEAKAGE_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_SPLIT_FIELD_NUMBER: _ClassVar[int]
     index: str
     filter: _payload_pb2.Filter
     request_id: str
     near_duplicates: _duplicates_pb2.NearDuplicates
     rethreshold: _duplicates_pb2.Rethreshold
     join: _duplicates_pb2.Join
-    def __init__(self, index: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., near_duplicates: _Optional[_Union[_duplicates_pb2.NearDuplicates, _Mapping]] = ..., rethreshold: _Optional[_Union[_duplicates_pb2.Rethreshold, _Mapping]] = ..., join: _Optional[_Union[_duplicates_pb2.Join, _Mapping]] = ...) -> None: ...
+    leakage: _leakage_pb2.Leakage
+    similarity_split: _leakage_pb2.SimilaritySplit
+    def __init__(self, index: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., near_duplicates: _Optional[_Union[_duplicates_pb2.NearDuplicates, _Mapping]] = ..., rethreshold: _Optional[_Union[_duplicates_pb2.Rethreshold, _Mapping]] = ..., join: _Optional[_Union[_duplicates_pb2.Join, _Mapping]] = ..., leakage: _Optional[_Union[_leakage_pb2.Leakage, _Mapping]] = ..., similarity_split: _Optional[_Union[_leakage_pb2.SimilaritySplit, _Mapping]] = ...) -> None: ...
 
 class Curation(_message.Message):
     __slots__ = ("name", "index", "version", "method", "summary_json", "provenance_json", "tables", "create_time")
