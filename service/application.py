@@ -51,6 +51,8 @@ from gleann.service.search_operations import SearchOperations
 from gleann.service.sessions.active import ActiveSessions
 from gleann.service.sessions.estimates import EstimateSessions
 from gleann.service.sessions.groups import GroupSessions
+from gleann.service.sessions.means import MeansSessions
+from gleann.service.sessions.promises import PromiseSessions
 from gleann.service.sessions.rounds import RoundsSessions
 from gleann.service.sessions.store import SessionStore
 from gleann.service.snapshots.snapshots import Snapshots, Work
@@ -91,6 +93,8 @@ class Application(RowOperations, SearchOperations, JobRequests):
         rounds: operations on rounds sessions.
         estimates: operations on estimate sessions.
         groups: operations on group-estimate sessions.
+        promises: operations on sessions of promised sets and audits.
+        means: operations on sessions of several means and shares.
         snapshots: the snapshots.
         optimizer: compacts the indexes by itself.
         receipts: stored answers to idempotent requests.
@@ -251,6 +255,8 @@ class Application(RowOperations, SearchOperations, JobRequests):
         self.rounds = RoundsSessions(self.sessions)
         self.estimates = EstimateSessions(self.sessions)
         self.groups = GroupSessions(self.sessions)
+        self.promises = PromiseSessions(self.sessions)
+        self.means = MeansSessions(self.sessions)
 
     def close(self, *, seconds: float = 30.0) -> None:
         """Stop jobs and close the directory.

@@ -35,4 +35,7 @@ FEATURES = (
     "session:rounds",
     "session:estimate",
     "session:groups",
+    "session:promise",
+    "session:audit",
+    "session:means",
 )

@@ -18,7 +18,9 @@ from gleann.service.servicers.curation import CurationServicer
 from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
 from gleann.service.servicers.job import JobServicer
+from gleann.service.servicers.means import MeansServicer
 from gleann.service.servicers.operations import OperationsServicer
+from gleann.service.servicers.promise import PromiseServicer
 from gleann.service.servicers.rounds import RoundsServicer
 from gleann.service.servicers.search import SearchServicer
 from gleann.service.servicers.session import SessionServicer
@@ -56,6 +58,8 @@ def application_stubs(application: Application) -> Stubs:
         active=_Direct(ActiveServicer(application), state),
         rounds=_Direct(RoundsServicer(application), state),
         estimate=_Direct(EstimateServicer(application), state),
+        promise=_Direct(PromiseServicer(application), state),
+        means=_Direct(MeansServicer(application), state),
         session=_Direct(SessionServicer(application), state),
         snapshot=_Direct(SnapshotServicer(application), state),
         admin=_Direct(AdminServicer(application), state),

@@ -22,6 +22,8 @@ class Stubs:
         active: ActiveLearningService.
         rounds: RoundsService.
         estimate: EstimateService.
+        promise: PromiseService.
+        means: MeansService.
         session: SessionService.
         snapshot: SnapshotService.
         admin: AdminService.
@@ -40,6 +42,8 @@ class Stubs:
     active: Any
     rounds: Any
     estimate: Any
+    promise: Any
+    means: Any
     session: Any
     snapshot: Any
     admin: Any

@@ -25,7 +25,9 @@ Labels: TypeAlias = NDArray[np.int64]
 
 IdType = Literal["int64", "string"]
 DeviceChoice = Literal["cpu", "auto", "cuda", "require-cuda"]
-SessionKind = Literal["active", "rounds", "estimate", "groups"]
+SessionKind = Literal[
+    "active", "rounds", "estimate", "groups", "promise", "audit", "means"
+]
 CompactionKind = Literal["fold", "rebuild"]
 """How newer vectors get into a sealed version: into its lists, or into new ones."""
 

@@ -26,6 +26,7 @@ from gleann.selection.provenance import (
     check_format,
     check_origin,
     ids_hash,
+    provenance,
     sealed,
 )
 from gleann.selection.saved import rebuilding
@@ -84,6 +85,16 @@ class BatchAudit:
         self._answers.add_round(order[: params.size])
 
     @property
+    def params(self) -> AuditParams:
+        """Parameters of the audit."""
+        return self._params
+
+    @property
+    def labels_used(self) -> int:
+        """Rows checked so far."""
+        return self._answers.used
+
+    @property
     def ids(self) -> Ids:
         """All ids to check (size,), in the order they were drawn."""
         return self._names.ids_of(self._answers.rounds[0])
@@ -128,6 +139,15 @@ class BatchAudit:
             audited=self._params.size,
             failed=int((self._answers.labels == 1).sum()),
             confidence=self._params.confidence,
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """Method, params, seed, data_hash and version, as JSON values."""
+        return provenance(
+            "batch_audit",
+            params=asdict(self._params),
+            seed=self._params.seed,
+            data_hash=ids_hash(self._names.held),
         )
 
     def state(self) -> dict[str, Any]:

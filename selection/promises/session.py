@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Mask, Rows
+from gleann.index.arrays import Ids, Mask, Rows
 from gleann.index.checks import as_array
 from gleann.index.errors import InvalidInputError, InvalidParamsError, NotReadyError
 from gleann.selection.among import Among, AmongLike, origin_of, rows_in_all, state_of
@@ -96,6 +96,16 @@ class PromiseSession:
     def params(self) -> PromiseParams:
         """Parameters of the promise."""
         return self._params
+
+    @property
+    def among(self) -> Among | None:
+        """The rows that the promise is about; None for all."""
+        return self._among
+
+    @property
+    def labelled_ids(self) -> Ids:
+        """Ids that are labelled, in the order of the rows."""
+        return self._names.ids_of(np.flatnonzero(self._answers.labels >= 0))
 
     @property
     def done(self) -> bool:
@@ -234,7 +244,9 @@ class PromiseSession:
         self._answers = Answers.of_state(saved, n=n, most=_ROUNDS)
         most = len(self._blocks.ends)
         aim = plan.integer("aim", high=most)
-        self._plan = Plan(start=plan.integer("start", high=aim), aim=aim)
+        # A recall promise tests from all blocks, a precision promise from its aim's.
+        highest = aim if self._params.promise == "precision" else most
+        self._plan = Plan(start=plan.integer("start", high=highest), aim=aim)
         planned = (self._params.first_labels, self._second_labels)
         lengths = tuple(map(len, self._answers.rounds))
         if lengths != planned[: len(lengths)]:

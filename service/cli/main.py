@@ -1,8 +1,8 @@
 """Run a subcommand; report an error as one line and an exit code.
 
 Exit codes: 0 success, 1 gleann error (one line with the reason), 2 wrong usage, 3
-labels are still needed (`estimate`, `estimate-groups`), 130 interrupted, 141 the reader
-of the output left.
+labels are still needed (`estimate`, `estimate-groups`, `curate promise`, `acceptance`
+and `means`), 130 interrupted, 141 the reader of the output left.
 """
 
 import io

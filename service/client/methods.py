@@ -14,11 +14,13 @@ from gleann.service.client.estimate_calls import EstimateCalls
 from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls
 from gleann.service.client.job_calls import JobCalls
+from gleann.service.client.means_calls import MeansCalls
 from gleann.service.client.modes import InMode, M, method
 from gleann.service.client.operation import Handle, T
 from gleann.service.client.operation_calls import OperationCalls
 from gleann.service.client.payload_calls import PayloadCalls
 from gleann.service.client.plans import Plans
+from gleann.service.client.promise_calls import PromiseCalls
 from gleann.service.client.reports import Wanted
 from gleann.service.client.rounds_calls import RoundsCalls
 from gleann.service.client.session_calls import SessionCalls
@@ -44,6 +46,8 @@ class ClientMethods(InMode[M], Generic[M]):
         rounds: sessions of training sets chosen in rounds.
         estimates: sessions of an estimate from few labels.
         groups: sessions of estimates for several groups.
+        promises: sessions of promised sets and audits of a batch.
+        means: sessions of several means and shares from one sample.
         sessions: describes and closes sessions of any kind.
         snapshots: keeps states of indexes, and makes indexes of them again.
         operations: finds, cancels and deletes operations.
@@ -70,6 +74,8 @@ class ClientMethods(InMode[M], Generic[M]):
         self.rounds: RoundsCalls[M] = RoundsCalls(connection)
         self.estimates: EstimateCalls[M] = EstimateCalls(connection)
         self.groups: GroupCalls[M] = GroupCalls(connection)
+        self.promises: PromiseCalls[M] = PromiseCalls(connection)
+        self.means: MeansCalls[M] = MeansCalls(connection)
         self.sessions: SessionCalls[M] = SessionCalls(connection)
         self.snapshots: SnapshotCalls[M] = SnapshotCalls(connection)
         self.operations: OperationCalls[M] = OperationCalls(connection)
@@ -104,14 +110,19 @@ class ClientMethods(InMode[M], Generic[M]):
 
     @method
     async def next_batch(self, session: str | SessionInfo) -> Selected:
-        """The vectors to label next: in active learning, rounds or an estimate.
+        """The vectors to label next, in a session of any kind but of several groups.
 
-        Errors as `ActiveCalls.next_batch`, `RoundsCalls.next_batch` and
-        `EstimateCalls.next_batch`.
+        Errors as `ActiveCalls.next_batch`, `RoundsCalls.next_batch`,
+        `EstimateCalls.next_batch`, `PromiseCalls.next_batch` and
+        `MeansCalls.next_batch`.
         """
         kind = (await self._info(session)).kind
         if kind == "estimate":
             return await EstimateCalls.next_batch.body(self.estimates, session)
+        if kind == "means":
+            return await MeansCalls.next_batch.body(self.means, session)
+        if kind in ("promise", "audit"):
+            return await PromiseCalls.next_batch.body(self.promises, session)
         if kind == "rounds":
             return await RoundsCalls.next_batch.body(self.rounds, session)
         return await ActiveCalls.next_batch.body(self.active, session)
@@ -126,10 +137,12 @@ class ClientMethods(InMode[M], Generic[M]):
         values: ArrayLike | None = None,
         request_id: str = "",
     ) -> SessionInfo:
-        """Submit labels to a session of active learning, rounds or estimate.
+        """Submit labels to a session of active learning, rounds, estimate or promise.
 
-        Arguments and errors as `ActiveCalls.submit_labels` and
-        `RoundsCalls.submit_labels`, without values, and `EstimateCalls.submit_labels`.
+        Arguments and errors as `ActiveCalls.submit_labels`,
+        `RoundsCalls.submit_labels` and `PromiseCalls.submit_labels`, without values,
+        and `EstimateCalls.submit_labels`. Several values go to
+        `MeansCalls.submit_values`.
         """
         kind = (await self._info(session)).kind
         if kind == "estimate":
@@ -144,6 +157,10 @@ class ClientMethods(InMode[M], Generic[M]):
         if kind == "rounds":
             return await RoundsCalls.submit_labels.body(
                 self.rounds, session, ids, labels, request_id=request_id
+            )
+        if kind in ("promise", "audit"):
+            return await PromiseCalls.submit_labels.body(
+                self.promises, session, ids, labels, request_id=request_id
             )
         return await ActiveCalls.submit_labels.body(
             self.active, session, ids, labels, request_id=request_id

@@ -123,6 +123,20 @@ _ESTIMATE = {
     "SubmitGroupLabels": _of("session", WRITE, "session"),
     "GetGroupEstimates": _of("session", READ, "session"),
 }
+_PROMISE = {
+    "StartPromiseSession": _on(WRITE),
+    "StartAuditSession": _on(WRITE),
+    "NextPromiseBatch": _of("session", WRITE, "session"),
+    "SubmitPromiseLabels": _of("session", WRITE, "session"),
+    "GetPromisedSet": _of("session", READ, "session"),
+    "GetAcceptanceBound": _of("session", READ, "session"),
+}
+_MEANS = {
+    "StartMeansSession": _on(WRITE),
+    "NextMeansBatch": _of("session", WRITE, "session"),
+    "SubmitMeansValues": _of("session", WRITE, "session"),
+    "GetMeans": _of("session", READ, "session"),
+}
 _SESSION = {
     "GetSession": _of("session", READ),
     "ListSessions": _LISTED,
@@ -172,6 +186,8 @@ _SERVICES = {
     "gleann.v1.ActiveLearningService": _ACTIVE,
     "gleann.v1.RoundsService": _ROUNDS,
     "gleann.v1.EstimateService": _ESTIMATE,
+    "gleann.v1.PromiseService": _PROMISE,
+    "gleann.v1.MeansService": _MEANS,
     "gleann.v1.SessionService": _SESSION,
     "gleann.v1.SnapshotService": _SNAPSHOT,
     "gleann.v1.AdminService": _ADMIN,

@@ -36,7 +36,9 @@ from gleann.service.servicers.curation import CurationServicer
 from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
 from gleann.service.servicers.job import JobServicer
+from gleann.service.servicers.means import MeansServicer
 from gleann.service.servicers.operations import OperationsServicer
+from gleann.service.servicers.promise import PromiseServicer
 from gleann.service.servicers.rounds import RoundsServicer
 from gleann.service.servicers.search import SearchServicer
 from gleann.service.servicers.session import SessionServicer
@@ -50,6 +52,8 @@ from gleann.v1 import (
     estimate_pb2_grpc,
     index_pb2_grpc,
     job_pb2_grpc,
+    means_pb2_grpc,
+    promises_pb2_grpc,
     rounds_pb2_grpc,
     search_pb2_grpc,
     session_pb2_grpc,
@@ -69,6 +73,8 @@ SERVICES = (
     "gleann.v1.ActiveLearningService",
     "gleann.v1.RoundsService",
     "gleann.v1.EstimateService",
+    "gleann.v1.PromiseService",
+    "gleann.v1.MeansService",
     "gleann.v1.SessionService",
     "gleann.v1.SnapshotService",
     "gleann.v1.AdminService",
@@ -93,6 +99,8 @@ _SERVICERS: tuple[Registration, ...] = (
     (active_pb2_grpc.add_ActiveLearningServiceServicer_to_server, ActiveServicer),
     (rounds_pb2_grpc.add_RoundsServiceServicer_to_server, RoundsServicer),
     (estimate_pb2_grpc.add_EstimateServiceServicer_to_server, EstimateServicer),
+    (promises_pb2_grpc.add_PromiseServiceServicer_to_server, PromiseServicer),
+    (means_pb2_grpc.add_MeansServiceServicer_to_server, MeansServicer),
     (session_pb2_grpc.add_SessionServiceServicer_to_server, SessionServicer),
     (snapshot_pb2_grpc.add_SnapshotServiceServicer_to_server, SnapshotServicer),
     (admin_pb2_grpc.add_AdminServiceServicer_to_server, AdminServicer),

@@ -1,5 +1,6 @@
 """Resume library sessions from saved states; the format field selects the class."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
@@ -7,6 +8,8 @@ from numpy.typing import NDArray
 
 from gleann.index import SoarIndex
 from gleann.index.errors import CorruptDataError
+from gleann.index.ids.held import take_ids
+from gleann.service.sessions.known_columns import unpacked as unpacked_columns
 from gleann.service.sessions.proxy_sums import unpacked
 from gleann.service.values import SessionKind
 
@@ -37,20 +40,17 @@ def resume(
         state: of the session.
         index: the version it was started on.
         proxy: the proxies at the start, float64, concatenated; of a session from
-            the index its proxy sums, None for none.
+            the index its proxy sums, None for none; rows of the batch of an audit,
+            float64; columns of means, as `known_columns.packed`.
         kind: of the session.
 
     Raises:
         CorruptDataError: invalid state, or it does not match the proxies or index.
     """
-    if kind == "active":
-        return _resume_active(state, index)
-    if kind == "rounds":
-        return _resume_rounds(state, index)
-    return _resume_estimate(state, index, proxy)
+    return _RESUME.get(kind, _resume_estimate)(state, index, proxy)
 
 
-def _resume_active(state: State, index: SoarIndex) -> Session:
+def _resume_active(state: State, index: SoarIndex, _: bytes | None) -> Session:
     from gleann.selection.active import ActiveSession
     from gleann.selection.neighbours import IndexNeighbours
 
@@ -62,7 +62,7 @@ def _resume_active(state: State, index: SoarIndex) -> Session:
     )
 
 
-def _resume_rounds(state: State, index: SoarIndex) -> Session:
+def _resume_rounds(state: State, index: SoarIndex, _: bytes | None) -> Session:
     from gleann.selection.coreset import metric_vectors
     from gleann.selection.rounds import RoundsSession
 
@@ -87,6 +87,37 @@ def _resume_estimate(
         return found.resume(state, scores, ids=index.held_ids)
     proxies = _by_name(proxy_names(state), scores)
     return found.resume(state, proxies, ids=index.held_ids)
+
+
+def _resume_promise(state: State, index: SoarIndex, proxy: bytes | None) -> Session:
+    from gleann.selection.promises import PromiseSession
+
+    scores = _scores("PromiseSession", proxy)
+    return PromiseSession.resume(state, scores, ids=index.held_ids)
+
+
+def _resume_audit(state: State, index: SoarIndex, batch: bytes | None) -> Session:
+    from gleann.selection.promises import BatchAudit
+
+    rows = _scores("BatchAudit", batch).astype(np.int64)
+    if rows.size and not (rows.min() >= 0 and rows.max() < len(index)):
+        raise CorruptDataError(
+            f"rows {rows.min()} to {rows.max()} were kept for a BatchAudit, but the"
+            f" index has {len(index)}"
+        )
+    return BatchAudit.resume(state, take_ids(index.held_ids, rows))
+
+
+def _resume_means(state: State, index: SoarIndex, columns: bytes | None) -> Session:
+    from gleann.selection.estimate.means import MeansSession
+
+    known = unpacked_columns(columns)
+    return MeansSession.resume(
+        state,
+        controls=known.controls,
+        groups=known.groups,
+        ids=index.held_ids,
+    )
 
 
 def _resume_refreshed(
@@ -131,3 +162,13 @@ def _by_name(
             f"the state names {len(names)} proxies, but {len(proxy)} scores were kept"
         )
     return dict(zip(names, proxy.reshape(len(names), -1), strict=True))
+
+
+_RESUME: dict[str, Callable[[State, SoarIndex, bytes | None], Session]] = {
+    "active": _resume_active,
+    "audit": _resume_audit,
+    "means": _resume_means,
+    "promise": _resume_promise,
+    "rounds": _resume_rounds,
+}
+"""By kind; the others are estimates, whose states name the class."""

@@ -8,14 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
-from gleann.index.errors import (
-    DimensionMismatchError,
-    InvalidParamsError,
-)
+from gleann.index.errors import InvalidParamsError
 from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_distinct
-from gleann.index.ids.held import id_at, shown_id
 from gleann.service.sessions.among import rows_among
+from gleann.service.sessions.columns import in_order
 from gleann.service.views.live_index import View, sealed_index
 
 if TYPE_CHECKING:
@@ -85,7 +82,7 @@ def from_scores(
         InvalidParamsError: a budget above the number of unlabelled vectors.
     """
     among = rows_among(view, condition)
-    numbers = _in_order(view, ids, proxy, among)
+    numbers = in_order(view, ids, proxy, among)
     return _stratified(view, params, numbers, known=known, among=among)
 
 
@@ -266,41 +263,13 @@ def _columns(
     view: View, proxies: Columns, among: "Among | None"
 ) -> dict[str, NDArray[np.float64]]:
     return {
-        name: _in_order(view, ids, numbers, among)
+        name: in_order(view, ids, numbers, among)
         for name, (ids, numbers) in proxies.items()
     }
 
 
 def _stacked(columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.concatenate(list(columns.values()))
-
-
-def _in_order(
-    view: View, ids: HeldIds, proxy: NDArray[np.float64], among: "Among | None"
-) -> NDArray[np.float64]:
-    """A proxy (n,) of `ids`, reordered to the index's rows; NaN where none is needed.
-
-    Raises:
-        DimensionMismatchError: not one for each row, or for each of those `among` which
-            the estimate is.
-    """
-    index = sealed_index(view)
-    rows = view.require(hold_distinct(ids))
-    ordered = np.full(len(index), np.nan)
-    ordered[rows] = proxy
-    if among is None and len(rows) != len(index):
-        raise DimensionMismatchError(
-            f"proxy has {len(rows)} numbers, but {view.name!r} has {len(index)} vectors"
-        )
-    if among is not None:
-        bare = among.rows[~np.isin(among.rows, rows)]
-        if bare.size:
-            raise DimensionMismatchError(
-                f"proxy has no number for {bare.size} of {len(among)} vectors of"
-                f" {view.name!r} that pass the filter, such as id"
-                f" {shown_id(id_at(index.held_ids, bare[0]))}"
-            )
-    return ordered
 
 
 def _answers_in(labels: NDArray[np.float64], *, target: str) -> NDArray[np.bool_]:

@@ -51,7 +51,8 @@ class SessionStore:
     """The sessions of one data directory, of every kind.
 
     Operations of one kind only are in `ActiveSessions`, `RoundsSessions`,
-    `EstimateSessions` and `GroupSessions`, which share this store.
+    `EstimateSessions`, `GroupSessions`, `PromiseSessions` and `MeansSessions`, which
+    share this store.
 
     A session belongs to a sealed version, which stays on disk as long as it is open.
     One thread at a time changes a session: the caller of a changing method must be
@@ -179,7 +180,7 @@ class SessionStore:
         session: Session,
         *,
         labelled: int,
-        proxy: NDArray[np.float64] | None = None,
+        proxy: NDArray[np.float64] | bytes | None = None,
     ) -> Keep:
         """The function that saves a session that was started on the index of `view`.
 
@@ -190,12 +191,13 @@ class SessionStore:
             view: its sealed version is that of the session.
             session: the library's session.
             labelled: number of its labels.
-            proxy: float64, its proxies, needed to resume it.
+            proxy: float64, its proxies, or what else is needed to resume it.
         """
         name = f"sessions/{kind}-{token_hex(8)}"
         owner = current_call().caller.name
         state = json.dumps(session.state())
-        packed = None if proxy is None else proxy.astype("<f8").tobytes()
+        if isinstance(proxy, np.ndarray):
+            proxy = proxy.astype("<f8").tobytes()
 
         def keep() -> SessionInfo:
             self._store.disk.require_room()
@@ -217,7 +219,7 @@ class SessionStore:
                     now,
                     now,
                     state,
-                    packed,
+                    proxy,
                     owner,
                 )
                 transaction.after_commit(lambda: self._hold(name, session, view))

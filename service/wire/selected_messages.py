@@ -17,7 +17,14 @@ from gleann.service.wire.arrays import (
 )
 from gleann.service.wire.fields import time_of
 from gleann.service.wire.page_tokens import next_token
-from gleann.v1 import active_pb2, coreset_pb2, estimate_pb2, types_pb2
+from gleann.v1 import (
+    active_pb2,
+    coreset_pb2,
+    estimate_pb2,
+    means_pb2,
+    promises_pb2,
+    types_pb2,
+)
 
 
 def items_to_wire(selected: Selected) -> types_pb2.SelectedItems:
@@ -81,6 +88,8 @@ def batch_of(
         active_pb2.NextBatchResponse
         | estimate_pb2.NextEstimateBatchResponse
         | estimate_pb2.GroupBatch
+        | means_pb2.NextMeansBatchResponse
+        | promises_pb2.NextPromiseBatchResponse
     ],
 ) -> Selected:
     """Read a batch of a session from all its pages."""

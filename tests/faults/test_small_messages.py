@@ -20,7 +20,9 @@ import gleann
 from gleann.v1 import (
     active_pb2,
     coreset_pb2,
+    estimate_pb2,
     index_pb2,
+    means_pb2,
     payload_pb2,
     rounds_pb2,
     search_pb2,
@@ -114,6 +116,22 @@ def _active(**params: object) -> active_pb2.StartActiveSessionRequest:
     )
 
 
+def _means(*, statistics: int, **params: object) -> means_pb2.StartMeansSessionRequest:
+    """A control, and a group for each row."""
+    named = [means_pb2.MeansStatistic(name=f"s{i}") for i in range(statistics)]
+    numbers = np.arange(ROWS)
+    scores = estimate_pb2.ProxyScores(
+        ids=_ids(ROWS), values=numbers.astype("<f8").tobytes()
+    )
+    groups = types_pb2.Column(name="own", int64s=numbers.astype("<i8").tobytes())
+    return means_pb2.StartMeansSessionRequest(
+        index="a",
+        params=means_pb2.MeansParams(statistics=named, **params),
+        controls=[estimate_pb2.NamedProxy(name="x", scores=scores)],
+        groups=[means_pb2.KnownGroups(ids=_ids(ROWS), groups=groups)],
+    )
+
+
 def _search(count: int = 1, **params: object) -> search_pb2.SearchRequest:
     return search_pb2.SearchRequest(
         index="a",
@@ -132,6 +150,7 @@ def _build(**params: object) -> index_pb2.BuildIndexRequest:
 
 
 COUNT, SEARCH = "VectorService/CountVectors", "SearchService/Search"
+MEANS = "MeansService/StartMeansSession"
 ACTIVE = "ActiveLearningService/StartActiveSession"
 BUILD = "IndexService/BuildIndex"
 SELECT = "CoresetService/CreateSelectionJob"
@@ -227,6 +246,24 @@ CASES: dict[str, tuple[str, Message, grpc.StatusCode, str]] = {
         ),
         EXHAUSTED,
         "10000 classes for 20000 vectors",
+    ),
+    "statistics of means": (
+        MEANS,
+        _means(statistics=101, budget=500),
+        EXHAUSTED,
+        "statistics: 101 is over the limit of 100",
+    ),
+    "strata by groups": (
+        MEANS,
+        _means(statistics=1, budget=ROWS, strata=5_000, stratify_by="x"),
+        EXHAUSTED,
+        "20001 controls and groups, in 5000 strata: 1600400016 is over the limit",
+    ),
+    "budget of means": (
+        MEANS,
+        _means(statistics=1, budget=MOST),
+        INVALID,
+        f"budget is {MOST}, but 'a' has 20000 vectors",
     ),
     "neighbours": (
         ACTIVE,

@@ -26,6 +26,8 @@ from gleann.index.errors import (
 from gleann.index.payload.schema import Column
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
+from gleann.selection.estimate.means import MeansParams, Statistic
+from gleann.selection.promises import AuditParams, PromiseParams
 from gleann.selection.rounds import PickerName, RoundsParams
 from gleann.service.client.bulk import searches
 from gleann.service.client.modes import InMode, Member
@@ -329,6 +331,38 @@ def grouping(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterato
         yield client.groups.get(session)
 
 
+def promising(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterator[Any]:
+    """Promised sets, audits of a batch, and several means from one sample."""
+    ids = np.arange(2, len(rows)) * 10
+    scores = (ids, rows[2:, 0].astype(np.float64))
+    for promise in ("recall", "precision"):
+        params = PromiseParams(promise=promise, target=0.7, budget=80, seed=3)
+        session = client.promises.start("a", params=params, proxy=scores)
+        while len(batch := client.promises.next_batch(session)):
+            yield batch
+            held = labels_of(batch.ids) > 0
+            client.promises.submit_labels(session, batch.ids, held)
+        yield client.promises.get(session)
+    audit = client.promises.start_audit("a", ids[:90], params=AuditParams(size=20))
+    yield (batch := client.next_batch(audit))
+    client.submit_labels(audit, batch.ids, labels_of(batch.ids) > 0)
+    yield client.promises.bound(audit)
+    statistics = (Statistic(name="size"), Statistic(name="right", kind="share"))
+    session = client.means.start(
+        "a",
+        params=MeansParams(statistics=statistics, budget=80, stratify_by="x"),
+        controls={"x": scores},
+        groups={"third": (ids, ids % 30)},
+        by_list=True,
+    )
+    while len(batch := client.means.next_batch(session)):
+        yield batch
+        values = np.column_stack([rows[batch.ids // 10, 1], labels_of(batch.ids)])
+        client.means.submit_values(session, batch.ids, values)
+    yield client.means.get(session)
+    yield client.next_batch(session).ids
+
+
 def keeping(client: gleann.Client, rows: np.ndarray, folder: Path) -> Iterator[Any]:
     """Files, operations and jobs, with an index "k"."""
     client.wait_ready(5)
@@ -476,6 +510,7 @@ def script(
     yield from answering(client, labels_of)
     yield from estimating(client, rows, labels_of)
     yield from grouping(client, rows, labels_of)
+    yield from promising(client, rows, labels_of)
     yield [(info.kind, info.labelled) for info in client.sessions.list("a")]
     for session in client.sessions.list():
         client.sessions.close(session)

@@ -37,6 +37,9 @@ class Statistic:
         require_one_of("kind", self.kind, get_args(Kind))
         require_names("name", (self.name,))
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeansParams:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Rows
+from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError, NotReadyError
-from gleann.selection.among import AmongLike, origin_of, rows_in_all, state_of
+from gleann.selection.among import Among, AmongLike, origin_of, rows_in_all, state_of
 from gleann.selection.estimate.means.conclude import Sample, conclude
 from gleann.selection.estimate.means.controls import (
     Controls,
@@ -116,6 +116,17 @@ class MeansSession:
     def params(self) -> MeansParams:
         """Parameters of the estimates."""
         return self._params
+
+    @property
+    def among(self) -> Among | None:
+        """The rows of the population; None for all."""
+        return self._population.among
+
+    @property
+    def labelled_ids(self) -> Ids:
+        """Ids that are labelled, in the order they were drawn."""
+        drawn = self._drawn
+        return self._population.names.ids_of(drawn.rows[drawn.labelled])
 
     @property
     def labels_used(self) -> int:

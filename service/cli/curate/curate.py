@@ -9,11 +9,14 @@ from gleann.service.cli.groups import SuggestingGroup
 from gleann.service.cli.interrupts import leaving_on_interrupt
 
 COMMANDS = {
+    "acceptance": "sampled.acceptance",
     "allocate": "labels.allocate",
     "audit": "audit",
     "duplicates": "similar.duplicates",
     "join": "similar.join",
     "leakage": "similar.leakage",
+    "means": "sampled.means",
+    "promise": "sampled.promise",
     "propagate": "labels.propagate",
     "rethreshold": "similar.rethreshold",
     "split": "similar.split",

@@ -15,22 +15,19 @@ from gleann.selection.estimate.result import INTERVALS
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options, reports
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
-from gleann.service.cli.estimate.estimate_options import (
-    question_options,
-    require_outputs,
-    session_options,
-)
+from gleann.service.cli.estimate.estimate_options import question_options
 from gleann.service.cli.estimate.estimate_report import (
     answer_page,
     first_proxy,
 )
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
-from gleann.service.cli.estimate.session_file import SessionFile
 from gleann.service.cli.estimate.start_session import Run, Started, start
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.session_file import SessionFile
+from gleann.service.cli.labelling import json_file, require_outputs, session_options
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
@@ -145,7 +142,7 @@ def command(job: EstimateJob) -> None:
     will take is said before by `gleann plan-labels`.
     """
     require_outputs(
-        job.out,
+        json_file(job.out),
         job.todo,
         job.state,
         pages=reports.pages_of(job, own=first_proxy(job.proxy)),

@@ -29,24 +29,21 @@ from gleann.selection.estimate.stratified.allocate import (
 )
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options, reports
-from gleann.service.cli.estimate.estimate_options import (
-    question_options,
-    require_outputs,
-    session_options,
-)
+from gleann.service.cli.estimate.estimate_options import question_options
 from gleann.service.cli.estimate.estimate_report import groups_page
 from gleann.service.cli.estimate.estimate_words import compared_lines, drawn_uniformly
 from gleann.service.cli.estimate.group_answers import (
     read_group_answers,
     read_own_answers,
 )
-from gleann.service.cli.estimate.proxies import read_proxies
-from gleann.service.cli.estimate.session_file import SessionFile
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.among import rows_among, said_of
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
 from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.proxies import read_proxies
 from gleann.service.cli.files.saved_state import State
+from gleann.service.cli.files.session_file import SessionFile
+from gleann.service.cli.labelling import json_file, require_outputs, session_options
 from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
 
@@ -140,7 +137,7 @@ def command(job: GroupsJob) -> None:
     """
     paths = _paths(job.group)
     require_outputs(
-        job.out,
+        json_file(job.out),
         job.todo,
         job.state,
         pages=reports.pages_of(job, own=None),

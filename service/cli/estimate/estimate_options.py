@@ -1,16 +1,14 @@
 """Options that `gleann estimate` and `gleann estimate-groups` share."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import reduce
-from pathlib import Path
 from typing import TypeVar, get_args
 
 import click
 
 from gleann.selection.estimate.stratified.allocate import TargetName
 from gleann.service.cli import options
-from gleann.service.cli.files import output_paths
-from gleann.service.cli.files.output_paths import OutputPath
+from gleann.service.cli.labelling import todo_option
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
@@ -70,58 +68,10 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
         value_range_option,
         options.among_options,
         options.seed_option,
-        click.option(
-            "--todo",
-            type=options.PATH,
-            default=Path("todo.csv"),
-            show_default=True,
-            help=f"File for the items to label: {todo}; every run rewrites it.",
-        ),
+        todo_option(todo),
     )
 
     def add(function: Callback) -> Callback:
         return reduce(lambda wrapped, option: option(wrapped), question[::-1], function)
 
     return add
-
-
-def require_outputs(
-    out: Path,
-    todo: Path,
-    state: Path | None,
-    *,
-    pages: Iterable[OutputPath],
-    inputs: Iterable[Path | None],
-    overwrite: bool,
-) -> None:
-    """Refuse output paths of an estimate that cannot be written.
-
-    Raises:
-        As `output_paths.require_writable`.
-    """
-    estimate = OutputPath(flag="--out", path=out, suffixes=(".json",))
-    kept = [OutputPath(flag="--state", path=state, replaces=True)] if state else []
-    output_paths.require_writable(
-        estimate,
-        output_paths.manifest(estimate),
-        output_paths.table("--todo", todo, replaces=True),
-        *kept,
-        *pages,
-        inputs=inputs,
-        overwrite=overwrite,
-    )
-
-
-def session_options(function: Callback) -> Callback:
-    """The options --state and --resume."""
-    state = click.option(
-        "--state",
-        type=options.PATH,
-        help="File for the session: a run continues from it if it is there, instead of"
-        " repeating all rounds. One of other data or parameters is refused;"
-        " --overwrite replaces it.",
-    )
-    resume = click.option(
-        "--resume", is_flag=True, help="Continue from --state, which must be there."
-    )
-    return state(resume(function))

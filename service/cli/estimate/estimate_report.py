@@ -10,8 +10,8 @@ from gleann.index.arrays import Rows
 from gleann.selection import Estimate
 from gleann.selection.checks import IdMap
 from gleann.service.cli.estimate.estimate_job import EstimateJob
-from gleann.service.cli.estimate.proxies import read_proxies
 from gleann.service.cli.files.answers import Answers
+from gleann.service.cli.files.proxies import read_proxies
 from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.reports import FileItems, command_with, in_python, sibling
 from gleann.service.report.asked import Asked, Step

@@ -11,8 +11,8 @@ from gleann.selection.estimate.stratified.allocate import Target
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
 from gleann.service.cli.estimate.estimate_options import target_option
-from gleann.service.cli.estimate.proxies import by_file_name, read_proxies
 from gleann.service.cli.files.among import rows_among, said_of
+from gleann.service.cli.files.proxies import by_file_name, read_proxies
 from gleann.service.cli.say import result, say
 
 

@@ -28,11 +28,11 @@ from gleann.selection.estimate.stratified.allocate import Target, statistic_of
 from gleann.selection.provenance import fingerprint
 from gleann.selection.saved import Saved
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
-from gleann.service.cli.estimate.proxies import by_file_name, read_proxies
-from gleann.service.cli.estimate.session_file import Arrays, SessionFile
 from gleann.service.cli.files.among import rows_among
 from gleann.service.cli.files.answers import Answers, read_answers, read_examples
 from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.proxies import by_file_name, read_proxies
+from gleann.service.cli.files.session_file import Arrays, SessionFile
 from gleann.service.cli.progress import Report
 
 Session = ChoosingSession | EstimateSession | TastiSession

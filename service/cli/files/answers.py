@@ -92,11 +92,17 @@ class Answers:
         return self.positive[rows], values
 
 
-def read_answers(path: Path, names: IdMap, *, with_values: bool) -> Answers:
+def read_answers(
+    path: Path,
+    names: IdMap,
+    *,
+    with_values: bool,
+    yes_columns: tuple[str, ...] = POSITIVE_COLUMNS,
+) -> Answers:
     """Read a table with the columns id, positive and, if requested, value.
 
-    The positive column may also be named label. A missing or empty file has no answers
-    yet.
+    The positive column has one of the names `yes_columns`. A missing or empty file has
+    no answers yet.
 
     Raises:
         InvalidInputError: a column is missing, a positive is neither yes nor no, or a
@@ -106,16 +112,22 @@ def read_answers(path: Path, names: IdMap, *, with_values: bool) -> Answers:
     """
     table = None
     if has_content(path):
-        table = read_answer_table(path, with_values=with_values)
-    return answers_in(table, names, with_values=with_values)
+        table = read_answer_table(
+            path, with_values=with_values, yes_columns=yes_columns
+        )
+    return answers_in(table, names, with_values=with_values, yes_columns=yes_columns)
 
 
 def read_answer_table(
-    path: Path, *, more: tuple[str, ...] = (), with_values: bool
+    path: Path,
+    *,
+    more: tuple[str, ...] = (),
+    with_values: bool,
+    yes_columns: tuple[str, ...] = POSITIVE_COLUMNS,
 ) -> Table:
-    """Read the columns id, positive or label, `more`, and value if requested."""
+    """Read the columns id, one of `yes_columns`, `more`, and value if requested."""
     wanted = (ID_COLUMN, *more, *(("value",) if with_values else ()))
-    return read_table(path, columns=wanted, optional=POSITIVE_COLUMNS)
+    return read_table(path, columns=wanted, optional=yes_columns)
 
 
 def has_content(path: Path) -> bool:
@@ -128,7 +140,13 @@ def has_content(path: Path) -> bool:
         return bool(path.read_bytes().removeprefix(codecs.BOM_UTF8).strip())
 
 
-def answers_in(table: Table | None, names: IdMap, *, with_values: bool) -> Answers:
+def answers_in(
+    table: Table | None,
+    names: IdMap,
+    *,
+    with_values: bool,
+    yes_columns: tuple[str, ...] = POSITIVE_COLUMNS,
+) -> Answers:
     """The answers in a table; None has no answers yet.
 
     Raises:
@@ -140,18 +158,20 @@ def answers_in(table: Table | None, names: IdMap, *, with_values: bool) -> Answe
     if table is not None:
         rows = columns.rows_in(table, ID_COLUMN, names)
         known[rows] = True
-        positive[rows] = _positives(table)
+        positive[rows] = _positives(table, yes_columns)
         if value is not None:
             value[rows] = columns.numbers_or_nan(table, "value")
     return Answers(names=names, known=known, positive=positive, value=value)
 
 
-def _positives(table: Table) -> NDArray[np.bool_]:
-    named = [name for name in POSITIVE_COLUMNS if name in table.names]
+def _positives(
+    table: Table, yes_columns: tuple[str, ...] = POSITIVE_COLUMNS
+) -> NDArray[np.bool_]:
+    named = [name for name in yes_columns if name in table.names]
     if len(named) != 1:
         raise InvalidInputError(
-            f"{table.path} needs one column positive or label, it has {len(named)} of"
-            f" them among {shown_names(table.names)}"
+            f"{table.path} needs one column {' or '.join(yes_columns)}, it has"
+            f" {len(named)} of them among {shown_names(table.names)}"
         )
     return columns.flags(table, named[0])
 

@@ -150,23 +150,30 @@ def test_among_is_as_if_there_were_no_others(promise):
     assert one.provenance["among"] == {"rows": int(mask.sum()), "of": 2000}
 
 
+@pytest.mark.parametrize("budget", [60, 700])  # 60 keep no block, 700 some
 @pytest.mark.parametrize("promise", PROMISES)
-def test_a_session_goes_on_from_its_state_at_any_label(promise):
+def test_a_session_goes_on_from_its_state_at_any_label(promise, budget):
     proxy, held = population()
     ids = [f"row {number}" for number in range(2000)]
-    params = PromiseParams(promise=promise, budget=60, seed=6)
+    params = PromiseParams(promise=promise, target=0.7, budget=budget, seed=6)
     whole = run_promise(
         PromiseSession.start(proxy, params, ids=ids),
         lambda some: [held[ids.index(one)] for one in some],
     )
     session = PromiseSession.start(proxy, params, ids=ids)
     while len(batch := session.next_batch()):
-        some = batch.ids[:7]
+        some = batch.ids[: budget // 8]
         assert session.submit(some, [held[ids.index(one)] for one in some]) == len(some)
         state = json.loads(json.dumps(session.state()))
         session = PromiseSession.resume(state, proxy, ids=ids)
     assert session.done
+    assert session.labelled_ids.tolist() == [
+        ids[row] for row in sorted(whole.labelled_rows)
+    ]
     assert session.promised().ids.tolist() == whole.ids.tolist()
+    if budget > 60:
+        assert session.promised().threshold > 0
+        assert not session.promised().everything
 
 
 def test_a_filtered_session_resumes_among_its_rows():
@@ -198,7 +205,7 @@ def test_states_of_other_data_or_draws_are_refused():
         ("rounds", [list(range(20)), state["rounds"][1]], "other rows than the seed"),
         ("rounds", [state["rounds"][0][:-1]], "labels must have 1 entries, has 2"),
         ("labels", [[-1] * 20, state["labels"][1]], "lack some"),
-        ("plan", {"start": 3, "aim": 2}, "start"),
+        ("plan", {"start": 1000, "aim": 2}, "start"),
         ("plan", {"start": 0, "aim": 1000}, "aim"),
         ("params", {"budget": 50}, "params"),
     ):

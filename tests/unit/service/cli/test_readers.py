@@ -18,9 +18,9 @@ from gleann.service.cli.estimate.group_answers import (
     read_group_answers,
     read_own_answers,
 )
-from gleann.service.cli.estimate.proxies import read_proxies
 from gleann.service.cli.files import columns, inputs
 from gleann.service.cli.files.answers import read_answers, read_examples
+from gleann.service.cli.files.proxies import read_proxies
 from gleann.service.cli.files.tables import read_table
 from gleann.service.cli.select.active_job import read_labels
 

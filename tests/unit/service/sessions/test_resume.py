@@ -12,6 +12,14 @@ from gleann.selection.estimate import (
     EstimateSession,
     OverlappingGroupsSession,
 )
+from gleann.selection.estimate.means import MeansParams, MeansSession, Statistic
+from gleann.selection.promises import (
+    AuditParams,
+    BatchAudit,
+    PromiseParams,
+    PromiseSession,
+)
+from gleann.service.sessions.known_columns import KnownColumns, packed
 from gleann.service.sessions.resume import resume
 
 N = 60
@@ -70,3 +78,37 @@ def test_scores_of_a_broken_length_are_refused(index: SoarIndex) -> None:
     state = EstimateSession.start(column, PARAMS, ids=index.ids).state()
     with pytest.raises(CorruptDataError, match="not 8 a score"):
         resume(state, index, column.tobytes()[:-3], kind="estimate")
+
+
+def test_promises_audits_and_means_are_resumed_with_what_was_kept(
+    index: SoarIndex,
+) -> None:
+    column, ids = proxies()["a"], index.ids
+    promise = PromiseSession.start(column, PromiseParams(budget=20), ids=ids)
+    asked = promise.next_batch().ids.tolist()
+    again: Any = resume(promise.state(), index, column.tobytes(), kind="promise")
+    assert again.next_batch().ids.tolist() == asked
+    rows = np.array([5.0, 3.0, 8.0])
+    audit = BatchAudit(ids[[5, 3, 8]], AuditParams(size=2))
+    again = resume(audit.state(), index, rows.tobytes(), kind="audit")
+    assert again.pending.tolist() == audit.pending.tolist()
+    known = KnownColumns(controls={"x": column}, groups={"g": np.arange(N) % 3})
+    params = MeansParams(
+        statistics=(Statistic(name="s"),), budget=30, stratify_by="x", strata=2
+    )
+    means = MeansSession.start(
+        params, controls=known.controls, groups=known.groups, ids=ids
+    )
+    asked = means.next_batch().ids.tolist()
+    again = resume(means.state(), index, packed(known), kind="means")
+    assert again.next_batch().ids.tolist() == asked
+    for state, kind, kept, says in (
+        (promise.state(), "promise", None, "no scores were kept for a PromiseSession"),
+        (promise.state(), "promise", proxies()["b"].tobytes(), "of proxies"),
+        (audit.state(), "audit", np.array([5.0, N]).tobytes(), "has 60"),
+        (audit.state(), "audit", rows[::-1].tobytes(), "is of"),
+        (means.state(), "means", None, "0 bytes of columns"),
+        (means.state(), "means", packed(known)[:-9], "cannot be read"),
+    ):
+        with pytest.raises(CorruptDataError, match=says):
+            resume(state, index, kept, kind=kind)  # type: ignore[arg-type]

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,21 +17,23 @@ from gleann.index.errors import (
     MissingFileError,
 )
 from gleann.index.filters.condition import Condition
-from gleann.selection import EstimateParams
 from gleann.selection.among import Among
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.saved_state import State, read_state
 from gleann.service.views.passing import condition_as_json
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
 class SavableSession(Protocol):
-    """An estimate session of any kind."""
+    """A session of labels of any kind."""
 
     @property
-    def params(self) -> EstimateParams:
-        """Parameters of the estimate."""
+    def params(self) -> Any:
+        """Its parameters, a dataclass."""
 
     @property
     def among(self) -> Among | None:
@@ -42,6 +44,9 @@ class SavableSession(Protocol):
 
 
 Session = TypeVar("Session", bound=SavableSession)
+
+OPTIONS_OF = {"statistics": "--mean, --share and --avg"}
+"""Options that set a parameter of another name."""
 
 
 class SessionFile:
@@ -75,7 +80,7 @@ class SessionFile:
         resume: Callable[[State], Session],
         start: Callable[[], Session],
         *,
-        params: EstimateParams,
+        params: "DataclassInstance",
         first: int = 0,
         condition: Condition | None = None,
     ) -> Session:
@@ -141,22 +146,22 @@ class SessionFile:
             return {}
         return arrays
 
-    def _require_same(
-        self, was: EstimateParams, now: EstimateParams, *, first: int
-    ) -> None:
+    def _require_same(self, was: Any, now: Any, *, first: int) -> None:
         """Refuse other parameters than those given; the message names the option.
 
         Raises:
             InvalidInputError: naming those that differ.
         """
-        own = replace(was, budget=was.budget - first)
-        asked = replace(now, budget=now.budget - first)
+        own, asked = (
+            replace(one, budget=one.budget - first) if first else one
+            for one in (was, now)
+        )
         pairs = {
-            f"--{field.name.replace('_', '-')}": (
+            OPTIONS_OF.get(field.name, f"--{field.name.replace('_', '-')}"): (
                 getattr(own, field.name),
                 getattr(asked, field.name),
             )
-            for field in fields(EstimateParams)
+            for field in fields(now)
         }
         other = [
             f"{option} {_shown(old)}, not {_shown(new)}"
@@ -203,4 +208,6 @@ def _arrays_path(path: Path) -> Path:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple) and all(map(is_dataclass, value)):
+        return ", ".join(map(str, value))
     return "unset" if value is None else str(value)

@@ -1,0 +1,157 @@
+"""`gleann curate acceptance`: a bound on the failures in a batch, from an audit."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.selection.checks import IdMap
+from gleann.selection.promises import AcceptanceBound, AuditParams, BatchAudit
+from gleann.service.cli import options, reports
+from gleann.service.cli.curate.sampled.acceptance_report import acceptance_report
+from gleann.service.cli.files import inputs, outputs
+from gleann.service.cli.files.answers import (
+    Answers,
+    LabelsNeeded,
+    ask_for,
+    read_answers,
+)
+from gleann.service.cli.files.item_table import TABLE_SUFFIXES
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.labelling import json_file, require_outputs, todo_option
+from gleann.service.cli.say import say
+from gleann.service.report.asked import Asked
+
+FAILED_COLUMNS = ("failed", "label")
+"""Names of the column that says whether an item fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptanceJob(options.ReportOptions):
+    """Parameters of `gleann curate acceptance`."""
+
+    batch: Path
+    oracle_csv: Path
+    size: int
+    confidence: float
+    seed: int
+    todo: Path
+    out: Path
+    overwrite: bool
+
+
+@click.command(
+    "acceptance",
+    short_help="Bound the failures in a batch from an audit of a part.",
+    epilog=options.examples(
+        "gleann curate acceptance --batch picks.parquet --size 100 --oracle-csv"
+        " checks.csv --todo todo.csv --out bound.json",
+        "gleann curate acceptance --batch kept.csv --size 300 --confidence 0.99"
+        " --oracle-csv checks.csv --out bound.json --report bound.html",
+    ),
+)
+@click.option(
+    "--batch",
+    type=options.PATH,
+    required=True,
+    help="Ids of the batch, such as the output of `gleann select`: .npy (m,), or"
+    " parquet/csv with a column id.",
+)
+@click.option(
+    "--oracle-csv",
+    type=options.PATH,
+    required=True,
+    help="The checks: id, and failed or label (1 where the item fails).",
+)
+@click.option(
+    "--size",
+    type=int,
+    required=True,
+    help="Items to check. Decide it before: who checks more because of what was found"
+    " has no bound.",
+)
+@click.option("--confidence", default=0.95, show_default=True, help="Of the bound.")
+@options.seed_option
+@todo_option("id")
+@options.out_option("bound.json")
+@options.report_options
+@options.overwrite_option
+@options.takes(AcceptanceJob)
+def command(job: AcceptanceJob) -> None:
+    """Bound how many of the items of a batch fail that were not checked.
+
+    Draws a uniform part of the batch; the seed must have played no part in choosing it.
+    When the checks lack a drawn item, its id is written to the --todo file and the
+    command exits with code 3. Check the items, add the results to the file and run it
+    again: the same batch and seed draw the same items, in any order of the batch.
+    """
+    own = job.batch if job.batch.suffix.lower() in TABLE_SUFFIXES else None
+    require_outputs(
+        json_file(job.out),
+        job.todo,
+        None,
+        pages=reports.pages_of(job, own=own),
+        inputs=(job.batch, job.oracle_csv),
+        overwrite=job.overwrite,
+    )
+    record = JobRecord("curate acceptance", job)
+    try:
+        with record.timed("audit"):
+            ids = inputs.read_own_ids(job.batch)
+            names = IdMap(ids, n=len(ids))
+            items = reports.open_items(job, names, own=own)
+            checks = read_answers(
+                job.oracle_csv, names, with_values=False, yes_columns=FAILED_COLUMNS
+            )
+            audit = _checked(job, names, checks)
+    except LabelsNeeded as needed:
+        ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
+    bound = audit.bound()
+    for path in (job.batch, job.oracle_csv):
+        record.add_file(path)
+    results = _results(bound)
+    with outputs.staged() as files:
+        files.add_json(job.out, results)
+        record.add_to(files, job.out, results)
+    _say(bound)
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        failed = _failed_rows(audit, names, checks)
+        reports.write(items, acceptance_report(bound, failed, items, asked))
+
+
+def _checked(job: AcceptanceJob, names: IdMap, checks: Answers) -> BatchAudit:
+    """The audit with all its results.
+
+    Raises:
+        LabelsNeeded: some are missing.
+    """
+    params = AuditParams(size=job.size, confidence=job.confidence, seed=job.seed)
+    audit = BatchAudit(names.held, params)
+    audit.submit(audit.ids, checks.ask(audit.ids)[0])
+    return audit
+
+
+def _results(bound: AcceptanceBound) -> dict[str, object]:
+    return asdict(bound) | {
+        "rest": bound.rest,
+        "share_at_most": bound.share_at_most,
+        "batch_share_at_most": bound.batch_share_at_most,
+    }
+
+
+def _failed_rows(audit: BatchAudit, names: IdMap, checks: Answers) -> NDArray[np.int64]:
+    """Rows of the batch that were checked and fail, in the order they were drawn."""
+    rows = names.rows_of(audit.ids)
+    return rows[checks.positive[rows]]
+
+
+def _say(bound: AcceptanceBound) -> None:
+    say(f"{bound.failed:,} of {bound.audited:,} checked items fail")
+    say(
+        f"with {bound.confidence:.0%} confidence at most {bound.at_most:,} of the other"
+        f" {bound.rest:,} fail ({bound.share_at_most:.3%}), and"
+        f" {bound.batch_share_at_most:.3%} of the whole batch of {bound.batch:,}"
+    )
