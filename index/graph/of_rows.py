@@ -126,7 +126,7 @@ class _Parts:
             projection = fit_projection(rows, params.metric, seed=params.seed)
         flat, metric = rows, params.metric
         if projection is not None:
-            flat, metric = projection.project(rows), "l2"
+            flat, metric = projection.project(rows, threads=threads), "l2"
         arranged = arrange(
             flat,
             replace(params, metric=metric),

@@ -55,15 +55,15 @@ class Projection:
     center: Vectors
     axes: Vectors
 
-    def project(self, rows: RowMatrix) -> Vectors:
-        """Rows (m, d) in the new dimensions: float32 (m, p), in blocks on all cores."""
+    def project(self, rows: RowMatrix, *, threads: int = 0) -> Vectors:
+        """Rows (m, d) in the new dimensions: float32 (m, p); 0 threads are all cores."""
         projected = np.empty((len(rows), self.axes.shape[1]), np.float32)
 
         def work(block: slice) -> None:
             np.matmul(rows[block] - self.center, self.axes, out=projected[block])
 
         blocks = block_slices(len(rows), PROJECTED_VALUES // rows.shape[1])
-        for _ in map_blocks(work, blocks):
+        for _ in map_blocks(work, blocks, threads=threads):
             beat()
         return projected
 
@@ -116,12 +116,12 @@ def projected_join(joined: Joined, *, seed: int, threads: int) -> Joined | None:
         or (projection := fit_projection(data.vectors, data.metric, seed=seed)) is None
     ):
         return None
-    rows = projection.project(data.vectors)
+    rows = projection.project(data.vectors, threads=threads)
     encoding = Encoding.uncentred("l2", rows.shape[1])
     coded = replace(
         data,
         encoding=encoding,
-        centroids=projection.project(data.centroids),
+        centroids=projection.project(data.centroids, threads=threads),
         codes=code_rows(rows, encoding, threads=threads),
         entry_codes="copied",
     )
