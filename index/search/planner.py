@@ -53,6 +53,7 @@ class Planner:
         self._last: tuple[SearchParams, int, SearchPlan, KeptPlans] | None = None
         # By the identity of the plan that they stand for, which is kept with them.
         self._efforts: dict[int, tuple[SearchPlan, SearchPlan]] = {}
+        self._primaries: dict[int, tuple[SearchPlan, SearchPlan | None]] = {}
 
     @property
     def asked(self) -> Points:
@@ -88,8 +89,17 @@ class Planner:
         """`plan`, or a plan of primaries only if it costs the engine less."""
         if self.asked:  # how primaries do for the queries asked is not known
             return plan
-        nlist = self._lists.nlist
-        other = without_copies(plan, params, self._primary_points, nlist=nlist)
+        if plan.estimate is None or plan.adaptive:
+            return plan  # and is not kept: what a filter has packed is its caller's
+        primaries = self._primaries
+        kept = primaries.get(id(plan))
+        if kept is None:
+            if len(primaries) >= KEPT_PLANS:
+                primaries.clear()
+            nlist = self._lists.nlist
+            other = without_copies(plan, params, self._primary_points, nlist=nlist)
+            kept = primaries[id(plan)] = plan, other
+        other = kept[1]
         if other is None:
             return plan
         chosen = self._engine.choose_segments(
@@ -99,9 +109,9 @@ class Planner:
 
     def _plan_both(self, params: SearchParams) -> SearchPlan:
         """A plan of both segments."""
-        plan = self._plans.kept(params)
-        if plan is None:
+        if params.allowed is not None and params.nprobe is not None:
             return self._plans.planned(params)
+        plan = self._plans.unfiltered(params)
         allowed = as_filter(params.allowed, n=self._n)
         if allowed is None:
             return plan
