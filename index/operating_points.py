@@ -115,12 +115,15 @@ class Measured:
             for each k of ascending cost and recall.
         asked: operating points for queries that were asked (`search/asked.py`), which
             may take more lists than `points`.
+        asked_efforts: `efforts` for these queries, each with the recall of the build or
+            theirs, whichever is lower with 95 % confidence.
     """
 
     points: tuple[OperatingPoint, ...] = ()
     pools: tuple[Pool, ...] = ()
     efforts: tuple[EffortPoint, ...] = ()
     asked: tuple[OperatingPoint, ...] = ()
+    asked_efforts: tuple[EffortPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from gleann.index.build.count import (
 from gleann.index.build.place import Placed, place
 from gleann.index.build.sample import Sample
 from gleann.index.build.tune import ENOUGH
-from gleann.index.effort import bit_lengths, granted
+from gleann.index.effort import depths_of, granted, knows_depths
 from gleann.index.evaluate import cut_at_k, pareto
 from gleann.index.operating_points import EffortPoint, OperatingPoint, cost_of_recall
 
@@ -46,9 +46,6 @@ LEAST_QUERIES = 256
 NEWTON_STEPS = 40
 LEAST_FALL = 0.5
 DIGITS = 4
-KNOWN = 0.98
-"""Share of the k best rows of the first lists that must be among the nearest."""
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -91,15 +88,11 @@ class _Hits:
 
     def depths(self, first: int) -> Floats:
         """Depth by k (nq,) of the queries after their first lists."""
-        best = self._best(first)
-        lacking = self.k - best.sum(axis=1)
-        sums = np.where(best, bit_lengths(self.places), 0).sum(axis=1)
-        depths: Floats = (sums + lacking * int(first).bit_length()) / self.k
-        return depths
+        return depths_of(self.places, k=self.k, first=first)
 
     def knows(self, first: int) -> bool:
         """Whether the k best rows of the first lists are among those that are known."""
-        return float(self._best(first).sum()) >= KNOWN * self.k * len(self.places)
+        return knows_depths(self.places, k=self.k, first=first)
 
     def shares(self, lists: list[Ints], ends: NDArray[np.int32] | None) -> Shares:
         """Share (nq, g) of the k rows that queries find in so many lists (nq,) each.
@@ -116,11 +109,6 @@ class _Hits:
             counts = np.bincount(self.query[found], minlength=nq)
             shares[:, number] = np.minimum(counts, self.k) / self.k
         return shares
-
-    def _best(self, first: int) -> NDArray[np.bool_]:
-        """Which rows (nq, w) are the k best of the first lists."""
-        held = self.places < first
-        return held & (np.cumsum(held, axis=1) <= self.k)
 
 
 def measure_efforts(

@@ -5,13 +5,19 @@ from dataclasses import replace
 from gleann.index.cost import CostModel
 from gleann.index.effort import Grants
 from gleann.index.engines.contract import Engine, IndexData
-from gleann.index.operating_points import Measured, OperatingPoint, choose_point
+from gleann.index.operating_points import (
+    EffortPoint,
+    Measured,
+    OperatingPoint,
+    choose_point,
+)
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
 from gleann.index.search.kept_plans import KEPT_PLANS, KeptPlans
 from gleann.index.search.plan import SearchPlan, as_filter, without_copies
 from gleann.index.training import Training
 
 Points = tuple[OperatingPoint, ...]
+Efforts = tuple[EffortPoint, ...]
 
 
 class Planner:
@@ -43,9 +49,10 @@ class Planner:
         self._fits = training is None or training.fits(self._n)
         self._use(measured)
 
-    def learn(self, asked: Points) -> None:
+    def learn(self, asked: Points, efforts: Efforts) -> None:
         """Plan by points for queries that were asked, from the next search on."""
-        self._use(replace(self._plans.measured, asked=asked))
+        measured = self._plans.measured
+        self._use(replace(measured, asked=asked, asked_efforts=efforts))
 
     def _use(self, measured: Measured) -> None:
         # Replaced as a whole: a thread that plans meanwhile keeps its plan in the old.
@@ -121,13 +128,11 @@ class Planner:
         """`plan`, made from `params`, or one by the effort of each query.
 
         The former where no setting of the effort is known to reach the recall for less:
-        with nprobe, rerank or a filter, and for queries unlike those of the build.
+        with nprobe, rerank or a filter.
         """
         whole = plan.allowed is None and plan.request.segments == "both"
         if plan.estimate is None or plan.exact or params.rerank or not whole:
             return plan  # and is not kept: what a filter has packed is its caller's
-        if self.asked:
-            return plan
         efforts = self._efforts
         kept = efforts.get(id(plan))
         if kept is None:
@@ -137,7 +142,11 @@ class Planner:
         return kept[1]
 
     def _by_effort(self, plan: SearchPlan, params: SearchParams) -> SearchPlan:
-        efforts = self._plans.measured.efforts
+        measured = self._plans.measured
+        efforts, rerank = measured.efforts, 0
+        if measured.asked:
+            # What their re-ranking loses was seen with as many rows.
+            efforts, rerank = measured.asked_efforts, plan.request.rerank
         target = params.target_recall or DEFAULT_TARGET_RECALL
         point = choose_point(efforts, k=params.k, target_recall=target)
         if point is None or point.k < params.k or point.low < target:
@@ -145,10 +154,11 @@ class Planner:
         assert plan.estimate is not None
         if point.cost(self._alone) >= plan.estimate.cost(self._alone):
             return plan
+        rerank = min(max(rerank, point.rerank), self._n)
         return replace(
             plan,
             nprobe=point.nprobe,
-            request=replace(plan.request, rerank=min(point.rerank, self._n)),
+            request=replace(plan.request, rerank=rerank),
             estimate=point,
             grants=Grants.of(point),
         )
