@@ -29,7 +29,7 @@ export CFLAGS="$flags -g1 -fno-omit-frame-pointer" LDFLAGS="$flags"
 CC=gcc CXX=g++ CXXFLAGS=$CFLAGS GLEANN_OPTIMISE=-O1 \
   "$python" setup.py -q build_ext --parallel 2 \
   --build-lib "$built" --build-temp build/sanitized-objects
-nm -D "$built"/gleann/index/_native*.so | grep -q __asan_report ||
+nm -D "$built"/gleann/index/_native*.so | grep __asan_report > /dev/null ||
   { echo "the kernels were built without the sanitizers" >&2; exit 1; }
 
 # libstdc++ too: the sanitizer looks for its exceptions when the process starts.
