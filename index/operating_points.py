@@ -215,10 +215,22 @@ def cost_of_recall(
 
     A recall beyond the last point, which `best_recall` tells, costs what that costs.
     """
+    return costs_of_recalls(points, model, k=k, recalls=[recall])[0]
+
+
+def costs_of_recalls(
+    points: tuple[OperatingPoint, ...],
+    model: CostModel,
+    *,
+    k: int,
+    recalls: list[float],
+) -> list[float]:
+    """`cost_of_recall` of several."""
     chosen = [p for p in points if p.k == k]
-    recalls = [p.recall for p in chosen]
+    measured = [p.recall for p in chosen]
     costs = [p.cost(model) for p in chosen]
-    return float(np.exp(np.interp(recall, recalls, np.log(costs))))
+    found: list[float] = np.exp(np.interp(recalls, measured, np.log(costs))).tolist()
+    return found
 
 
 def best_recall(points: tuple[OperatingPoint, ...], *, k: int) -> float:
