@@ -51,7 +51,8 @@ END
 # Not what limits the address space, of which a sanitizer takes terabytes; nor times.
 "$python" -m pytest -q -p no:cacheprovider --timeout 900 -m 'not slow' \
   -k 'not without_threads and not scratch_follows and not lock_is_not_held' \
-  tests/unit/index/native/test_engine.py tests/unit/index/native/test_scan.py \
+  tests/unit/index/native tests/unit/index/join tests/unit/index/build/test_shortlist.py \
+  tests/unit/selection/curation/duplicates \
   tests/unit/index/newer/test_newer_lists.py \
   tests/unit/index/build/test_rows.py tests/unit/index/build/test_spill.py \
   tests/unit/index/graph/test_mutual.py tests/unit/index/test_magnitudes.py \
