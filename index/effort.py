@@ -70,7 +70,7 @@ def depths_of(places: ListNos, *, k: int, first: int) -> NDArray[np.float64]:
     """Depth over k (nq,) of queries after their first lists, by their nearest rows.
 
     Args:
-        places: int32 (nq, w), of the first list that holds each row, nearest rows first.
+        places: int32 (nq, w), of the first list of each row, nearest rows first.
         k: best rows whose depths are summed.
         first: lists.
     """

@@ -56,7 +56,7 @@ class Projection:
     axes: Vectors
 
     def project(self, rows: RowMatrix, *, threads: int = 0) -> Vectors:
-        """Rows (m, d) in the new dimensions: float32 (m, p); 0 threads are all cores."""
+        """Rows (m, d) in the new dimensions: float32 (m, p); 0 threads: all cores."""
         projected = np.empty((len(rows), self.axes.shape[1]), np.float32)
 
         def work(block: slice) -> None:

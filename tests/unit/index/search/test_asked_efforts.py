@@ -7,6 +7,7 @@ import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
 from gleann.index.effort import Grants
+from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.native import available
 from gleann.index.evaluate import cut_at_k
 from gleann.index.exact import exact_search_prepared
@@ -85,8 +86,7 @@ def test_what_is_counted_is_what_a_search_does(index, data):
     exact = index.search(taught, replace(EVEN, exact=True)).distances
     assert len(counted) > 10
     for point in counted[:: len(counted) // 5]:
-        plan = index._searcher.plan(EVEN, count=1)
-        request = replace(plan.request, rerank=60)
+        request = ScanRequest(k=K, rerank=60)
         found = index.engine.search_by_effort(taught, Grants.of(point), request)
         work = found.work
         assert work.lists_probed / len(taught) == pytest.approx(point.lists, rel=0.01)

@@ -73,37 +73,49 @@ def test_alternating_parameters_are_planned_once(index, made):
     assert made == counts
 
 
-def test_the_number_of_queries_still_chooses_the_segments(index, made):
-    few, many = (index._searcher.plan(SearchParams(k=10), count=n) for n in (3, 30))
+@pytest.fixture
+def plans(index):
+    header = index.header
+    return planner.Planner(
+        index.data,
+        index.engine,
+        measured=header.measured,
+        primary_points=header.primary_points,
+    )
+
+
+def test_the_number_of_queries_still_chooses_the_segments(plans, made):
+    few, many = (plans.plan(SearchParams(k=10), count=count) for count in (3, 30))
     assert (few.request.segments, many.request.segments) == ("both", "primary")
     assert few.nprobe < many.nprobe
-    assert index._searcher.plan(SearchParams(k=10), count=4) is few
-    assert index._searcher.plan(SearchParams(k=10), count=40) is many
+    assert plans.plan(SearchParams(k=10), count=4) is few
+    assert plans.plan(SearchParams(k=10), count=40) is many
     assert made == {"plans": 1, "primaries": 1}
 
 
-def test_what_was_learned_is_planned_by_at_once(index):
-    before = index._searcher.plan(SearchParams(k=10), count=30)
-    index.learn(index.operating_points[-1:])
-    after = index._searcher.plan(SearchParams(k=10), count=30)
-    assert after.request.segments == "both"
-    index.learn(())
-    again = index._searcher.plan(SearchParams(k=10), count=30)
+def test_what_was_learned_is_planned_by_at_once(index, plans):
+    before = plans.plan(SearchParams(k=10), count=30)
+    plans.learn(index.operating_points[-1:], ())
+    assert plans.plan(SearchParams(k=10), count=30).request.segments == "both"
+    plans.learn((), ())
+    again = plans.plan(SearchParams(k=10), count=30)
     assert (again.nprobe, again.request.segments) == (before.nprobe, "primary")
 
 
 @pytest.mark.parametrize("params", [{"nprobe": 7}, {}])
-def test_filters_are_not_kept(index, params):
+def test_filters_are_not_kept(plans, params):
     mask = np.arange(3000) % 2 == 0
     held = ref(mask)
-    index._searcher.plan(SearchParams(k=10, allowed=mask, **params), count=3)
+    plans.plan(SearchParams(k=10, allowed=mask, **params), count=3)
     del mask
     assert held() is None
 
 
-def test_parameters_without_end_are_not_all_kept(index):
-    for nprobe in range(1, 60):
-        for k in (3, 4):
-            index._searcher.plan(SearchParams(k=k, nprobe=nprobe), count=1)
-    kept = index._searcher._planner._plans
-    assert 0 < len(kept._plans) <= KEPT_PLANS
+def test_parameters_without_end_are_not_all_kept(plans, made):
+    for nprobe in range(1, KEPT_PLANS + 2):
+        plans.plan(
+            SearchParams(k=3, nprobe=min(nprobe, 60), rerank=3 + nprobe), count=1
+        )
+    assert made["plans"] == KEPT_PLANS + 1
+    plans.plan(SearchParams(k=3, nprobe=1, rerank=4), count=1)
+    assert made["plans"] == KEPT_PLANS + 2
