@@ -8,7 +8,7 @@ from gleann.index.arrays import Mask
 from gleann.index.checks import as_matrix
 from gleann.index.found import FoundRows, FoundWithin, RowsWithin
 from gleann.index.ids.table import IdTable
-from gleann.index.operating_points import EffortPoint, OperatingPoint
+from gleann.index.operating.points import EffortPoint, OperatingPoint
 from gleann.index.params import RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, allow_rows
 from gleann.index.search.searcher import Searcher

@@ -1,4 +1,4 @@
-"""Fit and count settings of the effort (`index/effort.py`).
+"""Fit and count settings of the effort (`index/operating/effort.py`).
 
 The expected hits in a list fall with its rank, and rise with the depth of the query:
 their log is taken to be linear in the log of the rank and in the depth. That is fitted
@@ -29,9 +29,9 @@ from gleann.index.build.count import (
 from gleann.index.build.place import Placed, place
 from gleann.index.build.sample import Sample
 from gleann.index.build.tune import ENOUGH
-from gleann.index.effort import depths_of, granted, knows_depths
 from gleann.index.evaluate import cut_at_k, pareto
-from gleann.index.operating_points import (
+from gleann.index.operating.effort import depths_of, granted, knows_depths
+from gleann.index.operating.points import (
     EffortPoint,
     OperatingPoint,
     costs_of_recalls,

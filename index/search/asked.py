@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
-from gleann.index.effort import depths_of, granted, knows_depths
 from gleann.index.engines.contract import IndexData
 from gleann.index.evaluate import cut_at_k
 from gleann.index.metric import ListRanking
-from gleann.index.operating_points import (
+from gleann.index.operating.effort import depths_of, granted, knows_depths
+from gleann.index.operating.points import (
     EffortPoint,
     OperatingPoint,
     choose_point,

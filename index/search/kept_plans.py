@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gleann.index.lists import InvertedLists
-from gleann.index.operating_points import Measured
+from gleann.index.operating.points import Measured
 from gleann.index.params import SearchParams
 from gleann.index.search.plan import SearchPlan, plan_search
 

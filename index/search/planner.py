@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from gleann.index.cost import CostModel
-from gleann.index.effort import Grants
 from gleann.index.engines.contract import Engine, IndexData
-from gleann.index.operating_points import (
+from gleann.index.operating.cost import CostModel
+from gleann.index.operating.effort import Grants
+from gleann.index.operating.points import (
     EffortPoint,
     Measured,
     OperatingPoint,

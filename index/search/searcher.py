@@ -18,7 +18,7 @@ from gleann.index.errors import InvalidInputError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.found import FoundRows, RowsWithin, SearchStats, cut_at, widened
 from gleann.index.metric import prepare
-from gleann.index.operating_points import EffortPoint, Measured, OperatingPoint
+from gleann.index.operating.points import EffortPoint, Measured, OperatingPoint
 from gleann.index.params import Metric, RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, exact_among
 from gleann.index.search.filtered import (

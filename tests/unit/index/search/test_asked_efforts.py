@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
-from gleann.index.effort import Grants
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.native import available
 from gleann.index.evaluate import cut_at_k
 from gleann.index.exact import exact_search_prepared
+from gleann.index.operating.effort import Grants
 from gleann.index.search.asked import LEAST_QUERIES, AskedQueries, AskedQuery
 
 ENGINE = "native" if available() else "reference"

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from gleann.index.cost import CANDIDATE, GRANT, CostModel
+from gleann.index.operating.cost import CANDIDATE, GRANT, CostModel
 
 CONFIDENCE = 1.645
 """Standard errors below an estimate that the true recall exceeds with 95 % confidence,
@@ -135,7 +135,7 @@ class SpillReport:
         k: neighbours asked for.
         recalls: recall@k that was judged at: what was asked for, or the most that both
             reach.
-        soar_costs: nominal nanoseconds a query with spilling (`index/cost.py`), for
+        soar_costs: nominal nanoseconds a query with spilling (`operating/cost.py`), for
             each recall.
         none_costs: the same without.
         saving: share of the work that spilling saves (geometric mean); negative where

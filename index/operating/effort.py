@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import ListNos, Mask
-from gleann.index.operating_points import EffortPoint
+from gleann.index.operating.points import EffortPoint
 
 KNOWN = 0.98
 """Share of the k best rows of the first lists that must be among the nearest for depths
