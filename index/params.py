@@ -147,13 +147,14 @@ class SearchParams:
             ignore it.
         effort: "even" scans one number of lists for all queries; "by_query" as many as
             the first lists of each query say that it takes, where the build measured
-            that this saves work at the recall that is asked for (`index/effort.py`). It
+            that this saves work at the recall asked for (`operating/effort.py`). It
             is for callers that send one query at a time: where it was measured, these
             took 1.0 to 1.1 times less time at recall 0.95 and 1.1 to 1.2 at 0.99; calls
             of 64 queries up to 1.5 times more. It has no effect with `nprobe`, `rerank`
-            or a filter, beside rows newer than the index, on a device, for k above 100,
-            and once the index has learned from queries that were asked (`learn`), as a
-            service does from 100 that its recall probe repeated.
+            or a filter, beside rows newer than the index, on a device, and for k above
+            100. Once the index has learned from queries that were asked (`learn`), as a
+            service does from 100 that its recall probe repeated, it takes what is
+            counted to reach the recall for these too, if anything does.
     """
 
     k: int = 10

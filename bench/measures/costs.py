@@ -1,4 +1,4 @@
-"""`python -m bench costs`: fit the constants of `index/cost.py` to timed searches."""
+"""`python -m bench costs`: fit the constants of `operating/cost.py` to searches."""
 
 import argparse
 from itertools import product
@@ -15,9 +15,9 @@ from bench.records import default_file, write_json
 from bench.say import say
 from bench.tables import markdown
 from gleann.index import BuildParams, SoarIndex
-from gleann.index.cost import CostModel
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.native import NativeEngine
+from gleann.index.operating.cost import CostModel
 
 NLISTS = (500, 2000)
 NPROBES = (4, 10, 20, 40, 80, 150)
@@ -109,7 +109,13 @@ def grid(work: np.ndarray, times: np.ndarray) -> dict[str, Any]:
 
 def costs_table(result: dict[str, Any]) -> str:
     """Nanoseconds a term, and how far the fit and the model are off."""
-    header = ["data", "d", *TERMS, "error of the fit", "error of index/cost.py"]
+    header = [
+        "data",
+        "d",
+        *TERMS,
+        "error of the fit",
+        "error of index/operating/cost.py",
+    ]
     rows = [
         [
             fitted["data"]["name"],

@@ -13,7 +13,7 @@ import argparse
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -138,6 +138,29 @@ class Cell:
         """Where the index is."""
         return self.rows.folder / f"index-{self.n}"
 
+    @property
+    def described(self) -> Path:
+        """Where it is said what the index is built of, and how."""
+        return self.rows.folder / f"index-{self.n}.json"
+
+    @property
+    def params(self) -> BuildParams:
+        """How the index is built."""
+        return BuildParams(
+            metric=self.rows.metric, spill=self.args.spill, seed=self.args.seed
+        )
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the index is there, of the same rows and built in the same way."""
+        if not self.path.is_dir() or not self.described.is_file():
+            return False
+        there: dict[str, Any] = json.loads(self.described.read_text())
+        return there == self._description()
+
+    def _description(self) -> dict[str, Any]:
+        return {"set": self.rows.described, "params": asdict(self.params)}
+
     def truth(self) -> dict[str, Any]:
         """Scan for the true neighbours, and estimate the dimension by them."""
         _, distances = self.rows.truth(self.n)
@@ -161,14 +184,18 @@ class Cell:
 
     def build(self) -> dict[str, Any]:
         """Build in a fresh process."""
-        metric, spill, seed = self.rows.metric, self.args.spill, self.args.seed
-        params = BuildParams(metric=metric, spill=spill, seed=seed)
-        built, peak = in_fresh_process(build, self.rows, self.n, params, self.path)
+        self.described.unlink(missing_ok=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+        built, peak = in_fresh_process(build, self.rows, self.n, self.params, self.path)
+        self.described.write_text(json.dumps(self._description()))
         return {**built, "peak_anonymous_bytes": peak}
 
     def search(self) -> dict[str, Any]:
-        """Search in a fresh process; the index is built again if it is not there."""
-        if not self.path.is_dir():
+        """Search in a fresh process.
+
+        The index is built again where it is not there, or is one of other settings.
+        """
+        if not self.is_built:
             self.build()
         self.rows.truth(self.n)
         levels, rounds = tuple(self.args.recall), self.args.rounds

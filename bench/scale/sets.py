@@ -50,6 +50,11 @@ class RowSet:
         return self.folder / "rows.npy"
 
     @property
+    def described(self) -> dict[str, Any]:
+        """What the rows and queries are drawn from, however many rows there are."""
+        return _described(self.folder)[1]
+
+    @property
     def queries(self) -> Vectors:
         """All queries, float32 (nq, dim)."""
         queries: Vectors = np.load(self.folder / "queries.npy")
@@ -141,14 +146,19 @@ def _there(folder: Path, described: dict[str, Any]) -> int:
 
     The truth of something else is removed.
     """
-    said = folder / "set.json"
-    found = json.loads(said.read_text()) if said.is_file() else {}
-    rows = int(found.pop("rows", 0))
+    rows, found = _described(folder)
     if found == described and (folder / "rows.npy").is_file():
         return rows
     for file in folder.glob("truth-*.npz"):
         file.unlink()
     return 0
+
+
+def _described(folder: Path) -> tuple[int, dict[str, Any]]:
+    """Rows in a folder, and what they are drawn from; 0 and nothing where none are."""
+    said = folder / "set.json"
+    found: dict[str, Any] = json.loads(said.read_text()) if said.is_file() else {}
+    return int(found.pop("rows", 0)), found
 
 
 def _write_rows(part: Path, manifold: Manifold, count: int) -> None:

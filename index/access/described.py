@@ -11,7 +11,7 @@ from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.found import SearchStats, drift_warning, shortfall
 from gleann.index.ids.table import IdTable
 from gleann.index.kept.disk_rows import DiskRows
-from gleann.index.operating_points import OperatingPoint, SpillReport, best_recall
+from gleann.index.operating.points import OperatingPoint, SpillReport, best_recall
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams, Metric, SearchParams
 from gleann.index.payload.payload import Payload

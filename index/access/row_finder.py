@@ -8,7 +8,7 @@ from gleann.index.arrays import Mask
 from gleann.index.checks import as_matrix
 from gleann.index.found import FoundRows, FoundWithin, RowsWithin
 from gleann.index.ids.table import IdTable
-from gleann.index.operating_points import OperatingPoint
+from gleann.index.operating.points import EffortPoint, OperatingPoint
 from gleann.index.params import RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, allow_rows
 from gleann.index.search.searcher import Searcher
@@ -111,7 +111,11 @@ class RowFinder(ABC):
         """
         return allow_rows(self._searcher.list_stats, rows)
 
-    def learn(self, points: tuple[OperatingPoint, ...]) -> None:
+    def learn(
+        self,
+        points: tuple[OperatingPoint, ...],
+        efforts: tuple[EffortPoint, ...] = (),
+    ) -> None:
         """Search by operating points for queries that were asked, in this process.
 
         They never probe fewer lists than those of the build do. They are not saved.
@@ -119,8 +123,10 @@ class RowFinder(ABC):
         Args:
             points: as `search.asked.AskedQueries.points` makes them; empty for those of
                 the build alone.
+            efforts: as `efforts` of these makes them; without any, searches by effort
+                scan as many lists for all queries.
         """
-        self._searcher.learn(points)
+        self._searcher.learn(points, efforts)
 
     @property
     def learned_points(self) -> tuple[OperatingPoint, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from gleann.index.arrays import ListNos
 from gleann.index.build.sample import Sample
 from gleann.index.build.tune import measure_forms
-from gleann.index.operating_points import (
+from gleann.index.operating.points import (
     WORTH,
     Measured,
     SpillReport,

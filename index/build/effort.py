@@ -1,4 +1,4 @@
-"""Fit and count settings of the effort (`index/effort.py`).
+"""Fit and count settings of the effort (`index/operating/effort.py`).
 
 The expected hits in a list fall with its rank, and rise with the depth of the query:
 their log is taken to be linear in the log of the rank and in the depth. That is fitted
@@ -29,9 +29,13 @@ from gleann.index.build.count import (
 from gleann.index.build.place import Placed, place
 from gleann.index.build.sample import Sample
 from gleann.index.build.tune import ENOUGH
-from gleann.index.effort import bit_lengths, granted
 from gleann.index.evaluate import cut_at_k, pareto
-from gleann.index.operating_points import EffortPoint, OperatingPoint, cost_of_recall
+from gleann.index.operating.effort import depths_of, granted, knows_depths
+from gleann.index.operating.points import (
+    EffortPoint,
+    OperatingPoint,
+    costs_of_recalls,
+)
 
 RERANKED_PER_K = (1.3, 2, 3, 5)
 FIRST_LISTS = (8, 16, 32, 64)
@@ -46,9 +50,6 @@ LEAST_QUERIES = 256
 NEWTON_STEPS = 40
 LEAST_FALL = 0.5
 DIGITS = 4
-KNOWN = 0.98
-"""Share of the k best rows of the first lists that must be among the nearest."""
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -91,36 +92,71 @@ class _Hits:
 
     def depths(self, first: int) -> Floats:
         """Depth by k (nq,) of the queries after their first lists."""
-        best = self._best(first)
-        lacking = self.k - best.sum(axis=1)
-        sums = np.where(best, bit_lengths(self.places), 0).sum(axis=1)
-        depths: Floats = (sums + lacking * int(first).bit_length()) / self.k
-        return depths
+        return depths_of(self.places, k=self.k, first=first)
 
     def knows(self, first: int) -> bool:
         """Whether the k best rows of the first lists are among those that are known."""
-        return float(self._best(first).sum()) >= KNOWN * self.k * len(self.places)
+        return knows_depths(self.places, k=self.k, first=first)
 
-    def shares(self, lists: list[Ints], ends: NDArray[np.int32] | None) -> Shares:
-        """Share (nq, g) of the k rows that queries find in so many lists (nq,) each.
+    def shares(
+        self, *, most: int, ends: NDArray[np.int32] | None = None
+    ) -> "_SharesByLists":
+        """Share of the k rows that queries find, by the lists that they scan.
 
         Args:
-            lists: of each setting.
+            most: lists.
             ends: (h,) the most lists with which a row is in a pool; None for all.
         """
-        at, nq = self.at, len(self.places)
-        shares = np.empty((nq, len(lists)), np.float32)
-        for number, some in enumerate(lists):
-            probed = some[self.query]
-            found = at < probed if ends is None else (at < probed) & (probed <= ends)
-            counts = np.bincount(self.query[found], minlength=nq)
-            shares[:, number] = np.minimum(counts, self.k) / self.k
+        counts = np.zeros((len(self.places), most + 1), np.int16)
+        at = self.at
+        last = np.full_like(at, most) if ends is None else np.minimum(ends, most)
+        some = at < last
+        np.add.at(counts, (self.query[some], at[some] + 1), 1)
+        some &= last < most
+        np.subtract.at(counts, (self.query[some], last[some] + 1), 1)
+        np.cumsum(counts, axis=1, out=counts)
+        return _SharesByLists(np.minimum(counts, self.k, out=counts), self.k)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _SharesByLists:
+    """Shares of the k nearest rows.
+
+    Attributes:
+        counts: int16 (nq, most + 1), rows found in the first 0, 1, ... lists.
+        k: neighbours.
+    """
+
+    counts: NDArray[np.int16]
+    k: int
+
+    def at(self, lists: list[Ints]) -> Shares:
+        """(nq, g) in so many lists (nq,) each, for each of g settings."""
+        queries = np.arange(len(self.counts))
+        found = np.stack([self.counts[queries, some] for some in lists], axis=1)
+        shares: Shares = (found / self.k).astype(np.float32)
         return shares
 
-    def _best(self, first: int) -> NDArray[np.bool_]:
-        """Which rows (nq, w) are the k best of the first lists."""
-        held = self.places < first
-        return held & (np.cumsum(held, axis=1) <= self.k)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Known:
+    """The k nearest rows of the sample.
+
+    Attributes:
+        many: of all queries.
+        shares: of these.
+        pooled: of those whose pools are measured.
+        pools: shares of these in a pool, by its rows.
+        which: (nq,) which of all these are.
+        most: lists of a setting.
+    """
+
+    many: _Hits
+    shares: _SharesByLists
+    pooled: _Hits
+    pools: dict[int, _SharesByLists]
+    which: Ints
+    most: int
 
 
 def measure_efforts(
@@ -156,13 +192,15 @@ def _worthy(
     sample: Sample, counted: list[EffortPoint], points: tuple[OperatingPoint, ...]
 ) -> list[EffortPoint]:
     """The settings for a k that save enough and that no other beats."""
+    if not counted:
+        return []
     model = sample.cost_model.alone
+    recalls = [p.recall for p in counted]
+    even = costs_of_recalls(points, model, k=counted[0].k, recalls=recalls)
     worthy = [
         p
-        for p in counted
-        if p.recall < ENOUGH
-        and p.cost(model)
-        <= (1 - WORTH_EFFORT) * cost_of_recall(points, model, k=p.k, recall=p.recall)
+        for p, cost in zip(counted, even, strict=True)
+        if p.recall < ENOUGH and p.cost(model) <= (1 - WORTH_EFFORT) * cost
     ]
     return pareto(worthy, gain=lambda p: p.recall, cost=lambda p: p.cost(model))
 
@@ -176,21 +214,31 @@ def _measure_k(
     pooled = _hits(placed.ranked, sample.distances, sample.truth[:, :k], k)
     nlist = len(placed.entries)
     firsts = [one for one in FIRST_LISTS if 2 * one <= nlist and many.knows(one)]
-    points: list[EffortPoint] = []
-    ends = _ends_of_pools(pooled, nlist) if firsts else {}
-    for first in firsts:
-        points += _measure_first(many, pooled, ends, nearest.pooled, placed, first)
-    return points
+    if not firsts:
+        return []
+    most = min(MOST_LISTS, nlist)
+    known = _Known(
+        many=many,
+        shares=many.shares(most=most),
+        pooled=pooled,
+        pools=_shares_in_pools(pooled, most=most, nlist=nlist),
+        which=nearest.pooled,
+        most=most,
+    )
+    return [point for one in firsts for point in _measure_first(known, placed, one)]
 
 
-def _ends_of_pools(pooled: _Hits, nlist: int) -> dict[int, NDArray[np.int32]]:
-    """By the rows in a pool, the most lists (h,) with which each hit is in it."""
-    return {
-        rerank: pool_ends(
+def _shares_in_pools(
+    pooled: _Hits, *, most: int, nlist: int
+) -> dict[int, _SharesByLists]:
+    """By the rows in a pool, the share of the k rows that are in it."""
+    shares = {}
+    for rerank in sorted({ceil(pooled.k * share) for share in RERANKED_PER_K}):
+        ends = pool_ends(
             pooled.places, pooled.query, pooled.column, rerank=rerank, nlist=nlist
         )
-        for rerank in sorted({ceil(pooled.k * share) for share in RERANKED_PER_K})
-    }
+        shares[rerank] = pooled.shares(most=most, ends=ends)
+    return shares
 
 
 def _hits(places: ListNos, distances: Distances, nearest: Distances, k: int) -> _Hits:
@@ -198,35 +246,26 @@ def _hits(places: ListNos, distances: Distances, nearest: Distances, k: int) -> 
     return _Hits(k=k, places=places, query=query, column=column)
 
 
-def _measure_first(
-    many: _Hits,
-    pooled: _Hits,
-    ends: dict[int, NDArray[np.int32]],
-    which: Ints,
-    placed: Placed,
-    first: int,
-) -> list[EffortPoint]:
+def _measure_first(known: _Known, placed: Placed, first: int) -> list[EffortPoint]:
     """The settings with so many first lists.
 
     Args:
-        many: of all queries.
-        pooled: of those whose pools are measured.
-        ends: of these, as `_ends_of_pools` has them.
-        which: (nq,) which of all these are.
+        known: of the queries.
         placed: has the entries of lists.
         first: see `EffortPoint`.
     """
-    k, nlist = many.k, len(placed.entries)
-    depths = many.depths(first)
-    settings = list(_settings(many, depths, first, most=min(MOST_LISTS, nlist)))
+    k = known.many.k
+    depths = known.many.depths(first)
+    settings = list(_settings(known.many, depths, first, most=known.most))
+    if not settings:
+        return []
     lists = [setting.lists(depths) for setting in settings]
-    held = Held.of(many.shares(lists, None), which)
-    pooled_depths = pooled.depths(first)
+    held = Held.of(known.shares.at(lists), known.which)
+    pooled_depths = known.pooled.depths(first)
     pooled_lists = [setting.lists(pooled_depths) for setting in settings]
     points = []
-    for rerank, most_lists in ends.items():
-        hits = pooled.shares(pooled_lists, most_lists)
-        counted = count_pool(hits, held, rerank=rerank, k=k)
+    for rerank, in_pool in known.pools.items():
+        counted = count_pool(in_pool.at(pooled_lists), held, rerank=rerank, k=k)
         points += [
             EffortPoint(
                 k=k,

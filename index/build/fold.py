@@ -31,7 +31,7 @@ from gleann.index.errors import (
 from gleann.index.ids.checks import hold_row_ids, require_distinct
 from gleann.index.ids.held import joined_ids, kind_of, take_ids
 from gleann.index.lists import assignment, invert
-from gleann.index.operating_points import Point
+from gleann.index.operating.points import Point
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.saved import add_payload

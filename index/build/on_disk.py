@@ -23,7 +23,7 @@ from gleann.index.checks import as_float32, require_matrix
 from gleann.index.codes import Encoding
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_row_ids
-from gleann.index.operating_points import SpillReport, best_recall
+from gleann.index.operating.points import SpillReport, best_recall
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams, Keep, Metric
 from gleann.index.payload.payload import Payload

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.codes import Encoding
-from gleann.index.cost import CostModel
+from gleann.index.operating.cost import CostModel
 from gleann.index.params import BuildParams
 
 FEW_QUERIES = 512

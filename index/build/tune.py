@@ -27,7 +27,7 @@ from gleann.index.build.count import (
 from gleann.index.build.place import Placed, place
 from gleann.index.build.sample import Sample
 from gleann.index.evaluate import cut_at_k, pareto
-from gleann.index.operating_points import Measured, OperatingPoint, Pool
+from gleann.index.operating.points import Measured, OperatingPoint, Pool
 from gleann.index.search.probe_order import probe_grid
 
 RERANKED_PER_K = (1.3, 2, 3, 5, 10, 20, 50, 100)

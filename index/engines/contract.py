@@ -23,9 +23,9 @@ from gleann.index.arrays import (
     Vectors,
 )
 from gleann.index.codes import Codes, Encoding
-from gleann.index.effort import Grants
 from gleann.index.lists import InvertedLists
 from gleann.index.live_rows import LiveRows
+from gleann.index.operating.effort import Grants
 from gleann.index.params import EntryCodes, Metric, Segments
 
 if TYPE_CHECKING:

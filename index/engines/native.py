@@ -22,7 +22,6 @@ from gleann.index.arrays import (
 )
 from gleann.index.checks import require_finite, require_threads
 from gleann.index.codes import Codes, Encoding
-from gleann.index.effort import Grants
 from gleann.index.engines.assigner import NativeAssigner
 from gleann.index.engines.contract import (
     Engine,
@@ -46,6 +45,7 @@ from gleann.index.kept.half_rows import HalfRows
 from gleann.index.lists import InvertedLists, one_list
 from gleann.index.live_rows import LiveRows
 from gleann.index.metric import ListRanking, prepare
+from gleann.index.operating.effort import Grants
 from gleann.index.params import Segments
 
 __all__ = [

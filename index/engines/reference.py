@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import ListNos, Mask, Rows, Vectors
 from gleann.index.checks import require_finite
-from gleann.index.effort import Grants, bit_lengths
 from gleann.index.engines.contract import IndexData, Scanned, ScanRequest, Work
 from gleann.index.engines.stepwise import StepwiseEngine, count_short
 from gleann.index.lists import InvertedLists, assignment
 from gleann.index.metric import pair_distances, prepare
+from gleann.index.operating.effort import Grants, bit_lengths
 from gleann.index.params import Segments
 
 

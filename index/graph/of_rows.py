@@ -127,7 +127,7 @@ class _Parts:
             projection = fit_projection(rows, params.metric, seed=params.seed)
         flat, metric = rows, params.metric
         if projection is not None:
-            flat, metric = project(rows, projection), "l2"
+            flat, metric = project(rows, projection, threads=threads), "l2"
         arranged = arrange(
             flat,
             replace(params, metric=metric),

@@ -71,8 +71,8 @@ def fit_projection(rows: RowMatrix, metric: Metric, *, seed: int) -> Projection 
     return Projection(center=center, row_axes=best, query_axes=best)
 
 
-def project(rows: RowMatrix, projection: Projection) -> Vectors:
-    """Rows (m, d) in fewer dimensions: float32 (m, p), in blocks on all cores."""
+def project(rows: RowMatrix, projection: Projection, *, threads: int = 0) -> Vectors:
+    """Rows (m, d) in fewer dimensions: float32 (m, p); 0 threads: all cores."""
     projected = np.empty((len(rows), len(projection.row_axes)), np.float32)
     center, axes = projection.center, projection.row_axes.T
 
@@ -80,7 +80,7 @@ def project(rows: RowMatrix, projection: Projection) -> Vectors:
         np.matmul(rows[block] - center, axes, out=projected[block])
 
     blocks = block_slices(len(rows), PROJECTED_VALUES // rows.shape[1])
-    for _ in map_blocks(work, blocks):
+    for _ in map_blocks(work, blocks, threads=threads):
         beat()
     return projected
 
@@ -104,12 +104,12 @@ def projected_join(joined: Joined, *, seed: int, threads: int) -> Joined | None:
         or (projection := fit_projection(data.vectors, data.metric, seed=seed)) is None
     ):
         return None
-    rows = project(data.vectors, projection)
+    rows = project(data.vectors, projection, threads=threads)
     encoding = Encoding.uncentred("l2", rows.shape[1])
     coded = replace(
         data,
         encoding=encoding,
-        centroids=project(data.centroids, projection),
+        centroids=project(data.centroids, projection, threads=threads),
         codes=code_rows(rows, encoding, threads=threads),
         entry_codes="copied",
     )

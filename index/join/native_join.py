@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, RowMatrix, Vectors
+from gleann.index.checks import require_integer
 from gleann.index.codes import Codes, decoded_norms, quantise
 from gleann.index.engines import native
 from gleann.index.extension import compiled
@@ -60,7 +61,8 @@ class NativeJoin:
     def blocks(
         self, *, room: int, report: Callable[[Progress], None]
     ) -> Iterator[PairBlock]:
-        """The pairs, in blocks of about `room`; which comes first may vary."""
+        """The pairs, in blocks of about `room` (from 1); which comes first may vary."""
+        require_integer("room", room, at_least=1)  # without it the join would not end
         join = self._join
         first = 0
         while first < join.nlist:

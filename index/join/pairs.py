@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from gleann.index.checks import require_integer
 from gleann.index.extension import available
 from gleann.index.join.block import JoinWork, PairBlock
 from gleann.index.join.native_join import NativeJoin
@@ -66,6 +67,11 @@ class PairJoin:
         Args:
             room: pairs of a block, about.
             report: called as the phase "join" goes on; what it raises ends the join.
+
+        Raises:
+            InvalidParamsError: a `room` below 1.
         """
-        if not self._nothing:
-            yield from self._join.blocks(room=room, report=report)
+        require_integer("room", room, at_least=1)
+        if self._nothing:
+            return iter(())
+        return self._join.blocks(room=room, report=report)

@@ -24,16 +24,20 @@ def block_slices(n: int, step: int) -> list[slice]:
 
 
 def map_blocks(
-    work: Callable[[slice], T], blocks: list[slice]
+    work: Callable[[slice], T], blocks: list[slice], *, threads: int = 0
 ) -> Iterator[tuple[slice, T]]:
     """Yield (block, work(block)) in order; NumPy lets go of the interpreter lock.
 
     Each block's matrix products run on one thread: threads of BLAS would wait for each
     other at every small product. While this runs, that limit holds for the process.
+
+    Args:
+        work: done to each block.
+        blocks: in the order of the answers.
+        threads: blocks at a time; 0 takes every core.
     """
-    threads = usable_cores()
     with (
         one_blas_thread(),
-        ThreadPoolExecutor(threads) as executor,
+        ThreadPoolExecutor(threads or usable_cores()) as executor,
     ):
         yield from zip(blocks, executor.map(work, blocks), strict=True)

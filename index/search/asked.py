@@ -15,7 +15,13 @@ from gleann.index.arrays import Distances, ListNos, Mask, Rows, Vectors
 from gleann.index.engines.contract import IndexData
 from gleann.index.evaluate import cut_at_k
 from gleann.index.metric import ListRanking
-from gleann.index.operating_points import OperatingPoint, choose_point, points_of
+from gleann.index.operating.effort import depths_of, granted, knows_depths
+from gleann.index.operating.points import (
+    EffortPoint,
+    OperatingPoint,
+    choose_point,
+    points_of,
+)
 from gleann.index.search.probe_order import probe_grid, probe_order, ranks_of
 
 DEPTH = 100
@@ -66,13 +72,17 @@ class AskedQueries:
     Args:
         data: the arrays of the index.
         points: its operating points of both segments.
+        efforts: its settings of the effort.
     """
 
-    def __init__(self, data: IndexData, points: Points) -> None:
+    def __init__(
+        self, data: IndexData, points: Points, efforts: tuple[EffortPoint, ...] = ()
+    ) -> None:
         self._lists = data.lists
         self._ranking = ListRanking(data.centroids, data.encoding)
         self._n = len(data.vectors)
         self._points = points
+        self._efforts = efforts
         self._grid = np.array(probe_grid(data.lists.nlist))
         self._sizes = np.diff(data.lists.offsets)
         self._places = np.empty((0, 0), np.int32)
@@ -131,6 +141,29 @@ class AskedQueries:
             for point in self._points_of(k, lost)
         )
 
+    def efforts(self) -> tuple[EffortPoint, ...]:
+        """Settings of the effort for these queries, of those that the index has.
+
+        Each has the recall of the build, or what is counted for these queries if its
+        lower bound is lower. Their depths are those by their nearest rows; none where
+        these do not tell them, or too few queries say what the re-ranking loses.
+        """
+        if len(self._lost) < LEAST_QUERIES:
+            return ()
+        lost, kept = np.array(self._lost), self.places
+        entries = np.cumsum(self._entries / self.count)
+        depths: dict[tuple[int, int], NDArray[np.float64] | None] = {}
+        efforts = []
+        for point in self._efforts:
+            at = point.k, point.first
+            if at not in depths:
+                depths[at] = _depths(kept, *at)
+            if (by_query := depths[at]) is not None:
+                logs = point.offset + point.slope * by_query
+                lists = granted(logs, first=point.first, most=point.nprobe)
+                efforts.append(_lower(point, kept, lists, entries, lost))
+        return tuple(efforts)
+
     def _points_of(self, k: int, lost: NDArray[np.float64]) -> list[OperatingPoint]:
         kept = self.places
         near = min(k, kept.shape[1])
@@ -184,6 +217,43 @@ class AskedQueries:
         return places
 
 
+def _depths(places: ListNos, k: int, first: int) -> NDArray[np.float64] | None:
+    """Depths over k (m,) of queries; None where their nearest rows do not tell them."""
+    if k > places.shape[1] or not knows_depths(places, k=k, first=first):
+        return None
+    return depths_of(places, k=k, first=first)
+
+
+def _lower(
+    point: EffortPoint,
+    places: ListNos,
+    lists: NDArray[np.int64],
+    entries: NDArray[np.float64],
+    lost: NDArray[np.float64],
+) -> EffortPoint:
+    """A setting with what queries scan, and their recall if its bound is the lower.
+
+    Args:
+        point: as the build measured it.
+        places: int32 (m, w), see `AskedQueries.places`.
+        lists: (m,) that the queries scan.
+        entries: (nlist,) in so many lists and one, mean.
+        lost: share of the neighbours that the re-ranking lost, of some queries.
+    """
+    shares = (places[:, : point.k] < lists[:, None]).mean(axis=1)
+    variance = shares.var() / len(shares) + lost.var() / len(lost)
+    counted = replace(
+        point,
+        recall=float(np.clip(shares.mean() - lost.mean(), 0, 1)),
+        error=float(np.sqrt(variance + (1 / places[:, : point.k].size) ** 2)),
+        entries=float(entries[lists - 1].mean()),
+        lists=float(lists.mean()),
+    )
+    if counted.low <= point.low:
+        return counted
+    return replace(counted, recall=point.recall, error=point.error)
+
+
 def with_asked(
     point: OperatingPoint | None,
     asked: Points,
@@ -193,7 +263,7 @@ def with_asked(
 ) -> OperatingPoint | None:
     """The point of a build, or that of the queries asked where it probes more lists.
 
-    The estimate is that of the queries asked in either case.
+    The estimate is that of the queries asked in either case, and so are the entries.
     """
     chosen = choose_point(asked, k=k, target_recall=target_recall)
     if point is None or chosen is None:
@@ -201,13 +271,18 @@ def with_asked(
     if chosen.nprobe > point.nprobe or chosen.rerank > point.rerank:
         nprobe = max(chosen.nprobe, point.nprobe)
         return replace(chosen, nprobe=nprobe, rerank=max(chosen.rerank, point.rerank))
-    candidates = points_of(asked, k=k)
+    candidates = sorted(points_of(asked, k=k), key=lambda p: p.nprobe)
     known = max(
         (p for p in candidates if p.nprobe <= point.nprobe),
         key=lambda p: p.nprobe,
         default=candidates[0],
     )
-    return replace(point, recall=known.recall, error=known.error)
+    entries = np.interp(
+        point.nprobe, [p.nprobe for p in candidates], [p.entries for p in candidates]
+    )
+    return replace(
+        point, recall=known.recall, error=known.error, entries=float(entries)
+    )
 
 
 def lists_factor(

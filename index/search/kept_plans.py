@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gleann.index.lists import InvertedLists
-from gleann.index.operating_points import Measured
+from gleann.index.operating.points import Measured
 from gleann.index.params import SearchParams
 from gleann.index.search.plan import SearchPlan, plan_search
 
@@ -47,13 +47,16 @@ class KeptPlans:
 
     def kept(self, params: SearchParams) -> SearchPlan | None:
         """The plan without the filter, made once; None where nprobe is given."""
+        return None if params.nprobe is not None else self.unfiltered(params)
+
+    def unfiltered(self, params: SearchParams) -> SearchPlan:
+        """The plan without the filter, made once."""
         last = self._last
         if last is not None and last[0] is params:
             return last[1]
-        if params.nprobe is not None:
-            return None
         key = (
             params.k,
+            params.nprobe,
             params.rerank,
             params.target_recall,
             params.exact,

@@ -7,11 +7,11 @@ import numpy as np
 
 from gleann.index.arrays import Mask
 from gleann.index.checks import as_mask
-from gleann.index.effort import Grants
 from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.errors import InvalidParamsError
 from gleann.index.found import SearchStats
-from gleann.index.operating_points import (
+from gleann.index.operating.effort import Grants
+from gleann.index.operating.points import (
     Measured,
     OperatingPoint,
     choose_point,

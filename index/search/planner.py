@@ -2,16 +2,22 @@
 
 from dataclasses import replace
 
-from gleann.index.cost import CostModel
-from gleann.index.effort import Grants
 from gleann.index.engines.contract import Engine, IndexData
-from gleann.index.operating_points import Measured, OperatingPoint, choose_point
+from gleann.index.operating.cost import CostModel
+from gleann.index.operating.effort import Grants
+from gleann.index.operating.points import (
+    EffortPoint,
+    Measured,
+    OperatingPoint,
+    choose_point,
+)
 from gleann.index.params import DEFAULT_TARGET_RECALL, SearchParams
 from gleann.index.search.kept_plans import KEPT_PLANS, KeptPlans
 from gleann.index.search.plan import SearchPlan, as_filter, without_copies
 from gleann.index.training import Training
 
 Points = tuple[OperatingPoint, ...]
+Efforts = tuple[EffortPoint, ...]
 
 
 class Planner:
@@ -44,9 +50,10 @@ class Planner:
         self._fits = training is None or training.fits(self._n)
         self._use(measured)
 
-    def learn(self, asked: Points) -> None:
+    def learn(self, asked: Points, efforts: Efforts) -> None:
         """Plan by points for queries that were asked, from the next search on."""
-        self._use(replace(self._plans.measured, asked=asked))
+        measured = self._plans.measured
+        self._use(replace(measured, asked=asked, asked_efforts=efforts))
 
     def _use(self, measured: Measured) -> None:
         # Replaced as a whole: a thread that plans meanwhile keeps its plan in the old.
@@ -54,6 +61,7 @@ class Planner:
         self._last: tuple[SearchParams, int, SearchPlan, KeptPlans] | None = None
         # By the identity of the plan that they stand for, which is kept with them.
         self._efforts: dict[int, tuple[SearchPlan, SearchPlan]] = {}
+        self._primaries: dict[int, tuple[SearchPlan, SearchPlan | None]] = {}
 
     @property
     def asked(self) -> Points:
@@ -89,8 +97,17 @@ class Planner:
         """`plan`, or a plan of primaries only if it costs the engine less."""
         if self.asked:  # how primaries do for the queries asked is not known
             return plan
-        nlist = self._lists.nlist
-        other = without_copies(plan, params, self._primary_points, nlist=nlist)
+        if plan.estimate is None or plan.adaptive:
+            return plan  # and is not kept: what a filter has packed is its caller's
+        primaries = self._primaries
+        kept = primaries.get(id(plan))
+        if kept is None:
+            if len(primaries) >= KEPT_PLANS:
+                primaries.clear()
+            nlist = self._lists.nlist
+            other = without_copies(plan, params, self._primary_points, nlist=nlist)
+            kept = primaries[id(plan)] = plan, other
+        other = kept[1]
         if other is None:
             return plan
         chosen = self._engine.choose_segments(
@@ -100,9 +117,9 @@ class Planner:
 
     def _plan_both(self, params: SearchParams) -> SearchPlan:
         """A plan of both segments."""
-        plan = self._plans.kept(params)
-        if plan is None:
+        if params.allowed is not None and params.nprobe is not None:
             return self._plans.planned(params)
+        plan = self._plans.unfiltered(params)
         allowed = as_filter(params.allowed, n=self._n)
         if allowed is None:
             return plan
@@ -112,13 +129,11 @@ class Planner:
         """`plan`, made from `params`, or one by the effort of each query.
 
         The former where no setting of the effort is known to reach the recall for less:
-        with nprobe, rerank or a filter, and for queries unlike those of the build.
+        with nprobe, rerank or a filter.
         """
         whole = plan.allowed is None and plan.request.segments == "both"
         if plan.estimate is None or plan.exact or params.rerank or not whole:
             return plan  # and is not kept: what a filter has packed is its caller's
-        if self.asked:
-            return plan
         efforts = self._efforts
         kept = efforts.get(id(plan))
         if kept is None:
@@ -128,7 +143,11 @@ class Planner:
         return kept[1]
 
     def _by_effort(self, plan: SearchPlan, params: SearchParams) -> SearchPlan:
-        efforts = self._plans.measured.efforts
+        measured = self._plans.measured
+        efforts, rerank = measured.efforts, 0
+        if measured.asked:
+            # What their re-ranking loses was seen with as many rows.
+            efforts, rerank = measured.asked_efforts, plan.request.rerank
         target = params.target_recall or DEFAULT_TARGET_RECALL
         point = choose_point(efforts, k=params.k, target_recall=target)
         if point is None or point.k < params.k or point.low < target:
@@ -136,10 +155,11 @@ class Planner:
         assert plan.estimate is not None
         if point.cost(self._alone) >= plan.estimate.cost(self._alone):
             return plan
+        rerank = min(max(rerank, point.rerank), self._n)
         return replace(
             plan,
             nprobe=point.nprobe,
-            request=replace(plan.request, rerank=min(point.rerank, self._n)),
+            request=replace(plan.request, rerank=rerank),
             estimate=point,
             grants=Grants.of(point),
         )

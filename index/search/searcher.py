@@ -18,7 +18,7 @@ from gleann.index.errors import InvalidInputError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.found import FoundRows, RowsWithin, SearchStats, cut_at, widened
 from gleann.index.metric import prepare
-from gleann.index.operating_points import Measured, OperatingPoint
+from gleann.index.operating.points import EffortPoint, Measured, OperatingPoint
 from gleann.index.params import Metric, RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows, allow, exact_among
 from gleann.index.search.filtered import (
@@ -42,6 +42,7 @@ from gleann.index.search.within import require_radius
 from gleann.index.training import Training
 
 Points = tuple[OperatingPoint, ...]
+Efforts = tuple[EffortPoint, ...]
 
 
 class Searcher:
@@ -78,13 +79,14 @@ class Searcher:
             training=training,
         )
 
-    def learn(self, asked: Points) -> None:
+    def learn(self, asked: Points, efforts: Efforts) -> None:
         """Plan by points for queries that were asked, from the next search on.
 
         Args:
             asked: as `AskedQueries.points` makes them; empty for those of the build.
+            efforts: as `AskedQueries.efforts` makes them.
         """
-        self._planner.learn(asked)
+        self._planner.learn(asked, efforts)
 
     @property
     def asked(self) -> Points:

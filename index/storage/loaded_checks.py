@@ -19,7 +19,7 @@ from gleann.index.codes import Codes, Encoding
 from gleann.index.errors import CorruptDataError
 from gleann.index.ids.held import repeated_id
 from gleann.index.lists import InvertedLists
-from gleann.index.operating_points import EffortPoint, OperatingPoint, Pool, SpillReport
+from gleann.index.operating.points import EffortPoint, OperatingPoint, Pool, SpillReport
 from gleann.index.texts import Texts
 from gleann.index.training import Training
 

@@ -13,7 +13,7 @@ from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError, InvalidParamsError
 from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.lists import InvertedLists
-from gleann.index.operating_points import (
+from gleann.index.operating.points import (
     EffortPoint,
     Measured,
     OperatingPoint,

@@ -5,6 +5,14 @@ from gleann.index.params import Metric
 from gleann.index.search.within import require_radius
 from gleann.selection.checks import require_between
 
+ROUNDING = 2.0**-43
+"""Distance of two unit vectors that a similarity of 1 allows.
+
+Rows that are multiples of each other are equal but for the rounding of the multiple, of
+the length and of the unit vector: each at most 2^-24 of a coordinate, for both rows. So
+they are at most 6 x 2^-24 apart, which is a distance of 18 x 2^-48.
+"""
+
 
 def radius_of(
     metric: Metric, *, radius: float | None, similarity: float | None
@@ -14,7 +22,8 @@ def radius_of(
     Args:
         metric: "l2" or "cosine".
         radius: the distance; or
-        similarity: under cosine, the least cosine.
+        similarity: under cosine, the least cosine; 1 allows what rounding makes of
+            rows that are multiples of each other.
 
     Raises:
         InvalidParamsError: neither or both, a similarity under l2, or one out of its
@@ -33,4 +42,4 @@ def radius_of(
         )
     require_between("similarity", similarity, low=-1, high=1)
     assert similarity is not None
-    return 1.0 - float(similarity)
+    return max(1.0 - float(similarity), ROUNDING)

@@ -66,7 +66,9 @@ class Learning:
             return
         known = self._known.get(index)
         if known is None:
-            asked = AskedQueries(index.data, index.operating_points)
+            asked = AskedQueries(
+                index.data, index.operating_points, index.header.efforts
+            )
             known = self._known.setdefault(index, _Learned(asked))
         known.asked.add(query)
         if known.is_due:
@@ -74,8 +76,8 @@ class Learning:
             self._use(view.name, index, known.asked)
 
     def _use(self, name: str, index: SoarIndex, asked: AskedQueries) -> None:
-        points = asked.points()
-        index.learn(points)
+        efforts, points = asked.efforts(), asked.points()
+        index.learn(points, efforts)
         factor = lists_factor(
             index.operating_points, points, k=STATUS_K, target_recall=STATUS_RECALL
         )

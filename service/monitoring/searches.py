@@ -73,16 +73,18 @@ class Searches:
         if len(answered) > 1:
             stats = sum_stats([found.stats for _, found in answered])
         self._telemetry.searched(index, queries, seconds, stats, calls=len(answered))
+        is_alone = queries == 1
         for task, found in answered:
             if task.is_whole and not found.stats.exact:
-                # By effort, the statistics have a mean: it says nothing of one query.
-                is_even = task.params.effort == "even"
+                # By effort, the statistics have a mean: it says nothing of one query of
+                # several.
+                is_known = is_alone or task.params.effort == "even"
                 self.probe.offer(
                     task.view,
                     task.queries,
                     task.condition,
                     found.distances,
-                    nprobe=found.stats.nprobe if is_even else None,
+                    nprobe=found.stats.nprobe if is_known else None,
                 )
         waited = 0.0 if arrived is None else began - arrived
         if seconds + waited >= self.slow.slow_seconds > 0:

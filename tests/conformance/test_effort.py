@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SoarIndex
-from gleann.index.effort import Grants
 from gleann.index.engines.choose import make_engine
 from gleann.index.engines.contract import GrantsLists, ScanRequest
 from gleann.index.engines.reference import ReferenceEngine, granted_lists
 from gleann.index.errors import NonFiniteError
 from gleann.index.metric import prepare
+from gleann.index.operating.effort import Grants
 
 NLIST = 60
 

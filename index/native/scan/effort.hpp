@@ -1,5 +1,5 @@
 // How many of its best lists a query scans, by where it found its best rows so far: the
-// native twin of index/effort.py, which has the reasons.
+// native twin of index/operating/effort.py, which has the reasons.
 #pragma once
 
 #include <cstdint>

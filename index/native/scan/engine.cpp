@@ -30,6 +30,8 @@ const ScanKernels& scan_of(const Kernels& kernels, const RowCodes& codes) {
 // pays from half a query for each list on (index/DECISIONS.md has the measurement).
 bool is_few(const ScanJob& job, int64_t queries, int64_t nlist, int64_t threads) {
   if (job.newer) return queries < 4 * threads;  // in no list, or in many short ones
+  // Under an effort few queries scan nprobe lists, and a batch reads codes once more.
+  if (job.effort) return queries * job.nprobe < 2 * nlist * threads;
   return queries < 2 * threads || 2 * queries * job.nprobe < nlist * threads;
 }
 

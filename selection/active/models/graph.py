@@ -19,7 +19,7 @@ from gleann.selection.curation.graph_labels.weights import (
     cosine_weights,
     cosines_between,
 )
-from gleann.selection.neighbours import Neighbours, neighbours_among
+from gleann.selection.neighbours import Neighbours
 from gleann.selection.saved import Saved
 
 PARAMS = PropagationParams()
@@ -35,7 +35,8 @@ class PropagatedLabels:
 
     Args:
         vectors: (n, d) the rows; cosines between them are the weights of edges.
-        neighbours: over the rows: the edges.
+        neighbours: over the rows, limited to those that labels may be asked for: the
+            edges.
         questions: the columns of the labels.
         params: `neighbours` of each row.
     """
@@ -66,6 +67,8 @@ class PropagatedLabels:
         self._neighbours = neighbours
         self._questions = questions
         self._k = min(params.neighbours, max(1, len(vectors) - 1))
+        # Neighbours that are too few for that say so now, not at the first batch.
+        neighbours.neighbours(np.zeros(1, np.int64), k=self._k)
         self._learnt = 0
         self._rows: Rows = np.empty(0, np.int64)
         self._walk: Walk | None = None
@@ -83,7 +86,7 @@ class PropagatedLabels:
             return
         if self._walk is None:
             self._rows = _rows_of(labels, len(self._vectors))
-            self._walk = self._walk_of(labels)
+            self._walk = self._walk_of_rows()
         places = np.searchsorted(self._rows, labels.rows)
         self._tables = [
             self._propagated(self._walk, places, labels.answers[:, question])
@@ -127,12 +130,9 @@ class PropagatedLabels:
     def restore(self, _state: Saved, _n: int, /) -> None:
         """Do nothing: the state is empty."""
 
-    def _walk_of(self, labels: Labels) -> Walk:
+    def _walk_of_rows(self) -> Walk:
         """The walk over `self._rows`."""
-        neighbours = self._neighbours
-        if labels.among is not None:
-            neighbours = neighbours_among(neighbours, labels.among)
-        near = neighbours.neighbours(self._rows, k=self._k)
+        near = self._neighbours.neighbours(self._rows, k=self._k)
         cosines = cosines_between(self._vectors, self._rows, near)
         places = np.searchsorted(self._rows, near).astype(np.int32)
         places[near < 0] = -1

@@ -78,12 +78,14 @@ def make_model(
     *,
     neighbours: Neighbours | None,
     classifier: Classifier | None,
+    among: Among | None = None,
 ) -> ProbabilityModel:
     """The probability model that `params` name.
 
     Raises:
         InvalidParamsError: a classifier where none is asked for, or the other way
-            round; no neighbours for the model "graph".
+            round; for the model "graph" no neighbours, fewer than it takes, or such
+            that cannot be limited to the rows of `among`.
         DimensionMismatchError: neighbours of other rows than the vectors.
     """
     if params.model in _SOURCES and classifier is not None:
@@ -96,6 +98,8 @@ def make_model(
     if params.model == "graph":
         if neighbours is None:
             raise InvalidParamsError("the model 'graph' needs neighbours, got None")
+        if among is not None:
+            neighbours = neighbours_among(neighbours, among)
         return PropagatedLabels(vectors, neighbours, questions, params)
     return TrainedModel(vectors, make_classifier(params, classifier), questions)
 
@@ -122,7 +126,12 @@ def make_strategy(  # noqa: PLR0913 (the parts of one strategy)
         questions=questions,
         labels=labels,
         model=make_model(
-            params, vectors, questions, neighbours=neighbours, classifier=classifier
+            params,
+            vectors,
+            questions,
+            neighbours=neighbours,
+            classifier=classifier,
+            among=labels.among,
         ),
         pool=make_pool(params, vectors, neighbours, among=labels.among),
     )

@@ -14,8 +14,10 @@ from gleann.index.lists import assignment
 from gleann.index.params import SearchParams
 from gleann.index.soar_index import SoarIndex
 from gleann.index.tables.tabular import Table, Tabular
+from gleann.selection.among import AmongLike, origin_of
 from gleann.selection.checks import IdMap, as_rows, require_between, require_count
 from gleann.selection.groups import Groups
+from gleann.selection.index_rows import among_of
 from gleann.selection.provenance import provenance
 from gleann.selection.seeds import keyed_hashes
 
@@ -45,15 +47,17 @@ class SimilaritySplit(Tabular):
 
     Attributes:
         held_ids: (n,) the ids of all rows.
-        buckets: int32 (n,), from 0 up.
+        buckets: int32 (n,), from 0 up; -1 of rows that are not `among`.
         held_out: bool (n,), test rows of their bucket whenever it is trained on.
         provenance: method, params, seed, data_hash, version: JSON values.
+        among: int64 (m,), the rows that are split, ascending; None where all are.
     """
 
     held_ids: HeldIds
     buckets: NDArray[np.int32]
     held_out: Mask
     provenance: dict[str, Any] = field(default_factory=dict)
+    among: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.buckets)
@@ -75,20 +79,23 @@ class SimilaritySplit(Tabular):
                 f"bucket must be in 0..{self.folds - 1}, got {bucket}"
             )
         outside = self.buckets == bucket
+        inside = (self.buckets >= 0) & ~outside
         return FoldRows(
-            train=np.flatnonzero(~outside & ~self.held_out),
-            interpolation=np.flatnonzero(~outside & self.held_out),
+            train=np.flatnonzero(inside & ~self.held_out),
+            interpolation=np.flatnonzero(inside & self.held_out),
             extrapolation=np.flatnonzero(outside),
         )
 
     def table(self) -> Table:
-        """One line per row: id, bucket, held_out."""
-        sizes = np.bincount(self.buckets, minlength=self.folds)
+        """One line per row that is split: id, bucket, held_out."""
+        rows = np.arange(len(self)) if self.among is None else self.among
+        buckets = self.buckets[rows]
+        sizes = np.bincount(buckets, minlength=self.folds)
         return Table(
             columns={
-                "id": take_ids(self.held_ids, np.arange(len(self))),
-                "bucket": self.buckets,
-                "held_out": self.held_out,
+                "id": take_ids(self.held_ids, rows),
+                "bucket": buckets,
+                "held_out": self.held_out[rows],
             },
             facts={
                 "summary": {"folds": self.folds, "sizes": sizes.tolist()},
@@ -103,6 +110,7 @@ def similarity_split(
     folds: int = FOLDS,
     held_out: float = HELD_OUT,
     together: ArrayLike | None = None,
+    among: AmongLike | None = None,
     seed: int = 0,
 ) -> SimilaritySplit:
     """Put similar rows into the same of a few buckets, as in ReSTTest.
@@ -112,36 +120,45 @@ def similarity_split(
 
     Args:
         index: its rows are split.
-        folds: buckets, at most as many as it has lists with rows.
+        folds: buckets, at most as many as it has lists with such rows.
         held_out: share of each bucket that tests inside it, drawn by the hash of (seed,
             id).
         together: (n,) rows with equal values come into one bucket, that of the first,
             and are held out together: integers, strings or other words, such as
             `Duplicates.duplicate_of`, where -1 is nobody's.
+        among: the rows that are split, as a mask (n,) or ids; None for all. Lists count
+            by these alone.
         seed: the only source of randomness.
 
     Raises:
         InvalidParamsError: too many folds, or a share outside 0..1.
-        InvalidInputError: `together` has numbers that are no integers.
+        InvalidInputError: `together` has numbers that are no integers; an `among` that
+            cannot be used.
         DimensionMismatchError: `together` is not (n,).
     """
     require_count("folds", folds, at_least=2)
     require_between("held_out", held_out, low=0, high=1)
     require_integer("seed", seed, at_least=0)
     n = len(index)
+    within = among_of(among, index)
+    rows = np.arange(n) if within is None else within.rows
     first, _ = assignment(index.data.lists, n=n)
-    of_lists = _buckets_of_lists(index, first, folds, seed)
-    heads = _heads(together, n=n)
-    buckets = of_lists[first][heads].astype(np.int32)
+    of_lists = _buckets_of_lists(index, first[rows], folds, seed)
+    heads = _heads(together, rows, n=n)
+    buckets, kept_out = np.full(n, -1, np.int32), np.zeros(n, np.bool_)
+    buckets[rows] = of_lists[first[heads]]
     hashes = keyed_hashes(index.held_ids, seed=seed, purpose="similarity_split")
+    kept_out[rows] = hashes[heads].astype(np.float64) < held_out * 2.0**64
     params = {"folds": folds, "held_out": held_out}
+    made = provenance(
+        "similarity_split", params=params, seed=seed, data_hash=index.data_hash
+    )
     return SimilaritySplit(
         held_ids=index.held_ids,
         buckets=buckets,
-        held_out=(hashes.astype(np.float64) < held_out * 2.0**64)[heads],
-        provenance=provenance(
-            "similarity_split", params=params, seed=seed, data_hash=index.data_hash
-        ),
+        held_out=kept_out,
+        provenance=made | origin_of(within),
+        among=None if within is None else rows,
     )
 
 
@@ -186,7 +203,14 @@ def resampled_training(
 def _buckets_of_lists(
     index: SoarIndex, first: NDArray[np.int32], folds: int, seed: int
 ) -> NDArray[np.int64]:
-    """The bucket (nlist,) of each list, numbered by their first rows."""
+    """The bucket (nlist,) of each list, numbered by their first rows.
+
+    Args:
+        index: has the centroids.
+        first: int32 (m,), the primary list of each row that is split.
+        folds: buckets.
+        seed: of the clusters.
+    """
     from sklearn.cluster import KMeans
 
     sizes = np.bincount(first, minlength=index.nlist)
@@ -205,12 +229,12 @@ def _buckets_of_lists(
     return buckets
 
 
-def _heads(together: ArrayLike | None, *, n: int) -> Rows:
-    """The first row (n,) that each row is to be with."""
-    rows = np.arange(n)
+def _heads(together: ArrayLike | None, rows: Rows, *, n: int) -> Rows:
+    """The first (m,) of `rows` (m,) that each of them is to be with."""
     if together is None:
         return rows
     groups = Groups.of(together, n=n, name="together")
-    _, first = np.unique(groups.numbers, return_index=True)
-    nobody = groups.numbers == groups.words.places.get(-1, -1)
-    return np.where(nobody, rows, first[groups.numbers])
+    numbers = groups.numbers[rows]
+    _, first, again = np.unique(numbers, return_index=True, return_inverse=True)
+    nobody = numbers == groups.words.places.get(-1, -1)
+    return np.where(nobody, rows, rows[first[again]])

@@ -1,4 +1,4 @@
-"""`bench.measures.costs`: the fit behind `index/cost.py`."""
+"""`bench.measures.costs`: the fit behind `index/operating/cost.py`."""
 
 import json
 

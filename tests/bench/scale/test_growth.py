@@ -8,6 +8,7 @@ import pytest
 from bench.__main__ import make_parser
 from bench.scale import growth
 from bench.scale.growth_table import growth_table
+from gleann.index import SoarIndex
 
 
 @pytest.fixture
@@ -65,6 +66,38 @@ def test_a_rerun_goes_on_with_what_is_missing(run, monkeypatch) -> None:
     assert calls == ["search", "search"]
     more = run(f"{SMALL} --recall 0.9")  # another question is another result
     assert [at["asked"] for at in more["cells"]["m3/2000"]["search"]["levels"]] == [0.9]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("other", "params"),
+    [
+        ("--spill none", {"spill": "none", "seed": 0}),
+        ("--seed 3", {"spill": "soar", "seed": 3}),
+        ("--queries 70", {"spill": "soar", "seed": 0}),
+    ],
+)
+def test_an_index_of_other_settings_is_not_searched(
+    run, tmp_path, monkeypatch, other, params
+) -> None:
+    one = "--intrinsic 3 --dim 12 --rows 2000 --rounds 1 --keep --spill soar"
+    run(f"{one} --parts truth build")
+    calls = []
+    real = growth.in_fresh_process
+    monkeypatch.setattr(
+        growth,
+        "in_fresh_process",
+        lambda work, *given: calls.append(work.__name__) or real(work, *given),
+    )
+    run(f"{one} {other} --parts search")
+    assert calls == ["build", "search"]
+    built = SoarIndex.load(tmp_path / "big" / "m3" / "index-2000")
+    assert (built.params.spill, built.params.seed) == (params["spill"], params["seed"])
+    run(f"{one} {other} --parts search")
+    assert calls == ["build", "search"]  # it is in the result
+    (tmp_path / "out.json").unlink()
+    run(f"{one} {other} --parts search")
+    assert calls == ["build", "search", "search"]
 
 
 @pytest.mark.slow

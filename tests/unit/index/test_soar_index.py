@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, Progress, SearchParams, SoarIndex, errors
-from gleann.index.cost import CostModel
-from gleann.index.operating_points import choose_point
+from gleann.index.operating.cost import CostModel
+from gleann.index.operating.points import choose_point
 
 
 @pytest.fixture(scope="module")

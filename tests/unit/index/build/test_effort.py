@@ -9,11 +9,11 @@ import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, errors, recall_at_k
 from gleann.index.build.effort import WORTH_EFFORT, fit_poisson
-from gleann.index.cost import CostModel
-from gleann.index.effort import Grants, bit_lengths
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.native import available
-from gleann.index.operating_points import (
+from gleann.index.operating.cost import CostModel
+from gleann.index.operating.effort import Grants, bit_lengths
+from gleann.index.operating.points import (
     CONFIDENCE,
     EffortPoint,
     choose_point,

@@ -13,7 +13,7 @@ from gleann.index.engines import native
 from gleann.index.errors import RecallWarning
 from gleann.index.exact import exact_search_prepared
 from gleann.index.metric import prepare
-from gleann.index.operating_points import (
+from gleann.index.operating.points import (
     OperatingPoint,
     Pool,
     choose_point,

@@ -10,8 +10,8 @@ from gleann.index.build.choose_spill import choose_spill
 from gleann.index.build.sample import Sample
 from gleann.index.build.tune import measure_points
 from gleann.index.codes import Encoding
-from gleann.index.cost import CostModel
-from gleann.index.operating_points import WORTH, cost_of_recall
+from gleann.index.operating.cost import CostModel
+from gleann.index.operating.points import WORTH, cost_of_recall
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Graphs by codes of projected rows: the axes, the scan, and when they are not used."""
 
 from dataclasses import replace
+from threading import get_ident
 
 import numpy as np
 import pytest
@@ -109,6 +110,28 @@ def test_the_axes_are_those_along_which_rows_differ(flat):
     assert (kept <= apart * (1 + 1e-5)).all()
     assert (kept >= 0.9 * apart).mean() > 0.95
     np.testing.assert_allclose(restore(short, fitted), rows, atol=0.2)
+
+
+def test_rows_are_projected_on_as_many_threads_as_are_asked_for(flat, monkeypatch):
+    rows = flat(900, seed=1)
+    fitted = fit_projection(rows, "l2", seed=0)
+    monkeypatch.setattr(projection, "PROJECTED_VALUES", 64 * 10)
+    seen = []
+
+    class Watched:
+        shape = rows.shape
+
+        def __len__(self):
+            return len(rows)
+
+        def __getitem__(self, block):
+            seen.append(get_ident())
+            return rows[block]
+
+    short = fitted.project(Watched(), threads=1)
+    assert len(seen) == 90
+    assert len(set(seen)) == 1
+    np.testing.assert_array_equal(short, fitted.project(rows, threads=3))
 
 
 def test_no_axes_where_they_would_not_pay(flat, clustered):

@@ -229,3 +229,18 @@ def test_progress_ends_with_all_lists_and_its_exception_stops(clustered):
 
     with pytest.raises(KeyError):
         list(PairJoin(side, radius=0.1).blocks(report=stop))
+
+
+@pytest.mark.parametrize("room", [0, -5, 1.5])
+def test_blocks_without_room_are_refused_at_once(clustered, room):
+    side = side_of_index(build(clustered(50, 4, seed=0), nlist=3))
+    with pytest.raises(InvalidParamsError, match=f"room .* {room}"):
+        PairJoin(side, radius=1).blocks(room=room)
+
+
+@needs_native
+def test_the_native_join_does_not_go_on_for_ever_without_room(clustered):
+    side = side_of_index(build(clustered(50, 4, seed=0), nlist=3))
+    blocks = NativeJoin(side, None, most=1e7).blocks(room=0, report=ignore)
+    with pytest.raises(InvalidParamsError, match="room"):
+        next(blocks)

@@ -8,7 +8,7 @@ from gleann.index.evaluate import cut_at_k
 from gleann.index.exact import exact_search_prepared
 from gleann.index.lists import assignment
 from gleann.index.metric import list_scores, prepare
-from gleann.index.operating_points import OperatingPoint, choose_point
+from gleann.index.operating.points import OperatingPoint, choose_point
 from gleann.index.search.asked import (
     LEAST_QUERIES,
     AskedQueries,

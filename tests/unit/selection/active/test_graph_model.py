@@ -168,3 +168,28 @@ def test_what_the_model_cannot_do_is_refused():
     session = start(index, labels, near)
     with pytest.raises(InvalidParamsError, match="no classifier to score"):
         session.score_vectors(index.vectors[:2])
+
+
+@pytest.mark.parametrize("pool", ["global", "seals"])
+def test_a_graph_of_other_rows_is_refused_at_the_start(pool):
+    index, labels = world()
+    among = np.arange(len(labels)) >= 90
+    whole = GraphNeighbours(knn_graph(index, k=10, nprobe=4))
+    with pytest.raises(InvalidParamsError, match="graph is of 180 rows, not of the 90"):
+        start(index, labels, whole, among=among, pool=pool)
+    with pytest.raises(InvalidParamsError, match="can be limited to them"):
+        start(index, labels, Exact(index.vectors), among=among, pool=pool)
+    own = GraphNeighbours(knn_graph(index, k=10, nprobe=4, among=among))
+    session = start(index, labels, own, among=among, rows=range(90, 96), pool=pool)
+    near = IndexNeighbours(index, nprobe=4)
+    other = start(index, labels, near, among=among, rows=range(90, 96), pool=pool)
+    assert picks(session, labels, 3) == picks(other, labels, 3)
+
+
+def test_a_graph_with_too_few_neighbours_is_refused_at_the_start():
+    index, labels = world()
+    few = GraphNeighbours(knn_graph(index, k=4, nprobe=4))
+    with pytest.raises(InvalidParamsError, match="holds 4 neighbours a row, but k is"):
+        start(index, labels, few)
+    session = start(index, labels, few, neighbours=4)
+    assert len(session.next_batch().rows) == 5

@@ -435,3 +435,27 @@ def test_progress_names_its_phases_and_stops_the_work(clustered):
 
     with pytest.raises(KeyError, match="read"):
         near_duplicates(index, radius=0.1, progress=stop)
+
+
+@pytest.mark.parametrize("d", [3, 40, 384])
+def test_rows_that_are_multiples_of_each_other_have_a_similarity_of_one(d):
+    rng = np.random.default_rng(d)
+    rows = rng.normal(size=(150, d)).astype(np.float32)
+    factors = np.array([1 / 3, 0.7, 1e-4, 7e5, 1.1], np.float32)
+    copies = (rows[:100] * np.tile(factors, 20)[:, None]).astype(np.float32)
+    index = build(np.concatenate([rows, copies]), "cosine", nlist=8)
+    unit = index.vectors
+    assert (unit[:100] != unit[150:]).any(axis=1).sum() > 20  # rounding parts them
+    found = near_duplicates(index, similarity=1.0)
+    assert found.duplicate_of[150:].tolist() == list(range(100))
+    assert found.duplicate_of[:150].tolist() == list(range(150))
+
+
+def test_a_similarity_of_one_tells_rows_apart_that_differ_in_a_digit():
+    rows = np.random.default_rng(1).normal(size=(100, 24)).astype(np.float32)
+    near = rows + np.float32(1e-5)
+    index = build(np.concatenate([rows, near]), "cosine", nlist=8)
+    exact = near_duplicates(index, similarity=1.0)
+    assert exact.duplicate_of.tolist() == list(range(200))
+    found = near_duplicates(index, similarity=1 - 1e-9)
+    assert found.duplicate_of[100:].tolist() == list(range(100))

@@ -214,6 +214,45 @@ def test_rows_that_belong_together_are_in_one_bucket(digits):
     assert (split.buckets[600:] == free.buckets[600:]).all()
 
 
+def test_some_rows_are_split_alone(digits):
+    rows, labels = digits
+    index = build(rows)
+    mask = labels < 6
+    split = similarity_split(index, folds=4, among=mask, seed=2)
+    assert (split.buckets[~mask] == -1).all()
+    assert not split.held_out[~mask].any()
+    assert sorted(np.unique(split.buckets[mask])) == [0, 1, 2, 3]
+    assert split.held_out[mask].mean() == pytest.approx(0.2, abs=0.05)
+    for bucket in range(4):
+        fold = split.fold(bucket)
+        parts = [fold.train, fold.interpolation, fold.extrapolation]
+        assert sorted(np.concatenate(parts)) == np.flatnonzero(mask).tolist()
+    table = split.table()
+    assert table.columns["id"].tolist() == np.flatnonzero(mask).tolist()
+    assert sum(table.facts["summary"]["sizes"]) == mask.sum()
+    assert split.provenance["among"]["rows"] == mask.sum()
+    # Other rows, and whom these belong with, change nothing.
+    together = np.arange(len(rows)) // 3
+    joined = similarity_split(index, folds=4, among=mask, together=together, seed=2)
+    apart = np.where(mask, together, together[::-1] + 9000)
+    other = similarity_split(index, folds=4, among=mask, together=apart, seed=2)
+    assert (joined.buckets == other.buckets).all()
+    for number in np.unique(together[mask])[:50]:
+        own = np.flatnonzero(mask & (together == number))
+        assert len(np.unique(joined.buckets[own])) == 1
+    whole = similarity_split(index, folds=4, among=np.ones(len(rows), bool), seed=2)
+    assert (whole.buckets == similarity_split(index, folds=4, seed=2).buckets).all()
+
+
+def test_rows_of_too_few_lists_are_not_split(digits):
+    rows, _ = digits
+    index = build(rows)
+    with pytest.raises(InvalidParamsError, match="folds must be at most 1, the lists"):
+        similarity_split(index, folds=2, among=[7])
+    with pytest.raises(InvalidInputError, match="among"):
+        similarity_split(index, folds=2, among=np.zeros(len(rows), bool))
+
+
 def test_resampled_training_rows_are_the_nearest(digits):
     rows, labels = digits
     index = build(rows)

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from gleann.index.cost import CANDIDATE, GRANT, CostModel
+from gleann.index.operating.cost import CANDIDATE, GRANT, CostModel
 
 CONFIDENCE = 1.645
 """Standard errors below an estimate that the true recall exceeds with 95 % confidence,
@@ -115,12 +115,15 @@ class Measured:
             for each k of ascending cost and recall.
         asked: operating points for queries that were asked (`search/asked.py`), which
             may take more lists than `points`.
+        asked_efforts: `efforts` for these queries, each with the recall of the build or
+            theirs, whichever is lower with 95 % confidence.
     """
 
     points: tuple[OperatingPoint, ...] = ()
     pools: tuple[Pool, ...] = ()
     efforts: tuple[EffortPoint, ...] = ()
     asked: tuple[OperatingPoint, ...] = ()
+    asked_efforts: tuple[EffortPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +135,7 @@ class SpillReport:
         k: neighbours asked for.
         recalls: recall@k that was judged at: what was asked for, or the most that both
             reach.
-        soar_costs: nominal nanoseconds a query with spilling (`index/cost.py`), for
+        soar_costs: nominal nanoseconds a query with spilling (`operating/cost.py`), for
             each recall.
         none_costs: the same without.
         saving: share of the work that spilling saves (geometric mean); negative where
@@ -212,10 +215,22 @@ def cost_of_recall(
 
     A recall beyond the last point, which `best_recall` tells, costs what that costs.
     """
+    return costs_of_recalls(points, model, k=k, recalls=[recall])[0]
+
+
+def costs_of_recalls(
+    points: tuple[OperatingPoint, ...],
+    model: CostModel,
+    *,
+    k: int,
+    recalls: list[float],
+) -> list[float]:
+    """`cost_of_recall` of several."""
     chosen = [p for p in points if p.k == k]
-    recalls = [p.recall for p in chosen]
+    measured = [p.recall for p in chosen]
     costs = [p.cost(model) for p in chosen]
-    return float(np.exp(np.interp(recall, recalls, np.log(costs))))
+    found: list[float] = np.exp(np.interp(recalls, measured, np.log(costs))).tolist()
+    return found
 
 
 def best_recall(points: tuple[OperatingPoint, ...], *, k: int) -> float:

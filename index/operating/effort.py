@@ -15,7 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.operating_points import EffortPoint
+from gleann.index.arrays import ListNos, Mask
+from gleann.index.operating.points import EffortPoint
+
+KNOWN = 0.98
+"""Share of the k best rows of the first lists that must be among the nearest for depths
+to be known from these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +64,33 @@ def granted(
     """Lists, from the logs of one more than their number."""
     lists = np.expm1(np.clip(log_lists, 0, 30))
     return np.clip(lists, first, most).astype(np.int64)
+
+
+def depths_of(places: ListNos, *, k: int, first: int) -> NDArray[np.float64]:
+    """Depth over k (nq,) of queries after their first lists, by their nearest rows.
+
+    Args:
+        places: int32 (nq, w), of the first list of each row, nearest rows first.
+        k: best rows whose depths are summed.
+        first: lists.
+    """
+    best = _best_rows(places, k=k, first=first)
+    lacking = k - best.sum(axis=1)
+    sums = np.where(best, bit_lengths(places), 0).sum(axis=1)
+    depths: NDArray[np.float64] = (sums + lacking * int(first).bit_length()) / k
+    return depths
+
+
+def knows_depths(places: ListNos, *, k: int, first: int) -> bool:
+    """Whether the nearest rows have enough of the k best rows of the first lists."""
+    best = _best_rows(places, k=k, first=first)
+    return float(best.sum()) >= KNOWN * k * len(places)
+
+
+def _best_rows(places: ListNos, *, k: int, first: int) -> Mask:
+    """Which rows (nq, w) are the k best of the first lists."""
+    held = places < first
+    return held & (np.cumsum(held, axis=1) <= k)
 
 
 def bit_lengths(numbers: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -1,0 +1,1 @@
+"""What searches cost, and the settings that were measured to reach a recall."""
