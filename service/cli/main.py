@@ -41,6 +41,7 @@ COMMANDS = {
     "build": "build",
     "search": "search",
     "graph": "graph",
+    "curate": "curate.curate",
     "select": "select.select",
     "plan-labels": "estimate.plan_labels",
     "estimate": "estimate.estimate",

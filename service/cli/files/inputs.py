@@ -187,21 +187,22 @@ def as_numbers(path: Path, values: NDArray[np.generic]) -> NDArray[np.float64]:
 
 
 def read_groups(
-    given: str, pool: IdMap, *, own: Path | None = None
+    given: str, pool: IdMap, *, own: Path | None = None, column: str = GROUP_COLUMN
 ) -> NDArray[np.generic]:
     """Read the group of each item from FILE or FILE:COLUMN.
 
     Args:
-        given: a `.npy` array (n,), or a table with a column `group`, or the named one;
-            it is found by its column `id` where it has one.
+        given: a `.npy` array (n,), or a table with the column that it names; it is
+            found by its column `id` where it has one.
         pool: the items.
         own: the file of the items, which is in their order.
+        column: the column where `given` names none.
 
     Raises:
         UnknownIdError: an id of no item.
         InvalidInputError: another number of rows, or an empty cell.
     """
-    path, name = split_column(given, GROUP_COLUMN)
+    path, name = split_column(given, column)
     return columns.categories(_column_of_items(path, name, pool, own), name)
 
 

@@ -1,0 +1,1 @@
+"""`gleann curate`: curate training data with an index."""
