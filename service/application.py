@@ -30,6 +30,8 @@ from gleann.service.devices.devices import Devices
 from gleann.service.features import FEATURES
 from gleann.service.job_requests import JobRequests
 from gleann.service.jobs.building import Building
+from gleann.service.jobs.curation.curating import Curating
+from gleann.service.jobs.curation.shelf import Shelf
 from gleann.service.jobs.import_source import ImportRules
 from gleann.service.jobs.importing import Importing
 from gleann.service.jobs.jobs import Jobs
@@ -68,7 +70,7 @@ from gleann.service.values import (
 )
 from gleann.service.wire.protocol import OLDEST_PROTOCOL, PROTOCOL
 
-LongWork: TypeAlias = Building | Compaction | Importing | Selecting | Work
+LongWork: TypeAlias = Building | Compaction | Curating | Importing | Selecting | Work
 """Carries out the operations of a kind, and says what each needs."""
 
 
@@ -83,6 +85,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
         registry: the indexes.
         jobs: the operations.
         selections: stored results of selection jobs.
+        curations: stored results of curation jobs.
         sessions: the store of labelling sessions.
         active: operations on active-learning sessions.
         rounds: operations on rounds sessions.
@@ -155,6 +158,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
             telemetry=self.telemetry,
         )
         self.selections = Selecting(self.registry, self.store, devices)
+        self.curations = Shelf(config.data_dir)
         self.monitor = Monitor(
             self.registry,
             self.store,
@@ -169,11 +173,13 @@ class Application(RowOperations, SearchOperations, JobRequests):
             self.store,
             keep_days=config.keep_days,
             keep_operations=config.keep_operations,
+            expire=self.curations.expire,
         )
         works = self._long_work(config, versions, devices)
         tell_damage(self.store)
         self.registry.open()
         self.snapshots.shelf.sweep()
+        self.curations.clear_unfinished()
         self.jobs.open(works, {kind: work.demand for kind, work in works.items()})
 
     def _long_work(
@@ -218,8 +224,17 @@ class Application(RowOperations, SearchOperations, JobRequests):
             rules=self.import_rules,
             threads=threads,
         )
+        self.curating = Curating(
+            self.registry,
+            self.store,
+            self.curations,
+            devices=devices,
+            threads=threads,
+            limits=lambda: self.limits,
+        )
         return {
             "build": self.building,
+            "curate": self.curating,
             OPTIMIZE: self.optimizer.compaction,
             "import": importing,
             "select": self.selections,

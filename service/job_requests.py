@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from gleann.index.errors import CorruptDataError
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
+from gleann.service.jobs.curation.curating import Curating
 from gleann.service.jobs.import_source import ImportRules, check_source
 from gleann.service.jobs.jobs import Jobs
 from gleann.service.limits import (
@@ -27,13 +28,21 @@ from gleann.service.state.store import Store
 from gleann.service.views.live_index import require_not_empty_since
 from gleann.service.wire.index_messages import build_params_of
 from gleann.service.wire.plan_messages import planned_operation
-from gleann.v1 import coreset_pb2, index_pb2, job_pb2, snapshot_pb2, vector_pb2
+from gleann.v1 import (
+    coreset_pb2,
+    curation_pb2,
+    index_pb2,
+    job_pb2,
+    snapshot_pb2,
+    vector_pb2,
+)
 
 Asked: TypeAlias = Callable[[], operations_pb2.Operation]
 """Puts long work into the queue: a quick call, for a transaction."""
 
 _REQUESTS: Mapping[str, type[Message]] = {
     "build": index_pb2.BuildIndexRequest,
+    "curate": curation_pb2.CreateCurationJobRequest,
     OPTIMIZE: index_pb2.OptimizeIndexRequest,
     "import": vector_pb2.ImportVectorsRequest,
     "select": coreset_pb2.CreateSelectionJobRequest,
@@ -54,6 +63,7 @@ class JobRequests(ABC):
         registry: the indexes.
         jobs: the operations.
         building: performs builds.
+        curating: performs curation jobs.
         optimizer: compacts the indexes.
         snapshots: the snapshots.
         import_rules: what may be imported.
@@ -64,6 +74,7 @@ class JobRequests(ABC):
     registry: Registry
     jobs: Jobs
     building: Building
+    curating: Curating
     optimizer: Optimizer
     snapshots: Snapshots
     import_rules: ImportRules
@@ -120,6 +131,11 @@ class JobRequests(ABC):
         """Check the request; return the function that starts a selection job."""
         resolve(self.registry.view(request.index), request)
         return self.jobs.asked("select", index=request.index, request=request)
+
+    def asked_to_curate(self, request: curation_pb2.CreateCurationJobRequest) -> Asked:
+        """Check the request; return the function that starts a curation job."""
+        self.curating.check(request)
+        return self.jobs.asked("curate", index=request.index, request=request)
 
     def planned_build(
         self, request: index_pb2.BuildIndexRequest
@@ -182,6 +198,7 @@ class JobRequests(ABC):
         """What checks the request of each kind of operation."""
         return {
             "build": self.asked_to_build,
+            "curate": self.asked_to_curate,
             OPTIMIZE: self.asked_to_optimize,
             "import": self.asked_to_import,
             "select": self.asked_to_select,

@@ -14,6 +14,7 @@ from gleann.service.config import Config
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.servicers.admin import AdminServicer
 from gleann.service.servicers.coreset import CoresetServicer
+from gleann.service.servicers.curation import CurationServicer
 from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
 from gleann.service.servicers.job import JobServicer
@@ -51,6 +52,7 @@ def application_stubs(application: Application) -> Stubs:
         vector=_Direct(VectorServicer(application), state),
         search=_Direct(SearchServicer(application), state),
         coreset=_Direct(CoresetServicer(application), state),
+        curation=_Direct(CurationServicer(application), state),
         active=_Direct(ActiveServicer(application), state),
         rounds=_Direct(RoundsServicer(application), state),
         estimate=_Direct(EstimateServicer(application), state),

@@ -18,6 +18,7 @@ class Stubs:
         vector: VectorService.
         search: SearchService.
         coreset: CoresetService.
+        curation: CurationService.
         active: ActiveLearningService.
         rounds: RoundsService.
         estimate: EstimateService.
@@ -35,6 +36,7 @@ class Stubs:
     vector: Any
     search: Any
     coreset: Any
+    curation: Any
     active: Any
     rounds: Any
     estimate: Any

@@ -424,6 +424,46 @@ class SelectionInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TableInfo:
+    """A table of a stored curation.
+
+    Attributes:
+        rows: number of its lines.
+        columns: the types of its columns by name, as Arrow names them.
+        size_bytes: of its file.
+    """
+
+    rows: int
+    columns: dict[str, str]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurationInfo:
+    """What is known of a stored curation, without the lines of its tables.
+
+    Attributes:
+        name: such as "curations/3f2a".
+        index: the index that it is about.
+        version: the state of the index that it saw.
+        method: such as "near_duplicates".
+        summary: figures about the whole.
+        provenance: method, params, seed, data hash and version.
+        tables: its tables by name.
+        created_at: when it was made, UTC.
+    """
+
+    name: str
+    index: str
+    version: IndexVersion
+    method: str
+    summary: JsonObject
+    provenance: JsonObject
+    tables: dict[str, TableInfo]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInfo:
     """A labelling session.
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from gleann.service.client.active_calls import ActiveCalls
 from gleann.service.client.connection import Connection
 from gleann.service.client.coreset_calls import CoresetCalls
+from gleann.service.client.curation_calls import CurationCalls
 from gleann.service.client.estimate_calls import EstimateCalls
 from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls
@@ -38,6 +39,7 @@ class ClientMethods(InMode[M], Generic[M]):
         vectors: stores, fetches, removes and searches vectors.
         payload: sets, fetches and removes the payload of vectors.
         coresets: chooses subsets by selection jobs.
+        curation: finds near-duplicates and the like, and reads stored results.
         active: sessions of active learning.
         rounds: sessions of training sets chosen in rounds.
         estimates: sessions of an estimate from few labels.
@@ -63,6 +65,7 @@ class ClientMethods(InMode[M], Generic[M]):
         self.vectors: VectorCalls[M] = VectorCalls(connection)
         self.payload: PayloadCalls[M] = PayloadCalls(connection)
         self.coresets: CoresetCalls[M] = CoresetCalls(connection)
+        self.curation: CurationCalls[M] = CurationCalls(connection)
         self.active: ActiveCalls[M] = ActiveCalls(connection)
         self.rounds: RoundsCalls[M] = RoundsCalls(connection)
         self.estimates: EstimateCalls[M] = EstimateCalls(connection)

@@ -11,6 +11,7 @@ from google.longrunning import operations_pb2
 from gleann.index import Progress
 from gleann.index.errors import GleannError, ServiceError
 from gleann.service import status
+from gleann.service.client.curation import AsyncCuration, Curation, curation_of
 from gleann.service.client.modes import (
     Awaiting,
     Blocking,
@@ -30,7 +31,14 @@ from gleann.service.wire.fields import enum_text, fill, time_of
 from gleann.service.wire.plan_messages import plan_of
 from gleann.service.wire.selected_messages import selected_of
 from gleann.service.wire.snapshot_messages import snapshot_info_of
-from gleann.v1 import coreset_pb2, index_pb2, job_pb2, snapshot_pb2, vector_pb2
+from gleann.v1 import (
+    coreset_pb2,
+    curation_pb2,
+    index_pb2,
+    job_pb2,
+    snapshot_pb2,
+    vector_pb2,
+)
 
 T = TypeVar("T")
 
@@ -42,6 +50,16 @@ def operation_method(
     body: Callable[Concatenate[Any, P], Coroutine[Any, Any, "Handle[Any, T]"]],
 ) -> "Member[P, Operation[T], Coroutine[Any, Any, AsyncOperation[T]]]":
     """A method whose result is an operation, which has the mode of the method."""
+    made: Any = Member(body, run)
+    return made
+
+
+def curation_method(
+    body: Callable[Concatenate[Any, P], Coroutine[Any, Any, "Handle[Any, Any]"]],
+) -> """Member[
+    P, Operation[Curation], Coroutine[Any, Any, AsyncOperation[AsyncCuration]]
+]""":
+    """A method whose result is the operation of a curation."""
     made: Any = Member(body, run)
     return made
 
@@ -280,7 +298,7 @@ class Handle(InMode[M], Generic[M, T]):
     async def _result(self) -> T:
         if (error := self.error) is not None:
             raise error
-        result: Any = await _read_response(self._message, self._stubs)
+        result: Any = await _read_response(self._message, self._stubs, self._mode)
         return result
 
 
@@ -305,7 +323,9 @@ def handle_of(
     return Operation(message, stubs, mode)
 
 
-async def _read_response(message: operations_pb2.Operation, stubs: Stubs) -> object:
+async def _read_response(
+    message: operations_pb2.Operation, stubs: Stubs, mode: Mode
+) -> object:
     response = message.response
     if response.Is(index_pb2.Index.DESCRIPTOR):
         index = index_pb2.Index()
@@ -323,6 +343,10 @@ async def _read_response(message: operations_pb2.Operation, stubs: Stubs) -> obj
         selection = coreset_pb2.Selection()
         response.Unpack(selection)
         return await read_selection(selection, stubs)
+    if response.Is(curation_pb2.Curation.DESCRIPTOR):
+        curation = curation_pb2.Curation()
+        response.Unpack(curation)
+        return curation_of(curation, stubs, mode)
     raise ServiceError(f"{message.name} answered with {response.type_url}")
 
 

@@ -34,6 +34,7 @@ from gleann.v1 import (
     active_pb2_grpc,
     admin_pb2_grpc,
     coreset_pb2_grpc,
+    curation_pb2_grpc,
     estimate_pb2_grpc,
     index_pb2_grpc,
     job_pb2_grpc,
@@ -63,6 +64,7 @@ _STUBS: Mapping[str, tuple[str, MakeStub]] = {
     "vector": ("gleann.v1.VectorService", vector_pb2_grpc.VectorServiceStub),
     "search": ("gleann.v1.SearchService", _SearchStub),
     "coreset": ("gleann.v1.CoresetService", coreset_pb2_grpc.CoresetServiceStub),
+    "curation": ("gleann.v1.CurationService", curation_pb2_grpc.CurationServiceStub),
     "active": (
         "gleann.v1.ActiveLearningService",
         active_pb2_grpc.ActiveLearningServiceStub,

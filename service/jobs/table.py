@@ -21,11 +21,11 @@ MAX_ATTEMPTS = 3
 
 STOPPED = "the server stopped while this ran"
 
-# The request of a selection may have a million ids, and is not shown.
+# The request of a selection or a curation may have a million ids, and is not shown.
 _SHOWN = (
     "SELECT number, name, kind, index_name, state, attempts, created, started, ended,"
     " error, response, owner, log, log_last, start_sequence,"
-    " CASE kind WHEN 'select' THEN x'' ELSE request END AS request FROM operations"
+    " CASE WHEN kind IN ('curate', 'select') THEN x'' ELSE request END AS request FROM operations"
 )
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from gleann.service.calls.caller import Right
 
-Kind = Literal["operation", "session", "selection", "snapshot"]
+Kind = Literal["curation", "operation", "selection", "session", "snapshot"]
 """What belongs to an index without being one; operations and sessions have an owner."""
 
 READ, WRITE, ADMIN = Right.READ, Right.WRITE, Right.ADMIN
@@ -86,6 +86,14 @@ _CORESET = {
     "ListSelectedItems": _of("selection", READ),
     "ListSelections": _LISTED,
     "DeleteSelection": _of("selection", WRITE),
+}
+_CURATION = {
+    # The other indexes that a method reads: `Curating.check` asks for the right.
+    "CreateCurationJob": _on(WRITE),
+    "GetCuration": _of("curation", READ),
+    "ListCurations": _LISTED,
+    "ReadCurationTable": _of("curation", READ),
+    "DeleteCuration": _of("curation", WRITE),
 }
 _ACTIVE = {
     "StartActiveSession": _on(WRITE),
@@ -160,6 +168,7 @@ _SERVICES = {
     "gleann.v1.VectorService": _VECTOR,
     "gleann.v1.SearchService": _SEARCH,
     "gleann.v1.CoresetService": _CORESET,
+    "gleann.v1.CurationService": _CURATION,
     "gleann.v1.ActiveLearningService": _ACTIVE,
     "gleann.v1.RoundsService": _ROUNDS,
     "gleann.v1.EstimateService": _ESTIMATE,

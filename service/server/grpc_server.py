@@ -32,6 +32,7 @@ from gleann.service.server_status import QueueStatus
 from gleann.service.servicers.active import ActiveServicer
 from gleann.service.servicers.admin import AdminServicer
 from gleann.service.servicers.coreset import CoresetServicer
+from gleann.service.servicers.curation import CurationServicer
 from gleann.service.servicers.estimate import EstimateServicer
 from gleann.service.servicers.index import IndexServicer
 from gleann.service.servicers.job import JobServicer
@@ -45,6 +46,7 @@ from gleann.v1 import (
     active_pb2_grpc,
     admin_pb2_grpc,
     coreset_pb2_grpc,
+    curation_pb2_grpc,
     estimate_pb2_grpc,
     index_pb2_grpc,
     job_pb2_grpc,
@@ -63,6 +65,7 @@ SERVICES = (
     "gleann.v1.VectorService",
     "gleann.v1.SearchService",
     "gleann.v1.CoresetService",
+    "gleann.v1.CurationService",
     "gleann.v1.ActiveLearningService",
     "gleann.v1.RoundsService",
     "gleann.v1.EstimateService",
@@ -86,6 +89,7 @@ _SERVICERS: tuple[Registration, ...] = (
     (vector_pb2_grpc.add_VectorServiceServicer_to_server, VectorServicer),
     (search_pb2_grpc.add_SearchServiceServicer_to_server, SearchServicer),
     (coreset_pb2_grpc.add_CoresetServiceServicer_to_server, CoresetServicer),
+    (curation_pb2_grpc.add_CurationServiceServicer_to_server, CurationServicer),
     (active_pb2_grpc.add_ActiveLearningServiceServicer_to_server, ActiveServicer),
     (rounds_pb2_grpc.add_RoundsServiceServicer_to_server, RoundsServicer),
     (estimate_pb2_grpc.add_EstimateServiceServicer_to_server, EstimateServicer),

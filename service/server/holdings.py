@@ -1,4 +1,4 @@
-"""What operations, sessions, selections and snapshots belong to."""
+"""What operations, sessions, stored results and snapshots belong to."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,10 +17,12 @@ def finds_of(application: Application) -> Mapping[Kind, Find]:
     """How to find what a resource belongs to, by its kind."""
     store = application.store
     selections, shelf = application.selections, application.snapshots.shelf
+    curations = application.curations
     return {
         "operation": lambda name: _operation(store, name),
         "session": lambda name: _session(store, name),
         "selection": lambda name: _named(lambda: selections.get(name).index),
+        "curation": lambda name: _named(lambda: curations.get(name).index),
         "snapshot": lambda name: _named(lambda: shelf.get(name).index),
     }
 

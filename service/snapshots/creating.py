@@ -10,20 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from gleann.index import Progress, SoarIndex
+from gleann.index import Progress
 from gleann.index.arrays import Rows
 from gleann.index.errors import GleannError, MissingFileError
 from gleann.index.filters.condition import Condition
-from gleann.index.fold import fold_on_disk
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.index.storage.manifest import read_manifest as read_index_manifest
 from gleann.index.storage.manifest import sync_dir
 from gleann.service import steady_clock
 from gleann.service.devices.devices import Devices
-from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.jobs.first_version import first_params
 from gleann.service.jobs.queue import Demand
+from gleann.service.jobs.rows_on_disk import write_index_of
 from gleann.service.jobs.task import Task
 from gleann.service.snapshots import row_files
 from gleann.service.snapshots.description import snapshot_to_wire
@@ -124,7 +123,15 @@ class Creating:
         rows = np.flatnonzero(view.passing(view.bind(condition)))
         if len(rows):
             _require_room(view, len(rows), scratch)
-            self._build(view, rows, scratch / SEALED, report)
+            write_index_of(
+                view,
+                rows,
+                scratch / SEALED,
+                anew=first_params(view.metric),
+                devices=self._devices,
+                threads=self._threads,
+                progress=report,
+            )
         return len(rows)
 
     def _write_all(self, view: View, scratch: Path, report: Report) -> None:
@@ -139,47 +146,6 @@ class Creating:
             row_files.write_rows(
                 scratch / NEWER, _counted(view, newer, report), view.dim
             )
-
-    def _build(self, view: View, rows: Rows, path: Path, report: Report) -> None:
-        """Write an index of some rows: in the lists there are, if there are any."""
-        sealed = view.sealed
-        if sealed is None or len(rows) < sealed.index.nlist:
-            self._build_anew(view, rows, path, report)
-            return
-        keep = np.zeros(len(sealed), np.bool_)
-        keep[rows[rows < len(sealed)]] = True
-        newer = rows[rows >= len(sealed)]
-        ids = view.ids_at(newer)
-        self._devices.run(
-            lambda device: fold_on_disk(
-                sealed.index,
-                LiveRows(view, newer, ids) if len(newer) else None,
-                path,
-                ids=ids if len(newer) else None,
-                keep=keep,
-                payload=live_payload(view, rows),
-                schema=view.schema,
-                progress=report,
-                threads=self._threads,
-                device=device,
-            )
-        )
-
-    def _build_anew(self, view: View, rows: Rows, path: Path, report: Report) -> None:
-        ids = view.ids_at(rows)
-        self._devices.run(
-            lambda device: SoarIndex.build_on_disk(
-                LiveRows(view, rows, ids),
-                path,
-                first_params(view.metric),
-                ids=ids,
-                payload=live_payload(view, rows),
-                schema=view.schema,
-                progress=report,
-                threads=self._threads,
-                device=device,
-            )
-        )
 
     def _manifest(
         self,

@@ -1,10 +1,11 @@
-"""Expiry of finished operations, selections, stored answers and positions of streams.
+"""Expiry of finished operations, results, stored answers and positions of streams.
 
 They are removed in small batches, one transaction each, so that writers wait only
 briefly. Unfinished operations stay, however old.
 """
 
 import logging
+from collections.abc import Callable
 from math import inf
 from sqlite3 import Row
 from threading import Event, Thread
@@ -51,7 +52,14 @@ _log = logging.getLogger(__name__)
 class Expiry:
     """Removes expired rows while the directory is open."""
 
-    def __init__(self, store: Store, *, keep_days: int, keep_operations: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        keep_days: int,
+        keep_operations: int,
+        expire: Callable[[float], int] = lambda _: 0,
+    ) -> None:
         """Set the retention.
 
         Args:
@@ -59,10 +67,13 @@ class Expiry:
             keep_days: days to keep operations after their end, selections and receipts
                 after their creation, and positions of streams after their last batch.
             keep_operations: number of finished operations to keep, the latest ones.
+            expire: removes what is kept elsewhere and was made before a time, in
+                seconds since 1970; returns how many.
         """
         self._store = store
         self._keep_seconds = keep_days * DAY
         self._keep_operations = keep_operations
+        self._expire = expire
         self._unreadable: set[int] = set()
         self._closed = Event()
         self._thread = Thread(target=self._serve, name="gleann-expiry", daemon=True)
@@ -85,6 +96,7 @@ class Expiry:
             + self._repeat(_OLD_OPERATIONS, before, BATCH)
             + self._repeat(_TOO_MANY_OPERATIONS, BATCH, self._keep_operations)
             + self._sweep_selections(before)
+            + self._expire(before)
         )
 
     def _serve(self) -> None:
@@ -101,7 +113,7 @@ class Expiry:
                 continue
             if removed:
                 _log.info(
-                    "removed %d old operations, selections, receipts, streams", removed
+                    "removed %d old operations, results, receipts, streams", removed
                 )
 
     def _repeat(self, sql: str, *values: float) -> int:

@@ -9,7 +9,15 @@ from gleann.service.state.database import NAME
 PRIVATE = 0o700
 """The mode of a directory that gleann makes."""
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-OURS = (f"{NAME}*", "indexes", "snapshots", "lost", "acknowledged*", "lock")
+OURS = (
+    f"{NAME}*",
+    "curations",
+    "indexes",
+    "snapshots",
+    "lost",
+    "acknowledged*",
+    "lock",
+)
 """What gleann makes in a data directory, and so may close to others."""
 
 _log = logging.getLogger(__name__)

@@ -24,27 +24,29 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gleann/v1/types.proto\x12\tgleann.v1\"_\n\x07Vectors\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12*\n\x0bscalar_type\x18\x02 \x01(\x0e\x32\x15.gleann.v1.ScalarType\x12\x0b\n\x03\x64im\x18\x03 \x01(\x05\x12\r\n\x05\x63ount\x18\x04 \x01(\x03\"8\n\x07Strings\x12\x0e\n\x06values\x18\x01 \x03(\t\x12\x0c\n\x04text\x18\x02 \x01(\x0c\x12\x0f\n\x07lengths\x18\x03 \x01(\x0c\"F\n\x03Ids\x12\x10\n\x06int64s\x18\x01 \x01(\x0cH\x00\x12%\n\x07strings\x18\x02 \x01(\x0b\x32\x12.gleann.v1.StringsH\x00\x42\x06\n\x04kind\"~\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x06int64s\x18\x02 \x01(\x0cH\x00\x12\x12\n\x08\x66loat64s\x18\x03 \x01(\x0cH\x00\x12%\n\x07strings\x18\x04 \x01(\x0b\x32\x12.gleann.v1.StringsH\x00\x12\x0f\n\x05\x62ools\x18\x05 \x01(\x0cH\x00\x42\x08\n\x06values\"0\n\x0cIndexVersion\x12\x0e\n\x06sealed\x18\x01 \x01(\x03\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"m\n\rSelectedItems\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06scores\x18\x02 \x01(\x0c\x12\x0f\n\x07weights\x18\x03 \x01(\x0c\x12\x1e\n\x03why\x18\x04 \x03(\x0b\x32\x11.gleann.v1.Column*\x88\x01\n\nScalarType\x12\x1b\n\x17SCALAR_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13SCALAR_TYPE_FLOAT32\x10\x01\x12\x17\n\x13SCALAR_TYPE_FLOAT16\x10\x02\x12\x14\n\x10SCALAR_TYPE_INT8\x10\x03\x12\x15\n\x11SCALAR_TYPE_UINT8\x10\x04*Q\n\x06Metric\x12\x16\n\x12METRIC_UNSPECIFIED\x10\x00\x12\r\n\tMETRIC_IP\x10\x01\x12\x11\n\rMETRIC_COSINE\x10\x02\x12\r\n\tMETRIC_L2\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gleann/v1/types.proto\x12\tgleann.v1\"_\n\x07Vectors\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12*\n\x0bscalar_type\x18\x02 \x01(\x0e\x32\x15.gleann.v1.ScalarType\x12\x0b\n\x03\x64im\x18\x03 \x01(\x05\x12\r\n\x05\x63ount\x18\x04 \x01(\x03\"8\n\x07Strings\x12\x0e\n\x06values\x18\x01 \x03(\t\x12\x0c\n\x04text\x18\x02 \x01(\x0c\x12\x0f\n\x07lengths\x18\x03 \x01(\x0c\"F\n\x03Ids\x12\x10\n\x06int64s\x18\x01 \x01(\x0cH\x00\x12%\n\x07strings\x18\x02 \x01(\x0b\x32\x12.gleann.v1.StringsH\x00\x42\x06\n\x04kind\"5\n\x06Scores\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06values\x18\x02 \x01(\x0c\"~\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x06int64s\x18\x02 \x01(\x0cH\x00\x12\x12\n\x08\x66loat64s\x18\x03 \x01(\x0cH\x00\x12%\n\x07strings\x18\x04 \x01(\x0b\x32\x12.gleann.v1.StringsH\x00\x12\x0f\n\x05\x62ools\x18\x05 \x01(\x0cH\x00\x42\x08\n\x06values\"0\n\x0cIndexVersion\x12\x0e\n\x06sealed\x18\x01 \x01(\x03\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"m\n\rSelectedItems\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06scores\x18\x02 \x01(\x0c\x12\x0f\n\x07weights\x18\x03 \x01(\x0c\x12\x1e\n\x03why\x18\x04 \x03(\x0b\x32\x11.gleann.v1.Column*\x88\x01\n\nScalarType\x12\x1b\n\x17SCALAR_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13SCALAR_TYPE_FLOAT32\x10\x01\x12\x17\n\x13SCALAR_TYPE_FLOAT16\x10\x02\x12\x14\n\x10SCALAR_TYPE_INT8\x10\x03\x12\x15\n\x11SCALAR_TYPE_UINT8\x10\x04*Q\n\x06Metric\x12\x16\n\x12METRIC_UNSPECIFIED\x10\x00\x12\r\n\tMETRIC_IP\x10\x01\x12\x11\n\rMETRIC_COSINE\x10\x02\x12\r\n\tMETRIC_L2\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SCALARTYPE']._serialized_start=553
-  _globals['_SCALARTYPE']._serialized_end=689
-  _globals['_METRIC']._serialized_start=691
-  _globals['_METRIC']._serialized_end=772
+  _globals['_SCALARTYPE']._serialized_start=608
+  _globals['_SCALARTYPE']._serialized_end=744
+  _globals['_METRIC']._serialized_start=746
+  _globals['_METRIC']._serialized_end=827
   _globals['_VECTORS']._serialized_start=36
   _globals['_VECTORS']._serialized_end=131
   _globals['_STRINGS']._serialized_start=133
   _globals['_STRINGS']._serialized_end=189
   _globals['_IDS']._serialized_start=191
   _globals['_IDS']._serialized_end=261
-  _globals['_COLUMN']._serialized_start=263
-  _globals['_COLUMN']._serialized_end=389
-  _globals['_INDEXVERSION']._serialized_start=391
-  _globals['_INDEXVERSION']._serialized_end=439
-  _globals['_SELECTEDITEMS']._serialized_start=441
-  _globals['_SELECTEDITEMS']._serialized_end=550
+  _globals['_SCORES']._serialized_start=263
+  _globals['_SCORES']._serialized_end=316
+  _globals['_COLUMN']._serialized_start=318
+  _globals['_COLUMN']._serialized_end=444
+  _globals['_INDEXVERSION']._serialized_start=446
+  _globals['_INDEXVERSION']._serialized_end=494
+  _globals['_SELECTEDITEMS']._serialized_start=496
+  _globals['_SELECTEDITEMS']._serialized_end=605
 # @@protoc_insertion_point(module_scope)

@@ -61,6 +61,14 @@ class Ids(_message.Message):
     strings: Strings
     def __init__(self, int64s: _Optional[bytes] = ..., strings: _Optional[_Union[Strings, _Mapping]] = ...) -> None: ...
 
+class Scores(_message.Message):
+    __slots__ = ("ids", "values")
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    ids: Ids
+    values: bytes
+    def __init__(self, ids: _Optional[_Union[Ids, _Mapping]] = ..., values: _Optional[bytes] = ...) -> None: ...
+
 class Column(_message.Message):
     __slots__ = ("name", "int64s", "float64s", "strings", "bools")
     NAME_FIELD_NUMBER: _ClassVar[int]

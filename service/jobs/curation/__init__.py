@@ -1,0 +1,1 @@
+"""Curation jobs: one module a method, and what runs and stores them."""

@@ -1,0 +1,48 @@
+"""What a curation method answers with, before it is stored."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gleann.index.texts import Texts
+
+Columns: TypeAlias = Mapping[str, NDArray[Any] | Texts]
+"""Columns (m,) of a table by name: ids, numbers, bools or texts."""
+
+Lines: TypeAlias = Columns | Iterator[Columns]
+"""A table at once, or block after block: at least one block, and an empty one where there
+is nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Curated:
+    """The result of a method.
+
+    Attributes:
+        summary: numbers about the whole, JSON values.
+        provenance: method, params, seed, data_hash and version, JSON values.
+        tables: by name, in the order in which they are listed.
+        state: tables for later jobs alone, which clients do not see.
+    """
+
+    summary: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    tables: Mapping[str, Lines]
+    state: Mapping[str, Lines] = field(default_factory=dict)
+
+
+def to_arrow(columns: Columns) -> pa.Table:
+    """Columns as a table of Arrow; NaN becomes null."""
+    return pa.table({name: _column(values) for name, values in columns.items()})
+
+
+def _column(values: NDArray[Any] | Texts) -> pa.Array:
+    if isinstance(values, Texts):
+        return values.to_arrow()
+    if values.dtype.kind in "biuf":
+        return pa.array(values, from_pandas=True)
+    # Arrow cuts NumPy's strings at the first NUL.
+    return pa.array(values.tolist(), pa.string())

@@ -1,0 +1,153 @@
+"""Curation job: run a method on the live vectors of an index, and store its result."""
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from gleann.index import Progress
+from gleann.index.errors import GleannError, InvalidInputError
+from gleann.index.heartbeat import repeating
+from gleann.index.tables.tabular import as_json
+from gleann.service import steady_clock
+from gleann.service.calls.caller import Right
+from gleann.service.calls.context import current_call
+from gleann.service.devices.devices import Devices
+from gleann.service.jobs.curation.curated import Curated
+from gleann.service.jobs.curation.methods import METHODS
+from gleann.service.jobs.curation.shelf import PREFIX, Shelf
+from gleann.service.jobs.curation.work import Asked, Method, Work
+from gleann.service.jobs.queue import Demand
+from gleann.service.jobs.task import Task
+from gleann.service.state.registry import Registry
+from gleann.service.state.store import Store
+from gleann.service.values import Limits
+from gleann.service.views.live_index import View, require_not_empty
+from gleann.service.wire.filter_messages import condition_of
+from gleann.service.wire.index_messages import version_to_wire
+from gleann.v1 import curation_pb2
+
+PASSES = 8
+"""A method reads all vectors so often, in the reckoning of what is short."""
+
+
+class Curating:
+    """Checks and runs curation jobs."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: Store,
+        shelf: Shelf,
+        *,
+        devices: Devices,
+        threads: int,
+        limits: Callable[[], Limits],
+    ) -> None:
+        """Keep what the jobs need.
+
+        Args:
+            registry: the indexes.
+            store: the database.
+            shelf: where results are stored.
+            devices: where builds run.
+            threads: of the kernels; 0 takes all cores.
+            limits: the current caps.
+        """
+        self._registry = registry
+        self._store = store
+        self._shelf = shelf
+        self._devices = devices
+        self._threads = threads
+        self._limits = limits
+
+    def demand(self, packed: bytes) -> Demand:
+        """Estimate the demand of a curation job before it runs."""
+        request = curation_pb2.CreateCurationJobRequest.FromString(packed)
+
+        def size() -> int:
+            try:
+                view = self._registry.view(request.index)
+            except GleannError:
+                return 0  # it fails immediately
+            return view.count * view.dim * PASSES
+
+        return Demand(changes="nothing", size=size)
+
+    def check(self, request: curation_pb2.CreateCurationJobRequest) -> None:
+        """Refuse a request that cannot run, or of more than the caller may read.
+
+        Raises:
+            UnknownIndexError: no index has the name of one that it names.
+            PermissionDeniedError: the caller must not read one of them.
+            NotReadyError: the index is empty.
+            InvalidInputError: no method.
+            InvalidFilterError: a filter that does not fit the columns.
+            and what the method raises.
+        """
+        method = _method_of(request)
+        message = getattr(request, request.WhichOneof("method") or "")
+        caller = current_call().caller
+        for index in method.indexes(message):
+            caller.require(Right.READ, index)
+        for name in method.curations(message):
+            caller.require(Right.READ, self._shelf.get(name).index)
+        view = self._registry.view(request.index)
+        require_not_empty(view)
+        if (condition := condition_of(request)) is not None:
+            view.bind(condition)
+        method.check(
+            Asked(
+                request=request,
+                view=view,
+                registry=self._registry,
+                shelf=self._shelf,
+                limits=self._limits(),
+            )
+        )
+
+    def __call__(self, task: Task) -> curation_pb2.Curation:
+        """Run one method, and store its result."""
+        request = curation_pb2.CreateCurationJobRequest.FromString(task.request)
+        # Named after its operation: an interrupted run may have stored it already.
+        name = f"{PREFIX}{task.operation.removeprefix('operations/')}"
+        if self._shelf.holds(name):
+            return self._shelf.get(name)
+        view = self._registry.view(request.index)
+        task.progress(Progress(phase="gather", done=0, total=0))
+        with ExitStack() as files, repeating(task.progress) as progress:
+            work = Work(
+                request=request,
+                view=view,
+                registry=self._registry,
+                shelf=self._shelf,
+                limits=self._limits(),
+                progress=progress,
+                devices=self._devices,
+                threads=self._threads,
+                files=files,
+            )
+            made = _method_of(request).run(work)
+            self._store.disk.require_room()
+            described = _described(name, view, made)
+            self._shelf.add(described, made)
+        return described
+
+
+def _method_of(request: curation_pb2.CreateCurationJobRequest) -> Method:
+    name = request.WhichOneof("method")
+    if name is None:
+        raise InvalidInputError(f"method is required: one of {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def _described(name: str, view: View, made: Curated) -> curation_pb2.Curation:
+    message = curation_pb2.Curation(
+        name=name,
+        index=view.name,
+        version=version_to_wire(view.state),
+        method=str(made.provenance.get("method", "")),
+        summary_json=json.dumps(as_json(made.summary)),
+        provenance_json=json.dumps(as_json(made.provenance)),
+    )
+    message.create_time.FromNanoseconds(int(steady_clock.now() * 1e9))
+    return message

@@ -1,0 +1,193 @@
+"""Near-duplicates of the vectors of an index, also beside another collection."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Rows
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    InvalidParamsError,
+)
+from gleann.index.ids.held import shown_id
+from gleann.selection.curation.duplicates import Duplicates, near_duplicates
+from gleann.selection.curation.duplicates.near import MAX_PAIRS
+from gleann.service.jobs.curation.curated import Curated
+from gleann.service.jobs.curation.duplicates_tables import curated_of, stored
+from gleann.service.jobs.curation.pairs import most_pairs, require_near
+from gleann.service.jobs.curation.pool import Pool
+from gleann.service.jobs.curation.shelf import Shelf
+from gleann.service.jobs.curation.work import Asked, Method, Work
+from gleann.service.wire.arrays import vectors_of
+from gleann.service.wire.curation.duplicates import keep_by_of, near_of
+from gleann.service.wire.curation.scores import given_scores, scores_of
+from gleann.v1 import curation_pb2, duplicates_pb2, types_pb2
+
+OF_DUPLICATES = ("near_duplicates",)
+"""Methods whose stored curations have the state of near-duplicates."""
+
+
+def check(asked: Asked) -> None:
+    """Refuse what cannot be done, before it is queued.
+
+    Raises:
+        InvalidParamsError: no distance or one out of its range, an order that does not
+            exist or lacks its scores, max_pairs below 0, or another index of another
+            metric.
+        InvalidInputError: a score column that there is not, scores or vectors that
+            cannot be read, or a known curation of another method or index.
+        LimitError: more pairs than the limit of work allows.
+    """
+    message: duplicates_pb2.NearDuplicates = asked.message
+    require_near(message, asked.view.metric)
+    most_pairs(message, asked.limits, default=MAX_PAIRS)
+    _check_order(asked, message)
+    if message.WhichOneof("against") == "against_index":
+        asked.like(message.against_index)
+    elif message.HasField("against_vectors"):
+        require_rows(
+            message.against_vectors, dim=asked.view.dim, name="against_vectors"
+        )
+    if message.known:
+        require_duplicates(asked.shelf, message.known, index=asked.view.name)
+
+
+def run(work: Work) -> Curated:
+    """Find them."""
+    message: duplicates_pb2.NearDuplicates = work.message
+    pool, near = work.pool, near_of(message)
+    against = None
+    if message.WhichOneof("against") == "against_index":
+        against = work.other(message.against_index).index
+    elif message.HasField("against_vectors"):
+        against = require_rows(
+            message.against_vectors, dim=pool.view.dim, name="against_vectors"
+        )
+    found = near_duplicates(
+        pool.index,
+        radius=near.get("radius"),
+        similarity=near.get("similarity"),
+        keep_by=keep_by_of(message),
+        scores=_scores(pool, message),
+        among=pool.among,
+        against=against,
+        known=known_duplicates(work.shelf, message.known) if message.known else None,
+        max_pairs=most_pairs(message, work.limits, default=MAX_PAIRS),
+        threads=work.threads,
+        progress=work.progress,
+    )
+    return curated_of(found, with_curve=message.curve)
+
+
+def require_rows(
+    message: types_pb2.Vectors, *, dim: int, name: str
+) -> NDArray[np.generic]:
+    """The vectors (m, dim) of a request.
+
+    Raises:
+        InvalidInputError: not packed as they must be.
+        DimensionMismatchError: another dimension.
+    """
+    vectors = vectors_of(message, name=name)
+    if vectors.shape[1] != dim:
+        raise DimensionMismatchError(
+            f"{name} has {vectors.shape[1]} dimensions, the index has {dim}"
+        )
+    return vectors
+
+
+def require_duplicates(shelf: Shelf, name: str, *, index: str) -> curation_pb2.Curation:
+    """A stored curation of near-duplicates of an index.
+
+    Raises:
+        UnknownJobError: no curation has this name.
+        InvalidInputError: it is of another method or index.
+    """
+    described = shelf.get(name)
+    if described.method not in OF_DUPLICATES:
+        raise InvalidInputError(
+            f"{name!r} is of {described.method}, not of {OF_DUPLICATES[0]}"
+        )
+    if described.index != index:
+        raise InvalidInputError(f"{name!r} is of {described.index!r}, not of {index!r}")
+    return described
+
+
+def known_duplicates(shelf: Shelf, name: str) -> Duplicates:
+    """The answer of a stored curation of near-duplicates."""
+    provenance = json.loads(shelf.get(name).provenance_json)
+    return stored(shelf, name, provenance=provenance)
+
+
+def _check_order(asked: Asked, message: duplicates_pb2.NearDuplicates) -> None:
+    keep_by, source = keep_by_of(message), message.WhichOneof("scored_by")
+    if source is not None and keep_by not in ("score", "newest"):
+        raise InvalidParamsError(
+            f"{source} is given, but keep_by={keep_by!r} does not read it: it must be"
+            " 'score' or 'newest'"
+        )
+    if source is None and keep_by == "score":
+        raise InvalidParamsError("keep_by='score' needs scores or score_column")
+    if source == "score_column":
+        asked.view.payload_at(np.empty(0, np.int64), [message.score_column])
+    elif source == "scores":
+        given_scores(message.scores)
+
+
+def _scores(
+    pool: Pool, message: duplicates_pb2.NearDuplicates
+) -> NDArray[np.generic] | None:
+    """The scores (n,) of all vectors of the pool; 0 for those that take no part."""
+    source = message.WhichOneof("scored_by")
+    needed = None if pool.among is None else pool.among.mask
+    if source == "scores":
+        find = pool.index.id_lookup.find
+        return scores_of(message.scores, pool.ids, find, needed=needed)
+    if source is None:
+        return None
+    rows = np.arange(len(pool)) if pool.among is None else pool.among.rows
+    return column_scores(pool, message.score_column, rows)
+
+
+def column_scores(pool: Pool, name: str, rows: Rows) -> NDArray[np.generic]:
+    """A column of payload as numbers (n,) for all vectors; 0 outside `rows` (m,).
+
+    Times are microseconds.
+
+    Raises:
+        InvalidInputError: a column of another type, or a null within `rows`.
+    """
+    import pyarrow as pa
+
+    column = pool.view.payload_at(pool.rows[rows], [name]).column(name)
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise InvalidInputError(
+            f"column {name!r} is of {column.type}: scores are numbers or times"
+        )
+    if column.null_count:
+        bare = np.flatnonzero(column.is_null().to_numpy())
+        first = pool.index.ids[rows[bare[:1]]].tolist()[0]
+        raise InvalidInputError(
+            f"column {name!r} has no value for id {shown_id(first)}"
+            f" ({len(bare)} of {len(rows)} vectors have none)"
+        )
+    values = column.to_numpy()
+    scores = np.zeros(len(pool), values.dtype)
+    scores[rows] = values
+    return scores
+
+
+def _named_index(message: duplicates_pb2.NearDuplicates) -> Sequence[str]:
+    return [message.against_index] if message.against_index else ()
+
+
+def _named_curation(message: duplicates_pb2.NearDuplicates) -> Sequence[str]:
+    return [message.known] if message.known else ()
+
+
+METHOD = Method(check=check, run=run, indexes=_named_index, curations=_named_curation)

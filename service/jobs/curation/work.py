@@ -1,0 +1,136 @@
+"""What a curation method is given, and how it is registered."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from gleann.index.errors import DimensionMismatchError, InvalidParamsError
+from gleann.index.progress import Report
+from gleann.service.devices.devices import Devices
+from gleann.service.jobs.curation.curated import Curated
+from gleann.service.jobs.curation.pool import Pool, opened
+from gleann.service.jobs.curation.shelf import Shelf
+from gleann.service.state.registry import Registry
+from gleann.service.values import Limits
+from gleann.service.views.live_index import View
+from gleann.service.wire.filter_messages import condition_of
+from gleann.v1 import curation_pb2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Asked:
+    """A request, before it is queued.
+
+    Attributes:
+        request: of the caller.
+        view: the state of its index.
+        registry: the indexes.
+        shelf: the stored curations.
+        limits: the caps.
+    """
+
+    request: curation_pb2.CreateCurationJobRequest
+    view: View
+    registry: Registry
+    shelf: Shelf
+    limits: Limits
+
+    @property
+    def method(self) -> str:
+        """Its name in the request, such as "near_duplicates"."""
+        name = self.request.WhichOneof("method")
+        assert name is not None
+        return name
+
+    @property
+    def message(self) -> Any:
+        """The parameters of the method."""
+        return getattr(self.request, self.method)
+
+    def like(self, name: str) -> View:
+        """The state of another index, of the same dimension and metric.
+
+        Raises:
+            UnknownIndexError: no index has this name.
+            InvalidParamsError: another metric.
+            DimensionMismatchError: another dimension.
+        """
+        other = self.registry.view(name)
+        if other.metric != self.view.metric:
+            raise InvalidParamsError(
+                f"{name!r} has the metric {other.metric}, {self.view.name!r}"
+                f" {self.view.metric}"
+            )
+        if other.dim != self.view.dim:
+            raise DimensionMismatchError(
+                f"{name!r} has {other.dim} dimensions, {self.view.name!r}"
+                f" {self.view.dim}"
+            )
+        return other
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Work(Asked):
+    """A request that runs.
+
+    Attributes:
+        progress: called as the work goes on; raises when it must stop.
+        devices: where builds run.
+        threads: worker threads; 0 takes every core.
+        files: closes what is open for the work.
+    """
+
+    progress: Report
+    devices: Devices
+    threads: int
+    files: ExitStack = field(repr=False)
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The live vectors of the index, and those that pass the filter.
+
+        Raises:
+            As `pool.opened`.
+        """
+        return self._opened(self.view, filtered=True)
+
+    def other(self, name: str) -> Pool:
+        """All live vectors of another index; errors as `like` and `pool.opened`."""
+        if name == self.view.name:
+            return self._opened(self.view, filtered=False)
+        return self._opened(self.like(name), filtered=False)
+
+    def _opened(self, view: View, *, filtered: bool) -> Pool:
+        return opened(
+            view,
+            condition_of(self.request) if filtered else None,
+            scratch=self.files.enter_context(self.shelf.scratch()),
+            devices=self.devices,
+            threads=self.threads,
+            progress=self.progress,
+        )
+
+
+def _nothing(_: Any) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A method of curation.
+
+    Attributes:
+        check: refuses a request before it is queued: what is quick to see, and what is
+            above a limit.
+        run: does the work.
+        indexes: names of other indexes that its message names; the caller needs READ on
+            them.
+        curations: names of stored curations that its message names; likewise.
+    """
+
+    check: Callable[[Asked], None]
+    run: Callable[[Work], Curated]
+    indexes: Callable[[Any], Sequence[str]] = _nothing
+    curations: Callable[[Any], Sequence[str]] = _nothing

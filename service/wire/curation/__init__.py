@@ -1,0 +1,1 @@
+"""Conversion of the messages of curation, one module a topic."""
