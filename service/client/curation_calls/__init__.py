@@ -2,10 +2,11 @@
 
 from gleann.service.client.curation_calls.duplicates import DuplicateCalls
 from gleann.service.client.curation_calls.stored import StoredCalls
+from gleann.service.client.curation_calls.training import TrainingCalls
 from gleann.service.client.modes import M
 
 __all__ = ["CurationCalls"]
 
 
-class CurationCalls(DuplicateCalls[M], StoredCalls[M]):
+class CurationCalls(DuplicateCalls[M], StoredCalls[M], TrainingCalls[M]):
     """Methods of curation, and their stored results: `client.curation`."""

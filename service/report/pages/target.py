@@ -44,7 +44,7 @@ SHOWN_EACH = 3
 
 REASONS = {
     "depth": ("rows nearer to its target", "How deep the turns of the targets went."),
-    "rank": ("best rank", "The best rank that any target gives a chosen item."),
+    "best_rank": ("best rank", "The best rank that any target gives a chosen item."),
     "log_weight": ("log-weight", "The importance of the lists of the chosen items."),
 }
 """Label and caption of the reasons that are drawn, by their column."""
@@ -293,7 +293,7 @@ def _facts(chosen: Selection, place: int) -> Facts:
     why: Mapping[str, NDArray[np.generic]] = chosen.why
     return tuple(
         (name.replace("_", " "), short(float(why[name][place])))
-        for name in ("distance", "rank", "log_weight", "probe_score")
+        for name in ("distance", "best_rank", "log_weight", "probe_score")
         if name in why
     )
 
