@@ -13,7 +13,7 @@ from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.views.live_index import View
 
 
-def write_index_of(
+def write_index_of(  # noqa: PLR0913 (what, where to, how)
     view: View,
     rows: Rows,
     path: Path,

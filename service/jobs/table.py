@@ -25,7 +25,8 @@ STOPPED = "the server stopped while this ran"
 _SHOWN = (
     "SELECT number, name, kind, index_name, state, attempts, created, started, ended,"
     " error, response, owner, log, log_last, start_sequence,"
-    " CASE WHEN kind IN ('curate', 'select') THEN x'' ELSE request END AS request FROM operations"
+    " CASE WHEN kind IN ('curate', 'select') THEN x'' ELSE request END AS request"
+    " FROM operations"
 )
 
 

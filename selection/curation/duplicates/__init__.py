@@ -11,6 +11,10 @@ from gleann.selection.curation.duplicates.join import JoinedPairs, join, nearest
 from gleann.selection.curation.duplicates.near import near_duplicates, rethreshold
 from gleann.selection.curation.duplicates.order import KeepBy
 from gleann.selection.curation.duplicates.result import Duplicates
+from gleann.selection.curation.duplicates.stored import (
+    load_duplicates,
+    save_duplicates,
+)
 
 __all__ = [
     "CurvePoint",
@@ -22,7 +26,9 @@ __all__ = [
     "examples",
     "group_size_counts",
     "join",
+    "load_duplicates",
     "near_duplicates",
     "nearest_join",
     "rethreshold",
+    "save_duplicates",
 ]

@@ -41,12 +41,16 @@ class Example:
     Attributes:
         kept: its id.
         dropped: (g,) ids of the nearest of the others, nearest first.
+        row: its row.
+        dropped_rows: int64 (g,), their rows.
         distances: float32 (g,).
         size: rows of the group, the kept one included.
     """
 
     kept: int | str
     dropped: Ids
+    row: int
+    dropped_rows: Rows
     distances: NDArray[np.float32]
     size: int
 
@@ -122,6 +126,8 @@ def _example(found: Duplicates, row: int, members: int) -> Example:
     return Example(
         kept=ids_at(found.held_ids, np.array([row])).tolist()[0],
         dropped=ids_at(found.held_ids, nearest),
+        row=row,
+        dropped_rows=nearest,
         distances=found.distances[nearest],
         size=len(of) + 1,
     )

@@ -1,1 +1,1 @@
-"""`gleann curate`: curate training data with an index."""
+"""`gleann curate`: its commands and their jobs."""

@@ -23,7 +23,7 @@ class DuplicateCalls(StartingCalls[M]):
     """Near-duplicates, and pairs of two collections."""
 
     @curation_method
-    async def near_duplicates(
+    async def near_duplicates(  # noqa: PLR0913 (how near, which order, beside what)
         self,
         name: str,
         *,
@@ -40,7 +40,7 @@ class DuplicateCalls(StartingCalls[M]):
         """Find all near-duplicates, and keep the first of them in a stated order.
 
         The curation has the tables "rows", "pairs", "sizes", "examples" and, if it is
-        asked for, "curve"; see `NearDuplicates` in `duplicates.proto` for their columns.
+        asked for, "curve"; `NearDuplicates` in `duplicates.proto` has their columns.
 
         Args:
             name: the index; its metric must be cosine or l2.
@@ -110,7 +110,7 @@ class DuplicateCalls(StartingCalls[M]):
         return await self._start(request, request_id=request_id)
 
     @curation_method
-    async def join(
+    async def join(  # noqa: PLR0913 (of what, how near, how many)
         self,
         name: str,
         other: str | ArrayLike | None = None,

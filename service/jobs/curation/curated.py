@@ -13,8 +13,7 @@ Columns: TypeAlias = Mapping[str, NDArray[Any] | Texts]
 """Columns (m,) of a table by name: ids, numbers, bools or texts."""
 
 Lines: TypeAlias = Columns | Iterator[Columns]
-"""A table at once, or block after block: at least one block, and an empty one where there
-is nothing."""
+"""A table at once, or block after block: at least one block, which may be empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,5 +1,7 @@
 """Near-duplicates as stored tables, and back."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -149,6 +151,7 @@ def _ids(table: pa.Table, name: str) -> HeldIds:
     return Texts.of_arrow(column)
 
 
-def _array(table: pa.Table, name: str, dtype: type = np.int64) -> NDArray[np.generic]:
+def _array(table: pa.Table, name: str, dtype: type = np.int64) -> NDArray[Any]:
     """A column as a new array; null, of floats alone, is NaN."""
-    return table.column(name).to_numpy().astype(dtype)
+    values: NDArray[Any] = table.column(name).to_numpy().astype(dtype)
+    return values

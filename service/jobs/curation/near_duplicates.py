@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from gleann.index import SoarIndex
 from gleann.index.arrays import Rows
 from gleann.index.errors import (
     DimensionMismatchError,
@@ -59,7 +60,7 @@ def run(work: Work) -> Curated:
     """Find them."""
     message: duplicates_pb2.NearDuplicates = work.message
     pool, near = work.pool, near_of(message)
-    against = None
+    against: SoarIndex | NDArray[np.generic] | None = None
     if message.WhichOneof("against") == "against_index":
         against = work.other(message.against_index).index
     elif message.HasField("against_vectors"):

@@ -1,8 +1,8 @@
 """The vectors of an index as a curation job sees them: one library index of live rows.
 
 The library works on an index without newer or removed rows. A view that has some is
-folded into one in a scratch directory, in the lists there are; so no method answers from
-an old state or a part of the rows.
+folded into one in a scratch directory, in the lists there are; so no method answers
+from an old state or a part of the rows.
 """
 
 from dataclasses import dataclass

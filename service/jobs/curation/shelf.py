@@ -1,7 +1,7 @@
 """The stored curations of a data directory: curations/<number>, each with its tables.
 
-A directory has the description, one Arrow file a table, and a manifest with the sizes and
-CRC-32 of them all, which is written last. It gets its name when it is whole.
+A directory has the description, one Arrow file a table, and a manifest with the sizes
+and CRC-32 of them all, which is written last. It gets its name when it is whole.
 """
 
 import json

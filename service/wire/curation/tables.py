@@ -35,8 +35,8 @@ def packed_page(
     while len(packed) > room:
         if len(part) <= 1:
             raise LimitError(
-                f"line {start} takes {len(packed)} bytes, a message has room for {room}:"
-                " name fewer columns"
+                f"line {start} takes {len(packed)} bytes, a message has room for"
+                f" {room}: name fewer columns"
             )
         part = part.slice(0, len(part) // 2)
         packed = _packed(part)

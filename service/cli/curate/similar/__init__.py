@@ -1,0 +1,1 @@
+"""Commands of near-duplicates, joins, leakage and splits."""

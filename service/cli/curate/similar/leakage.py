@@ -1,0 +1,231 @@
+"""`gleann curate leakage`: rows whose near-duplicates are in the training data."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index import SoarIndex
+from gleann.index.errors import InvalidInputError
+from gleann.index.ids.held import take_ids
+from gleann.selection.curation.leakage import Leakage, leakage
+from gleann.selection.curation.leakage.audit import BINS, MAX_PAIRS
+from gleann.service.cli import options, reports
+from gleann.service.cli.curate.similar.inputs import (
+    Opened,
+    SimilarJob,
+    near_options,
+    opened,
+    source_options,
+)
+from gleann.service.cli.files import inputs, output_paths, outputs
+from gleann.service.cli.files.among import said_of
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.progress import Report, progress_bars
+from gleann.service.cli.say import say
+from gleann.service.report.asked import Asked
+from gleann.service.report.numerals import percent
+from gleann.service.report.pages.leakage import LeakageReport, leakage_page
+
+SPLIT_COLUMN = "split"
+
+SHOWN_GROUPS = 12
+"""Groups that are printed; the record has them all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakageJob(SimilarJob):
+    """Parameters of `gleann curate leakage`."""
+
+    reference: Path | None
+    splits: str | None
+    trained_on: tuple[str, ...]
+    radius: float | None
+    similarity: float | None
+    groups: str | None
+    pairs: Path | None
+    bins: int
+    max_pairs: int
+    threads: int
+
+
+@click.command(
+    "leakage",
+    short_help="Find rows whose near-duplicates are in the training data.",
+    epilog=options.examples(
+        "gleann curate leakage items.gleann --splits items.csv:split --similarity 0.95"
+        " --out leaked.parquet --report leaked.html",
+        "gleann curate leakage test.gleann --reference train.gleann --radius 0.1 --out"
+        " leaked.csv --pairs pairs.csv",
+    ),
+)
+@source_options("leaked.parquet")
+@near_options
+@click.option(
+    "--reference",
+    type=options.PATH,
+    help="Index of the training rows: all rows of SOURCE are audited.",
+)
+@click.option(
+    "--splits",
+    metavar="FILE[:COLUMN]",
+    help="The split of each row of SOURCE instead (.npy, or a column, split by"
+    " default), by a column id or in row order.",
+)
+@click.option(
+    "--trained-on",
+    multiple=True,
+    default=("train",),
+    show_default=True,
+    help="A split that is training data; the others are audited. Repeat for more.",
+)
+@click.option(
+    "--groups",
+    metavar="FILE[:COLUMN]",
+    help="One group per row, by which rows are counted; by default the splits.",
+)
+@click.option("--pairs", type=options.PATH, help="Also write the pairs within the cut.")
+@click.option("--bins", default=BINS, show_default=True, help="Bins of the histograms.")
+@click.option(
+    "--max-pairs",
+    default=MAX_PAIRS,
+    show_default=True,
+    help="Pairs that are listed; of more, only the nearest of each row are.",
+)
+@options.threads_option
+@options.report_options
+@options.takes(LeakageJob)
+def command(job: LeakageJob) -> None:
+    """Find the rows of SOURCE that have a training row within the cut.
+
+    OUT has a line per audited row: id, group, nearest (training id), distance, leaked,
+    pairs. Pairs within the cut are complete; beyond it, the nearest training row is
+    found with recall 0.99.
+    """
+    out = output_paths.table("--out", job.out)
+    pairs = [output_paths.table("--pairs", job.pairs)] if job.pairs else []
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        *pairs,
+        *reports.pages_of(job, own=job.source),
+        inputs=(
+            job.source,
+            job.payload,
+            job.reference,
+            _file(job.splits, SPLIT_COLUMN),
+            _file(job.groups, inputs.GROUP_COLUMN),
+        ),
+        overwrite=job.overwrite,
+    )
+    record = JobRecord("curate leakage", job)
+    with progress_bars(wanted=job.progress) as report:
+        given = opened(job, record, report)
+        found = _found(job, given, record, report)
+    results = _write(job, found, record)
+    room = said_of(given.among, len(given.index), what="rows")
+    leaked, share = int(found.leaked.sum()), float(found.leaked.mean())
+    say(
+        f"{job.out}: {leaked:,} of {len(found):,} audited rows ({percent(share)})"
+        f" have a training row within {found.radius:.4g}, among {room}, in"
+        f" {record.seconds('audit'):.2f} s"
+    )
+    _say_groups(found)
+    if given.items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        page = leakage_page(LeakageReport(asked=asked, found=found, items=given.items))
+        reports.write(given.items, page)
+
+
+def _file(given: str | None, column: str) -> Path | None:
+    return None if given is None else inputs.split_column(given, column)[0]
+
+
+def _found(
+    job: LeakageJob, given: Opened, record: JobRecord, report: Report
+) -> Leakage:
+    splits = _words(job.splits, given, record, column=SPLIT_COLUMN)
+    groups = _words(job.groups, given, record, column=inputs.GROUP_COLUMN)
+    reference = None
+    if job.reference is not None:
+        if not job.reference.is_dir():
+            raise InvalidInputError(
+                f"--reference {job.reference} is no index: `gleann build` makes one"
+            )
+        reference = SoarIndex.load(job.reference)
+        record.add_index(job.reference, reference.data_hash)
+    with record.timed("audit"):
+        return leakage(
+            given.index,
+            reference,
+            splits=splits,
+            trained_on=_named_like(job.trained_on, splits),
+            radius=job.radius,
+            similarity=job.similarity,
+            groups=groups,
+            among=given.among,
+            bins=job.bins,
+            max_pairs=job.max_pairs,
+            threads=job.threads,
+            progress=report,
+        )
+
+
+def _words(
+    given: str | None, opened: Opened, record: JobRecord, *, column: str
+) -> NDArray[np.generic] | None:
+    if given is None:
+        return None
+    path, _ = inputs.split_column(given, column)
+    record.add_file(path)
+    names, own = opened.source.names, opened.source.path
+    return inputs.read_groups(given, names, own=own, column=column)
+
+
+def _named_like(
+    names: tuple[str, ...], splits: NDArray[np.generic] | None
+) -> list[int | str]:
+    """Names of splits as the splits have them: integers where these are integers."""
+    if splits is None or splits.dtype.kind not in "iu":
+        return list(names)
+    return [int(one) if one.lstrip("-").isdigit() else one for one in names]
+
+
+def _write(job: LeakageJob, found: Leakage, record: JobRecord) -> dict[str, object]:
+    """Write the rows and the record; return the record's results."""
+    results: dict[str, object] = {
+        **found.summary(),
+        "metric": found.metric,
+        "groups": [asdict(one) | {"group": str(one.group)} for one in found.by_group()],
+        "edges": found.edges.tolist(),
+        "provenance": found.provenance,
+    }
+    with outputs.staged() as files:
+        files.add_table(job.out, found.table().columns)
+        if job.pairs is not None:
+            files.add_table(job.pairs, _pairs(found))
+        record.add_to(files, job.out, results)
+    return results
+
+
+def _pairs(found: Leakage) -> dict[str, outputs.Values]:
+    return {
+        "id": take_ids(found.held_ids, found.pairs.rows),
+        "reference_id": take_ids(found.reference_ids, found.pairs.others),
+        "distance": found.pairs.distances,
+    }
+
+
+def _say_groups(found: Leakage) -> None:
+    groups = found.by_group()
+    for one in groups[:SHOWN_GROUPS]:
+        say(
+            f"  {one.group}: {one.leaked:,} of {one.rows:,} leaked"
+            f" ({percent(one.share)}), median distance {one.median:.4g}"
+        )
+    if len(groups) > SHOWN_GROUPS:
+        say(f"  and {len(groups) - SHOWN_GROUPS} groups more")
+    if not found.pairs_complete:
+        say("the pairs are too many to list: the nearest of each row alone")

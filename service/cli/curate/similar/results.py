@@ -1,0 +1,102 @@
+"""Near-duplicates as output files, and as lines for a reader."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import numpy as np
+
+from gleann.index.ids.held import take_ids
+from gleann.selection.curation.duplicates import (
+    CurvePoint,
+    Duplicates,
+    curve,
+    group_size_counts,
+    save_duplicates,
+)
+from gleann.service.cli import options
+from gleann.service.cli.files import output_paths, outputs
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.output_paths import OutputPath
+from gleann.service.cli.say import say
+
+Callback = TypeVar("Callback", bound=Callable[..., None])
+
+SHOWN_POINTS = 6
+"""Points of the curve that are printed; the record has them all."""
+
+
+def result_options(function: Callback) -> Callback:
+    """The options --pairs and --state."""
+    pairs = click.option(
+        "--pairs",
+        type=options.PATH,
+        help="Also write all pairs to this table, of equal rows the first alone.",
+    )
+    state = click.option(
+        "--state",
+        type=options.PATH,
+        help="Also write a .npz file, from which `gleann curate rethreshold` answers"
+        " for smaller radii, and --known goes on.",
+    )
+    return pairs(state(function))
+
+
+def result_paths(pairs: Path | None, state: Path | None) -> list[OutputPath]:
+    """The files of `result_options` that were asked for."""
+    paths = [output_paths.table("--pairs", pairs)] if pairs else []
+    if state is not None:
+        paths.append(OutputPath(flag="--state", path=state, suffixes=(".npz",)))
+    return paths
+
+
+def write(
+    found: Duplicates,
+    record: JobRecord,
+    *,
+    out: Path,
+    pairs: Path | None,
+    state: Path | None,
+) -> dict[str, object]:
+    """Write an answer and its record; return the record's results."""
+    points = curve(found)
+    results: dict[str, object] = {
+        **found.summary(),
+        "metric": found.metric,
+        "curve": [asdict(one) for one in points],
+        "sizes": {str(k): n for k, n in group_size_counts(found).items()},
+        "provenance": found.provenance,
+    }
+    with outputs.staged() as files:
+        files.add_table(out, found.table().columns)
+        if pairs is not None:
+            files.add_table(pairs, _pairs(found))
+        if state is not None:
+            files.add(state, lambda temporary: save_duplicates(found, temporary))
+        record.add_to(files, out, results)
+    return results
+
+
+def say_curve(found: Duplicates) -> None:
+    """Print how many rows go at some radii."""
+    points = curve(found)
+    for place in sorted({*np.linspace(0, len(points) - 1, SHOWN_POINTS).astype(int)}):
+        say(_point(points[place]))
+
+
+def _point(one: CurvePoint) -> str:
+    return (
+        f"  radius {one.radius:.4g}: {one.dropped:,} go, {one.kept:,} stay,"
+        f" largest group {one.largest_group:,}"
+    )
+
+
+def _pairs(found: Duplicates) -> dict[str, outputs.Values]:
+    pairs = found.pairs
+    return {
+        "id": take_ids(found.held_ids, pairs.rows.astype(np.int64)),
+        "other_id": take_ids(found.held_ids, pairs.others.astype(np.int64)),
+        "distance": pairs.distances,
+    }
