@@ -34,6 +34,7 @@ GONE = np.array([3, 250])
 LIVE = np.setdiff1d(np.arange(N), GONE)
 WANTED = LIVE[KIND[LIVE] == 1][:8]
 EXACT = {"target_recall": 1.0}
+LEARNT: dict[str, Any] = {"sample_size": 200, "seed": 5, **EXACT}
 
 
 @pytest.fixture
@@ -112,7 +113,9 @@ def test_filters_exclusions_and_caps_limit_a_choice(
     capped = served.curation.for_target(
         "words", targets, budget=30, group_column="site", caps=7, **EXACT
     ).wait(timeout=60)
-    sites = SITE[[int(np.flatnonzero(IDS == one)[0]) for one in lines(capped, "chosen")["id"]]]
+    sites = SITE[
+        [int(np.flatnonzero(one == IDS)[0]) for one in lines(capped, "chosen")["id"]]
+    ]
     assert np.unique(sites, return_counts=True)[1].tolist() == [7, 7, 7]
 
 
@@ -120,11 +123,19 @@ def test_a_distilled_choice_scores_every_live_vector(
     served: gleann.Client, index: SoarIndex
 ) -> None:
     made = served.curation.for_target(
-        "words", ROWS[WANTED], budget=20, mode="distil", sample_size=200, seed=5, **EXACT
+        "words",
+        ROWS[WANTED],
+        budget=20,
+        mode="distil",
+        sample_size=200,
+        seed=5,
+        **EXACT,
     ).wait(timeout=60)
     expected = distil(
         index,
-        DistilRequest(targets=ROWS[WANTED], budget=20, sample_size=200, seed=5, **EXACT),
+        DistilRequest(
+            targets=ROWS[WANTED], budget=20, sample_size=200, seed=5, **EXACT
+        ),
     )
     scores = lines(made, "scores")
     assert scores["id"] == IDS[LIVE].tolist()
@@ -192,11 +203,11 @@ def test_later_epochs_and_strata_of_lists_follow_the_filter(
 ) -> None:
     made = served.curation.epoch_plan(
         "words", fraction=0.5, first_epoch=6, epochs=2, by_lists=True,
-        where="kind = 2",
+        where="site = 'a'",
     ).wait(timeout=60)  # fmt: skip
     found = lines(made, "epochs")
     assert set(found["epoch"]) == {6, 7}
-    assert sorted(found["id"]) == sorted(IDS[LIVE][KIND[LIVE] == 2].tolist())
+    assert sorted(found["id"]) == sorted(IDS[LIVE][SITE[LIVE] == "a"].tolist())
     assert made.summary["strata"] == len(set(found["stratum"])) > 1
     for options, says in (
         ({"fraction": 0.0}, "fraction must be above 0"),

@@ -12,7 +12,7 @@ from gleann.selection.curation.negatives import (
 )
 from gleann.selection.curation.negatives.request import TARGET_RECALL, WINDOW
 from gleann.service.cli import options, reports
-from gleann.service.cli.curate.training.indexed import index_of
+from gleann.service.cli.curate.similar.inputs import index_of
 from gleann.service.cli.curate.training.negatives_inputs import (
     NegativesInputs,
     NegativesJob,

@@ -19,8 +19,8 @@ from gleann.selection.curation.target import (
 )
 from gleann.selection.progress import ProgressCallback
 from gleann.service.cli import reports
+from gleann.service.cli.curate.similar.inputs import index_of
 from gleann.service.cli.curate.training.by_name import by_label
-from gleann.service.cli.curate.training.indexed import index_of
 from gleann.service.cli.curate.training.target_inputs import (
     OPTIONS_OF,
     TargetAnswer,
