@@ -13,7 +13,7 @@ from gleann.service.client.vector_calls import VectorCalls
 from gleann.service.stubs import Stubs
 
 _CHECKED = "validate_only"
-_READING = ("Get", "List")
+_READING = ("Get", "List", "Read")
 
 
 class Plans(InMode[M], Generic[M]):

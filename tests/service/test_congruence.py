@@ -373,6 +373,25 @@ def storing_away(
     yield client.coresets.list("k")
 
 
+def curating(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
+    """Near-duplicates and pairs of the index "k"."""
+    curation = client.curation
+    made = curation.near_duplicates("k", radius=0.5, curve=True).wait(timeout=60)
+    closer = curation.rethreshold("k", made.name, radius=0.2).wait(timeout=60)
+    pairs = curation.join("k", rows[:9], radius=0.5, where="id < 100")
+    for one in (made, closer, pairs.wait(timeout=60)):
+        yield one.summary, one.info.tables, one.provenance
+        yield one.table("pairs").sort_by(
+            [("id", "ascending"), ("other_id", "ascending")]
+        )
+    yield [len(page) for page in made.pages("rows", columns=["id"], size=100)]
+    assert curation.get(made.name).info == made.info
+    assert [one.name for one in curation.list("k")][:2] == [made.name, closer.name]
+    curation.delete(made.name)
+    yield refused(curation.get, "curations/0")
+    yield len(curation.list())
+
+
 def step_by_step(client: gleann.Client, labels_of: Any) -> Iterator[Any]:
     """Sessions by the methods of their kind, on the index "k" with the ids of rows."""
 
@@ -424,6 +443,7 @@ def script(
     yield from keeping(client, rows, folder)
     yield from storing_away(client, rows, folder)
     yield from planning(client)
+    yield from curating(client, rows)
     yield from step_by_step(client, labels_of)
     yield from storing_and_searching(client, rows)
     yield from collecting(client, rows)

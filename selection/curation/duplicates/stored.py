@@ -130,8 +130,6 @@ def _unpacked_ids(
         return _array(path, arrays, name, np.int64, n=n)
     text = _array(path, arrays, f"{name}_text", np.uint8)
     lengths = _array(path, arrays, f"{name}_lengths", np.int64, n=n)
-    if lengths.min(initial=0) < 0 or int(lengths.sum()) != len(text):
-        _refuse(path, f"its {name} have {int(lengths.sum())} bytes, not {len(text)}")
     try:
         return Texts.of_packed(text.tobytes(), lengths)
     except ValueError as error:

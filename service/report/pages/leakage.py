@@ -42,11 +42,13 @@ class LeakageReport:
         asked: the job.
         found: the audit.
         items: contents of the rows of the index that is audited.
+        has_training: whether training rows are rows of that index too.
     """
 
     asked: Asked
     found: Leakage
     items: Items
+    has_training: bool
 
 
 def leakage_page(report: LeakageReport) -> str:
@@ -155,7 +157,7 @@ def _examples_section(report: LeakageReport) -> Section:
         for distance, one in zip(found.distances[shown].tolist(), near, strict=True)
     ]
     rows, pairs = found.rows[shown], len(leaked)
-    if found.reference_ids is found.held_ids:
+    if report.has_training:
         rows = np.stack([rows, found.nearest[shown]], axis=1).reshape(-1)
         trained: Facts = (("training row", "of the one before"),)
         facts = [one for fact in facts for one in (fact, trained)]

@@ -68,7 +68,17 @@ def test_a_rule_names_what_the_request_names(path: str) -> None:
 @pytest.mark.parametrize("path", METHODS)
 def test_what_only_looks_has_the_right_to_read(path: str) -> None:
     looks = path.rpartition("/")[2].startswith(
-        ("Get", "List", "Search", "Scroll", "Count", "Score", "Wait", "ServerRef")
+        (
+            "Get",
+            "List",
+            "Read",
+            "Search",
+            "Scroll",
+            "Count",
+            "Score",
+            "Wait",
+            "ServerRef",
+        )
     )
     if path not in OPEN:
         assert (RULES[path].right is READ) == looks
@@ -160,8 +170,10 @@ def world(
         "mine", ids=np.arange(20), labels=np.arange(20) % 2
     )
     chosen = boss.coresets.farthest_first("mine", k=3).wait(timeout=60)
+    curated = boss.curation.near_duplicates("mine", radius=0.1).wait(timeout=60)
     snapshot = boss.snapshots.create("mine").wait(timeout=60)
     names = {
+        "curation": curated.name,
         "operation": operation.name,
         "session": session.name,
         "selection": chosen.name,

@@ -33,6 +33,8 @@ from gleann.v1 import (
     admin_pb2_grpc,
     coreset_pb2,
     coreset_pb2_grpc,
+    curation_pb2,
+    curation_pb2_grpc,
     estimate_pb2,
     estimate_pb2_grpc,
     index_pb2,
@@ -55,6 +57,7 @@ from gleann.v1 import (
 for module in (
     "selection_round_trips",
     "collection_round_trips",
+    "curation_round_trips",
     "snapshot_round_trips",
     "job_round_trips",
 ):
@@ -66,6 +69,7 @@ FILES = (
     vector_pb2,
     search_pb2,
     coreset_pb2,
+    curation_pb2,
     active_pb2,
     rounds_pb2,
     estimate_pb2,
@@ -105,6 +109,7 @@ def world(
             "vector": vector_pb2_grpc.VectorServiceStub(channel),
             "search": search_pb2_grpc.SearchServiceStub(channel),
             "coreset": coreset_pb2_grpc.CoresetServiceStub(channel),
+            "curation": curation_pb2_grpc.CurationServiceStub(channel),
             "active": active_pb2_grpc.ActiveLearningServiceStub(channel),
             "rounds": rounds_pb2_grpc.RoundsServiceStub(channel),
             "estimate": estimate_pb2_grpc.EstimateServiceStub(channel),

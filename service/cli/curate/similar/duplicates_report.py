@@ -7,8 +7,12 @@ from gleann.service.cli.reports import FileItems, in_python, quoted
 from gleann.service.report.asked import Asked, Step
 from gleann.service.report.pages.duplicates import DuplicatesReport, duplicates_page
 
-READERS = {".parquet": "read_parquet", ".pq": "read_parquet", ".csv": "read_csv"}
-"""How pandas reads an output, by its suffix."""
+READERS = {
+    ".parquet": "pyarrow.parquet.read_table",
+    ".pq": "pyarrow.parquet.read_table",
+    ".csv": "pyarrow.csv.read_csv",
+}
+"""How Arrow reads an output, by its suffix."""
 
 
 def page_of(
@@ -24,7 +28,11 @@ def page_of(
     """
     steps = []
     if reader := READERS.get(Path(asked.output).suffix.lower()):
-        kept = f"import pandas as p; t = p.{reader}({asked.output!r}); print(t[t.kept])"
+        module = reader.rpartition(".")[0]
+        kept = (
+            f"import {module}; t = {reader}({asked.output!r});"
+            " print(t.filter(t['kept']))"
+        )
         steps.append(Step(what="Read the rows that stay:", command=in_python(kept)))
     if state is not None:
         steps.append(

@@ -135,7 +135,14 @@ def command(job: LeakageJob) -> None:
     _say_groups(found)
     if given.items is not None:
         asked = Asked.of(record.contents(job.out, results))
-        page = leakage_page(LeakageReport(asked=asked, found=found, items=given.items))
+        page = leakage_page(
+            LeakageReport(
+                asked=asked,
+                found=found,
+                items=given.items,
+                has_training=job.reference is None,
+            )
+        )
         reports.write(given.items, page)
 
 
