@@ -1,9 +1,8 @@
 """Pages of tables as bytes of Arrow."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
-
-import numpy as np
 
 from gleann.index.errors import InvalidInputError, LimitError, UnknownColumnError
 
@@ -65,9 +64,9 @@ def _packed(part: Any) -> bytes:
 def _with_columns(table: Any, columns: Sequence[str]) -> Any:
     if not columns:
         return table
-    names, counts = np.unique(columns, return_counts=True)
-    if counts.max() > 1:
-        raise InvalidInputError(f"column {names[counts.argmax()]!r} is named twice")
+    (name, count), *_ = Counter(columns).most_common(1)
+    if count > 1:
+        raise InvalidInputError(f"column {name[:80]!r} is named {count} times")
     if unknown := [name for name in columns if name not in table.column_names]:
         raise UnknownColumnError(
             f"there is no column {unknown[0][:80]!r}: there are"
