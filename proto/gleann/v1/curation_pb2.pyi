@@ -1,6 +1,7 @@
 import datetime
 
 from gleann.v1 import duplicates_pb2 as _duplicates_pb2
+from gleann.v1 import leakage_pb2 as _leakage_pb2
 from gleann.v1 import negatives_pb2 as _negatives_pb2
 from gleann.v1 import payload_pb2 as _payload_pb2
 from gleann.v1 import plans_pb2 as _plans_pb2
@@ -18,13 +19,15 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateCurationJobRequest(_message.Message):
-    __slots__ = ("index", "filter", "request_id", "near_duplicates", "rethreshold", "join", "epoch_plan", "for_target", "mine_negatives")
+    __slots__ = ("index", "filter", "request_id", "near_duplicates", "rethreshold", "join", "leakage", "similarity_split", "epoch_plan", "for_target", "mine_negatives")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     NEAR_DUPLICATES_FIELD_NUMBER: _ClassVar[int]
     RETHRESHOLD_FIELD_NUMBER: _ClassVar[int]
     JOIN_FIELD_NUMBER: _ClassVar[int]
+    LEAKAGE_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_SPLIT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_PLAN_FIELD_NUMBER: _ClassVar[int]
     FOR_TARGET_FIELD_NUMBER: _ClassVar[int]
     MINE_NEGATIVES_FIELD_NUMBER: _ClassVar[int]
@@ -34,10 +37,12 @@ class CreateCurationJobRequest(_message.Message):
     near_duplicates: _duplicates_pb2.NearDuplicates
     rethreshold: _duplicates_pb2.Rethreshold
     join: _duplicates_pb2.Join
+    leakage: _leakage_pb2.Leakage
+    similarity_split: _leakage_pb2.SimilaritySplit
     epoch_plan: _plans_pb2.EpochPlan
     for_target: _target_pb2.ForTarget
     mine_negatives: _negatives_pb2.MineNegatives
-    def __init__(self, index: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., near_duplicates: _Optional[_Union[_duplicates_pb2.NearDuplicates, _Mapping]] = ..., rethreshold: _Optional[_Union[_duplicates_pb2.Rethreshold, _Mapping]] = ..., join: _Optional[_Union[_duplicates_pb2.Join, _Mapping]] = ..., epoch_plan: _Optional[_Union[_plans_pb2.EpochPlan, _Mapping]] = ..., for_target: _Optional[_Union[_target_pb2.ForTarget, _Mapping]] = ..., mine_negatives: _Optional[_Union[_negatives_pb2.MineNegatives, _Mapping]] = ...) -> None: ...
+    def __init__(self, index: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., near_duplicates: _Optional[_Union[_duplicates_pb2.NearDuplicates, _Mapping]] = ..., rethreshold: _Optional[_Union[_duplicates_pb2.Rethreshold, _Mapping]] = ..., join: _Optional[_Union[_duplicates_pb2.Join, _Mapping]] = ..., leakage: _Optional[_Union[_leakage_pb2.Leakage, _Mapping]] = ..., similarity_split: _Optional[_Union[_leakage_pb2.SimilaritySplit, _Mapping]] = ..., epoch_plan: _Optional[_Union[_plans_pb2.EpochPlan, _Mapping]] = ..., for_target: _Optional[_Union[_target_pb2.ForTarget, _Mapping]] = ..., mine_negatives: _Optional[_Union[_negatives_pb2.MineNegatives, _Mapping]] = ...) -> None: ...
 
 class Curation(_message.Message):
     __slots__ = ("name", "index", "version", "method", "summary_json", "provenance_json", "tables", "create_time")

@@ -21,7 +21,7 @@ from gleann.selection.curation.plans import (
 )
 from gleann.selection.provenance import provenance
 from gleann.service.jobs.curation.curated import Columns, Curated
-from gleann.service.jobs.curation.words import column_words, require_words
+from gleann.service.jobs.curation.words import require_words, words_at
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.limits import require_within
 from gleann.service.views.passing import condition_as_json, passing_rows
@@ -52,7 +52,7 @@ def check(asked: Asked) -> None:
     require_count("seed", message.seed, at_least=0)
     _mode(message)
     if message.stratum_column:
-        require_words(asked.view, message.stratum_column)
+        require_words(asked, message.stratum_column)
     lines = _epochs(message) * (int(asked.view.count * message.fraction) + 1)
     name = f"bytes of {lines} lines of {_epochs(message)} epochs"
     require_within(LINE_BYTES * lines, asked.limits.work_bytes, name)
@@ -105,7 +105,7 @@ def _planned(work: Work) -> tuple[HeldIds, NDArray[Any] | None, dict[str, Any]]:
         held, view = passing_rows(work.view, condition_of(work.request)), work.view
         ids, strata = view.ids_at(held), None
         if message.stratum_column:
-            strata = column_words(view, message.stratum_column, held)
+            strata = words_at(view, message.stratum_column, held)
     order = id_order(ids)
     return (
         take_ids(ids, order),

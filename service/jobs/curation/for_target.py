@@ -1,6 +1,5 @@
 """Vectors chosen for targets, beside plain draws of the same size."""
 
-from collections.abc import Hashable
 from typing import Any, cast
 
 import numpy as np
@@ -69,7 +68,7 @@ def check(asked: Asked) -> None:
     if (excluded := optional_ids_of(message, "excluded_ids")) is not None:
         asked.view.require(hold_distinct(excluded, name="excluded_ids"))
     if caps_of(message) is not None:
-        require_words(asked.view, message.group_column)
+        require_words(asked, message.group_column)
     _check_limit(asked)
 
 
@@ -185,24 +184,12 @@ def _limits(pool: Pool, message: target_pb2.ForTarget) -> Limits:
     caps = caps_of(message)
     if caps is None:
         return Limits(among=pool.among, excluded=excluded)
-    rows = np.arange(len(pool)) if pool.among is None else pool.among.rows
-    words = column_words(pool.view, message.group_column, pool.rows[rows])
-    # Rows that take no part have the group of the first that does: none is chosen.
-    groups = np.full(len(pool), words[0], words.dtype)
-    groups[rows] = words
     return Limits(
-        among=pool.among, excluded=excluded, groups=groups, caps=_by_word(caps, words)
+        among=pool.among,
+        excluded=excluded,
+        groups=column_words(pool, message.group_column),
+        caps=caps,
     )
-
-
-def _by_word(
-    caps: int | dict[str, int], words: NDArray[Any]
-) -> int | dict[Hashable, int]:
-    """Caps by the groups themselves: integers where the groups are integers."""
-    if isinstance(caps, int):
-        return caps
-    known: dict[str, Hashable] = {str(word): word for word in set(words.tolist())}
-    return {known.get(group, group): cap for group, cap in caps.items()}
 
 
 def _compared(compared: Comparison | None) -> Columns:

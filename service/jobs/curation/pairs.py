@@ -6,14 +6,14 @@ from gleann.selection.curation.radius import radius_of
 from gleann.service.limits import require_within
 from gleann.service.values import Limits
 from gleann.service.wire.curation.duplicates import Near, near_of
-from gleann.v1 import duplicates_pb2
+from gleann.v1 import duplicates_pb2, leakage_pb2
 
 PAIR_BYTES = 12
 """Two rows and a distance."""
 
 
 def most_pairs(
-    message: duplicates_pb2.NearDuplicates | duplicates_pb2.Join,
+    message: duplicates_pb2.NearDuplicates | duplicates_pb2.Join | leakage_pb2.Leakage,
     limits: Limits,
     *,
     default: int | None = None,

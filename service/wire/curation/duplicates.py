@@ -9,10 +9,13 @@ from gleann.selection.curation.duplicates import KeepBy
 from gleann.service.wire.arrays import Column, vectors_to_wire, wire_array
 from gleann.service.wire.curation.scores import scores_to_wire
 from gleann.service.wire.fields import enum_text, fill
-from gleann.v1 import duplicates_pb2
+from gleann.v1 import duplicates_pb2, leakage_pb2
 
 Near: TypeAlias = (
-    duplicates_pb2.NearDuplicates | duplicates_pb2.Rethreshold | duplicates_pb2.Join
+    duplicates_pb2.NearDuplicates
+    | duplicates_pb2.Rethreshold
+    | duplicates_pb2.Join
+    | leakage_pb2.Leakage
 )
 """A message with the field `near`."""
 

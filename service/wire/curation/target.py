@@ -1,6 +1,6 @@
 """Conversion of choices for targets."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -119,13 +119,13 @@ def options_of(message: target_pb2.ForTarget) -> dict[str, Any]:
     return found
 
 
-def caps_of(message: target_pb2.ForTarget) -> int | dict[str, int] | None:
+def caps_of(message: target_pb2.ForTarget) -> int | dict[Hashable, int] | None:
     """The cap of all groups, or caps by group; None for none.
 
     Raises:
         InvalidParamsError: both, one without a column, or a group twice.
     """
-    by_group = {one.group: one.cap for one in message.caps}
+    by_group: dict[Hashable, int] = {one.group: one.cap for one in message.caps}
     if message.HasField("cap") and by_group:
         raise InvalidParamsError("give cap or caps, got both")
     if len(by_group) < len(message.caps):

@@ -1,0 +1,133 @@
+"""Vectors whose near-duplicates are training data."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gleann.index.errors import InvalidParamsError
+from gleann.index.ids.held import take_ids
+from gleann.selection.curation.leakage import Leakage, leakage
+from gleann.selection.curation.leakage.audit import BINS, MAX_PAIRS
+from gleann.service.jobs.curation.curated import Columns, Curated
+from gleann.service.jobs.curation.pairs import most_pairs, require_near
+from gleann.service.jobs.curation.words import column_words, require_words
+from gleann.service.jobs.curation.work import Asked, Method, Work
+from gleann.service.limits import require_within
+from gleann.service.wire.curation.duplicates import near_of
+from gleann.v1 import leakage_pb2
+
+MOST_BINS = 1000
+
+TRAIN = ("train",)
+"""The training splits of a request that names none."""
+
+
+def check(asked: Asked) -> None:
+    """Refuse what cannot be done, before it is queued.
+
+    Raises:
+        InvalidParamsError: no cut or one out of its range, no training data, the index
+            as its own reference, or another index of another metric.
+        InvalidInputError, UnknownColumnError: a column that names no groups.
+        LimitError: more bins or pairs than the limits allow.
+    """
+    message: leakage_pb2.Leakage = asked.message
+    require_near(message, asked.view.metric)
+    most_pairs(message, asked.limits, default=MAX_PAIRS)
+    if message.HasField("bins"):
+        require_within(message.bins, MOST_BINS, "bins")
+        if message.bins < 1:
+            raise InvalidParamsError(f"bins must be at least 1, got {message.bins}")
+    source = message.WhichOneof("trained_on")
+    if source is None:
+        raise InvalidParamsError(
+            "give reference_index or splits, one of them: got neither"
+        )
+    if source == "splits":
+        require_words(asked, message.splits.column)
+    elif message.reference_index == asked.view.name:
+        raise InvalidParamsError(
+            f"reference_index is {message.reference_index!r} itself, each of whose"
+            " vectors would be found for itself: give splits"
+        )
+    else:
+        asked.like(message.reference_index)
+    if message.group_column:
+        require_words(asked, message.group_column)
+
+
+def run(work: Work) -> Curated:
+    """Audit the vectors."""
+    message: leakage_pb2.Leakage = work.message
+    pool, near = work.pool, near_of(message)
+    splits = reference = None
+    if message.WhichOneof("trained_on") == "splits":
+        splits = column_words(pool, message.splits.column)
+    else:
+        reference = work.other(message.reference_index).index
+    groups = None
+    if message.group_column:
+        groups = column_words(pool, message.group_column)
+    found = leakage(
+        pool.index,
+        reference,
+        splits=splits,
+        trained_on=list(message.splits.trained_on) or list(TRAIN),
+        radius=near.get("radius"),
+        similarity=near.get("similarity"),
+        groups=groups,
+        among=pool.among,
+        bins=message.bins if message.HasField("bins") else BINS,
+        max_pairs=most_pairs(message, work.limits, default=MAX_PAIRS),
+        threads=work.threads,
+        progress=work.progress,
+    )
+    return _curated(found)
+
+
+def _curated(found: Leakage) -> Curated:
+    return Curated(
+        summary=found.summary(),
+        provenance={**found.provenance, "metric": found.metric},
+        tables={
+            "rows": found.table().columns,
+            "pairs": {
+                "id": take_ids(found.held_ids, found.pairs.rows),
+                "reference_id": take_ids(found.reference_ids, found.pairs.others),
+                "distance": found.pairs.distances,
+            },
+            "groups": _groups(found),
+            "histogram": _histogram(found),
+        },
+    )
+
+
+def _groups(found: Leakage) -> Columns:
+    groups = found.by_group()
+    return {
+        "group": np.array([str(one.group) for one in groups], object),
+        "rows": np.array([one.rows for one in groups], np.int64),
+        "leaked": np.array([one.leaked for one in groups], np.int64),
+        "share": np.array([one.share for one in groups]),
+        "median": np.array([one.median for one in groups]),
+    }
+
+
+def _histogram(found: Leakage) -> Columns:
+    """One line per group and bin."""
+    groups, bins = found.by_group(), len(found.edges) - 1
+    names = [str(one.group) for one in groups for _ in range(bins)]
+    counts = [count for one in groups for count in one.histogram]
+    return {
+        "group": np.array(names, object),
+        "low": np.tile(found.edges[:-1], len(groups)),
+        "high": np.tile(found.edges[1:], len(groups)),
+        "rows": np.array(counts, np.int64),
+    }
+
+
+def _named(message: leakage_pb2.Leakage) -> Sequence[str]:
+    return [message.reference_index] if message.reference_index else ()
+
+
+METHOD = Method(check=check, run=run, indexes=_named)

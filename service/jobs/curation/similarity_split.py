@@ -1,0 +1,111 @@
+"""Buckets of similar vectors, to test near to training data and far from it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.errors import InvalidInputError
+from gleann.index.ids.held import take_ids
+from gleann.selection.checks import require_between, require_count
+from gleann.selection.curation.leakage import SimilaritySplit, similarity_split
+from gleann.selection.curation.leakage.split import FOLDS, HELD_OUT
+from gleann.service.jobs.curation.curated import Columns, Curated
+from gleann.service.jobs.curation.near_duplicates import (
+    known_duplicates,
+    require_duplicates,
+)
+from gleann.service.jobs.curation.pool import Pool
+from gleann.service.jobs.curation.shelf import Shelf
+from gleann.service.jobs.curation.words import column_words, require_words
+from gleann.service.jobs.curation.work import Asked, Method, Work
+from gleann.v1 import leakage_pb2
+
+
+def check(asked: Asked) -> None:
+    """Refuse what cannot be done, before it is queued.
+
+    Raises:
+        InvalidParamsError: fewer than two folds, or a share outside 0..1.
+        InvalidInputError: a filter, a column that names no groups, or a curation of
+            another method or index.
+        UnknownJobError: no such curation.
+        UnknownColumnError: no such column.
+    """
+    message: leakage_pb2.SimilaritySplit = asked.message
+    if asked.request.HasField("filter"):
+        raise InvalidInputError(
+            "similarity_split takes no filter: all vectors are split"
+        )
+    require_count("folds", _folds(message), at_least=2)
+    require_between("held_out", _held_out(message), low=0, high=1)
+    require_count("seed", message.seed, at_least=0)
+    if message.together_column:
+        require_words(asked, message.together_column)
+    if message.together_curation:
+        name = message.together_curation
+        require_duplicates(asked.shelf, name, index=asked.view.name)
+
+
+def run(work: Work) -> Curated:
+    """Split the vectors."""
+    message: leakage_pb2.SimilaritySplit = work.message
+    pool = work.pool
+    together: NDArray[np.generic] | None = None
+    if message.together_column:
+        together = column_words(pool, message.together_column)
+    elif message.together_curation:
+        together = _groups_of(work.shelf, message.together_curation, pool)
+    split = similarity_split(
+        pool.index,
+        folds=_folds(message),
+        held_out=_held_out(message),
+        together=together,
+        seed=message.seed,
+    )
+    lines = split.table()
+    return Curated(
+        summary={
+            **lines.facts["summary"],
+            "rows": len(split),
+            "held_out": int(split.held_out.sum()),
+        },
+        provenance=split.provenance,
+        tables={"rows": lines.columns, "folds": _fold_lines(split)},
+    )
+
+
+def _folds(message: leakage_pb2.SimilaritySplit) -> int:
+    return message.folds if message.HasField("folds") else FOLDS
+
+
+def _held_out(message: leakage_pb2.SimilaritySplit) -> float:
+    return message.held_out if message.HasField("held_out") else HELD_OUT
+
+
+def _groups_of(shelf: Shelf, name: str, pool: Pool) -> NDArray[np.int64]:
+    """The group (n,) of each vector in a stored curation; -1 for one of no group."""
+    known = known_duplicates(shelf, name)
+    grouped = np.flatnonzero(known.duplicate_of >= 0)
+    places = pool.index.id_lookup.find(take_ids(known.held_ids, grouped))
+    groups = np.full(len(pool), -1, np.int64)
+    there = places >= 0
+    groups[places[there]] = known.duplicate_of[grouped[there]]
+    return groups
+
+
+def _fold_lines(split: SimilaritySplit) -> Columns:
+    folds = [split.fold(bucket) for bucket in range(split.folds)]
+    return {
+        "bucket": np.arange(split.folds),
+        "train": np.array([len(one.train) for one in folds]),
+        "interpolation": np.array([len(one.interpolation) for one in folds]),
+        "extrapolation": np.array([len(one.extrapolation) for one in folds]),
+    }
+
+
+def _named(message: leakage_pb2.SimilaritySplit) -> Sequence[str]:
+    return [message.together_curation] if message.together_curation else ()
+
+
+METHOD = Method(check=check, run=run, curations=_named)
