@@ -52,7 +52,7 @@ class Config:
         rpc_threads: maximum number of concurrent calls of each kind.
         connection_calls: maximum number of concurrent calls per connection.
         message_seconds: seconds after which a call without its message is ended.
-        keep_days: days to keep finished operations, selections, and answers to
+        keep_days: days to keep finished operations, selections, curations and answers to
             requests with a request_id.
         keep_operations: number of finished operations to keep, the latest ones.
         limits: caps on single requests.

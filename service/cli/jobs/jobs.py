@@ -37,7 +37,8 @@ NAME = click.argument("name")
 def command(context: click.Context) -> None:
     """Work on the operations of a server or of a data directory.
 
-    Operations are builds, compactions, imports, selections and the work on snapshots.
+    Operations are builds, compactions, imports, selections, curations and the work on
+    snapshots.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

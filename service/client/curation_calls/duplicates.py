@@ -1,10 +1,9 @@
 """Client calls for near-duplicates and joins."""
 
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from numpy.typing import ArrayLike
 
-from gleann.selection.curation.duplicates import KeepBy
 from gleann.service.client.curation_calls.starting import SharedOptions, StartingCalls
 from gleann.service.client.modes import M
 from gleann.service.client.operation import Handle, curation_method
@@ -18,6 +17,9 @@ from gleann.service.wire.curation.duplicates import (
 from gleann.service.wire.fields import fill
 from gleann.v1 import curation_pb2, duplicates_pb2
 
+if TYPE_CHECKING:
+    from gleann.selection.curation.duplicates import KeepBy
+
 
 class DuplicateCalls(StartingCalls[M]):
     """Near-duplicates, and pairs of two collections."""
@@ -29,7 +31,7 @@ class DuplicateCalls(StartingCalls[M]):
         *,
         radius: float | None = None,
         similarity: float | None = None,
-        keep_by: KeepBy = "id",
+        keep_by: "KeepBy" = "id",
         scores: str | Column | None = None,
         against: str | ArrayLike | None = None,
         known: str = "",

@@ -13,7 +13,6 @@ from gleann.service.calls.caller import Right
 from gleann.service.calls.context import current_call
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.curation.curated import Curated
-from gleann.service.jobs.curation.methods import METHODS
 from gleann.service.jobs.curation.shelf import PREFIX, Shelf
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.jobs.queue import Demand
@@ -134,6 +133,9 @@ class Curating:
 
 
 def _method_of(request: curation_pb2.CreateCurationJobRequest) -> Method:
+    # Not at the start of a server: the methods load the library, which takes 0.3 s.
+    from gleann.service.jobs.curation.methods import METHODS
+
     name = request.WhichOneof("method")
     if name is None:
         raise InvalidInputError(f"method is required: one of {', '.join(METHODS)}")

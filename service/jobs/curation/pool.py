@@ -7,6 +7,7 @@ from an old state or a part of the rows.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +15,14 @@ from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import HeldIds, Rows
 from gleann.index.filters.condition import Condition
 from gleann.index.progress import Report
-from gleann.selection.among import Among
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.rows_on_disk import write_index_of
 from gleann.service.state.disk_room import require_room
 from gleann.service.views.live_index import View, require_not_empty
 from gleann.service.views.passing import condition_as_json, passing_rows
+
+if TYPE_CHECKING:
+    from gleann.selection.among import Among
 
 BYTES_A_NUMBER = 5
 """On disk: float32, and its code."""
@@ -44,7 +47,7 @@ class Pool:
     view: View
     index: SoarIndex
     rows: Rows
-    among: Among | None
+    among: "Among | None"
 
     @property
     def ids(self) -> HeldIds:
@@ -80,6 +83,8 @@ def opened(
         InvalidInputError: no vector passes.
         StorageError: the disk has no room for a copy of the vectors.
     """
+    from gleann.selection.among import Among
+
     require_not_empty(view)
     passing = None if condition is None else passing_rows(view, condition)
     rows = view.live_rows()

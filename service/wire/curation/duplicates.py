@@ -1,15 +1,17 @@
 """Conversion of the options of near-duplicates and joins."""
 
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidParamsError
-from gleann.selection.curation.duplicates import KeepBy
 from gleann.service.wire.arrays import Column, vectors_to_wire, wire_array
 from gleann.service.wire.curation.scores import scores_to_wire
 from gleann.service.wire.fields import enum_text, fill
 from gleann.v1 import duplicates_pb2, leakage_pb2
+
+if TYPE_CHECKING:
+    from gleann.selection.curation.duplicates import KeepBy
 
 Near: TypeAlias = (
     duplicates_pb2.NearDuplicates
@@ -56,14 +58,14 @@ def near_of(message: Near) -> dict[str, float]:
     return {name: getattr(message, name)}
 
 
-def keep_by_of(message: duplicates_pb2.NearDuplicates) -> KeepBy:
+def keep_by_of(message: duplicates_pb2.NearDuplicates) -> "KeepBy":
     """The order of keeping.
 
     Raises:
         InvalidParamsError: a number that this version does not know.
     """
     number = message.keep_by or duplicates_pb2.KEEP_BY_ID
-    return cast(KeepBy, enum_text(duplicates_pb2.KeepBy.DESCRIPTOR, number))
+    return cast("KeepBy", enum_text(duplicates_pb2.KeepBy.DESCRIPTOR, number))
 
 
 def fill_scores(
