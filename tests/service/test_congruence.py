@@ -402,6 +402,10 @@ def curating(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
         )
     yield [len(page) for page in made.pages("rows", columns=["id"], size=100)]
     yield from training(client, rows)
+    split = curation.similarity_split("k", folds=2, together_curation=made.name)
+    split = split.wait(timeout=60)
+    yield split.summary, split.table("folds")
+    yield refused(curation.leakage, "k")
     assert curation.get(made.name).info == made.info
     assert [one.name for one in curation.list("k")][:2] == [made.name, closer.name]
     curation.delete(made.name)
