@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from gleann.service.client.active_calls import ActiveCalls
 from gleann.service.client.connection import Connection
 from gleann.service.client.coreset_calls import CoresetCalls
-from gleann.service.client.curation_calls import CurationCalls
+from gleann.service.client.curation_calls.calls import CurationCalls
 from gleann.service.client.estimate_calls import EstimateCalls
 from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls

@@ -52,8 +52,8 @@ class Config:
         rpc_threads: maximum number of concurrent calls of each kind.
         connection_calls: maximum number of concurrent calls per connection.
         message_seconds: seconds after which a call without its message is ended.
-        keep_days: days to keep finished operations, selections, curations and answers to
-            requests with a request_id.
+        keep_days: days to keep finished operations, selections, curations and answers
+            to requests with a request_id.
         keep_operations: number of finished operations to keep, the latest ones.
         limits: caps on single requests.
         optimizer: when indexes are compacted that set nothing else; what is None in it

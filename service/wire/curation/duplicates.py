@@ -13,6 +13,9 @@ from gleann.v1 import duplicates_pb2, leakage_pb2
 if TYPE_CHECKING:
     from gleann.selection.curation.duplicates import KeepBy
 
+if TYPE_CHECKING:
+    from gleann.selection.curation.duplicates import KeepBy
+
 Near: TypeAlias = (
     duplicates_pb2.NearDuplicates
     | duplicates_pb2.Rethreshold

@@ -1,16 +1,15 @@
 """Conversion of requests for hard negatives."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import HeldIds
+from gleann.index.checks import as_array
 from gleann.index.errors import InvalidInputError
 from gleann.index.ids.checks import hold_id_array
-from gleann.selection.among import Among
-from gleann.selection.curation.negatives import NegativesRequest, Positives
-from gleann.selection.curation.negatives.request import WINDOW
 from gleann.service.wire.arrays import (
     ids_of,
     ids_to_wire,
@@ -20,6 +19,10 @@ from gleann.service.wire.arrays import (
 )
 from gleann.service.wire.fields import given
 from gleann.v1 import negatives_pb2
+
+if TYPE_CHECKING:
+    from gleann.selection.among import Among
+    from gleann.selection.curation.negatives import NegativesRequest
 
 _OPTIONS = (
     "max_similarity",
@@ -61,12 +64,17 @@ def fill_positives(
     Raises:
         InvalidInputError: what is no list of ids.
     """
-    made = Positives.of_lists(positives)
-    counts = np.diff(np.asarray(made.offsets))
-    message.positive_counts.extend(counts.tolist())
-    held = hold_id_array(made.ids, name="positives")
-    if len(held):
-        message.positive_ids.CopyFrom(ids_to_wire(held))
+    parts = [as_array(one, name="positives") for one in positives]
+    if strange := [at for at, part in enumerate(parts) if part.ndim != 1]:
+        at = strange[0]
+        raise InvalidInputError(
+            f"positives of query {at} must be a list of ids, got shape"
+            f" {parts[at].shape}"
+        )
+    message.positive_counts.extend(map(len, parts))
+    if filled := [part for part in parts if len(part)]:
+        ids = hold_id_array(np.concatenate(filled), name="positives")
+        message.positive_ids.CopyFrom(ids_to_wire(ids))
 
 
 def count_queries(message: negatives_pb2.MineNegatives) -> int:
@@ -95,14 +103,17 @@ def positive_ids_of(message: negatives_pb2.MineNegatives) -> HeldIds:
 
 
 def negatives_request_of(
-    message: negatives_pb2.MineNegatives, among: Among | None
-) -> NegativesRequest:
+    message: negatives_pb2.MineNegatives, among: "Among | None"
+) -> "NegativesRequest":
     """The library's request.
 
     Raises:
         InvalidInputError: no queries, or arrays that are not packed as they must be.
         InvalidParamsError: a parameter out of its range.
     """
+    from gleann.selection.curation.negatives import NegativesRequest, Positives
+    from gleann.selection.curation.negatives.request import WINDOW
+
     kind = message.WhichOneof("queries")
     if kind is None:
         raise InvalidInputError("queries are required: query_vectors or query_ids")

@@ -1,13 +1,12 @@
 """Conversion of choices for targets."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.ids.checks import hold_id_array
-from gleann.selection.curation.target import Targets
 from gleann.service.wire.arrays import (
     ids_of,
     ids_to_wire,
@@ -17,6 +16,9 @@ from gleann.service.wire.arrays import (
 )
 from gleann.service.wire.fields import enum_text
 from gleann.v1 import target_pb2
+
+if TYPE_CHECKING:
+    from gleann.selection.curation.target import Targets
 
 OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
     "round_robin": ("target_recall",),
@@ -60,12 +62,14 @@ def fill_caps(
         message.cap = caps
 
 
-def targets_of(message: target_pb2.ForTarget) -> Targets:
+def targets_of(message: target_pb2.ForTarget) -> "Targets":
     """The targets and their tasks.
 
     Raises:
         InvalidInputError: none, or not packed as they must be.
     """
+    from gleann.selection.curation.target import Targets
+
     kind = message.WhichOneof("targets")
     tasks = list(message.tasks) or None
     if kind == "target_ids":

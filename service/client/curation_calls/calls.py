@@ -1,0 +1,13 @@
+"""`CurationCalls`: the calls of all topics in one object, `client.curation`."""
+
+from gleann.service.client.curation_calls.duplicates import DuplicateCalls
+from gleann.service.client.curation_calls.leakage import LeakageCalls
+from gleann.service.client.curation_calls.stored import StoredCalls
+from gleann.service.client.curation_calls.training import TrainingCalls
+from gleann.service.client.modes import M
+
+
+class CurationCalls(
+    DuplicateCalls[M], LeakageCalls[M], StoredCalls[M], TrainingCalls[M]
+):
+    """Methods of curation, and their stored results: `client.curation`."""
