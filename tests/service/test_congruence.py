@@ -407,6 +407,22 @@ def storing_away(
     yield client.coresets.list("k")
 
 
+def training(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
+    """Targets, epochs and negatives of the index "k"."""
+    curation = client.curation
+    jobs = {
+        "chosen": curation.for_target("k", rows[:5] + 0.1, budget=20, mode="distil"),
+        "epochs": curation.epoch_plan("k", fraction=0.2, epochs=2, by_lists=True),
+        "negatives": curation.mine_negatives(
+            "k", rows[:5] + 0.1, positives=[[1], [], [2, 3], [], []], per_query=3
+        ),
+    }
+    for name, job in jobs.items():
+        made = job.wait(timeout=60)
+        yield made.summary, made.info.tables, made.table(name)
+        curation.delete(made.name)
+
+
 def curating(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
     """Near-duplicates and pairs of the index "k"."""
     curation = client.curation
@@ -419,6 +435,7 @@ def curating(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
             [("id", "ascending"), ("other_id", "ascending")]
         )
     yield [len(page) for page in made.pages("rows", columns=["id"], size=100)]
+    yield from training(client, rows)
     split = curation.similarity_split("k", folds=2, together_curation=made.name)
     split = split.wait(timeout=60)
     yield split.summary, split.table("folds")

@@ -4,7 +4,10 @@ from gleann.v1 import audit_pb2 as _audit_pb2
 from gleann.v1 import duplicates_pb2 as _duplicates_pb2
 from gleann.v1 import graph_labels_pb2 as _graph_labels_pb2
 from gleann.v1 import leakage_pb2 as _leakage_pb2
+from gleann.v1 import negatives_pb2 as _negatives_pb2
 from gleann.v1 import payload_pb2 as _payload_pb2
+from gleann.v1 import plans_pb2 as _plans_pb2
+from gleann.v1 import target_pb2 as _target_pb2
 from gleann.v1 import types_pb2 as _types_pb2
 from google.longrunning import operations_pb2 as _operations_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
@@ -18,7 +21,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateCurationJobRequest(_message.Message):
-    __slots__ = ("index", "filter", "request_id", "near_duplicates", "rethreshold", "join", "leakage", "similarity_split", "allocate_labels", "audit", "propagate")
+    __slots__ = ("index", "filter", "request_id", "near_duplicates", "rethreshold", "join", "leakage", "similarity_split", "allocate_labels", "audit", "propagate", "epoch_plan", "for_target", "mine_negatives")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +33,9 @@ class CreateCurationJobRequest(_message.Message):
     ALLOCATE_LABELS_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
     PROPAGATE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_PLAN_FIELD_NUMBER: _ClassVar[int]
+    FOR_TARGET_FIELD_NUMBER: _ClassVar[int]
+    MINE_NEGATIVES_FIELD_NUMBER: _ClassVar[int]
     index: str
     filter: _payload_pb2.Filter
     request_id: str
@@ -41,7 +47,10 @@ class CreateCurationJobRequest(_message.Message):
     allocate_labels: _graph_labels_pb2.AllocateLabels
     audit: _audit_pb2.AuditChoice
     propagate: _graph_labels_pb2.Propagate
-    def __init__(self, index: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., near_duplicates: _Optional[_Union[_duplicates_pb2.NearDuplicates, _Mapping]] = ..., rethreshold: _Optional[_Union[_duplicates_pb2.Rethreshold, _Mapping]] = ..., join: _Optional[_Union[_duplicates_pb2.Join, _Mapping]] = ..., leakage: _Optional[_Union[_leakage_pb2.Leakage, _Mapping]] = ..., similarity_split: _Optional[_Union[_leakage_pb2.SimilaritySplit, _Mapping]] = ..., allocate_labels: _Optional[_Union[_graph_labels_pb2.AllocateLabels, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.AuditChoice, _Mapping]] = ..., propagate: _Optional[_Union[_graph_labels_pb2.Propagate, _Mapping]] = ...) -> None: ...
+    epoch_plan: _plans_pb2.EpochPlan
+    for_target: _target_pb2.ForTarget
+    mine_negatives: _negatives_pb2.MineNegatives
+    def __init__(self, index: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., near_duplicates: _Optional[_Union[_duplicates_pb2.NearDuplicates, _Mapping]] = ..., rethreshold: _Optional[_Union[_duplicates_pb2.Rethreshold, _Mapping]] = ..., join: _Optional[_Union[_duplicates_pb2.Join, _Mapping]] = ..., leakage: _Optional[_Union[_leakage_pb2.Leakage, _Mapping]] = ..., similarity_split: _Optional[_Union[_leakage_pb2.SimilaritySplit, _Mapping]] = ..., allocate_labels: _Optional[_Union[_graph_labels_pb2.AllocateLabels, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.AuditChoice, _Mapping]] = ..., propagate: _Optional[_Union[_graph_labels_pb2.Propagate, _Mapping]] = ..., epoch_plan: _Optional[_Union[_plans_pb2.EpochPlan, _Mapping]] = ..., for_target: _Optional[_Union[_target_pb2.ForTarget, _Mapping]] = ..., mine_negatives: _Optional[_Union[_negatives_pb2.MineNegatives, _Mapping]] = ...) -> None: ...
 
 class Curation(_message.Message):
     __slots__ = ("name", "index", "version", "method", "summary_json", "provenance_json", "tables", "create_time")

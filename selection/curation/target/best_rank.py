@@ -73,7 +73,7 @@ def best_rank(
         progress: called as rows are chosen.
 
     Returns:
-        The rows in the order they were chosen; `why` has the "rank" of each, the
+        The rows in the order they were chosen; `why` has the "best_rank" of each, the
         "target" that gives it and, with tasks, its "task". The summary has the
         "shortfall" and the "targets_used".
 
@@ -161,7 +161,7 @@ def take_by_rank(
     return Chosen(
         rows=_joined(rows),
         targets=_joined(owners),
-        why={"rank": _joined(numbers)},
+        why={"best_rank": _joined(numbers)},
     )
 
 

@@ -1,12 +1,12 @@
 """A choice for targets, compared with plain draws of the same size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index import SoarIndex
-from gleann.index.arrays import Rows
+from gleann.index.arrays import Distances, Rows
 from gleann.index.errors import InvalidInputError
 from gleann.index.exact import exact_search_prepared
 from gleann.index.ids.held import take_ids
@@ -32,11 +32,13 @@ class Nearness:
             the index.
         divergence: Kullback-Leibler divergence of the targets' lists from theirs, in
             nats.
+        distances: float32 (rows,), of each row to its nearest target.
     """
 
     rows: int
     mean_distance: float
     divergence: float
+    distances: Distances = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,12 @@ def _nearness(
     wanted: NDArray[np.float64],
 ) -> Nearness:
     if not len(rows):
-        return Nearness(rows=0, mean_distance=float("nan"), divergence=float("nan"))
+        return Nearness(
+            rows=0,
+            mean_distance=float("nan"),
+            divergence=float("nan"),
+            distances=np.empty(0, np.float32),
+        )
     _, distances = exact_search_prepared(
         np.ascontiguousarray(index.stored_rows[rows]),
         targets.vectors,
@@ -142,4 +149,5 @@ def _nearness(
         rows=len(rows),
         mean_distance=float(distances.astype(np.float64).mean()),
         divergence=divergence(wanted, counts / counts.sum()),
+        distances=distances[:, 0],
     )

@@ -16,10 +16,13 @@ COMMANDS = {
     "join": "similar.join",
     "leakage": "similar.leakage",
     "means": "sampled.means",
+    "negatives": "training.negatives",
+    "plan": "training.plan",
     "promise": "sampled.promise",
     "propagate": "labels.propagate",
     "rethreshold": "similar.rethreshold",
     "split": "similar.split",
+    "target": "training.target",
 }
 """The module of each command in this package; its attribute `command` is it."""
 

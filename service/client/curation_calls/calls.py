@@ -5,6 +5,7 @@ from gleann.service.client.curation_calls.duplicates import DuplicateCalls
 from gleann.service.client.curation_calls.graph_labels import GraphLabelCalls
 from gleann.service.client.curation_calls.leakage import LeakageCalls
 from gleann.service.client.curation_calls.stored import StoredCalls
+from gleann.service.client.curation_calls.training import TrainingCalls
 from gleann.service.client.modes import M
 
 
@@ -14,5 +15,6 @@ class CurationCalls(
     GraphLabelCalls[M],
     LeakageCalls[M],
     StoredCalls[M],
+    TrainingCalls[M],
 ):
     """Methods of curation, and their stored results: `client.curation`."""

@@ -6,9 +6,10 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
-from gleann.index.ids.held import shown_id
+from gleann.index.ids.held import id_at, shown_id
 from gleann.service.jobs.curation.pool import Pool
 from gleann.service.jobs.curation.work import Asked
+from gleann.service.views.live_index import View
 
 NONE = ""
 """The word of a vector that takes no part."""
@@ -35,17 +36,29 @@ def column_words(pool: Pool, name: str) -> NDArray[np.object_]:
         and those of `require_words`.
     """
     rows: Rows = np.arange(len(pool)) if pool.among is None else pool.among.rows
-    column = pool.view.payload_at(pool.rows[rows], [name]).column(name)
+    words = np.full(len(pool), NONE, object)
+    words[rows] = words_at(pool.view, name, pool.rows[rows])
+    return words
+
+
+def words_at(view: View, name: str, rows: Rows) -> NDArray[np.object_]:
+    """A column of payload as texts (m,) for some rows of a view.
+
+    Raises:
+        InvalidInputError: a null.
+        and those of `require_words`.
+    """
+    column = view.payload_at(rows, [name]).column(name)
     _require_words(name, column.type)
     if column.null_count:
         bare = np.flatnonzero(column.is_null().to_numpy())
-        first = pool.index.ids[rows[bare[:1]]].tolist()[0]
+        first = id_at(view.ids_at(rows[bare[:1]]), 0)
         raise InvalidInputError(
             f"column {name!r} has no value for id {shown_id(first)}"
             f" ({len(bare)} of {len(rows)} vectors have none)"
         )
-    words = np.full(len(pool), NONE, object)
-    words[rows] = column.cast(pa.string()).to_pylist()
+    words = np.empty(len(rows), object)
+    words[:] = column.cast(pa.string()).to_pylist()
     return words
 
 

@@ -58,7 +58,7 @@ def test_ranks_are_those_of_the_full_matrix(tied, shuffled, budget):
         distances_of(targets, rows, "l2"), ids, budget=budget, is_open=is_open
     )
     assert found.rows.tolist() == want.tolist()
-    assert found.why["rank"].tolist() == ranks.tolist()
+    assert found.why["best_rank"].tolist() == ranks.tolist()
     assert found.summary["shortfall"] == max(0, budget - is_open.sum())
     # The target that is named gives the row its rank.
     open_rows = np.flatnonzero(is_open)
@@ -100,7 +100,7 @@ def test_some_rows_give_what_a_copy_of_them_gives(share):
     copy = build(rows[mask], ids=np.flatnonzero(mask))
     alone = best_rank(copy, asked(targets, 50))
     assert found.ids.tolist() == alone.ids.tolist()
-    assert found.why["rank"].tolist() == alone.why["rank"].tolist()
+    assert found.why["best_rank"].tolist() == alone.why["best_rank"].tolist()
 
 
 def test_caps_hold():

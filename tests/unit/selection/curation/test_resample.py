@@ -274,6 +274,7 @@ def test_a_choice_is_nearer_than_draws_of_the_same_size(index):
     assert against.chosen.divergence < against.random.divergence
     apart = index.vectors[found.rows][:, None] - targets[None]
     nearest = np.square(apart.astype(np.float64)).sum(axis=2).min(axis=1)
+    np.testing.assert_allclose(against.chosen.distances, nearest, rtol=1e-5)
     assert against.chosen.mean_distance == pytest.approx(nearest.mean(), rel=1e-5)
     assert set(against.summary()) == {
         f"{which}_{number}"

@@ -1,0 +1,1 @@
+"""The commands of `gleann curate` that choose what to train on."""
