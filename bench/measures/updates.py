@@ -21,7 +21,7 @@ from bench.say import say
 from bench.tables import markdown
 from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
 from gleann.index.arrays import Mask, Vectors
-from gleann.index.live_rows import LiveRows
+from gleann.index.ids.live_rows import LiveRows
 from gleann.index.newer.rows import NewerRows
 
 SHARES = (0.01, 0.05, 0.2)

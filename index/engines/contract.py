@@ -23,8 +23,8 @@ from gleann.index.arrays import (
     Vectors,
 )
 from gleann.index.codes import Codes, Encoding
+from gleann.index.ids.live_rows import LiveRows
 from gleann.index.lists import InvertedLists
-from gleann.index.live_rows import LiveRows
 from gleann.index.operating.effort import Grants
 from gleann.index.params import EntryCodes, Metric, Segments
 

@@ -40,10 +40,10 @@ from gleann.index.extension import (
     tiers,
     unavailable_reason,
 )
+from gleann.index.ids.live_rows import LiveRows
 from gleann.index.kept.disk_rows import DiskRows
 from gleann.index.kept.half_rows import HalfRows
 from gleann.index.lists import InvertedLists, one_list
-from gleann.index.live_rows import LiveRows
 from gleann.index.metric import ListRanking, prepare
 from gleann.index.operating.effort import Grants
 from gleann.index.params import Segments

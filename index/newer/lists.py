@@ -17,8 +17,8 @@ from gleann.index.build.assign import assign_blocks
 from gleann.index.build.rows import code_rows
 from gleann.index.build.spill import scale_of
 from gleann.index.engines.contract import Engine, IndexData, ScansNewer
+from gleann.index.ids.live_rows import LiveRows
 from gleann.index.lists import invert
-from gleann.index.live_rows import LiveRows
 from gleann.index.newer.rows import NewerRows, Part
 from gleann.index.newer.thinning import Thinning
 from gleann.index.parallel.blocks import block_slices

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask, Vectors
 from gleann.index.engines.contract import PackedPart
-from gleann.index.live_rows import LiveRows
+from gleann.index.ids.live_rows import LiveRows
 from gleann.index.newer.thinning import Thinned
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Mask
-from gleann.index.live_rows import LiveRows
+from gleann.index.ids.live_rows import LiveRows
 from gleann.index.search.list_stats import ListStats
 
 THIN = 0.5

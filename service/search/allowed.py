@@ -16,7 +16,7 @@ import numpy as np
 
 from gleann.index.arrays import HeldIds, Mask, Rows
 from gleann.index.filters.condition import VALUE_BYTES, BoundCondition, Condition
-from gleann.index.live_rows import LiveRows
+from gleann.index.ids.live_rows import LiveRows
 from gleann.index.payload.schema import Schema
 from gleann.index.search.allowed import AllowedRows
 from gleann.service.views.live_index import Sealed, View

@@ -7,7 +7,7 @@ import numpy as np
 from gleann.index import SoarIndex
 from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
 from gleann.index.ids.held import IdLookup, joined_ids, take_ids
-from gleann.index.live_rows import LiveRows
+from gleann.index.ids.live_rows import LiveRows
 from gleann.index.newer.lists import NewerLists
 from gleann.index.newer.rows import NewerRows
 from gleann.index.newer.unsealed import UnsealedRows

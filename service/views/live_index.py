@@ -19,10 +19,10 @@ from gleann.index.ids.held import (
     joined_ids,
     take_ids,
 )
+from gleann.index.ids.live_rows import LiveRows
 from gleann.index.ids.order import id_order
 from gleann.index.ids.table import require_found
 from gleann.index.kept.half_rows import narrowed
-from gleann.index.live_rows import LiveRows
 from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema

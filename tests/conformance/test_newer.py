@@ -7,7 +7,7 @@ import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.exact import exact_search_prepared
-from gleann.index.live_rows import LiveRows
+from gleann.index.ids.live_rows import LiveRows
 from gleann.index.metric import prepare
 
 METRICS = ["ip", "cosine", "l2"]

@@ -12,8 +12,8 @@ from gleann.index.engines import native
 from gleann.index.engines.contract import ScanRequest
 from gleann.index.engines.native import NativeEngine
 from gleann.index.exact import exact_search_prepared
+from gleann.index.ids.live_rows import LiveRows
 from gleann.index.lists import invert
-from gleann.index.live_rows import LiveRows
 from gleann.index.newer import lists as newer_lists
 from gleann.index.newer.lists import NewerLists
 from gleann.index.search import allowed as allowed_module

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gleann.index.live_rows import LiveRows
+from gleann.index.ids.live_rows import LiveRows
 
 
 @settings(deadline=None, max_examples=80)
