@@ -91,4 +91,4 @@ def test_best_ranks_are_those_of_the_full_matrix(world):
         is_open=world["is_open"],
     )
     assert found.rows.tolist() == rows.tolist()
-    assert found.why["rank"].tolist() == ranks.tolist()
+    assert found.why["best_rank"].tolist() == ranks.tolist()

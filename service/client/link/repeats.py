@@ -22,12 +22,16 @@ READS = frozenset(
     {
         "CancelOperation",  # a second one changes nothing
         "CountVectors",
+        "GetAcceptanceBound",
         "GetCoverage",
+        "GetCuration",
         "GetEstimate",
         "GetGroupEstimates",
         "GetIndex",
         "GetJobLog",
+        "GetMeans",
         "GetOperation",
+        "GetPromisedSet",
         "GetSelection",
         "GetServerInfo",
         "GetServerStatus",
@@ -35,6 +39,7 @@ READS = frozenset(
         "GetSnapshot",
         "GetStopAdvice",
         "GetVectors",
+        "ListCurations",
         "ListIndexes",
         "ListOperations",
         "ListSelectedItems",
@@ -42,9 +47,12 @@ READS = frozenset(
         "ListSessions",
         "ListSnapshots",
         "ListWantedIds",
-        "NextBatch",  # the same batch until labels arrive; so are the next two
+        "NextBatch",  # the same batch until labels arrive; so are the next four
         "NextEstimateBatch",
         "NextGroupBatches",
+        "NextMeansBatch",
+        "NextPromiseBatch",
+        "ReadCurationTable",
         "ScoreItems",
         "ScrollVectors",
         "Search",
@@ -56,7 +64,8 @@ READS = frozenset(
 
 ONCE = frozenset(
     {
-        "DeleteOperation",  # a second one finds none
+        "DeleteCuration",  # a second one finds none; so of the next two
+        "DeleteOperation",
         "DeleteSelection",
         "PauseJob",
         "ResumeJob",

@@ -128,10 +128,10 @@ def test_rows_are_projected_on_as_many_threads_as_are_asked_for(flat, monkeypatc
             seen.append(get_ident())
             return rows[block]
 
-    short = fitted.project(Watched(), threads=1)
+    short = project(Watched(), fitted, threads=1)
     assert len(seen) == 90
     assert len(set(seen)) == 1
-    np.testing.assert_array_equal(short, fitted.project(rows, threads=3))
+    np.testing.assert_array_equal(short, project(rows, fitted, threads=3))
 
 
 def test_no_axes_where_they_would_not_pay(flat, clustered):
