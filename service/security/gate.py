@@ -30,10 +30,12 @@ class Holding:
     Attributes:
         index: its index.
         owner: name of the key that made it; None for a resource without an owner.
+        others: other indexes that it tells of; to read it takes READ on them too.
     """
 
     index: str
     owner: str | None = None
+    others: tuple[str, ...] = ()
 
 
 Find = Callable[[str], Holding | None]
@@ -147,7 +149,8 @@ def _require_held(
     if holding is None:
         return
     owns = holding.owner is None or caller.owns(holding.owner, holding.index)
-    if not owns or not caller.may(right, holding.index):
+    needed = [holding.index, *(holding.others if right is Right.READ else ())]
+    if not owns or not all(caller.may(right, index) for index in needed):
         raise PermissionDeniedError(
             f"the key {caller.name!r} has no right to {_verb(right)} {name[:80]!r}"
         )

@@ -8,6 +8,7 @@ from gleann.service.calls.visible import index_of
 from gleann.service.security.gate import Find, Holding
 from gleann.service.security.rules import Kind
 from gleann.service.state.store import Store
+from gleann.v1.curation_pb2 import Curation
 
 NO_INDEX = ""
 """Matches no pattern but "*": what belongs to no index is for those with all."""
@@ -22,7 +23,7 @@ def finds_of(application: Application) -> Mapping[Kind, Find]:
         "operation": lambda name: _operation(store, name),
         "session": lambda name: _session(store, name),
         "selection": lambda name: _named(lambda: selections.get(name).index),
-        "curation": lambda name: _named(lambda: curations.get(name).index),
+        "curation": lambda name: _curation(lambda: curations.get(name)),
         "snapshot": lambda name: _named(lambda: shelf.get(name).index),
     }
 
@@ -45,8 +46,20 @@ def _session(store: Store, name: str) -> Holding | None:
 
 
 def _named(index: Callable[[], str]) -> Holding | None:
+    return _of(lambda: Holding(index()))
+
+
+def _curation(described: Callable[[], Curation]) -> Holding | None:
+    def found() -> Holding:
+        one = described()
+        return Holding(one.index, others=tuple(one.other_indexes))
+
+    return _of(found)
+
+
+def _of(holding: Callable[[], Holding]) -> Holding | None:
     try:
-        return Holding(index())
+        return holding()
     except NotFoundError:
         return None
     except CorruptDataError:

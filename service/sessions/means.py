@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
 
 MOST_STATISTICS = 100
+_NUMBER_BYTES = 8
 _TABLE_BYTES = 16
 """Of an entry of the tables: a count, and its share."""
 
@@ -78,6 +79,7 @@ class MeansSessions:
 
         index, among = sealed_index(view), rows_among(view, condition)
         self._require_budget(view, params, among)
+        self._require_columns(view, len(controls) + len(groups) + by_list)
         known = KnownColumns(
             controls={
                 name: in_order(view, ids, numbers, among, name=f"control {name!r}")
@@ -141,6 +143,13 @@ class MeansSessions:
                 f"budget is {params.budget}, but {view.name!r} has {room} vectors"
                 f"{which}"
             )
+
+    def _require_columns(self, view: View, columns: int) -> None:
+        """Columns are held for all vectors, also where few pass the filter."""
+        n = len(sealed_index(view))
+        name = f"bytes of {columns} controls and groups of {n} vectors"
+        size = _NUMBER_BYTES * n * columns
+        require_within(size, self._store.limits().work_bytes, name)
 
     def _opened(self, name: str) -> "MeansSession":
         session: MeansSession = self._store.opened(name, "means")

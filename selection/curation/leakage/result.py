@@ -98,12 +98,14 @@ class Leakage(Tabular):
 
     def by_group(self) -> tuple[GroupLeakage, ...]:
         """The audit of each group that has rows."""
-        numbers = np.unique(self.group_numbers).tolist()
-        return tuple(self._group(number) for number in numbers)
+        order = np.argsort(self.group_numbers, kind="stable")
+        starts = np.flatnonzero(np.diff(self.group_numbers[order], prepend=-1))
+        return tuple(self._group(own) for own in np.split(order, starts[1:]))
 
     def table(self) -> Table:
         """One line per audited row: id, group, nearest training id, distance, pairs."""
-        words = np.array([str(word) for word in self.groups])
+        # As objects: NumPy's strings take the bytes of the longest for each row.
+        words = np.array([str(word) for word in self.groups], object)
         return Table(
             columns={
                 "id": take_ids(self.held_ids, self.rows),
@@ -126,8 +128,8 @@ class Leakage(Tabular):
             "pairs_complete": self.pairs_complete,
         }
 
-    def _group(self, number: int) -> GroupLeakage:
-        own = self.group_numbers == number
+    def _group(self, own: Rows) -> GroupLeakage:
+        number = self.group_numbers[own[0]]
         near, leaked = self.distances[own], int(self.leaked[own].sum())
         counts, _ = np.histogram(near, bins=self.edges)
         return GroupLeakage(

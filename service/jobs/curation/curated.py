@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gleann.index.texts import Texts
+from gleann.v1 import types_pb2
 
 Columns: TypeAlias = Mapping[str, NDArray[Any] | Texts | pa.ChunkedArray]
 """Columns (m,) of a table by name: ids, numbers, bools or texts, or Arrow's own."""
@@ -25,12 +26,14 @@ class Curated:
         provenance: method, params, seed, data_hash and version, JSON values.
         tables: by name, in the order in which they are listed.
         state: tables for later jobs alone, which clients do not see.
+        version: the state of the index that it is about; None for that of the job.
     """
 
     summary: Mapping[str, Any]
     provenance: Mapping[str, Any]
     tables: Mapping[str, Lines]
     state: Mapping[str, Lines] = field(default_factory=dict)
+    version: types_pb2.IndexVersion | None = None
 
 
 def to_arrow(columns: Columns) -> pa.Table:

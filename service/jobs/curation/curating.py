@@ -13,7 +13,7 @@ from gleann.service.calls.caller import Right
 from gleann.service.calls.context import current_call
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.curation.curated import Curated
-from gleann.service.jobs.curation.shelf import PREFIX, Shelf
+from gleann.service.jobs.curation.shelf import PREFIX, Shelf, indexes_of
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.selecting import Selecting
@@ -21,13 +21,17 @@ from gleann.service.jobs.task import Task
 from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.values import Limits
-from gleann.service.views.live_index import View, require_not_empty
+from gleann.service.views.live_index import require_not_empty
+from gleann.service.wire.curation.asked import asked
 from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.index_messages import version_to_wire
 from gleann.v1 import curation_pb2
 
 PASSES = 8
 """A method reads all vectors so often, in the reckoning of what is short."""
+
+REQUEST = "request"
+"""Part of the provenance: what the method was asked for, without ids and vectors."""
 
 
 class Curating:
@@ -93,7 +97,8 @@ class Curating:
         for index in method.indexes(message):
             caller.require(Right.READ, index)
         for name in method.curations(message):
-            caller.require(Right.READ, self._shelf.get(name).index)
+            for index in indexes_of(self._shelf.get(name)):
+                caller.require(Right.READ, index)
         for name in method.selections(message):
             caller.require(Right.READ, self._selections.get(name).index)
         view = self._registry.view(request.index)
@@ -135,7 +140,7 @@ class Curating:
             )
             made = _method_of(request).run(work)
             self._store.disk.require_room()
-            described = _described(name, view, made)
+            described = _described(name, work, made)
             self._shelf.add(described, made)
         return described
 
@@ -150,14 +155,25 @@ def _method_of(request: curation_pb2.CreateCurationJobRequest) -> Method:
     return METHODS[name]
 
 
-def _described(name: str, view: View, made: Curated) -> curation_pb2.Curation:
+def _described(name: str, work: Work, made: Curated) -> curation_pb2.Curation:
+    known = {**made.provenance, REQUEST: asked(work.message)}
     message = curation_pb2.Curation(
         name=name,
-        index=view.name,
-        version=version_to_wire(view.state),
+        index=work.view.name,
+        version=made.version or version_to_wire(work.view.state),
         method=str(made.provenance.get("method", "")),
         summary_json=json.dumps(as_json(made.summary)),
-        provenance_json=json.dumps(as_json(made.provenance)),
+        provenance_json=json.dumps(as_json(known)),
+        other_indexes=_others(work),
     )
     message.create_time.FromNanoseconds(int(steady_clock.now() * 1e9))
     return message
+
+
+def _others(work: Work) -> list[str]:
+    """The other indexes that a job read, also through a stored curation."""
+    method = _method_of(work.request)
+    found = set(method.indexes(work.message))
+    for name in method.curations(work.message):
+        found.update(work.shelf.get(name).other_indexes)
+    return sorted(found - {work.view.name})

@@ -32,6 +32,9 @@ from gleann.v1 import plans_pb2
 LINE_BYTES = 28
 """Of the table: an epoch, a place, an id and a weight."""
 
+MOST_EPOCH = 2**63 - 1
+"""The last epoch that has a number of 64 bits."""
+
 _PLANS = {"in_turns": in_turns, "drawn_again": drawn_again}
 
 
@@ -49,6 +52,8 @@ def check(asked: Asked) -> None:
         raise InvalidParamsError("fraction must be above 0, got 0")
     require_count("first_epoch", message.first_epoch, at_least=0)
     require_count("epochs", _epochs(message))
+    last = message.first_epoch + _epochs(message) - 1
+    require_between("last epoch", last, low=0, high=MOST_EPOCH)
     require_count("seed", message.seed, at_least=0)
     _mode(message)
     if message.stratum_column:

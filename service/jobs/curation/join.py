@@ -57,8 +57,14 @@ def _check_nearest(asked: Asked, message: duplicates_pb2.Join, most: int) -> Non
     if message.k < 1:
         raise InvalidParamsError(f"k must be at least 1, got {message.k}")
     if not asked.request.HasField("filter"):
-        name = f"pairs of {asked.view.count} vectors and their {message.k} nearest"
-        require_within(asked.view.count * message.k, most, name)
+        _require_few(asked.view.count, message, most)
+
+
+def _require_few(count: int, message: duplicates_pb2.Join, most: int) -> None:
+    """Refuse more pairs by `k` than are allowed, before any is searched for."""
+    if message.WhichOneof("near") == "k":
+        name = f"pairs of {count} vectors and their {message.k} nearest"
+        require_within(count * message.k, most, name)
 
 
 def run(work: Work) -> Curated:
@@ -70,6 +76,7 @@ def run(work: Work) -> Curated:
     if message.other_index:
         params["other_index"] = message.other_index  # type: ignore[assignment]
     pool = work.pool
+    _require_few(len(pool) if pool.among is None else len(pool.among), message, most)
     origin = {} if pool.among is None else pool.among.origin()
     known = provenance(
         "join",

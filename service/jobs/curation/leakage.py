@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidParamsError
 from gleann.index.ids.held import take_ids
@@ -17,6 +18,9 @@ from gleann.service.wire.curation.duplicates import near_of
 from gleann.v1 import leakage_pb2
 
 MOST_BINS = 1000
+
+LINE_BYTES = 160
+"""Of the table of histograms while it is made, about."""
 
 TRAIN = ("train",)
 """The training splits of a request that names none."""
@@ -68,6 +72,8 @@ def run(work: Work) -> Curated:
     groups = None
     if message.group_column:
         groups = column_words(pool, message.group_column)
+    bins = message.bins if message.HasField("bins") else BINS
+    _require_few_lines(work, groups if groups is not None else splits, bins)
     found = leakage(
         pool.index,
         reference,
@@ -77,12 +83,25 @@ def run(work: Work) -> Curated:
         similarity=near.get("similarity"),
         groups=groups,
         among=pool.among,
-        bins=message.bins if message.HasField("bins") else BINS,
+        bins=bins,
         max_pairs=most_pairs(message, work.limits, default=MAX_PAIRS),
         threads=work.threads,
         progress=work.progress,
     )
     return _curated(found)
+
+
+def _require_few_lines(
+    work: Work, groups: NDArray[np.object_] | None, bins: int
+) -> None:
+    """Refuse a table of histograms, a line per group and bin, that is large.
+
+    Raises:
+        LimitError: with both numbers.
+    """
+    count = 1 if groups is None else len(set(groups.tolist()))
+    name = f"bytes of {count} groups with {bins} bins each"
+    require_within(LINE_BYTES * count * bins, work.limits.work_bytes, name)
 
 
 def _curated(found: Leakage) -> Curated:

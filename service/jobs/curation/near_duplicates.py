@@ -36,8 +36,8 @@ def check(asked: Asked) -> None:
 
     Raises:
         InvalidParamsError: no distance or one out of its range, an order that does not
-            exist or lacks its scores, max_pairs below 0, or another index of another
-            metric.
+            exist or lacks its scores, max_pairs below 0, the index as its own other
+            collection, or another index of another metric.
         InvalidInputError: a score column that there is not, scores or vectors that
             cannot be read, or a known curation of another method or index.
         LimitError: more pairs than the limit of work allows.
@@ -47,7 +47,7 @@ def check(asked: Asked) -> None:
     most_pairs(message, asked.limits, default=MAX_PAIRS)
     _check_order(asked, message)
     if message.WhichOneof("against") == "against_index":
-        asked.like(message.against_index)
+        _check_other(asked, message.against_index)
     elif message.HasField("against_vectors"):
         require_rows(
             message.against_vectors, dim=asked.view.dim, name="against_vectors"
@@ -121,6 +121,15 @@ def known_duplicates(shelf: Shelf, name: str) -> Duplicates:
     """The answer of a stored curation of near-duplicates."""
     provenance = json.loads(shelf.get(name).provenance_json)
     return stored(shelf, name, provenance=provenance)
+
+
+def _check_other(asked: Asked, name: str) -> None:
+    if name == asked.view.name:
+        raise InvalidParamsError(
+            f"against_index is {name!r} itself, for each of whose vectors it would be"
+            " dropped: leave it out"
+        )
+    asked.like(name)
 
 
 def _check_order(asked: Asked, message: duplicates_pb2.NearDuplicates) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from gleann.service.jobs.curation.near_duplicates import (
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.wire.curation.duplicates import near_of
 from gleann.v1 import duplicates_pb2
+
+
+OF = "of"
+"""Part of the provenance: the request of the near-duplicates that were thinned."""
 
 
 def check(asked: Asked) -> None:
@@ -49,12 +54,20 @@ def run(work: Work) -> Curated:
     """Choose again among the pairs of the stored curation."""
     message: duplicates_pb2.Rethreshold = work.message
     near = near_of(message)
+    described = work.shelf.get(message.curation)
+    known = known_duplicates(work.shelf, message.curation)
     found = rethreshold(
-        known_duplicates(work.shelf, message.curation),
+        known,
         radius=near.get("radius"),
         similarity=near.get("similarity"),
     )
-    return curated_of(found, with_curve=message.curve)
+    made = curated_of(found, with_curve=message.curve)
+    origin = known.provenance.get(OF) or known.provenance.get("request")
+    return replace(
+        made,
+        provenance={**made.provenance, OF: origin},
+        version=described.version,
+    )
 
 
 def _named(message: duplicates_pb2.Rethreshold) -> Sequence[str]:

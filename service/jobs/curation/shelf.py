@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from re import compile as compiled
 from secrets import token_hex
@@ -161,7 +161,7 @@ class Shelf:
         found = [
             one
             for one in self._readable()
-            if _moment(one) > after and index in ("", one.index) and may_read(one.index)
+            if _moment(one) > after and index in ("", one.index) and _may_read(one)
         ]
         found.sort(key=lambda one: (_moment(one), one.name))
         page = found[:most]
@@ -186,7 +186,8 @@ class Shelf:
         """Remove the curations made before a time, in seconds; return their number."""
         old = [one.name for one in self._readable() if _moment(one) < before * 1e6]
         for name in old:
-            self.delete(name)
+            with suppress(UnknownJobError):  # deleted meanwhile
+                self.delete(name)
         return len(old)
 
     def _readable(self) -> Iterator[curation_pb2.Curation]:
@@ -215,6 +216,15 @@ class Shelf:
             return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         except (pa.ArrowException, OSError) as error:
             raise CorruptDataError(f"{path} cannot be read: {error}") from error
+
+
+def indexes_of(described: curation_pb2.Curation) -> list[str]:
+    """All indexes whose vectors a curation tells of."""
+    return [described.index, *described.other_indexes]
+
+
+def _may_read(described: curation_pb2.Curation) -> bool:
+    return all(may_read(index) for index in indexes_of(described))
 
 
 def _moment(described: curation_pb2.Curation) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, errors
+from gleann.service.jobs.curation import join as job
 
 QUICK = BuildParams(metric="l2", nlist=6, tune_queries=0)
 
@@ -136,3 +137,15 @@ def test_bad_requests(
     with pytest.raises(error, match=text):
         two.curation.join("a", **options)
     assert two.list_operations()[-1].kind == "build"  # nothing was queued
+
+
+def test_too_many_nearest_among_those_that_pass(
+    two: gleann.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[Any] = []
+    monkeypatch.setattr(job, "nearest_join", lambda *_, **__: searched.append(1))
+    made = two.curation.join("a", "b", k=5, where="n BETWEEN 1 AND 20", max_pairs=94)
+    text = "pairs of 19 vectors and their 5 nearest: 95 is over the limit of 94"
+    with pytest.raises(errors.LimitError, match=text):
+        made.wait(timeout=60)
+    assert not searched

@@ -9,6 +9,7 @@ import gleann
 from gleann.index import BuildParams, SoarIndex, errors
 from gleann.selection.curation.duplicates import near_duplicates
 from gleann.selection.curation.leakage import leakage, similarity_split
+from gleann.service.values import Limits
 
 N, DIM, RADIUS = 240, 6, 0.05
 QUICK = BuildParams(metric="l2", nlist=8, tune_queries=0)
@@ -216,3 +217,21 @@ def test_what_cannot_be_split_is_refused(
 ) -> None:
     with pytest.raises(error, match=reason):
         served.curation.similarity_split("items", **options).wait(timeout=60)
+
+
+def test_histograms_of_too_many_groups(start_server: Any) -> None:
+    target = start_server(limits=Limits(work_bytes=1_000_000)).target
+    with gleann.Client(target) as client:
+        client.create_index("a", dim=DIM, metric="l2", columns={"n": "int64"})
+        client.create_index("b", dim=DIM, metric="l2")
+        client.upsert("a", IDS, ROWS, {"n": list(range(N))})
+        client.upsert("b", IDS[:40], ROWS[:40])
+        ask = client.curation.leakage
+        made = ask("a", "b", radius=RADIUS, group_column="n", bins=1000)
+        text = "240 groups with 1000 bins each: 38400000 is over the limit of 1000000"
+        with pytest.raises(errors.LimitError, match=text):
+            made.wait(timeout=60)
+        few = ask("a", "b", radius=RADIUS, group_column="n", bins=10)
+        found = few.wait(timeout=60)
+        assert len(found.table("histogram")) == 2400
+        assert found.table("groups")["rows"].to_pylist() == [1] * 240

@@ -265,3 +265,43 @@ def test_smaller_distances_are_those_of_a_new_run(
             assert one.table(table).equals(other.table(table)), (radius, table)
         assert one.summary == other.summary
         assert one.provenance["params"]["radius"] == radius
+
+
+def test_the_request_is_in_the_provenance(
+    client: gleann.Client, twins: np.ndarray
+) -> None:
+    client.create_index("a", dim=8, metric="l2", columns={"score": "float64"})
+    client.upsert("a", np.arange(300), twins, {"score": [0.5] * 300})
+    filled(client, twins[:20], name="b")
+    made = client.curation.near_duplicates(
+        "a", radius=RADIUS, keep_by="score", scores="score", against="b"
+    ).wait(timeout=60)
+    request = {
+        "radius": RADIUS,
+        "keep_by": "KEEP_BY_SCORE",
+        "score_column": "score",
+        "against_index": "b",
+    }
+    assert made.provenance["request"] == request
+    given = client.curation.near_duplicates(
+        "a", radius=RADIUS, keep_by="score", against=twins[:3],
+        scores=(np.arange(300), np.ones(300)),
+    ).wait(timeout=60)  # fmt: skip
+    kept = given.provenance["request"]
+    assert kept["against_vectors"]["data"] == {"bytes": 3 * 8 * 4}
+    assert kept["scores"]["values"] == {"bytes": 300 * 8}
+
+    # What thins it is about the state that it was about.
+    client.upsert("a", [700], twins[:1], {"score": [1.0]})
+    closer = client.curation.rethreshold("a", made.name, radius=0.01).wait(timeout=60)
+    assert closer.provenance["request"] == {"curation": made.name, "radius": 0.01}
+    assert closer.provenance["of"] == request
+    assert closer.info.version == made.info.version
+    again = client.curation.rethreshold("a", closer.name, radius=0.001)
+    assert again.wait(timeout=60).provenance["of"] == request
+
+
+def test_an_index_beside_itself(client: gleann.Client, twins: np.ndarray) -> None:
+    filled(client, twins)
+    with pytest.raises(errors.InvalidParamsError, match="against_index is 'a' itself"):
+        client.curation.near_duplicates("a", radius=RADIUS, against="a")

@@ -16,6 +16,8 @@ from gleann.service import steady_clock
 from gleann.service.application import Application
 from gleann.service.client.curation import AsyncCuration, Curation
 from gleann.service.config import Config
+from gleann.service.jobs.curation.curated import Curated
+from gleann.service.jobs.curation.shelf import Shelf
 from gleann.service.server import Server
 from gleann.service.stubs import Stubs
 from gleann.service.values import Limits
@@ -208,3 +210,25 @@ def test_awaited(
             assert len(await client.curation.list("a")) == 3
 
     finished(use())
+
+
+def test_deleted_while_it_expires(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf, told = Shelf(tmp_path / "own"), list[str]()
+    (tmp_path / "own").mkdir()
+    for number in range(2):
+        described = curation_pb2.Curation(name=f"curations/{number}", index="a")
+        shelf.add(described, Curated(summary={}, provenance={}, tables={}))
+    real = Shelf.delete
+
+    def delete(self: Shelf, name: str) -> None:
+        if not told:
+            real(self, name)
+        told.append(name)
+        real(self, name)
+
+    monkeypatch.setattr(Shelf, "delete", delete)
+    assert shelf.expire(1e9) == 2
+    assert told == ["curations/0", "curations/1"]
+    assert not [one for one in shelf.folder.iterdir() if not one.name.startswith(".")]

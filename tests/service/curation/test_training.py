@@ -265,3 +265,14 @@ def test_vectors_are_queries_too_and_may_have_no_positives(
         given: dict[str, Any] = {"positives": [[]] * 8, "per_query": 1, **options}
         with pytest.raises(errors.GleannError, match=says):
             served.curation.mine_negatives("words", ROWS[WANTED], **given)
+
+
+def test_epochs_beyond_64_bits_are_refused(served: gleann.Client) -> None:
+    def ask(count: int) -> Any:
+        return served.curation.epoch_plan(
+            "words", fraction=0.1, first_epoch=2**63 - 1, epochs=count
+        )
+
+    with pytest.raises(errors.InvalidParamsError, match="got 9223372036854775808"):
+        ask(2)
+    assert set(lines(ask(1).wait(timeout=60), "epochs")["epoch"]) == {2**63 - 1}

@@ -15,6 +15,7 @@ from gleann.selection.estimate.means import (
     Statistic,
     estimate_means,
 )
+from gleann.service.values import Limits
 
 N = 240
 IDS = {"int64": np.arange(N) * 10, "string": np.array([f"é{i}" for i in range(N)])}
@@ -200,3 +201,20 @@ def test_one_statistic_takes_plain_values(client, rows, quick):
         client.means.submit_values(session, batch.ids, rows[batch.ids // 10, 1])
     made = client.means.get(session)["height"]
     assert made.low <= rows[:, 1].mean() <= made.high
+
+
+def test_columns_for_all_vectors_are_limited(start_server, rows, quick):
+    """Where few pass the filter, each column of a small message takes all rows."""
+    target = start_server(limits=Limits(work_bytes=20_000)).target
+    with gleann.Client(target) as client:
+        filled(client, rows, quick, "int64")
+        few = IDS["int64"][::4]
+        params = MeansParams(statistics=STATISTICS, budget=20)
+
+        def start(count: int) -> Any:
+            groups = {f"g{i}": (few, [0] * len(few)) for i in range(count)}
+            return client.means.start("a", params=params, groups=groups, where="part=0")
+
+        with pytest.raises(errors.LimitError, match="11 controls and groups of 240"):
+            start(11)
+        assert start(10).kind == "means"

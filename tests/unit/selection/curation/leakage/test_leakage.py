@@ -97,6 +97,15 @@ def test_pairs_and_histograms_per_group(leaky):
     assert len(found.edges) == 9
 
 
+def test_a_long_word_is_held_once(leaky):
+    rows, splits, _ = leaky
+    words = np.where(np.arange(len(rows)) % 2, "odd", "x" * 10_000).astype(object)
+    found = leakage(build(rows), splits=splits, radius=2.0, groups=words)
+    group = found.table().columns["group"]
+    assert group.nbytes == 8 * len(found)
+    assert group.tolist() == words[found.rows].tolist()
+
+
 def test_of_too_many_pairs_the_nearest_are_listed(leaky):
     rows, splits, _ = leaky
     index = build(rows)
