@@ -93,7 +93,7 @@ def _measure(sample: Sample, placed: Placed, *, n: int) -> Measured:
             OperatingPoint(
                 k=k,
                 nprobe=int(grid[at]),
-                rerank=one.rerank,
+                rerank=min(one.rerank, n),  # the next step may be beyond all rows
                 recall=float(one.recall[at]),
                 entries=float(entries[at]),
                 error=float(one.error[at]),

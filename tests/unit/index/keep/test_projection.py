@@ -223,6 +223,17 @@ def test_files_are_those_of_a_build_on_disk_and_answer_alike(
         np.testing.assert_array_equal(copied.search(queries).ids, again.ids)
 
 
+def test_few_rows_whose_codes_tell_little_are_saved_and_loaded(tmp_path):
+    """Pools of the sample go up to 100 k, and no operating point re-ranks so many."""
+    params = params_of(projection=1, nlist=9, tune_queries=60)
+    for n in (90, 600):
+        index = SoarIndex.build(rows_of(n, away=5.0), params)
+        assert max(p.rerank for p in index.operating_points) <= n
+        index.save(tmp_path / str(n))
+        opened = SoarIndex.load(tmp_path / str(n))
+        assert opened.operating_points == index.operating_points
+
+
 def test_the_reference_finds_as_much(tmp_path):
     SoarIndex.build(rows_of(), params_of()).save(tmp_path / "i")
     queries = rows_of(50, seed=2)
