@@ -17,6 +17,13 @@ METRICS = {
 }
 """What the distances of a selection are, by metric."""
 
+SEARCHED = {
+    "cosine": "cosine; distances are 1 - cos, from 0 to 2",
+    "l2": "l2; distances are squared L2",
+    "ip": "ip; distances are minus the inner product",
+}
+"""What the distances of a search are, by metric."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -87,10 +94,15 @@ class Step:
     command: str
 
 
-def asked_section(asked: Asked) -> Section:
-    """The command, its data, seed, version and seconds."""
+def asked_section(asked: Asked, *, distances: Mapping[str, str] = METRICS) -> Section:
+    """The command, its data, seed, version and seconds.
+
+    Args:
+        asked: the job.
+        distances: what the distances of the page are, by metric.
+    """
     pairs = [
-        ("metric", METRICS.get(asked.metric, "")),
+        ("metric", distances.get(asked.metric, "")),
         ("seed", "none is needed" if asked.seed is None else str(asked.seed)),
         ("gleann", asked.version),
         ("machine", asked.machine),

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, cast, get_args
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
@@ -138,11 +139,12 @@ def _unpacked_ids(
 
 def _read(path: str | PathLike[str]) -> Arrays:
     try:
-        with (
-            Path(path).open("rb") as file,
-            np.load(file, allow_pickle=False) as stored,
-        ):
-            return {name: stored[name] for name in stored.files}
+        with Path(path).open("rb") as file:
+            stored = np.load(file, allow_pickle=False)
+            if not isinstance(stored, NpzFile):
+                raise ValueError(f"an array of shape {stored.shape}, and no .npz")
+            with stored:
+                return {name: stored[name] for name in stored.files}
     except (ValueError, KeyError, EOFError, BadZipFile, AttributeError) as error:
         raise CorruptDataError(
             f"{path} is no file of near-duplicates: {error}"

@@ -1,5 +1,6 @@
 """Coverage curves, histograms and the farthest rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,15 +74,25 @@ def shares_within(distances: ArrayLike, grid: ArrayLike) -> NDArray[np.float64]:
 
 def histogram(values: ArrayLike, *, bins: int = 24) -> Histogram:
     """Counts of the finite values; whole numbers have bins of whole width."""
-    given = np.asarray(values)
-    finite = given[np.isfinite(given)]
-    left_out = int(given.size - finite.size)
-    if not finite.size:
-        return Histogram(edges=(0.0, 1.0), counts=(0,), left_out=left_out)
-    counts, edges = np.histogram(finite.astype(np.float64), _edges(finite, bins))
-    return Histogram(
-        edges=tuple(edges.tolist()), counts=tuple(counts.tolist()), left_out=left_out
-    )
+    return histograms({"": values}, bins=bins)[""]
+
+
+def histograms(
+    named: Mapping[str, ArrayLike], *, bins: int = 24
+) -> dict[str, Histogram]:
+    """Histograms by name, all in the same bins: their heights are comparable."""
+    given = {name: np.asarray(values) for name, values in named.items()}
+    finite = {name: one[np.isfinite(one)] for name, one in given.items()}
+    together = np.concatenate(list(finite.values()))
+    edges = _edges(together, bins) if together.size else np.array([0.0, 1.0])
+    return {
+        name: Histogram(
+            edges=tuple(edges.tolist()),
+            counts=tuple(np.histogram(one.astype(np.float64), edges)[0].tolist()),
+            left_out=int(given[name].size - one.size),
+        )
+        for name, one in finite.items()
+    }
 
 
 def farthest(distances: ArrayLike, *, most: int) -> Rows:

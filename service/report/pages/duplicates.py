@@ -13,7 +13,13 @@ from gleann.selection.curation.duplicates import (
     examples,
     group_size_counts,
 )
-from gleann.service.report.asked import Asked, Step, asked_section, next_section
+from gleann.service.report.asked import (
+    SEARCHED,
+    Asked,
+    Step,
+    asked_section,
+    next_section,
+)
 from gleann.service.report.bars import Bars, bar_chart
 from gleann.service.report.charts import Series, line_chart
 from gleann.service.report.examples import example_grid
@@ -68,7 +74,7 @@ def duplicates_page(report: DuplicatesReport) -> str:
     )
     sections = [
         Section(title="At a glance", body=(tiles(glance(found)),)),
-        asked_section(asked),
+        asked_section(asked, distances=SEARCHED),
         _curve_section(found),
         _sizes_section(found),
         *_classes(report),

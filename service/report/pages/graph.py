@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from gleann.index import KnnGraph
 from gleann.index.arrays import Rows
-from gleann.service.report.asked import Asked, Step, asked_section, next_section
+from gleann.service.report.asked import (
+    SEARCHED,
+    Asked,
+    Step,
+    asked_section,
+    next_section,
+)
 from gleann.service.report.examples import Example, example_grid
 from gleann.service.report.items import Facts, Items
 from gleann.service.report.markup import Html
@@ -63,7 +69,7 @@ def graph_page(report: GraphReport) -> str:
     )
     sections = [
         Section(title="At a glance", body=(tiles(glance(graph, numbers)),)),
-        asked_section(report.asked),
+        asked_section(report.asked, distances=SEARCHED),
         _histograms(report, numbers),
         *_classes(report, numbers),
         _closest(report),

@@ -6,7 +6,7 @@ import numpy as np
 
 from gleann.index.ids.held import ids_at
 from gleann.selection.curation.leakage import GroupLeakage, Leakage
-from gleann.service.report.asked import Asked, asked_section
+from gleann.service.report.asked import SEARCHED, Asked, asked_section
 from gleann.service.report.bars import Bars, Counts, bar_chart, histogram_chart
 from gleann.service.report.examples import example_grid
 from gleann.service.report.items import Facts, Items
@@ -63,7 +63,7 @@ def leakage_page(report: LeakageReport) -> str:
     groups = sorted(found.by_group(), key=lambda one: (-one.leaked, str(one.group)))
     sections = [
         Section(title="At a glance", body=(tiles(_glance(found)),)),
-        asked_section(asked),
+        asked_section(asked, distances=SEARCHED),
         _groups_section(groups),
         _distances_section(found, groups),
         _examples_section(report),
@@ -156,17 +156,23 @@ def _examples_section(report: LeakageReport) -> Section:
         (("distance", short(float(distance))), ("to training row", str(one)))
         for distance, one in zip(found.distances[shown].tolist(), near, strict=True)
     ]
-    rows, pairs = found.rows[shown], len(leaked)
+    rows = found.rows[shown]
     if report.has_training:
         rows = np.stack([rows, found.nearest[shown]], axis=1).reshape(-1)
         trained: Facts = (("training row", "of the one before"),)
         facts = [one for fact in facts for one in (fact, trained)]
-        pairs = 2 * len(leaked)
     return Section(
         title="Examples",
         body=(
             paragraph("The audited rows nearest to a training row, the nearest first."),
-            example_grid(report.items.examples(rows, facts), of=pairs),
+            example_grid(report.items.examples(rows, facts), of=len(rows)),
+            *_left_out(len(shown), len(leaked)),
             *picture_note(report.items),
         ),
     )
+
+
+def _left_out(shown: int, leaked: int) -> list[Html]:
+    if shown == leaked:
+        return []
+    return [note(f"Shown: {shown:,} of {leaked:,} leaked rows.")]

@@ -15,7 +15,7 @@ from gleann.service.report.measures.distances import (
     Spread,
     curve_grid,
     farthest,
-    histogram,
+    histograms,
     shares_within,
     spread,
 )
@@ -143,7 +143,7 @@ def examples_section(
 def histogram_figure(
     named: Mapping[str, NDArray[np.generic]], *, label: str, of: str, caption: str
 ) -> Html:
-    """Histograms of one quantity, one colour each.
+    """Histograms of one quantity in the same bins, one colour each.
 
     Args:
         named: the values by name.
@@ -151,7 +151,7 @@ def histogram_figure(
         of: what is counted, such as "rows".
         caption: of the figure.
     """
-    made = {name: histogram(values) for name, values in named.items()}
+    made = histograms(named)
     edges = [edge for one in made.values() for edge in (one.edges[0], one.edges[-1])]
     highest = max(max(one.counts) for one in made.values())
     chart = histogram_chart(

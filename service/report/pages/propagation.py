@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
 from gleann.selection.curation.graph_labels import Propagation
-from gleann.service.report.asked import Asked, Step, asked_section, next_section
+from gleann.service.report.asked import (
+    SEARCHED,
+    Asked,
+    Step,
+    asked_section,
+    next_section,
+)
 from gleann.service.report.bars import Bars, bar_chart
 from gleann.service.report.charts import Series, line_chart
 from gleann.service.report.items import Classes, Facts, Items
@@ -99,7 +105,7 @@ def propagation_page(report: PropagationReport) -> str:
                 *(note(f"{words}.") for words in report.caveats),
             ),
         ),
-        asked_section(report.asked),
+        asked_section(report.asked, distances=SEARCHED),
         _sure(report),
         *_checked(report),
         _classes(report),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.selection.curation.leakage import SimilaritySplit
-from gleann.service.report.asked import Asked, asked_section
+from gleann.service.report.asked import SEARCHED, Asked, asked_section
 from gleann.service.report.bars import Bars, bar_chart
 from gleann.service.report.examples import example_grid
 from gleann.service.report.items import Items
@@ -51,7 +51,7 @@ def split_page(report: SplitReport) -> str:
     )
     sections = [
         Section(title="At a glance", body=(tiles(_glance(split)),)),
-        asked_section(asked),
+        asked_section(asked, distances=SEARCHED),
         _buckets_section(split),
         *_classes(report),
         _examples_section(report),

@@ -12,6 +12,7 @@ from gleann.service.report.measures.distances import (
     curve_grid,
     farthest,
     histogram,
+    histograms,
     shares_within,
     spread,
 )
@@ -22,6 +23,14 @@ from gleann.service.report.measures.strata import (
     labels_for_half,
     stratum_shares,
 )
+
+
+def test_histograms_over_each_other_have_the_same_bins():
+    found = histograms({"near": [0.0, 0.1], "far": [0.6, 1.0, np.inf]}, bins=2)
+    assert found["near"].edges == found["far"].edges == (0.0, 0.5, 1.0)
+    assert found["near"].counts == (2, 0)
+    assert found["far"].counts == (0, 2)
+    assert [one.left_out for one in found.values()] == [0, 1]
 
 
 def test_groups_are_counted_before_and_after_by_hand():

@@ -112,3 +112,9 @@ def test_files_that_cannot_be_read_or_written(tmp_path):
         load_duplicates(tmp_path / "none.npz")
     with pytest.raises(StorageError, match="cannot write"):
         save_duplicates(answer(), tmp_path / "none" / "found.npz")
+
+
+def test_an_array_alone_is_refused_with_its_shape(tmp_path):
+    np.save(tmp_path / "items.npy", np.zeros((3, 2), np.float32))
+    with pytest.raises(CorruptDataError, match=r"no file of near.*shape \(3, 2\)"):
+        load_duplicates(tmp_path / "items.npy")

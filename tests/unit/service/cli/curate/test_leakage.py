@@ -119,6 +119,9 @@ def test_the_report_of_leakage_shows_groups_and_the_nearest_rows(folder):
     first = shown.index("audited rows nearest to a training row")
     audited = shown.index(f"<b>{nearest['id']}</b>", first)
     assert audited < shown.index(f"<b>{nearest['nearest']}</b>", first)
+    assert f"Shown: 12 of {len(lines)} leaked rows." in shown
+    assert "l2; distances are squared L2" in shown
+    assert "Euclidean" not in shown
 
 
 def test_buckets_are_those_of_the_library(folder, capsys):
