@@ -549,6 +549,8 @@ def plain(value: Any) -> Any:
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
+    if isinstance(value, str):  # named at random
+        return re.sub(r"^curations/\w+$", "curations/...", value)
     return value
 
 
