@@ -19,7 +19,6 @@ from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.wire.curation.duplicates import near_of
 from gleann.v1 import duplicates_pb2
 
-
 OF = "of"
 """Part of the provenance: the request of the near-duplicates that were thinned."""
 
