@@ -36,16 +36,19 @@ def clip(text: str, *, most: int = MOST_LETTERS) -> str:
     return f"{line[:most].rstrip()}… ({len(line) - most:,} more letters)"
 
 
-def example_grid(examples: Sequence[Example], *, of: int) -> Html:
+def example_grid(
+    examples: Sequence[Example], *, of: int, before: Sequence[Example] = ()
+) -> Html:
     """Examples as cards.
 
     Args:
         examples: to show.
         of: number of items they come from; a line says how many are left out.
+        before: cards in front of them that do not count, such as what they are for.
     """
     if not examples:
         return paragraph("There is none.")
-    cards = [_card(one) for one in examples]
+    cards = [_card(one) for one in (*before, *examples)]
     grid = element("ul", {"class": "examples"}, *cards)
     if of <= len(examples):
         return grid

@@ -1,5 +1,7 @@
 """Formatting of numbers."""
 
+from collections.abc import Sequence
+
 MINUS = "\N{MINUS SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
@@ -18,6 +20,15 @@ def short(value: float) -> str:
     return text.replace("-", MINUS, 1) if value < 0 else text
 
 
+def apart(values: Sequence[float]) -> list[str]:
+    """Format numbers with as few digits, from 4 on, as different ones take."""
+    for digits in range(4, 18):
+        texts = [f"{value:.{digits}g}" for value in values]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts
+
+
 def compact(value: float) -> str:
     """Format a large number in short form: 950, 12k, 1.5M."""
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -28,6 +39,9 @@ def compact(value: float) -> str:
 
 def percent(value: float) -> str:
     """Format a share as a percentage, with enough digits to differ from 0 and 100."""
-    distance = min(abs(value), abs(1 - value)) * 100
+    distance = round(min(abs(value), abs(1 - value)) * 100, 9)
     digits = 0 if distance == 0 or distance >= 10 else 1 if distance >= 1 else 2
-    return f"{100 * value:.{digits}f} %"
+    while distance and float(f"{100 * value:.{digits}f}") in (0, 100):
+        digits += 1
+    text = f"{100 * value:.{digits}f}"
+    return f"{text.rstrip('0').rstrip('.') if digits else text} %"

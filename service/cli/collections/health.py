@@ -6,7 +6,7 @@ import click
 
 from gleann.index.errors import InvalidParamsError
 from gleann.service.cli import options
-from gleann.service.cli.collections.place import Place, opened, place_options
+from gleann.service.cli.place import Place, opened, place_options
 from gleann.service.cli.say import result, say
 
 

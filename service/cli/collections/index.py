@@ -21,13 +21,13 @@ from gleann.service.cli.collections.index_work import (
     import_command,
     optimize_command,
 )
-from gleann.service.cli.collections.place import (
+from gleann.service.cli.groups import SuggestingGroup
+from gleann.service.cli.place import (
     Place,
     confirm,
     opened,
     place_options,
 )
-from gleann.service.cli.groups import SuggestingGroup
 from gleann.service.cli.say import result, say
 from gleann.service.client.client import Client
 from gleann.service.values import IndexInfo

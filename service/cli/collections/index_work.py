@@ -16,7 +16,7 @@ from gleann.service.cli.collections.index_report import (
     optimizer_lines,
     plan_lines,
 )
-from gleann.service.cli.collections.place import Place, opened, place_options
+from gleann.service.cli.place import Place, opened, place_options
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import result, say
 from gleann.service.client.bulk.imports import ImportOptions

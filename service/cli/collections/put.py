@@ -11,9 +11,9 @@ from gleann.index import Progress
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.payload.schema import Schema
 from gleann.service.cli import options
-from gleann.service.cli.collections.place import Place, opened, place_options
 from gleann.service.cli.collections.row_files import RowBatch, RowFile
 from gleann.service.cli.collections.row_options import NAME
+from gleann.service.cli.place import Place, opened, place_options
 from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.cli.say import result, say
 from gleann.service.client.bulk.exchange import RefusedBatch

@@ -10,7 +10,7 @@ from gleann.index.errors import GleannError
 from gleann.index.progress import Progress
 from gleann.service.cli import options
 from gleann.service.cli.collections.index_report import index_line, index_values
-from gleann.service.cli.collections.place import Place, opened, place_options
+from gleann.service.cli.place import Place, opened, place_options
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import result, say, warn
 from gleann.service.client.client import Client

@@ -10,12 +10,6 @@ import pyarrow as pa
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidParamsError
 from gleann.service.cli import options
-from gleann.service.cli.collections.place import (
-    Place,
-    confirm,
-    opened,
-    place_options,
-)
 from gleann.service.cli.collections.put import put_command
 from gleann.service.cli.collections.row_options import (
     NAME,
@@ -29,6 +23,12 @@ from gleann.service.cli.collections.row_options import (
 from gleann.service.cli.collections.row_sinks import RowSink
 from gleann.service.cli.collections.scroll import scroll_command
 from gleann.service.cli.groups import SuggestingGroup
+from gleann.service.cli.place import (
+    Place,
+    confirm,
+    opened,
+    place_options,
+)
 from gleann.service.cli.say import result, say
 from gleann.service.client.bulk.scrolling import vector_column
 from gleann.service.client.client import Client

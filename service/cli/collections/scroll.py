@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from gleann.index import Progress
 from gleann.service.cli import options
-from gleann.service.cli.collections.place import Place, opened, place_options
 from gleann.service.cli.collections.row_options import (
     NAME,
     columns_option,
@@ -18,6 +17,7 @@ from gleann.service.cli.collections.row_options import (
     rows_out_options,
 )
 from gleann.service.cli.collections.row_sinks import RowSink
+from gleann.service.cli.place import Place, opened, place_options
 from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.cli.say import result, say
 from gleann.service.client.client import Client

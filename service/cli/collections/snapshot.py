@@ -6,17 +6,17 @@ from pathlib import Path
 import click
 
 from gleann.service.cli import options
-from gleann.service.cli.collections.place import (
-    Place,
-    confirm,
-    opened,
-    place_options,
-)
 from gleann.service.cli.collections.snapshot_report import (
     snapshot_line,
     snapshot_values,
 )
 from gleann.service.cli.groups import SuggestingGroup
+from gleann.service.cli.place import (
+    Place,
+    confirm,
+    opened,
+    place_options,
+)
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import result, say
 from gleann.service.values import SnapshotInfo

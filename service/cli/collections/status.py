@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 import click
 
 from gleann.service.cli import options
-from gleann.service.cli.collections.place import Place, opened, place_options
 from gleann.service.cli.collections.status_lines import status_lines
+from gleann.service.cli.place import Place, opened, place_options
 from gleann.service.cli.say import result, say
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from gleann.service.cli import options
-from gleann.service.cli.collections.place import Place, opened, place_options
 from gleann.service.cli.collections.status_lines import (
     index_lines,
     job_lines,
@@ -16,6 +15,7 @@ from gleann.service.cli.collections.status_lines import (
     queue_lines,
     server_lines,
 )
+from gleann.service.cli.place import Place, opened, place_options
 from gleann.service.cli.say import is_json_wanted, result, say
 
 if TYPE_CHECKING:

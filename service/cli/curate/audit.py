@@ -4,8 +4,7 @@ from typing import Any
 
 import click
 
-from gleann.index.errors import InvalidInputError
-from gleann.selection.among import Among, origin_of
+from gleann.selection.among import origin_of
 from gleann.selection.curation.audit import (
     Audit,
     audit,
@@ -17,15 +16,19 @@ from gleann.selection.curation.audit import (
 from gleann.service.cli import options, reports
 from gleann.service.cli.curate.audit_inputs import (
     AuditJob,
-    chosen_file,
     chosen_rows,
     group_labels,
     request_of,
 )
+from gleann.service.cli.curate.audit_outputs import (
+    columns_as_lines,
+    require_outputs,
+    say_audit,
+)
 from gleann.service.cli.curate.audit_report import page_of
+from gleann.service.cli.curate.served.options import served_by, served_options
 from gleann.service.cli.files import (
     inputs,
-    output_paths,
     outputs,
     results,
     sources,
@@ -33,12 +36,7 @@ from gleann.service.cli.files import (
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
-from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
-from gleann.service.report.numerals import short
-
-MOST_LINES = 12
-"""Groups that are printed."""
 
 
 @click.command(
@@ -105,22 +103,30 @@ MOST_LINES = 12
 @options.among_options
 @options.column_options
 @options.metric_option
+@served_options
 @options.report_options
 @options.overwrite_option
 @options.progress_option
 @options.takes(AuditJob)
+@served_by("audit_served:audit_served")
 def command(job: AuditJob) -> None:
     """Measure a choice of the items of SOURCE beside random ones and all items.
 
-    SOURCE is an index or a file of vectors. A Vendi score is an effective number of
-    different items; scores of choices of different sizes are not comparable, so each is
-    beside that of as many random items. A radius is the distance within which a share
-    of the items has a chosen one.
+    SOURCE is an index or a file of vectors; with --server or --data, the name of an
+    index there, and --chosen may be a stored selection or curation. A Vendi score is an
+    effective number of different items; scores of choices of different sizes are not
+    comparable, so each is beside that of as many random items. A radius is the distance
+    within which a share of the items has a chosen one.
 
     Writes a line for the choice, for as many random items, for as many that are drawn
     with the groups' shares, and for all items.
     """
-    _require_outputs(job)
+    read_in = [inputs.split_column(one, inputs.GROUP_COLUMN)[0] for one in job.groups]
+    require_outputs(
+        job,
+        pages=reports.pages_of(job, own=job.source),
+        more=(job.source, *(path for path in read_in if path != job.source)),
+    )
     record = JobRecord("curate audit", job)
     with record.timed("read"):
         source = sources.open_source(
@@ -150,45 +156,19 @@ def command(job: AuditJob) -> None:
             if path is not None:
                 files.add_table(path, lines)
         record.add_to(files, job.out, told)
-    _say(job, found, among, n=len(source.names), seconds=record.seconds("audit"))
+    say_audit(
+        job,
+        columns_as_lines(found.table().columns),
+        columns_as_lines(group_lines(found)) if found.tables else [],
+        room=said_of(among, len(source.names)),
+        seconds=record.seconds("audit"),
+    )
     if items is not None:
         asked = Asked.of(record.contents(job.out, told))
         page = page_of(
             job, found, source, chosen=chosen, among=among, items=items, asked=asked
         )
         reports.write(items, page)
-
-
-def _require_outputs(job: AuditJob) -> None:
-    if not (job.groups or job.group_column):
-        for flag, path in (
-            ("--groups-out", job.groups_out),
-            ("--parts-out", job.parts_out),
-        ):
-            if path is not None:
-                raise InvalidInputError(
-                    f"{flag} needs groups: give --groups or --group-column"
-                )
-    out = output_paths.table("--out", job.out)
-    more = {
-        "--coverage-out": job.coverage_out,
-        "--groups-out": job.groups_out,
-        "--parts-out": job.parts_out,
-    }
-    read = [inputs.split_column(one, inputs.GROUP_COLUMN)[0] for one in job.groups]
-    output_paths.require_writable(
-        out,
-        output_paths.manifest(out),
-        *(output_paths.table(flag, path) for flag, path in more.items() if path),
-        *reports.pages_of(job, own=job.source),
-        inputs=(
-            job.source,
-            chosen_file(job.chosen)[0],
-            job.payload,
-            *(path for path in read if path != job.source),
-        ),
-        overwrite=job.overwrite,
-    )
 
 
 def _results(found: Audit, source: sources.Source) -> dict[str, Any]:
@@ -202,43 +182,3 @@ def _results(found: Audit, source: sources.Source) -> dict[str, Any]:
         "metric": source.metric,
         "provenance": found.provenance,
     }
-
-
-def _say(
-    job: AuditJob, found: Audit, among: Among | None, *, n: int, seconds: float
-) -> None:
-    chosen, drawn = found["chosen"], found["random"]
-    say(
-        f"{job.out}: {chosen.rows:,} of {said_of(among, n)} measured in"
-        f" {seconds:.2f} s, beside as many random ones"
-    )
-    for order, ours, theirs in zip(
-        found.orders, chosen.vendi, drawn.vendi, strict=True
-    ):
-        say(
-            f"Vendi score of order {order:g}: {short(ours)}, random {short(theirs)}"
-            f" ({short(ours / theirs)} times)"
-        )
-    assert chosen.coverage is not None, "only the pool has none"
-    assert drawn.coverage is not None, "only the pool has none"
-    for share, ours, theirs in zip(
-        chosen.coverage.shares,
-        chosen.coverage.radii[-1].tolist(),
-        drawn.coverage.radii[-1].tolist(),
-        strict=True,
-    ):
-        say(
-            f"{100 * share:g} % of the items within {short(ours)}, random"
-            f" {short(theirs)}"
-        )
-    for table in found.tables:
-        bare = [
-            str(g) for g, c in zip(table.groups, table.chosen, strict=True) if not c
-        ]
-        if bare:
-            shown = ", ".join(bare[:MOST_LINES])
-            more = ", ..." if len(bare) > MOST_LINES else ""
-            say(
-                f"{len(bare):,} of {len(table.groups):,} values of {table.column} are"
-                f" not in the choice: {shown}{more}"
-            )

@@ -10,7 +10,7 @@ from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.params import Metric
 from gleann.selection.curation.audit import AuditRequest
-from gleann.service.cli import options
+from gleann.service.cli.curate.served.options import ServedOptions
 from gleann.service.cli.files import columns, inputs, sources
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.tables import read_table
@@ -18,7 +18,7 @@ from gleann.service.report.measures.groups import groups_of_column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditJob(options.AmongOptions):
+class AuditJob(ServedOptions):
     """Parameters of `gleann curate audit`."""
 
     source: Path
@@ -39,7 +39,7 @@ class AuditJob(options.AmongOptions):
     progress: bool
 
 
-def _numbers(text: str, flag: str) -> tuple[float, ...]:
+def numbers_in(text: str, flag: str) -> tuple[float, ...]:
     """Numbers that commas separate; inf is infinity.
 
     Raises:
@@ -137,8 +137,8 @@ def request_of(
     return AuditRequest(
         chosen=source.names.ids_of(chosen),
         labels=labels,
-        orders=_numbers(job.orders, "--orders"),
+        orders=numbers_in(job.orders, "--orders"),
         metric=source.metric,
-        shares=_numbers(job.shares, "--shares"),
+        shares=numbers_in(job.shares, "--shares"),
         seed=job.seed,
     )

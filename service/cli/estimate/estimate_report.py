@@ -16,7 +16,7 @@ from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.reports import FileItems, command_with, in_python, sibling
 from gleann.service.report.asked import Asked, Step
 from gleann.service.report.items import Facts
-from gleann.service.report.measures.strata import labels_for_half
+from gleann.service.report.measures.strata import half_width_words, labels_for_half
 from gleann.service.report.pages.estimate import (
     EstimateReport,
     LabelledClasses,
@@ -124,11 +124,7 @@ def steps(
             **changed,
         }
     )
-    words = (
-        "An interval of about half the width takes four times the labels. Answers that"
-        " are in the file already are used where these items are drawn again:"
-    )
-    return [*made, Step(what=words, command=narrower)]
+    return [*made, Step(what=half_width_words(labels, n=n), command=narrower)]
 
 
 def _half_widths(job: EstimateJob) -> dict[str, object]:

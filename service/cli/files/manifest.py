@@ -41,7 +41,7 @@ class JobRecord:
         self._command = command
         self._parameters = asdict(job)
         self._started = now()
-        self._inputs: list[dict[str, str | int]] = []
+        self._inputs: list[dict[str, str | int | None]] = []
         self._seconds: dict[str, float] = {}
 
     @contextmanager
@@ -93,6 +93,16 @@ class JobRecord:
     def add_index(self, path: Path, data_hash: str) -> None:
         """Record an index by the hash of its data."""
         self._inputs.append({"path": str(path), "data_hash": data_hash})
+
+    def add_served(self, name: str, *, place: str, data_hash: str | None) -> None:
+        """Record an index of a server or of a data directory.
+
+        Args:
+            name: of the index.
+            place: address of the server, or the directory.
+            data_hash: of the vectors that were read; None where none were.
+        """
+        self._inputs.append({"path": name, "place": place, "data_hash": data_hash})
 
     def write(self, output: Path, results: Mapping[str, object]) -> None:
         """Write the record next to `output`; it is also what --json prints."""

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -64,6 +65,15 @@ class Staged:
         """Write equally long columns; the suffix decides the format."""
         writer = _writer_of(path)
         self.add(path, lambda temporary: writer(temporary, columns))
+
+    def add_tables(self, path: Path, tables: Iterator[pa.Table]) -> None:
+        """Write tables of one schema, at least one, as they come.
+
+        Args:
+            path: of one of `STREAMED_SUFFIXES`, which decides the format.
+            tables: one is in memory at a time.
+        """
+        self.add(path, lambda temporary: _stream(temporary, path, tables))
 
     def add_json(self, path: Path, value: object) -> None:
         """Write `value` as indented JSON; NumPy scalars and paths are allowed."""
@@ -149,6 +159,19 @@ def _write_csv(path: Path, columns: Mapping[str, Values]) -> None:
         pa.csv.write_csv(_table(columns), file)
 
 
+def _stream(path: Path, out: Path, tables: Iterator[pa.Table]) -> None:
+    """Write tables to `path` in the format of `out`."""
+    first = next(tables)
+    with path.open("wb") as file:  # Arrow takes paths in UTF-8 only
+        if out.suffix.lower() == ".csv":
+            sink = pa.csv.CSVWriter(file, first.schema)
+        else:
+            sink = pa.parquet.ParquetWriter(file, first.schema)
+        with sink as writer:
+            for table in chain([first], tables):
+                writer.write_table(table)
+
+
 def _write_jsonl(path: Path, columns: Mapping[str, Values]) -> None:
     table = _table(columns)
     with path.open("w", encoding="utf-8") as file:
@@ -192,6 +215,8 @@ _WRITERS: dict[str, Callable[[Path, Mapping[str, Values]], None]] = {
     **dict.fromkeys(JSONL_SUFFIXES, _write_jsonl),
     ".npz": _write_npz,
 }
+STREAMED_SUFFIXES = (*PARQUET_SUFFIXES, ".csv")
+"""Formats that tables are written to as they come."""
 TABLE_SUFFIXES = tuple(_WRITERS)
 """Formats of tables, by the suffix of the file."""
 

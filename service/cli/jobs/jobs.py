@@ -8,9 +8,9 @@ import click
 
 from gleann.index.errors import NotReadyError
 from gleann.service.cli import options
-from gleann.service.cli.collections.place import Place, opened, place_options
 from gleann.service.cli.groups import SuggestingGroup
 from gleann.service.cli.jobs.report import job_line, job_lines, job_values
+from gleann.service.cli.place import Place, opened, place_options
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import result, say
 from gleann.service.client.operation import Operation

@@ -3,7 +3,7 @@
 import shlex
 from typing import Any
 
-from gleann.service.cli.collections.place import Place
+from gleann.service.cli.place import Place
 from gleann.service.client.operation import Operation
 from gleann.service.logs.formats import one_line
 

@@ -44,3 +44,18 @@ def half_width(low: float | None, high: float | None) -> float | None:
 def labels_for_half(labels: int, *, width_ratio: float = 0.5) -> int:
     """Labels for an interval of `width_ratio` times the width, by the root law."""
     return round(labels / width_ratio**2)
+
+
+def half_width_words(labels: int, *, n: int) -> str:
+    """What half the width of an interval takes, and whether `n` items allow that."""
+    wanted = labels_for_half(labels)
+    known = (
+        "Answers that are in the file already are used where these items are drawn"
+        " again:"
+    )
+    if wanted < n:
+        return f"About half the width takes four times the labels, {wanted:,}. {known}"
+    return (
+        f"About half the width would take {wanted:,} labels, and there are {n:,} items:"
+        f" with a label for each the numbers are exact. {known}"
+    )

@@ -26,7 +26,7 @@ from gleann.service.report.examples import example_grid
 from gleann.service.report.items import Facts, Items
 from gleann.service.report.markup import Html, element
 from gleann.service.report.measures.groups import count_groups
-from gleann.service.report.numerals import percent, short
+from gleann.service.report.numerals import apart, percent, short
 from gleann.service.report.page import (
     Section,
     figure,
@@ -139,9 +139,10 @@ def _curve_figure(found: Duplicates, points: Sequence[CurvePoint]) -> Html:
 
 
 def _curve_table(points: Sequence[CurvePoint]) -> Html:
+    radii = apart([one.radius for one in points])
     rows: list[list[Cell]] = [
-        [one.radius, one.dropped, one.kept, one.groups, one.largest_group]
-        for one in points
+        [radius, one.dropped, one.kept, one.groups, one.largest_group]
+        for radius, one in zip(radii, points, strict=True)
     ]
     return table(["radius", "go", "stay", "groups", "largest group"], rows)
 

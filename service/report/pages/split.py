@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gleann.index.arrays import Rows
 from gleann.selection.curation.leakage import SimilaritySplit
 from gleann.service.report.asked import SEARCHED, Asked, asked_section
 from gleann.service.report.bars import Bars, bar_chart
@@ -46,8 +47,8 @@ def split_page(report: SplitReport) -> str:
     """One self-contained HTML document."""
     split, asked = report.split, report.asked
     lead = (
-        f"{len(split):,} rows of {asked.data} in {split.folds} buckets of similar rows,"
-        f" in {asked.total:.1f} s."
+        f"{len(_rows(split)):,} rows of {asked.data} in {split.folds} buckets of"
+        f" similar rows, in {asked.total:.1f} s."
     )
     sections = [
         Section(title="At a glance", body=(tiles(_glance(split)),)),
@@ -59,8 +60,13 @@ def split_page(report: SplitReport) -> str:
     return page("gleann curate split", lead, sections)
 
 
+def _rows(split: SimilaritySplit) -> Rows:
+    """The rows that are split."""
+    return np.flatnonzero(split.buckets >= 0)
+
+
 def _glance(split: SimilaritySplit) -> list[tuple[str, str]]:
-    sizes = np.bincount(split.buckets, minlength=split.folds)
+    sizes = np.bincount(split.buckets[_rows(split)], minlength=split.folds)
     return [
         (str(split.folds), "buckets of similar rows"),
         (f"{int(sizes.max()):,}", "rows are in the largest bucket"),
@@ -106,8 +112,9 @@ def _classes(report: SplitReport) -> list[Section]:
     classes, split = report.items.classes, report.split
     if classes is None:
         return []
-    held = np.flatnonzero(split.held_out)
-    counts = count_groups(classes.values, held)
+    rows = _rows(split)
+    held = np.flatnonzero(split.held_out[rows])
+    counts = count_groups(classes.values[rows], held)
     return [groups_section(counts, name=classes.name, chosen="rows held out")]
 
 

@@ -269,11 +269,9 @@ def _by_target(report: TargetReport) -> list[Section]:
     for target in owners[np.sort(first)][:SHOWN_TARGETS].tolist():
         places = np.flatnonzero(owners == target)
         facts = [_facts(chosen, place) for place in places[:SHOWN_EACH].tolist()]
-        cards = [
-            _target_card(report, target),
-            *report.items.examples(chosen.rows[places[:SHOWN_EACH]], facts),
-        ]
-        body.append(example_grid(cards, of=len(places) + 1))
+        cards = report.items.examples(chosen.rows[places[:SHOWN_EACH]], facts)
+        owner = _target_card(report, target)
+        body.append(example_grid(cards, of=len(places), before=[owner]))
     words = paragraph("A target, and the first items that were chosen for it.")
     return [Section(title="Targets and items", body=(words, *body))]
 

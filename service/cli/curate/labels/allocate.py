@@ -1,51 +1,43 @@
 """`gleann curate allocate`: labels from probabilities, under class shares."""
 
 from collections.abc import Hashable
-from pathlib import Path
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.errors import InvalidInputError
 from gleann.selection.among import Among, origin_of
 from gleann.selection.checks import IdMap
 from gleann.selection.curation.graph_labels import (
-    Allocation,
     AllocationParams,
     AllocationRequest,
     allocate_labels,
     wilson_upper_bounds,
 )
 from gleann.service.cli import options, reports
+from gleann.service.cli.curate.labels.allocate_outputs import (
+    require_outputs,
+    sample_counts,
+    say_allocation,
+)
 from gleann.service.cli.curate.labels.allocate_report import likeliest_of, page_of
 from gleann.service.cli.curate.labels.jobs import AllocateJob
-from gleann.service.cli.files import (
-    columns,
-    inputs,
-    output_paths,
-    outputs,
-    results,
-)
+from gleann.service.cli.curate.served.options import served_by, served_options
+from gleann.service.cli.files import outputs, results
 from gleann.service.cli.files.among import rows_among, said_of
 from gleann.service.cli.files.class_tables import (
-    LABEL_COLUMN,
     ClassTable,
-    class_counts,
     read_class_numbers,
     read_class_table,
 )
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
-from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
 from gleann.service.report.pages.allocation import ClassCount
 from gleann.service.report.pages.allocation import class_counts as counts_of
 
 DEFAULTS = AllocationParams()
 CONFIDENCE = 0.95
-MOST_CLASSES = 20
-"""Classes that are printed."""
 
 
 @click.command(
@@ -112,20 +104,23 @@ MOST_CLASSES = 20
 )
 @options.out_option("labels.parquet")
 @options.among_options
+@served_options
 @options.report_options
 @options.overwrite_option
 @options.progress_option
 @options.takes(AllocateJob)
+@served_by("labels.allocate_served:allocate_served")
 def command(job: AllocateJob) -> None:
     """Label items by PROBABILITIES so that no class gets more than its share.
 
     PROBABILITIES is a table with a column for each class and, for ids, a column id, as
     `gleann curate propagate --probabilities-out` writes it; or a .npy array (n, c).
-    Items whose probabilities are all 0 have no evidence and get no label.
+    With --server or --data it is the name of the curation of `propagate` there. Items
+    whose probabilities are all 0 have no evidence and get no label.
 
     Writes id, row, label and weight (how sure, 0 to 1), the surest first.
     """
-    _require_outputs(job)
+    require_outputs(job, pages=reports.pages_of(job, own=job.probabilities))
     params = job.params()
     record = JobRecord("curate allocate", job)
     with record.timed("read"):
@@ -147,39 +142,19 @@ def command(job: AllocateJob) -> None:
     with outputs.staged() as files:
         files.add_table(job.out, results.columns_of(found, job.out))
         record.add_to(files, job.out, told)
-    room = said_of(among, len(names))
-    say(
-        f"{job.out}: {len(found):,} of {room} have a label, in"
-        f" {record.seconds('allocate'):.2f} s and {found.summary['sweeps']:,} sweeps"
+    say_allocation(
+        job,
+        {**told, "labelled": len(found)},
+        [(one.name, one.labels, one.mass, one.bound) for one in counts],
+        room=said_of(among, len(names)),
+        seconds=record.seconds("allocate"),
     )
-    _say(found, counts, without_evidence=bare)
     if items is not None:
         asked = Asked.of(record.contents(job.out, told))
         page = page_of(
             job, found, counts, likeliest, items, asked, without_evidence=bare
         )
         reports.write(items, page)
-
-
-def _require_outputs(job: AllocateJob) -> None:
-    given = [job.shares, job.upper_bounds, job.sample]
-    if (count := sum(one is not None for one in given)) != 1:
-        raise InvalidInputError(
-            f"give one of --shares, --upper-bounds and --sample, got {count}"
-        )
-    out = output_paths.table("--out", job.out)
-    sample = None if job.sample is None else _sample_file(job.sample)[0]
-    output_paths.require_writable(
-        out,
-        output_paths.manifest(out),
-        *reports.pages_of(job, own=job.probabilities),
-        inputs=(job.probabilities, sample, job.payload),
-        overwrite=job.overwrite,
-    )
-
-
-def _sample_file(given: str) -> tuple[Path, str]:
-    return inputs.split_column(given, LABEL_COLUMN)
 
 
 def _request(
@@ -214,11 +189,7 @@ def _sample_bounds(
     job: AllocateJob, classes: tuple[Hashable, ...], record: JobRecord
 ) -> NDArray[np.float64]:
     """Upper bounds (c,) of the class shares by the labels of a random sample."""
-    assert job.sample is not None, "one of three is there"
-    path, column = _sample_file(job.sample)
-    record.add_file(path)
-    labels = columns.categories(inputs.read_column(path, column), column)
-    counts = class_counts(labels, classes, path=path)
+    counts = sample_counts(job, classes, record)
     return wilson_upper_bounds(counts, confidence=job.confidence)
 
 
@@ -228,20 +199,3 @@ def _as_json(counts: list[ClassCount]) -> dict[str, dict[str, float]]:
         one.name: {"bound": one.bound, "mass": one.mass, "labels": one.labels}
         for one in counts
     }
-
-
-def _say(found: Allocation, counts: list[ClassCount], *, without_evidence: int) -> None:
-    if without_evidence:
-        say(f"{without_evidence:,} items have none: all their probabilities are 0")
-    if above := found.summary["above_bounds"]:
-        say(
-            f"{above:,} labels are above the bounds of their classes: masses keep the"
-            " bounds, labels of items that are alike do not"
-        )
-    for one in counts[:MOST_CLASSES]:
-        say(
-            f"{one.name}: {one.labels:,} labels, mass {one.mass:,.1f}, at most"
-            f" {one.bound:.4g} of the items"
-        )
-    if (left := len(counts) - MOST_CLASSES) > 0:
-        say(f"and {left:,} more classes, in the record")

@@ -6,11 +6,11 @@ from pathlib import Path
 from gleann.index.params import Metric
 from gleann.selection.curation.graph_labels import AllocationParams, PropagationParams
 from gleann.selection.curation.graph_labels.params import HoldName, KernelName
-from gleann.service.cli import options
+from gleann.service.cli.curate.served.options import ServedOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PropagateJob(options.AmongOptions):
+class PropagateJob(ServedOptions):
     """Parameters of `gleann curate propagate`."""
 
     source: Path
@@ -48,7 +48,7 @@ class PropagateJob(options.AmongOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AllocateJob(options.AmongOptions):
+class AllocateJob(ServedOptions):
     """Parameters of `gleann curate allocate`."""
 
     probabilities: Path

@@ -1,12 +1,9 @@
 """`gleann curate propagate`: spread the labels of a few items to all others."""
 
-from collections.abc import Hashable, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
 from gleann.selection import Selection
@@ -22,19 +19,23 @@ from gleann.selection.curation.graph_labels.params import HoldName, KernelName
 from gleann.selection.curation.graph_labels.propagation import DEFAULT_K
 from gleann.service.cli import options, reports
 from gleann.service.cli.curate.labels.jobs import PropagateJob
-from gleann.service.cli.curate.labels.propagate_report import page_of, unlabelled_words
-from gleann.service.cli.files import inputs, output_paths, outputs, results, sources
+from gleann.service.cli.curate.labels.propagate_outputs import (
+    classes_named,
+    label_file,
+    require_outputs,
+    say_propagation,
+)
+from gleann.service.cli.curate.labels.propagate_report import page_of
+from gleann.service.cli.curate.served.options import served_by, served_options
+from gleann.service.cli.files import outputs, results, sources
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.class_tables import (
-    LABEL_COLUMN,
-    as_classes,
     class_columns,
     read_class_table,
     read_label_table,
 )
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
-from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
 
 DEFAULTS = PropagationParams()
@@ -133,20 +134,23 @@ DEFAULTS = PropagationParams()
 @options.among_options
 @options.column_options
 @options.metric_option
+@served_options
 @options.report_options
 @options.overwrite_option
 @options.progress_option
 @options.takes(PropagateJob)
+@served_by("labels.propagate_served:propagate_served")
 def command(job: PropagateJob) -> None:
     """Give every item of SOURCE the class that its neighbours' labels lead to.
 
-    SOURCE is an index or a file of vectors. Labels spread over the graph of nearest
+    SOURCE is an index or a file of vectors; with --server or --data, the name of an
+    index there. Labels spread over the graph of nearest
     neighbours, without a model. Items that no label reaches get none, and are counted.
 
     Writes id, row, label, confidence, margin, entropy, given and piece (the connected
     part of the graph) of every item.
     """
-    _require_outputs(job)
+    require_outputs(job, pages=reports.pages_of(job, own=job.source))
     params = job.params()
     record = JobRecord("curate propagate", job)
     with record.timed("read"):
@@ -182,37 +186,16 @@ def command(job: PropagateJob) -> None:
         if job.uncertain_out is not None and uncertain is not None:
             files.add_table(job.uncertain_out, _next_columns(uncertain))
         record.add_to(files, job.out, told)
-    _say(job, found, among, seconds=record.seconds("propagate"))
+    say_propagation(
+        job,
+        found.summary,
+        room=said_of(among, len(found) if among is None else among.n),
+        seconds=record.seconds("propagate"),
+    )
     if items is not None:
         asked = Asked.of(record.contents(job.out, told))
         page = page_of(job, found, request, items.limited(among), asked)
         reports.write(items, page)
-
-
-def _require_outputs(job: PropagateJob) -> None:
-    if (job.labels is None) == (job.soft_labels is None):
-        both = "neither" if job.labels is None else "both"
-        raise InvalidInputError(f"give --labels or --soft-labels, got {both}")
-    if job.soft_labels is not None and job.weight_column is not None:
-        raise InvalidInputError("--weight-column is of --labels, and not given with")
-    out = output_paths.table("--out", job.out)
-    more = {
-        "--probabilities-out": job.probabilities_out,
-        "--uncertain-out": job.uncertain_out,
-    }
-    labels = None if job.labels is None else _label_file(job.labels)[0]
-    output_paths.require_writable(
-        out,
-        output_paths.manifest(out),
-        *(output_paths.table(flag, path) for flag, path in more.items() if path),
-        *reports.pages_of(job, own=job.source),
-        inputs=(job.source, labels, job.soft_labels, job.payload),
-        overwrite=job.overwrite,
-    )
-
-
-def _label_file(given: str) -> tuple[Path, str]:
-    return inputs.split_column(given, LABEL_COLUMN)
 
 
 def _request(
@@ -237,7 +220,7 @@ def _request(
             params=params,
         )
     assert job.labels is not None, "one of both is there"
-    path, column = _label_file(job.labels)
+    path, column = label_file(job.labels)
     record.add_file(path)
     given = read_label_table(
         path, column, source.names, weight_column=job.weight_column
@@ -246,20 +229,11 @@ def _request(
         ids=source.names.ids_of(given.rows),
         labels=given.labels,
         weights=given.weights,
-        classes=_classes(named, given.labels),
+        classes=classes_named(named, given.labels),
         among=among,
         k=job.k,
         params=params,
     )
-
-
-def _classes(
-    named: Sequence[str], labels: NDArray[np.generic]
-) -> Sequence[Hashable] | None:
-    """The named classes as the labels have them: integers or texts."""
-    if not named:
-        return None
-    return as_classes(named) if labels.dtype.kind == "i" else tuple(named)
 
 
 def _uncertain(job: PropagateJob, found: Propagation) -> Selection | None:
@@ -288,23 +262,3 @@ def _counts(found: Propagation) -> dict[str, int]:
     return {
         str(word): int(count) for word, count in zip(found.classes, counts, strict=True)
     }
-
-
-def _say(
-    job: PropagateJob, found: Propagation, among: Among | None, *, seconds: float
-) -> None:
-    facts = found.summary
-    whole = len(found) if among is None else among.n
-    say(
-        f"{job.out}: {facts['labelled']:,} of {said_of(among, whole)} have a label,"
-        f" from {facts['given']:,} given ones, in {seconds:.2f} s"
-    )
-    for line in unlabelled_words(facts):
-        say(line)
-    if facts["outvoted"]:
-        say(
-            f"{facts['outvoted']:,} of {facts['given']:,} given labels are outvoted by"
-            " their neighbours: see whether they are right (--hold clamped keeps them)"
-        )
-    if job.uncertain_out is not None:
-        say(f"{job.uncertain_out}: {job.uncertain:,} items to label next")

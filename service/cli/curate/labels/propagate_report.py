@@ -1,7 +1,4 @@
-"""The page of a propagation, and what is said of items without a label."""
-
-from collections.abc import Mapping
-from typing import Any
+"""The page of a propagation."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,26 +6,10 @@ from numpy.typing import NDArray
 from gleann.selection.curation.graph_labels import Propagation, PropagationRequest
 from gleann.service.cli import reports
 from gleann.service.cli.curate.labels.jobs import PropagateJob
+from gleann.service.cli.curate.labels.unlabelled import unlabelled_words
 from gleann.service.report.asked import Asked, Step
 from gleann.service.report.items import Items
 from gleann.service.report.pages.propagation import PropagationReport, propagation_page
-
-
-def unlabelled_words(facts: Mapping[str, Any]) -> list[str]:
-    """Why items have no label, in sentences; none where all have one."""
-    lines = []
-    if facts["unreached"]:
-        lines.append(
-            f"{facts['unreached']:,} items have none: no path of the graph, which has"
-            f" {facts['pieces']:,} pieces, leads from them to a given label"
-        )
-    if facts["uncertain_by_rounding"]:
-        lines.append(
-            f"{facts['uncertain_by_rounding']:,} items have none: after"
-            f" {facts['sweeps']:,} sweeps their probabilities are not known to the"
-            " tolerance"
-        )
-    return lines
 
 
 def page_of(

@@ -9,7 +9,7 @@ from gleann.selection.estimate.means import JointEstimates, MeansSession
 from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.reports import FileItems, command_with, in_python, sibling
 from gleann.service.report.asked import Asked, Step
-from gleann.service.report.measures.strata import labels_for_half
+from gleann.service.report.measures.strata import half_width_words, labels_for_half
 from gleann.service.report.pages.means import MeansReport, means_page
 
 MOST_SHOWN = 12
@@ -52,7 +52,7 @@ def _steps(job: ReportOptions, made: JointEstimates, asked: Asked) -> list[Step]
     steps = [Step(what="Read the numbers in Python:", command=in_python(load))]
     if made.labels_used >= made.rows:
         return steps
-    narrower = command_with(
+    more = command_with(
         {
             "budget": min(labels_for_half(made.labels_used), made.rows),
             "out": sibling(Path(asked.output), "narrower"),
@@ -61,8 +61,5 @@ def _steps(job: ReportOptions, made: JointEstimates, asked: Asked) -> list[Step]
             "resume": None,
         }
     )
-    words = (
-        "Intervals of about half the width take four times the labels. Answers that are"
-        " in the file already are used where these items are drawn again:"
-    )
-    return [*steps, Step(what=words, command=narrower)]
+    words = half_width_words(made.labels_used, n=made.rows)
+    return [*steps, Step(what=words, command=more)]

@@ -1,7 +1,6 @@
 """`gleann curate duplicates`: find near-duplicates, and which rows stay."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import get_args
 
 import click
@@ -11,45 +10,30 @@ from numpy.typing import NDArray
 from gleann.selection.curation.duplicates import (
     Duplicates,
     KeepBy,
+    curve,
     load_duplicates,
     near_duplicates,
 )
 from gleann.selection.curation.duplicates.near import MAX_PAIRS
 from gleann.service.cli import options, reports
+from gleann.service.cli.curate.served.options import served_by
 from gleann.service.cli.curate.similar import results
 from gleann.service.cli.curate.similar.duplicates_report import page_of
 from gleann.service.cli.curate.similar.inputs import (
     Opened,
-    SimilarJob,
     near_options,
     opened,
     read_other,
     source_options,
 )
+from gleann.service.cli.curate.similar.jobs import DuplicatesJob
 from gleann.service.cli.files import inputs, output_paths
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
-from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
 
 SCORE_COLUMN = "score"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DuplicatesJob(SimilarJob):
-    """Parameters of `gleann curate duplicates`."""
-
-    radius: float | None
-    similarity: float | None
-    keep_by: KeepBy
-    scores: str | None
-    against: Path | None
-    known: Path | None
-    pairs: Path | None
-    state: Path | None
-    max_pairs: int
-    threads: int
 
 
 @click.command(
@@ -101,12 +85,15 @@ class DuplicatesJob(SimilarJob):
 @options.threads_option
 @options.report_options
 @options.takes(DuplicatesJob)
+@served_by("similar.served:find_duplicates")
 def command(job: DuplicatesJob) -> None:
     """Find all rows of SOURCE that are near-duplicates, and keep the first of them.
 
-    Rows are visited in the order of --keep-by; one goes where an earlier row that
-    stayed is within the radius. OUT has a line per row: id, row, kept, duplicate_of,
-    distance, group_size, and with --against also outside_id.
+    SOURCE is a folder or a file; with --server or --data, the name of an index there,
+    as are --against and, by the name of a curation, --known. Rows are visited in the
+    order of --keep-by; one goes where an earlier row that stayed is within the radius.
+    OUT has a line per row: id, row, kept, duplicate_of, distance, group_size, and with
+    --against also outside_id.
     """
     out = output_paths.table("--out", job.out)
     scores = job.scores and inputs.split_column(job.scores, SCORE_COLUMN)[0]
@@ -122,17 +109,18 @@ def command(job: DuplicatesJob) -> None:
     with progress_bars(wanted=job.progress) as report:
         given = opened(job, record, report)
         found = _found(job, given, record, report)
+    points = curve(found)
     numbers = results.write(
-        found, record, out=job.out, pairs=job.pairs, state=job.state
+        found, record, out=job.out, pairs=job.pairs, state=job.state, points=points
     )
-    room = said_of(given.among, len(given.index), what="rows")
-    dropped = len(found.rows) - int(found.kept.sum())
-    say(
-        f"{job.out}: {dropped:,} of {room} go within {found.radius:.4g} in"
-        f" {record.seconds('find'):.2f} s, {found.pair_count:,} pairs (metric"
-        f" {found.metric})"
+    results.say_found(
+        job.out,
+        found.summary(),
+        points,
+        room=said_of(given.among, len(given.index), what="rows"),
+        seconds=record.seconds("find"),
+        metric=found.metric,
     )
-    results.say_curve(found)
     if given.items is not None:
         asked = Asked.of(record.contents(job.out, numbers))
         reports.write(given.items, page_of(found, given.items, asked, state=job.state))

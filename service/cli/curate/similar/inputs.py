@@ -13,6 +13,7 @@ from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.params import Metric
 from gleann.selection.among import Among
 from gleann.service.cli import options, reports
+from gleann.service.cli.curate.served.options import ServedOptions, served_options
 from gleann.service.cli.files import inputs, sources
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report
@@ -22,7 +23,7 @@ Callback = TypeVar("Callback", bound=Callable[..., None])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimilarJob(options.AmongOptions):
+class SimilarJob(ServedOptions):
     """Parameters of every command."""
 
     source: Path
@@ -75,6 +76,7 @@ def source_options(example: str) -> Callable[[Callback], Callback]:
         options.among_options,
         options.column_options,
         options.metric_option,
+        served_options,
         options.overwrite_option,
         options.progress_option,
     ]

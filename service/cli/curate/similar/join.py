@@ -1,14 +1,10 @@
 """`gleann curate join`: the pairs of two collections, or of one with itself."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import click
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from gleann.index import SoarIndex
 from gleann.index.arrays import Distances, HeldIds, Rows
@@ -17,38 +13,26 @@ from gleann.index.ids.held import take_ids
 from gleann.index.texts import Texts
 from gleann.selection.curation.duplicates import JoinedPairs, join, nearest_join
 from gleann.service.cli import options
+from gleann.service.cli.curate.served.options import served_by
 from gleann.service.cli.curate.similar.inputs import (
     Opened,
     Other,
-    SimilarJob,
     near_options,
     opened,
     read_other,
     source_options,
 )
+from gleann.service.cli.curate.similar.jobs import JoinJob, require_one_way
 from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
-from gleann.service.cli.files.tables import PARQUET_SUFFIXES
+from gleann.service.cli.files.outputs import STREAMED_SUFFIXES
 from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.cli.say import say
 
 MAX_PAIRS = 1_000_000_000
 """Lines of the table at most, where the caller does not say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinJob(SimilarJob):
-    """Parameters of `gleann curate join`."""
-
-    other: Path | None
-    radius: float | None
-    similarity: float | None
-    k: int | None
-    target_recall: float | None
-    max_pairs: int
-    threads: int
 
 
 @click.command(
@@ -84,21 +68,22 @@ class JoinJob(SimilarJob):
 )
 @options.threads_option
 @options.takes(JoinJob)
+@served_by("similar.served:join_served")
 def command(job: JoinJob) -> None:
     """Write all pairs of SOURCE and --other within a radius: id, other_id, distance.
 
-    Pairs within a radius are complete, and none is false. They are written as they are
-    found, in bounded memory, to a .parquet or .csv file.
+    With --server or --data, SOURCE and --other are the names of indexes there, or
+    --other a file of vectors. Pairs within a radius are complete, and none is false.
+    They are written as they are found, in bounded memory, to a .parquet or .csv file.
     """
-    suffixes = (*PARQUET_SUFFIXES, ".csv")
-    out = OutputPath(flag="--out", path=job.out, suffixes=suffixes)
+    out = OutputPath(flag="--out", path=job.out, suffixes=STREAMED_SUFFIXES)
     output_paths.require_writable(
         out,
         output_paths.manifest(out),
         inputs=(job.source, job.payload, job.other),
         overwrite=job.overwrite,
     )
-    _require_one_way(job)
+    require_one_way(job)
     record = JobRecord("curate join", job)
     counts = [0]
     with progress_bars(wanted=job.progress) as report, outputs.staged() as files:
@@ -107,7 +92,7 @@ def command(job: JoinJob) -> None:
         with record.timed("join"):
             blocks = _blocks(job, given, other, report)
             tables = _tables(blocks, given, other, counts, most=job.max_pairs)
-            files.add(job.out, lambda temporary: _write(temporary, job.out, tables))
+            files.add_tables(job.out, tables)
         record.add_to(files, job.out, _results(given, counts[0]))
     room = said_of(given.among, len(given.index), what="rows")
     say(
@@ -122,15 +107,6 @@ def _results(given: Opened, pairs: int) -> dict[str, object]:
         "rows": len(given.index) if given.among is None else len(given.among),
         "metric": given.index.metric,
     }
-
-
-def _require_one_way(job: JoinJob) -> None:
-    if job.k is not None and (job.radius is not None or job.similarity is not None):
-        raise InvalidParamsError("give --k, or --radius or --similarity: not both")
-    if job.k is None and job.target_recall is not None:
-        raise InvalidParamsError(
-            "--target-recall is for --k: pairs within a radius are all"
-        )
 
 
 def _blocks(
@@ -207,16 +183,3 @@ def _table(
 
 def _column(ids: HeldIds) -> pa.Array:
     return ids.to_arrow() if isinstance(ids, Texts) else pa.array(ids)
-
-
-def _write(path: Path, out: Path, tables: Iterator[pa.Table]) -> None:
-    """Write tables to `path` in the format of `out`."""
-    first = next(tables)
-    with path.open("wb") as file:  # Arrow takes paths in UTF-8 only
-        if out.suffix.lower() == ".csv":
-            sink = pa.csv.CSVWriter(file, first.schema)
-        else:
-            sink = pa.parquet.ParquetWriter(file, first.schema)
-        with sink as writer:
-            for table in tables:
-                writer.write_table(table)

@@ -1,6 +1,6 @@
 """`gleann curate leakage`: rows whose near-duplicates are in the training data."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -13,42 +13,23 @@ from gleann.index.ids.held import take_ids
 from gleann.selection.curation.leakage import Leakage, leakage
 from gleann.selection.curation.leakage.audit import BINS, MAX_PAIRS
 from gleann.service.cli import options, reports
+from gleann.service.cli.curate.served.options import served_by
 from gleann.service.cli.curate.similar.inputs import (
     Opened,
-    SimilarJob,
     near_options,
     opened,
     source_options,
 )
+from gleann.service.cli.curate.similar.jobs import LeakageJob
+from gleann.service.cli.curate.similar.leakage_words import say_leakage
 from gleann.service.cli.files import inputs, output_paths, outputs
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
-from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
-from gleann.service.report.numerals import percent
 from gleann.service.report.pages.leakage import LeakageReport, leakage_page
 
 SPLIT_COLUMN = "split"
-
-SHOWN_GROUPS = 12
-"""Groups that are printed; the record has them all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeakageJob(SimilarJob):
-    """Parameters of `gleann curate leakage`."""
-
-    reference: Path | None
-    splits: str | None
-    trained_on: tuple[str, ...]
-    radius: float | None
-    similarity: float | None
-    groups: str | None
-    pairs: Path | None
-    bins: int
-    max_pairs: int
-    threads: int
 
 
 @click.command(
@@ -97,8 +78,12 @@ class LeakageJob(SimilarJob):
 @options.threads_option
 @options.report_options
 @options.takes(LeakageJob)
+@served_by("similar.leakage_served:find_leakage")
 def command(job: LeakageJob) -> None:
     """Find the rows of SOURCE that have a training row within the cut.
+
+    With --server or --data, SOURCE and --reference are the names of indexes there, and
+    --splits and --groups columns of their payload, as :COLUMN.
 
     OUT has a line per audited row: id, group, nearest (training id), distance, leaked,
     pairs. Pairs within the cut are complete; beyond it, the nearest training row is
@@ -123,16 +108,17 @@ def command(job: LeakageJob) -> None:
     record = JobRecord("curate leakage", job)
     with progress_bars(wanted=job.progress) as report:
         given = opened(job, record, report)
-        found = _found(job, given, record, report)
+        reference = _reference(job, record)
+        found = _found(job, given, reference, record, report)
     results = _write(job, found, record)
-    room = said_of(given.among, len(given.index), what="rows")
-    leaked, share = int(found.leaked.sum()), float(found.leaked.mean())
-    say(
-        f"{job.out}: {leaked:,} of {len(found):,} audited rows ({percent(share)})"
-        f" have a training row within {found.radius:.4g}, among {room}, in"
-        f" {record.seconds('audit'):.2f} s"
+    say_leakage(
+        job.out,
+        found.summary(),
+        found.by_group(),
+        training=_training(given, found, reference),
+        room=said_of(given.among, len(given.index), what="rows"),
+        seconds=record.seconds("audit"),
     )
-    _say_groups(found)
     if given.items is not None:
         asked = Asked.of(record.contents(job.out, results))
         page = leakage_page(
@@ -150,19 +136,36 @@ def _file(given: str | None, column: str) -> Path | None:
     return None if given is None else inputs.split_column(given, column)[0]
 
 
+def _reference(job: LeakageJob, record: JobRecord) -> SoarIndex | None:
+    """The index of the training rows; None where the splits say which they are."""
+    if job.reference is None:
+        return None
+    if not job.reference.is_dir():
+        raise InvalidInputError(
+            f"--reference {job.reference} is no index: `gleann build` makes one"
+        )
+    reference = SoarIndex.load(job.reference)
+    record.add_index(job.reference, reference.data_hash)
+    return reference
+
+
+def _training(given: Opened, found: Leakage, reference: SoarIndex | None) -> int:
+    """How many training rows there are."""
+    if reference is not None:
+        return len(reference)
+    held = len(given.index) if given.among is None else len(given.among)
+    return held - len(found.rows)
+
+
 def _found(
-    job: LeakageJob, given: Opened, record: JobRecord, report: Report
+    job: LeakageJob,
+    given: Opened,
+    reference: SoarIndex | None,
+    record: JobRecord,
+    report: Report,
 ) -> Leakage:
     splits = _words(job.splits, given, record, column=SPLIT_COLUMN)
     groups = _words(job.groups, given, record, column=inputs.GROUP_COLUMN)
-    reference = None
-    if job.reference is not None:
-        if not job.reference.is_dir():
-            raise InvalidInputError(
-                f"--reference {job.reference} is no index: `gleann build` makes one"
-            )
-        reference = SoarIndex.load(job.reference)
-        record.add_index(job.reference, reference.data_hash)
     with record.timed("audit"):
         return leakage(
             given.index,
@@ -223,16 +226,3 @@ def _pairs(found: Leakage) -> dict[str, outputs.Values]:
         "reference_id": take_ids(found.reference_ids, found.pairs.others),
         "distance": found.pairs.distances,
     }
-
-
-def _say_groups(found: Leakage) -> None:
-    groups = found.by_group()
-    for one in groups[:SHOWN_GROUPS]:
-        say(
-            f"  {one.group}: {one.leaked:,} of {one.rows:,} leaked"
-            f" ({percent(one.share)}), median distance {one.median:.4g}"
-        )
-    if len(groups) > SHOWN_GROUPS:
-        say(f"  and {len(groups) - SHOWN_GROUPS} groups more")
-    if not found.pairs_complete:
-        say("the pairs are too many to list: the nearest of each row alone")

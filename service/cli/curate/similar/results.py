@@ -1,9 +1,9 @@
 """Near-duplicates as output files, and as lines for a reader."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 import numpy as np
@@ -12,7 +12,6 @@ from gleann.index.ids.held import take_ids
 from gleann.selection.curation.duplicates import (
     CurvePoint,
     Duplicates,
-    curve,
     group_size_counts,
     save_duplicates,
 )
@@ -21,6 +20,7 @@ from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.say import say
+from gleann.service.report.numerals import apart
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
@@ -59,9 +59,9 @@ def write(
     out: Path,
     pairs: Path | None,
     state: Path | None,
+    points: Sequence[CurvePoint],
 ) -> dict[str, object]:
-    """Write an answer and its record; return the record's results."""
-    points = curve(found)
+    """Write an answer, its curve and its record; return the record's results."""
     results: dict[str, object] = {
         **found.summary(),
         "metric": found.metric,
@@ -79,18 +79,50 @@ def write(
     return results
 
 
-def say_curve(found: Duplicates) -> None:
-    """Print how many rows go at some radii."""
-    points = curve(found)
-    for place in sorted({*np.linspace(0, len(points) - 1, SHOWN_POINTS).astype(int)}):
-        say(_point(points[place]))
+def say_found(
+    out: Path,
+    facts: Mapping[str, Any],
+    points: Sequence[CurvePoint],
+    *,
+    room: str,
+    seconds: float,
+    metric: str,
+) -> None:
+    """Print how many rows go, at the radius that was asked for and at smaller ones.
 
-
-def _point(one: CurvePoint) -> str:
-    return (
-        f"  radius {one.radius:.4g}: {one.dropped:,} go, {one.kept:,} stay,"
-        f" largest group {one.largest_group:,}"
+    Args:
+        out: the file with the answer.
+        facts: its summary.
+        points: of its curve.
+        room: how many rows took part, in words.
+        seconds: that it took.
+        metric: of the radius.
+    """
+    say(
+        f"{out}: {facts['dropped']:,} of {room} go within {facts['radius']:.4g} in"
+        f" {seconds:.2f} s, {facts['pairs']:,} pairs (metric {metric})"
     )
+    say_curve(points)
+
+
+def say_fewer(out: Path, facts: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Print how many rows go at a smaller radius; both are summaries."""
+    say(
+        f"{out}: {facts['dropped']:,} of {facts['rows']:,} rows go within"
+        f" {facts['radius']:.4g}, {before['dropped']:,} within {before['radius']:.4g}"
+    )
+
+
+def say_curve(points: Sequence[CurvePoint]) -> None:
+    """Print how many rows go at some radii, which look different."""
+    places = np.linspace(0, len(points) - 1, SHOWN_POINTS).astype(int)
+    shown = [points[place] for place in sorted(set(places.tolist()))]
+    radii = apart([one.radius for one in shown])
+    for one, radius in zip(shown, radii, strict=True):
+        say(
+            f"  radius {radius}: {one.dropped:,} go, {one.kept:,} stay, largest group"
+            f" {one.largest_group:,}"
+        )
 
 
 def _pairs(found: Duplicates) -> dict[str, outputs.Values]:

@@ -1,33 +1,18 @@
 """`gleann curate rethreshold`: near-duplicates for a smaller radius, from a file."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import click
 
 from gleann.selection.checks import IdMap
-from gleann.selection.curation.duplicates import load_duplicates, rethreshold
+from gleann.selection.curation.duplicates import curve, load_duplicates, rethreshold
 from gleann.service.cli import options, reports
+from gleann.service.cli.curate.served.options import served_by, served_options
 from gleann.service.cli.curate.similar import results
 from gleann.service.cli.curate.similar.duplicates_report import page_of
 from gleann.service.cli.curate.similar.inputs import near_options
+from gleann.service.cli.curate.similar.jobs import RethresholdJob
 from gleann.service.cli.files import output_paths
 from gleann.service.cli.files.manifest import JobRecord
-from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RethresholdJob(options.ReportOptions):
-    """Parameters of `gleann curate rethreshold`."""
-
-    found: Path
-    out: Path
-    radius: float | None
-    similarity: float | None
-    pairs: Path | None
-    state: Path | None
-    overwrite: bool
 
 
 @click.command(
@@ -44,12 +29,16 @@ class RethresholdJob(options.ReportOptions):
 @near_options
 @results.result_options
 @options.report_options
+@served_options
 @options.overwrite_option
+@options.progress_option
 @options.takes(RethresholdJob)
+@served_by("similar.served:rethreshold_served")
 def command(job: RethresholdJob) -> None:
     """Answer for a smaller radius from FOUND, the --state of `curate duplicates`.
 
-    The answer is that of another run with this radius; OUT is as there.
+    The answer is that of another run with this radius; OUT is as there. With --server
+    or --data, FOUND is the name of the curation, such as curations/3f2a.
     """
     out = output_paths.table("--out", job.out)
     output_paths.require_writable(
@@ -68,16 +57,12 @@ def command(job: RethresholdJob) -> None:
         items = reports.open_items(job, names, own=None)
     with record.timed("choose"):
         found = rethreshold(before, radius=job.radius, similarity=job.similarity)
+    points = curve(found)
     numbers = results.write(
-        found, record, out=job.out, pairs=job.pairs, state=job.state
+        found, record, out=job.out, pairs=job.pairs, state=job.state, points=points
     )
-    rows, kept = len(found.rows), int(found.kept.sum())
-    was = len(before.rows) - int(before.kept.sum())
-    say(
-        f"{job.out}: {rows - kept:,} of {rows:,} rows go within {found.radius:.4g},"
-        f" {was:,} within {before.radius:.4g}"
-    )
-    results.say_curve(found)
+    results.say_fewer(job.out, found.summary(), before.summary())
+    results.say_curve(points)
     if items is not None:
         asked = Asked.of(record.contents(job.out, numbers))
         reports.write(items, page_of(found, items, asked, state=job.state or job.found))

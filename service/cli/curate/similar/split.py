@@ -1,8 +1,5 @@
 """`gleann curate split`: splits that control how near test and training rows are."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import click
 import numpy as np
 
@@ -15,33 +12,24 @@ from gleann.selection.curation.leakage import (
 )
 from gleann.selection.curation.leakage.split import FOLDS, HELD_OUT
 from gleann.service.cli import options, reports
+from gleann.service.cli.curate.served.options import served_by
 from gleann.service.cli.curate.similar.inputs import (
     Opened,
-    SimilarJob,
     opened,
     source_options,
 )
+from gleann.service.cli.curate.similar.jobs import SplitJob
+from gleann.service.cli.curate.similar.split_words import say_split
 from gleann.service.cli.files import inputs, output_paths, outputs
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
+from gleann.service.report.pages.divided import DividedReport, divided_page
 from gleann.service.report.pages.split import SplitReport, split_page
 
 PER_TEST = 10
 """Training rows of each test row, where the caller does not say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitJob(SimilarJob):
-    """Parameters of `gleann curate split`."""
-
-    folds: int
-    held_out: float
-    together: str | None
-    tests: Path | None
-    per_test: int | None
-    seed: int
 
 
 @click.command(
@@ -87,11 +75,15 @@ class SplitJob(SimilarJob):
 @options.seed_option
 @options.report_options
 @options.takes(SplitJob)
+@served_by("similar.leakage_served:split_served")
 def command(job: SplitJob) -> None:
     """Put similar rows of SOURCE into the same of a few buckets.
 
     Train on all buckets but one: the rows held out in them measure interpolation, the
     bucket that training never saw measures extrapolation. OUT has id, bucket, held_out.
+
+    With --server or --data, SOURCE is the name of an index there, and --together a
+    column of its payload, as :COLUMN, or a curation of near-duplicates.
 
     With --tests, OUT has id and part: test; near, among the nearest training rows of a
     test row; or far. Training on the near rows measures interpolation, on the far ones
@@ -119,16 +111,16 @@ def command(job: SplitJob) -> None:
 
 
 def _require_one_way(job: SplitJob) -> None:
-    if job.where is not None:
-        raise InvalidInputError(
-            "--where is not for splits: all rows of SOURCE are split"
-        )
     if job.tests is None:
         if job.per_test is not None:
             raise InvalidInputError("--per-test is for --tests: give that too")
         return
-    if job.together is not None or job.report is not None:
-        raise InvalidInputError("--tests goes with neither --together nor --report")
+    if job.together is not None:
+        raise InvalidInputError("--tests does not go with --together")
+    if job.where is not None:
+        raise InvalidInputError(
+            "--where does not go with --tests: all rows of SOURCE are divided"
+        )
 
 
 def _split(job: SplitJob, given: Opened, record: JobRecord) -> None:
@@ -143,24 +135,29 @@ def _split(job: SplitJob, given: Opened, record: JobRecord) -> None:
             folds=job.folds,
             held_out=job.held_out,
             together=together,
+            among=given.among,
             seed=job.seed,
         )
     results = _write(job, given, split, record)
-    say(
-        f"{job.out}: {len(split):,} rows in {split.folds} buckets of similar rows,"
-        f" {int(split.held_out.sum()):,} held out"
-    )
-    for bucket in range(split.folds):
-        fold = split.fold(bucket)
-        say(
-            f"  without bucket {bucket}: {len(fold.train):,} train,"
-            f" {len(fold.interpolation):,} interpolate, {len(fold.extrapolation):,}"
-            " extrapolate"
-        )
+    say_split(job.out, results, _folds(split))
     if given.items is not None:
         asked = Asked.of(record.contents(job.out, results))
         page = split_page(SplitReport(asked=asked, split=split, items=given.items))
         reports.write(given.items, page)
+
+
+def _folds(split: SimilaritySplit) -> list[dict[str, int]]:
+    """How many rows each bucket leaves to train on and to test with."""
+    folds = [split.fold(bucket) for bucket in range(split.folds)]
+    return [
+        {
+            "bucket": bucket,
+            "train": len(one.train),
+            "interpolation": len(one.interpolation),
+            "extrapolation": len(one.extrapolation),
+        }
+        for bucket, one in enumerate(folds)
+    ]
 
 
 def _write(
@@ -169,6 +166,7 @@ def _write(
     table = split.table()
     results: dict[str, object] = {
         **table.facts["summary"],
+        "rows": int((split.buckets >= 0).sum()),
         "held_out": int(split.held_out.sum()),
         "metric": given.index.metric,
         "provenance": split.provenance,
@@ -191,12 +189,29 @@ def _divide(job: SplitJob, given: Opened, record: JobRecord) -> None:
         near, far = resampled_training(given.index, tests=mask, per_test=per_test)
     parts = np.full(n, "test", "U4")
     parts[near], parts[far] = "near", "far"
-    results = {"tests": len(tests), "near": len(near), "far": len(far)}
+    results: dict[str, object] = {
+        "tests": len(tests),
+        "near": len(near),
+        "far": len(far),
+        "metric": given.index.metric,
+    }
     with outputs.staged() as files:
         ids = take_ids(given.index.held_ids, np.arange(n))
         files.add_table(job.out, {"id": ids, "part": parts})
-        record.add_to(files, job.out, results | {"metric": given.index.metric})
+        record.add_to(files, job.out, results)
     say(
         f"{job.out}: {len(near):,} training rows are among the {per_test} nearest of"
         f" any of {len(tests):,} test rows, {len(far):,} are not"
     )
+    if given.items is not None:
+        page = divided_page(
+            DividedReport(
+                asked=Asked.of(record.contents(job.out, results)),
+                tests=tests,
+                near=near,
+                far=far,
+                per_test=per_test,
+                items=given.items,
+            )
+        )
+        reports.write(given.items, page)

@@ -12,6 +12,7 @@ from gleann.selection.curation.negatives import (
 )
 from gleann.selection.curation.negatives.request import TARGET_RECALL, WINDOW
 from gleann.service.cli import options, reports
+from gleann.service.cli.curate.served.options import served_by, served_options
 from gleann.service.cli.curate.similar.inputs import index_of
 from gleann.service.cli.curate.training.negatives_inputs import (
     NegativesInputs,
@@ -19,12 +20,15 @@ from gleann.service.cli.curate.training.negatives_inputs import (
     WindowType,
     read,
 )
+from gleann.service.cli.curate.training.negatives_outputs import (
+    require_outputs,
+    say_negatives,
+)
 from gleann.service.cli.curate.training.negatives_report import answer_page
-from gleann.service.cli.files import output_paths, outputs
+from gleann.service.cli.files import outputs
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
-from gleann.service.cli.say import say, warn
 from gleann.service.report.asked import Asked
 
 
@@ -115,22 +119,25 @@ from gleann.service.report.asked import Asked
 @options.among_options
 @options.column_options
 @options.metric_option
+@served_options
 @options.seed_option
 @options.report_options
 @options.overwrite_option
 @options.progress_option
 @options.takes(NegativesJob)
+@served_by("training.negatives_served:mine_served")
 def command(job: NegativesJob) -> None:
     """Find items of SOURCE that a retriever is likely to take for answers.
 
     Writes a table with the columns query, rank, id and similarity, the most similar
-    first. Known positives, and with --duplicate-radius items near them, are never
-    negatives. A query with too few gets fewer, which is said, and never others instead.
+    first. With --server or --data, SOURCE is the name of an index there. Known
+    positives, and with --duplicate-radius items near them, are never negatives. A query
+    with too few gets fewer, which is said, and never others instead.
 
     Measure what hard negatives are worth on your data: in some domains they have helped
     no more than random ones.
     """
-    _require_outputs(job)
+    require_outputs(job, pages=reports.pages_of(job, own=job.source))
     record = JobRecord("curate negatives", job)
     with record.timed("read"):
         given = read(job, record)
@@ -139,24 +146,18 @@ def command(job: NegativesJob) -> None:
         with record.timed("mine"):
             found = mine_negatives(index, given.request, progress=report)
     results = _write(job, given, found, record)
-    _say(job, given, found, seconds=record.seconds("mine"))
+    say_negatives(
+        job,
+        found.summary,
+        found.similarities[found.rows >= 0],
+        room=said_of(given.among, len(given.source.ids)),
+        seconds=record.seconds("mine"),
+        metric=given.source.metric,
+    )
     if given.items is not None:
         asked = Asked.of(record.contents(job.out, results))
         page = answer_page(job, given, found, index, given.items, asked)
         reports.write(given.items, page)
-
-
-def _require_outputs(job: NegativesJob) -> None:
-    out = output_paths.table("--out", job.out)
-    short = [output_paths.table("--shortfall", job.shortfall)] if job.shortfall else []
-    output_paths.require_writable(
-        out,
-        output_paths.manifest(out),
-        *short,
-        *reports.pages_of(job, own=job.source),
-        inputs=(job.source, job.queries, job.query_ids, job.positives, job.payload),
-        overwrite=job.overwrite,
-    )
 
 
 def _write(
@@ -188,24 +189,3 @@ def negative_columns(
         "id": found.ids[query, rank],
         "similarity": found.similarities[query, rank],
     }
-
-
-def _say(
-    job: NegativesJob, given: NegativesInputs, found: Negatives, *, seconds: float
-) -> None:
-    room = said_of(given.among, len(given.source.ids))
-    count = int(found.summary["negatives"])
-    say(
-        f"{job.out}: {count:,} negatives of {len(found):,} queries from {room} in"
-        f" {seconds:.2f} s (metric {given.source.metric})"
-    )
-    if count:
-        say(
-            f"similarity {np.nanmin(found.similarities):.4g} to"
-            f" {np.nanmax(found.similarities):.4g}"
-        )
-    if short := int(found.summary["short_queries"]):
-        warn(
-            f"{short:,} of {len(found):,} queries have fewer than {job.per_query}"
-            f" negatives, {int(found.summary['shortfall']):,} are missing in all"
-        )

@@ -18,7 +18,8 @@ from gleann.selection.curation.negatives import (
     Positives,
     Sampling,
 )
-from gleann.service.cli import options, reports
+from gleann.service.cli import reports
+from gleann.service.cli.curate.served.options import ServedOptions
 from gleann.service.cli.files import columns, inputs, sources
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
@@ -50,7 +51,7 @@ class WindowType(click.ParamType[tuple[int, int]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NegativesJob(options.AmongOptions):
+class NegativesJob(ServedOptions):
     """Parameters of `gleann curate negatives`."""
 
     source: Path
@@ -119,6 +120,7 @@ def read(job: NegativesJob, record: JobRecord) -> NegativesInputs:
         id_column=job.id_column,
         metric=job.metric,
     )
+    require_queries(job)
     names, vectors, rows = _queries(job, record, source.names)
     offsets, positive_rows = _positives(job, record, names, source.names)
     among = source.among(job, record)
@@ -151,13 +153,21 @@ def read(job: NegativesJob, record: JobRecord) -> NegativesInputs:
     )
 
 
+def require_queries(job: NegativesJob) -> None:
+    """Refuse a job without queries, or with two kinds of them.
+
+    Raises:
+        InvalidInputError: with what is given.
+    """
+    if (job.queries is None) == (job.query_ids is None):
+        given = "neither" if job.queries is None else "both"
+        raise InvalidInputError(f"give --queries or --query-ids, got {given}")
+
+
 def _queries(
     job: NegativesJob, record: JobRecord, items: IdMap
 ) -> tuple[IdMap, np.ndarray | None, Rows | None]:
     """What the queries are called, and their vectors or their rows."""
-    if (job.queries is None) == (job.query_ids is None):
-        given = "neither" if job.queries is None else "both"
-        raise InvalidInputError(f"give --queries or --query-ids, got {given}")
     if job.query_ids is not None:
         record.add_file(job.query_ids)
         rows = inputs.read_id_rows(job.query_ids, items)
@@ -175,14 +185,14 @@ def _positives(
     table = read_table(job.positives, columns=(QUERY_COLUMN, ID_COLUMN))
     if job.positives != job.query_ids:
         record.add_file(job.positives)
-    of_query = _known(table, QUERY_COLUMN, queries, what="query")
-    rows = _known(table, ID_COLUMN, items, what="item")
+    of_query = known_rows(table, QUERY_COLUMN, queries, what="query")
+    rows = known_rows(table, ID_COLUMN, items, what="item")
     order = np.argsort(of_query, kind="stable")
     offsets = np.searchsorted(of_query[order], np.arange(len(queries) + 1))
     return offsets.astype(np.int64), rows[order]
 
 
-def _known(table: Table, name: str, pool: IdMap, *, what: str) -> Rows:
+def known_rows(table: Table, name: str, pool: IdMap, *, what: str) -> Rows:
     """Rows of `pool` that a column names, each any number of times.
 
     Raises:

@@ -1,8 +1,6 @@
 """`gleann curate plan`: the items of each epoch of training, without stored state."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import click
 import numpy as np
@@ -11,7 +9,6 @@ from numpy.typing import NDArray
 from gleann.index import Progress
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
-from gleann.index.params import Metric
 from gleann.selection.among import Among
 from gleann.selection.curation.plans import (
     EpochPlan,
@@ -21,12 +18,18 @@ from gleann.selection.curation.plans import (
     list_strata,
 )
 from gleann.service.cli import options, reports
+from gleann.service.cli.curate.served.options import served_by, served_options
+from gleann.service.cli.curate.training.plan_job import (
+    PartType,
+    PlanJob,
+    part_of,
+    say_plan,
+)
 from gleann.service.cli.curate.training.plan_report import PlanPage, answer_page
 from gleann.service.cli.files import inputs, output_paths, outputs, sources
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
-from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
 
 PLANS: Mapping[str, Callable[..., EpochPlan]] = {
@@ -36,48 +39,6 @@ PLANS: Mapping[str, Callable[..., EpochPlan]] = {
 """How epochs are planned, by mode."""
 
 STRATUM_COLUMN = "stratum"
-
-
-class PartType(click.ParamType[tuple[int, int]]):
-    """One of several equal parts, such as 2/4."""
-
-    name = "I/N"
-
-    def convert(
-        self,
-        value: object,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[int, int]:
-        """Number of the part, from 1, and number of parts."""
-        first, _, last = str(value).partition("/")
-        if not (first.isdigit() and last.isdigit()):
-            self.fail(f"{value!r} must be a part such as 2/4", param, ctx)
-        part = int(first), int(last)
-        if not 1 <= part[0] <= part[1]:
-            self.fail(f"{value!r}: the part must be in 1..{part[1]}", param, ctx)
-        return part
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanJob(options.AmongOptions):
-    """Parameters of `gleann curate plan`."""
-
-    source: Path
-    out: Path
-    fraction: float
-    mode: str
-    epoch: int
-    epochs: int
-    part: tuple[int, int]
-    strata: str | None
-    by_lists: bool
-    vectors_column: str | None
-    id_column: str | None
-    metric: Metric | None
-    seed: int
-    overwrite: bool
-    progress: bool
 
 
 @click.command(
@@ -140,18 +101,21 @@ class PlanJob(options.AmongOptions):
 @options.among_options
 @options.column_options
 @options.metric_option
+@served_options
 @options.seed_option
 @options.report_options
 @options.overwrite_option
 @options.progress_option
 @options.takes(PlanJob)
+@served_by("training.plan_served:plan_served")
 def command(job: PlanJob) -> None:
     """Write the items of SOURCE that epochs of training see (RS2).
 
     The table has the columns epoch, place, id, weight and, with strata, stratum, in the
-    order of training. Nothing is stored between epochs: the same seed, fraction and
-    items give the same plan on every machine. A fresh random share each epoch is the
-    baseline that every choice of items must beat.
+    order of training. With --server or --data, SOURCE is the name of an index there,
+    and --strata a column of its payload, as :COLUMN. Nothing is stored between epochs:
+    the same seed, fraction and items give the same plan on every machine. A fresh
+    random share each epoch is the baseline that every choice of items must beat.
     """
     _require_outputs(job)
     record = JobRecord("curate plan", job)
@@ -179,11 +143,13 @@ def command(job: PlanJob) -> None:
     with outputs.staged() as files:
         files.add_table(job.out, _columns(planned, epochs, source, strata))
         record.add_to(files, job.out, results)
-    say(
-        f"{job.out}: {_named(job)} of {said_of(among, len(source.names))} by"
-        f" {job.mode}, {_counted(epochs)} items in {record.seconds('plan'):.2f} s"
+    say_plan(
+        job,
+        [len(rows) for rows in epochs.values()],
+        room=said_of(among, len(source.names)),
+        seconds=record.seconds("plan"),
+        epochs_a_pass=planned.epochs_a_pass,
     )
-    say(_pass_words(planned))
     if items is not None:
         page = PlanPage(
             plan=planned,
@@ -234,12 +200,10 @@ def _strata(
 
 def _epochs(job: PlanJob, planned: EpochPlan, report: Report) -> dict[int, Rows]:
     """The rows of each epoch that is written, in the order of training."""
-    number, parts = job.part
     found: dict[int, Rows] = {}
     for epoch in range(job.epoch, job.epoch + job.epochs):
         report(Progress(phase="plan", done=epoch - job.epoch, total=job.epochs))
-        count = planned.rows_of(epoch)
-        start, stop = (number - 1) * count // parts, number * count // parts
+        start, stop = part_of(job.part, planned.rows_of(epoch))
         found[epoch] = epoch_rows(planned, epoch, start=start, stop=stop)
     return found
 
@@ -272,21 +236,3 @@ def _results(
         "strata": 0 if planned.strata is None else len(planned.strata.labels),
         **({} if among is None else among.origin()),
     }
-
-
-def _named(job: PlanJob) -> str:
-    last = job.epoch + job.epochs - 1
-    some = f"epoch {job.epoch}" if job.epochs == 1 else f"epochs {job.epoch} to {last}"
-    number, parts = job.part
-    return some if parts == 1 else f"part {number} of {parts} of {some}"
-
-
-def _counted(epochs: Mapping[int, Rows]) -> str:
-    counts = sorted({len(rows) for rows in epochs.values()})
-    return " or ".join(f"{count:,}" for count in counts)
-
-
-def _pass_words(planned: EpochPlan) -> str:
-    if planned.epochs_a_pass == 1:
-        return "epochs are drawn independently: an item may come in several"
-    return f"no item comes twice in {planned.epochs_a_pass} epochs, one pass"

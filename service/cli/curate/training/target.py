@@ -6,6 +6,7 @@ from gleann.selection.curation.target.distil import POSITIVE_FRACTION, SAMPLE_SI
 from gleann.selection.curation.target.resample import SMOOTHING
 from gleann.selection.heads import TARGET_RECALL
 from gleann.service.cli import options
+from gleann.service.cli.curate.served.options import served_by, served_options
 from gleann.service.cli.curate.training.by_name import CapsType, SharesType
 from gleann.service.cli.curate.training.target_inputs import OPTIONS_OF, TargetJob
 from gleann.service.cli.curate.training.target_job import run
@@ -108,18 +109,21 @@ from gleann.service.cli.curate.training.target_job import run
 @options.among_options
 @options.column_options
 @options.metric_option
+@served_options
 @options.seed_option
 @options.report_options
 @options.overwrite_option
 @options.progress_option
 @options.takes(TargetJob)
+@served_by("training.target_served:target_served")
 def command(job: TargetJob) -> None:
     """Choose items of SOURCE that resemble examples of what is wanted.
 
     Writes a table with id, rank, weight and the reasons of the mode: the target and its
     task, the distance, the rank. Prints the distance to the nearest target beside that
     of as many random items and of a draw in proportion to the lists of the index. Of a
-    file of vectors an index is built first, in memory.
+    file of vectors an index is built first, in memory. With --server or --data, SOURCE
+    is the name of an index there, and --groups a column of its payload, as :COLUMN.
 
     Use examples of training sets as targets and keep tests out: what resembles a target
     is chosen.

@@ -20,7 +20,8 @@ from gleann.selection.curation.target import (
     Limits,
     Targets,
 )
-from gleann.service.cli import options, reports
+from gleann.service.cli import reports
+from gleann.service.cli.curate.served.options import ServedOptions
 from gleann.service.cli.curate.training.by_name import by_label
 from gleann.service.cli.files import inputs, sources
 from gleann.service.cli.files.manifest import JobRecord
@@ -38,7 +39,7 @@ OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetJob(options.AmongOptions):
+class TargetJob(ServedOptions):
     """Parameters of `gleann curate target`."""
 
     source: Path
@@ -178,7 +179,7 @@ def _targets(
         ids = items.ids_of(rows)
         targets = Targets(
             ids=ids,
-            tasks=_tasks(job, record, IdMap(ids, n=len(ids)), job.target_ids),
+            tasks=tasks_of(job, record, IdMap(ids, n=len(ids)), job.target_ids),
             own_rows="allow" if job.allow_targets else "exclude",
         )
         return targets, ids, rows
@@ -188,14 +189,15 @@ def _targets(
     names = IdMap(read.ids, n=len(read.vectors))
     targets = Targets(
         vectors=np.asarray(read.vectors),
-        tasks=_tasks(job, record, names, job.targets),
+        tasks=tasks_of(job, record, names, job.targets),
     )
     return targets, names.ids_of(np.arange(len(names))), None
 
 
-def _tasks(
+def tasks_of(
     job: TargetJob, record: JobRecord, names: IdMap, own: Path
 ) -> NDArray[np.generic] | None:
+    """The task (m,) of each target; None where there is one task."""
     if job.tasks is None:
         return None
     path, _ = inputs.split_column(job.tasks, TASK_COLUMN)

@@ -28,12 +28,15 @@ from gleann.service.cli.curate.training.target_inputs import (
     TargetJob,
     read,
 )
+from gleann.service.cli.curate.training.target_outputs import (
+    require_outputs,
+    say_target,
+)
 from gleann.service.cli.curate.training.target_report import answer_page
-from gleann.service.cli.files import inputs, output_paths, outputs
+from gleann.service.cli.files import inputs, outputs
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
-from gleann.service.cli.say import say, warn
 from gleann.service.report.asked import Asked
 from gleann.service.report.pages.graph import UNITS
 
@@ -41,7 +44,12 @@ from gleann.service.report.pages.graph import UNITS
 def run(job: TargetJob) -> None:
     """Choose items for a target; print them beside a random and a stratified draw."""
     job.require_options()
-    _require_outputs(job)
+    groups = job.groups and inputs.split_column(job.groups, inputs.GROUP_COLUMN)[0]
+    require_outputs(
+        job,
+        pages=reports.pages_of(job, own=job.source),
+        more=(job.source, groups or None),
+    )
     record = JobRecord("curate target", job)
     with record.timed("read"):
         given = read(job, record)
@@ -53,34 +61,20 @@ def run(job: TargetJob) -> None:
             compared = _compared(index, chosen, given, seed=job.seed)
     answer = TargetAnswer(chosen=chosen, distilled=distilled, compared=compared)
     results = _write(job, given, answer, record)
-    _say(job, given, answer, seconds=record.seconds("choose"))
+    say_target(
+        job,
+        results,
+        targets=len(given.names),
+        tasks=None if given.tasks is None else len(set(given.tasks.tolist())),
+        scores=None if distilled is None else len(distilled.scores),
+        room=said_of(given.among, len(given.source.ids)),
+        seconds=record.seconds("choose"),
+        metric=given.source.metric,
+    )
     if given.items is not None:
         asked = Asked.of(record.contents(job.out, results))
         page = answer_page(job, given, answer, given.items, asked)
         reports.write(given.items, page)
-
-
-def _require_outputs(job: TargetJob) -> None:
-    out = output_paths.table("--out", job.out)
-    scores = [output_paths.table("--scores", job.scores)] if job.scores else []
-    groups = None
-    if job.groups:
-        groups, _ = inputs.split_column(job.groups, inputs.GROUP_COLUMN)
-    output_paths.require_writable(
-        out,
-        output_paths.manifest(out),
-        *scores,
-        *reports.pages_of(job, own=job.source),
-        inputs=(
-            job.source,
-            job.targets,
-            job.target_ids,
-            job.exclude,
-            job.payload,
-            groups,
-        ),
-        overwrite=job.overwrite,
-    )
 
 
 def _choose(
@@ -158,40 +152,3 @@ def chosen_columns(
         "weight": chosen.weights,
         **why,
     }
-
-
-def _say(
-    job: TargetJob, given: TargetInputs, answer: TargetAnswer, *, seconds: float
-) -> None:
-    chosen, compared = answer.chosen, answer.compared
-    room = said_of(given.among, len(given.source.ids))
-    tasks = "" if given.tasks is None else f" of {len(set(given.tasks.tolist()))} tasks"
-    say(
-        f"{job.out}: {len(chosen):,} of {room} for {len(given.names):,} targets{tasks}"
-        f" by {job.mode} in {seconds:.2f} s (metric {given.source.metric})"
-    )
-    if compared is not None:
-        for name, one in (
-            ("chosen", compared.chosen),
-            ("as many random items", compared.random),
-            ("as many, in proportion to lists", compared.stratified),
-        ):
-            say(
-                f"{name}: nearest target at {one.mean_distance:.4g} on average,"
-                f" divergence of the targets' lists {one.divergence:.4g} nats"
-            )
-    if answer.distilled is not None:
-        _say_probe(job, answer.distilled)
-    if shortfall := int(chosen.summary["shortfall"]):
-        warn(
-            f"{shortfall:,} of the budget of {job.budget:,} are missing: no further"
-            " item may be chosen"
-        )
-
-
-def _say_probe(job: TargetJob, distilled: Distilled) -> None:
-    auc = distilled.held_out_auc
-    judged = "not measured" if auc is None else f"{auc:.3f}"
-    say(f"probe of {len(distilled.sample):,} items: held-out AUC {judged}")
-    if job.scores is not None:
-        say(f"{job.scores}: a proxy of {len(distilled.scores):,} items, in 0..1")

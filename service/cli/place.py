@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from gleann.index.errors import GleannError, InvalidParamsError, MissingFileError
 from gleann.service.cli import options
-from gleann.service.client.client import Client
 from gleann.service.client.target import TLS_SCHEME, Server, read_target
 from gleann.service.client.tls import Tls
 from gleann.service.security.headers import read_api_key
+
+if TYPE_CHECKING:
+    from gleann.service.client.client import Client
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
@@ -99,7 +101,7 @@ def confirm(question: str) -> None:
 
 
 @contextmanager
-def opened(place: Place, *, create: bool = False) -> Iterator[Client]:
+def opened(place: Place, *, create: bool = False) -> "Iterator[Client]":
     """A client of the place that the options name.
 
     Args:
@@ -112,6 +114,9 @@ def opened(place: Place, *, create: bool = False) -> Iterator[Client]:
         MissingFileError: there is no such directory.
         NotReadyError: another process has the directory open.
     """
+    # Not at the start of a command: gRPC takes long to load.
+    from gleann.service.client.client import Client
+
     is_new = create and place.data is not None and not place.data.exists()
     is_empty = False
     try:
@@ -131,7 +136,7 @@ def opened(place: Place, *, create: bool = False) -> Iterator[Client]:
             shutil.rmtree(place.data, ignore_errors=True)
 
 
-def _is_empty(client: Client) -> bool:
+def _is_empty(client: "Client") -> bool:
     """Whether nothing is lost with a data directory."""
     return not client.list_indexes() and not client.snapshots.list()
 

@@ -1,0 +1,1 @@
+"""What curation commands share that a server or a data directory answers."""

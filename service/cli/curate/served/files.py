@@ -1,0 +1,72 @@
+"""Files that a served command reads here and sends, with ids as the index has them."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import HeldIds, Ids
+from gleann.index.errors import InvalidInputError
+from gleann.index.ids.checks import hold_distinct
+from gleann.index.ids.held import to_numpy
+from gleann.index.texts import Texts
+from gleann.selection.checks import IdMap
+from gleann.service.cli.files import columns, inputs
+from gleann.service.cli.files.inputs import ID_COLUMN
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.tables import Table, read_table
+from gleann.service.client.client import Client
+
+VECTOR_SUFFIXES = (".npy", ".parquet", ".pq")
+
+
+class Reader:
+    """Reads files of ids of an index that is elsewhere.
+
+    Args:
+        client: knows the index.
+        index: its name.
+        record: has the files.
+    """
+
+    def __init__(self, client: Client, index: str, record: JobRecord) -> None:
+        self._record = record
+        text = client.get_index(index).id_type == "string"
+        self._like: HeldIds = Texts.of_texts([]) if text else np.empty(0, np.int64)
+
+    def ids(self, path: Path) -> Ids:
+        """Distinct ids (m,): a `.npy` array, or the column `id` of a table."""
+        self._record.add_file(path)
+        return to_numpy(hold_distinct(self.ids_in(inputs.read_column(path, ID_COLUMN))))
+
+    def ids_in(self, table: Table, name: str = ID_COLUMN) -> HeldIds:
+        """The ids (m,) in a column of a table, of the kind of the index."""
+        return columns.ids_like(table, name, self._like)
+
+    def scores(self, path: Path, name: str) -> tuple[Ids, NDArray[np.float64]]:
+        """The ids (m,) and the numbers of a table.
+
+        Raises:
+            InvalidInputError: no column `id`: rows of a file are none of an index.
+        """
+        if path.suffix.lower() == ".npy":
+            raise InvalidInputError(
+                f"{path} has no ids, and a server has no row numbers: give a table with"
+                f" the columns {ID_COLUMN} and {name}"
+            )
+        self._record.add_file(path)
+        table = read_table(path, columns=(ID_COLUMN, name))
+        ids = hold_distinct(self.ids_in(table))
+        return to_numpy(ids), columns.numbers(table, name)
+
+
+def vectors_of(path: Path, record: JobRecord) -> tuple[NDArray[np.generic], IdMap]:
+    """Vectors (m, d) of a file, and what they are called."""
+    read = inputs.read_vectors(path)
+    record.add_file(path)
+    return np.asarray(read.vectors), IdMap(read.ids, n=len(read.vectors))
+
+
+def is_file(given: Path) -> bool:
+    """Whether a name is that of a file of vectors, and not of an index."""
+    return given.suffix.lower() in VECTOR_SUFFIXES

@@ -1,0 +1,191 @@
+"""Start a curation job where the index is, wait for it, and take its tables."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import pyarrow as pa
+
+from gleann.index.errors import InvalidInputError, ServiceError
+from gleann.index.params import Metric
+from gleann.service.cli.curate.served.options import ServedOptions
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.outputs import Values
+from gleann.service.cli.place import opened
+from gleann.service.cli.progress import progress_bars
+from gleann.service.cli.reports import command_with
+from gleann.service.cli.say import say
+from gleann.service.client.client import Client
+from gleann.service.client.curation import Curation
+from gleann.service.client.operation import Operation
+
+OPERATIONS, CURATIONS = "operations/", "curations/"
+
+Start = Callable[[Client], Operation[Curation]]
+"""Sends the request of a command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Served:
+    """The stored answer of a job.
+
+    Attributes:
+        client: open until the command ends.
+        curation: its tables are read while the client is open.
+        operation: its name.
+        metric: of the index.
+        count: vectors of the index.
+    """
+
+    client: Client
+    curation: Curation
+    operation: str
+    metric: Metric
+    count: int
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Figures about the whole."""
+        return self.curation.summary
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What the record says of every answer."""
+        return {
+            **self.summary,
+            "metric": self.metric,
+            "provenance": self.curation.provenance,
+            "curation": self.curation.name,
+            "operation": self.operation,
+        }
+
+    def room(self, what: str) -> str:
+        """How many vectors there were to choose from, in words."""
+        among = self.curation.provenance.get("among")
+        if among is None:
+            return f"{self.count:,} {what}"
+        return f"{among['rows']:,} {what} (those of {among['of']:,} that pass --where)"
+
+    def columns(self, table: str) -> dict[str, Values]:
+        """The columns of a table, with NaN for numbers that there are not."""
+        return columns_of(self.curation.table(table))
+
+
+def columns_of(table: pa.Table) -> dict[str, Values]:
+    """The columns of a table, with NaN for numbers that there are not."""
+    return {
+        name: _with_nan(column)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+
+
+def _with_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_floating(column.type) and column.null_count:
+        return column.fill_null(float("nan"))
+    return column
+
+
+@contextmanager
+def curated(
+    job: ServedOptions,
+    record: JobRecord,
+    start: Start,
+    *,
+    index: str | None,
+    method: str,
+    progress: bool,
+) -> Iterator[Served]:
+    """The answer of a job, or of the operation that --operation names.
+
+    Who stops waiting is told how to come back: the work goes on.
+
+    Args:
+        job: of the command.
+        record: has the index, the operation, and the seconds of "serve".
+        start: sends the request.
+        index: the name of the index; None takes that of the operation.
+        method: of the curation.
+        progress: whether bars are wanted where stderr is no terminal.
+
+    Raises:
+        InvalidInputError: --operation names work of another kind or index.
+        GleannError: what the work failed with.
+    """
+    with opened(job.place) as client:
+        with record.timed("serve"):
+            if job.operation is None:
+                operation = start(client)
+            else:
+                operation = client.operations.get(full_name(job.operation, OPERATIONS))
+                _require_curation(operation)
+            found = _waited(job, operation, progress=progress)
+        _require_same(operation, found, index=index, method=method)
+        info = client.get_index(found.info.index)
+        data_hash = found.provenance.get("data_hash")
+        record.add_served(info.name, place=_shown(job), data_hash=data_hash)
+        yield Served(
+            client=client,
+            curation=found,
+            operation=operation.name,
+            metric=info.metric,
+            count=info.count,
+        )
+    say(f"{found.name} has all tables, until the server forgets it")
+
+
+def full_name(given: str, prefix: str) -> str:
+    """A name, also where its prefix was left out."""
+    return given if given.startswith(prefix) else prefix + given
+
+
+def _waited(
+    job: ServedOptions, operation: Operation[Curation], *, progress: bool
+) -> Curation:
+    try:
+        with progress_bars(wanted=progress) as report:
+            return operation.wait(report)
+    except (KeyboardInterrupt, ServiceError):
+        goes_on = (
+            "goes on"
+            if job.data is None
+            else "goes on when the directory is opened again"
+        )
+        click.echo(
+            f"gleann: {operation.name} {goes_on}; to write its result:"
+            f" {command_with({'operation': operation.name})}",
+            err=True,
+        )
+        raise
+
+
+def _require_curation(operation: Operation[Any]) -> None:
+    if operation.kind != "curate":
+        raise InvalidInputError(
+            f"--operation {operation.name} is a {operation.kind}, not a curation"
+        )
+
+
+def _require_same(
+    operation: Operation[Any], found: Curation, *, index: str | None, method: str
+) -> None:
+    """Refuse the operation of another command, or of another index."""
+    if found.info.method != method:
+        raise InvalidInputError(
+            f"--operation {operation.name} is of {found.info.method}, not of {method}"
+        )
+    if index is not None and found.info.index != index:
+        raise InvalidInputError(
+            f"--operation {operation.name} is of the index {found.info.index!r}, not of"
+            f" {index!r}"
+        )
+
+
+def _shown(job: ServedOptions) -> str:
+    return job.server if job.server is not None else str(job.data)
+
+
+def renamed(columns: Mapping[str, Values], **names: str) -> dict[str, Values]:
+    """Columns with other names, in the same order."""
+    return {names.get(name, name): values for name, values in columns.items()}

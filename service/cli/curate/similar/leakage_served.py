@@ -1,0 +1,142 @@
+"""Leakage and splits of an index of a server or of a data directory."""
+
+from typing import Any
+
+from gleann.index.errors import InvalidInputError
+from gleann.selection.curation.leakage.result import GroupLeakage
+from gleann.service.cli.curate.served.options import payload_column, refuse, typed
+from gleann.service.cli.curate.served.running import CURATIONS, Served, curated
+from gleann.service.cli.curate.similar.jobs import LeakageJob, SplitJob
+from gleann.service.cli.curate.similar.leakage_words import say_leakage
+from gleann.service.cli.curate.similar.split_words import say_split
+from gleann.service.cli.files import output_paths, outputs
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.client.client import Client
+from gleann.service.client.curation import Curation
+from gleann.service.client.operation import Operation
+
+
+def find_leakage(job: LeakageJob) -> None:
+    """Audit where the index is, and write the rows here."""
+    refuse(job, {})
+    out = output_paths.table("--out", job.out)
+    pairs = [output_paths.table("--pairs", job.pairs)] if job.pairs else []
+    output_paths.require_writable(
+        out, output_paths.manifest(out), *pairs, overwrite=job.overwrite
+    )
+    record, index = JobRecord("curate leakage", job), str(job.source)
+    splits = payload_column(job.splits, "--splits")
+    groups = payload_column(job.groups, "--groups")
+
+    def start(client: Client) -> Operation[Curation]:
+        return client.curation.leakage(
+            index,
+            "" if job.reference is None else str(job.reference),
+            split_column=splits,
+            trained_on=job.trained_on,
+            radius=job.radius,
+            similarity=job.similarity,
+            group_column=groups,
+            **typed(job, ["bins", "max_pairs"]),
+            **job.filter,
+        )
+
+    with curated(
+        job, record, start, index=index, method="leakage", progress=job.progress
+    ) as done:
+        found = _groups(done)
+        lines = done.curation.table("histogram").to_pylist()
+        edges = sorted({one[side] for one in lines for side in ("low", "high")})
+        told = {
+            **done.results,
+            "groups": [_as_json(one) for one in found],
+            "edges": edges,
+        }
+        with outputs.staged() as files:
+            files.add_table(job.out, done.columns("rows"))
+            if job.pairs is not None:
+                files.add_table(job.pairs, done.columns("pairs"))
+            record.add_to(files, job.out, told)
+        say_leakage(
+            job.out,
+            done.summary,
+            found,
+            training=_training(job, done),
+            room=done.room("rows"),
+            seconds=record.seconds("serve"),
+        )
+
+
+def _training(job: LeakageJob, done: Served) -> int:
+    """How many training vectors there are."""
+    if job.reference is not None:
+        return done.client.get_index(str(job.reference)).count
+    among = done.curation.provenance.get("among", {"rows": done.count})
+    return int(among["rows"]) - int(done.summary["rows"])
+
+
+def _groups(done: Served) -> list[GroupLeakage]:
+    """The groups, each with its histogram."""
+    histograms: dict[str, list[int]] = {}
+    for one in done.curation.table("histogram").to_pylist():
+        histograms.setdefault(one["group"], []).append(one["rows"])
+    return [
+        GroupLeakage(**one, histogram=tuple(histograms[one["group"]]))
+        for one in done.curation.table("groups").to_pylist()
+    ]
+
+
+def _as_json(one: GroupLeakage) -> dict[str, Any]:
+    names = ("rows", "leaked", "share", "median", "histogram")
+    return {"group": str(one.group), **{name: getattr(one, name) for name in names}}
+
+
+def split_served(job: SplitJob) -> None:
+    """Split where the index is, and write the buckets here."""
+    here = "only a command on an index here divides by given test rows"
+    refuse(job, {"tests": here, "per_test": here})
+    out = output_paths.table("--out", job.out)
+    output_paths.require_writable(
+        out, output_paths.manifest(out), overwrite=job.overwrite
+    )
+    record, index = JobRecord("curate split", job), str(job.source)
+    together = _together(job)
+
+    def start(client: Client) -> Operation[Curation]:
+        return client.curation.similarity_split(
+            index,
+            folds=job.folds,
+            held_out=job.held_out,
+            seed=job.seed,
+            **together,
+            **job.filter,
+        )
+
+    with curated(
+        job,
+        record,
+        start,
+        index=index,
+        method="similarity_split",
+        progress=job.progress,
+    ) as done:
+        folds = done.curation.table("folds").to_pylist()
+        with outputs.staged() as files:
+            files.add_table(job.out, done.columns("rows"))
+            record.add_to(files, job.out, done.results)
+        say_split(job.out, done.summary, folds)
+
+
+def _together(job: SplitJob) -> dict[str, str]:
+    """The rows that come into one bucket: a column, or a curation of duplicates."""
+    if job.together is None:
+        return {}
+    if job.together.startswith(CURATIONS):
+        return {"together_curation": job.together}
+    if not job.together.startswith(":"):
+        raise InvalidInputError(
+            f"--together {job.together!r} names a file, and a server reads a column of"
+            " the index or a curation of near-duplicates: give --together :COLUMN or"
+            " curations/3f2a"
+        )
+    return {"together_column": payload_column(job.together, "--together")}

@@ -1,0 +1,225 @@
+"""Near-duplicates and joins of an index of a server or of a data directory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gleann.index.errors import InvalidInputError
+from gleann.index.ids.held import take_ids
+from gleann.index.texts import Texts
+from gleann.selection.checks import IdMap
+from gleann.selection.curation.duplicates import CurvePoint
+from gleann.service.cli.curate.served.files import Reader, is_file, vectors_of
+from gleann.service.cli.curate.served.options import refuse, typed
+from gleann.service.cli.curate.served.running import (
+    CURATIONS,
+    Served,
+    curated,
+    full_name,
+)
+from gleann.service.cli.curate.similar import results
+from gleann.service.cli.curate.similar.jobs import (
+    DuplicatesJob,
+    JoinJob,
+    RethresholdJob,
+    require_one_way,
+)
+from gleann.service.cli.files import inputs, output_paths, outputs
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.files.output_paths import OutputPath
+from gleann.service.cli.files.outputs import STREAMED_SUFFIXES, Values
+from gleann.service.cli.say import say
+from gleann.service.client.client import Client
+from gleann.service.client.curation import Curation
+from gleann.service.client.operation import Operation
+
+KEPT_THERE = (
+    "the server keeps the curation: give its name to `gleann curate rethreshold` and to"
+    " --known"
+)
+METHOD = "near_duplicates"
+
+
+def find_duplicates(job: DuplicatesJob) -> None:
+    """Find near-duplicates where the index is, and write them here."""
+    refuse(job, {"state": KEPT_THERE})
+    if job.known is not None and job.known.suffix == ".npz":
+        raise InvalidInputError(
+            f"--known {job.known} is a file of --state, and a server goes on from a"
+            " curation: give its name, such as curations/3f2a"
+        )
+    scores = None
+    if job.scores is not None and not job.scores.startswith(":"):
+        scores = inputs.split_column(job.scores, "score")
+    out = output_paths.table("--out", job.out)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        *results.result_paths(job.pairs, None),
+        inputs=(None if scores is None else scores[0], _file(job.against)),
+        overwrite=job.overwrite,
+    )
+    record, index = JobRecord("curate duplicates", job), str(job.source)
+    against, names = _other(job.against, record)
+
+    def start(client: Client) -> Operation[Curation]:
+        given: Any = job.scores and job.scores.removeprefix(":")
+        if scores is not None:
+            given = Reader(client, index, record).scores(*scores)
+        known = "" if job.known is None else full_name(str(job.known), CURATIONS)
+        return client.curation.near_duplicates(
+            index,
+            radius=job.radius,
+            similarity=job.similarity,
+            keep_by=job.keep_by,
+            scores=given,
+            against=against,
+            known=known,
+            curve=True,
+            **typed(job, ["max_pairs"]),
+            **job.filter,
+        )
+
+    with curated(
+        job, record, start, index=index, method=METHOD, progress=job.progress
+    ) as done:
+        rows = done.columns("rows")
+        if names is not None:
+            rows["outside_id"] = _named(rows["outside_id"], names)
+        points = _write(job, done, rows, record)
+        results.say_found(
+            job.out,
+            done.summary,
+            points,
+            room=done.room("rows"),
+            seconds=record.seconds("serve"),
+            metric=done.metric,
+        )
+
+
+def rethreshold_served(job: RethresholdJob) -> None:
+    """Answer for a smaller radius from a stored curation."""
+    refuse(job, {"state": KEPT_THERE})
+    out = output_paths.table("--out", job.out)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        *results.result_paths(job.pairs, None),
+        overwrite=job.overwrite,
+    )
+    record, name = JobRecord("curate rethreshold", job), str(job.found)
+    name = full_name(name, CURATIONS)
+
+    def start(client: Client) -> Operation[Curation]:
+        return client.curation.rethreshold(
+            client.curation.get(name).info.index,
+            name,
+            radius=job.radius,
+            similarity=job.similarity,
+            curve=True,
+        )
+
+    with curated(
+        job, record, start, index=None, method=METHOD, progress=job.progress
+    ) as done:
+        points = _write(job, done, done.columns("rows"), record)
+        before = done.client.curation.get(name).summary
+        results.say_fewer(job.out, done.summary, before)
+        results.say_curve(points)
+
+
+def join_served(job: JoinJob) -> None:
+    """Join where the index is, and write the pairs here as they are read."""
+    refuse(job, {})
+    out = OutputPath(flag="--out", path=job.out, suffixes=STREAMED_SUFFIXES)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        inputs=(_file(job.other),),
+        overwrite=job.overwrite,
+    )
+    require_one_way(job)
+    record, index = JobRecord("curate join", job), str(job.source)
+    other, names = _other(job.other, record)
+
+    def start(client: Client) -> Operation[Curation]:
+        return client.curation.join(
+            index,
+            other,
+            radius=job.radius,
+            similarity=job.similarity,
+            k=job.k,
+            target_recall=job.target_recall,
+            **typed(job, ["max_pairs"]),
+            **job.filter,
+        )
+
+    with curated(
+        job, record, start, index=index, method="join", progress=job.progress
+    ) as done:
+        count = done.curation.info.tables["pairs"].rows
+        with outputs.staged() as files:
+            files.add_tables(job.out, _pages(done, names))
+            record.add_to(files, job.out, done.results | {"pairs": count})
+        say(
+            f"{job.out}: {count:,} pairs of {done.room('rows')} in"
+            f" {record.seconds('serve'):.2f} s (metric {done.metric})"
+        )
+
+
+def _file(given: Path | None) -> Path | None:
+    """A file of vectors that is sent; None for an index."""
+    return given if given is not None and is_file(given) else None
+
+
+def _other(
+    given: Path | None, record: JobRecord
+) -> tuple[str | NDArray[np.generic] | None, IdMap | None]:
+    """Another index by its name; or vectors, and what they are called."""
+    if given is None:
+        return None, None
+    if is_file(given):
+        return vectors_of(given, record)
+    return str(given), None
+
+
+def _named(numbers: Values, names: IdMap) -> Values:
+    """Ids of the rows of a file, of which the server knows the numbers; -1 for none."""
+    return take_ids(names.held, np.asarray(numbers, np.int64))
+
+
+def _write(
+    job: DuplicatesJob | RethresholdJob,
+    done: Served,
+    rows: dict[str, Values],
+    record: JobRecord,
+) -> list[CurvePoint]:
+    """Write the rows, the pairs and the record; return the curve."""
+    curve = done.curation.table("curve").to_pylist()
+    sizes = done.curation.table("sizes").to_pylist()
+    told = {
+        **done.results,
+        "curve": curve,
+        "sizes": {str(one["size"]): one["groups"] for one in sizes},
+    }
+    with outputs.staged() as files:
+        files.add_table(job.out, rows)
+        if job.pairs is not None:
+            files.add_table(job.pairs, done.columns("pairs"))
+        record.add_to(files, job.out, told)
+    return [CurvePoint(**one) for one in curve]
+
+
+def _pages(done: Served, names: IdMap | None) -> Iterator[pa.Table]:
+    """The pairs page by page, with ids of a file in place of its row numbers."""
+    for page in done.curation.pages("pairs"):
+        if names is None:
+            yield page
+            continue
+        held = _named(page.column("other_id"), names)
+        ids = held.to_arrow() if isinstance(held, Texts) else pa.array(held)
+        yield page.set_column(page.column_names.index("other_id"), "other_id", ids)
