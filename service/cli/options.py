@@ -27,6 +27,10 @@ _VERBS = "is|are|must|has|have|needs|need|cannot|of"
 """What follows the name of a parameter at the begin of a message."""
 
 
+_GIVE = r"(?<=^give )\w+(, \w+)* (or|and) \w+"
+"""Names of parameters of which one must be given, at the begin of a message."""
+
+
 class _Path(click.Path):
     """A path that is not empty; `Path("")` would be the current folder."""
 
@@ -102,6 +106,7 @@ def _in_flags(message: str, flags: dict[str, str]) -> str:
         return flags.get(found[0], found[0])
 
     message = re.sub(rf"^\w+(?= ({_VERBS})\b)", named, message)
+    message = re.sub(_GIVE, lambda found: re.sub(r"\w+", named, found[0]), message)
     # After a colon it is a key of a file.
     return re.sub(r"(?<![\w/.-])(?<!: )[a-z]+(_[a-z]+)+(?![\w/.-])", named, message)
 

@@ -38,14 +38,18 @@ class LabelsNeeded(Exception):  # noqa: N818 (no error: a person is asked)
 
 
 def ask_for(
-    items: Mapping[str, NDArray[np.generic]], todo: Path, answers: Path
+    items: Mapping[str, NDArray[np.generic]],
+    todo: Path,
+    answers: Path,
+    *,
+    then: str = "run this again",
 ) -> NoReturn:
-    """Write the items to label to `todo` and exit."""
+    """Write the items to label to `todo`, say what to do then, and exit."""
     outputs.write_table(todo, items)
     count = len(next(iter(items.values())))
     click.echo(
         f"{count:,} labels are needed: {todo} lists the ids; add them to {answers} and"
-        " run this again",
+        f" {then}",
         err=True,
     )
     result(labels_needed=count, todo=str(todo))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Rows
 from gleann.index.errors import InvalidInputError
+from gleann.index.ids.held import id_at, shown_id
 from gleann.index.tables.list_columns import holds_vectors
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import columns
@@ -35,6 +36,8 @@ from gleann.service.files.vector_columns import (
 ID_COLUMN = "id"
 """Column that holds the ids unless another one is named."""
 GROUP_COLUMN = "group"
+SHOWN_IDS = 5
+"""Of those that a file lacks, in a message."""
 ROW_NUMBERS = ""
 """Value of --id-column that leaves the column `id` alone."""
 
@@ -174,7 +177,8 @@ def read_scores(
 
     Raises:
         UnknownIdError: an id of no item.
-        InvalidInputError: another number of rows, or a cell that is no number.
+        InvalidInputError: another number of rows, items without one, or a cell that is
+            no number.
     """
     return columns.numbers(_column_of_items(path, name, pool, own), name)
 
@@ -200,7 +204,7 @@ def read_groups(
 
     Raises:
         UnknownIdError: an id of no item.
-        InvalidInputError: another number of rows, or an empty cell.
+        InvalidInputError: another number of rows, items without one, or an empty cell.
     """
     path, name = split_column(given, column)
     return columns.categories(_column_of_items(path, name, pool, own), name)
@@ -213,17 +217,33 @@ def _column_of_items(path: Path, name: str, pool: IdMap, own: Path | None) -> Ta
     else:
         ids = () if name == ID_COLUMN or _is_same(path, own) else (ID_COLUMN,)
         table = read_table(path, columns=(name,), optional=ids)
-    _require_count(path, name, len(table), len(pool))
     if name == ID_COLUMN or ID_COLUMN not in table.columns:
+        _require_count(path, name, len(table), len(pool))
         return table
     if columns.are_row_numbers(pool) and columns.are_names(table, ID_COLUMN):
+        _require_count(path, name, len(table), len(pool))
         click.echo(
             f"gleann: note: {path}: {name} is taken in row order, as ids here are row"
             f" numbers and column {ID_COLUMN!r} holds others",
             err=True,
         )
         return table
-    return table.take(np.argsort(columns.rows_in(table, ID_COLUMN, pool)))
+    rows = columns.rows_in(table, ID_COLUMN, pool)
+    _require_all(path, name, rows, pool)
+    return table.take(np.argsort(rows))
+
+
+def _require_all(path: Path, name: str, rows: Rows, pool: IdMap) -> None:
+    """Refuse a table that names some of the items only; shows the first that lack."""
+    absent = np.setdiff1d(np.arange(len(pool)), rows)
+    if absent.size:
+        shown = ", ".join(
+            shown_id(id_at(pool.held, row)) for row in absent[:SHOWN_IDS].tolist()
+        )
+        more = ", ..." if absent.size > SHOWN_IDS else ""
+        raise InvalidInputError(
+            f"{path} has no {name} for {absent.size} of {len(pool)} ids: {shown}{more}"
+        )
 
 
 def _is_same(path: Path, own: Path | None) -> bool:

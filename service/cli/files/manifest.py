@@ -90,6 +90,11 @@ class JobRecord:
             {"path": str(path), "bytes": size, "sha256": digest.hexdigest()}
         )
 
+    @property
+    def hashes(self) -> list[str]:
+        """Hashes of the input files so far."""
+        return [str(one["sha256"]) for one in self._inputs if "sha256" in one]
+
     def add_index(self, path: Path, data_hash: str) -> None:
         """Record an index by the hash of its data."""
         self._inputs.append({"path": str(path), "data_hash": data_hash})

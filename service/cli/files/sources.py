@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index import BuildParams, SoarIndex, as_vectors
 from gleann.index.arrays import HeldIds, Vectors
@@ -58,6 +59,15 @@ class Source:
         """Whether the distance is a metric; False for "ip"."""
         return self.metric != "ip"
 
+    def as_queries(self, vectors: NDArray[np.generic], path: Path) -> Vectors:
+        """Vectors (m, d) of another file, checked beside these.
+
+        Raises:
+            DimensionMismatchError: another dimension; names the file.
+            NonFiniteError: NaN or infinity; names the file and the row.
+        """
+        return as_vectors(vectors, name=f"{path}: vectors", dim=self.vectors.shape[1])
+
     def metric_vectors(self) -> Vectors:
         """Vectors whose L2 distance is the metric.
 
@@ -98,7 +108,7 @@ def open_source(
         return _open_index(path, record, metric)
     read = inputs.read_vectors(path, vectors_column=vectors_column, id_column=id_column)
     record.add_file(path)
-    rows = as_vectors(np.asarray(read.vectors))
+    rows = as_vectors(np.asarray(read.vectors), name=f"{path}: vectors")
     vectors, metric = _prepared(rows, path, metric)
     names = IdMap(read.ids, n=len(vectors))
     return Source(vectors=vectors, names=names, metric=metric, index=None, path=path)

@@ -1,16 +1,21 @@
 """`gleann curate acceptance`: a bound on the failures in a batch, from an audit."""
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.selection.checks import IdMap
-from gleann.selection.promises import AcceptanceBound, AuditParams, BatchAudit
+from gleann.selection.promises import BatchAudit
 from gleann.service.cli import options, reports
+from gleann.service.cli.curate.sampled.acceptance_columns import FAILED_COLUMNS
 from gleann.service.cli.curate.sampled.acceptance_report import acceptance_report
+from gleann.service.cli.curate.sampled.jobs import (
+    AcceptanceJob,
+    index_option,
+    session_place_options,
+)
+from gleann.service.cli.curate.sampled.words import bound_values, say_bound
+from gleann.service.cli.curate.served.options import served_by
 from gleann.service.cli.files import inputs, outputs
 from gleann.service.cli.files.answers import (
     Answers,
@@ -21,25 +26,7 @@ from gleann.service.cli.files.answers import (
 from gleann.service.cli.files.item_table import TABLE_SUFFIXES
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.labelling import json_file, require_outputs, todo_option
-from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
-
-FAILED_COLUMNS = ("failed", "label")
-"""Names of the column that says whether an item fails."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptanceJob(options.ReportOptions):
-    """Parameters of `gleann curate acceptance`."""
-
-    batch: Path
-    oracle_csv: Path
-    size: int
-    confidence: float
-    seed: int
-    todo: Path
-    out: Path
-    overwrite: bool
 
 
 @click.command(
@@ -73,12 +60,15 @@ class AcceptanceJob(options.ReportOptions):
     " has no bound.",
 )
 @click.option("--confidence", default=0.95, show_default=True, help="Of the bound.")
+@index_option
+@session_place_options
 @options.seed_option
 @todo_option("id")
 @options.out_option("bound.json")
 @options.report_options
 @options.overwrite_option
 @options.takes(AcceptanceJob)
+@served_by("sampled.acceptance_served:acceptance_served")
 def command(job: AcceptanceJob) -> None:
     """Bound how many of the items of a batch fail that were not checked.
 
@@ -111,11 +101,11 @@ def command(job: AcceptanceJob) -> None:
     bound = audit.bound()
     for path in (job.batch, job.oracle_csv):
         record.add_file(path)
-    results = _results(bound)
+    results = bound_values(bound)
     with outputs.staged() as files:
         files.add_json(job.out, results)
         record.add_to(files, job.out, results)
-    _say(bound)
+    say_bound(bound)
     if items is not None:
         asked = Asked.of(record.contents(job.out, results))
         failed = _failed_rows(audit, names, checks)
@@ -128,30 +118,12 @@ def _checked(job: AcceptanceJob, names: IdMap, checks: Answers) -> BatchAudit:
     Raises:
         LabelsNeeded: some are missing.
     """
-    params = AuditParams(size=job.size, confidence=job.confidence, seed=job.seed)
-    audit = BatchAudit(names.held, params)
+    audit = BatchAudit(names.held, job.params)
     audit.submit(audit.ids, checks.ask(audit.ids)[0])
     return audit
-
-
-def _results(bound: AcceptanceBound) -> dict[str, object]:
-    return asdict(bound) | {
-        "rest": bound.rest,
-        "share_at_most": bound.share_at_most,
-        "batch_share_at_most": bound.batch_share_at_most,
-    }
 
 
 def _failed_rows(audit: BatchAudit, names: IdMap, checks: Answers) -> NDArray[np.int64]:
     """Rows of the batch that were checked and fail, in the order they were drawn."""
     rows = names.rows_of(audit.ids)
     return rows[checks.positive[rows]]
-
-
-def _say(bound: AcceptanceBound) -> None:
-    say(f"{bound.failed:,} of {bound.audited:,} checked items fail")
-    say(
-        f"with {bound.confidence:.0%} confidence at most {bound.at_most:,} of the other"
-        f" {bound.rest:,} fail ({bound.share_at_most:.3%}), and"
-        f" {bound.batch_share_at_most:.3%} of the whole batch of {bound.batch:,}"
-    )

@@ -5,23 +5,17 @@ goes on with those that are there.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar, get_args
 
 import click
 
-from gleann.index.tables.tabular import as_json
 from gleann.selection.estimate.means import (
-    JointEstimates,
-    MeanEstimate,
-    MeansParams,
     MeansSession,
-    Statistic,
 )
 from gleann.selection.estimate.means.params import Joint
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options, reports
+from gleann.service.cli.curate.sampled.jobs import MeansJob, session_place_options
 from gleann.service.cli.curate.sampled.means_inputs import (
     Known,
     ValueAnswers,
@@ -29,6 +23,8 @@ from gleann.service.cli.curate.sampled.means_inputs import (
     read_values,
 )
 from gleann.service.cli.curate.sampled.means_report import means_report
+from gleann.service.cli.curate.sampled.words import means_values, say_means
+from gleann.service.cli.curate.served.options import served_by
 from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.among import rows_among, said_of
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
@@ -42,59 +38,9 @@ from gleann.service.cli.labelling import (
     todo_option,
     unchanged,
 )
-from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeansJob(options.AmongOptions):
-    """Parameters of `gleann curate means`."""
-
-    items: Path | None
-    index: Path | None
-    mean: tuple[str, ...]
-    share: tuple[str, ...]
-    avg: tuple[str, ...]
-    control: tuple[str, ...]
-    group: tuple[str, ...]
-    stratify_by: str | None
-    strata: int
-    strata_cut: str
-    oracle_csv: Path
-    budget: int
-    confidence: float
-    joint: Joint
-    seed: int
-    todo: Path
-    out: Path
-    state: Path | None
-    resume: bool
-    overwrite: bool
-
-    @property
-    def statistics(self) -> tuple[Statistic, ...]:
-        """The means, then the shares, then the averages."""
-        return (
-            *(Statistic(name=name, kind="mean") for name in self.mean),
-            *(Statistic(name=name, kind="share") for name in self.share),
-            *(Statistic(name=name, kind="avg") for name in self.avg),
-        )
-
-    @property
-    def params(self) -> MeansParams:
-        """Parameters of the session."""
-        return MeansParams(
-            statistics=self.statistics,
-            budget=self.budget,
-            stratify_by=self.stratify_by,
-            strata=self.strata,
-            strata_cut=self.strata_cut,
-            confidence=self.confidence,
-            joint=self.joint,
-            seed=self.seed,
-        )
 
 
 def _item_options(function: Callback) -> Callback:
@@ -109,7 +55,8 @@ def _item_options(function: Callback) -> Callback:
         click.option(
             "--index",
             type=options.PATH,
-            help="Index of the items: the inverted list of each is a group too.",
+            help="Index of the items: the inverted list of each is a group too. With"
+            " --server or --data, its name there.",
         ),
         click.option(
             "--control",
@@ -191,6 +138,7 @@ def _statistic_options(function: Callback) -> Callback:
     show_default=True,
     help="How the intervals are made to hold together.",
 )
+@session_place_options
 @options.among_options
 @options.seed_option
 @todo_option("id")
@@ -199,6 +147,7 @@ def _statistic_options(function: Callback) -> Callback:
 @options.report_options
 @options.overwrite_option
 @options.takes(MeansJob)
+@served_by("sampled.means_served:means_served")
 def command(job: MeansJob) -> None:
     """Estimate several means and shares, with intervals that hold together.
 
@@ -229,21 +178,14 @@ def command(job: MeansJob) -> None:
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
     record.add_file(job.oracle_csv)
-    results = as_json(made.to_dict() | _matrices(made))
+    results = means_values(made)
     with outputs.staged() as files:
         files.add_table(job.out, made.table().columns)
         record.add_to(files, job.out, results)
-    n = len(known.names)
-    say(f"over {said_of(session.among, n)}, from {made.labels_used:,} labels:")
-    for one in made.estimates:
-        say(_sentence(one, made))
+    say_means(made, room=said_of(session.among, len(known.names)))
     if items is not None:
         asked = Asked.of(record.contents(job.out, results))
         reports.write(items, means_report(job, made, session, items, asked))
-
-
-def _matrices(made: JointEstimates) -> dict[str, object]:
-    return {"covariance": made.covariance, "lambdas": made.lambdas}
 
 
 def _known(job: MeansJob, record: JobRecord) -> Known:
@@ -285,17 +227,3 @@ def _session(
         )
 
     return file.resumed(resume, start, params=job.params, condition=job.condition)
-
-
-def _sentence(one: MeanEstimate, made: JointEstimates) -> str:
-    """An estimate as one line."""
-    if one.value is None or one.low is None or one.high is None:
-        return f"{one.kind} {one.name}: {one.note}"
-    line = (
-        f"{one.kind} {one.name}: {one.value:,.6g}, {made.confidence:.0%} interval"
-        f" {one.low:,.6g} to {one.high:,.6g}"
-    )
-    if one.uniform_width is not None:
-        expected = f"+- {one.uniform_width / 2:,.4g} expected of uniform draws"
-        line += f" (+- {(one.high - one.low) / 2:,.4g}, {expected})"
-    return f"{line}; {one.note}" if one.note else line

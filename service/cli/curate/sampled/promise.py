@@ -4,9 +4,6 @@ Works like `gleann estimate`: a person fills in a csv file of answers, and every
 goes on with those that are there.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args
 
 import click
@@ -14,11 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Mask
-from gleann.selection.checks import IdMap
-from gleann.selection.promises import PromisedSet, PromiseParams, PromiseSession
+from gleann.selection.promises import PromiseSession
 from gleann.selection.promises.params import Promise
 from gleann.service.cli import options, reports
+from gleann.service.cli.curate.sampled.jobs import (
+    PromiseJob,
+    index_option,
+    session_place_options,
+)
 from gleann.service.cli.curate.sampled.promise_report import promise_report
+from gleann.service.cli.curate.sampled.words import say_promised
+from gleann.service.cli.curate.served.options import served_by
 from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.among import rows_among, said_of
 from gleann.service.cli.files.answers import (
@@ -39,28 +42,9 @@ from gleann.service.cli.labelling import (
     todo_option,
     unchanged,
 )
-from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
 
 Proxy = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromiseJob(options.AmongOptions):
-    """Parameters of `gleann curate promise`."""
-
-    proxy: Path
-    oracle_csv: Path
-    promise: Promise
-    target: float
-    budget: int
-    confidence: float
-    seed: int
-    todo: Path
-    out: Path
-    state: Path | None
-    resume: bool
-    overwrite: bool
 
 
 @click.command(
@@ -105,6 +89,8 @@ class PromiseJob(options.AmongOptions):
     show_default=True,
     help="Of the promise, over the draws of the labels.",
 )
+@index_option
+@session_place_options
 @options.among_options
 @options.seed_option
 @todo_option("id")
@@ -113,12 +99,14 @@ class PromiseJob(options.AmongOptions):
 @options.report_options
 @options.overwrite_option
 @options.takes(PromiseJob)
+@served_by("sampled.promise_served:promise_served")
 def command(job: PromiseJob) -> None:
     """Choose a set that keeps a promise, with a stated confidence, from few labels.
 
     The labels are drawn in two rounds. When the answers lack a drawn item, its id is
     written to the --todo file and the command exits with code 3. Label the items, add
-    the answers to the file and run it again. The same seed draws the same items. The
+    the answers to the file and run it again; with --server or --data the session is
+    kept there. The same seed draws the same items. The
     promise needs the whole budget: who stops before has none.
     """
     out = output_paths.table("--out", job.out)
@@ -148,8 +136,7 @@ def command(job: PromiseJob) -> None:
     with outputs.staged() as files:
         files.add_table(job.out, made.table().columns)
         record.add_to(files, job.out, results)
-    for line in _lines(made, session, names):
-        say(line)
+    say_promised(made.summary, room=said_of(session.among, len(names)))
     if items is not None:
         asked = Asked.of(record.contents(job.out, results))
         page = promise_report(job, made, proxies["proxy"], session.among, items, asked)
@@ -164,14 +151,7 @@ def _session(
     answers: Answers,
 ) -> PromiseSession:
     """The session of --state, or a new one."""
-    params = PromiseParams(
-        promise=job.promise,
-        target=job.target,
-        budget=job.budget,
-        confidence=job.confidence,
-        seed=job.seed,
-    )
-    names = answers.names
+    params, names = job.params, answers.names
 
     def known(ids: Ids) -> Ids:
         return ids[answers.known[names.rows_of(ids)]]
@@ -192,25 +172,3 @@ def _asked(answers: Answers) -> Ask:
         return answers.ask(ids)[0]
 
     return ask
-
-
-def _lines(made: PromisedSet, session: PromiseSession, names: IdMap) -> Sequence[str]:
-    """What is printed of a set."""
-    target, confidence = f"{made.target:g}", f"{made.confidence:.0%}"
-    what = {
-        "recall": f"at least {target} of all positives",
-        "precision": f"at least {target} of them positive",
-    }[made.promise]
-    lines = [
-        f"{len(made):,} of {said_of(session.among, len(names))}: {what}, with"
-        f" {confidence} confidence",
-        f"{len(made.labels):,} labels, {int(made.labels.sum()):,} positive; "
-        + _threshold_words(made),
-    ]
-    return [*lines, made.note] if made.note else lines
-
-
-def _threshold_words(made: PromisedSet) -> str:
-    if made.threshold is None:
-        return "no threshold: the set is the labelled positives"
-    return f"kept for a proxy of {made.threshold:.6g} or more"

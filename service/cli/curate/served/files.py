@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gleann.index import as_vectors
 from gleann.index.arrays import HeldIds, Ids
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_distinct
 from gleann.index.ids.held import to_numpy
 from gleann.index.texts import Texts
@@ -64,7 +65,30 @@ def vectors_of(path: Path, record: JobRecord) -> tuple[NDArray[np.generic], IdMa
     """Vectors (m, d) of a file, and what they are called."""
     read = inputs.read_vectors(path)
     record.add_file(path)
-    return np.asarray(read.vectors), IdMap(read.ids, n=len(read.vectors))
+    vectors = as_vectors(np.asarray(read.vectors), name=f"{path}: vectors")
+    return vectors, IdMap(read.ids, n=len(vectors))
+
+
+def require_dim(client: Client, index: str, vectors: object, path: Path | None) -> None:
+    """Refuse vectors of a file of another dimension than the index has.
+
+    Args:
+        client: knows the index.
+        index: its name.
+        vectors: (m, d); what is no array is left alone.
+        path: of the file.
+
+    Raises:
+        DimensionMismatchError: with the file and both numbers.
+    """
+    if not isinstance(vectors, np.ndarray):
+        return
+    dim = client.get_index(index).dim
+    if vectors.shape[1] != dim:
+        raise DimensionMismatchError(
+            f"{path}: vectors has {vectors.shape[1]} dimensions, the index {index!r}"
+            f" has {dim}"
+        )
 
 
 def is_file(given: Path) -> bool:

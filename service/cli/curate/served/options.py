@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 Run = TypeVar("Run", bound=Callable[..., None])
+Run = TypeVar("Run", bound=Callable[..., None])
 
 OWN_PAYLOAD = "a condition is on the columns of the index"
 PAGE = "a page needs the vectors here; the record has the numbers"
@@ -102,6 +103,11 @@ class ServedOptions(options.AmongOptions):
         return {"where": condition.where, "parameters": condition.parameters}
 
     @property
+    def shown_place(self) -> str:
+        """The address or the directory."""
+        return self.server if self.server is not None else str(self.data)
+
+    @property
     def flag(self) -> str:
         """The option that names the place."""
         return "--server" if self.data is None else "--data"
@@ -116,6 +122,29 @@ def served_options(function: Callback) -> Callback:
         " started before, such as operations/3f2a; the parameters are those of then.",
     )
     return place_options(operation(function))
+
+
+def served_by(where: str) -> Callable[[Run], Run]:
+    """Let another function answer a job whose items are at a server.
+
+    Args:
+        where: module in `gleann.service.cli.curate` and its function, such as
+            "similar.served:join_served"; it is loaded when it is needed, as gRPC is.
+    """
+
+    def decorate(function: Run) -> Run:
+        @wraps(function)
+        def run(job: ServedOptions) -> None:
+            if not job.is_served:
+                function(job)
+                return
+            name, _, attribute = where.partition(":")
+            module = import_module(f"gleann.service.cli.curate.{name}")
+            getattr(module, attribute)(job)
+
+        return cast("Run", run)
+
+    return decorate
 
 
 def served_by(where: str) -> Callable[[Run], Run]:

@@ -63,14 +63,25 @@ class Served:
 
     def room(self, what: str) -> str:
         """How many vectors there were to choose from, in words."""
-        among = self.curation.provenance.get("among")
-        if among is None:
-            return f"{self.count:,} {what}"
-        return f"{among['rows']:,} {what} (those of {among['of']:,} that pass --where)"
+        return among_words(self.curation.provenance, self.count, what)
 
     def columns(self, table: str) -> dict[str, Values]:
         """The columns of a table, with NaN for numbers that there are not."""
         return columns_of(self.curation.table(table))
+
+
+def among_words(provenance: Mapping[str, Any], count: int, what: str) -> str:
+    """How many vectors took part, in words.
+
+    Args:
+        provenance: of an answer; it has the condition and what passed it.
+        count: of all vectors.
+        what: they are called, such as "rows".
+    """
+    among = provenance.get("among")
+    if among is None:
+        return f"{count:,} {what}"
+    return f"{among['rows']:,} {what} (those of {among['of']:,} that pass --where)"
 
 
 def columns_of(table: pa.Table) -> dict[str, Values]:
@@ -124,7 +135,7 @@ def curated(
         _require_same(operation, found, index=index, method=method)
         info = client.get_index(found.info.index)
         data_hash = found.provenance.get("data_hash")
-        record.add_served(info.name, place=_shown(job), data_hash=data_hash)
+        record.add_served(info.name, place=job.shown_place, data_hash=data_hash)
         yield Served(
             client=client,
             curation=found,
@@ -180,10 +191,6 @@ def _require_same(
             f"--operation {operation.name} is of the index {found.info.index!r}, not of"
             f" {index!r}"
         )
-
-
-def _shown(job: ServedOptions) -> str:
-    return job.server if job.server is not None else str(job.data)
 
 
 def renamed(columns: Mapping[str, Values], **names: str) -> dict[str, Values]:

@@ -129,7 +129,11 @@ def command(job: DuplicatesJob) -> None:
 def _found(
     job: DuplicatesJob, given: Opened, record: JobRecord, report: Report
 ) -> Duplicates:
-    other = None if job.against is None else read_other(job.against, record)
+    other = (
+        None
+        if job.against is None
+        else read_other(job.against, record, dim=given.index.dim)
+    )
     known = None if job.known is None else load_duplicates(job.known)
     if job.known is not None:
         record.add_file(job.known)

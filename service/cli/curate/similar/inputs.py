@@ -8,7 +8,7 @@ from typing import TypeVar
 import click
 import numpy as np
 
-from gleann.index import BuildParams, SoarIndex
+from gleann.index import BuildParams, SoarIndex, as_vectors
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.params import Metric
 from gleann.selection.among import Among
@@ -141,14 +141,19 @@ def index_of(source: sources.Source, record: JobRecord, report: Report) -> SoarI
         )
 
 
-def read_other(path: Path, record: JobRecord) -> Other:
-    """Open an index, or read the vectors of a file, to compare with."""
+def read_other(path: Path, record: JobRecord, *, dim: int) -> Other:
+    """Open an index, or read the vectors of a file, to compare with.
+
+    Raises:
+        DimensionMismatchError: vectors of a file of another dimension than `dim`.
+        NonFiniteError: a vector with NaN or infinity.
+    """
     if path.is_dir():
         index = SoarIndex.load(path)
         record.add_index(path, index.data_hash)
         return Other(rows=index, ids=index.held_ids)
     read = inputs.read_vectors(path)
     record.add_file(path)
-    vectors = np.asarray(read.vectors, np.float32)
+    vectors = as_vectors(np.asarray(read.vectors), name=f"{path}: vectors", dim=dim)
     ids = np.arange(len(vectors)) if read.ids is None else read.ids
     return Other(rows=vectors, ids=ids)

@@ -88,7 +88,11 @@ def command(job: JoinJob) -> None:
     counts = [0]
     with progress_bars(wanted=job.progress) as report, outputs.staged() as files:
         given = opened(job, record, report)
-        other = None if job.other is None else read_other(job.other, record)
+        other = (
+            None
+            if job.other is None
+            else read_other(job.other, record, dim=given.index.dim)
+        )
         with record.timed("join"):
             blocks = _blocks(job, given, other, report)
             tables = _tables(blocks, given, other, counts, most=job.max_pairs)

@@ -13,7 +13,12 @@ from gleann.index.ids.held import take_ids
 from gleann.index.texts import Texts
 from gleann.selection.checks import IdMap
 from gleann.selection.curation.duplicates import CurvePoint
-from gleann.service.cli.curate.served.files import Reader, is_file, vectors_of
+from gleann.service.cli.curate.served.files import (
+    Reader,
+    is_file,
+    require_dim,
+    vectors_of,
+)
 from gleann.service.cli.curate.served.options import refuse, typed
 from gleann.service.cli.curate.served.running import (
     CURATIONS,
@@ -67,6 +72,7 @@ def find_duplicates(job: DuplicatesJob) -> None:
     against, names = _other(job.against, record)
 
     def start(client: Client) -> Operation[Curation]:
+        require_dim(client, index, against, job.against)
         given: Any = job.scores and job.scores.removeprefix(":")
         if scores is not None:
             given = Reader(client, index, record).scores(*scores)
@@ -147,6 +153,7 @@ def join_served(job: JoinJob) -> None:
     other, names = _other(job.other, record)
 
     def start(client: Client) -> Operation[Curation]:
+        require_dim(client, index, other, job.other)
         return client.curation.join(
             index,
             other,

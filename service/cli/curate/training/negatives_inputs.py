@@ -121,7 +121,7 @@ def read(job: NegativesJob, record: JobRecord) -> NegativesInputs:
         metric=job.metric,
     )
     require_queries(job)
-    names, vectors, rows = _queries(job, record, source.names)
+    names, vectors, rows = _queries(job, record, source)
     offsets, positive_rows = _positives(job, record, names, source.names)
     among = source.among(job, record)
     ids = names.ids_of(np.arange(len(names)))
@@ -165,9 +165,10 @@ def require_queries(job: NegativesJob) -> None:
 
 
 def _queries(
-    job: NegativesJob, record: JobRecord, items: IdMap
+    job: NegativesJob, record: JobRecord, source: sources.Source
 ) -> tuple[IdMap, np.ndarray | None, Rows | None]:
     """What the queries are called, and their vectors or their rows."""
+    items = source.names
     if job.query_ids is not None:
         record.add_file(job.query_ids)
         rows = inputs.read_id_rows(job.query_ids, items)
@@ -175,7 +176,8 @@ def _queries(
     assert job.queries is not None
     read_in = inputs.read_vectors(job.queries)
     record.add_file(job.queries)
-    return IdMap(read_in.ids, n=len(read_in.vectors)), np.asarray(read_in.vectors), None
+    vectors = source.as_queries(np.asarray(read_in.vectors), job.queries)
+    return IdMap(read_in.ids, n=len(vectors)), vectors, None
 
 
 def _positives(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import HeldIds, Ids
 from gleann.index.ids.held import take_ids
 from gleann.selection.checks import IdMap
-from gleann.service.cli.curate.served.files import Reader, vectors_of
+from gleann.service.cli.curate.served.files import Reader, require_dim, vectors_of
 from gleann.service.cli.curate.served.options import refuse
 from gleann.service.cli.curate.served.running import Served, curated
 from gleann.service.cli.curate.training.negatives_inputs import (
@@ -42,6 +42,7 @@ def mine_served(job: NegativesJob) -> None:
         vectors, names = vectors_of(job.queries, record)
 
     def start(client: Client) -> Operation[Curation]:
+        require_dim(client, index, vectors, job.queries)
         reader = Reader(client, index, record)
         query_ids, called = None, names
         if job.query_ids is not None:

@@ -156,7 +156,7 @@ def read(job: TargetJob, record: JobRecord) -> TargetInputs:
         id_column=job.id_column,
         metric=job.metric,
     )
-    targets, names, rows = _targets(job, record, source.names)
+    targets, names, rows = _targets(job, record, source)
     among = source.among(job, record)
     return TargetInputs(
         source=source,
@@ -170,9 +170,10 @@ def read(job: TargetJob, record: JobRecord) -> TargetInputs:
 
 
 def _targets(
-    job: TargetJob, record: JobRecord, items: IdMap
+    job: TargetJob, record: JobRecord, source: sources.Source
 ) -> tuple[Targets, Ids, Rows | None]:
     """The targets, what they are called, and their rows."""
+    items = source.names
     if job.target_ids is not None:
         record.add_file(job.target_ids)
         rows = inputs.read_id_rows(job.target_ids, items)
@@ -188,7 +189,7 @@ def _targets(
     record.add_file(job.targets)
     names = IdMap(read.ids, n=len(read.vectors))
     targets = Targets(
-        vectors=np.asarray(read.vectors),
+        vectors=source.as_queries(np.asarray(read.vectors), job.targets),
         tasks=tasks_of(job, record, names, job.targets),
     )
     return targets, names.ids_of(np.arange(len(names))), None

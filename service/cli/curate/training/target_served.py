@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from gleann.selection.checks import IdMap
-from gleann.service.cli.curate.served.files import Reader, vectors_of
+from gleann.service.cli.curate.served.files import Reader, require_dim, vectors_of
 from gleann.service.cli.curate.served.options import payload_column, refuse
 from gleann.service.cli.curate.served.running import Served, curated, renamed
 from gleann.service.cli.curate.training.target_inputs import (
@@ -46,6 +46,7 @@ def target_served(job: TargetJob) -> None:
         vectors, names = vectors_of(job.targets, record)
 
     def start(client: Client) -> Operation[Curation]:
+        require_dim(client, index, vectors, job.targets)
         reader = Reader(client, index, record)
         return client.curation.for_target(
             index,

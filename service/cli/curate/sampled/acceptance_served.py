@@ -1,0 +1,72 @@
+"""Audits of a batch of an index of a server or of a data directory."""
+
+from gleann.index.arrays import Ids, Mask
+from gleann.selection.checks import IdMap
+from gleann.service.cli.curate.sampled.acceptance_columns import FAILED_COLUMNS
+from gleann.service.cli.curate.sampled.jobs import AcceptanceJob
+from gleann.service.cli.curate.sampled.session import index_of, labelled, session_of
+from gleann.service.cli.curate.sampled.words import bound_values, say_bound
+from gleann.service.cli.curate.served.files import Reader
+from gleann.service.cli.curate.served.options import refuse
+from gleann.service.cli.files import outputs
+from gleann.service.cli.files.answers import read_answers
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.labelling import json_file, require_outputs
+from gleann.service.cli.place import opened
+from gleann.service.values import SessionInfo
+
+
+def acceptance_served(job: AcceptanceJob) -> None:
+    """Check a part of a batch where the index is, and write the bound here."""
+    refuse(job, {})
+    index = index_of(job, job.index)
+    require_outputs(
+        json_file(job.out),
+        job.todo,
+        None,
+        pages=(),
+        inputs=(job.batch, job.oracle_csv),
+        overwrite=job.overwrite,
+    )
+    record = JobRecord("curate acceptance", job)
+    with opened(job.place) as client, record.timed("audit"):
+        batch = Reader(client, index, record).ids(job.batch)
+        checks = read_answers(
+            job.oracle_csv,
+            IdMap(batch, n=len(batch)),
+            with_values=False,
+            yes_columns=FAILED_COLUMNS,
+        )
+
+        def start(request_id: str) -> SessionInfo:
+            return client.promises.start_audit(
+                index, batch, params=job.params, request_id=request_id
+            )
+
+        def ask(ids: Ids) -> Mask:
+            return checks.ask(ids)[0]
+
+        session = session_of(
+            job,
+            client,
+            start,
+            index=index,
+            kind="audit",
+            params=job.params,
+            record=record,
+        )
+        labelled(
+            job,
+            session,
+            next_batch=client.promises.next_batch,
+            submit=client.promises.submit_labels,
+            ask=ask,
+        )
+        bound = client.promises.bound(session)
+    record.add_file(job.oracle_csv)
+    record.add_served(index, place=job.shown_place, data_hash=None)
+    results = bound_values(bound)
+    with outputs.staged() as files:
+        files.add_json(job.out, results)
+        record.add_to(files, job.out, results | {"session": session.name})
+    say_bound(bound)

@@ -1,0 +1,78 @@
+"""Promised sets of an index of a server or of a data directory."""
+
+from gleann.index.arrays import Ids, Mask
+from gleann.selection.checks import IdMap
+from gleann.service.cli.curate.sampled.jobs import PromiseJob
+from gleann.service.cli.curate.sampled.session import (
+    KEPT_THERE,
+    index_of,
+    labelled,
+    session_of,
+)
+from gleann.service.cli.curate.sampled.words import say_promised
+from gleann.service.cli.curate.served.files import Reader
+from gleann.service.cli.curate.served.options import refuse
+from gleann.service.cli.curate.served.running import among_words
+from gleann.service.cli.files import output_paths, outputs
+from gleann.service.cli.files.answers import read_answers
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.labelling import require_outputs
+from gleann.service.cli.place import opened
+from gleann.service.values import SessionInfo
+
+
+def promise_served(job: PromiseJob) -> None:
+    """Label a session where the index is, and write the set here."""
+    refuse(job, {"state": KEPT_THERE, "resume": KEPT_THERE})
+    index = index_of(job, job.index)
+    require_outputs(
+        output_paths.table("--out", job.out),
+        job.todo,
+        None,
+        pages=(),
+        inputs=(job.proxy, job.oracle_csv),
+        overwrite=job.overwrite,
+    )
+    record = JobRecord("curate promise", job)
+    with opened(job.place) as client, record.timed("promise"):
+        proxy = Reader(client, index, record).scores(job.proxy, "proxy")
+        names = IdMap(proxy[0], n=len(proxy[0]))
+        answers = read_answers(job.oracle_csv, names, with_values=False)
+
+        def start(request_id: str) -> SessionInfo:
+            return client.promises.start(
+                index,
+                params=job.params,
+                proxy=proxy,
+                request_id=request_id,
+                **job.filter,
+            )
+
+        def ask(ids: Ids) -> Mask:
+            return answers.ask(ids)[0]
+
+        session = session_of(
+            job,
+            client,
+            start,
+            index=index,
+            kind="promise",
+            params=job.params,
+            record=record,
+        )
+        labelled(
+            job,
+            session,
+            next_batch=client.promises.next_batch,
+            submit=client.promises.submit_labels,
+            ask=ask,
+        )
+        made = client.promises.get(session)
+    record.add_file(job.oracle_csv)
+    record.add_served(index, place=job.shown_place, data_hash=None)
+    results = made.summary | {"provenance": made.provenance, "session": session.name}
+    with outputs.staged() as files:
+        files.add_table(job.out, made.table().columns)
+        record.add_to(files, job.out, results)
+    room = among_words(made.provenance, made.summary["out_of"], "items")
+    say_promised(made.summary, room=room)

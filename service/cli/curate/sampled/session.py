@@ -1,0 +1,117 @@
+"""A session of labels that a server or a data directory keeps."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
+from gleann.index.arrays import Ids
+from gleann.index.errors import InvalidInputError, UnknownJobError
+from gleann.service.cli.curate.sampled.jobs import SessionOptions
+from gleann.service.cli.curate.served.running import full_name
+from gleann.service.cli.files.answers import LabelsNeeded, ask_for
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.client.client import Client
+from gleann.service.values import Selected, SessionInfo
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+PREFIX = "sessions/"
+
+KEPT_THERE = "the server keeps the session: --session goes on with it"
+
+Start = Callable[[str], SessionInfo]
+"""Starts a session; called with a request_id."""
+
+
+def index_of(job: SessionOptions, index: object) -> str:
+    """The name of the index.
+
+    Raises:
+        InvalidInputError: none is given.
+    """
+    if index is None:
+        raise InvalidInputError(f"--index is needed with {job.flag}: it has the items")
+    return str(index)
+
+
+def session_of(  # noqa: PLR0913 (what tells sessions apart)
+    job: SessionOptions,
+    client: Client,
+    start: Start,
+    *,
+    index: str,
+    kind: str,
+    params: "DataclassInstance",
+    record: JobRecord,
+) -> SessionInfo:
+    """The session that goes on, or a new one.
+
+    The same command on the same state of the index goes on with its own session.
+
+    Args:
+        job: of the command.
+        client: of the place.
+        start: starts a session.
+        index: its index.
+        kind: of the session, such as "promise".
+        params: of the session.
+        record: has the input files.
+
+    Raises:
+        InvalidInputError: --session is of another kind or index.
+        UnknownJobError: there is no such session.
+    """
+    if job.session is None:
+        held = client.get_index(index)
+        asked = [kind, index, held.etag, held.version, held.sequence, asdict(params)]
+        asked += [job.where, job.param, record.hashes]
+        digest = sha256(json.dumps(asked, default=str).encode()).hexdigest()
+        session = start(f"gleann-curate-{digest[:32]}")
+        try:
+            return client.sessions.get(session)
+        except UnknownJobError:  # it was closed
+            return start("")
+    session = client.sessions.get(full_name(job.session, PREFIX))
+    if (session.kind, session.index) != (kind, index):
+        raise InvalidInputError(
+            f"--session {session.name} is of kind {session.kind} and the index"
+            f" {session.index!r}, not of {kind} and {index!r}"
+        )
+    return session
+
+
+def labelled(
+    job: SessionOptions,
+    session: SessionInfo,
+    *,
+    next_batch: Callable[[SessionInfo], Selected],
+    submit: Callable[[SessionInfo, Ids, ArrayLike], object],
+    ask: Callable[[Ids], ArrayLike],
+) -> None:
+    """Submit the answers, a whole round at a time; write what to label, and exit.
+
+    Args:
+        job: of the command.
+        session: to label.
+        next_batch: the items that the session asks for.
+        submit: takes ids and their answers.
+        ask: the answers of ids; raises LabelsNeeded.
+
+    Raises:
+        click.exceptions.Exit: some answers are needed.
+    """
+    try:
+        while len(batch := next_batch(session)):
+            submit(session, batch.ids, ask(batch.ids))
+    except LabelsNeeded as needed:
+        ask_for(
+            {"id": needed.ids},
+            job.todo,
+            job.oracle_csv,
+            then=f"run this again: {session.name} goes on",
+        )
