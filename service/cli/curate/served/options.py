@@ -147,29 +147,6 @@ def served_by(where: str) -> Callable[[Run], Run]:
     return decorate
 
 
-def served_by(where: str) -> Callable[[Run], Run]:
-    """Let another function answer a job whose items are at a server.
-
-    Args:
-        where: module in `gleann.service.cli.curate` and its function, such as
-            "similar.served:join_served"; it is loaded when it is needed, as gRPC is.
-    """
-
-    def decorate(function: Run) -> Run:
-        @wraps(function)
-        def run(job: ServedOptions) -> None:
-            if not job.is_served:
-                function(job)
-                return
-            name, _, attribute = where.partition(":")
-            module = import_module(f"gleann.service.cli.curate.{name}")
-            getattr(module, attribute)(job)
-
-        return cast("Run", run)
-
-    return decorate
-
-
 def refuse(job: ServedOptions, reasons: Mapping[str, str]) -> None:
     """Refuse options that were typed and that a server cannot follow.
 

@@ -141,13 +141,15 @@ def index_of(source: sources.Source, record: JobRecord, report: Report) -> SoarI
         )
 
 
-def read_other(path: Path, record: JobRecord, *, dim: int) -> Other:
-    """Open an index, or read the vectors of a file, to compare with.
+def read_other(path: Path | None, record: JobRecord, *, dim: int) -> Other | None:
+    """Open an index, or read the vectors of a file, to compare with; None has none.
 
     Raises:
         DimensionMismatchError: vectors of a file of another dimension than `dim`.
         NonFiniteError: a vector with NaN or infinity.
     """
+    if path is None:
+        return None
     if path.is_dir():
         index = SoarIndex.load(path)
         record.add_index(path, index.data_hash)
