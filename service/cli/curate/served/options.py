@@ -6,7 +6,7 @@ from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gleann.service.client.curation_calls.starting import SharedOptions
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
-Run = TypeVar("Run", bound=Callable[..., None])
 Run = TypeVar("Run", bound=Callable[..., None])
 
 OWN_PAYLOAD = "a condition is on the columns of the index"
@@ -167,7 +166,7 @@ def refuse(job: ServedOptions, reasons: Mapping[str, str]) -> None:
             raise InvalidInputError(f"{flag} is not for {job.flag}: {known[name]}")
 
 
-def typed(job: object, names: Iterable[str]) -> dict[str, object]:
+def typed(job: object, names: Iterable[str]) -> dict[str, Any]:
     """The parameters of a job that were typed, so that others keep the server's."""
     context = click.get_current_context()
     return {
