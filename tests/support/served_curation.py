@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,6 +108,28 @@ def served(data: Path) -> Iterator[str]:
 def curate(*words: Any) -> int:
     """Run a command; its exit code."""
     return run(["curate", *map(str, words)])
+
+
+def filled(words: str, folder: Path, side: str) -> list[str]:
+    """A command line as words.
+
+    Args:
+        words: with DOCS and OLD for the indexes, F/ before what is read and O/ before
+            what is written.
+        folder: with the files.
+        side: "here" works on the folders of the indexes, "there" on the server's.
+    """
+    names = {"DOCS": "docs", "OLD": "old"}
+    roots = {"F/": folder, "O/": folder / side}
+    made = []
+    for word in shlex.split(words):
+        if word in names:
+            made.append(str(folder / names[word]) if side == "here" else names[word])
+        elif word[:2] in roots:
+            made.append(f"{roots[word[:2]]}/{word[2:]}")
+        else:
+            made.append(word)
+    return made
 
 
 def read(path: Path) -> pa.Table:

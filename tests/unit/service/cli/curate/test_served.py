@@ -12,6 +12,7 @@ from served_curation import (
     N,
     curate,
     fill,
+    filled,
     plain,
     points,
     read,
@@ -24,137 +25,150 @@ from gleann.service.client.operation import Operation
 
 CASES = {
     "duplicates": (
-        ["duplicates", "DOCS", "--radius", 0.05, "--out", "O/found.parquet", "--pairs"]
-        + ["O/pairs.csv"],
-        [],
+        "duplicates DOCS --radius 0.05 --out O/found.parquet --pairs "
+        "O/pairs.csv",
+        "",
+        "",
     ),
     "duplicates by score among some, beside another": (
-        ["duplicates", "DOCS", "--radius", 0.05, "--keep-by", "score", "--against"]
-        + ["OLD", "--where", "topic < $1", "--param", 2, "--out", "O/some.parquet"],
-        ["--scores", "F/items.csv:score", "--scores", ":score"],
+        "duplicates DOCS --radius 0.05 --keep-by score --against OLD --where "
+        "'topic < $1' --param 2 --out O/some.parquet",
+        "--scores F/items.csv:score",
+        "--scores :score",
     ),
     "duplicates beside a file": (
-        ["duplicates", "DOCS", "--radius", 0.05, "--against", "F/named.parquet"]
-        + ["--scores", "F/items.csv", "--keep-by", "score", "--out", "O/file.csv"],
-        [],
+        "duplicates DOCS --radius 0.05 --against F/named.parquet --scores "
+        "F/items.csv --keep-by score --out O/file.csv",
+        "",
+        "",
     ),
-    "join": (["join", "DOCS", "--radius", 0.05, "--out", "O/joined.parquet"], []),
+    "join": (
+        "join DOCS --radius 0.05 --out O/joined.parquet",
+        "",
+        "",
+    ),
     "join with another": (
-        ["join", "DOCS", "--other", "OLD", "--radius", 0.05, "--out", "O/two.csv"],
-        [],
+        "join DOCS --other OLD --radius 0.05 --out O/two.csv",
+        "",
+        "",
     ),
     "join with a file": (
-        ["join", "DOCS", "--other", "F/named.parquet", "--radius", 9, "--out"]
-        + ["O/three.parquet", "--where", "split = 'train'"],
-        [],
+        "join DOCS --other F/named.parquet --radius 9 --out O/three.parquet "
+        "--where 'split = '"'"'train'"'"''",
+        "",
+        "",
     ),
     "join by k": (
-        ["join", "DOCS", "--other", "OLD", "--k", 2, "--target-recall", 1, "--out"]
-        + ["O/nearest.parquet"],
-        [],
+        "join DOCS --other OLD --k 2 --target-recall 1 --out O/nearest.parquet",
+        "",
+        "",
     ),
     "leakage": (
-        ["leakage", "DOCS", "--radius", 0.05, "--out", "O/leaked.parquet"]
-        + ["--pairs", "O/leaks.csv", "--bins", 7],
-        ["--splits", "F/items.csv", "--splits", ":split"],
+        "leakage DOCS --radius 0.05 --out O/leaked.parquet --pairs O/leaks.csv "
+        "--bins 7",
+        "--splits F/items.csv",
+        "--splits :split",
     ),
     "leakage by groups of some": (
-        ["leakage", "DOCS", "--radius", 0.05, "--trained-on", "test", "--where"]
-        + ["topic < 2", "--out", "O/grouped.csv"],
-        ["--splits", "F/items.csv:split", "--splits", ":split"],
+        "leakage DOCS --radius 0.05 --trained-on test --where 'topic < 2' --out"
+        " O/grouped.csv",
+        "--splits F/items.csv:split",
+        "--splits :split",
     ),
     "leakage into a reference": (
-        ["leakage", "DOCS", "--reference", "OLD", "--radius", 0.05, "--out"]
-        + ["O/reference.parquet"],
-        [],
+        "leakage DOCS --reference OLD --radius 0.05 --out O/reference.parquet",
+        "",
+        "",
     ),
     "split": (
-        ["split", "DOCS", "--folds", 3, "--seed", 4, "--out", "O/split.parquet"],
-        ["--together", "F/items.csv:topic", "--together", ":topic"],
+        "split DOCS --folds 3 --seed 4 --out O/split.parquet",
+        "--together F/items.csv:topic",
+        "--together :topic",
     ),
     "target": (
-        ["target", "DOCS", "--targets", "F/named.parquet", "--budget", 20, "--exclude"]
-        + ["F/excluded.csv", "--out", "O/picks.parquet"],
-        [],
+        "target DOCS --targets F/named.parquet --budget 20 --exclude "
+        "F/excluded.csv --out O/picks.parquet",
+        "",
+        "",
     ),
     "target with tasks and caps": (
-        ["target", "DOCS", "--target-ids", "F/seeds.csv", "--tasks", "F/seeds.csv"]
-        + ["--mode", "best-rank", "--budget", 20, "--caps", "0=3,1=4", "--out"]
-        + ["O/capped.csv", "--where", "split = 'train'"],
-        ["--groups", "F/items.csv:topic", "--groups", ":topic"],
+        "target DOCS --target-ids F/seeds.csv --tasks F/seeds.csv --mode "
+        "best-rank --budget 20 --caps 0=3,1=4 --out O/capped.csv --where 'split"
+        " = '"'"'train'"'"''",
+        "--groups F/items.csv:topic",
+        "--groups :topic",
     ),
     "target by a draw": (
-        ["target", "DOCS", "--targets", "F/wanted.npy", "--mode", "resample"]
-        + ["--budget", 20, "--seed", 5, "--out", "O/drawn.csv"],
-        [],
+        "target DOCS --targets F/wanted.npy --mode resample --budget 20 --seed "
+        "5 --out O/drawn.csv",
+        "",
+        "",
     ),
     "target by a probe": (
-        ["target", "DOCS", "--targets", "F/wanted.npy", "--mode", "distil"]
-        + ["--budget", 20, "--scores", "O/proxy.parquet", "--out", "O/probed.csv"],
-        [],
+        "target DOCS --targets F/wanted.npy --mode distil --budget 20 --scores "
+        "O/proxy.parquet --out O/probed.csv",
+        "",
+        "",
     ),
     "plan": (
-        ["plan", "DOCS", "--fraction", 0.1, "--epoch", 2, "--epochs", 3, "--part"]
-        + ["2/3", "--seed", 6, "--out", "O/epochs.parquet"],
-        [],
+        "plan DOCS --fraction 0.1 --epoch 2 --epochs 3 --part 2/3 --seed 6 "
+        "--out O/epochs.parquet",
+        "",
+        "",
     ),
     "plan by lists of some": (
-        ["plan", "DOCS", "--fraction", 0.25, "--by-lists", "--mode", "drawn-again"]
-        + ["--where", "topic = 1", "--out", "O/drawn-epochs.csv"],
-        [],
+        "plan DOCS --fraction 0.25 --by-lists --mode drawn-again --where 'topic"
+        " = 1' --out O/drawn-epochs.csv",
+        "",
+        "",
     ),
     "negatives": (
-        ["negatives", "DOCS", "--queries", "F/wanted.npy", "--positives"]
-        + ["F/pairs.csv", "--per-query", 3, "--target-recall", 1, "--out"]
-        + ["O/negatives.parquet", "--shortfall", "O/short.csv"],
-        [],
+        "negatives DOCS --queries F/wanted.npy --positives F/pairs.csv "
+        "--per-query 3 --target-recall 1 --out O/negatives.parquet --shortfall "
+        "O/short.csv",
+        "",
+        "",
     ),
     "negatives of items": (
-        ["negatives", "DOCS", "--query-ids", "F/seeds.csv", "--positives"]
-        + ["F/seed_pairs.csv", "--per-query", 60, "--window", "0,40", "--margin", 0.1]
-        + ["--duplicate-radius", 0.05, "--where", "topic < 2", "--out", "O/hard.csv"]
-        + ["--sampling", "random", "--seed", 2],
-        [],
+        "negatives DOCS --query-ids F/seeds.csv --positives F/seed_pairs.csv "
+        "--per-query 60 --window 0,40 --margin 0.1 --duplicate-radius 0.05 "
+        "--where 'topic < 2' --out O/hard.csv --sampling random --seed 2",
+        "",
+        "",
     ),
     "propagate": (
-        ["propagate", "DOCS", "--labels", "F/labels.csv", "--classes", "cat,dog,eel"]
-        + ["--out", "O/spread.parquet", "--probabilities-out", "O/p.parquet"]
-        + ["--uncertain-out", "O/next.csv", "--uncertain", 7, "--alpha", 0.9],
-        [],
+        "propagate DOCS --labels F/labels.csv --classes cat,dog,eel --out "
+        "O/spread.parquet --probabilities-out O/p.parquet --uncertain-out "
+        "O/next.csv --uncertain 7 --alpha 0.9",
+        "",
+        "",
     ),
     "propagate soft labels": (
-        ["propagate", "DOCS", "--soft-labels", "F/soft.csv", "--k", 5, "--hold"]
-        + ["clamped", "--out", "O/soft.csv"],
-        [],
+        "propagate DOCS --soft-labels F/soft.csv --k 5 --hold clamped --out "
+        "O/soft.csv",
+        "",
+        "",
     ),
     "audit": (
-        ["audit", "DOCS", "--chosen", "F/picks.csv:good", "--group-column", "topic"]
-        + ["--orders", "0.5,1", "--shares", "0.5,1", "--out", "O/audit.csv"]
-        + ["--coverage-out", "O/curve.parquet", "--groups-out", "O/groups.csv"]
-        + ["--parts-out", "O/parts.csv", "--where", "topic < 3"],
-        [],
+        "audit DOCS --chosen F/picks.csv:good --group-column topic --orders "
+        "0.5,1 --shares 0.5,1 --out O/audit.csv --coverage-out O/curve.parquet "
+        "--groups-out O/groups.csv --parts-out O/parts.csv --where 'topic < 3'",
+        "",
+        "",
     ),
 }
-"""The words of each command, and what only one of folder and server takes."""
+"""Each command, and what only the folder and only the server take."""
 
 
 def words_of(folder: Path, name: str, *, side: str) -> list[str]:
     """The command on a folder ("here") or on a server ("there")."""
-    shared, own = CASES[name]
-    places = {"DOCS": "docs", "OLD": "old"}
-    words = [*shared, *(own[:2] if side == "here" else own[2:])]
-    filled = []
-    for word in map(str, words):
-        if word in places:
-            word = str(folder / places[word]) if side == "here" else places[word]
-        word = word.replace("F/", f"{folder}/", 1) if word.startswith("F/") else word
-        word = f"{folder / side}/{word[2:]}" if word.startswith("O/") else word
-        filled.append(word)
-    return filled
+    shared, here, there = CASES[name]
+    return filled(f"{shared} {here if side == 'here' else there}", folder, side)
 
 
 def outputs_of(name: str) -> list[str]:
-    return [str(word)[2:] for word in CASES[name][0] if str(word).startswith("O/")]
+    words = shlex.split(CASES[name][0])
+    return [word[2:] for word in words if word.startswith("O/")]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -224,7 +238,8 @@ def test_a_smaller_radius_and_new_rows_go_on_from_the_curation(
     split = ["split", "docs", "--together", name, "--folds", 3, "--out", grouped]
     assert curate(*split, *place) == 0
     rows = read(out).to_pydict()
-    buckets = dict(zip(*read(grouped).select(["id", "bucket"]).to_pydict().values()))
+    split_rows = read(grouped).to_pydict()
+    buckets = dict(zip(split_rows["id"], split_rows["bucket"], strict=True))
     groups = {}
     for one, of in zip(rows["id"], rows["duplicate_of"], strict=True):
         groups.setdefault(of, set()).add(buckets[one])
@@ -232,15 +247,15 @@ def test_a_smaller_radius_and_new_rows_go_on_from_the_curation(
 
 
 @pytest.mark.parametrize(
-    "bounds",
+    "given",
     [
-        ["--shares", "cat=0.5,dog=0.5"],
-        ["--upper-bounds", "cat=0.7,dog=0.6", "--share", "0.5"],
-        ["--sample", "SAMPLE", "--confidence", "0.9"],
+        "--shares cat=0.5,dog=0.5",
+        "--upper-bounds cat=0.7,dog=0.6 --share 0.5",
+        "--sample F/sample.csv --confidence 0.9",
     ],
 )
 def test_labels_under_shares_come_from_the_curation(
-    curated_folder, place, bounds, capsys
+    curated_folder, place, given, capsys
 ):
     folder = curated_folder / "here"
     bounds = [
@@ -336,42 +351,33 @@ def test_ctrl_c_says_how_to_come_back(curated_folder, place, monkeypatch, capsys
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["duplicates", "docs", "--radius", 1, "--report", "O/p.html"], "a page needs"),
-        (["duplicates", "docs", "--radius", 1, "--state", "O/s.npz"], "keeps the cura"),
-        (["duplicates", "docs", "--radius", 1, "--known", "s.npz"], "is a file of"),
-        (["duplicates", "docs", "--radius", 1, "--threads", 2], "over its cores"),
-        (["duplicates", "docs", "--radius", 1, "--metric", "l2"], "its own metric"),
-        (["duplicates", "docs"], "give one of --radius, --similarity"),
-        (["duplicates", "none", "--radius", 1], "none"),
-        (["join", "docs", "--radius", 1, "--payload", "F/items.csv"], "columns of the"),
-        (["join", "docs"], "give one of --radius, --similarity and --k"),
-        (
-            ["join", "docs", "--other", "F/wrong.npy", "--radius", 1],
-            "wrong.npy: vectors",
-        ),
-        (["leakage", "docs", "--radius", 1, "--splits", "F/items.csv"], ":COLUMN"),
-        (["leakage", "docs", "--radius", 1, "--splits", ":no"], "'no'"),
-        (["split", "docs", "--tests", "F/tests.csv"], "--tests is not for --server"),
-        (["split", "docs", "--together", "F/items.csv:topic"], "names a file"),
-        (["target", "docs", "--targets", "F/wrong.npy", "--budget", 2], "wrong.npy"),
-        (
-            ["audit", "docs", "--chosen", "F/picks.csv", "--groups", "F/items.csv"],
-            "colu",
-        ),
-        (["allocate", "F/items.csv", "--shares", "a=1"], "is a file here"),
-        (["allocate", "curations/0", "--shares", "a=1"], "curations/0"),
-        (["rethreshold", "curations/0", "--radius", 1], "curations/0"),
-        (["plan", "docs", "--fraction", 2], "fraction"),
+        ("duplicates docs --radius 1 --report O/p.html", "a page needs"),
+        ("duplicates docs --radius 1 --state O/s.npz", "keeps the cura"),
+        ("duplicates docs --radius 1 --known s.npz", "is a file of"),
+        ("duplicates docs --radius 1 --threads 2", "over its cores"),
+        ("duplicates docs --radius 1 --metric l2", "its own metric"),
+        ("duplicates docs", "give one of --radius, --similarity"),
+        ("duplicates none --radius 1", "none"),
+        ("join docs --radius 1 --payload F/items.csv", "columns of the"),
+        ("join docs", "give one of --radius, --similarity and --k"),
+        ("join docs --other F/wrong.npy --radius 1", "wrong.npy: vectors"),
+        ("leakage docs --radius 1 --splits F/items.csv", ":COLUMN"),
+        ("leakage docs --radius 1 --splits :no", "'no'"),
+        ("split docs --tests F/tests.csv", "--tests is not for --server"),
+        ("split docs --together F/items.csv:topic", "names a file"),
+        ("target docs --targets F/wrong.npy --budget 2", "wrong.npy"),
+        ("audit docs --chosen F/picks.csv --groups F/items.csv", "colu"),
+        ("allocate F/items.csv --shares a=1", "is a file here"),
+        ("allocate curations/0 --shares a=1", "curations/0"),
+        ("rethreshold curations/0 --radius 1", "curations/0"),
+        ("plan docs --fraction 2", "fraction"),
     ],
 )
 def test_what_is_not_served_is_refused(curated_folder, place, words, reason, capsys):
     np.save(curated_folder / "wrong.npy", np.ones((2, 3), "f4"))
-    filled = [
-        f"{curated_folder}/{word[2:]}" if str(word).startswith(("F/", "O/")) else word
-        for word in words
-    ]
     out = curated_folder / "there" / "refused.parquet"
-    assert curate(*filled, "--out", out, *place) == 1
+    typed = filled(words, curated_folder, "there")
+    assert curate(*typed, "--out", out, *place) == 1
     error = capsys.readouterr().err
     assert reason in error
     assert error.count("\n") == 1

@@ -6,33 +6,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
-from served_curation import NAMES, SPLITS, TOPICS, N, curate, plain, read, results_of
+from served_curation import NAMES, N, curate, filled, plain, read, results_of
 
 POSITIVE = (np.arange(N) * 7) % N < 80
 COMMANDS = {
     "promise": (
-        ["promise", "--proxy", "F/proxy.csv", "--oracle-csv", "O/answers.csv"]
-        + ["--promise", "recall", "--target", 0.7, "--budget", 60, "--seed", 3],
+        "promise --proxy F/proxy.csv --oracle-csv O/answers.csv --promise "
+        "recall --target 0.7 --budget 60 --seed 3",
         "kept.csv",
-        ["--payload", "F/items.csv", "--where", "topic < 2"],
-        ["--index", "docs", "--where", "topic < 2"],
+        "--payload F/items.csv --where 'topic < 2'",
+        "--index docs --where 'topic < 2'",
     ),
     "acceptance": (
-        ["acceptance", "--batch", "F/picks.csv", "--oracle-csv", "O/answers.csv"]
-        + ["--size", 12, "--confidence", 0.9, "--seed", 4],
+        "acceptance --batch F/picks.csv --oracle-csv O/answers.csv --size 12 "
+        "--confidence 0.9 --seed 4",
         "bound.json",
-        [],
-        ["--index", "docs"],
+        "",
+        "--index docs",
     ),
     "means": (
-        ["means", "--items", "F/items.csv", "--control", "score", "--group", "split"]
-        + ["--stratify-by", "score", "--strata", 3, "--mean", "size", "--share"]
-        + ["positive", "--oracle-csv", "O/answers.csv", "--budget", 60],
+        "means --items F/items.csv --control score --group split --stratify-by "
+        "score --strata 3 --mean size --share positive --oracle-csv "
+        "O/answers.csv --budget 60",
         "means.csv",
-        ["--index", "DOCS"],
-        ["--index", "docs"],
+        "--index DOCS",
+        "--index docs",
     ),
 }
+"""Each command, its output, and what only the folder and only the server take."""
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +46,8 @@ def folder(curated_folder):
 
 def words_of(folder, name, *, side):
     shared, out, here, there = COMMANDS[name]
-    words = [*shared, *(here if side == "here" else there)]
-    words += ["--out", f"O/{out}", "--todo", "O/todo.csv"]
-    filled = []
-    for word in map(str, words):
-        word = str(folder / "docs") if word == "DOCS" else word
-        word = f"{folder}/{word[2:]}" if word.startswith("F/") else word
-        word = f"{folder / side}/{word[2:]}" if word.startswith("O/") else word
-        filled.append(word)
-    return filled
+    words = f"{shared} {here if side == 'here' else there}"
+    return filled(f"{words} --out O/{out} --todo O/todo.csv", folder, side)
 
 
 def answer(folder, side):
@@ -123,15 +117,14 @@ def test_a_session_goes_on_by_its_name_and_no_other(folder, place, capsys):
 @pytest.mark.parametrize(
     ("name", "more", "reason"),
     [
-        ("promise", ["--state", "O/s.json"], "the server keeps the session"),
-        ("promise", ["--report", "O/p.html"], "a page needs"),
-        ("means", ["--payload", "F/items.csv"], "columns of the index"),
+        ("promise", "--state O/s.json", "the server keeps the session"),
+        ("promise", "--report O/p.html", "a page needs"),
+        ("means", "--payload F/items.csv", "columns of the index"),
     ],
 )
 def test_what_is_not_served_is_refused(folder, place, name, more, reason, capsys):
-    filled = [f"{folder}/{one[2:]}" if one[1:2] == "/" else one for one in more]
-    words = words_of(folder, name, side="there")
-    assert curate(*words, "--overwrite", *filled, *place) == 1
+    words = [*words_of(folder, name, side="there"), *filled(more, folder, "there")]
+    assert curate(*words, "--overwrite", *place) == 1
     error = capsys.readouterr().err
     assert reason in error
     assert error.count("\n") == 1
@@ -149,5 +142,3 @@ def test_a_session_needs_a_place(folder, capsys):
     words = words_of(folder, "promise", side="here")
     assert curate(*words, "--overwrite", "--session", "sessions/1") == 1
     assert "give --server or --data too" in capsys.readouterr().err
-    assert set(SPLITS) == {"train", "test"}
-    assert set(TOPICS) == {0, 1, 2}
