@@ -25,8 +25,7 @@ from gleann.service.client.operation import Operation
 
 CASES = {
     "duplicates": (
-        "duplicates DOCS --radius 0.05 --out O/found.parquet --pairs "
-        "O/pairs.csv",
+        "duplicates DOCS --radius 0.05 --out O/found.parquet --pairs O/pairs.csv",
         "",
         "",
     ),
@@ -54,7 +53,7 @@ CASES = {
     ),
     "join with a file": (
         "join DOCS --other F/named.parquet --radius 9 --out O/three.parquet "
-        "--where 'split = '"'"'train'"'"''",
+        "--where \"split = 'train'\"",
         "",
         "",
     ),
@@ -93,8 +92,8 @@ CASES = {
     ),
     "target with tasks and caps": (
         "target DOCS --target-ids F/seeds.csv --tasks F/seeds.csv --mode "
-        "best-rank --budget 20 --caps 0=3,1=4 --out O/capped.csv --where 'split"
-        " = '"'"'train'"'"''",
+        "best-rank --budget 20 --caps 0=3,1=4 --out O/capped.csv "
+        "--where 'topic >= 0'",
         "--groups F/items.csv:topic",
         "--groups :topic",
     ),
@@ -144,8 +143,7 @@ CASES = {
         "",
     ),
     "propagate soft labels": (
-        "propagate DOCS --soft-labels F/soft.csv --k 5 --hold clamped --out "
-        "O/soft.csv",
+        "propagate DOCS --soft-labels F/soft.csv --k 5 --hold clamped --out O/soft.csv",
         "",
         "",
     ),
