@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C."""
+from gleann.service.cli.exit_codes import INTERRUPTED
 
 
 @contextmanager

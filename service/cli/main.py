@@ -1,17 +1,15 @@
 """Run a subcommand; report an error as one line and an exit code.
 
-Exit codes: 0 success, 1 gleann error (one line with the reason), 2 wrong usage, 3
-labels are still needed (`estimate`, `estimate-groups`, `curate promise`, `acceptance`
-and `means`), 130 interrupted, 141 the reader of the output left.
+`gleann.service.cli.exit_codes` has the meanings of these.
 """
 
 import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
-from gleann.service.cli.interrupts import INTERRUPTED, leaving_on_interrupt
+from gleann.service.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, USAGE
+from gleann.service.cli.interrupts import leaving_on_interrupt
 
 with leaving_on_interrupt():
     import click
@@ -20,55 +18,86 @@ with leaving_on_interrupt():
     import gleann
     from gleann.index.errors import GleannError
     from gleann.service.cli.completion import VARIABLE
-    from gleann.service.cli.groups import SuggestingGroup
-    from gleann.service.cli.options import examples
+    from gleann.service.cli.groups import Entry, SectionedGroup
+    from gleann.service.cli.options import examples, exit_codes
     from gleann.service.cli.say import echo_json
 
-BROKEN_PIPE = 141
-"""As shells report a process that SIGPIPE ended."""
-
-COMMANDS = {
-    "serve": "serve",
-    "keys": "keys",
-    "status": "collections.status",
-    "top": "collections.top",
-    "health": "collections.health",
-    "index": "collections.index",
-    "rows": "collections.rows",
-    "snapshot": "collections.snapshot",
-    "restore": "collections.restore",
-    "jobs": "jobs.jobs",
-    "build": "build",
-    "search": "search",
-    "graph": "graph",
-    "curate": "curate.curate",
-    "select": "select.select",
-    "plan-labels": "estimate.plan_labels",
-    "estimate": "estimate.estimate",
-    "estimate-groups": "estimate.estimate_groups",
-    "demo": "demo",
-    "doctor": "doctor.doctor",
-    "verify": "doctor.verify",
-    "completion": "completion",
+SECTIONS = {
+    "Build and search": {
+        "build": Entry("build", "Build an index from a file of vectors."),
+        "search": Entry("search", "Find the nearest neighbours of many queries."),
+        "graph": Entry(
+            "graph", "Find the nearest neighbours of every row of an index."
+        ),
+    },
+    "Clean, choose and estimate": {
+        "curate": Entry("curate.curate", "Clean, split and order training data."),
+        "select": Entry("select.select", "Choose items to label or to train on."),
+        "plan-labels": Entry(
+            "estimate.plan_labels",
+            "Say how many labels an interval of some width will take.",
+        ),
+        "estimate": Entry(
+            "estimate.estimate", "Estimate a count, mean or sum from few labels (ABae)."
+        ),
+        "estimate-groups": Entry(
+            "estimate.estimate_groups",
+            "Estimate a number for each of several groups (ABae group-by).",
+        ),
+    },
+    "Serve": {
+        "serve": Entry("serve", "Serve a data directory over gRPC."),
+        "keys": Entry("keys", "Make, list, rotate and revoke API keys of a server."),
+        "health": Entry(
+            "collections.health",
+            "Tell whether a server serves; for probes and scripts.",
+        ),
+        "status": Entry(
+            "collections.status", "Show what a server does: queues, memory, indexes."
+        ),
+        "top": Entry(
+            "collections.top", "Watch rates, queues, jobs and memory of a server."
+        ),
+    },
+    "Work on what is served": {
+        "index": Entry(
+            "collections.index", "List, make, fill, compact and delete served indexes."
+        ),
+        "rows": Entry(
+            "collections.rows", "Read, store, count and remove rows of a served index."
+        ),
+        "snapshot": Entry(
+            "collections.snapshot",
+            "Keep whole states of indexes, and move them to other machines.",
+        ),
+        "restore": Entry("collections.restore", "Make a new index of a snapshot."),
+        "jobs": Entry(
+            "jobs.jobs", "List, watch, pause, resume, retry and cancel long work."
+        ),
+    },
+    "See whether all is well": {
+        "doctor": Entry(
+            "doctor.doctor", "Report the engine in use, why, and what can be fixed."
+        ),
+        "verify": Entry(
+            "doctor.verify",
+            "Compare all files of an index, a snapshot or a data directory.",
+        ),
+        "demo": Entry(
+            "demo",
+            "Run the whole workflow on real data and write a report with charts.",
+        ),
+        "completion": Entry("completion", "Print the completion script of a shell."),
+    },
 }
-"""The module of each command, in the order one meets them."""
+"""The commands by what they are for, in the order of the work."""
+
+COMMANDS = tuple(name for part in SECTIONS.values() for name in part)
+"""Names of all commands."""
 
 
-class CommandGroup(SuggestingGroup):
-    """A group whose commands load on first use, so that `--help` stays quick."""
-
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Command names in the usual order of use."""
-        return list(COMMANDS)
-
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one command from its module."""
-        if cmd_name not in COMMANDS:
-            return None
-        with leaving_on_interrupt():
-            module = import_module(f"gleann.service.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = module.command
-        return command
+class CommandGroup(SectionedGroup):
+    """The group of all commands."""
 
     def unknown(self, name: str, ctx: click.Context) -> str:
         """What is said of an unknown command, which may be one of `select`."""
@@ -81,12 +110,16 @@ class CommandGroup(SuggestingGroup):
 
 @click.group(
     cls=CommandGroup,
+    package=__package__,
+    sections=SECTIONS,
     invoke_without_command=True,
     epilog=examples(
         "gleann doctor",
         "gleann build vectors.npy words.gleann",
         "gleann search words.gleann queries.npy --k 10 --out found.parquet",
-    ),
+    )
+    + "\n\n"
+    + exit_codes(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(gleann.__version__, prog_name="gleann")
@@ -116,10 +149,10 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        return _fail(_one_line(error), code=2)
+        return _fail(_one_line(error), code=USAGE)
     except (GleannError, MemoryError) as error:
         memory = "not enough memory: " if isinstance(error, MemoryError) else ""
-        return _fail(f"{memory}{error}", code=1)
+        return _fail(f"{memory}{error}", code=FAILED)
     except OSError as error:  # mostly of stdout: files have errors of their own
         return _not_printed(error)
     except (KeyboardInterrupt, click.Abort):
@@ -143,8 +176,8 @@ def _not_printed(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):  # the reader left, as `head` does
         return BROKEN_PIPE
     if error.filename is not None:
-        return _fail(f"{error.filename}: {error.strerror}", code=1)
-    return _fail(f"the result cannot be printed: {error}", code=1)
+        return _fail(f"{error.filename}: {error.strerror}", code=FAILED)
+    return _fail(f"the result cannot be printed: {error}", code=FAILED)
 
 
 def _escape_what_streams_cannot_encode() -> None:

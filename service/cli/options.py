@@ -16,6 +16,7 @@ from gleann.index.checks import MAX_THREADS
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.filters.condition import Condition
 from gleann.index.params import EntryCodes, Keep, Metric
+from gleann.service.cli.exit_codes import MEANINGS
 from gleann.service.cli.say import json_option
 from gleann.service.values import DeviceChoice
 
@@ -162,6 +163,12 @@ def parse_nlist(
 def examples(*lines: str) -> str:
     """Format example command lines for the end of a help text."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def exit_codes() -> str:
+    """Format the exit codes for the end of a help text."""
+    lines = (f"  {code:<4} {meaning}" for code, meaning in MEANINGS.items())
+    return "\b\nExit codes:\n" + "\n".join(lines)
 
 
 def out_option(example: str) -> Callable[[Callback], Callback]:

@@ -14,14 +14,12 @@ from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import InvalidInputError
 from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
+from gleann.service.cli.exit_codes import LABELS_NEEDED
 from gleann.service.cli.files import columns, outputs
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.tables import Table, read_table, shown_names
 from gleann.service.cli.say import result
 from gleann.service.files.vector_columns import reading
-
-LABELS_NEEDED = 3
-"""Exit code when ids were written that somebody must label first."""
 
 POSITIVE_COLUMNS = ("positive", "label")
 """Names of the column that says whether the predicate holds."""

@@ -232,6 +232,12 @@ def test_a_smaller_radius_and_new_rows_go_on_from_the_curation(
     known = ["--known", name, "--radius", 0.05, "--out", out.with_name("known.parquet")]
     assert curate("duplicates", "docs", *known, *place) == 0
     assert read(out.with_name("known.parquet")) == read(there)
+
+
+def test_near_duplicates_of_a_curation_stay_in_one_bucket(curated_folder, place):
+    out = curated_folder / "there" / "groups.parquet"
+    assert curate("duplicates", "docs", "--radius", 0.5, "--out", out, *place) == 0
+    name = results_of(out)["curation"]
     grouped = out.with_name("grouped-split.parquet")
     split = ["split", "docs", "--together", name, "--folds", 3, "--out", grouped]
     assert curate(*split, *place) == 0
@@ -241,7 +247,8 @@ def test_a_smaller_radius_and_new_rows_go_on_from_the_curation(
     groups = {}
     for one, of in zip(rows["id"], rows["duplicate_of"], strict=True):
         groups.setdefault(of, set()).add(buckets[one])
-    assert all(len(one) == 1 for one in groups.values())
+    assert max(map(len, groups.values())) == 1
+    assert len(groups) < N
 
 
 @pytest.mark.parametrize(
@@ -255,10 +262,7 @@ def test_a_smaller_radius_and_new_rows_go_on_from_the_curation(
 def test_labels_under_shares_come_from_the_curation(
     curated_folder, place, given, capsys
 ):
-    folder = curated_folder / "here"
-    bounds = [
-        str(curated_folder / "sample.csv") if b == "SAMPLE" else b for b in bounds
-    ]
+    folder, bounds = curated_folder / "here", filled(given, curated_folder, "here")
     labels = ["--labels", curated_folder / "labels.csv", "--overwrite", "--out"]
     p = ["--probabilities-out", folder / "a.parquet"]
     docs = curated_folder / "docs"
