@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import click
 import pytest
@@ -9,7 +11,7 @@ import pytest
 import gleann
 from gleann.index.errors import StorageError
 from gleann.service.cli import build
-from gleann.service.cli.main import COMMANDS, cli, run
+from gleann.service.cli.main import COMMANDS, SECTIONS, cli, run
 
 
 def command_paths() -> list[str]:
@@ -54,6 +56,35 @@ def test_examples_name_options_that_exist():
         known = {name for option in command.params for name in option.opts}
         for used in re.findall(r"--[a-z-]+", command.epilog or ""):
             assert used in known, f"gleann {path}: the example uses {used}"
+
+
+@pytest.mark.parametrize("path", ["", "curate"])
+def test_the_help_text_has_the_line_of_each_command_without_loading_it(path):
+    context = click.Context(cli)
+    group = cli.get_command(context, path) if path else cli
+    for commands in group.sections.values():
+        for name, entry in commands.items():
+            command = group.get_command(context, name)
+            assert command.name == name
+            assert command.short_help == entry.summary
+
+
+def test_the_help_text_has_sections_in_the_order_of_the_work(capsys):
+    assert run(["--help"]) == 0
+    text = capsys.readouterr().out
+    places = [text.index(f"\n{title}:\n") for title in SECTIONS]
+    assert places == sorted(places)
+    named = re.findall(r"^  ([a-z-]+) {2,}\S", text[places[0] :], flags=re.M)
+    assert named == list(COMMANDS)
+
+
+def test_help_loads_no_command():
+    words = "import sys; from gleann.service.cli.main import run; run(['--help']);"
+    words += "print([name for name in sys.modules if name.startswith('numpy')])"
+    done = subprocess.run(
+        [sys.executable, "-c", words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_issue_commands_are_there():
