@@ -22,6 +22,7 @@ def short(value: float) -> str:
 
 def apart(values: Sequence[float]) -> list[str]:
     """Format numbers with as few digits, from 4 on, as different ones take."""
+    texts: list[str] = []
     for digits in range(4, 18):
         texts = [f"{value:.{digits}g}" for value in values]
         if len(set(texts)) == len(set(values)):

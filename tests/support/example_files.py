@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -183,9 +184,8 @@ def write(folder: Path) -> dict[str, str]:
     (folder / "load.sh").chmod(0o755)
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
-        found = ["--out", "found.parquet", "--state", "found.npz"]
-        assert run(["curate", "duplicates", "words.gleann", "--similarity", "0.95"]
-                   + found) == 0  # fmt: skip
+        near = ["curate", "duplicates", "words.gleann", "--similarity", "0.95"]
+        assert run([*near, "--out", "found.parquet", "--state", "found.npz"]) == 0
     return names
 
 
@@ -209,9 +209,7 @@ def remove_outputs(words: list[str], folder: Path) -> None:
     written = {"--out", "--report", "--pairs", "--probabilities-out", "--uncertain-out"}
     if "--resume" not in words:
         written.add("--state")
-    names = [
-        value for flag, value in zip(words, words[1:], strict=False) if flag in written
-    ]
+    names = [value for flag, value in pairwise(words) if flag in written]
     names += words[2:3] if words[0] == "build" else []
     names += words[3:4] if words[:2] == ["snapshot", "export"] else []
     for name in names:

@@ -149,5 +149,6 @@ def results_of(path: Path) -> dict[str, Any]:
 def plain(said: str, folder: Path) -> list[str]:
     """Printed lines without paths, seconds and the name of the curation."""
     said = said.replace(str(folder), "F").replace("F/here/", "").replace("F/there/", "")
+    said = re.sub(r"F/(docs|old)\b", r"\1", said)
     lines = re.sub(r"\d+\.\d\d s\b", "T s", said).splitlines()
     return [one for one in lines if not one.startswith("curations/")]

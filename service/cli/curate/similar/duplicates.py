@@ -120,6 +120,7 @@ def command(job: DuplicatesJob) -> None:
         room=said_of(given.among, len(given.index), what="rows"),
         seconds=record.seconds("find"),
         metric=found.metric,
+        against=job.against,
     )
     if given.items is not None:
         asked = Asked.of(record.contents(job.out, numbers))

@@ -79,7 +79,7 @@ def write(
     return results
 
 
-def say_found(
+def say_found(  # noqa: PLR0913 (what a line says)
     out: Path,
     facts: Mapping[str, Any],
     points: Sequence[CurvePoint],
@@ -87,6 +87,7 @@ def say_found(
     room: str,
     seconds: float,
     metric: str,
+    against: Path | None,
 ) -> None:
     """Print how many rows go, at the radius that was asked for and at smaller ones.
 
@@ -97,11 +98,15 @@ def say_found(
         room: how many rows took part, in words.
         seconds: that it took.
         metric: of the radius.
+        against: another collection, or None.
     """
+    inside = "pairs" if against is None else "pairs inside the source"
     say(
         f"{out}: {facts['dropped']:,} of {room} go within {facts['radius']:.4g} in"
-        f" {seconds:.2f} s, {facts['pairs']:,} pairs (metric {metric})"
+        f" {seconds:.2f} s, {facts['pairs']:,} {inside} (metric {metric})"
     )
+    if against is not None:
+        say(f"  {facts['dropped_for_outside']:,} of them go for a row of {against}")
     say_curve(points)
 
 

@@ -104,6 +104,7 @@ def find_duplicates(job: DuplicatesJob) -> None:
             room=done.room("rows"),
             seconds=record.seconds("serve"),
             metric=done.metric,
+            against=job.against,
         )
 
 

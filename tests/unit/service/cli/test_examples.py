@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 
@@ -137,7 +138,7 @@ def test_an_example_succeeds(example, folder, world, monkeypatch, capsys):
         code = run(words)
     assert code == 0, capsys.readouterr().err
     assert monotonic() - began < SECONDS
-    for flag, value in zip(words, words[1:], strict=False):
+    for flag, value in pairwise(words):
         if flag in ("--out", "--report"):
             assert (folder / value).exists()
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gleann.service.report.examples import Example, clip, example_grid
 from gleann.service.report.markup import Html, element, join
-from gleann.service.report.numerals import MINUS, compact, percent, short
+from gleann.service.report.numerals import MINUS, apart, compact, percent, short
 from gleann.service.report.page import (
     Section,
     code,
@@ -66,6 +66,19 @@ def test_short(value, text):
 
 
 @pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.0, 0.1, 0.25], ["0", "0.1", "0.25"]),
+        ([0.04999, 0.05, 0.050001], ["0.04999", "0.05", "0.050001"]),
+        ([1.0, 1.0], ["1", "1"]),
+        ([], []),
+    ],
+)
+def test_numbers_apart_look_different(values, texts):
+    assert apart(values) == texts
+
+
+@pytest.mark.parametrize(
     ("value", "text"), [(950, "950"), (12_300, "12.3k"), (1.5e6, "1.5M"), (2e9, "2G")]
 )
 def test_compact(value, text):
@@ -75,7 +88,8 @@ def test_compact(value, text):
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0, "0 %"), (1, "100 %"), (0.5, "50 %"), (0.0213, "2.1 %"), (0.0021, "0.21 %"),
-     (0.9987, "99.87 %")],
+     (0.9987, "99.87 %"), (0.1, "10 %"), (0.9, "90 %"), (0.95, "95 %"), (0.051, "5.1 %"),
+     (0.99999, "99.999 %"), (0.00001, "0.001 %")],
 )  # fmt: skip
 def test_percent_tells_small_shares_from_none(value, text):
     assert percent(value) == text

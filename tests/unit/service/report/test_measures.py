@@ -20,6 +20,7 @@ from gleann.service.report.measures.graphs import closest_pairs, measure_graph
 from gleann.service.report.measures.groups import NO_GROUP, count_groups
 from gleann.service.report.measures.strata import (
     half_width,
+    half_width_words,
     labels_for_half,
     stratum_shares,
 )
@@ -193,3 +194,12 @@ def test_shares_by_stratum_by_hand():
     assert half_width(2, 5) == 1.5
     assert half_width(None, 5) is None
     assert labels_for_half(100) == 400
+
+
+@pytest.mark.parametrize(
+    ("n", "says"), [(5000, "four times the labels, 2,000"), (1900, "exact")]
+)
+def test_half_the_width_takes_no_more_labels_than_there_are_items(n, says):
+    words = half_width_words(500, n=n)
+    assert says in words
+    assert ("1,900 items" in words) == (n == 1900)

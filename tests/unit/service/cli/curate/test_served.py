@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from served_curation import (
 )
 
 import gleann
+from gleann.service.cli.curate.served import running
 from gleann.service.cli.main import run
 from gleann.service.client.operation import Operation
 
@@ -316,6 +318,21 @@ def test_integer_ids_of_files_are_found(tmp_path):
     words = ["--target-ids", tmp_path / "seeds.csv", "--budget", 3, "--data", data]
     assert curate("target", "n", *words, "--out", tmp_path / "p.parquet") == 0
     assert set(read(tmp_path / "p.parquet")["target"].to_pylist()) <= {1, 2}
+
+
+def test_the_progress_of_the_job_is_shown(curated_folder, place, monkeypatch):
+    shown = []
+
+    @contextmanager
+    def bars(*, wanted):
+        yield lambda progress: shown.append((wanted, progress.phase))
+
+    monkeypatch.setattr(running, "progress_bars", bars)
+    out = curated_folder / "there" / "shown.csv"
+    words = ["propagate", "docs", "--labels", curated_folder / "labels.csv", "--out"]
+    assert curate(*words, out, "--progress", *place) == 0
+    assert shown
+    assert all(wanted and phase for wanted, phase in shown)
 
 
 def test_ctrl_c_says_how_to_come_back(curated_folder, place, monkeypatch, capsys):
