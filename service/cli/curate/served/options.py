@@ -1,12 +1,12 @@
 """Options of a command that a server can answer, and what it then refuses."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypedDict, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -14,9 +14,6 @@ from click.core import ParameterSource
 from gleann.index.errors import InvalidInputError
 from gleann.service.cli import options
 from gleann.service.cli.place import Place, place_options
-
-if TYPE_CHECKING:
-    from gleann.service.client.curation_calls.starting import SharedOptions
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 Run = TypeVar("Run", bound=Callable[..., None])
@@ -39,6 +36,13 @@ NOT_SERVED: Mapping[str, str] = MappingProxyType(
     }
 )
 """Parameters that no served command takes, with the reason."""
+
+
+class Filter(TypedDict, total=False):
+    """A condition as calls of a client take it; empty for none."""
+
+    where: str
+    parameters: Sequence[object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,7 @@ class ServedOptions(options.AmongOptions):
         )
 
     @property
-    def filter(self) -> "SharedOptions":
+    def filter(self) -> Filter:
         """The condition, as calls of a client take it.
 
         Raises:

@@ -8,7 +8,12 @@ from typing import Any
 import click
 import pyarrow as pa
 
-from gleann.index.errors import InvalidInputError, ServiceError
+from gleann.index.errors import (
+    InvalidInputError,
+    ServiceError,
+    StorageError,
+    UnknownJobError,
+)
 from gleann.index.params import Metric
 from gleann.service.cli.curate.served.options import ServedOptions
 from gleann.service.cli.files.manifest import JobRecord
@@ -125,25 +130,79 @@ def curated(
         GleannError: what the work failed with.
     """
     with opened(job.place) as client:
-        with record.timed("serve"):
-            if job.operation is None:
-                operation = start(client)
-            else:
-                operation = client.operations.get(full_name(job.operation, OPERATIONS))
-                _require_curation(operation)
-            found = _waited(job, operation, progress=progress)
-        _require_same(operation, found, index=index, method=method)
-        info = client.get_index(found.info.index)
-        data_hash = found.provenance.get("data_hash")
-        record.add_served(info.name, place=job.shown_place, data_hash=data_hash)
-        yield Served(
-            client=client,
-            curation=found,
-            operation=operation.name,
-            metric=info.metric,
-            count=info.count,
-        )
+        name, operation = _begun(job, client, start)
+        with _telling(job, name, operation):
+            with record.timed("serve"):
+                found = _result(client, name, operation, progress=progress)
+            _require_same(name, found, index=index, method=method)
+            info = client.get_index(found.info.index)
+            data_hash = found.provenance.get("data_hash")
+            record.add_served(info.name, place=job.shown_place, data_hash=data_hash)
+            yield Served(
+                client=client,
+                curation=found,
+                operation=name,
+                metric=info.metric,
+                count=info.count,
+            )
     say(f"{found.name} has all tables, until the server forgets it")
+
+
+def _begun(
+    job: ServedOptions, client: Client, start: Start
+) -> tuple[str, Operation[Curation] | None]:
+    """An operation and its name; None where the server has its result alone.
+
+    Raises:
+        InvalidInputError: --operation is of other work.
+    """
+    if job.operation is None:
+        operation = start(client)
+        return operation.name, operation
+    name = full_name(job.operation, OPERATIONS)
+    try:
+        operation = client.operations.get(name)
+    except UnknownJobError:  # operations are forgotten before what they made
+        return name, None
+    if operation.kind != "curate":
+        raise InvalidInputError(
+            f"--operation {name} is a {operation.kind}, not a curation"
+        )
+    return name, operation
+
+
+def _result(
+    client: Client,
+    name: str,
+    operation: Operation[Curation] | None,
+    *,
+    progress: bool,
+) -> Curation:
+    """Wait for the answer of an operation."""
+    if operation is None:
+        return client.curation.get(CURATIONS + name.removeprefix(OPERATIONS))
+    with progress_bars(wanted=progress) as report:
+        return operation.wait(report)
+
+
+@contextmanager
+def _telling(
+    job: ServedOptions, name: str, operation: Operation[Curation] | None
+) -> Iterator[None]:
+    """Tell who cannot wait, or cannot write the answer, how to come back to it."""
+    try:
+        yield
+    except (KeyboardInterrupt, ServiceError, StorageError):
+        if operation is None or operation.error is None:
+            is_done = operation is None or operation.done
+            state = "is done" if is_done else "goes on"
+            if job.data is not None and not is_done:
+                state = "goes on when the directory is opened again"
+            again = command_with({"operation": name})
+            click.echo(
+                f"gleann: {name} {state}; to write its result: {again}", err=True
+            )
+        raise
 
 
 def full_name(given: str, prefix: str) -> str:
@@ -151,45 +210,17 @@ def full_name(given: str, prefix: str) -> str:
     return given if given.startswith(prefix) else prefix + given
 
 
-def _waited(
-    job: ServedOptions, operation: Operation[Curation], *, progress: bool
-) -> Curation:
-    try:
-        with progress_bars(wanted=progress) as report:
-            return operation.wait(report)
-    except (KeyboardInterrupt, ServiceError):
-        goes_on = (
-            "goes on"
-            if job.data is None
-            else "goes on when the directory is opened again"
-        )
-        click.echo(
-            f"gleann: {operation.name} {goes_on}; to write its result:"
-            f" {command_with({'operation': operation.name})}",
-            err=True,
-        )
-        raise
-
-
-def _require_curation(operation: Operation[Any]) -> None:
-    if operation.kind != "curate":
-        raise InvalidInputError(
-            f"--operation {operation.name} is a {operation.kind}, not a curation"
-        )
-
-
 def _require_same(
-    operation: Operation[Any], found: Curation, *, index: str | None, method: str
+    name: str, found: Curation, *, index: str | None, method: str
 ) -> None:
     """Refuse the operation of another command, or of another index."""
     if found.info.method != method:
         raise InvalidInputError(
-            f"--operation {operation.name} is of {found.info.method}, not of {method}"
+            f"--operation {name} is of {found.info.method}, not of {method}"
         )
     if index is not None and found.info.index != index:
         raise InvalidInputError(
-            f"--operation {operation.name} is of the index {found.info.index!r}, not of"
-            f" {index!r}"
+            f"--operation {name} is of the index {found.info.index!r}, not of {index!r}"
         )
 
 

@@ -40,6 +40,8 @@ SPLIT_COLUMN = "split"
         " --out leaked.parquet --report leaked.html",
         "gleann curate leakage test.gleann --reference train.gleann --radius 0.1 --out"
         " leaked.csv --pairs pairs.csv",
+        "gleann curate leakage docs --splits :split --similarity 0.95 --out leaked.csv"
+        " --server grpc://127.0.0.1:50051",
     ),
 )
 @source_options("leaked.parquet")

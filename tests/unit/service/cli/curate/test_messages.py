@@ -1,4 +1,4 @@
-"""What curation commands say: files and ids in errors, counts that are what they name."""
+"""What curation commands say: files and ids in errors, counts of what they name."""
 
 import re
 
