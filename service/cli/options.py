@@ -28,7 +28,7 @@ _VERBS = "is|are|must|has|have|needs|need|cannot|of"
 """What follows the name of a parameter at the begin of a message."""
 
 
-_GIVE = r"(?<=^give )\w+(, \w+)* (or|and) \w+"
+_GIVE = r"(?<=^give )(one of )?\w+(, \w+)*( (or|and) \w+)?"
 """Names of parameters of which one must be given, at the begin of a message."""
 
 
