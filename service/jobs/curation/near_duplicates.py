@@ -101,16 +101,23 @@ def require_rows(
 
 
 def require_duplicates(shelf: Shelf, name: str, *, index: str) -> curation_pb2.Curation:
-    """A stored curation of near-duplicates of an index.
+    """A stored curation of near-duplicates of an index; errors as `require_of_index`."""
+    return require_of_index(shelf, name, index=index, methods=OF_DUPLICATES)
+
+
+def require_of_index(
+    shelf: Shelf, name: str, *, index: str, methods: Sequence[str]
+) -> curation_pb2.Curation:
+    """A stored curation of an index by one of some methods.
 
     Raises:
         UnknownJobError: no curation has this name.
         InvalidInputError: it is of another method or index.
     """
     described = shelf.get(name)
-    if described.method not in OF_DUPLICATES:
+    if described.method not in methods:
         raise InvalidInputError(
-            f"{name!r} is of {described.method}, not of {OF_DUPLICATES[0]}"
+            f"{name!r} is of {described.method}, not of {' or '.join(methods)}"
         )
     if described.index != index:
         raise InvalidInputError(f"{name!r} is of {described.index!r}, not of {index!r}")

@@ -1,4 +1,4 @@
-"""`gleann curate rethreshold`: near-duplicates for a smaller radius, from a file."""
+"""`gleann curate rethreshold`: an answer for a smaller radius, from a file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,15 +6,20 @@ from pathlib import Path
 import click
 
 from gleann.selection.checks import IdMap
-from gleann.selection.curation.duplicates import load_duplicates, rethreshold
+from gleann.selection.curation import duplicates, leakage
+from gleann.selection.curation.duplicates.stored import duplicates_of
+from gleann.selection.curation.leakage.stored import FORMAT as LEAKAGE
+from gleann.selection.curation.leakage.stored import leakage_of
+from gleann.selection.curation.stored_answer import StoredAnswer
 from gleann.service.cli import options, reports
-from gleann.service.cli.curate.similar import results
+from gleann.service.cli.curate.similar import leakage_results, results
 from gleann.service.cli.curate.similar.duplicates_report import page_of
 from gleann.service.cli.curate.similar.inputs import near_options
 from gleann.service.cli.files import output_paths
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
+from gleann.service.report.numerals import percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +37,11 @@ class RethresholdJob(options.ReportOptions):
 
 @click.command(
     "rethreshold",
-    short_help="Near-duplicates for a smaller radius, without another search.",
+    short_help="Duplicates or leakage for a smaller radius, without another search.",
     epilog=options.examples(
         "gleann curate rethreshold found.npz --similarity 0.98 --out fewer.parquet",
-        "gleann curate rethreshold found.npz --radius 0.01 --out fewer.parquet"
-        " --report fewer.html --show-from items.csv --show-column text",
+        "gleann curate rethreshold audit.npz --radius 0.01 --out leaked.parquet"
+        " --report leaked.html --show-from items.csv --show-column text",
     ),
 )
 @click.argument("found", type=options.PATH)
@@ -47,9 +52,10 @@ class RethresholdJob(options.ReportOptions):
 @options.overwrite_option
 @options.takes(RethresholdJob)
 def command(job: RethresholdJob) -> None:
-    """Answer for a smaller radius from FOUND, the --state of `curate duplicates`.
+    """Answer for a smaller radius from FOUND, the --state of another command.
 
-    The answer is that of another run with this radius; OUT is as there.
+    Of `curate duplicates` or `curate leakage`, and the answer is that of another run
+    of it with this radius; OUT is as there.
     """
     out = output_paths.table("--out", job.out)
     output_paths.require_writable(
@@ -62,12 +68,21 @@ def command(job: RethresholdJob) -> None:
     )
     record = JobRecord("curate rethreshold", job)
     with record.timed("read"):
-        before = load_duplicates(job.found)
+        stored = StoredAnswer.read(job.found, of="near-duplicates or leakage")
         record.add_file(job.found)
-        names = IdMap(before.held_ids, n=len(before))
-        items = reports.open_items(job, names, own=None)
+    if stored.format == LEAKAGE:
+        _leakage(job, stored, record)
+    else:
+        _duplicates(job, stored, record)
+
+
+def _duplicates(job: RethresholdJob, stored: StoredAnswer, record: JobRecord) -> None:
+    before = duplicates_of(stored)
+    items = reports.open_items(job, IdMap(before.held_ids, n=len(before)), own=None)
     with record.timed("choose"):
-        found = rethreshold(before, radius=job.radius, similarity=job.similarity)
+        found = duplicates.rethreshold(
+            before, radius=job.radius, similarity=job.similarity
+        )
     numbers = results.write(
         found, record, out=job.out, pairs=job.pairs, state=job.state
     )
@@ -81,3 +96,27 @@ def command(job: RethresholdJob) -> None:
     if items is not None:
         asked = Asked.of(record.contents(job.out, numbers))
         reports.write(items, page_of(found, items, asked, state=job.state or job.found))
+
+
+def _leakage(job: RethresholdJob, stored: StoredAnswer, record: JobRecord) -> None:
+    before = leakage_of(stored)
+    names = IdMap(before.held_ids, n=len(before.held_ids))
+    items = reports.open_items(job, names, own=None)
+    with record.timed("choose"):
+        found = leakage.rethreshold(
+            before, radius=job.radius, similarity=job.similarity
+        )
+    numbers = leakage_results.write(
+        found, record, out=job.out, pairs=job.pairs, state=job.state
+    )
+    leaked, share = int(found.leaked.sum()), float(found.leaked.mean())
+    was = int(before.leaked.sum())
+    say(
+        f"{job.out}: {leaked:,} of {len(found):,} audited rows ({percent(share)})"
+        f" have a training row within {found.radius:.4g}, {was:,} within"
+        f" {before.radius:.4g}"
+    )
+    leakage_results.say_groups(found)
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, numbers))
+        reports.write(items, leakage_results.page_of(found, items, asked))
