@@ -1,13 +1,13 @@
 """An audit of a batch: which rows to check, and what that says about the others."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Ids
-from gleann.index.checks import as_array
+from gleann.index.arrays import Ids, Rows
+from gleann.index.checks import as_array, require_one_of
 from gleann.index.errors import (
     InvalidInputError,
     InvalidParamsError,
@@ -22,6 +22,7 @@ from gleann.selection.promises.acceptance import (
     require_confidence,
 )
 from gleann.selection.promises.answers import Answers, as_held
+from gleann.selection.promises.drawn import require_no_pattern
 from gleann.selection.provenance import (
     check_format,
     check_origin,
@@ -36,6 +37,12 @@ FORMAT = "gleann.batch-audit/1"
 _PARTS = ("params", "data_hash", "ids_hash", "rounds", "labels")
 
 
+Design = Literal["seeded", "uniform"]
+
+_OLDER = {"design": "seeded"}
+"""Parameters that older states lack."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditParams:
     """Parameters of an audit.
@@ -43,14 +50,20 @@ class AuditParams:
     Attributes:
         size: rows to check.
         confidence: of the bound.
-        seed: the only source of randomness.
+        seed: the only source of randomness; not used where the caller draws.
+        design: "seeded" draws by the ids and the seed; "uniform" states that the caller
+            drew, uniformly from the whole batch without replacement, a number fixed
+            before and without a look at what was found. A bound holds for no other
+            draw.
     """
 
     size: int
     confidence: float = 0.95
     seed: int = 0
+    design: Design = "seeded"
 
     def __post_init__(self) -> None:
+        require_one_of("design", self.design, get_args(Design))
         require_count("size", self.size)
         require_count("seed", self.seed, at_least=0)
         require_confidence(self.confidence)
@@ -66,23 +79,27 @@ class BatchAudit:
     Args:
         batch: (m,) distinct ids, such as `Selection.ids`.
         params: of the audit.
+        drawn: (size,) ids that the caller drew, for the design "uniform" alone.
 
     Raises:
-        InvalidInputError: no ids.
-        DuplicateIdError: one twice.
-        InvalidParamsError: a size above the batch.
+        InvalidInputError: no ids; drawn ones that are not in the batch, or in equal
+            steps of it where chance hardly draws such; or none for "uniform".
+        DuplicateIdError: one twice, as in a draw with replacement.
+        InvalidParamsError: a size above the batch, or another than that of `drawn`; or
+            `drawn` for another design.
     """
 
-    def __init__(self, batch: ArrayLike, params: AuditParams) -> None:
+    def __init__(
+        self, batch: ArrayLike, params: AuditParams, *, drawn: ArrayLike | None = None
+    ) -> None:
         self._names = _names_of(batch)
         self._params = params
         if params.size > len(self._names):
             raise InvalidParamsError(
                 f"size is {params.size}, but the batch has {len(self._names)} rows"
             )
-        order = hashed_order(self._names.held, seed=params.seed, purpose="batch audit")
         self._answers = Answers(len(self._names))
-        self._answers.add_round(order[: params.size])
+        self._answers.add_round(self._draw() if drawn is None else self._taken(drawn))
 
     @property
     def params(self) -> AuditParams:
@@ -103,6 +120,32 @@ class BatchAudit:
     def pending(self) -> Ids:
         """Ids that are not checked yet."""
         return self._names.ids_of(self._answers.pending)
+
+    def _draw(self) -> Rows:
+        """The rows that the seed draws."""
+        if self._params.design != "seeded":
+            raise InvalidInputError(
+                f"the design is {self._params.design!r}: give the ids that were drawn"
+            )
+        order = hashed_order(
+            self._names.held, seed=self._params.seed, purpose="batch audit"
+        )
+        return order[: self._params.size]
+
+    def _taken(self, drawn: ArrayLike) -> Rows:
+        """The rows that the caller drew, if they can be a uniform draw."""
+        if self._params.design != "uniform":
+            raise InvalidParamsError(
+                f"drawn is given, but the design is {self._params.design!r}: only a"
+                " uniform draw without replacement has a bound, state design='uniform'"
+            )
+        rows = _rows_in(self._names, drawn)
+        if len(rows) != self._params.size:
+            raise InvalidParamsError(
+                f"size is {self._params.size}, but {len(rows)} ids were drawn"
+            )
+        require_no_pattern(rows, batch=len(self._names))
+        return rows
 
     def submit(self, ids: ArrayLike, failed: ArrayLike) -> int:
         """Take results of checked rows; a result may be given twice.
@@ -173,11 +216,17 @@ class BatchAudit:
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
         hashed = ids_hash(_names_of(batch).held)
         check_origin(saved, data="batch", data_hash=hashed, ids_hash=hashed)
+        names = _names_of(batch)
+        answers = Answers.of_state(saved, n=len(names), most=1)
+        if not answers.rounds:
+            saved.refuse("rounds", "hold no rows")
         with rebuilding("params"):
-            audit = cls(batch, saved.params("params", AuditParams))
-        answers = Answers.of_state(saved, n=len(audit._names), most=1)
-        drawn = audit._answers.rounds[0]
-        if not answers.rounds or not np.array_equal(answers.rounds[0], drawn):
+            params = saved.params("params", AuditParams, absent=_OLDER)
+            drawn = None
+            if params.design == "uniform":
+                drawn = names.ids_of(answers.rounds[0])
+            audit = cls(batch, params, drawn=drawn)
+        if not np.array_equal(answers.rounds[0], audit._answers.rounds[0]):
             saved.refuse("rounds", "hold other rows than the seed draws")
         audit._answers = answers
         return audit
@@ -196,7 +245,8 @@ def acceptance_bound(
         batch: (m,) distinct ids.
         audited: (n,) ids that were drawn uniformly from the batch, without replacement
             and without a look at what was found: the bound holds for no other draw,
-            such as the first ones, or rows that seemed doubtful. `BatchAudit` draws so.
+            such as the first ones, or rows that seemed doubtful. `BatchAudit` draws so,
+            or takes such a draw and refuses what cannot be one.
         failed: (n,) bool.
         confidence: of the bound.
 

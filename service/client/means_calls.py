@@ -10,10 +10,9 @@ from gleann.service.client.connection import Calls, all_pages_of, name_of, part_
 from gleann.service.client.modes import M, method
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire.arrays import Column, ids_to_wire
-from gleann.service.wire.estimate_messages import fill_named
 from gleann.service.wire.filter_messages import filter_to_wire
 from gleann.service.wire.means_messages import (
-    fill_groups,
+    fill_known,
     means_of,
     means_params_to_wire,
     values_to_wire,
@@ -36,8 +35,8 @@ class MeansCalls(Calls[M]):
         name: str,
         *,
         params: "MeansParams",
-        controls: Mapping[str, Column] | None = None,
-        groups: Mapping[str, Column] | None = None,
+        controls: Mapping[str, Column | str] | None = None,
+        groups: Mapping[str, Column | str] | None = None,
         by_list: bool = False,
         where: str | None = None,
         parameters: Sequence[object] = (),
@@ -48,10 +47,11 @@ class MeansCalls(Calls[M]):
         Args:
             name: a built index.
             params: the statistics, the confidence and the label budget.
-            controls: (ids, numbers) for all vectors, by name: predictions of the
-                statistics, or anything that goes with them.
-            groups: (ids, groups) for all vectors, by name: integers or strings, such as
-                the source of each.
+            controls: (ids, numbers) for all vectors, or a column of payload, by name:
+                predictions of the statistics, or anything that goes with them. Columns
+                of payload come last.
+            groups: (ids, groups) for all vectors, or a column of payload, by name:
+                integers or strings, such as the source of each.
             by_list: whether the inverted list of each vector is a group too.
             where: a condition on payload, such as "split = 'test' AND score > $1"; the
                 estimates are over the vectors that pass now, whatever their payload
@@ -62,6 +62,7 @@ class MeansCalls(Calls[M]):
         Raises:
             UnknownIndexError: no such index.
             UnknownIdError: unknown id.
+            UnknownColumnError: no such column of payload.
             InvalidInputError: a vector without a number or a group.
             InvalidParamsError: a budget above the number of vectors.
             InvalidFilterError: `where` does not fit the columns.
@@ -75,8 +76,7 @@ class MeansCalls(Calls[M]):
             filter=filter_to_wire(where, parameters),
             request_id=request_id,
         )
-        fill_named(request.controls, controls or {})
-        fill_groups(request, groups or {})
+        fill_known(request, controls or {}, groups or {})
         await self._connection.require_sendable(request)
         return session_info_of(await self._stubs.means.StartMeansSession(request))
 

@@ -45,7 +45,7 @@ class PromiseCalls(Calls[M]):
         name: str,
         *,
         params: "PromiseParams",
-        proxy: Column,
+        proxy: Column | str,
         where: str | None = None,
         parameters: Sequence[object] = (),
         request_id: str = "",
@@ -55,8 +55,9 @@ class PromiseCalls(Calls[M]):
         Args:
             name: a built index.
             params: the promise, its confidence and the label budget.
-            proxy: (ids, numbers) for all vectors: cheap scores, higher where one is
-                likelier to be positive. The promise holds for any.
+            proxy: (ids, numbers) for all vectors, or the name of a column of payload:
+                cheap scores, higher where one is likelier to be positive. The promise
+                holds for any.
             where: a condition on payload, such as "split = 'test' AND score > $1"; the
                 promise is about the vectors that pass now, whatever their payload
                 becomes, and only these need a number. None for no condition.
@@ -66,20 +67,24 @@ class PromiseCalls(Calls[M]):
         Raises:
             UnknownIndexError: no such index.
             UnknownIdError: unknown id.
-            InvalidInputError: a vector without a number.
+            UnknownColumnError: no such column.
+            InvalidInputError: a vector without a number, or a column of texts.
             InvalidParamsError: a budget above the number of vectors.
             InvalidFilterError: `where` does not fit the columns.
             NotReadyError: the index was never built, or has newer changes.
         """
-        ids, numbers = proxy
         request = promises_pb2.StartPromiseSessionRequest(
             index=name,
             params=promise_params_to_wire(params),
             filter=filter_to_wire(where, parameters),
             request_id=request_id,
         )
-        request.scores.ids.CopyFrom(ids_to_wire(hold_id_array(ids)))
-        request.scores.values = float64s_to_wire(numbers, name="proxy")
+        if isinstance(proxy, str):
+            request.score_column = proxy
+        else:
+            ids, numbers = proxy
+            request.scores.ids.CopyFrom(ids_to_wire(hold_id_array(ids)))
+            request.scores.values = float64s_to_wire(numbers, name="proxy")
         await self._connection.require_sendable(request)
         return session_info_of(await self._stubs.promise.StartPromiseSession(request))
 
@@ -90,6 +95,7 @@ class PromiseCalls(Calls[M]):
         batch: ArrayLike,
         *,
         params: "AuditParams",
+        drawn: ArrayLike | None = None,
         request_id: str = "",
     ) -> SessionInfo:
         """Draw the part of a batch to check, for a bound on the failures in the rest.
@@ -100,14 +106,18 @@ class PromiseCalls(Calls[M]):
         Args:
             name: a built index, which has the batch.
             batch: (m,) distinct ids, such as `Selected.ids`.
-            params: size and confidence of the audit.
+            params: size and confidence of the audit, and who draws.
+            drawn: for the design "uniform" alone, the ids that you drew from the batch,
+                uniformly and without replacement.
             request_id: a repeat with the same string returns the same session.
 
         Raises:
             UnknownIndexError: no such index.
             UnknownIdError: an id that the index does not have.
             DuplicateIdError: one twice.
-            InvalidParamsError: a size above the batch.
+            InvalidInputError: drawn ids that are not in the batch, or in equal steps of
+                it where chance hardly draws such.
+            InvalidParamsError: a size above the batch, or another than that of `drawn`.
             NotReadyError: the index was never built, or has newer changes.
         """
         request = promises_pb2.StartAuditSessionRequest(
@@ -116,6 +126,8 @@ class PromiseCalls(Calls[M]):
             batch=ids_to_wire(hold_id_array(batch, name="batch")),
             request_id=request_id,
         )
+        if drawn is not None:
+            request.drawn.CopyFrom(ids_to_wire(hold_id_array(drawn, name="drawn")))
         await self._connection.require_sendable(request)
         return session_info_of(await self._stubs.promise.StartAuditSession(request))
 

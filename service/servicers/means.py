@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from gleann.service.application import Application
 from gleann.service.wire.arrays import ids_of
-from gleann.service.wire.estimate_messages import candidates_of
 from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.means_messages import (
+    controls_of,
     groups_of,
     means_params_of,
     means_to_wire,
@@ -73,8 +73,8 @@ class MeansServicer(means_pb2_grpc.MeansServiceServicer):
         keep = self._means.start(
             view,
             means_params_of(request.params),
-            controls=candidates_of(request.controls),
-            groups=groups_of(request.groups),
+            controls=controls_of(request),
+            groups=groups_of(request),
             by_list=request.by_list,
             condition=condition_of(request),
         )

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from gleann.service.application import Application
 from gleann.service.wire.arrays import bools_of, ids_of
-from gleann.service.wire.estimate_messages import scores_column_of
 from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.page_tokens import next_token, page_position
 from gleann.service.wire.paging import page_of
@@ -14,6 +13,7 @@ from gleann.service.wire.promise_messages import (
     bound_to_wire,
     promise_params_of,
     promised_to_wire,
+    proxy_of,
 )
 from gleann.service.wire.selected_messages import items_to_wire
 from gleann.service.wire.session_messages import session_info_to_wire
@@ -86,12 +86,10 @@ class PromiseServicer(promises_pb2_grpc.PromiseServiceServicer):
         self, request: promises_pb2.StartPromiseSessionRequest
     ) -> Callable[[], session_pb2.Session]:
         view = self._application.registry.view(request.index)
-        ids, proxy = scores_column_of(request.scores, name="scores")
         keep = self._promises.start(
             view,
             promise_params_of(request.params),
-            ids=ids,
-            proxy=proxy,
+            proxy=proxy_of(request),
             condition=condition_of(request),
         )
         return lambda: session_info_to_wire(keep())
@@ -104,6 +102,11 @@ class PromiseServicer(promises_pb2_grpc.PromiseServiceServicer):
             view,
             audit_params_of(request.params),
             batch=ids_of(request.batch, name="batch"),
+            drawn=(
+                ids_of(request.drawn, name="drawn")
+                if request.HasField("drawn")
+                else None
+            ),
         )
         return lambda: session_info_to_wire(keep())
 

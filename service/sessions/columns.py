@@ -10,6 +10,7 @@ from gleann.index.errors import DimensionMismatchError
 from gleann.index.ids.checks import hold_distinct
 from gleann.index.ids.held import id_at, shown_id
 from gleann.service.views.live_index import View, sealed_index
+from gleann.service.views.payload_values import numbers_at
 
 if TYPE_CHECKING:
     from gleann.selection.among import Among
@@ -33,6 +34,21 @@ def in_order(
     rows = rows_given(view, ids, among, name=name)
     ordered = np.full(len(sealed_index(view)), np.nan)
     ordered[rows] = proxy
+    return ordered
+
+
+def column_in_order(
+    view: View, column: str, among: "Among | None"
+) -> NDArray[np.float64]:
+    """A column of payload as numbers (n,) of the rows; NaN where none is needed.
+
+    Raises:
+        As `numbers_at`.
+    """
+    n = len(sealed_index(view))
+    rows = np.arange(n) if among is None else among.rows
+    ordered = np.full(n, np.nan)
+    ordered[rows] = numbers_at(view, column, rows)
     return ordered
 
 

@@ -12,12 +12,12 @@ from gleann.index.filters.condition import Condition
 from gleann.index.lists import assignment
 from gleann.service.limits import require_within
 from gleann.service.sessions.among import rows_among
-from gleann.service.sessions.columns import in_order, rows_given
+from gleann.service.sessions.columns import column_in_order, in_order, rows_given
 from gleann.service.sessions.known_columns import KnownColumns, packed
-from gleann.service.sessions.start_estimate import Columns
 from gleann.service.sessions.store import Keep, SessionStore, selected_of
 from gleann.service.values import Limits, Selected
 from gleann.service.views.live_index import View, sealed_index
+from gleann.service.views.payload_values import words_at
 
 if TYPE_CHECKING:
     from gleann.selection.among import Among
@@ -35,8 +35,11 @@ _TABLE_BYTES = 16
 LIST_GROUPS = "inverted list"
 """Name of the groups that the lists of an index are."""
 
-GroupColumns: TypeAlias = Mapping[str, tuple[HeldIds, NDArray[np.generic]]]
-"""HeldIds (n,) and groups (n,), integers or words, by name."""
+ControlColumns: TypeAlias = Mapping[str, tuple[HeldIds, NDArray[np.float64]] | str]
+"""Ids (n,) and numbers (n,), or a column of payload, by name."""
+
+GroupColumns: TypeAlias = Mapping[str, tuple[HeldIds, NDArray[np.generic]] | str]
+"""Ids (n,) and groups (n,), integers or words, or a column of payload, by name."""
 
 
 class MeansSessions:
@@ -50,7 +53,7 @@ class MeansSessions:
         view: View,
         params: "MeansParams",
         *,
-        controls: Columns,
+        controls: ControlColumns,
         groups: GroupColumns,
         by_list: bool,
         condition: Condition | None = None,
@@ -71,6 +74,7 @@ class MeansSessions:
         Raises:
             NotReadyError: the index has no sealed version, or has newer changes.
             UnknownIdError: unknown id.
+            UnknownColumnError: no such column of payload.
             InvalidInputError: a vector without a number or a group.
             InvalidParamsError: a budget above the number of vectors.
             LimitError: too many statistics, strata or groups to hold at once.
@@ -82,8 +86,8 @@ class MeansSessions:
         self._require_columns(view, len(controls) + len(groups) + by_list)
         known = KnownColumns(
             controls={
-                name: in_order(view, ids, numbers, among, name=f"control {name!r}")
-                for name, (ids, numbers) in controls.items()
+                name: _control(view, name, source, among)
+                for name, source in controls.items()
             },
             groups=_grouped(view, groups, among, by_list=by_list),
         )
@@ -159,6 +163,18 @@ class MeansSessions:
         return self._store.saved(name, session, labelled=session.labels_used)
 
 
+def _control(
+    view: View,
+    name: str,
+    source: tuple[HeldIds, NDArray[np.float64]] | str,
+    among: "Among | None",
+) -> NDArray[np.float64]:
+    """Numbers (n,) of all rows; NaN where none is needed."""
+    if isinstance(source, str):
+        return column_in_order(view, source, among)
+    return in_order(view, *source, among, name=f"control {name!r}")
+
+
 def _grouped(
     view: View, groups: GroupColumns, among: "Among | None", *, by_list: bool
 ) -> dict[str, Rows]:
@@ -167,11 +183,16 @@ def _grouped(
 
     index = sealed_index(view)
     found: dict[str, Rows] = {}
-    for name, (ids, values) in groups.items():
+    for name, source in groups.items():
         label = f"groups {name!r}"
-        numbers = Groups.of(values, n=len(ids), name=label).numbers
+        if isinstance(source, str):
+            rows = np.arange(len(index)) if among is None else among.rows
+            values: NDArray[np.generic] = words_at(view, source, rows)
+        else:
+            rows = rows_given(view, source[0], among, name=label)
+            values = source[1]
         found[name] = np.zeros(len(index), np.int64)
-        found[name][rows_given(view, ids, among, name=label)] = numbers
+        found[name][rows] = Groups.of(values, n=len(rows), name=label).numbers
     if not by_list:
         return found
     if LIST_GROUPS in found:

@@ -10,7 +10,7 @@ from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_distinct
 from gleann.service.sessions.among import rows_among
-from gleann.service.sessions.columns import in_order
+from gleann.service.sessions.columns import column_in_order, in_order
 from gleann.service.sessions.store import Keep, SessionStore, selected_of
 from gleann.service.values import Selected, SessionKind
 from gleann.service.views.live_index import View, sealed_index
@@ -39,25 +39,34 @@ class PromiseSessions:
         view: View,
         params: "PromiseParams",
         *,
-        ids: HeldIds,
-        proxy: NDArray[np.float64],
+        proxy: tuple[HeldIds, NDArray[np.float64]] | str,
         condition: Condition | None = None,
     ) -> Keep:
-        """Start a promised set with a `proxy` (n,) for all `ids` of the index.
+        """Start a promised set with a proxy for all vectors of the index.
 
         With a condition the promise is about the vectors that pass: only these need a
         proxy.
 
+        Args:
+            view: of the index.
+            params: of the promise.
+            proxy: ids (n,) and numbers (n,), or a column of payload.
+            condition: of the vectors; None for all.
+
         Raises:
             NotReadyError: the index has no sealed version, or has newer changes.
             UnknownIdError: unknown id.
+            UnknownColumnError: no such column.
             InvalidInputError: a vector without a proxy.
             InvalidParamsError: a budget above the number of vectors.
         """
         from gleann.selection.promises import PromiseSession
 
         index, among = sealed_index(view), rows_among(view, condition)
-        numbers = in_order(view, ids, proxy, among)
+        if isinstance(proxy, str):
+            numbers = column_in_order(view, proxy, among)
+        else:
+            numbers = in_order(view, *proxy, among)
         if params.budget > (room := len(index if among is None else among)):
             which = "" if among is None else " that pass the filter"
             raise InvalidParamsError(
@@ -67,21 +76,28 @@ class PromiseSessions:
         session = PromiseSession.start(numbers, params, ids=index.held_ids, among=among)
         return self._store.created("promise", view, session, labelled=0, proxy=numbers)
 
-    def start_audit(self, view: View, params: "AuditParams", *, batch: HeldIds) -> Keep:
-        """Draw the vectors of a batch (m,) to check.
+    def start_audit(
+        self,
+        view: View,
+        params: "AuditParams",
+        *,
+        batch: HeldIds,
+        drawn: HeldIds | None = None,
+    ) -> Keep:
+        """Draw the vectors of a batch (m,) to check, or take those that were drawn.
 
         Raises:
             NotReadyError: the index has no sealed version, or has newer changes.
             UnknownIdError: a vector that the index does not have.
             DuplicateIdError: a vector twice.
-            InvalidInputError: no vectors.
-            InvalidParamsError: a size above the batch.
+            InvalidInputError: no vectors, or drawn ones that no uniform draw gives.
+            InvalidParamsError: a size above the batch, or another than was drawn.
         """
         from gleann.selection.promises import BatchAudit
 
         sealed_index(view)
         rows = view.require(hold_distinct(batch))
-        audit = BatchAudit(batch, params)
+        audit = BatchAudit(batch, params, drawn=drawn)
         return self._store.created(
             "audit", view, audit, labelled=0, proxy=rows.astype(np.float64)
         )

@@ -1,7 +1,7 @@
 """Conversion of joint estimates, their parameters and what is known of every vector."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from gleann.service.wire.arrays import (
     ids_of,
     ids_to_wire,
 )
+from gleann.service.wire.estimate_messages import candidates_of, fill_named
 from gleann.service.wire.fields import enum_text, fill, given
 from gleann.v1 import means_pb2
 
@@ -66,30 +67,75 @@ def means_params_of(message: means_pb2.MeansParams) -> "MeansParams":
     return MeansParams(statistics=statistics, **{"budget": 0, **values})
 
 
-def fill_groups(
-    request: means_pb2.StartMeansSessionRequest, groups: Mapping[str, Column]
+def fill_known(
+    request: means_pb2.StartMeansSessionRequest,
+    controls: Mapping[str, Column | str],
+    groups: Mapping[str, Column | str],
 ) -> None:
-    """Pack groups by name.
+    """Pack controls and groups by name: their numbers, or a column of payload.
 
     Raises:
-        InvalidInputError: neither integers nor strings.
+        InvalidInputError: groups that are neither integers nor strings.
     """
-    for name, (ids, values) in groups.items():
+    for name, control in controls.items():
+        if isinstance(control, str):
+            request.control_columns.add(name=name, column=control)
+        else:
+            fill_named(request.controls, {name: control})
+    for name, group in groups.items():
+        if isinstance(group, str):
+            request.group_columns.add(name=name, column=group)
+            continue
+        ids, values = group
         request.groups.add(
             ids=ids_to_wire(hold_id_array(ids, name=f"ids of groups {name!r}")),
             groups=column_to_wire(name, values),
         )
 
 
+def controls_of(
+    request: means_pb2.StartMeansSessionRequest,
+) -> dict[str, tuple[HeldIds, NDArray[np.float64]] | str]:
+    """Read ids (m,) and numbers (m,), or a column of payload, by name.
+
+    Raises:
+        InvalidInputError: a repeated name.
+    """
+    given_ones = candidates_of(request.controls)
+    return {**given_ones, **_columns_of(request.control_columns, given_ones)}
+
+
 def groups_of(
-    groups: Sequence[means_pb2.KnownGroups],
-) -> dict[str, tuple[HeldIds, NDArray[np.generic]]]:
-    """Read ids (m,) and groups (m,), by name.
+    request: means_pb2.StartMeansSessionRequest,
+) -> dict[str, tuple[HeldIds, NDArray[np.generic]] | str]:
+    """Read ids (m,) and groups (m,), or a column of payload, by name.
 
     Raises:
         InvalidInputError: a repeated name, or neither integers nor strings.
         DimensionMismatchError: not one for each id.
     """
+    given_ones = _given_groups(request.groups)
+    return {**given_ones, **_columns_of(request.group_columns, given_ones)}
+
+
+def _columns_of(
+    columns: Sequence[means_pb2.NamedColumn], others: Collection[str]
+) -> dict[str, str]:
+    """The column of each name, none of which is there already."""
+    found: dict[str, str] = {}
+    for one in columns:
+        if one.name in found or one.name in others:
+            raise InvalidInputError(
+                f"two of {len(columns) + len(others)} controls or groups are named"
+                f" {one.name!r}"
+            )
+        found[one.name] = one.column
+    return found
+
+
+def _given_groups(
+    groups: Sequence[means_pb2.KnownGroups],
+) -> dict[str, tuple[HeldIds, NDArray[np.generic]]]:
     found: dict[str, tuple[HeldIds, NDArray[np.generic]]] = {}
     for one in groups:
         name = one.groups.name

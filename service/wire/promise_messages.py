@@ -6,7 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gleann.index.arrays import HeldIds
+from gleann.index.errors import InvalidParamsError
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import joined_ids, own_ids
 from gleann.service.promised import PromisedItems
@@ -19,6 +22,7 @@ from gleann.service.wire.arrays import (
     ids_of,
     ids_to_wire,
 )
+from gleann.service.wire.estimate_messages import scores_column_of
 from gleann.service.wire.fields import fill, given
 from gleann.service.wire.page_tokens import next_token
 from gleann.service.wire.paging import id_sizes, page_within
@@ -60,6 +64,21 @@ def promise_params_of(message: promises_pb2.PromiseParams) -> "PromiseParams":
     from gleann.selection.promises import PromiseParams
 
     return PromiseParams(**{"budget": 0, **given(message)})
+
+
+def proxy_of(
+    request: promises_pb2.StartPromiseSessionRequest,
+) -> tuple[HeldIds, NDArray[np.float64]] | str:
+    """Read ids (m,) and a proxy (m,), or the name of a column of payload.
+
+    Raises:
+        InvalidParamsError: both.
+    """
+    if not request.score_column:
+        return scores_column_of(request.scores, name="scores")
+    if request.HasField("scores"):
+        raise InvalidParamsError("give scores or score_column, one of them: got both")
+    return request.score_column
 
 
 def audit_params_to_wire(params: "AuditParams") -> promises_pb2.BatchAuditParams:

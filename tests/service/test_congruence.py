@@ -361,6 +361,43 @@ def promising(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterat
         client.means.submit_values(session, batch.ids, values)
     yield client.means.get(session)
     yield client.next_batch(session).ids
+    yield from promising_by_payload(client, rows)
+
+
+def promising_by_payload(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
+    """Promises and means by columns of payload, and an audit that the caller drew."""
+    ids, columns = np.arange(len(rows)), {"score": "float64", "source": "string"}
+    payload = {
+        "score": rows[:, 0].tolist(),
+        "source": [["web", "talk"][i % 2] for i in range(len(rows))],
+    }
+    client.create_index("p", dim=8, metric="l2", columns=columns)
+    client.upsert("p", ids, rows, payload)
+    client.build("p", PARAMS).wait(timeout=60)
+    promise = client.promises.start(
+        "p", params=PromiseParams(budget=40), proxy="score", where="source = 'web'"
+    )
+    yield client.next_batch(promise)
+    means = client.means.start(
+        "p",
+        params=MeansParams(
+            statistics=(Statistic(name="size"),), budget=40, stratify_by="x"
+        ),
+        controls={"x": "score"},
+        groups={"source": "source"},
+    )
+    while len(batch := client.means.next_batch(means)):
+        yield batch
+        client.means.submit_values(means, batch.ids, rows[batch.ids, 1])
+    yield client.means.get(means)
+    drawn = np.random.default_rng(4).choice(ids[:90], 20, replace=False)
+    audit = client.promises.start_audit(
+        "p", ids[:90], params=AuditParams(size=20, design="uniform"), drawn=drawn
+    )
+    yield (batch := client.next_batch(audit))
+    client.submit_labels(audit, batch.ids, rows[batch.ids, 0] > 0)
+    yield client.promises.bound(audit)
+    client.delete_index("p")
 
 
 def keeping(client: gleann.Client, rows: np.ndarray, folder: Path) -> Iterator[Any]:

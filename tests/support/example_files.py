@@ -106,6 +106,8 @@ def _write_tables(folder: Path) -> None:
     _csv(folder, "wanted", {"id": of[:20]})
     _csv(folder, "classes", {"id": of, "kind": of % 7})
     _csv(folder, "kept", {"id": of[::3]})
+    drawn = np.random.default_rng(1).choice(of[::3], 200, replace=False)
+    _csv(folder, "mine", {"id": drawn})
     _csv(folder, "checks", {"id": of, "failed": yes})
     _csv(folder, "answers", {"id": of, "positive": yes, "value": of % 10 + 0.5})
     pq.write_table(pa.table({"id": of[:900]}), folder / "picks.parquet")
@@ -186,6 +188,9 @@ def write(folder: Path) -> dict[str, str]:
         patched.chdir(folder)
         near = ["curate", "duplicates", "words.gleann", "--similarity", "0.95"]
         assert run([*near, "--out", "found.parquet", "--state", "found.npz"]) == 0
+        audit = ["curate", "leakage", "words.gleann", "--splits", "items.csv:split"]
+        near = ["--radius", "0.05", "--out", "audit.csv", "--state", "audit.npz"]
+        assert run([*audit, *near]) == 0
     return names
 
 

@@ -1,6 +1,7 @@
 """Leakage between splits, and splits that control it."""
 
 from gleann.selection.curation.leakage.audit import leakage
+from gleann.selection.curation.leakage.nearer import rethreshold
 from gleann.selection.curation.leakage.result import (
     GroupLeakage,
     Leakage,
@@ -12,6 +13,7 @@ from gleann.selection.curation.leakage.split import (
     resampled_training,
     similarity_split,
 )
+from gleann.selection.curation.leakage.stored import load_leakage, save_leakage
 
 __all__ = [
     "FoldRows",
@@ -20,6 +22,9 @@ __all__ = [
     "LeakedPairs",
     "SimilaritySplit",
     "leakage",
+    "load_leakage",
     "resampled_training",
+    "rethreshold",
+    "save_leakage",
     "similarity_split",
 ]

@@ -30,6 +30,15 @@ class LeakedPairs:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def within(self, radius: float) -> "LeakedPairs":
+        """Those whose distance is at most `radius`."""
+        near = self.distances <= np.float32(radius)
+        return LeakedPairs(
+            rows=self.rows[near],
+            others=self.others[near],
+            distances=self.distances[near],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupLeakage:
@@ -95,6 +104,11 @@ class Leakage(Tabular):
     def leaked(self) -> Mask:
         """Which audited rows (m,) have a training row within the cut."""
         return self.pair_counts > 0
+
+    @property
+    def one_index(self) -> bool:
+        """Whether the training rows are rows of the index that is audited."""
+        return self.reference_ids is self.held_ids
 
     def by_group(self) -> tuple[GroupLeakage, ...]:
         """The audit of each group that has rows."""

@@ -12,7 +12,7 @@ SECTIONS = {
         ),
         "rethreshold": Entry(
             "similar.rethreshold",
-            "Near-duplicates for a smaller radius, without another search.",
+            "Duplicates or leakage for a smaller radius, without another search.",
         ),
         "join": Entry(
             "similar.join", "Find the near pairs of two collections, or within one."

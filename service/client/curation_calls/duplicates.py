@@ -90,21 +90,22 @@ class DuplicateCalls(StartingCalls[M]):
         curve: bool = False,
         request_id: str = "",
     ) -> Handle[Any, Any]:
-        """The near-duplicates of a stored curation for a smaller distance.
+        """The near-duplicates or leakage of a stored curation for a smaller distance.
 
         Args:
             name: the index of the curation.
-            curation: by its name, of `near_duplicates` or `rethreshold`.
+            curation: by its name, of `near_duplicates`, `leakage` or `rethreshold`.
             radius: at most that of the curation.
             similarity: under cosine, the least cosine instead.
-            curve: as in `near_duplicates`.
+            curve: as in `near_duplicates`; not for leakage.
             request_id: as in `SharedOptions`.
 
         Raises:
             UnknownJobError: no such curation.
             InvalidInputError: it is of another method or index.
             InvalidParamsError: neither or both of radius and similarity, or a greater
-                radius than that of the curation.
+                radius than that of the curation; leakage that does not list all of its
+                pairs, or its curve.
         """
         message = duplicates_pb2.Rethreshold(curation=curation, curve=curve)
         fill_near(message, radius=radius, similarity=similarity)

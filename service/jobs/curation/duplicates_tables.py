@@ -54,34 +54,34 @@ def stored(shelf: Shelf, name: str, *, provenance: dict[str, object]) -> Duplica
         provenance: of it.
     """
     rows, pairs = shelf.state(name, "rows"), shelf.state(name, "pairs")
-    first = _array(rows, "first")
-    distances = _array(rows, "distance", np.float32)
+    first = array_of(rows, "first")
+    distances = array_of(rows, "distance", np.float32)
     outside = outside_held = None
     if "outside_distance" in rows.column_names:
-        near = _array(rows, "outside_distance", np.float32)
+        near = array_of(rows, "outside_distance", np.float32)
         there = np.isfinite(near)
         outside = Outside(
             rows=np.where(there, np.arange(len(near)), -1), distances=near
         )
-        outside_held = _ids(rows, "outside_id")
+        outside_held = ids_of(rows, "outside_id")
     params: dict[str, float] = provenance["params"]  # type: ignore[assignment]
     metric: Metric = provenance[METRIC]  # type: ignore[assignment]
     return Duplicates(
-        held_ids=_ids(rows, "id"),
+        held_ids=ids_of(rows, "id"),
         radius=float(params["radius"]),
         metric=metric,
-        kept=_array(rows, "kept", np.bool_),
-        duplicate_of=_array(rows, "duplicate_of"),
+        kept=array_of(rows, "kept", np.bool_),
+        duplicate_of=array_of(rows, "duplicate_of"),
         distances=distances,
-        from_outside=_array(rows, "from_outside", np.bool_),
+        from_outside=array_of(rows, "from_outside", np.bool_),
         first=first,
-        ranks=_array(rows, "rank"),
+        ranks=array_of(rows, "rank"),
         pairs=PairTable(
-            rows=_array(pairs, "row", np.int32),
-            others=_array(pairs, "other", np.int32),
-            distances=_array(pairs, "distance", np.float32),
+            rows=array_of(pairs, "row", np.int32),
+            others=array_of(pairs, "other", np.int32),
+            distances=array_of(pairs, "distance", np.float32),
         ),
-        hashes=_array(rows, "hash").view(np.uint64),
+        hashes=array_of(rows, "hash").view(np.uint64),
         outside=outside,
         outside_held=outside_held,
         work=JoinWork(),
@@ -144,14 +144,15 @@ def _pair_state(found: Duplicates) -> Columns:
     return {"row": pairs.rows, "other": pairs.others, "distance": pairs.distances}
 
 
-def _ids(table: pa.Table, name: str) -> HeldIds:
+def ids_of(table: pa.Table, name: str) -> HeldIds:
+    """A column of ids."""
     column = table.column(name).combine_chunks()
     if pa.types.is_int64(column.type):
         return np.array(column)
     return Texts.of_arrow(column)
 
 
-def _array(table: pa.Table, name: str, dtype: type = np.int64) -> NDArray[Any]:
+def array_of(table: pa.Table, name: str, dtype: type = np.int64) -> NDArray[Any]:
     """A column as a new array; null, of floats alone, is NaN."""
     values: NDArray[Any] = table.column(name).to_numpy().astype(dtype)
     return values

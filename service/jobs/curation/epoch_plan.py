@@ -21,10 +21,11 @@ from gleann.selection.curation.plans import (
 )
 from gleann.selection.provenance import provenance
 from gleann.service.jobs.curation.curated import Columns, Curated
-from gleann.service.jobs.curation.words import require_words, words_at
+from gleann.service.jobs.curation.words import require_words
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.limits import require_within
 from gleann.service.views.passing import condition_as_json, passing_rows
+from gleann.service.views.payload_values import words_at
 from gleann.service.wire.fields import enum_text
 from gleann.service.wire.filter_messages import condition_of
 from gleann.v1 import plans_pb2

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidParamsError
-from gleann.index.ids.held import take_ids
-from gleann.selection.curation.leakage import Leakage, leakage
+from gleann.selection.curation.leakage import leakage
 from gleann.selection.curation.leakage.audit import BINS, MAX_PAIRS
-from gleann.service.jobs.curation.curated import Columns, Curated
+from gleann.service.jobs.curation.curated import Curated
+from gleann.service.jobs.curation.leakage_tables import curated_of
 from gleann.service.jobs.curation.pairs import most_pairs, require_near
 from gleann.service.jobs.curation.words import column_words, require_words
 from gleann.service.jobs.curation.work import Asked, Method, Work
@@ -88,7 +88,7 @@ def run(work: Work) -> Curated:
         threads=work.threads,
         progress=work.progress,
     )
-    return _curated(found)
+    return curated_of(found)
 
 
 def _require_few_lines(
@@ -102,47 +102,6 @@ def _require_few_lines(
     count = 1 if groups is None else len(set(groups.tolist()))
     name = f"bytes of {count} groups with {bins} bins each"
     require_within(LINE_BYTES * count * bins, work.limits.work_bytes, name)
-
-
-def _curated(found: Leakage) -> Curated:
-    return Curated(
-        summary=found.summary(),
-        provenance={**found.provenance, "metric": found.metric},
-        tables={
-            "rows": found.table().columns,
-            "pairs": {
-                "id": take_ids(found.held_ids, found.pairs.rows),
-                "reference_id": take_ids(found.reference_ids, found.pairs.others),
-                "distance": found.pairs.distances,
-            },
-            "groups": _groups(found),
-            "histogram": _histogram(found),
-        },
-    )
-
-
-def _groups(found: Leakage) -> Columns:
-    groups = found.by_group()
-    return {
-        "group": np.array([str(one.group) for one in groups], object),
-        "rows": np.array([one.rows for one in groups], np.int64),
-        "leaked": np.array([one.leaked for one in groups], np.int64),
-        "share": np.array([one.share for one in groups]),
-        "median": np.array([one.median for one in groups]),
-    }
-
-
-def _histogram(found: Leakage) -> Columns:
-    """One line per group and bin."""
-    groups, bins = found.by_group(), len(found.edges) - 1
-    names = [str(one.group) for one in groups for _ in range(bins)]
-    counts = [count for one in groups for count in one.histogram]
-    return {
-        "group": np.array(names, object),
-        "low": np.tile(found.edges[:-1], len(groups)),
-        "high": np.tile(found.edges[1:], len(groups)),
-        "rows": np.array(counts, np.int64),
-    }
 
 
 def _named(message: leakage_pb2.Leakage) -> Sequence[str]:

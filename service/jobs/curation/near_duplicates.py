@@ -13,7 +13,6 @@ from gleann.index.errors import (
     InvalidInputError,
     InvalidParamsError,
 )
-from gleann.index.ids.held import shown_id
 from gleann.selection.curation.duplicates import Duplicates, near_duplicates
 from gleann.selection.curation.duplicates.near import MAX_PAIRS
 from gleann.service.jobs.curation.curated import Curated
@@ -22,6 +21,7 @@ from gleann.service.jobs.curation.pairs import most_pairs, require_near
 from gleann.service.jobs.curation.pool import Pool
 from gleann.service.jobs.curation.shelf import Shelf
 from gleann.service.jobs.curation.work import Asked, Method, Work
+from gleann.service.views.payload_values import numbers_at
 from gleann.service.wire.arrays import vectors_of
 from gleann.service.wire.curation.duplicates import keep_by_of, near_of
 from gleann.service.wire.curation.scores import given_scores, scores_of
@@ -101,16 +101,23 @@ def require_rows(
 
 
 def require_duplicates(shelf: Shelf, name: str, *, index: str) -> curation_pb2.Curation:
-    """A stored curation of near-duplicates of an index.
+    """A stored curation of near-duplicates of an index; errors as `require_of_index`."""
+    return require_of_index(shelf, name, index=index, methods=OF_DUPLICATES)
+
+
+def require_of_index(
+    shelf: Shelf, name: str, *, index: str, methods: Sequence[str]
+) -> curation_pb2.Curation:
+    """A stored curation of an index by one of some methods.
 
     Raises:
         UnknownJobError: no curation has this name.
         InvalidInputError: it is of another method or index.
     """
     described = shelf.get(name)
-    if described.method not in OF_DUPLICATES:
+    if described.method not in methods:
         raise InvalidInputError(
-            f"{name!r} is of {described.method}, not of {OF_DUPLICATES[0]}"
+            f"{name!r} is of {described.method}, not of {' or '.join(methods)}"
         )
     if described.index != index:
         raise InvalidInputError(f"{name!r} is of {described.index!r}, not of {index!r}")
@@ -170,23 +177,7 @@ def column_scores(pool: Pool, name: str, rows: Rows) -> NDArray[np.generic]:
     Raises:
         InvalidInputError: a column of another type, or a null within `rows`.
     """
-    import pyarrow as pa
-
-    column = pool.view.payload_at(pool.rows[rows], [name]).column(name)
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        raise InvalidInputError(
-            f"column {name!r} is of {column.type}: scores are numbers or times"
-        )
-    if column.null_count:
-        bare = np.flatnonzero(column.is_null().to_numpy())
-        first = pool.index.ids[rows[bare[:1]]].tolist()[0]
-        raise InvalidInputError(
-            f"column {name!r} has no value for id {shown_id(first)}"
-            f" ({len(bare)} of {len(rows)} vectors have none)"
-        )
-    values = column.to_numpy()
+    values = numbers_at(pool.view, name, pool.rows[rows])
     scores = np.zeros(len(pool), values.dtype)
     scores[rows] = values
     return scores

@@ -1,5 +1,6 @@
 """Leakage and splits by similarity over RPC, compared with the library."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -235,3 +236,59 @@ def test_histograms_of_too_many_groups(start_server: Any) -> None:
         found = few.wait(timeout=60)
         assert len(found.table("histogram")) == 2400
         assert found.table("groups")["rows"].to_pylist() == [1] * 240
+
+
+def test_leakage_for_a_smaller_cut_is_that_of_another_audit(
+    served: gleann.Client,
+) -> None:
+    served.create_index("trained", dim=DIM, metric="l2")
+    served.upsert("trained", IDS[:120], ROWS[:120])
+    for options in ({"split_column": "split"}, {"reference": "trained"}):
+        ask = functools.partial(served.curation.leakage, "items", **options)
+        wide = ask(radius=1.0, group_column="topic").wait(timeout=60)
+        closer = served.curation.rethreshold("items", wide.name, radius=RADIUS)
+        found = closer.wait(timeout=60)
+        again = ask(radius=RADIUS, group_column="topic").wait(timeout=60)
+        assert found.info.method == "leakage"
+        assert found.summary == again.summary
+        assert 36 <= found.summary["leaked"] < wide.summary["leaked"]
+        assert lines(found, "pairs") == lines(again, "pairs")
+        for name in ("group", "rows", "leaked", "share"):
+            assert lines(found, "groups")[name] == lines(again, "groups")[name]
+        rows, expected = lines(found, "rows"), lines(again, "rows")
+        for name in ("id", "group", "leaked", "pairs"):
+            assert rows[name] == expected[name]
+        near = [
+            (one, two)
+            for one, two, leaked in zip(
+                rows["nearest"], expected["nearest"], rows["leaked"], strict=True
+            )
+            if leaked
+        ]
+        assert near
+        assert all(one == two for one, two in near)
+        assert found.provenance["of"]["radius"] == 1.0
+        assert found.info.other_indexes == wide.info.other_indexes
+        nearer = served.curation.rethreshold("items", found.name, radius=0.001)
+        summary = nearer.wait(timeout=60).summary
+        assert summary["leaked"] < found.summary["leaked"]
+        histogram = lines(nearer.wait(timeout=60), "histogram")
+        assert histogram == lines(wide, "histogram")
+
+
+def test_leakage_that_cannot_be_cut_smaller_is_refused(served: gleann.Client) -> None:
+    ask = functools.partial(served.curation.leakage, "items", split_column="split")
+    wide = ask(radius=1.0).wait(timeout=60)
+    again = functools.partial(served.curation.rethreshold, "items")
+    with pytest.raises(errors.InvalidParamsError, match="radius 2 is above 1"):
+        again(wide.name, radius=2.0)
+    with pytest.raises(errors.InvalidParamsError, match="curve is of near-duplicates"):
+        again(wide.name, radius=0.5, curve=True)
+    few = ask(radius=1.0, max_pairs=50).wait(timeout=60)
+    pairs, leaked = wide.summary["pairs"], wide.summary["leaked"]
+    text = f"lists {leaked} of {pairs} pairs.*max_pairs={pairs}"
+    with pytest.raises(errors.InvalidParamsError, match=text):
+        again(few.name, radius=0.5)
+    split = served.curation.similarity_split("items", folds=3).wait(timeout=60)
+    with pytest.raises(errors.InvalidInputError, match="near_duplicates or leakage"):
+        again(split.name, radius=0.5)

@@ -1,5 +1,6 @@
 """Several means from one sample: over the wire as in the library."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,71 @@ def test_only_what_passes_a_filter_needs_numbers(client, rows, quick):
     some = {"controls": {"x": (IDS["int64"][:9], rows[:9, 0])}}
     with pytest.raises(errors.DimensionMismatchError, match="'x' has no number for"):
         client.means.start("a", params=PARAMS, where="part <> 1", **some)
+
+
+def test_columns_of_payload_are_controls_and_groups(client, rows, quick):
+    columns = {"x": "float64", "ok": "bool", "source": "string", "half": "int64"}
+    client.create_index("a", dim=8, metric="l2", columns=columns)
+    known = known_of(rows, IDS["int64"])
+    source, half = (known["groups"][name][1] for name in ("source", "half"))
+    payload = {
+        "x": rows[:, 0].tolist(),
+        "ok": (rows[:, 1] > 0).tolist(),
+        "source": source.tolist(),
+        "half": half.tolist(),
+    }
+    client.upsert("a", IDS["int64"], rows, payload)
+    client.build("a", quick).wait(timeout=60)
+    session = client.means.start(
+        "a",
+        params=PARAMS,
+        controls={"y": known["controls"]["y"], "x": "x", "good": "ok"},
+        groups={"half": "half", "where from": "source"},
+    )
+    # What the columns become later does not move it.
+    client.update_payload("a", {"x": 0.0, "source": "web"}, where="half = 0")
+    answered(client, session, rows, "int64")
+    place = {one: row for row, one in enumerate(IDS["int64"].tolist())}
+    own = estimate_means(
+        lambda some: values_of(rows)[[place[one] for one in some.tolist()]],
+        PARAMS,
+        controls={
+            "y": known["controls"]["y"][1],
+            "x": rows[:, 0].astype(np.float64),
+            "good": rows[:, 1] > 0,
+        },
+        groups={"half": half, "where from": source},
+        ids=IDS["int64"],
+    )
+    assert_same(client.means.get(session), own)
+
+
+def test_columns_of_payload_that_cannot_be_are_refused(client, rows, quick):
+    columns = {"x": "float64", "text": "string", "tags": "strings", "part": "int64"}
+    client.create_index("a", dim=8, metric="l2", columns=columns)
+    payload = {
+        "x": [None if i in (3, 7) else 0.5 * i for i in range(N)],
+        "text": [None if i == 9 else "a" for i in range(N)],
+        "part": np.arange(N) % 4,
+    }
+    client.upsert("a", IDS["int64"], rows, payload)
+    client.build("a", quick).wait(timeout=60)
+    start = functools.partial(client.means.start, "a", params=PARAMS)
+    told = r"column 'x' has no value for id 30 \(2 of 240 vectors have none\)"
+    with pytest.raises(errors.InvalidInputError, match=told):
+        start(controls={"x": "x"})
+    told = r"column 'text' has no value for id 90 \(1 of 240 vectors"
+    with pytest.raises(errors.InvalidInputError, match=told):
+        start(controls={"x": "part"}, groups={"g": "text"})
+    with pytest.raises(errors.UnknownColumnError, match="none"):
+        start(controls={"x": "none"})
+    with pytest.raises(errors.InvalidInputError, match="is of string: scores are"):
+        start(controls={"x": "text"})
+    with pytest.raises(errors.InvalidInputError, match="groups are texts"):
+        start(controls={"x": "part"}, groups={"g": "x"})
+    # Vectors that do not pass need no value.
+    some = start(controls={"x": "x"}, where="part <> 3")
+    assert len(client.next_batch(some)) > 0
 
 
 def test_the_lists_of_the_index_are_groups(rows, quick, tmp_path: Path):

@@ -101,6 +101,68 @@ def test_an_audit_is_that_of_the_library(client, rows, quick, kind):
     assert client.promises.bound(session) == own.bound()
 
 
+def test_a_column_of_payload_is_the_proxy(rows, quick, tmp_path: Path):
+    ids, held = IDS["int64"], held_of(rows)
+    with gleann.Client(tmp_path / "d") as client:
+        client.create_index("a", dim=8, metric="l2", columns={"score": "float64"})
+        payload = {"score": [None if i < 9 else x for i, x in enumerate(rows[:, 0].tolist())]}
+        client.upsert("a", ids, rows, payload)
+        client.build("a", quick).wait(timeout=60)
+        told = r"column 'score' has no value for id 0 \(9 of 240 vectors have none\)"
+        with pytest.raises(errors.InvalidInputError, match=told):
+            client.promises.start("a", params=PARAMS, proxy="score")
+        with pytest.raises(errors.UnknownColumnError, match="rank"):
+            client.promises.start("a", params=PARAMS, proxy="rank")
+        session = client.promises.start(
+            "a", params=PARAMS, proxy="score", where="score IS NOT NULL"
+        )
+        # What the column becomes later does not move the promise.
+        client.update_payload("a", {"score": 1.0}, where="score IS NOT NULL")
+    with gleann.Client(tmp_path / "d") as client:
+        answered(client, session.name, ids, held)
+        made = client.promises.get(session.name)
+    proxy = rows[:, 0].astype(np.float64)
+    own = promised_set(
+        proxy,
+        lambda some: held[some // 10],
+        PARAMS,
+        ids=ids,
+        among=np.arange(N) >= 9,
+    )
+    assert made.ids.tolist() == own.ids.tolist()
+    assert made.proxy.tolist() == own.proxy.tolist()
+
+
+def test_an_audit_that_the_caller_drew_is_that_of_the_library(rows, quick, tmp_path):
+    ids, held = IDS["int64"], held_of(rows)
+    batch = ids[5:140][::-1]
+    drawn = np.random.default_rng(1).choice(batch, 30, replace=False)
+    params = AuditParams(size=30, design="uniform", confidence=0.9)
+    with gleann.Client(tmp_path / "d") as client:
+        filled(client, rows, quick, "int64")
+        audit = client.promises.start_audit("a", batch, params=params, drawn=drawn)
+        checks = client.next_batch(audit).ids
+        assert checks.tolist() == drawn.tolist()
+        client.submit_labels(audit, checks[:4], held[checks[:4] // 10])
+        for bad, error, reason in (
+            (ids[200:230], errors.InvalidInputError, "not drawn from the batch of 135"),
+            (batch[:30], errors.InvalidInputError, "rows in a row"),
+            (drawn[:29], errors.InvalidParamsError, "size is 30, but 29 ids were"),
+            (np.append(drawn[:29], drawn[0]), errors.DuplicateIdError, ""),
+            (None, errors.InvalidInputError, "give the ids that were drawn"),
+        ):
+            with pytest.raises(error, match=reason):
+                client.promises.start_audit("a", batch, params=params, drawn=bad)
+        seeded = AuditParams(size=30)
+        with pytest.raises(errors.InvalidParamsError, match="state design='uniform'"):
+            client.promises.start_audit("a", batch, params=seeded, drawn=drawn)
+    with gleann.Client(tmp_path / "d") as client:
+        answered(client, audit.name, ids, held)
+        own = BatchAudit(batch, params, drawn=drawn)
+        own.submit(drawn, held[drawn // 10])
+        assert client.promises.bound(audit.name) == own.bound()
+
+
 def test_sessions_go_on_after_a_restart(rows, quick, tmp_path: Path):
     ids, held = IDS["int64"], held_of(rows)
     with gleann.Client(tmp_path / "d") as client:

@@ -37,6 +37,8 @@ from gleann.service.report.asked import Asked
         " checks.csv --todo todo.csv --out bound.json",
         "gleann curate acceptance --batch kept.csv --size 300 --confidence 0.99"
         " --oracle-csv checks.csv --out bound.json --report bound.html",
+        "gleann curate acceptance --batch kept.csv --drawn mine.csv --oracle-csv"
+        " checks.csv --out bound.json",
     ),
 )
 @click.option(
@@ -55,9 +57,15 @@ from gleann.service.report.asked import Asked
 @click.option(
     "--size",
     type=int,
-    required=True,
     help="Items to check. Decide it before: who checks more because of what was found"
     " has no bound.",
+)
+@click.option(
+    "--drawn",
+    type=options.PATH,
+    help="Instead of --size, ids that you drew yourself, uniformly from the whole batch"
+    " and without replacement (.npy, or a column id). Bounds of other draws do not"
+    " hold: ids in equal steps of the batch, such as the first ones, are refused.",
 )
 @click.option("--confidence", default=0.95, show_default=True, help="Of the bound.")
 @index_option
@@ -73,6 +81,7 @@ def command(job: AcceptanceJob) -> None:
     """Bound how many of the items of a batch fail that were not checked.
 
     Draws a uniform part of the batch; the seed must have played no part in choosing it.
+    Or takes the part that you drew, with --drawn.
     When the checks lack a drawn item, its id is written to the --todo file and the
     command exits with code 3. Check the items, add the results to the file and run it
     again: the same batch and seed draw the same items, in any order of the batch.
@@ -83,9 +92,10 @@ def command(job: AcceptanceJob) -> None:
         job.todo,
         None,
         pages=reports.pages_of(job, own=own),
-        inputs=(job.batch, job.oracle_csv),
+        inputs=(job.batch, job.oracle_csv, job.drawn),
         overwrite=job.overwrite,
     )
+    job.require_one_draw()
     record = JobRecord("curate acceptance", job)
     try:
         with record.timed("audit"):
@@ -99,9 +109,10 @@ def command(job: AcceptanceJob) -> None:
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
     bound = audit.bound()
-    for path in (job.batch, job.oracle_csv):
-        record.add_file(path)
-    results = bound_values(bound)
+    for path in (job.batch, job.oracle_csv, job.drawn):
+        if path is not None:
+            record.add_file(path)
+    results = bound_values(bound) | {"design": audit.params.design}
     with outputs.staged() as files:
         files.add_json(job.out, results)
         record.add_to(files, job.out, results)
@@ -118,7 +129,9 @@ def _checked(job: AcceptanceJob, names: IdMap, checks: Answers) -> BatchAudit:
     Raises:
         LabelsNeeded: some are missing.
     """
-    audit = BatchAudit(names.held, job.params)
+    drawn = None if job.drawn is None else inputs.read_own_ids(job.drawn)
+    params = job.params(drawn=None if drawn is None else len(drawn))
+    audit = BatchAudit(names.held, params, drawn=drawn)
     audit.submit(audit.ids, checks.ask(audit.ids)[0])
     return audit
 

@@ -19,18 +19,22 @@ from gleann.service.values import SessionInfo
 def acceptance_served(job: AcceptanceJob) -> None:
     """Check a part of a batch where the index is, and write the bound here."""
     refuse(job, {})
+    job.require_one_draw()
     index = index_of(job, job.index)
     require_outputs(
         json_file(job.out),
         job.todo,
         None,
         pages=(),
-        inputs=(job.batch, job.oracle_csv),
+        inputs=(job.batch, job.oracle_csv, job.drawn),
         overwrite=job.overwrite,
     )
     record = JobRecord("curate acceptance", job)
     with opened(job.place) as client, record.timed("audit"):
-        batch = Reader(client, index, record).ids(job.batch)
+        reader = Reader(client, index, record)
+        batch = reader.ids(job.batch)
+        drawn = None if job.drawn is None else reader.ids(job.drawn)
+        params = job.params(drawn=None if drawn is None else len(drawn))
         checks = read_answers(
             job.oracle_csv,
             IdMap(batch, n=len(batch)),
@@ -40,7 +44,7 @@ def acceptance_served(job: AcceptanceJob) -> None:
 
         def start(request_id: str) -> SessionInfo:
             return client.promises.start_audit(
-                index, batch, params=job.params, request_id=request_id
+                index, batch, params=params, drawn=drawn, request_id=request_id
             )
 
         def ask(ids: Ids) -> Mask:
@@ -52,7 +56,7 @@ def acceptance_served(job: AcceptanceJob) -> None:
             start,
             index=index,
             kind="audit",
-            params=job.params,
+            params=params,
             record=record,
         )
         labelled(
@@ -65,7 +69,7 @@ def acceptance_served(job: AcceptanceJob) -> None:
         bound = client.promises.bound(session)
     record.add_file(job.oracle_csv)
     record.add_served(index, place=job.shown_place, data_hash=None)
-    results = bound_values(bound)
+    results = bound_values(bound) | {"design": params.design}
     with outputs.staged() as files:
         files.add_json(job.out, results)
         record.add_to(files, job.out, results | {"session": session.name})

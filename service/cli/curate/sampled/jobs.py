@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.estimate.means import MeansParams, Statistic
 from gleann.selection.estimate.means.params import Joint
 from gleann.selection.promises import AuditParams, PromiseParams
@@ -99,7 +99,8 @@ class AcceptanceJob(SessionOptions):
 
     batch: Path
     oracle_csv: Path
-    size: int
+    size: int | None
+    drawn: Path | None
     confidence: float
     seed: int
     index: str | None
@@ -107,10 +108,28 @@ class AcceptanceJob(SessionOptions):
     out: Path
     overwrite: bool
 
-    @property
-    def params(self) -> AuditParams:
-        """Parameters of the audit."""
-        return AuditParams(size=self.size, confidence=self.confidence, seed=self.seed)
+    def require_one_draw(self) -> None:
+        """Refuse a job of which nobody draws the items, or two do.
+
+        Raises:
+            InvalidParamsError: with what is given.
+        """
+        if (self.size is None) == (self.drawn is None):
+            given = "neither" if self.size is None else "both"
+            raise InvalidParamsError(
+                f"give --size or --drawn, one of them: got {given}"
+            )
+
+    def params(self, *, drawn: int | None) -> AuditParams:
+        """Parameters of the audit; `drawn` is how many ids the user drew, or None."""
+        size = self.size if drawn is None else drawn
+        assert size is not None, "one of both is there"
+        return AuditParams(
+            size=size,
+            confidence=self.confidence,
+            seed=self.seed,
+            design="seeded" if drawn is None else "uniform",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,7 +110,7 @@ def curated(
     start: Start,
     *,
     index: str | None,
-    method: str,
+    method: str | tuple[str, ...],
     progress: bool,
 ) -> Iterator[Served]:
     """The answer of a job, or of the operation that --operation names.
@@ -122,7 +122,7 @@ def curated(
         record: has the index, the operation, and the seconds of "serve".
         start: sends the request.
         index: the name of the index; None takes that of the operation.
-        method: of the curation.
+        method: of the curation, or those that it may have.
         progress: whether bars are wanted where stderr is no terminal.
 
     Raises:
@@ -211,12 +211,14 @@ def full_name(given: str, prefix: str) -> str:
 
 
 def _require_same(
-    name: str, found: Curation, *, index: str | None, method: str
+    name: str, found: Curation, *, index: str | None, method: str | tuple[str, ...]
 ) -> None:
     """Refuse the operation of another command, or of another index."""
-    if found.info.method != method:
+    methods = (method,) if isinstance(method, str) else method
+    if found.info.method not in methods:
         raise InvalidInputError(
-            f"--operation {name} is of {found.info.method}, not of {method}"
+            f"--operation {name} is of {found.info.method}, not of"
+            f" {' or '.join(methods)}"
         )
     if index is not None and found.info.index != index:
         raise InvalidInputError(

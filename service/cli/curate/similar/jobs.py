@@ -63,6 +63,7 @@ class LeakageJob(SimilarJob):
     similarity: float | None
     groups: str | None
     pairs: Path | None
+    state: Path | None
     bins: int
     max_pairs: int
     threads: int

@@ -1,6 +1,5 @@
 """`gleann curate leakage`: rows whose near-duplicates are in the training data."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -9,11 +8,11 @@ from numpy.typing import NDArray
 
 from gleann.index import SoarIndex
 from gleann.index.errors import InvalidInputError
-from gleann.index.ids.held import take_ids
 from gleann.selection.curation.leakage import Leakage, leakage
 from gleann.selection.curation.leakage.audit import BINS, MAX_PAIRS
 from gleann.service.cli import options, reports
 from gleann.service.cli.curate.served.options import served_by
+from gleann.service.cli.curate.similar import leakage_results, results
 from gleann.service.cli.curate.similar.inputs import (
     Opened,
     near_options,
@@ -22,12 +21,11 @@ from gleann.service.cli.curate.similar.inputs import (
 )
 from gleann.service.cli.curate.similar.jobs import LeakageJob
 from gleann.service.cli.curate.similar.leakage_words import say_leakage
-from gleann.service.cli.files import inputs, output_paths, outputs
+from gleann.service.cli.files import inputs, output_paths
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.report.asked import Asked
-from gleann.service.report.pages.leakage import LeakageReport, leakage_page
 
 SPLIT_COLUMN = "split"
 
@@ -70,6 +68,12 @@ SPLIT_COLUMN = "split"
     help="One group per row, by which rows are counted; by default the splits.",
 )
 @click.option("--pairs", type=options.PATH, help="Also write the pairs within the cut.")
+@click.option(
+    "--state",
+    type=options.PATH,
+    help="Also write a .npz file, from which `gleann curate rethreshold` answers for"
+    " smaller cuts.",
+)
 @click.option("--bins", default=BINS, show_default=True, help="Bins of the histograms.")
 @click.option(
     "--max-pairs",
@@ -92,11 +96,10 @@ def command(job: LeakageJob) -> None:
     found with recall 0.99.
     """
     out = output_paths.table("--out", job.out)
-    pairs = [output_paths.table("--pairs", job.pairs)] if job.pairs else []
     output_paths.require_writable(
         out,
         output_paths.manifest(out),
-        *pairs,
+        *results.result_paths(job.pairs, job.state),
         *reports.pages_of(job, own=job.source),
         inputs=(
             job.source,
@@ -112,7 +115,9 @@ def command(job: LeakageJob) -> None:
         given = opened(job, record, report)
         reference = _reference(job, record)
         found = _found(job, given, reference, record, report)
-    results = _write(job, found, record)
+    numbers = leakage_results.write(
+        found, record, out=job.out, pairs=job.pairs, state=job.state
+    )
     say_leakage(
         job.out,
         found.summary(),
@@ -122,16 +127,8 @@ def command(job: LeakageJob) -> None:
         seconds=record.seconds("audit"),
     )
     if given.items is not None:
-        asked = Asked.of(record.contents(job.out, results))
-        page = leakage_page(
-            LeakageReport(
-                asked=asked,
-                found=found,
-                items=given.items,
-                has_training=job.reference is None,
-            )
-        )
-        reports.write(given.items, page)
+        asked = Asked.of(record.contents(job.out, numbers))
+        reports.write(given.items, leakage_results.page_of(found, given.items, asked))
 
 
 def _file(given: str | None, column: str) -> Path | None:
@@ -203,28 +200,3 @@ def _named_like(
     if splits is None or splits.dtype.kind not in "iu":
         return list(names)
     return [int(one) if one.lstrip("-").isdigit() else one for one in names]
-
-
-def _write(job: LeakageJob, found: Leakage, record: JobRecord) -> dict[str, object]:
-    """Write the rows and the record; return the record's results."""
-    results: dict[str, object] = {
-        **found.summary(),
-        "metric": found.metric,
-        "groups": [asdict(one) | {"group": str(one.group)} for one in found.by_group()],
-        "edges": found.edges.tolist(),
-        "provenance": found.provenance,
-    }
-    with outputs.staged() as files:
-        files.add_table(job.out, found.table().columns)
-        if job.pairs is not None:
-            files.add_table(job.pairs, _pairs(found))
-        record.add_to(files, job.out, results)
-    return results
-
-
-def _pairs(found: Leakage) -> dict[str, outputs.Values]:
-    return {
-        "id": take_ids(found.held_ids, found.pairs.rows),
-        "reference_id": take_ids(found.reference_ids, found.pairs.others),
-        "distance": found.pairs.distances,
-    }

@@ -1,11 +1,13 @@
 """Leakage and splits of an index of a server or of a data directory."""
 
+from pathlib import Path
 from typing import Any
 
 from gleann.index.errors import InvalidInputError
 from gleann.selection.curation.leakage.result import GroupLeakage
 from gleann.service.cli.curate.served.options import payload_column, refuse, typed
 from gleann.service.cli.curate.served.running import CURATIONS, Served, curated
+from gleann.service.cli.curate.similar import results
 from gleann.service.cli.curate.similar.jobs import LeakageJob, SplitJob
 from gleann.service.cli.curate.similar.leakage_words import say_leakage
 from gleann.service.cli.curate.similar.split_words import say_split
@@ -15,14 +17,20 @@ from gleann.service.client.client import Client
 from gleann.service.client.curation import Curation
 from gleann.service.client.operation import Operation
 
+KEPT_THERE = (
+    "the server keeps the curation: give its name to `gleann curate rethreshold`"
+)
+
 
 def find_leakage(job: LeakageJob) -> None:
     """Audit where the index is, and write the rows here."""
-    refuse(job, {})
+    refuse(job, {"state": KEPT_THERE})
     out = output_paths.table("--out", job.out)
-    pairs = [output_paths.table("--pairs", job.pairs)] if job.pairs else []
     output_paths.require_writable(
-        out, output_paths.manifest(out), *pairs, overwrite=job.overwrite
+        out,
+        output_paths.manifest(out),
+        *results.result_paths(job.pairs, None),
+        overwrite=job.overwrite,
     )
     record, index = JobRecord("curate leakage", job), str(job.source)
     splits = payload_column(job.splits, "--splits")
@@ -44,19 +52,7 @@ def find_leakage(job: LeakageJob) -> None:
     with curated(
         job, record, start, index=index, method="leakage", progress=job.progress
     ) as done:
-        found = _groups(done)
-        lines = done.curation.table("histogram").to_pylist()
-        edges = sorted({one[side] for one in lines for side in ("low", "high")})
-        told = {
-            **done.results,
-            "groups": [_as_json(one) for one in found],
-            "edges": edges,
-        }
-        with outputs.staged() as files:
-            files.add_table(job.out, done.columns("rows"))
-            if job.pairs is not None:
-                files.add_table(job.pairs, done.columns("pairs"))
-            record.add_to(files, job.out, told)
+        found = write_leakage(done, record, out=job.out, pairs=job.pairs)
         say_leakage(
             job.out,
             done.summary,
@@ -65,6 +61,25 @@ def find_leakage(job: LeakageJob) -> None:
             room=done.room("rows"),
             seconds=record.seconds("serve"),
         )
+
+
+def write_leakage(
+    done: Served, record: JobRecord, *, out: Path, pairs: Path | None
+) -> list[GroupLeakage]:
+    """Write an audit and its record; return the groups."""
+    found = _groups(done)
+    lines = done.curation.table("histogram").to_pylist()
+    told = {
+        **done.results,
+        "groups": [_as_json(one) for one in found],
+        "edges": sorted({one[side] for one in lines for side in ("low", "high")}),
+    }
+    with outputs.staged() as files:
+        files.add_table(out, done.columns("rows"))
+        if pairs is not None:
+            files.add_table(pairs, done.columns("pairs"))
+        record.add_to(files, out, told)
+    return found
 
 
 def _training(job: LeakageJob, done: Served) -> int:

@@ -39,6 +39,26 @@ def say_leakage(
     )
     if "--where" in room:
         say(f"  of the source: {room}")
+    _say_groups(facts, groups)
+
+
+def say_fewer_leaked(
+    out: Path,
+    facts: Mapping[str, Any],
+    before: Mapping[str, Any],
+    groups: Sequence[GroupLeakage],
+) -> None:
+    """Print how many rows leaked for a smaller cut; both facts are summaries."""
+    share = facts["leaked"] / facts["rows"] if facts["rows"] else 0.0
+    say(
+        f"{out}: {facts['leaked']:,} of {facts['rows']:,} audited rows"
+        f" ({percent(share)}) have a training row within {facts['radius']:.4g},"
+        f" {before['leaked']:,} within {before['radius']:.4g}"
+    )
+    _say_groups(facts, groups)
+
+
+def _say_groups(facts: Mapping[str, Any], groups: Sequence[GroupLeakage]) -> None:
     for one in groups[:SHOWN_GROUPS]:
         say(
             f"  {one.group}: {one.leaked:,} of {one.rows:,} leaked"

@@ -33,6 +33,8 @@ from gleann.service.cli.curate.similar.jobs import (
     RethresholdJob,
     require_one_way,
 )
+from gleann.service.cli.curate.similar.leakage_served import write_leakage
+from gleann.service.cli.curate.similar.leakage_words import say_fewer_leaked
 from gleann.service.cli.files import inputs, output_paths, outputs
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.output_paths import OutputPath
@@ -47,6 +49,8 @@ KEPT_THERE = (
     " --known"
 )
 METHOD = "near_duplicates"
+RETHRESHOLDED = (METHOD, "leakage")
+"""Methods whose answers are found for smaller radii."""
 
 
 def find_duplicates(job: DuplicatesJob) -> None:
@@ -118,25 +122,30 @@ def rethreshold_served(job: RethresholdJob) -> None:
         *results.result_paths(job.pairs, None),
         overwrite=job.overwrite,
     )
-    record, name = JobRecord("curate rethreshold", job), str(job.found)
-    name = full_name(name, CURATIONS)
+    record = JobRecord("curate rethreshold", job)
+    name = full_name(str(job.found), CURATIONS)
 
     def start(client: Client) -> Operation[Curation]:
+        of = client.curation.get(name).info
         return client.curation.rethreshold(
-            client.curation.get(name).info.index,
+            of.index,
             name,
             radius=job.radius,
             similarity=job.similarity,
-            curve=True,
+            curve=of.method == METHOD,
         )
 
     with curated(
-        job, record, start, index=None, method=METHOD, progress=job.progress
+        job, record, start, index=None, method=RETHRESHOLDED, progress=job.progress
     ) as done:
-        points = _write(job, done, done.columns("rows"), record)
         before = done.client.curation.get(name).summary
-        results.say_fewer(job.out, done.summary, before)
-        results.say_curve(points)
+        if done.curation.info.method == METHOD:
+            points = _write(job, done, done.columns("rows"), record)
+            results.say_fewer(job.out, done.summary, before)
+            results.say_curve(points)
+        else:
+            groups = write_leakage(done, record, out=job.out, pairs=job.pairs)
+            say_fewer_leaked(job.out, done.summary, before, groups)
 
 
 def join_served(job: JoinJob) -> None:

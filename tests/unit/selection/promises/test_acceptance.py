@@ -1,9 +1,10 @@
 import json
+from itertools import combinations
 from math import comb
 
 import numpy as np
 import pytest
-from scipy.stats import hypergeom
+from scipy.stats import binomtest, hypergeom
 
 from gleann.index.errors import (
     CorruptDataError,
@@ -21,6 +22,7 @@ from gleann.selection.promises import (
     quantile_bound,
     score_bound,
 )
+from gleann.selection.promises.drawn import chance_of_equal_steps
 
 
 def naive_bound(batch, audited, failed, alpha):
@@ -118,6 +120,95 @@ def test_an_audit_that_was_not_drawn_from_the_batch_is_refused():
     left = np.setdiff1d(np.arange(50), audit.ids)
     with pytest.raises(InvalidInputError, match="1 of 1 labels are for ids that were"):
         audit.submit(left[:1], [True])
+
+
+def test_bounds_of_draws_of_the_callers_hold_as_often_as_promised():
+    # Batches in the order of a score that tells failures; draws by another generator.
+    rng = np.random.default_rng(7)
+    trials, held, batch = 1000, 0, np.arange(5000, 5400)
+    for _ in range(trials):
+        fails = rng.random(400) < np.linspace(0, 0.3, 400)
+        rows = rng.choice(400, 60, replace=False)
+        audit = BatchAudit(
+            batch, AuditParams(size=60, design="uniform"), drawn=batch[rows]
+        )
+        audit.submit(batch[rows], fails[rows])
+        bound = audit.bound()
+        assert bound == acceptance_bound(batch, batch[rows], fails[rows])
+        held += fails.sum() - fails[rows].sum() <= bound.at_most
+    assert binomtest(held, trials, 0.95, alternative="less").pvalue > 0.01
+    assert held < trials
+
+
+@pytest.mark.parametrize("rows", [np.arange(60), np.arange(340, 400), np.arange(0, 400, 7)])
+def test_draws_by_the_order_of_the_batch_are_refused(rows):
+    batch, size = np.arange(5000, 5400), len(rows)
+    params = AuditParams(size=size, design="uniform")
+    with pytest.raises(InvalidInputError, match=f"{size} drawn ids are rows in"):
+        BatchAudit(batch, params, drawn=np.random.default_rng(0).permutation(batch[rows]))
+    # Failures are at the other end, where such a draw does not look.
+    fails = np.arange(400) >= 60
+    if rows[-1] < 60:
+        bound = acceptance_bound(batch, batch[rows], fails[rows])
+        assert bound.at_most < fails.sum()
+
+
+def test_few_draws_may_have_equal_steps_and_all_rows_too():
+    for drawn, batch in (([3], 9), ([3, 8], 9), ([1, 2, 3], 9), (range(40), 40)):
+        size = len(drawn)
+        params = AuditParams(size=size, design="uniform")
+        audit = BatchAudit(range(batch), params, drawn=drawn)
+        audit.submit(audit.ids, np.zeros(size, bool))
+        expected = failures_bound(batch=batch, audited=size, failed=0)
+        assert audit.bound() == expected
+
+
+@pytest.mark.parametrize(("n", "batch"), [(2, 7), (3, 9), (4, 12), (12, 12)])
+def test_the_chance_of_equal_steps_is_counted(n, batch):
+    equal = [
+        one
+        for one in combinations(range(batch), n)
+        if len(set(np.diff(one).tolist())) == 1
+    ]
+    expected = len(equal) / comb(batch, n)
+    assert chance_of_equal_steps(n, batch) == pytest.approx(expected)
+
+
+def test_a_draw_of_the_callers_resumes():
+    names = [f"item {number}" for number in range(60)]
+    drawn = [names[row] for row in (3, 50, 11, 12, 40, 0)]
+    audit = BatchAudit(names, AuditParams(size=6, design="uniform"), drawn=drawn)
+    audit.submit(drawn[:2], [True, False])
+    state = json.loads(json.dumps(audit.state()))
+    resumed = BatchAudit.resume(state, names)
+    assert resumed.params == audit.params
+    assert resumed.pending.tolist() == drawn[2:]
+    assert resumed.provenance() == audit.provenance()
+    bare = {name: part for name, part in state.items() if name != "checksums"}
+    for rows in ([0, 1, 2], []):
+        with pytest.raises(CorruptDataError):
+            BatchAudit.resume(bare | {"rounds": [rows], "labels": [[0] * len(rows)]}, names)
+    # States from before there were designs are of seeded draws.
+    seeded = BatchAudit(names, AuditParams(size=6)).state()
+    older = {name: part for name, part in seeded.items() if name != "checksums"}
+    older["params"] = {k: x for k, x in older["params"].items() if k != "design"}
+    assert BatchAudit.resume(older, names).params.design == "seeded"
+
+
+def test_bad_draws_of_the_callers():
+    uniform = AuditParams(size=2, design="uniform")
+    with pytest.raises(InvalidInputError, match=r"not drawn from the batch of 50.*77"):
+        BatchAudit(range(50), uniform, drawn=[3, 77])
+    with pytest.raises(DuplicateIdError):
+        BatchAudit(range(50), uniform, drawn=[3, 3])
+    with pytest.raises(InvalidParamsError, match="size is 2, but 3 ids were drawn"):
+        BatchAudit(range(50), uniform, drawn=[3, 4, 9])
+    with pytest.raises(InvalidInputError, match="give the ids that were drawn"):
+        BatchAudit(range(50), uniform)
+    with pytest.raises(InvalidParamsError, match="state design='uniform'"):
+        BatchAudit(range(50), AuditParams(size=2), drawn=[3, 9])
+    with pytest.raises(InvalidParamsError, match="design"):
+        AuditParams(size=2, design="weighted")
 
 
 def test_bad_input():

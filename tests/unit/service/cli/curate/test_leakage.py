@@ -124,6 +124,42 @@ def test_the_report_of_leakage_shows_groups_and_the_nearest_rows(folder):
     assert "Euclidean" not in shown
 
 
+def test_a_smaller_cut_comes_from_the_file(folder, capsys):
+    state, items = folder / "audit.npz", folder / "items.csv"
+    wide = ["--splits", f"{items}:split", "--radius", 1.0, "--state", state]
+    assert curate("leakage", folder / "index", *wide, "--out", folder / "w.csv") == 0
+    out, page = folder / "closer.parquet", folder / "closer.html"
+    words = ["--radius", 0.05, "--out", out, "--pairs", folder / "closer.csv"]
+    words += ["--report", page, "--show-from", items, "--show-column", "topic"]
+    words += ["--state", folder / "closer.npz"]
+    capsys.readouterr()
+    assert curate("rethreshold", state, *words) == 0
+    index = SoarIndex.load(folder / "index")
+    expected = leakage(index, splits=np.load(folder / "splits.npy"), radius=0.05)
+    table = pq.read_table(out)
+    for name in ("id", "group", "leaked", "pairs"):
+        values = expected.table().columns[name]
+        assert table.column(name).to_pylist() == values.tolist()
+    assert len(pacsv.read_csv(folder / "closer.csv")) == len(expected.pairs)
+    said = capsys.readouterr().out
+    assert f"{expected.leaked.sum()} of 200 audited rows" in said
+    assert "within 0.05" in said
+    shown = page.read_text()
+    assert shown.count("<svg") == 2
+    nearest = min(
+        (one for one in table.to_pylist() if one["leaked"]),
+        key=lambda one: one["distance"],
+    )
+    first = shown.index("audited rows nearest to a training row")
+    audited = shown.index(f"<b>{nearest['id']}</b>", first)
+    assert audited < shown.index(f"<b>{nearest['nearest']}</b>", first)
+    closest = ["--radius", 0.001, "--out", folder / "closest.csv"]
+    assert curate("rethreshold", folder / "closer.npz", *closest) == 0
+    capsys.readouterr()
+    assert curate("rethreshold", state, "--radius", 2, "--out", folder / "no.csv") == 1
+    assert "2 is above 1" in capsys.readouterr().err
+
+
 def test_buckets_are_those_of_the_library(folder, capsys):
     out, page = folder / "split.parquet", folder / "split.html"
     words = ["--folds", 4, "--held-out", 0.3, "--seed", 3, "--out", out]

@@ -12,6 +12,7 @@ import pytest
 from gleann.selection.promises import (
     AuditParams,
     BatchAudit,
+    acceptance_bound,
     PromiseParams,
     promised_set,
 )
@@ -210,6 +211,35 @@ def test_the_bound_is_that_of_the_library(capsys):
     assert f"At most {bound.at_most} of the other 110 fail" in text
     assert "Items that fail" in text
     assert "Choose the size before the audit" in " ".join(text.split())
+
+
+def test_the_bound_of_an_audit_that_the_user_drew(capsys):
+    batch = IDS[100:250]
+    drawn = np.random.default_rng(2).choice(batch, 40, replace=False)
+    Path("mine.csv").write_text("id\n" + "\n".join(drawn) + "\n")
+
+    def start(*rest):
+        return run("curate", "acceptance", "--batch", "batch.parquet", "--drawn",
+                   "mine.csv", "--oracle-csv", "answers.csv", "--out", "mine.json",
+                   *rest)  # fmt: skip
+
+    assert loop(column="failed", start=start) == (1, 0)
+    assert asked() == drawn.tolist()
+    made = json.loads(Path("mine.json").read_text())
+    failed = HELD[[int(one[1:]) for one in drawn.tolist()]]
+    bound = acceptance_bound(batch, drawn, failed)
+    assert (made["failed"], made["at_most"]) == (bound.failed, bound.at_most)
+    assert made["design"] == "uniform"
+    capsys.readouterr()
+    for ids, reason in (
+        (batch[:40], "rows in a row of the batch of 150"),
+        (IDS[90:110], "not drawn from the batch of 150"),
+    ):
+        Path("mine.csv").write_text("id\n" + "\n".join(ids) + "\n")
+        assert start("--overwrite") == 1
+        assert reason in capsys.readouterr().err
+    assert start("--size", 40, "--overwrite") == 1
+    assert "give --size or --drawn, one of them: got both" in capsys.readouterr().err
 
 
 def test_an_audit_without_a_failure_has_a_page_too():
