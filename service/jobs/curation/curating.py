@@ -13,7 +13,8 @@ from gleann.service.calls.caller import Right
 from gleann.service.calls.context import current_call
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.curation.curated import Curated
-from gleann.service.jobs.curation.shelf import PREFIX, Shelf, indexes_of
+from gleann.service.jobs.curation.lives import Numbers, indexes_of, require_alive
+from gleann.service.jobs.curation.shelf import PREFIX, Shelf
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.selecting import Selecting
@@ -87,7 +88,7 @@ class Curating:
             UnknownIndexError: no index has the name of one that it names.
             PermissionDeniedError: the caller must not read one of them.
             NotReadyError: the index is empty.
-            InvalidInputError: no method.
+            InvalidInputError: no method, or a stored curation of a deleted index.
             InvalidFilterError: a filter that does not fit the columns.
             and what the method raises.
         """
@@ -96,13 +97,16 @@ class Curating:
         caller = current_call().caller
         for index in method.indexes(message):
             caller.require(Right.READ, index)
-        for name in method.curations(message):
-            for index in indexes_of(self._shelf.get(name)):
-                caller.require(Right.READ, index)
+        known = [self._shelf.get(name) for name in method.curations(message)]
+        for index in (index for one in known for index in indexes_of(one)):
+            caller.require(Right.READ, index)
         for name in method.selections(message):
             caller.require(Right.READ, self._selections.get(name).index)
         view = self._registry.view(request.index)
         require_not_empty(view)
+        if not method.compares:
+            for one in known:
+                require_alive(one)
         if (condition := condition_of(request)) is not None:
             view.bind(condition)
         method.check(
@@ -141,8 +145,8 @@ class Curating:
             made = _method_of(request).run(work)
             self._store.disk.require_room()
             described = _described(name, work, made)
-            self._shelf.add(described, made)
-        return described
+            self._shelf.add(described, made, indexes=_numbers(work))
+        return self._shelf.get(name)
 
 
 def _method_of(request: curation_pb2.CreateCurationJobRequest) -> Method:
@@ -168,6 +172,15 @@ def _described(name: str, work: Work, made: Curated) -> curation_pb2.Curation:
     )
     message.create_time.FromNanoseconds(int(steady_clock.now() * 1e9))
     return message
+
+
+def _numbers(work: Work) -> Numbers:
+    """Numbers of the indexes that a job read, also through a stored curation."""
+    found = {work.view.name: work.view.number, **work.read}
+    for name in _method_of(work.request).curations(work.message):
+        kept = work.shelf.indexes(name)
+        found |= {index: kept[index] for index in kept if index != work.view.name}
+    return found
 
 
 def _others(work: Work) -> list[str]:
