@@ -1,11 +1,12 @@
 """Curation job: run a method on the live vectors of an index, and store its result."""
 
 import json
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from gleann.index import Progress
-from gleann.index.errors import GleannError, InvalidInputError
+from gleann.index.errors import CorruptDataError, GleannError, InvalidInputError
 from gleann.index.heartbeat import repeating
 from gleann.index.tables.tabular import as_json
 from gleann.service import steady_clock
@@ -33,6 +34,8 @@ PASSES = 8
 
 REQUEST = "request"
 """Part of the provenance: what the method was asked for, without ids and vectors."""
+
+_log = logging.getLogger(__name__)
 
 
 class Curating:
@@ -125,8 +128,8 @@ class Curating:
         request = curation_pb2.CreateCurationJobRequest.FromString(task.request)
         # Named after its operation: an interrupted run may have stored it already.
         name = f"{PREFIX}{task.operation.removeprefix('operations/')}"
-        if self._shelf.holds(name):
-            return self._shelf.get(name)
+        if (before := self._stored(name)) is not None:
+            return before
         view = self._registry.view(request.index)
         task.progress(Progress(phase="gather", done=0, total=0))
         with ExitStack() as files, repeating(task.progress) as progress:
@@ -145,8 +148,19 @@ class Curating:
             made = _method_of(request).run(work)
             self._store.disk.require_room()
             described = _described(name, work, made)
-            self._shelf.add(described, made, indexes=_numbers(work))
+            self._shelf.add(described, made, indexes=lambda: _numbers(work))
         return self._shelf.get(name)
+
+    def _stored(self, name: str) -> curation_pb2.Curation | None:
+        """What a run before has stored; one that is damaged is removed for a new one."""
+        if not self._shelf.holds(name):
+            return None
+        try:
+            return self._shelf.get(name)
+        except CorruptDataError as error:
+            _log.error("%s is made again: %s", name, error)
+            self._shelf.delete(name)
+            return None
 
 
 def _method_of(request: curation_pb2.CreateCurationJobRequest) -> Method:

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
@@ -109,14 +109,15 @@ class Shelf:
         described: curation_pb2.Curation,
         made: Curated,
         *,
-        indexes: Numbers | None = None,
+        indexes: Callable[[], Numbers] = dict,
     ) -> None:
         """Store a result under the name in `described`, and describe its tables there.
 
         Args:
             described: the description, without tables.
             made: the result.
-            indexes: numbers of the indexes that it tells of; None where unknown.
+            indexes: numbers of the indexes that it tells of; called when all lines are
+                written, as a method may read some while they are.
 
         Raises:
             StorageError: the disk refused; nothing is left.
@@ -130,7 +131,7 @@ class Shelf:
                 _write(folder / f"{name}.arrow", lines)
                 _describe(folder / f"{name}.arrow", table)
             (folder / _DESCRIPTION).write_bytes(described.SerializeToString())
-            (folder / _INDEXES).write_text(json.dumps(dict(indexes or {})))
+            (folder / _INDEXES).write_text(json.dumps(dict(indexes())))
             _write_manifest(folder)
             folder.rename(final)
             sync_dir(final.parent)
