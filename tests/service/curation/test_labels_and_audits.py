@@ -223,6 +223,9 @@ def test_what_cannot_be_done_is_refused_at_once(
         calls.allocate_labels("built", given)
     with pytest.raises(InvalidParamsError, match="chosen must be ids"):
         calls.audit("built", "picks")
+    for many in ("orders", "shares"):
+        with pytest.raises(LimitError, match=f"{many}: 1001 is over the limit of 1000"):
+            calls.audit("built", IDS[:4], **{many: [0.5] * 1001})
     with pytest.raises(UnknownIdError, match="77"):
         calls.audit("built", [77])
     with pytest.raises(InvalidInputError, match="no column id"):
