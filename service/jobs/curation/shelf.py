@@ -222,6 +222,7 @@ class Shelf:
             path.rename(gone)
             sync_dir(self._folder)
         self._whole = {one for one in self._whole if one.parent != path}
+        self._damaged.discard(name)
         shutil.rmtree(gone, ignore_errors=True)
 
     def expire(self, before: float) -> int:
@@ -231,20 +232,24 @@ class Shelf:
         """
         old = [name for name in self._names() if self._made(name) < before]
         for name in old:
-            if name in self._damaged:
-                _log.warning("%s is removed: it is damaged, and old", self._path(name))
             with suppress(UnknownJobError):  # deleted meanwhile
+                if name in self._damaged:
+                    path = self._path(name)
+                    _log.warning("%s is removed: it is damaged, and old", path)
                 self.delete(name)
         return len(old)
 
     def _made(self, name: str) -> float:
         """Seconds since 1970 when a curation was made; infinity if it is gone."""
         try:
-            return _moment(self._described(name, now={})) / 1e6
+            made = _moment(self._described(name, now={})) / 1e6
         except UnknownJobError:
             return inf
         except GleannError as error:
             self._note_damage(name, error)
+        else:
+            self._damaged.discard(name)
+            return made
         try:
             return (self._folder / name.removeprefix(PREFIX)).stat().st_mtime
         except OSError:
