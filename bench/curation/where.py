@@ -57,8 +57,8 @@ def show(result: dict[str, Any]) -> str:
         for name in dict.fromkeys(line["method"] for line in result["lines"])
     ]
     words = (
-        f"{result['rows']:,} rows. \"same\": share of the answers of a copy that the"
-        " filter finds too and no others, all lists probed; \"recall\": of these"
+        f'{result["rows"]:,} rows. "same": share of the answers of a copy that the'
+        ' filter finds too and no others, all lists probed; "recall": of these'
         " answers, with the lists that are probed for a recall of 0.99"
     )
     return f"{words}\n\n{markdown(head, rows)}"
@@ -79,27 +79,27 @@ def _lines(data: Labelled, share: float, *, seed: int) -> Iterator[dict[str, Any
     ids = rng.permutation(len(data.base)) * 3
     mask = rng.random(len(data.base)) < share
     with tempfile.TemporaryDirectory() as scratch:
-        own = _sides(data, ids, mask)
-        in_lists = _sides_in_the_same_lists(data, ids, mask, Path(scratch) / "copy")
+        own = sides(data, ids, mask)
+        in_lists = sides_in_the_same_lists(data, ids, mask, Path(scratch) / "copy")
         for method in METHODS:
-            compared = _compared(method, *(in_lists if method.by_lists else own))
+            pair = in_lists if method.by_lists else own
             say(f"{data.name}, {share:.0%}, {method.name}")
             yield {
                 "method": method.name,
                 "share": share,
                 "rows": int(mask.sum()),
-                **compared,
+                **compared(method, *pair),
             }
 
 
-def _sides(data: Labelled, ids: Ids, mask: Mask) -> tuple[Side, Side]:
+def sides(data: Labelled, ids: Ids, mask: Mask) -> tuple[Side, Side]:
     """An index of all rows, and one built of those that pass."""
     whole = SoarIndex.build(data.base, PARAMS, ids=ids)
     copy = SoarIndex.build(data.base[mask], PARAMS, ids=ids[mask])
     return _pair(whole, copy, data, mask)
 
 
-def _sides_in_the_same_lists(
+def sides_in_the_same_lists(
     data: Labelled, ids: Ids, mask: Mask, path: Path
 ) -> tuple[Side, Side]:
     """An index of few lists, and a copy of the rows that pass in these lists."""
@@ -120,7 +120,7 @@ def _pair(
     )
 
 
-def _compared(method: Method, whole: Side, copy: Side) -> dict[str, Any]:
+def compared(method: Method, whole: Side, copy: Side) -> dict[str, Any]:
     truth = method.answer(copy, True)
     if not method.searches:
         found = method.answer(whole, True)

@@ -273,9 +273,7 @@ def _resample(side: Side, _: bool) -> Items:
 
 
 def _epochs(side: Side, _: bool) -> Items:
-    plan = in_turns(
-        len(side.ids), fraction=0.1, among=side.among, ids=side.ids, seed=1
-    )
+    plan = in_turns(len(side.ids), fraction=0.1, among=side.among, ids=side.ids, seed=1)
     return frozenset(
         (epoch, place, one)
         for epoch in range(3)

@@ -77,7 +77,7 @@ class LeakageCalls(StartingCalls[M]):
         return await self._start(request, **shared)
 
     @curation_method
-    async def similarity_split(  # noqa: PLR0913 (how many, what together)
+    async def similarity_split(
         self,
         name: str,
         *,

@@ -152,7 +152,7 @@ class Curating:
         return self._shelf.get(name)
 
     def _stored(self, name: str) -> curation_pb2.Curation | None:
-        """What a run before has stored; one that is damaged is removed for a new one."""
+        """What a run before has stored; one that is damaged makes room for a new one."""
         if not self._shelf.holds(name):
             return None
         try:

@@ -1,7 +1,7 @@
 """Which indexes of a stored curation were deleted since.
 
-A name says little, as another index may have it now: a curation keeps the numbers of its
-indexes, and a number is never used again.
+A name says little, as another index may have it now: a curation keeps the numbers of
+its indexes, and a number is never used again.
 """
 
 from collections.abc import Mapping

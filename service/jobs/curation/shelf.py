@@ -1,8 +1,8 @@
 """The stored curations of a data directory: curations/<number>, each with its tables.
 
-A directory has the description, the numbers of its indexes, one Arrow file a table, and a
-manifest with the sizes and CRC-32 of them all, which is written last. It gets its name
-when it is whole.
+A directory has the description, the numbers of its indexes, one Arrow file a table, and
+a manifest with the sizes and CRC-32 of them all, which is written last. It gets its
+name when it is whole.
 """
 
 import json

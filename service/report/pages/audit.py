@@ -262,9 +262,7 @@ def _left_out(
     left = count - len(shown)
     if not left:
         return ()
-    return (
-        note(f"{left:,} of {count:,} {what} are not shown; {where} has them all."),
-    )
+    return (note(f"{left:,} of {count:,} {what} are not shown; {where} has them all."),)
 
 
 def _nearest(shares: Sequence[float], wanted: float) -> int:

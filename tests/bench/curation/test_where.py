@@ -38,17 +38,17 @@ def test_a_filter_that_is_forgotten_is_seen(tmp_path, by_lists):
     ids = np.arange(len(data.base))
     if by_lists:
         path = tmp_path / "copy"
-        whole, copy = where._sides_in_the_same_lists(data, ids, mask, path)
+        whole, copy = where.sides_in_the_same_lists(data, ids, mask, path)
     else:
-        whole, copy = where._sides(data, ids, mask)
+        whole, copy = where.sides(data, ids, mask)
     everything = Side.of(
         whole.index, data, other=whole.other, mask=np.ones(len(mask), bool)
     )
     methods = [one for one in METHODS if one.by_lists == by_lists]
     assert methods
     for method in methods:
-        compared = where._compared(method, everything, copy)
-        told = [compared["same"], compared["recall"]]
+        found = where.compared(method, everything, copy)
+        told = [found["same"], found["recall"]]
         assert min(one for one in told if one is not None) < 1, method.name
 
 
@@ -57,11 +57,11 @@ def test_agreement_counts_what_only_one_side_has():
         return frozenset((one,) for one in side)
 
     method = Method(name="m", answer=answer, searches=True)
-    compared = where._compared(method, [1, 2, 3, 4], [1, 2, 3])
-    assert compared == {
+    found = where.compared(method, [1, 2, 3, 4], [1, 2, 3])
+    assert found == {
         "answers": 3,
         "same": 0.75,
         "recall": 1.0,
         "recall_of_copy": 1.0,
     }
-    assert where._compared(method, [1, 2], [1, 2, 3, 4])["recall"] == 0.5
+    assert where.compared(method, [1, 2], [1, 2, 3, 4])["recall"] == 0.5

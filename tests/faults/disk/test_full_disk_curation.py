@@ -66,7 +66,7 @@ def stored(disk: Path) -> list[str]:
 
 
 def filling(real: Callable[..., Any], disk: Path) -> Callable[..., Any]:
-    """A function that fills the disk, and goes on; but for what an end is recorded in."""
+    """A function that fills the disk first, but for the record of an end."""
 
     def call(*arguments: Any, **named: Any) -> Any:
         if not (disk / "ballast").exists():

@@ -23,14 +23,15 @@ Ask = Callable[[gleann.Client], Any]
 
 OTHERS: dict[str, tuple[Ask, str]] = {
     "near_duplicates": (
-        lambda client: client.curation.near_duplicates(
-            "a", radius=RADIUS, against="b"
-        ),
+        lambda client: client.curation.near_duplicates("a", radius=RADIUS, against="b"),
         "rows",
     ),
     "join": (lambda client: client.curation.join("a", "b", radius=RADIUS), "pairs"),
     "nearest": (lambda client: client.curation.join("a", "b", k=2), "pairs"),
-    "leakage": (lambda client: client.curation.leakage("a", "b", radius=RADIUS), "rows"),
+    "leakage": (
+        lambda client: client.curation.leakage("a", "b", radius=RADIUS),
+        "rows",
+    ),
 }
 
 

@@ -223,9 +223,14 @@ def test_what_cannot_be_done_is_refused_at_once(
         calls.allocate_labels("built", given)
     with pytest.raises(InvalidParamsError, match="chosen must be ids"):
         calls.audit("built", "picks")
-    for many in ("orders", "shares"):
-        with pytest.raises(LimitError, match=f"{many}: 1001 is over the limit of 1000"):
-            calls.audit("built", IDS[:4], **{many: [0.5] * 1001})
+
+
+@pytest.mark.parametrize("many", ["orders", "shares"])
+def test_orders_and_shares_are_bounded(built: gleann.Client, many: str) -> None:
+    with pytest.raises(LimitError, match=f"{many}: 1001 is over the limit of 1000"):
+        built.curation.audit("built", IDS[:4], **{many: [0.5] * 1001})
+    most = built.curation.audit("built", IDS[:4], **{many: [0.5] * 1000})
+    assert len(wait(most).table("sets")) == 3
     with pytest.raises(UnknownIdError, match="77"):
         calls.audit("built", [77])
     with pytest.raises(InvalidInputError, match="no column id"):

@@ -198,9 +198,7 @@ def test_what_cannot_be_audited_is_refused(
         served.curation.leakage("items", radius=RADIUS, **options).wait(timeout=60)
 
 
-def test_what_passes_a_filter_is_split(
-    served: gleann.Client, index: SoarIndex
-) -> None:
+def test_what_passes_a_filter_is_split(served: gleann.Client, index: SoarIndex) -> None:
     """Ids, held-out ones and counts are those of a split of these rows alone."""
     found = served.curation.similarity_split(
         "items",
