@@ -152,7 +152,7 @@ class Curating:
         return self._shelf.get(name)
 
     def _stored(self, name: str) -> curation_pb2.Curation | None:
-        """What a run before has stored; one that is damaged makes room for a new one."""
+        """What a run before has stored; a damaged one is removed, to be made again."""
         if not self._shelf.holds(name):
             return None
         try:
