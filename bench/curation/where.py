@@ -57,9 +57,9 @@ def show(result: dict[str, Any]) -> str:
         for name in dict.fromkeys(line["method"] for line in result["lines"])
     ]
     words = (
-        f'{result["rows"]:,} rows. "same": of the answers with a filter and of a copy of'
-        ' the rows, the share that both have, all lists probed; "recall": of the answers'
-        " of the copy, with the lists that are probed for a recall of 0.99"
+        f'{result["rows"]:,} rows. "same": of the answers with a filter and of a copy,'
+        ' the share that both have, all lists probed; "recall": of the answers of the'
+        " copy, with the lists that are probed for a recall of 0.99"
     )
     return f"{words}\n\n{markdown(head, rows)}"
 

@@ -223,7 +223,6 @@ def test_what_cannot_be_done_is_refused_at_once(
         calls.allocate_labels("built", given)
     with pytest.raises(InvalidParamsError, match="chosen must be ids"):
         calls.audit("built", "picks")
-
     with pytest.raises(UnknownIdError, match="77"):
         calls.audit("built", [77])
     with pytest.raises(InvalidInputError, match="no column id"):
