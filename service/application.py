@@ -31,6 +31,7 @@ from gleann.service.features import FEATURES
 from gleann.service.job_requests import JobRequests
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.curation.curating import Curating
+from gleann.service.jobs.curation.lives import Lives
 from gleann.service.jobs.curation.shelf import Shelf
 from gleann.service.jobs.import_source import ImportRules
 from gleann.service.jobs.importing import Importing
@@ -162,7 +163,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
             telemetry=self.telemetry,
         )
         self.selections = Selecting(self.registry, self.store, devices)
-        self.curations = Shelf(config.data_dir)
+        self.curations = Shelf(config.data_dir, Lives(self.store))
         self.monitor = Monitor(
             self.registry,
             self.store,

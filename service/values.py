@@ -455,6 +455,9 @@ class CurationInfo:
         provenance: method, params, seed, data hash and version.
         tables: its tables by name.
         created_at: when it was made, UTC.
+        other_indexes: other indexes that it tells of.
+        deleted_indexes: those of `index` and `other_indexes` that were deleted since,
+            also where another index has the name now.
     """
 
     name: str
@@ -465,6 +468,8 @@ class CurationInfo:
     provenance: JsonObject
     tables: dict[str, TableInfo]
     created_at: datetime
+    other_indexes: tuple[str, ...] = ()
+    deleted_indexes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from bench.curation.means import MEANS
 from bench.curation.part import Part
 from bench.curation.promises import PROMISES
 from bench.curation.target import TARGET
+from bench.curation.where import WHERE
 
 PARTS: dict[str, Part] = {
     "audit": AUDIT,
@@ -16,4 +17,5 @@ PARTS: dict[str, Part] = {
     "means": MEANS,
     "promises": PROMISES,
     "target": TARGET,
+    "where": WHERE,
 }

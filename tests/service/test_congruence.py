@@ -474,8 +474,10 @@ def curating(client: gleann.Client, rows: np.ndarray) -> Iterator[Any]:
     yield [len(page) for page in made.pages("rows", columns=["id"], size=100)]
     yield from training(client, rows)
     split = curation.similarity_split("k", folds=2, together_curation=made.name)
-    split = split.wait(timeout=60)
-    yield split.summary, split.table("folds")
+    some = curation.similarity_split("k", folds=2, where="id < 100")
+    for one in (split, some):
+        answer = one.wait(timeout=60)
+        yield answer.summary, answer.provenance, answer.table("folds")
     yield refused(curation.leakage, "k")
     signs = np.where(rows[:40, 0] > 0, "up", "down")
     spread = curation.propagate("k", ids=np.arange(40), labels=signs, uncertain=3)

@@ -60,7 +60,8 @@ class AuditCalls(StartingCalls[M]):
             InvalidInputError: an empty choice, or one of another index.
             InvalidParamsError: a name of neither, a number out of its range, or the
                 metric is "ip".
-            LimitError: more distances than the server allows.
+            LimitError: more distances than the server allows, or more than 1000 orders
+                or shares.
         """
         message = audit_pb2.AuditChoice(group_columns=group_columns)
         fill_chosen(message, chosen, table=table, flag=flag)

@@ -77,7 +77,7 @@ class LeakageCalls(StartingCalls[M]):
         return await self._start(request, **shared)
 
     @curation_method
-    async def similarity_split(  # noqa: PLR0913 (how many, what together)
+    async def similarity_split(
         self,
         name: str,
         *,
@@ -86,23 +86,23 @@ class LeakageCalls(StartingCalls[M]):
         together_column: str = "",
         together_curation: str = "",
         seed: int = 0,
-        request_id: str = "",
+        **shared: Unpack[SharedOptions],
     ) -> Handle[Any, Any]:
         """Put similar vectors into the same of a few buckets.
 
         The curation has the tables "rows" (id, bucket, held_out) and "folds".
 
         Args:
-            name: the index, all of whose vectors are split.
-            folds: buckets, at most as many as the index has lists with vectors; None
-                takes 5.
+            name: the index.
+            folds: buckets, at most as many as the index has lists with vectors that are
+                split; None takes 5.
             held_out: share of each bucket that tests inside it; None takes 0.2.
             together_column: vectors with equal values in this column of payload come
                 into one bucket; or
             together_curation: those in one group of these near-duplicates, a stored
                 curation of the index by its name.
             seed: the only source of randomness.
-            request_id: as in `SharedOptions`.
+            **shared: see `SharedOptions`; what passes `where` is split.
 
         Raises:
             UnknownIndexError: no such index.
@@ -127,4 +127,4 @@ class LeakageCalls(StartingCalls[M]):
         request = curation_pb2.CreateCurationJobRequest(
             index=name, similarity_split=message
         )
-        return await self._start(request, request_id=request_id)
+        return await self._start(request, **shared)

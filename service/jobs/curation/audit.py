@@ -31,6 +31,9 @@ from gleann.v1 import audit_pb2, curation_pb2
 MEASURED = 3
 """Sets whose coverage is measured: the choice, a random and a stratified one."""
 
+MOST_NUMBERS = 1000
+"""Orders and shares of a request: each is a column of the table of sets."""
+
 ROWS, KEPT = "rows", "kept"
 
 
@@ -44,9 +47,12 @@ def check(asked: Asked) -> None:
         UnknownJobError: no stored selection or curation has this name.
         UnknownIdError: an id that the index does not have.
         UnknownColumnError: there is no such column of payload.
-        LimitError: more distances than the limit allows.
+        LimitError: more distances than the limit allows, or more orders or shares than
+            `MOST_NUMBERS`.
     """
     message: audit_pb2.AuditChoice = asked.message
+    require_within(len(message.orders), MOST_NUMBERS, "orders")
+    require_within(len(message.shares), MOST_NUMBERS, "shares")
     if asked.view.metric == "ip":
         raise InvalidParamsError(
             f"an audit needs a true metric, cosine or l2; {asked.view.name!r} has ip"

@@ -1,11 +1,12 @@
 """Curation job: run a method on the live vectors of an index, and store its result."""
 
 import json
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from gleann.index import Progress
-from gleann.index.errors import GleannError, InvalidInputError
+from gleann.index.errors import CorruptDataError, GleannError, InvalidInputError
 from gleann.index.heartbeat import repeating
 from gleann.index.tables.tabular import as_json
 from gleann.service import steady_clock
@@ -13,7 +14,8 @@ from gleann.service.calls.caller import Right
 from gleann.service.calls.context import current_call
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.curation.curated import Curated
-from gleann.service.jobs.curation.shelf import PREFIX, Shelf, indexes_of
+from gleann.service.jobs.curation.lives import Numbers, indexes_of, require_alive
+from gleann.service.jobs.curation.shelf import PREFIX, Shelf
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.selecting import Selecting
@@ -32,6 +34,8 @@ PASSES = 8
 
 REQUEST = "request"
 """Part of the provenance: what the method was asked for, without ids and vectors."""
+
+_log = logging.getLogger(__name__)
 
 
 class Curating:
@@ -87,7 +91,7 @@ class Curating:
             UnknownIndexError: no index has the name of one that it names.
             PermissionDeniedError: the caller must not read one of them.
             NotReadyError: the index is empty.
-            InvalidInputError: no method.
+            InvalidInputError: no method, or a stored curation of a deleted index.
             InvalidFilterError: a filter that does not fit the columns.
             and what the method raises.
         """
@@ -96,13 +100,16 @@ class Curating:
         caller = current_call().caller
         for index in method.indexes(message):
             caller.require(Right.READ, index)
-        for name in method.curations(message):
-            for index in indexes_of(self._shelf.get(name)):
-                caller.require(Right.READ, index)
+        known = [self._shelf.get(name) for name in method.curations(message)]
+        for index in (index for one in known for index in indexes_of(one)):
+            caller.require(Right.READ, index)
         for name in method.selections(message):
             caller.require(Right.READ, self._selections.get(name).index)
         view = self._registry.view(request.index)
         require_not_empty(view)
+        if not method.compares:
+            for one in known:
+                require_alive(one)
         if (condition := condition_of(request)) is not None:
             view.bind(condition)
         method.check(
@@ -121,8 +128,8 @@ class Curating:
         request = curation_pb2.CreateCurationJobRequest.FromString(task.request)
         # Named after its operation: an interrupted run may have stored it already.
         name = f"{PREFIX}{task.operation.removeprefix('operations/')}"
-        if self._shelf.holds(name):
-            return self._shelf.get(name)
+        if (before := self._stored(name)) is not None:
+            return before
         view = self._registry.view(request.index)
         task.progress(Progress(phase="gather", done=0, total=0))
         with ExitStack() as files, repeating(task.progress) as progress:
@@ -141,8 +148,19 @@ class Curating:
             made = _method_of(request).run(work)
             self._store.disk.require_room()
             described = _described(name, work, made)
-            self._shelf.add(described, made)
-        return described
+            self._shelf.add(described, made, indexes=lambda: _numbers(work))
+        return self._shelf.get(name)
+
+    def _stored(self, name: str) -> curation_pb2.Curation | None:
+        """What a run before has stored; a damaged one is removed, to be made again."""
+        if not self._shelf.holds(name):
+            return None
+        try:
+            return self._shelf.get(name)
+        except CorruptDataError as error:
+            _log.error("%s is made again: %s", name, error)
+            self._shelf.delete(name)
+            return None
 
 
 def _method_of(request: curation_pb2.CreateCurationJobRequest) -> Method:
@@ -168,6 +186,15 @@ def _described(name: str, work: Work, made: Curated) -> curation_pb2.Curation:
     )
     message.create_time.FromNanoseconds(int(steady_clock.now() * 1e9))
     return message
+
+
+def _numbers(work: Work) -> Numbers:
+    """Numbers of the indexes that a job read, also through a stored curation."""
+    found = {work.view.name: work.view.number, **work.read}
+    for name in _method_of(work.request).curations(work.message):
+        kept = work.shelf.indexes(name)
+        found |= {index: kept[index] for index in kept if index != work.view.name}
+    return found
 
 
 def _others(work: Work) -> list[str]:

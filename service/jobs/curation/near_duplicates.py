@@ -191,4 +191,10 @@ def _named_curation(message: duplicates_pb2.NearDuplicates) -> Sequence[str]:
     return [message.known] if message.known else ()
 
 
-METHOD = Method(check=check, run=run, indexes=_named_index, curations=_named_curation)
+METHOD = Method(
+    check=check,
+    run=run,
+    indexes=_named_index,
+    curations=_named_curation,
+    compares=True,
+)

@@ -1,15 +1,17 @@
 """The stored curations of a data directory: curations/<number>, each with its tables.
 
-A directory has the description, one Arrow file a table, and a manifest with the sizes
-and CRC-32 of them all, which is written last. It gets its name when it is whole.
+A directory has the description, the numbers of its indexes, one Arrow file a table, and
+a manifest with the sizes and CRC-32 of them all, which is written last. It gets its
+name when it is whole.
 """
 
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 from re import compile as compiled
 from secrets import token_hex
@@ -29,6 +31,7 @@ from gleann.index.heartbeat import beat
 from gleann.index.storage.manifest import sync_dir
 from gleann.service.calls.visible import may_read
 from gleann.service.jobs.curation.curated import Curated, Lines, to_arrow
+from gleann.service.jobs.curation.lives import Lives, Numbers, indexes_of, tell_deleted
 from gleann.service.state.database import disk_errors
 from gleann.service.state.permissions import PRIVATE
 from gleann.v1 import curation_pb2
@@ -40,6 +43,7 @@ BATCH_ROWS = 1 << 16
 
 _CHUNK_BYTES = 1 << 20
 _DESCRIPTION, _MANIFEST, _STATE = "curation.binpb", "manifest.json", "state."
+_INDEXES = "indexes.json"
 _NAME = compiled("[0-9a-f]{1,64}")
 _log = logging.getLogger(__name__)
 
@@ -47,9 +51,18 @@ _log = logging.getLogger(__name__)
 class Shelf:
     """The directories of stored curations."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, lives: Lives | None = None) -> None:
+        """Keep them below a data directory.
+
+        Args:
+            data: the directory.
+            lives: the indexes there are; None for none, so that all curations are of
+                deleted ones.
+        """
         self._folder = data / FOLDER
+        self._lives = lives or Lives()
         self._whole: set[Path] = set()  # tables whose checksum was compared
+        self._damaged: set[str] = set()  # names of those that were logged
 
     @property
     def folder(self) -> Path:
@@ -91,8 +104,20 @@ class Shelf:
         short = name.removeprefix(PREFIX)
         return bool(_NAME.fullmatch(short)) and (self._folder / short).is_dir()
 
-    def add(self, described: curation_pb2.Curation, made: Curated) -> None:
+    def add(
+        self,
+        described: curation_pb2.Curation,
+        made: Curated,
+        *,
+        indexes: Callable[[], Numbers] = dict,
+    ) -> None:
         """Store a result under the name in `described`, and describe its tables there.
+
+        Args:
+            described: the description, without tables.
+            made: the result.
+            indexes: numbers of the indexes that it tells of; called when all lines are
+                written, as a method may read some while they are.
 
         Raises:
             StorageError: the disk refused; nothing is left.
@@ -106,23 +131,40 @@ class Shelf:
                 _write(folder / f"{name}.arrow", lines)
                 _describe(folder / f"{name}.arrow", table)
             (folder / _DESCRIPTION).write_bytes(described.SerializeToString())
+            (folder / _INDEXES).write_text(json.dumps(dict(indexes())))
             _write_manifest(folder)
             folder.rename(final)
             sync_dir(final.parent)
 
     def get(self, name: str) -> curation_pb2.Curation:
-        """The description of a curation.
+        """The description of a curation, with those of its indexes that are deleted.
 
         Raises:
             UnknownJobError: no curation has this name.
             CorruptDataError: it is damaged.
         """
+        return self._described(name, now=self._lives.numbers())
+
+    def indexes(self, name: str) -> Numbers:
+        """Numbers of the indexes of a curation as it read them; errors as `get`."""
+        path = self._path(name) / _INDEXES
+        if not path.is_file():  # of an older gleann
+            return {}
+        _require_whole(path, name)
+        try:
+            known: dict[str, int] = json.loads(path.read_text())
+        except (ValueError, OSError) as error:
+            raise CorruptDataError(f"{path} cannot be read: {error}") from error
+        return known
+
+    def _described(self, name: str, *, now: Numbers) -> curation_pb2.Curation:
         path = self._path(name) / _DESCRIPTION
         _require_whole(path, name)
         try:
-            return curation_pb2.Curation.FromString(path.read_bytes())
+            described = curation_pb2.Curation.FromString(path.read_bytes())
         except (DecodeError, OSError) as error:
             raise CorruptDataError(f"{path} cannot be read: {error}") from error
+        return tell_deleted(described, then=self.indexes(name), now=now)
 
     def table(self, name: str, table: str) -> pa.Table:
         """A table of a curation; its file is mapped, not read.
@@ -180,28 +222,60 @@ class Shelf:
             path.rename(gone)
             sync_dir(self._folder)
         self._whole = {one for one in self._whole if one.parent != path}
+        self._damaged.discard(name)
         shutil.rmtree(gone, ignore_errors=True)
 
     def expire(self, before: float) -> int:
-        """Remove the curations made before a time, in seconds; return their number."""
-        old = [one.name for one in self._readable() if _moment(one) < before * 1e6]
+        """Remove the curations made before a time, in seconds; return their number.
+
+        A damaged one, whose description says no time, goes by that of its directory.
+        """
+        old = [name for name in self._names() if self._made(name) < before]
         for name in old:
             with suppress(UnknownJobError):  # deleted meanwhile
+                if name in self._damaged:
+                    path = self._path(name)
+                    _log.warning("%s is removed: it is damaged, and old", path)
                 self.delete(name)
         return len(old)
 
+    def _made(self, name: str) -> float:
+        """Seconds since 1970 when a curation was made; infinity if it is gone."""
+        try:
+            made = _moment(self._described(name, now={})) / 1e6
+        except UnknownJobError:
+            return inf
+        except GleannError as error:
+            self._note_damage(name, error)
+        else:
+            self._damaged.discard(name)
+            return made
+        try:
+            return (self._folder / name.removeprefix(PREFIX)).stat().st_mtime
+        except OSError:
+            return inf
+
     def _readable(self) -> Iterator[curation_pb2.Curation]:
-        if not self._folder.is_dir():
-            return
-        for path in sorted(self._folder.iterdir()):
-            if not _NAME.fullmatch(path.name):
-                continue
+        """Descriptions of all; a damaged one is left out, and logged once."""
+        now = self._lives.numbers()
+        for name in self._names():
             try:
-                yield self.get(PREFIX + path.name)
+                yield self._described(name, now=now)
             except UnknownJobError:
                 continue  # deleted meanwhile
             except GleannError as error:
-                _log.error("a curation is left out of a list: %s", error)
+                self._note_damage(name, error)
+
+    def _note_damage(self, name: str, error: GleannError) -> None:
+        if name not in self._damaged:
+            self._damaged.add(name)
+            _log.error("a curation is left out of lists: %s", error)
+
+    def _names(self) -> list[str]:
+        if not self._folder.is_dir():
+            return []
+        found = sorted(path.name for path in self._folder.iterdir())
+        return [PREFIX + name for name in found if _NAME.fullmatch(name)]
 
     def _path(self, name: str) -> Path:
         if not name.startswith(PREFIX) or not self.holds(name):
@@ -216,11 +290,6 @@ class Shelf:
             return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         except (pa.ArrowException, OSError) as error:
             raise CorruptDataError(f"{path} cannot be read: {error}") from error
-
-
-def indexes_of(described: curation_pb2.Curation) -> list[str]:
-    """All indexes whose vectors a curation tells of."""
-    return [described.index, *described.other_indexes]
 
 
 def _may_read(described: curation_pb2.Curation) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.errors import InvalidInputError
 from gleann.index.ids.held import take_ids
 from gleann.selection.checks import require_between, require_count
 from gleann.selection.curation.leakage import SimilaritySplit, similarity_split
@@ -27,16 +26,12 @@ def check(asked: Asked) -> None:
 
     Raises:
         InvalidParamsError: fewer than two folds, or a share outside 0..1.
-        InvalidInputError: a filter, a column that names no groups, or a curation of
-            another method or index.
+        InvalidInputError: a column that names no groups, or a curation of another
+            method or index.
         UnknownJobError: no such curation.
         UnknownColumnError: no such column.
     """
     message: leakage_pb2.SimilaritySplit = asked.message
-    if asked.request.HasField("filter"):
-        raise InvalidInputError(
-            "similarity_split takes no filter: all vectors are split"
-        )
     require_count("folds", _folds(message), at_least=2)
     require_between("held_out", _held_out(message), low=0, high=1)
     require_count("seed", message.seed, at_least=0)
@@ -48,7 +43,7 @@ def check(asked: Asked) -> None:
 
 
 def run(work: Work) -> Curated:
-    """Split the vectors."""
+    """Split the vectors that take part."""
     message: leakage_pb2.SimilaritySplit = work.message
     pool = work.pool
     together: NDArray[np.generic] | None = None
@@ -61,13 +56,14 @@ def run(work: Work) -> Curated:
         folds=_folds(message),
         held_out=_held_out(message),
         together=together,
+        among=pool.among,
         seed=message.seed,
     )
     lines = split.table()
     return Curated(
         summary={
             **lines.facts["summary"],
-            "rows": len(split),
+            "rows": len(pool) if pool.among is None else len(pool.among.rows),
             "held_out": int(split.held_out.sum()),
         },
         provenance=split.provenance,

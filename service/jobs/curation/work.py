@@ -83,12 +83,14 @@ class Work(Asked):
         devices: where builds run.
         threads: worker threads; 0 takes every core.
         files: closes what is open for the work.
+        read: numbers of other indexes that were read, by their names.
     """
 
     progress: Report
     devices: Devices
     threads: int
     files: ExitStack = field(repr=False)
+    read: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def pool(self) -> Pool:
@@ -103,7 +105,9 @@ class Work(Asked):
         """All live vectors of another index; errors as `like` and `pool.opened`."""
         if name == self.view.name:
             return self._opened(self.view, filtered=False)
-        return self._opened(self.like(name), filtered=False)
+        view = self.like(name)
+        self.read[name] = view.number
+        return self._opened(view, filtered=False)
 
     def _opened(self, view: View, *, filtered: bool) -> Pool:
         return opened(
@@ -132,6 +136,8 @@ class Method:
             them.
         curations: names of stored curations that its message names; likewise.
         selections: names of stored selections that its message names; likewise.
+        compares: whether it compares vectors with those of a stored curation, whose
+            index may be another one of the same name then.
     """
 
     check: Callable[[Asked], None]
@@ -139,3 +145,4 @@ class Method:
     indexes: Callable[[Any], Sequence[str]] = _nothing
     curations: Callable[[Any], Sequence[str]] = _nothing
     selections: Callable[[Any], Sequence[str]] = _nothing
+    compares: bool = False

@@ -33,6 +33,8 @@ from gleann.service.report.scales import Axis, axis_over
 from gleann.service.report.tables import Cell, best_of, table
 
 MOST_PARTS = 20
+MOST_COLUMNS = 8
+"""Orders, and shares of the pool, that are shown."""
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -130,8 +132,11 @@ def caveats(found: Audit) -> list[str]:
         if share < 1
     ]
     if worse:
+        left = len(worse) - MOST_COLUMNS
+        more = f" and {left:,} more" if left > 0 else ""
         words.append(
-            f"Less diverse than as many random items, by the orders {', '.join(worse)}."
+            "Less diverse than as many random items, by the orders"
+            f" {', '.join(worse[:MOST_COLUMNS])}{more}."
         )
     ours, theirs = _last(found["chosen"]), _last(found["random"])
     if float(ours.means[-1]) > float(theirs.means[-1]):
@@ -156,28 +161,32 @@ def _last(one: Audited) -> CoverageCurve:
 
 
 def _diversity(found: Audit) -> Section:
-    names = [f"order {order:g}" for order in found.orders]
-    sets = [one for one in found.sets if one.name != "pool"]
+    shown = _shown(len(found.orders), [_middle(found)])
+    names = [f"order {found.orders[number]:g}" for number in shown]
+    scores = {one.name: [one.vendi[number] for number in shown] for one in found.sets}
+    sets = [one.name for one in found.sets if one.name != "pool"]
     bars = [
         Bars(
-            name=one.name,
-            values=list(one.vendi),
+            name=one,
+            values=scores[one],
             notes=[
-                f"{one.name}, {name}: {short(score)}"
-                for name, score in zip(names, one.vendi, strict=True)
+                f"{one}, {name}: {short(score)}"
+                for name, score in zip(names, scores[one], strict=True)
             ],
         )
         for one in sets
     ]
-    highest = max(max(one.vendi) for one in sets)
+    highest = max(max(scores[one]) for one in sets)
     axis = Axis(label="Vendi score", low=0.0, high=highest * 1.05)
     best = set().union(
         *(
-            best_of([one.vendi[n] for one in sets], column=2 + n, want="high")
-            for n in range(len(found.orders))
+            best_of([scores[one][n] for one in sets], column=2 + n, want="high")
+            for n in range(len(names))
         )
     )
-    rows: list[list[Cell]] = [[one.name, one.rows, *one.vendi] for one in found.sets]
+    rows: list[list[Cell]] = [
+        [one.name, one.rows, *scores[one.name]] for one in found.sets
+    ]
     words = (
         "A Vendi score is an effective number of different items: 1 where all are"
         " alike. Orders below 1 count rare items more, order infinity tells how much"
@@ -196,6 +205,7 @@ def _diversity(found: Audit) -> Section:
                     table(["set", "items", *names], rows, best=best),
                 ]
             ),
+            *_left_out(len(found.orders), shown, what="orders", where="--out"),
         ),
     )
 
@@ -203,27 +213,56 @@ def _diversity(found: Audit) -> Section:
 def _coverage(found: Audit) -> Section:
     sets = {one.name: _last(one) for one in found.sets if one.coverage is not None}
     shares = _last(found["chosen"]).shares
+    pictured = sorted({_nearest(shares, 0.9), len(shares) - 1})
     figures = [_mean_figure(sets)]
-    figures += [
-        _radius_figure(sets, number)
-        for number in sorted({_nearest(shares, 0.9), len(shares) - 1})
+    figures += [_radius_figure(sets, number) for number in pictured]
+    shown = _shown(len(shares), pictured)
+    far = [
+        [float(one.means[-1]), *one.radii[-1, shown].tolist()] for one in sets.values()
     ]
-    far = [[float(one.means[-1]), *one.radii[-1].tolist()] for one in sets.values()]
     best = set().union(
         *(
             best_of([line[n] for line in far], column=1 + n, want="low")
-            for n in range(1 + len(shares))
+            for n in range(1 + len(shown))
         )
     )
     rows: list[list[Cell]] = [
         [name, *line] for name, line in zip(sets, far, strict=True)
     ]
-    head = ["set", "mean", *(f"{percent(share)} within" for share in shares)]
+    within = [f"{percent(shares[number])} within" for number in shown]
     caption = "Distance of every item to its nearest chosen one"
     return Section(
         title="Coverage",
-        body=(side_by_side(figures), table(head, rows, best=best, caption=caption)),
+        body=(
+            side_by_side(figures),
+            table(["set", "mean", *within], rows, best=best, caption=caption),
+            *_left_out(len(shares), shown, what="shares", where="--coverage-out"),
+        ),
     )
+
+
+def _shown(count: int, always: Sequence[int]) -> list[int]:
+    """Numbers below `count` of the columns that are shown, ascending.
+
+    Args:
+        count: all columns.
+        always: those that are shown however many there are.
+    """
+    if count <= MOST_COLUMNS:
+        return list(range(count))
+    room = MOST_COLUMNS - len(set(always))
+    spread = np.rint(np.linspace(0, count - 1, room)).astype(int).tolist()
+    return sorted({*spread, *always})
+
+
+def _left_out(
+    count: int, shown: Sequence[int], *, what: str, where: str
+) -> tuple[Html, ...]:
+    """A note that some columns are not on the page; nothing if all are."""
+    left = count - len(shown)
+    if not left:
+        return ()
+    return (note(f"{left:,} of {count:,} {what} are not shown; {where} has them all."),)
 
 
 def _nearest(shares: Sequence[float], wanted: float) -> int:
@@ -297,9 +336,10 @@ def _parts(found: Audit) -> list[Section]:
     if not found.parts:
         return []
     number = _middle(found)
+    shown = _shown(len(found.orders), [number])
     parts = sorted(found.parts, key=lambda one: -one.gains[number])
     rows: list[list[Cell]] = [
-        [str(one.part), one.rows, *(_gain(gain) for gain in one.gains)]
+        [str(one.part), one.rows, *(_gain(one.gains[n]) for n in shown)]
         for one in parts[:MOST_PARTS]
     ]
     column = found.tables[0].column
@@ -308,7 +348,7 @@ def _parts(found: Audit) -> list[Section]:
         " its score over that without them, less 1. Below 0, a part repeats what the"
         " others have."
     )
-    head = [column, "chosen", *(f"order {order:g}" for order in found.orders)]
+    head = [column, "chosen", *(f"order {found.orders[n]:g}" for n in shown)]
     body: list[Html] = [paragraph(words), table(head, rows)]
     if (left := len(parts) - len(rows)) > 0:
         body.append(note(f"{left:,} more parts are not shown, which add less."))

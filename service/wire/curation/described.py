@@ -20,6 +20,8 @@ def curation_info_of(message: curation_pb2.Curation) -> CurationInfo:
         provenance=json.loads(message.provenance_json),
         tables={table.name: _table_info(table) for table in message.tables},
         created_at=time_of(message.create_time),
+        other_indexes=tuple(message.other_indexes),
+        deleted_indexes=tuple(message.deleted_indexes),
     )
 
 

@@ -173,8 +173,8 @@ def test_what_was_synced_holds_what_was_acknowledged(recorded: Path) -> None:
                 )
         assert found == expected, f"after step {number}"
         seen += 1
-    assert seen == 12
-    assert verified == 4  # the snapshot, after each step from its own
+    assert seen == 13
+    assert verified == 5  # the snapshot, after each step from its own
 
 
 @pytest.mark.slow

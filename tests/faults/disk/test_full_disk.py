@@ -3,9 +3,6 @@
 On a real file system of a few megabytes, where this process may mount one.
 """
 
-import os
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from full_disk import MIB, fill, mounted, until
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import gleann
@@ -24,7 +22,6 @@ from gleann.service.config.storage import StorageSettings
 from gleann.service.server import Server, serve
 from gleann.v1 import index_pb2
 
-MIB = 1 << 20
 DIM = 16
 ROWS = np.random.default_rng(5).normal(size=(400, DIM)).astype(np.float32)
 PARAMS = BuildParams(metric="l2", nlist=4, tune_queries=0)
@@ -33,14 +30,8 @@ PARAMS = BuildParams(metric="l2", nlist=4, tune_queries=0)
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(folder)]
-    made = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if made.returncode:
-        pytest.skip(f"this process may mount nothing: {made.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with mounted(tmp_path / "disk", mib=24) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -66,23 +57,6 @@ def client(server: Server) -> Iterator[gleann.Client]:
         yield client
 
 
-def until(state: str, client: gleann.Client) -> None:
-    for _ in range(100):
-        if client.server_status(["state"]).state == state:
-            return
-        time.sleep(0.1)
-    pytest.fail(f"the server is not {state} within 10 s")
-
-
-def fill(folder: Path, *, leaving: int) -> Path:
-    """Fill the disk by a file."""
-    found = os.statvfs(folder)
-    size = found.f_bavail * found.f_frsize - leaving
-    file = folder / "ballast"
-    file.write_bytes(bytes(size))
-    return file
-
-
 def health_of(server: Server, service: str) -> int:
     with grpc.insecure_channel(server.target.removeprefix("grpc://")) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
@@ -104,6 +78,7 @@ def changes(
         "build": lambda: client.build("words", BuildParams(metric="l2", nlist=3)),
         "optimize": lambda: client.optimize("words", kind="rebuild"),
         "import": lambda: client.import_vectors("words", file),
+        "curate": lambda: client.curation.near_duplicates("words", radius=0.1),
         "select": lambda: client.coresets.farthest_first("words", k=3),
         "session": lambda: start(client),
         "labels": lambda: client.active.submit_labels(session, asked, [1]),

@@ -231,3 +231,11 @@ def test_what_cannot_be_done_is_refused_at_once(
         calls.audit("built", duplicates.name, flag="distance")
     with pytest.raises(InvalidParamsError, match="orders must be above 0"):
         calls.audit("built", [0], orders=[0.0])
+
+
+@pytest.mark.parametrize("many", ["orders", "shares"])
+def test_orders_and_shares_are_bounded(built: gleann.Client, many: str) -> None:
+    with pytest.raises(LimitError, match=f"{many}: 1001 is over the limit of 1000"):
+        built.curation.audit("built", IDS[:4], **{many: [0.5] * 1001})
+    most = built.curation.audit("built", IDS[:4], **{many: [0.5] * 1000})
+    assert len(wait(most).table("sets")) == 3

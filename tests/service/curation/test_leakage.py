@@ -199,6 +199,43 @@ def test_what_cannot_be_audited_is_refused(
         served.curation.leakage("items", radius=RADIUS, **options).wait(timeout=60)
 
 
+def test_what_passes_a_filter_is_split(served: gleann.Client, index: SoarIndex) -> None:
+    """Ids, held-out ones and counts are those of a split of these rows alone."""
+    found = served.curation.similarity_split(
+        "items",
+        folds=2,
+        held_out=0.4,
+        seed=2,
+        together_column="topic",
+        where="split = $1",
+        parameters=["train"],
+    ).wait(timeout=60)
+    rows, passing = lines(found, "rows"), SPLIT[LIVE] == "train"
+    ids = IDS[LIVE][passing]
+    assert sorted(rows["id"]) == sorted(ids.tolist())
+    assert found.summary["rows"] == len(ids) == sum(found.summary["sizes"])
+    assert found.provenance["among"]["rows"] == len(ids)
+    bucket, out = by_id(rows, "bucket"), by_id(rows, "held_out")
+    topics = TOPIC[LIVE][passing]
+    for number in range(4):
+        own = ids[topics == number].tolist()
+        assert len({(bucket[one], out[one]) for one in own}) == 1
+    folds = lines(found, "folds")
+    assert folds["extrapolation"] == [
+        list(bucket.values()).count(number) for number in range(2)
+    ]
+    alone = served.curation.similarity_split(
+        "items", folds=2, held_out=0.4, seed=2, where="split = 'train'"
+    ).wait(timeout=60)
+    expected = similarity_split(index, folds=2, held_out=0.4, seed=2, among=passing)
+    held = dict(zip(IDS[LIVE].tolist(), expected.held_out.tolist(), strict=True))
+    assert by_id(lines(alone, "rows"), "held_out") == {
+        one: held[one] for one in ids.tolist()
+    }
+    with pytest.raises(errors.InvalidInputError, match="0 of"):
+        served.curation.similarity_split("items", where="topic > 99").wait(timeout=60)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "reason"),
     [

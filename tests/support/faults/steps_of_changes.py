@@ -13,7 +13,8 @@ PARAMS = BuildParams(metric="l2", nlist=3, tune_queries=0)
 WAIT = 4 if os.environ.get("FAIL_STAYS") else 60
 """Seconds: on a disk that stays full not even the end of an operation is recorded."""
 State = dict[str, dict[int, tuple[list[float], Any]]]
-"""By index and id: the vector, and the payload."""
+"""By index and id: the vector, and the payload; by curation and id: the distance, and
+whether the vector is kept."""
 
 
 def rows_of(ids: range | list[int], generation: int) -> np.ndarray:
@@ -46,13 +47,22 @@ def steps(client: gleann.Client) -> Iterator[None]:
     yield
     client.vectors.upsert("copy", [7], rows_of([7], 2), payload={"word": ["seven"]})
     yield
+    client.curation.near_duplicates("copy", radius=0.05).wait(timeout=WAIT)
+    yield
     client.indexes.delete("c")
     yield
 
 
 def state_of(client: gleann.Client) -> State:
-    """All rows of all indexes."""
+    """All rows of all indexes and of all stored curations."""
     state: State = {}
+    for made in client.curation.list():
+        table = client.curation.get(made.name).table("rows")
+        key = f"{made.method} of {made.index}"
+        assert key not in state, "it is stored twice"
+        state[key] = {
+            line["id"]: ([line["distance"]], line["kept"]) for line in table.to_pylist()
+        }
     for info in client.list_indexes():
         assert info.broken is None, info.broken
         pages = client.vectors.scroll(info.name, columns="*", with_vectors=False)

@@ -12,9 +12,9 @@ from gleann.index.errors import (
     InvalidInputError,
     ServiceError,
     StorageError,
+    UnknownIndexError,
     UnknownJobError,
 )
-from gleann.index.params import Metric
 from gleann.service.cli.curate.served.options import ServedOptions
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.outputs import Values
@@ -40,14 +40,14 @@ class Served:
         client: open until the command ends.
         curation: its tables are read while the client is open.
         operation: its name.
-        metric: of the index.
+        metric: of the index; "" where it was deleted, and the answer does not tell.
         count: vectors of the index.
     """
 
     client: Client
     curation: Curation
     operation: str
-    metric: Metric
+    metric: str
     count: int
 
     @property
@@ -135,17 +135,30 @@ def curated(
             with record.timed("serve"):
                 found = _result(client, name, operation, progress=progress)
             _require_same(name, found, index=index, method=method)
-            info = client.get_index(found.info.index)
-            data_hash = found.provenance.get("data_hash")
-            record.add_served(info.name, place=job.shown_place, data_hash=data_hash)
+            record.add_served(
+                found.info.index,
+                place=job.shown_place,
+                data_hash=found.provenance.get("data_hash"),
+            )
+            metric, count = _index_of(client, found)
             yield Served(
                 client=client,
                 curation=found,
                 operation=name,
-                metric=info.metric,
-                count=info.count,
+                metric=metric,
+                count=count,
             )
     say(f"{found.name} has all tables, until the server forgets it")
+
+
+def _index_of(client: Client, found: Curation) -> tuple[str, int]:
+    """Metric and count of the index of an answer, which outlives it."""
+    try:
+        info = client.get_index(found.info.index)
+    except UnknownIndexError:
+        metric = str(found.provenance.get("metric", ""))
+        return metric, int(found.summary.get("rows", 0))
+    return info.metric, info.count
 
 
 def _begun(

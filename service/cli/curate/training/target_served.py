@@ -75,7 +75,7 @@ def target_served(job: TargetJob) -> None:
         method=METHODS[job.mode],
         progress=job.progress,
     ) as done:
-        told = done.results | {"distances": UNITS[done.metric]}
+        told = done.results | {"distances": UNITS.get(done.metric, "")}
         told |= {"chosen": done.curation.info.tables["chosen"].rows}
         with outputs.staged() as files:
             files.add_table(job.out, _chosen(done, names))

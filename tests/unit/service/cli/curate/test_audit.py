@@ -1,6 +1,7 @@
 """`gleann curate audit`, end to end on small files."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,25 @@ def test_the_report_has_pictures_of_every_part(capsys):
     ):
         assert part in words
     assert capsys.readouterr().err == ""
+
+
+def test_the_report_shows_some_of_many_shares_and_orders():
+    """A hundred thousand shares were as many columns; all are in the files."""
+    shares = ",".join(f"{share:.6f}" for share in np.linspace(0.001, 1, 3000))
+    orders = ",".join(f"{order:g}" for order in np.linspace(0.1, 5, 50))
+    page = ("--report", "a.html", "--coverage-out", "c.csv", "--group-column", "kind")
+    numbers = ("--shares", shares, "--orders", orders)
+    assert run("picks.parquet", "--out", "a.csv", *page, *numbers) == 0
+    words = Path("a.html").read_text("utf-8").replace(shares, "").replace(orders, "")
+    heads = re.findall(r"<th[^>]*>([^<]*)</th>", words)
+    within = [head for head in heads if head.endswith(" within")]
+    assert len(within) == 8
+    assert within[-1].startswith("100")
+    assert sum(head.startswith("order ") for head in heads) == 2 * 8
+    assert "2,992 of 3,000 shares are not shown; --coverage-out has them all." in words
+    assert "42 of 50 orders are not shown; --out has them all." in words
+    assert len(words) < 300_000
+    assert len(set(pacsv.read_csv("c.csv").to_pydict()["share"])) == 3000
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""kill -9 during curation jobs: they go on to the same answers, and leave nothing."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from server_process import ServerProcess
+
+import gleann
+from gleann.service.jobs.table import MAX_ATTEMPTS
+
+N, DIM = 30_000, 32
+RNG = np.random.default_rng(9)
+ROWS = RNG.normal(size=(N, DIM)).astype(np.float32)
+ROWS[N // 2 :] = ROWS[: N // 2] + RNG.normal(scale=0.02, size=(N // 2, DIM))
+
+KILLED_AT = (0.2, 0.6)
+"""Shares of the time that a whole job takes."""
+assert len(KILLED_AT) < MAX_ATTEMPTS
+
+Job = Callable[[gleann.Client], Any]
+
+JOBS: dict[str, tuple[Job, str]] = {
+    "near_duplicates": (
+        lambda client: client.curation.near_duplicates("words", radius=0.05),
+        "rows",
+    ),
+    "join": (
+        lambda client: client.curation.join("words", ROWS[:500], radius=0.05),
+        "pairs",
+    ),
+    "for_target": (
+        lambda client: client.curation.for_target("words", ROWS[:50], budget=2000),
+        "chosen",
+    ),
+    "propagate": (
+        lambda client: client.curation.propagate(
+            "words", ids=np.arange(60), labels=np.arange(60) % 3
+        ),
+        "rows",
+    ),
+}
+
+
+def until_running(client: gleann.Client, name: str) -> None:
+    ends = time.monotonic() + 60
+    while client.operations.get(name).state == "queued":
+        assert time.monotonic() < ends, "it was never begun"
+        time.sleep(0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", JOBS)
+def test_killed_jobs_go_on_to_the_same_answer(tmp_path: Path, kind: str) -> None:
+    """Killed as often as may be: early, and again late."""
+    asked, table = JOBS[kind]
+    server = ServerProcess(tmp_path / "data")
+    try:
+        with gleann.Client(server.target()) as client:
+            client.create_index("words", dim=DIM, metric="l2")
+            client.upload("words", [(np.arange(N), ROWS)])
+            began = time.monotonic()
+            whole = asked(client).wait(timeout=120)
+            took = time.monotonic() - began
+            expected, info = whole.table(table), whole.info
+            name = asked(client).name
+        for share in KILLED_AT:
+            with gleann.Client(server.target()) as client:
+                until_running(client, name)
+                time.sleep(share * took)
+            server.kill()
+            server = ServerProcess(tmp_path / "data")
+        with gleann.Client(server.target()) as client:
+            assert client.curation.get(info.name).info == info
+            again = client.operations.get(name).wait(timeout=120)
+            assert client.operations.get(name).attempts == 1 + len(KILLED_AT)
+            assert again.table(table).equals(expected)
+            assert again.summary == info.summary
+            names = {one.name for one in client.curation.list()}
+            assert names == {info.name, again.name}
+        left = {path.name for path in (tmp_path / "data" / "curations").iterdir()}
+        assert left == {one.removeprefix("curations/") for one in names}
+    finally:
+        server.kill()
