@@ -86,6 +86,11 @@ CASES = {
         "--together F/items.csv:topic",
         "--together :topic",
     ),
+    "split of some": (
+        "split DOCS --folds 2 --where 'topic < 2' --out O/some-split.csv",
+        "",
+        "",
+    ),
     "target": (
         "target DOCS --targets F/named.parquet --budget 20 --exclude "
         "F/excluded.csv --out O/picks.parquet",
