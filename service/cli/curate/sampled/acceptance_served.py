@@ -35,9 +35,10 @@ def acceptance_served(job: AcceptanceJob) -> None:
         batch = reader.ids(job.batch)
         drawn = None if job.drawn is None else reader.ids(job.drawn)
         params = job.params(drawn=None if drawn is None else len(drawn))
+        names = IdMap(batch, n=len(batch))
         checks = read_answers(
             job.oracle_csv,
-            IdMap(batch, n=len(batch)),
+            names,
             with_values=False,
             yes_columns=FAILED_COLUMNS,
         )
@@ -65,6 +66,7 @@ def acceptance_served(job: AcceptanceJob) -> None:
             next_batch=client.promises.next_batch,
             submit=client.promises.submit_labels,
             ask=ask,
+            names=names,
         )
         bound = client.promises.bound(session)
     record.add_file(job.oracle_csv)

@@ -50,7 +50,8 @@ def _item_options(function: Callback) -> Callback:
             "--items",
             type=options.PATH,
             help="Parquet, csv or jsonl file of all items, by its column id or in row"
-            " order, with the columns below.",
+            " order, with the columns below. With --server or --data, without it they"
+            " are columns of the index.",
         ),
         click.option(
             "--index",

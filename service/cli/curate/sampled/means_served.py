@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids
-from gleann.index.errors import InvalidInputError
 from gleann.index.ids.checks import hold_distinct
 from gleann.index.ids.held import to_numpy
 from gleann.selection.checks import IdMap
@@ -28,7 +27,8 @@ from gleann.service.cli.labelling import require_outputs
 from gleann.service.cli.place import opened
 from gleann.service.values import SessionInfo
 
-Columns = dict[str, tuple[Ids, NDArray[np.generic]]]
+Columns = dict[str, tuple[Ids, NDArray[np.generic]] | str]
+"""Ids and values, or a column of payload, by name."""
 
 
 def means_served(job: MeansJob) -> None:
@@ -45,8 +45,8 @@ def means_served(job: MeansJob) -> None:
     )
     record = JobRecord("curate means", job)
     with opened(job.place) as client, record.timed("estimate"):
-        ids, controls, groups = _known(job, Reader(client, index, record), record)
-        answers = read_values(job.oracle_csv, IdMap(ids, n=len(ids)), job.statistics)
+        names, controls, groups = _known(job, Reader(client, index, record), record)
+        answers = read_values(job.oracle_csv, names, job.statistics)
 
         def start(request_id: str) -> SessionInfo:
             return client.means.start(
@@ -74,33 +74,35 @@ def means_served(job: MeansJob) -> None:
             next_batch=client.means.next_batch,
             submit=client.means.submit_values,
             ask=answers.ask,
+            names=names,
         )
         made = client.means.get(session)
+        count = client.get_index(index).count
     record.add_file(job.oracle_csv)
     record.add_served(index, place=job.shown_place, data_hash=None)
     with outputs.staged() as files:
         files.add_table(job.out, made.table().columns)
         record.add_to(files, job.out, means_values(made) | {"session": session.name})
-    say_means(made, room=among_words(made.provenance, len(ids), "items"))
+    say_means(made, room=among_words(made.provenance, count, "items"))
 
 
 def _known(
     job: MeansJob, reader: Reader, record: JobRecord
-) -> tuple[Ids, Columns, Columns]:
-    """The ids of the items, and their controls and groups by name.
+) -> tuple[IdMap, Columns, Columns]:
+    """Ids that may have answers, and the controls and groups of all items by name.
 
-    Raises:
-        InvalidInputError: no items.
+    Without a file of items they are columns of payload.
     """
-    if job.items is None:
-        raise InvalidInputError(
-            f"--items is needed with {job.flag}: its column {ID_COLUMN} names the items"
-        )
-    record.add_file(job.items)
     by = () if job.stratify_by is None else (job.stratify_by,)
     numbers = tuple(dict.fromkeys((*job.control, *by)))
+    if job.items is None:
+        named: Columns = {name: name for name in numbers}
+        return reader.answered(job.oracle_csv), named, {one: one for one in job.group}
+    record.add_file(job.items)
     table = read_table(job.items, columns=(ID_COLUMN, *numbers, *job.group))
     ids = to_numpy(hold_distinct(reader.ids_in(table)))
-    controls = {name: (ids, columns.numbers(table, name)) for name in numbers}
-    groups = {name: (ids, columns.categories(table, name)) for name in job.group}
-    return ids, controls, groups
+    controls: Columns = {name: (ids, columns.numbers(table, name)) for name in numbers}
+    groups: Columns = {
+        name: (ids, columns.categories(table, name)) for name in job.group
+    }
+    return IdMap(ids, n=len(ids)), controls, groups

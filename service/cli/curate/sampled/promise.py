@@ -63,7 +63,7 @@ Proxy = NDArray[np.float64]
     required=True,
     help="Proxy score of every item, whether it passes --where or not: .npy (n,), or"
     " parquet/csv with id, proxy. Higher where an item is likelier positive; the"
-    " promise holds for any.",
+    " promise holds for any. With --server or --data also :COLUMN of the index.",
 )
 @click.option(
     "--oracle-csv",

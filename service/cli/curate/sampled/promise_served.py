@@ -1,5 +1,10 @@
 """Promised sets of an index of a server or of a data directory."""
 
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
 from gleann.index.arrays import Ids, Mask
 from gleann.selection.checks import IdMap
 from gleann.service.cli.curate.sampled.jobs import PromiseJob
@@ -30,13 +35,12 @@ def promise_served(job: PromiseJob) -> None:
         job.todo,
         None,
         pages=(),
-        inputs=(job.proxy, job.oracle_csv),
+        inputs=(None if is_column(job.proxy) else job.proxy, job.oracle_csv),
         overwrite=job.overwrite,
     )
     record = JobRecord("curate promise", job)
     with opened(job.place) as client, record.timed("promise"):
-        proxy = Reader(client, index, record).scores(job.proxy, "proxy")
-        names = IdMap(proxy[0], n=len(proxy[0]))
+        proxy, names = _proxy(job, Reader(client, index, record))
         answers = read_answers(job.oracle_csv, names, with_values=False)
 
         def start(request_id: str) -> SessionInfo:
@@ -66,6 +70,7 @@ def promise_served(job: PromiseJob) -> None:
             next_batch=client.promises.next_batch,
             submit=client.promises.submit_labels,
             ask=ask,
+            names=names,
         )
         made = client.promises.get(session)
     record.add_file(job.oracle_csv)
@@ -76,3 +81,18 @@ def promise_served(job: PromiseJob) -> None:
         record.add_to(files, job.out, results)
     room = among_words(made.provenance, made.summary["out_of"], "items")
     say_promised(made.summary, room=room)
+
+
+def _proxy(
+    job: PromiseJob, reader: Reader
+) -> tuple[tuple[Ids, NDArray[np.float64]] | str, IdMap]:
+    """The proxy of a file, or the name of a column; and ids that may have answers."""
+    if is_column(job.proxy):
+        return str(job.proxy)[1:], reader.answered(job.oracle_csv)
+    ids, numbers = reader.scores(job.proxy, "proxy")
+    return (ids, numbers), IdMap(ids, n=len(ids))
+
+
+def is_column(given: Path) -> bool:
+    """Whether :COLUMN names a column of payload, and no file."""
+    return str(given).startswith(":")

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidInputError, UnknownJobError
+from gleann.index.ids.checks import hold_id_array
+from gleann.selection.checks import IdMap
 from gleann.service.cli.curate.sampled.jobs import SessionOptions
 from gleann.service.cli.curate.served.running import full_name
 from gleann.service.cli.files.answers import LabelsNeeded, ask_for
@@ -92,6 +94,7 @@ def labelled(
     next_batch: Callable[[SessionInfo], Selected],
     submit: Callable[[SessionInfo, Ids, ArrayLike], object],
     ask: Callable[[Ids], ArrayLike],
+    names: IdMap,
 ) -> None:
     """Submit the answers, a whole round at a time; write what to label, and exit.
 
@@ -101,12 +104,16 @@ def labelled(
         next_batch: the items that the session asks for.
         submit: takes ids and their answers.
         ask: the answers of ids; raises LabelsNeeded.
+        names: the ids that may have answers.
 
     Raises:
         click.exceptions.Exit: some answers are needed.
     """
     try:
         while len(batch := next_batch(session)):
+            absent = names.lookup.find(hold_id_array(batch.ids)) < 0
+            if absent.any():
+                raise LabelsNeeded(batch.ids[absent])
             submit(session, batch.ids, ask(batch.ids))
     except LabelsNeeded as needed:
         ask_for(

@@ -13,6 +13,7 @@ from gleann.index.ids.held import to_numpy
 from gleann.index.texts import Texts
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import columns, inputs
+from gleann.service.cli.files.answers import has_content
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.tables import Table, read_table
@@ -43,6 +44,13 @@ class Reader:
     def ids_in(self, table: Table, name: str = ID_COLUMN) -> HeldIds:
         """The ids (m,) in a column of a table, of the kind of the index."""
         return columns.ids_like(table, name, self._like)
+
+    def answered(self, path: Path) -> IdMap:
+        """The ids of a table of answers; none where there is no such file yet."""
+        ids = self._like
+        if has_content(path):
+            ids = self.ids_in(read_table(path, columns=(ID_COLUMN,)))
+        return IdMap(ids, n=len(ids))
 
     def scores(self, path: Path, name: str) -> tuple[Ids, NDArray[np.float64]]:
         """The ids (m,) and the numbers of a table.

@@ -99,6 +99,33 @@ def test_the_same_items_are_asked_and_the_answer_is_the_same(
     assert sessions == {results_of(folder / "there" / out)["session"]}
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "column"),
+    [
+        ("promise", "--proxy F/items-proxy.csv", "--proxy :score"),
+        ("means", "--items F/items.csv", ""),
+    ],
+)
+def test_columns_of_the_index_take_the_place_of_a_file(
+    folder, place, name, file, column, monkeypatch, capsys
+):
+    items = pacsv.read_csv(folder / "items.csv")
+    proxy = pa.table({"id": items["id"], "proxy": items["score"]})
+    pacsv.write_csv(proxy, folder / "items-proxy.csv")
+    shared, out, here, there = COMMANDS[name]
+    old = "--proxy F/proxy.csv" if name == "promise" else file
+    assert old in shared
+    given = (f"{shared.replace(old, file)} --overwrite", out, here, there)
+    monkeypatch.setitem(COMMANDS, name, given)
+    _, said = labelled(folder, name, "here", [], capsys)
+    bare = (f"{shared.replace(old, column)} --overwrite", out, here, there)
+    monkeypatch.setitem(COMMANDS, name, bare)
+    turns, said_there = labelled(folder, name, "there", place, capsys)
+    assert len(turns) == 2
+    assert said_there == said
+    assert read(folder / "there" / out) == read(folder / "here" / out)
+
+
 def test_a_session_goes_on_by_its_name_and_no_other(folder, place, capsys):
     words = words_of(folder, "promise", side="there")
     (folder / "there" / "answers.csv").unlink(missing_ok=True)
