@@ -48,6 +48,7 @@ BEFORE = {
         ("keys rotate", "keys revoke", "keys list", "serve --data library --keys"),
         "keys add app --right read --index '*' --keys keys.json",
     ),
+    "index columns docs --add": "index columns docs --drop licence --data library",
 }
 """What an example goes on from, by how it begins."""
 
@@ -107,6 +108,9 @@ def server_for(example: str, folder: Path, monkeypatch) -> Iterator[tuple[str, s
         export_root=folder,
     )
     with serve(config) as server:
+        if "restore" in example:
+            with gleann.Client(server.target) as client:
+                client.delete_index("docs")
         if not re.search("jobs (pause|resume|cancel)", example):
             yield server.target, ""
             return

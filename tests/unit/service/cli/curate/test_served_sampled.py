@@ -100,15 +100,16 @@ def test_the_same_items_are_asked_and_the_answer_is_the_same(
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "column"),
+    ("name", "options"),
     [
-        ("promise", "--proxy F/items-proxy.csv", "--proxy :score"),
-        ("means", "--items F/items.csv", ""),
+        ("promise", ("--proxy F/items-proxy.csv", "--proxy :score")),
+        ("means", ("--items F/items.csv", "")),
     ],
 )
 def test_columns_of_the_index_take_the_place_of_a_file(
-    folder, place, name, file, column, monkeypatch, capsys
+    folder, place, name, options, monkeypatch, capsys
 ):
+    file, column = options
     items = pacsv.read_csv(folder / "items.csv")
     proxy = pa.table({"id": items["id"], "proxy": items["score"]})
     pacsv.write_csv(proxy, folder / "items-proxy.csv")
