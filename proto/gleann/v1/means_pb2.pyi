@@ -67,8 +67,16 @@ class KnownGroups(_message.Message):
     groups: _types_pb2.Column
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., groups: _Optional[_Union[_types_pb2.Column, _Mapping]] = ...) -> None: ...
 
+class NamedColumn(_message.Message):
+    __slots__ = ("name", "column")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    column: str
+    def __init__(self, name: _Optional[str] = ..., column: _Optional[str] = ...) -> None: ...
+
 class StartMeansSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "controls", "groups", "by_list", "filter", "request_id")
+    __slots__ = ("index", "params", "controls", "groups", "by_list", "filter", "request_id", "control_columns", "group_columns")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     CONTROLS_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +84,8 @@ class StartMeansSessionRequest(_message.Message):
     BY_LIST_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    GROUP_COLUMNS_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: MeansParams
     controls: _containers.RepeatedCompositeFieldContainer[_estimate_pb2.NamedProxy]
@@ -83,7 +93,9 @@ class StartMeansSessionRequest(_message.Message):
     by_list: bool
     filter: _payload_pb2.Filter
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[MeansParams, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[_estimate_pb2.NamedProxy, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[KnownGroups, _Mapping]]] = ..., by_list: _Optional[bool] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    control_columns: _containers.RepeatedCompositeFieldContainer[NamedColumn]
+    group_columns: _containers.RepeatedCompositeFieldContainer[NamedColumn]
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[MeansParams, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[_estimate_pb2.NamedProxy, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[KnownGroups, _Mapping]]] = ..., by_list: _Optional[bool] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., control_columns: _Optional[_Iterable[_Union[NamedColumn, _Mapping]]] = ..., group_columns: _Optional[_Iterable[_Union[NamedColumn, _Mapping]]] = ...) -> None: ...
 
 class NextMeansBatchRequest(_message.Message):
     __slots__ = ("session", "page_token")

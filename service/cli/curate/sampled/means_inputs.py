@@ -97,25 +97,26 @@ def read_known(
         record.add_index(index, loaded.data_hash)
     ids = _own_ids(items) if loaded is None else loaded.held_ids
     names = IdMap(ids, n=len(ids))
-    found: dict[str, NDArray[np.generic]] = {}
+    lists: dict[str, NDArray[np.generic]] = {}
     if loaded is not None:
-        found[LIST_GROUP] = assignment(loaded.data.lists, n=len(loaded))[0]
+        lists[LIST_GROUP] = assignment(loaded.data.lists, n=len(loaded))[0]
     if items is None:
         if controls or groups:
             raise InvalidInputError(
                 "--control, --group and --stratify-by are columns of --items: give that"
                 " too"
             )
-        return Known(names=names, controls={}, groups=found, index=loaded)
+        return Known(names=names, controls={}, groups=lists, index=loaded)
     record.add_file(items)
     own = items if loaded is None else None
-    for name in groups:
-        found[name] = inputs.read_groups(f"{items}:{name}", names, own=own)
+    found: dict[str, NDArray[np.generic]] = {
+        name: inputs.read_groups(f"{items}:{name}", names, own=own) for name in groups
+    }
     numbers = {
         name: inputs.read_scores(items, names, name=name, own=own)
         for name in dict.fromkeys(controls)
     }
-    return Known(names=names, controls=numbers, groups=found, index=loaded)
+    return Known(names=names, controls=numbers, groups=found | lists, index=loaded)
 
 
 def _own_ids(items: Path | None) -> HeldIds:

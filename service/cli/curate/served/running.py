@@ -71,7 +71,7 @@ class Served:
         return among_words(self.curation.provenance, self.count, what)
 
     def columns(self, table: str) -> dict[str, Values]:
-        """The columns of a table, with NaN for numbers that there are not."""
+        """The columns of a table; see `columns_of`."""
         return columns_of(self.curation.table(table))
 
 
@@ -90,14 +90,19 @@ def among_words(provenance: Mapping[str, Any], count: int, what: str) -> str:
 
 
 def columns_of(table: pa.Table) -> dict[str, Values]:
-    """The columns of a table, with NaN for numbers that there are not."""
+    """The columns of a table as a command here writes them.
+
+    NaN for numbers that there are not, and texts of the common type.
+    """
     return {
-        name: _with_nan(column)
+        name: _plain(column)
         for name, column in zip(table.column_names, table.columns, strict=True)
     }
 
 
-def _with_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_large_string(column.type):
+        return column.cast(pa.string())
     if pa.types.is_floating(column.type) and column.null_count:
         return column.fill_null(float("nan"))
     return column

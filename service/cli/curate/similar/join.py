@@ -186,4 +186,5 @@ def _table(
 
 
 def _column(ids: HeldIds) -> pa.Array:
-    return ids.to_arrow() if isinstance(ids, Texts) else pa.array(ids)
+    # As other tables have texts: of less than 2 GiB a block.
+    return ids.to_arrow().cast(pa.string()) if isinstance(ids, Texts) else pa.array(ids)

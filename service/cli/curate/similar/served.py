@@ -238,5 +238,6 @@ def _pages(done: Served, names: IdMap | None) -> Iterator[pa.Table]:
             yield page
             continue
         held = _named(page.column("other_id"), names)
-        ids = held.to_arrow() if isinstance(held, Texts) else pa.array(held)
+        ids = pa.array(held) if not isinstance(held, Texts) else held.to_arrow()
+        ids = ids.cast(pa.string()) if isinstance(held, Texts) else ids
         yield page.set_column(page.column_names.index("other_id"), "other_id", ids)
