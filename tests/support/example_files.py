@@ -55,6 +55,7 @@ def payload() -> dict[str, Any]:
 
 
 def _csv(folder: Path, name: str, columns: dict[str, Any]) -> None:
+    (folder / f"{name}.csv").unlink(missing_ok=True)  # it may be a link
     pacsv.write_csv(pa.table(columns), folder / f"{name}.csv")
 
 
@@ -88,7 +89,7 @@ def _write_arrays(folder: Path) -> None:
     text = {"id": of, "proxy": proxy, "text": payload()["text"]}
     pq.write_table(pa.table(text), folder / "scores.parquet")
     for name in ("scores", "city", "river", "spam", "toxic"):
-        _csv(folder, name, {"id": of, "proxy": proxy, "score": proxy})
+        _csv(folder, name, {"id": of, "proxy": proxy})
 
 
 def _write_tables(folder: Path) -> None:
@@ -108,7 +109,6 @@ def _write_tables(folder: Path) -> None:
     _csv(folder, "kept", {"id": of[::3]})
     drawn = np.random.default_rng(1).choice(of[::3], 200, replace=False)
     _csv(folder, "mine", {"id": drawn})
-    _csv(folder, "checks", {"id": of, "failed": yes})
     _csv(folder, "answers", {"id": of, "positive": yes, "value": of % 10 + 0.5})
     pq.write_table(pa.table({"id": of[:900]}), folder / "picks.parquet")
     pq.write_table(pa.table({"id": of, "kept": of % 2 == 0}), folder / "dedup.parquet")
@@ -129,6 +129,14 @@ def answers_of(words: list[str], folder: Path) -> None:
     elif words[0] == "estimate-groups":
         groups = np.array(["city", "river", ""])[of % 12 % 3]
         _csv(folder, "answers", {"id": of, "group": groups})
+    elif words[:2] == ["curate", "propagate"]:
+        some = of[::3][:400]  # of the split "train"
+        _csv(folder, "labels", {"id": some, "label": some % 2, "kind": some % 2})
+    elif words[:2] == ["rows", "put"]:
+        _csv(folder, "scores", {"id": of[:SERVED], "score": of[:SERVED] / N})
+    elif words[:2] == ["curate", "acceptance"]:
+        batch = of[::3] if "kept.csv" in words else of[:900]
+        _csv(folder, "checks", {"id": batch, "failed": yes[batch]})
     elif words[:2] == ["curate", "allocate"]:
         _csv(folder, "labels", {"label": np.where(of[:100] % 3, "cat", "dog")})
 
@@ -164,7 +172,7 @@ def _write_library(folder: Path) -> dict[str, str]:
         client.snapshots.export_to(snapshot.name, archive).wait(timeout=120)
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(SoarIndex, "build_on_disk", _full_disk)
-            failed = client.build("docs")
+            failed = client.build("docs", BuildParams(metric="cosine", nlist=7))
             with pytest.raises(StorageError):
                 failed.wait(timeout=120)
     return {SNAPSHOT: snapshot.name, OPERATION: failed.name}
@@ -194,9 +202,11 @@ def write(folder: Path) -> dict[str, str]:
     return names
 
 
-def copy(world: Path, folder: Path) -> None:
-    """The files in a folder of their own; what is only read is shared."""
+def copy(world: Path, folder: Path, text: str) -> None:
+    """The files that a text names, in a folder of their own; these are shared."""
     for path in world.iterdir():
+        if path.name not in text and path.stem not in ("server", "load"):
+            continue
         if path.name == "library":
             shutil.copytree(path, folder / path.name)
         elif path.is_dir():
@@ -222,6 +232,7 @@ def remove_outputs(words: list[str], folder: Path) -> None:
         if path.is_dir():
             shutil.rmtree(path)
         path.unlink(missing_ok=True)
+        path.with_name(f"{path.name}.manifest.json").unlink(missing_ok=True)
     if words[:2] == ["index", "create"]:
         shutil.rmtree(folder / "library")
 
@@ -233,5 +244,6 @@ def at_home(example: str, names: dict[str, str], folder: Path, server: str) -> s
         short = name.removeprefix("operations/")
         example = example.replace(f" {short} ", f" {real} ")
     example = example.replace("grpc://127.0.0.1:50051", server)
+    example = example.replace("--nlist 4096", "--nlist 40")  # of few rows
     example = re.sub(r"(?<= )/(data|backup)\b", str(folder), example)
     return re.sub(r"(127\.0\.0\.1|0\.0\.0\.0):50051", "127.0.0.1:0", example)

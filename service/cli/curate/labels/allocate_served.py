@@ -1,6 +1,6 @@
 """Labels under class shares, of an index of a server or of a data directory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def _curation(given: Path) -> str:
 
 def _bounds(
     job: AllocateJob, classes: Sequence[Any], record: JobRecord
-) -> Mapping[str, Mapping[Any, float]]:
+) -> dict[str, Any]:
     """Shares, upper bounds or counts of a sample, by class."""
     for kind, given in (("shares", job.shares), ("upper_bounds", job.upper_bounds)):
         if given is not None:

@@ -23,9 +23,13 @@ class SessionOptions(ServedOptions):
     """Parameters of a session that a server may keep; jobs inherit them.
 
     Attributes:
+        todo: file for the items to label.
+        oracle_csv: file with the answers so far.
         session: one that was started before, or None.
     """
 
+    todo: Path
+    oracle_csv: Path
     session: str | None = None
 
     @property
@@ -68,13 +72,11 @@ class PromiseJob(SessionOptions):
     """Parameters of `gleann curate promise`."""
 
     proxy: Path
-    oracle_csv: Path
     promise: Promise
     target: float
     budget: int
     confidence: float
     seed: int
-    todo: Path
     out: Path
     index: str | None
     state: Path | None
@@ -98,13 +100,11 @@ class AcceptanceJob(SessionOptions):
     """Parameters of `gleann curate acceptance`."""
 
     batch: Path
-    oracle_csv: Path
     size: int | None
     drawn: Path | None
     confidence: float
     seed: int
     index: str | None
-    todo: Path
     out: Path
     overwrite: bool
 
@@ -146,12 +146,10 @@ class MeansJob(SessionOptions):
     stratify_by: str | None
     strata: int
     strata_cut: str
-    oracle_csv: Path
     budget: int
     confidence: float
     joint: Joint
     seed: int
-    todo: Path
     out: Path
     state: Path | None
     resume: bool

@@ -1,6 +1,7 @@
 """Promised sets of an index of a server or of a data directory."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,8 +80,9 @@ def promise_served(job: PromiseJob) -> None:
     with outputs.staged() as files:
         files.add_table(job.out, made.table().columns)
         record.add_to(files, job.out, results)
-    room = among_words(made.provenance, made.summary["out_of"], "items")
-    say_promised(made.summary, room=room)
+    facts: dict[str, Any] = dict(made.summary)
+    room = among_words(made.provenance, facts["out_of"], "items")
+    say_promised(facts, room=room)
 
 
 def _proxy(
