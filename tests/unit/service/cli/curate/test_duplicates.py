@@ -201,7 +201,7 @@ def test_the_nearest_rows_of_another_index(folder):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["duplicates", "index"], "give radius or similarity, one of them"),
+        (["duplicates", "index"], "give --radius or --similarity, one of them"),
         (["duplicates", "index", "--similarity", "0.9"], "but the metric is l2"),
         (["duplicates", "index", "--radius", "-1"], "-1"),
         (["duplicates", "index", "--radius", "9", "--max-pairs", "9"], "more than 9"),

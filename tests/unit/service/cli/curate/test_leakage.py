@@ -196,8 +196,8 @@ def test_training_rows_near_to_tests_and_far(folder):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["leakage", "--radius", "1"], "give reference or splits, one of them"),
-        (["leakage", "--splits", "splits.npy"], "give radius or similarity"),
+        (["leakage", "--radius", "1"], "give --reference or --splits, one of them"),
+        (["leakage", "--splits", "splits.npy"], "give --radius or --similarity"),
         (
             ["leakage", "--splits", "splits.npy", "--radius", "1", "--trained-on", "x"],
             "'x'",
@@ -207,7 +207,10 @@ def test_training_rows_near_to_tests_and_far(folder):
         (["split", "--held-out", "2"], "--held-out must be"),
         (["split", "--per-test", "2"], "--per-test is for --tests"),
         (["split", "--tests", "items.csv"], "both test and training rows"),
-        (["split", "--where", "topic = 1"], "--where is not for splits"),
+        (
+            ["split", "--tests", "items.csv", "--where", "topic = 1"],
+            "--where does not go with --tests",
+        ),
     ],
 )
 def test_refusals_are_one_line_and_leave_nothing(folder, words, reason, capsys):

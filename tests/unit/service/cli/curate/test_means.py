@@ -127,7 +127,7 @@ def test_the_lists_of_an_index_are_groups(items):
     index = SoarIndex.load("i.gleann")
     groups = {"lists": assignment(index.data.lists, n=N)[0]}
     if items:
-        own = by_library(groups=groups | {"half": HALF})
+        own = by_library(groups={"half": HALF} | groups)
     else:
         own = by_library(groups=groups, controls={}, stratify_by=None)
     assert_same("means.csv", own)
