@@ -135,7 +135,9 @@ def server_for(example: str, folder: Path, monkeypatch) -> Iterator[tuple[str, s
 
 def is_for_a_shell(example: str) -> bool:
     words = shlex.split(example)
-    return words[0] != "gleann" or words[1] == "serve" or {">", "&&"} & set(words) != set()
+    return (
+        words[0] != "gleann" or words[1] == "serve" or {">", "&&"} & set(words) != set()
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from gleann.index.errors import StorageError
 from gleann.service.cli import build
 from gleann.service.cli.main import COMMANDS, SECTIONS, cli, run
 
-
 MODULES = {entry.module for part in SECTIONS.values() for entry in part.values()}
 
 

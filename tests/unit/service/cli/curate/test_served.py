@@ -326,6 +326,26 @@ def test_a_data_directory_answers_without_a_server(tmp_path):
     assert len(read(out)) >= 60
 
 
+def test_work_of_a_data_directory_goes_on_when_it_is_opened(
+    tmp_path, monkeypatch, capsys
+):
+    fill(tmp_path / "library")
+    out = tmp_path / "pairs.csv"
+    words = ["docs", "--data", tmp_path / "library", "--radius", 0.05, "--out", out]
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Operation, "wait", interrupted)
+        assert curate("join", *words) == 130
+    said = capsys.readouterr().err
+    assert "goes on when the directory is opened again" in said
+    command = said.partition("its result: ")[2].splitlines()[0]
+    assert run(shlex.split(command)[1:]) == 0
+    assert len(read(out)) >= 60
+
+
 def test_integer_ids_of_files_are_found(tmp_path):
     data = tmp_path / "library"
     with gleann.Client(data) as client:

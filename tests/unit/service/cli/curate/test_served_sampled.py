@@ -8,6 +8,8 @@ import pyarrow.csv as pacsv
 import pytest
 from served_curation import NAMES, N, curate, filled, plain, read, results_of
 
+import gleann
+
 POSITIVE = (np.arange(N) * 7) % N < 80
 COMMANDS = {
     "promise": (
@@ -140,6 +142,21 @@ def test_a_session_goes_on_by_its_name_and_no_other(folder, place, capsys):
     assert "is of kind promise" in capsys.readouterr().err
     assert curate(*words, *again, "--session", "sessions/none", *place) == 1
     assert "sessions/none" in capsys.readouterr().err
+
+
+def test_a_session_that_was_closed_is_begun_anew(folder, place, capsys):
+    words = words_of(folder, "promise", side="there")
+    (folder / "there" / "answers.csv").unlink(missing_ok=True)
+    again = [*words, "--overwrite", "--seed", 10, *place]
+    names = []
+    for _ in range(3):
+        assert curate(*again) == 3
+        names.append(re.search(r"sessions/[\w-]+", capsys.readouterr().err)[0])
+        if len(names) == 2:
+            key = (folder / "key").read_text()
+            with gleann.Client(place[1], api_key=key) as client:
+                client.sessions.close(names[0])
+    assert names[0] == names[1] != names[2]
 
 
 @pytest.mark.parametrize(
