@@ -79,7 +79,11 @@ def show(result: dict[str, Any]) -> str:
     tables = [_joint_table(result), _each_table(result)]
     if result["abae"]:
         rows = [
-            [row["name"], f"{row['rmse']:.4f}", _ratio(row["ours_over"], row["worse"])]
+            [
+                row["name"],
+                f"{row['rmse']:.4f}",
+                ratio_of(row["ours_over"], row["worse"]),
+            ]
             for row in result["abae"]
         ]
         tables.append(markdown(["by ABae alone", "RMSE", "ours over it"], rows))
@@ -110,7 +114,7 @@ def _each_table(result: dict[str, Any]) -> str:
             one["name"],
             f"{one['rmse']:.4f}",
             f"{one['rmse_over_uniform']:.2f}",
-            _ratio(one["rmse_over_stratified"], one["worse"]),
+            ratio_of(one["rmse_over_stratified"], one["worse"]),
             f"{one['bias_over_error']:+.1f}",
             f"{one['over_stratified']:.2f}",
             f"{one['valid']:.2f}",
@@ -121,7 +125,7 @@ def _each_table(result: dict[str, Any]) -> str:
     return markdown(head, rows)
 
 
-def _ratio(ratio: float, worse: float) -> str:
+def ratio_of(ratio: float, worse: float) -> str:
     """A ratio of errors, marked where it is above 1 beyond noise."""
     return f"{ratio:.3f}{' **no**' if worse > BEYOND_NOISE else ''}"
 
@@ -302,12 +306,12 @@ def _abae(known: Known, ours: dict[str, Any], seed: int) -> list[dict[str, Any]]
                 off.append(value - known.truths[number])
         rows.append(
             {"name": statistic.name}
-            | _beside(np.square(off), ours["statistics"][number])
+            | beside(np.square(off), ours["statistics"][number])
         )
     return rows
 
 
-def _beside(squares: Values, ours: dict[str, Any]) -> dict[str, float]:
+def beside(squares: Values, ours: dict[str, Any]) -> dict[str, float]:
     """RMSE of squared errors (t,), and ours over it with the noise of both."""
     mean, error = float(squares.mean()), float(squares.std() / np.sqrt(len(squares)))
     more = ours["rmse"] ** 2 - mean

@@ -74,9 +74,7 @@ class Plan:
         """Draws (K,) of the first round, mostly even: at least two of each stratum."""
         by_size = self.sizes / self.sizes.sum()
         wanted = EVEN_SHARE / len(self.sizes) + (1 - EVEN_SHARE) * by_size
-        return capped(
-            wanted, budget=self.first_labels, room=self.sizes, at_least=2
-        )
+        return capped(wanted, budget=self.first_labels, room=self.sizes, at_least=2)
 
     def second(self, labels: FirstRound) -> Counts:
         """Draws (K,) that make the sum of the relative variances small.

@@ -34,13 +34,13 @@ def test_means_measure_and_show(tmp_path):
 
 def test_errors_beside_others_are_marked_beyond_noise():
     ours = {"rmse": 2.0, "squares_error": 0.1}
-    same = means._beside(np.array([4.1, 3.9, 4.0, 4.0]), ours)
+    same = means.beside(np.array([4.1, 3.9, 4.0, 4.0]), ours)
     assert same["ours_over"] == pytest.approx(1.0)
     assert abs(same["worse"]) < 1
-    better = means._beside(np.array([1.1, 0.9, 1.0, 1.0]), ours)
+    better = means.beside(np.array([1.1, 0.9, 1.0, 1.0]), ours)
     assert better["worse"] > means.BEYOND_NOISE
-    assert means._ratio(better["ours_over"], better["worse"]) == "2.000 **no**"
-    assert means._ratio(1.002, 0.4) == "1.002"
+    assert means.ratio_of(better["ours_over"], better["worse"]) == "2.000 **no**"
+    assert means.ratio_of(1.002, 0.4) == "1.002"
 
 
 def test_audits_measure_and_show(tmp_path):

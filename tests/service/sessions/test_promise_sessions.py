@@ -105,7 +105,9 @@ def test_a_column_of_payload_is_the_proxy(rows, quick, tmp_path: Path):
     ids, held = IDS["int64"], held_of(rows)
     with gleann.Client(tmp_path / "d") as client:
         client.create_index("a", dim=8, metric="l2", columns={"score": "float64"})
-        payload = {"score": [None if i < 9 else x for i, x in enumerate(rows[:, 0].tolist())]}
+        payload = {
+            "score": [None if i < 9 else x for i, x in enumerate(rows[:, 0].tolist())]
+        }
         client.upsert("a", ids, rows, payload)
         client.build("a", quick).wait(timeout=60)
         told = r"column 'score' has no value for id 0 \(9 of 240 vectors have none\)"

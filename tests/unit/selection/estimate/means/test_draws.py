@@ -31,7 +31,9 @@ def first_round(plan, rng, rates):
     return FirstRound(
         strata=strata,
         folds=rng.integers(5, size=len(strata)),
-        values=(rng.random(len(strata)) < np.array(rates)[strata])[:, None].astype(float),
+        values=(rng.random(len(strata)) < np.array(rates)[strata])[:, None].astype(
+            float
+        ),
     )
 
 

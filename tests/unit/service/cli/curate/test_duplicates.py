@@ -209,7 +209,10 @@ def test_the_nearest_rows_of_another_index(folder):
         (["join", "index", "--radius", "9", "--max-pairs", "9"], "more than 9 pairs"),
         (["join", "index", "--radius", "1", "--k", "2"], "not both"),
         (["join", "index", "--k", "2"], "--k needs an index as --other"),
-        (["rethreshold", "items.csv", "--radius", "1"], "no file of near-duplicates or"),
+        (
+            ["rethreshold", "items.csv", "--radius", "1"],
+            "no file of near-duplicates or",
+        ),
         (["rethreshold", "none.npz", "--radius", "1"], "cannot read"),
     ],
 )

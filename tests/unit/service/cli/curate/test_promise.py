@@ -12,8 +12,8 @@ import pytest
 from gleann.selection.promises import (
     AuditParams,
     BatchAudit,
-    acceptance_bound,
     PromiseParams,
+    acceptance_bound,
     promised_set,
 )
 from gleann.service.cli.main import run as command
