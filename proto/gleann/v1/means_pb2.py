@@ -28,39 +28,41 @@ from gleann.v1 import types_pb2 as gleann_dot_v1_dot_types__pb2
 from gleann.v1 import estimate_pb2 as gleann_dot_v1_dot_estimate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gleann/v1/means.proto\x12\tgleann.v1\x1a\x17gleann/v1/payload.proto\x1a\x17gleann/v1/session.proto\x1a\x15gleann/v1/types.proto\x1a\x18gleann/v1/estimate.proto\"T\n\x0eMeansStatistic\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x18.gleann.v1.StatisticKindH\x00\x88\x01\x01\x42\x07\n\x05_kind\"\xd1\x02\n\x0bMeansParams\x12-\n\nstatistics\x18\x01 \x03(\x0b\x32\x19.gleann.v1.MeansStatistic\x12\x0e\n\x06\x62udget\x18\x02 \x01(\x05\x12\x18\n\x0bstratify_by\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06strata\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12-\n\nstrata_cut\x18\x05 \x01(\x0e\x32\x14.gleann.v1.StrataCutH\x02\x88\x01\x01\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12-\n\x05joint\x18\x07 \x01(\x0e\x32\x19.gleann.v1.JointIntervalsH\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x05\x88\x01\x01\x42\x0e\n\x0c_stratify_byB\t\n\x07_strataB\r\n\x0b_strata_cutB\r\n\x0b_confidenceB\x08\n\x06_jointB\x07\n\x05_seed\"M\n\x0bKnownGroups\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12!\n\x06groups\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Column\"\xea\x01\n\x18StartMeansSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12&\n\x06params\x18\x02 \x01(\x0b\x32\x16.gleann.v1.MeansParams\x12\'\n\x08\x63ontrols\x18\x03 \x03(\x0b\x32\x15.gleann.v1.NamedProxy\x12&\n\x06groups\x18\x04 \x03(\x0b\x32\x16.gleann.v1.KnownGroups\x12\x0f\n\x07\x62y_list\x18\x05 \x01(\x08\x12!\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"<\n\x15NextMeansBatchRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x89\x01\n\x16NextMeansBatchResponse\x12\'\n\x05items\x18\x01 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x14\n\x0csummary_json\x18\x02 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x03 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"l\n\x18SubmitMeansValuesRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"@\n\x19SubmitMeansValuesResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"\"\n\x0fGetMeansRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"\xd0\x02\n\x0cMeanEstimate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x04kind\x18\x02 \x01(\x0e\x32\x18.gleann.v1.StatisticKind\x12\x12\n\x05value\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03low\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04high\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x1b\n\x0estandard_error\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x1d\n\x10stratified_width\x18\x07 \x01(\x01H\x04\x88\x01\x01\x12\x1a\n\runiform_width\x18\x08 \x01(\x01H\x05\x88\x01\x01\x12\x16\n\x0einterval_valid\x18\t \x01(\x08\x12\x0c\n\x04note\x18\n \x01(\tB\x08\n\x06_valueB\x06\n\x04_lowB\x07\n\x05_highB\x11\n\x0f_standard_errorB\x13\n\x11_stratified_widthB\x10\n\x0e_uniform_width\"\xc3\x01\n\x0eJointEstimates\x12*\n\testimates\x18\x01 \x03(\x0b\x32\x17.gleann.v1.MeanEstimate\x12\x12\n\ncovariance\x18\x02 \x01(\x0c\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x10\n\x08quantile\x18\x04 \x01(\x01\x12\x0f\n\x07lambdas\x18\x05 \x01(\x0c\x12\x13\n\x0blabels_used\x18\x06 \x01(\x03\x12\x0c\n\x04rows\x18\x07 \x01(\x03\x12\x17\n\x0fprovenance_json\x18\x08 \x01(\t*z\n\rStatisticKind\x12\x1e\n\x1aSTATISTIC_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13STATISTIC_KIND_MEAN\x10\x01\x12\x18\n\x14STATISTIC_KIND_SHARE\x10\x02\x12\x16\n\x12STATISTIC_KIND_AVG\x10\x03*l\n\x0eJointIntervals\x12\x1f\n\x1bJOINT_INTERVALS_UNSPECIFIED\x10\x00\x12\x19\n\x15JOINT_INTERVALS_MAX_T\x10\x01\x12\x1e\n\x1aJOINT_INTERVALS_BONFERRONI\x10\x02\x32\xd6\x02\n\x0cMeansService\x12L\n\x11StartMeansSession\x12#.gleann.v1.StartMeansSessionRequest\x1a\x12.gleann.v1.Session\x12U\n\x0eNextMeansBatch\x12 .gleann.v1.NextMeansBatchRequest\x1a!.gleann.v1.NextMeansBatchResponse\x12^\n\x11SubmitMeansValues\x12#.gleann.v1.SubmitMeansValuesRequest\x1a$.gleann.v1.SubmitMeansValuesResponse\x12\x41\n\x08GetMeans\x12\x1a.gleann.v1.GetMeansRequest\x1a\x19.gleann.v1.JointEstimatesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15gleann/v1/means.proto\x12\tgleann.v1\x1a\x17gleann/v1/payload.proto\x1a\x17gleann/v1/session.proto\x1a\x15gleann/v1/types.proto\x1a\x18gleann/v1/estimate.proto\"T\n\x0eMeansStatistic\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x18.gleann.v1.StatisticKindH\x00\x88\x01\x01\x42\x07\n\x05_kind\"\xd1\x02\n\x0bMeansParams\x12-\n\nstatistics\x18\x01 \x03(\x0b\x32\x19.gleann.v1.MeansStatistic\x12\x0e\n\x06\x62udget\x18\x02 \x01(\x05\x12\x18\n\x0bstratify_by\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06strata\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12-\n\nstrata_cut\x18\x05 \x01(\x0e\x32\x14.gleann.v1.StrataCutH\x02\x88\x01\x01\x12\x17\n\nconfidence\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12-\n\x05joint\x18\x07 \x01(\x0e\x32\x19.gleann.v1.JointIntervalsH\x04\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x05\x88\x01\x01\x42\x0e\n\x0c_stratify_byB\t\n\x07_strataB\r\n\x0b_strata_cutB\r\n\x0b_confidenceB\x08\n\x06_jointB\x07\n\x05_seed\"M\n\x0bKnownGroups\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12!\n\x06groups\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Column\"+\n\x0bNamedColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\"\xca\x02\n\x18StartMeansSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12&\n\x06params\x18\x02 \x01(\x0b\x32\x16.gleann.v1.MeansParams\x12\'\n\x08\x63ontrols\x18\x03 \x03(\x0b\x32\x15.gleann.v1.NamedProxy\x12&\n\x06groups\x18\x04 \x03(\x0b\x32\x16.gleann.v1.KnownGroups\x12\x0f\n\x07\x62y_list\x18\x05 \x01(\x08\x12!\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12/\n\x0f\x63ontrol_columns\x18\x08 \x03(\x0b\x32\x16.gleann.v1.NamedColumn\x12-\n\rgroup_columns\x18\t \x03(\x0b\x32\x16.gleann.v1.NamedColumn\"<\n\x15NextMeansBatchRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x89\x01\n\x16NextMeansBatchResponse\x12\'\n\x05items\x18\x01 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x14\n\x0csummary_json\x18\x02 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x03 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"l\n\x18SubmitMeansValuesRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"@\n\x19SubmitMeansValuesResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"\"\n\x0fGetMeansRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"\x84\x03\n\x0cMeanEstimate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x04kind\x18\x02 \x01(\x0e\x32\x18.gleann.v1.StatisticKind\x12\x12\n\x05value\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03low\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04high\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x1b\n\x0estandard_error\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x1d\n\x10stratified_width\x18\x07 \x01(\x01H\x04\x88\x01\x01\x12\x1a\n\runiform_width\x18\x08 \x01(\x01H\x05\x88\x01\x01\x12\x16\n\x0einterval_valid\x18\t \x01(\x08\x12\x0c\n\x04note\x18\n \x01(\t\x12\x1d\n\x10stratified_value\x18\x0b \x01(\x01H\x06\x88\x01\x01\x42\x08\n\x06_valueB\x06\n\x04_lowB\x07\n\x05_highB\x11\n\x0f_standard_errorB\x13\n\x11_stratified_widthB\x10\n\x0e_uniform_widthB\x13\n\x11_stratified_value\"\xc3\x01\n\x0eJointEstimates\x12*\n\testimates\x18\x01 \x03(\x0b\x32\x17.gleann.v1.MeanEstimate\x12\x12\n\ncovariance\x18\x02 \x01(\x0c\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x10\n\x08quantile\x18\x04 \x01(\x01\x12\x0f\n\x07lambdas\x18\x05 \x01(\x0c\x12\x13\n\x0blabels_used\x18\x06 \x01(\x03\x12\x0c\n\x04rows\x18\x07 \x01(\x03\x12\x17\n\x0fprovenance_json\x18\x08 \x01(\t*z\n\rStatisticKind\x12\x1e\n\x1aSTATISTIC_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13STATISTIC_KIND_MEAN\x10\x01\x12\x18\n\x14STATISTIC_KIND_SHARE\x10\x02\x12\x16\n\x12STATISTIC_KIND_AVG\x10\x03*l\n\x0eJointIntervals\x12\x1f\n\x1bJOINT_INTERVALS_UNSPECIFIED\x10\x00\x12\x19\n\x15JOINT_INTERVALS_MAX_T\x10\x01\x12\x1e\n\x1aJOINT_INTERVALS_BONFERRONI\x10\x02\x32\xd6\x02\n\x0cMeansService\x12L\n\x11StartMeansSession\x12#.gleann.v1.StartMeansSessionRequest\x1a\x12.gleann.v1.Session\x12U\n\x0eNextMeansBatch\x12 .gleann.v1.NextMeansBatchRequest\x1a!.gleann.v1.NextMeansBatchResponse\x12^\n\x11SubmitMeansValues\x12#.gleann.v1.SubmitMeansValuesRequest\x1a$.gleann.v1.SubmitMeansValuesResponse\x12\x41\n\x08GetMeans\x12\x1a.gleann.v1.GetMeansRequest\x1a\x19.gleann.v1.JointEstimatesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.means_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATISTICKIND']._serialized_start=1828
-  _globals['_STATISTICKIND']._serialized_end=1950
-  _globals['_JOINTINTERVALS']._serialized_start=1952
-  _globals['_JOINTINTERVALS']._serialized_end=2060
+  _globals['_STATISTICKIND']._serialized_start=2021
+  _globals['_STATISTICKIND']._serialized_end=2143
+  _globals['_JOINTINTERVALS']._serialized_start=2145
+  _globals['_JOINTINTERVALS']._serialized_end=2253
   _globals['_MEANSSTATISTIC']._serialized_start=135
   _globals['_MEANSSTATISTIC']._serialized_end=219
   _globals['_MEANSPARAMS']._serialized_start=222
   _globals['_MEANSPARAMS']._serialized_end=559
   _globals['_KNOWNGROUPS']._serialized_start=561
   _globals['_KNOWNGROUPS']._serialized_end=638
-  _globals['_STARTMEANSSESSIONREQUEST']._serialized_start=641
-  _globals['_STARTMEANSSESSIONREQUEST']._serialized_end=875
-  _globals['_NEXTMEANSBATCHREQUEST']._serialized_start=877
-  _globals['_NEXTMEANSBATCHREQUEST']._serialized_end=937
-  _globals['_NEXTMEANSBATCHRESPONSE']._serialized_start=940
-  _globals['_NEXTMEANSBATCHRESPONSE']._serialized_end=1077
-  _globals['_SUBMITMEANSVALUESREQUEST']._serialized_start=1079
-  _globals['_SUBMITMEANSVALUESREQUEST']._serialized_end=1187
-  _globals['_SUBMITMEANSVALUESRESPONSE']._serialized_start=1189
-  _globals['_SUBMITMEANSVALUESRESPONSE']._serialized_end=1253
-  _globals['_GETMEANSREQUEST']._serialized_start=1255
-  _globals['_GETMEANSREQUEST']._serialized_end=1289
-  _globals['_MEANESTIMATE']._serialized_start=1292
-  _globals['_MEANESTIMATE']._serialized_end=1628
-  _globals['_JOINTESTIMATES']._serialized_start=1631
-  _globals['_JOINTESTIMATES']._serialized_end=1826
-  _globals['_MEANSSERVICE']._serialized_start=2063
-  _globals['_MEANSSERVICE']._serialized_end=2405
+  _globals['_NAMEDCOLUMN']._serialized_start=640
+  _globals['_NAMEDCOLUMN']._serialized_end=683
+  _globals['_STARTMEANSSESSIONREQUEST']._serialized_start=686
+  _globals['_STARTMEANSSESSIONREQUEST']._serialized_end=1016
+  _globals['_NEXTMEANSBATCHREQUEST']._serialized_start=1018
+  _globals['_NEXTMEANSBATCHREQUEST']._serialized_end=1078
+  _globals['_NEXTMEANSBATCHRESPONSE']._serialized_start=1081
+  _globals['_NEXTMEANSBATCHRESPONSE']._serialized_end=1218
+  _globals['_SUBMITMEANSVALUESREQUEST']._serialized_start=1220
+  _globals['_SUBMITMEANSVALUESREQUEST']._serialized_end=1328
+  _globals['_SUBMITMEANSVALUESRESPONSE']._serialized_start=1330
+  _globals['_SUBMITMEANSVALUESRESPONSE']._serialized_end=1394
+  _globals['_GETMEANSREQUEST']._serialized_start=1396
+  _globals['_GETMEANSREQUEST']._serialized_end=1430
+  _globals['_MEANESTIMATE']._serialized_start=1433
+  _globals['_MEANESTIMATE']._serialized_end=1821
+  _globals['_JOINTESTIMATES']._serialized_start=1824
+  _globals['_JOINTESTIMATES']._serialized_end=2019
+  _globals['_MEANSSERVICE']._serialized_start=2256
+  _globals['_MEANSSERVICE']._serialized_end=2598
 # @@protoc_insertion_point(module_scope)

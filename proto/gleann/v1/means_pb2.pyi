@@ -67,8 +67,16 @@ class KnownGroups(_message.Message):
     groups: _types_pb2.Column
     def __init__(self, ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., groups: _Optional[_Union[_types_pb2.Column, _Mapping]] = ...) -> None: ...
 
+class NamedColumn(_message.Message):
+    __slots__ = ("name", "column")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    column: str
+    def __init__(self, name: _Optional[str] = ..., column: _Optional[str] = ...) -> None: ...
+
 class StartMeansSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "controls", "groups", "by_list", "filter", "request_id")
+    __slots__ = ("index", "params", "controls", "groups", "by_list", "filter", "request_id", "control_columns", "group_columns")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     CONTROLS_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +84,8 @@ class StartMeansSessionRequest(_message.Message):
     BY_LIST_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    GROUP_COLUMNS_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: MeansParams
     controls: _containers.RepeatedCompositeFieldContainer[_estimate_pb2.NamedProxy]
@@ -83,7 +93,9 @@ class StartMeansSessionRequest(_message.Message):
     by_list: bool
     filter: _payload_pb2.Filter
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[MeansParams, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[_estimate_pb2.NamedProxy, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[KnownGroups, _Mapping]]] = ..., by_list: _Optional[bool] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    control_columns: _containers.RepeatedCompositeFieldContainer[NamedColumn]
+    group_columns: _containers.RepeatedCompositeFieldContainer[NamedColumn]
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[MeansParams, _Mapping]] = ..., controls: _Optional[_Iterable[_Union[_estimate_pb2.NamedProxy, _Mapping]]] = ..., groups: _Optional[_Iterable[_Union[KnownGroups, _Mapping]]] = ..., by_list: _Optional[bool] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., control_columns: _Optional[_Iterable[_Union[NamedColumn, _Mapping]]] = ..., group_columns: _Optional[_Iterable[_Union[NamedColumn, _Mapping]]] = ...) -> None: ...
 
 class NextMeansBatchRequest(_message.Message):
     __slots__ = ("session", "page_token")
@@ -130,7 +142,7 @@ class GetMeansRequest(_message.Message):
     def __init__(self, session: _Optional[str] = ...) -> None: ...
 
 class MeanEstimate(_message.Message):
-    __slots__ = ("name", "kind", "value", "low", "high", "standard_error", "stratified_width", "uniform_width", "interval_valid", "note")
+    __slots__ = ("name", "kind", "value", "low", "high", "standard_error", "stratified_width", "uniform_width", "interval_valid", "note", "stratified_value")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -141,6 +153,7 @@ class MeanEstimate(_message.Message):
     UNIFORM_WIDTH_FIELD_NUMBER: _ClassVar[int]
     INTERVAL_VALID_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
+    STRATIFIED_VALUE_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: StatisticKind
     value: float
@@ -151,7 +164,8 @@ class MeanEstimate(_message.Message):
     uniform_width: float
     interval_valid: bool
     note: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StatisticKind, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., standard_error: _Optional[float] = ..., stratified_width: _Optional[float] = ..., uniform_width: _Optional[float] = ..., interval_valid: _Optional[bool] = ..., note: _Optional[str] = ...) -> None: ...
+    stratified_value: float
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StatisticKind, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., standard_error: _Optional[float] = ..., stratified_width: _Optional[float] = ..., uniform_width: _Optional[float] = ..., interval_valid: _Optional[bool] = ..., note: _Optional[str] = ..., stratified_value: _Optional[float] = ...) -> None: ...
 
 class JointEstimates(_message.Message):
     __slots__ = ("estimates", "covariance", "confidence", "quantile", "lambdas", "labels_used", "rows", "provenance_json")

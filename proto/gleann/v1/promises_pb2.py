@@ -28,39 +28,41 @@ from gleann.v1 import types_pb2 as gleann_dot_v1_dot_types__pb2
 from gleann.v1 import estimate_pb2 as gleann_dot_v1_dot_estimate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gleann/v1/promises.proto\x12\tgleann.v1\x1a\x17gleann/v1/payload.proto\x1a\x17gleann/v1/session.proto\x1a\x15gleann/v1/types.proto\x1a\x18gleann/v1/estimate.proto\"\xb9\x01\n\rPromiseParams\x12(\n\x07promise\x18\x01 \x01(\x0e\x32\x12.gleann.v1.PromiseH\x00\x88\x01\x01\x12\x13\n\x06target\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06\x62udget\x18\x03 \x01(\x05\x12\x17\n\nconfidence\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x05 \x01(\x03H\x03\x88\x01\x01\x42\n\n\x08_promiseB\t\n\x07_targetB\r\n\x0b_confidenceB\x07\n\x05_seed\"\xb4\x01\n\x1aStartPromiseSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12(\n\x06params\x18\x02 \x01(\x0b\x32\x18.gleann.v1.PromiseParams\x12&\n\x06scores\x18\x03 \x01(\x0b\x32\x16.gleann.v1.ProxyScores\x12!\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"d\n\x10\x42\x61tchAuditParams\x12\x0c\n\x04size\x18\x01 \x01(\x05\x12\x17\n\nconfidence\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x03 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_confidenceB\x07\n\x05_seed\"\x89\x01\n\x18StartAuditSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12+\n\x06params\x18\x02 \x01(\x0b\x32\x1b.gleann.v1.BatchAuditParams\x12\x1d\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x12\n\nrequest_id\x18\x04 \x01(\t\">\n\x17NextPromiseBatchRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x8b\x01\n\x18NextPromiseBatchResponse\x12\'\n\x05items\x18\x01 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x14\n\x0csummary_json\x18\x02 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x03 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"n\n\x1aSubmitPromiseLabelsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06labels\x18\x03 \x01(\x0c\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"B\n\x1bSubmitPromiseLabelsResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"<\n\x15GetPromisedSetRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\xe0\x02\n\x0bPromisedSet\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0f\n\x07proxies\x18\x02 \x01(\x0c\x12\x10\n\x08labelled\x18\x03 \x01(\x0c\x12#\n\x07promise\x18\x04 \x01(\x0e\x32\x12.gleann.v1.Promise\x12\x0e\n\x06target\x18\x05 \x01(\x01\x12\x12\n\nconfidence\x18\x06 \x01(\x01\x12\r\n\x05\x63ount\x18\x07 \x01(\x03\x12\x0e\n\x06out_of\x18\x08 \x01(\x03\x12\x16\n\tthreshold\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x12\n\neverything\x18\n \x01(\x08\x12\x13\n\x0blabels_used\x18\x0b \x01(\x03\x12\x1a\n\x12positives_labelled\x18\x0c \x01(\x03\x12\x0c\n\x04note\x18\r \x01(\t\x12\x17\n\x0fprovenance_json\x18\x0e \x01(\t\x12\x17\n\x0fnext_page_token\x18\x0f \x01(\tB\x0c\n\n_threshold\",\n\x19GetAcceptanceBoundRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"f\n\x0f\x41\x63\x63\x65ptanceBound\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\x03\x12\x0f\n\x07\x61udited\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0f\n\x07\x61t_most\x18\x04 \x01(\x03\x12\x12\n\nconfidence\x18\x05 \x01(\x01*M\n\x07Promise\x12\x17\n\x13PROMISE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePROMISE_RECALL\x10\x01\x12\x15\n\x11PROMISE_PRECISION\x10\x02\x32\x97\x04\n\x0ePromiseService\x12P\n\x13StartPromiseSession\x12%.gleann.v1.StartPromiseSessionRequest\x1a\x12.gleann.v1.Session\x12L\n\x11StartAuditSession\x12#.gleann.v1.StartAuditSessionRequest\x1a\x12.gleann.v1.Session\x12[\n\x10NextPromiseBatch\x12\".gleann.v1.NextPromiseBatchRequest\x1a#.gleann.v1.NextPromiseBatchResponse\x12\x64\n\x13SubmitPromiseLabels\x12%.gleann.v1.SubmitPromiseLabelsRequest\x1a&.gleann.v1.SubmitPromiseLabelsResponse\x12J\n\x0eGetPromisedSet\x12 .gleann.v1.GetPromisedSetRequest\x1a\x16.gleann.v1.PromisedSet\x12V\n\x12GetAcceptanceBound\x12$.gleann.v1.GetAcceptanceBoundRequest\x1a\x1a.gleann.v1.AcceptanceBoundb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gleann/v1/promises.proto\x12\tgleann.v1\x1a\x17gleann/v1/payload.proto\x1a\x17gleann/v1/session.proto\x1a\x15gleann/v1/types.proto\x1a\x18gleann/v1/estimate.proto\"\xb9\x01\n\rPromiseParams\x12(\n\x07promise\x18\x01 \x01(\x0e\x32\x12.gleann.v1.PromiseH\x00\x88\x01\x01\x12\x13\n\x06target\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06\x62udget\x18\x03 \x01(\x05\x12\x17\n\nconfidence\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x05 \x01(\x03H\x03\x88\x01\x01\x42\n\n\x08_promiseB\t\n\x07_targetB\r\n\x0b_confidenceB\x07\n\x05_seed\"\xca\x01\n\x1aStartPromiseSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12(\n\x06params\x18\x02 \x01(\x0b\x32\x18.gleann.v1.PromiseParams\x12&\n\x06scores\x18\x03 \x01(\x0b\x32\x16.gleann.v1.ProxyScores\x12!\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x14\n\x0cscore_column\x18\x06 \x01(\t\"\x9c\x01\n\x10\x42\x61tchAuditParams\x12\x0c\n\x04size\x18\x01 \x01(\x05\x12\x17\n\nconfidence\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12+\n\x06\x64\x65sign\x18\x04 \x01(\x0e\x32\x16.gleann.v1.AuditDesignH\x02\x88\x01\x01\x42\r\n\x0b_confidenceB\x07\n\x05_seedB\t\n\x07_design\"\xa8\x01\n\x18StartAuditSessionRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12+\n\x06params\x18\x02 \x01(\x0b\x32\x1b.gleann.v1.BatchAuditParams\x12\x1d\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x1d\n\x05\x64rawn\x18\x05 \x01(\x0b\x32\x0e.gleann.v1.Ids\">\n\x17NextPromiseBatchRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x8b\x01\n\x18NextPromiseBatchResponse\x12\'\n\x05items\x18\x01 \x01(\x0b\x32\x18.gleann.v1.SelectedItems\x12\x14\n\x0csummary_json\x18\x02 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x03 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"n\n\x1aSubmitPromiseLabelsRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x1b\n\x03ids\x18\x02 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0e\n\x06labels\x18\x03 \x01(\x0c\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"B\n\x1bSubmitPromiseLabelsResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.gleann.v1.Session\"<\n\x15GetPromisedSetRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"\xe0\x02\n\x0bPromisedSet\x12\x1b\n\x03ids\x18\x01 \x01(\x0b\x32\x0e.gleann.v1.Ids\x12\x0f\n\x07proxies\x18\x02 \x01(\x0c\x12\x10\n\x08labelled\x18\x03 \x01(\x0c\x12#\n\x07promise\x18\x04 \x01(\x0e\x32\x12.gleann.v1.Promise\x12\x0e\n\x06target\x18\x05 \x01(\x01\x12\x12\n\nconfidence\x18\x06 \x01(\x01\x12\r\n\x05\x63ount\x18\x07 \x01(\x03\x12\x0e\n\x06out_of\x18\x08 \x01(\x03\x12\x16\n\tthreshold\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x12\n\neverything\x18\n \x01(\x08\x12\x13\n\x0blabels_used\x18\x0b \x01(\x03\x12\x1a\n\x12positives_labelled\x18\x0c \x01(\x03\x12\x0c\n\x04note\x18\r \x01(\t\x12\x17\n\x0fprovenance_json\x18\x0e \x01(\t\x12\x17\n\x0fnext_page_token\x18\x0f \x01(\tB\x0c\n\n_threshold\",\n\x19GetAcceptanceBoundRequest\x12\x0f\n\x07session\x18\x01 \x01(\t\"f\n\x0f\x41\x63\x63\x65ptanceBound\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\x03\x12\x0f\n\x07\x61udited\x18\x02 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x03\x12\x0f\n\x07\x61t_most\x18\x04 \x01(\x03\x12\x12\n\nconfidence\x18\x05 \x01(\x01*M\n\x07Promise\x12\x17\n\x13PROMISE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePROMISE_RECALL\x10\x01\x12\x15\n\x11PROMISE_PRECISION\x10\x02*^\n\x0b\x41uditDesign\x12\x1c\n\x18\x41UDIT_DESIGN_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41UDIT_DESIGN_SEEDED\x10\x01\x12\x18\n\x14\x41UDIT_DESIGN_UNIFORM\x10\x02\x32\x97\x04\n\x0ePromiseService\x12P\n\x13StartPromiseSession\x12%.gleann.v1.StartPromiseSessionRequest\x1a\x12.gleann.v1.Session\x12L\n\x11StartAuditSession\x12#.gleann.v1.StartAuditSessionRequest\x1a\x12.gleann.v1.Session\x12[\n\x10NextPromiseBatch\x12\".gleann.v1.NextPromiseBatchRequest\x1a#.gleann.v1.NextPromiseBatchResponse\x12\x64\n\x13SubmitPromiseLabels\x12%.gleann.v1.SubmitPromiseLabelsRequest\x1a&.gleann.v1.SubmitPromiseLabelsResponse\x12J\n\x0eGetPromisedSet\x12 .gleann.v1.GetPromisedSetRequest\x1a\x16.gleann.v1.PromisedSet\x12V\n\x12GetAcceptanceBound\x12$.gleann.v1.GetAcceptanceBoundRequest\x1a\x1a.gleann.v1.AcceptanceBoundb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.promises_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROMISE']._serialized_start=1704
-  _globals['_PROMISE']._serialized_end=1781
+  _globals['_PROMISE']._serialized_start=1814
+  _globals['_PROMISE']._serialized_end=1891
+  _globals['_AUDITDESIGN']._serialized_start=1893
+  _globals['_AUDITDESIGN']._serialized_end=1987
   _globals['_PROMISEPARAMS']._serialized_start=139
   _globals['_PROMISEPARAMS']._serialized_end=324
   _globals['_STARTPROMISESESSIONREQUEST']._serialized_start=327
-  _globals['_STARTPROMISESESSIONREQUEST']._serialized_end=507
-  _globals['_BATCHAUDITPARAMS']._serialized_start=509
-  _globals['_BATCHAUDITPARAMS']._serialized_end=609
-  _globals['_STARTAUDITSESSIONREQUEST']._serialized_start=612
-  _globals['_STARTAUDITSESSIONREQUEST']._serialized_end=749
-  _globals['_NEXTPROMISEBATCHREQUEST']._serialized_start=751
-  _globals['_NEXTPROMISEBATCHREQUEST']._serialized_end=813
-  _globals['_NEXTPROMISEBATCHRESPONSE']._serialized_start=816
-  _globals['_NEXTPROMISEBATCHRESPONSE']._serialized_end=955
-  _globals['_SUBMITPROMISELABELSREQUEST']._serialized_start=957
-  _globals['_SUBMITPROMISELABELSREQUEST']._serialized_end=1067
-  _globals['_SUBMITPROMISELABELSRESPONSE']._serialized_start=1069
-  _globals['_SUBMITPROMISELABELSRESPONSE']._serialized_end=1135
-  _globals['_GETPROMISEDSETREQUEST']._serialized_start=1137
-  _globals['_GETPROMISEDSETREQUEST']._serialized_end=1197
-  _globals['_PROMISEDSET']._serialized_start=1200
-  _globals['_PROMISEDSET']._serialized_end=1552
-  _globals['_GETACCEPTANCEBOUNDREQUEST']._serialized_start=1554
-  _globals['_GETACCEPTANCEBOUNDREQUEST']._serialized_end=1598
-  _globals['_ACCEPTANCEBOUND']._serialized_start=1600
-  _globals['_ACCEPTANCEBOUND']._serialized_end=1702
-  _globals['_PROMISESERVICE']._serialized_start=1784
-  _globals['_PROMISESERVICE']._serialized_end=2319
+  _globals['_STARTPROMISESESSIONREQUEST']._serialized_end=529
+  _globals['_BATCHAUDITPARAMS']._serialized_start=532
+  _globals['_BATCHAUDITPARAMS']._serialized_end=688
+  _globals['_STARTAUDITSESSIONREQUEST']._serialized_start=691
+  _globals['_STARTAUDITSESSIONREQUEST']._serialized_end=859
+  _globals['_NEXTPROMISEBATCHREQUEST']._serialized_start=861
+  _globals['_NEXTPROMISEBATCHREQUEST']._serialized_end=923
+  _globals['_NEXTPROMISEBATCHRESPONSE']._serialized_start=926
+  _globals['_NEXTPROMISEBATCHRESPONSE']._serialized_end=1065
+  _globals['_SUBMITPROMISELABELSREQUEST']._serialized_start=1067
+  _globals['_SUBMITPROMISELABELSREQUEST']._serialized_end=1177
+  _globals['_SUBMITPROMISELABELSRESPONSE']._serialized_start=1179
+  _globals['_SUBMITPROMISELABELSRESPONSE']._serialized_end=1245
+  _globals['_GETPROMISEDSETREQUEST']._serialized_start=1247
+  _globals['_GETPROMISEDSETREQUEST']._serialized_end=1307
+  _globals['_PROMISEDSET']._serialized_start=1310
+  _globals['_PROMISEDSET']._serialized_end=1662
+  _globals['_GETACCEPTANCEBOUNDREQUEST']._serialized_start=1664
+  _globals['_GETACCEPTANCEBOUNDREQUEST']._serialized_end=1708
+  _globals['_ACCEPTANCEBOUND']._serialized_start=1710
+  _globals['_ACCEPTANCEBOUND']._serialized_end=1812
+  _globals['_PROMISESERVICE']._serialized_start=1990
+  _globals['_PROMISESERVICE']._serialized_end=2525
 # @@protoc_insertion_point(module_scope)

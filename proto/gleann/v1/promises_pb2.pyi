@@ -15,9 +15,18 @@ class Promise(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PROMISE_UNSPECIFIED: _ClassVar[Promise]
     PROMISE_RECALL: _ClassVar[Promise]
     PROMISE_PRECISION: _ClassVar[Promise]
+
+class AuditDesign(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUDIT_DESIGN_UNSPECIFIED: _ClassVar[AuditDesign]
+    AUDIT_DESIGN_SEEDED: _ClassVar[AuditDesign]
+    AUDIT_DESIGN_UNIFORM: _ClassVar[AuditDesign]
 PROMISE_UNSPECIFIED: Promise
 PROMISE_RECALL: Promise
 PROMISE_PRECISION: Promise
+AUDIT_DESIGN_UNSPECIFIED: AuditDesign
+AUDIT_DESIGN_SEEDED: AuditDesign
+AUDIT_DESIGN_UNIFORM: AuditDesign
 
 class PromiseParams(_message.Message):
     __slots__ = ("promise", "target", "budget", "confidence", "seed")
@@ -34,40 +43,46 @@ class PromiseParams(_message.Message):
     def __init__(self, promise: _Optional[_Union[Promise, str]] = ..., target: _Optional[float] = ..., budget: _Optional[int] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class StartPromiseSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "scores", "filter", "request_id")
+    __slots__ = ("index", "params", "scores", "filter", "request_id", "score_column")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SCORE_COLUMN_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: PromiseParams
     scores: _estimate_pb2.ProxyScores
     filter: _payload_pb2.Filter
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[PromiseParams, _Mapping]] = ..., scores: _Optional[_Union[_estimate_pb2.ProxyScores, _Mapping]] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    score_column: str
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[PromiseParams, _Mapping]] = ..., scores: _Optional[_Union[_estimate_pb2.ProxyScores, _Mapping]] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., score_column: _Optional[str] = ...) -> None: ...
 
 class BatchAuditParams(_message.Message):
-    __slots__ = ("size", "confidence", "seed")
+    __slots__ = ("size", "confidence", "seed", "design")
     SIZE_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    DESIGN_FIELD_NUMBER: _ClassVar[int]
     size: int
     confidence: float
     seed: int
-    def __init__(self, size: _Optional[int] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ...) -> None: ...
+    design: AuditDesign
+    def __init__(self, size: _Optional[int] = ..., confidence: _Optional[float] = ..., seed: _Optional[int] = ..., design: _Optional[_Union[AuditDesign, str]] = ...) -> None: ...
 
 class StartAuditSessionRequest(_message.Message):
-    __slots__ = ("index", "params", "batch", "request_id")
+    __slots__ = ("index", "params", "batch", "request_id", "drawn")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    DRAWN_FIELD_NUMBER: _ClassVar[int]
     index: str
     params: BatchAuditParams
     batch: _types_pb2.Ids
     request_id: str
-    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[BatchAuditParams, _Mapping]] = ..., batch: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    drawn: _types_pb2.Ids
+    def __init__(self, index: _Optional[str] = ..., params: _Optional[_Union[BatchAuditParams, _Mapping]] = ..., batch: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., request_id: _Optional[str] = ..., drawn: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ...) -> None: ...
 
 class NextPromiseBatchRequest(_message.Message):
     __slots__ = ("session", "page_token")

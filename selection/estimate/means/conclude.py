@@ -51,6 +51,12 @@ class Sample:
         return (self.rounds.sizes / np.maximum(drawn, 1))[self.strata]
 
     @property
+    def scale(self) -> Numbers:
+        """(K,) variance of an estimate over that of a stratum's rows."""
+        scale: Numbers = self.rounds.shares**2 * self.rounds.variance_factors
+        return scale
+
+    @property
     def unlabelled(self) -> int:
         """Rows without a label."""
         return int(self.rounds.sizes.sum()) - len(self.rows)
@@ -144,7 +150,7 @@ def _controlled(
     predictions = centred_predictions(controls, labelled)
     # A stratum that is labelled whole needs none.
     predictions[sample.rounds.whole[sample.strata]] = 0.0
-    lambdas = tuned(terms, predictions, sample.strata, len(controls.sizes))
+    lambdas = tuned(terms, predictions, sample.strata, scale=sample.scale)
     found = sample.combined(terms - lambdas[sample.strata] * predictions)
     return found, lambdas
 
@@ -159,18 +165,16 @@ def _doubt(
     """
     rounds = sample.rounds
     drawn = (rounds.first + rounds.second).astype(np.float64)
-    shares = rounds.sizes / rounds.sizes.sum()
-    scale = shares**2 * rounds.variance_factors
     doubt = np.zeros(len(statistics))
     for number, statistic in enumerate(statistics):
         column = sample.values[:, number]
         if statistic.kind == "share":
             held = np.bincount(sample.strata, weights=column, minlength=len(drawn))
             more = _binomial((held + 0.5) / (drawn + 1)) - _binomial(held / drawn)
-            doubt[number] = (scale * np.maximum(more, 0.0)).sum()
+            doubt[number] = (sample.scale * np.maximum(more, 0.0)).sum()
         elif statistic.kind == "avg" and (there := ~np.isnan(column)).any():
             square = float((terms[there, number] ** 2).mean())
-            doubt[number] = (scale * 0.5 / (drawn + 1)).sum() * square
+            doubt[number] = (sample.scale * 0.5 / (drawn + 1)).sum() * square
     return doubt
 
 

@@ -39,6 +39,12 @@ class TwoRounds:
     weights: Numbers
 
     @property
+    def shares(self) -> Numbers:
+        """(K,) of each stratum in all rows."""
+        shares: Numbers = self.sizes / self.sizes.sum()
+        return shares
+
+    @property
     def whole(self) -> NDArray[np.bool_]:
         """(K,) whether a stratum is labelled whole."""
         whole: NDArray[np.bool_] = self.first + self.second == self.sizes
@@ -122,7 +128,7 @@ def combine(
         rounds: of the sample.
     """
     k, j = len(rounds.sizes), values.shape[1]
-    shares = rounds.sizes / rounds.sizes.sum()
+    shares = rounds.shares
     by_stratum = np.zeros((k, j))
     counted = rounds.coefficients(strata, folds, in_first)[:, None] * values
     np.add.at(by_stratum, strata, counted)

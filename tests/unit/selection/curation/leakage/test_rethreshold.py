@@ -30,7 +30,7 @@ def rows_of(seed=2):
 
 
 def index_of(rows, metric="l2", ids=None):
-    params = BuildParams(metric=metric, nlist=8, tune_queries=0)
+    params = BuildParams(metric=metric, nlist=min(8, len(rows)), tune_queries=0)
     return SoarIndex.build(rows, params, ids=ids)
 
 
