@@ -94,8 +94,9 @@ def _told(values: Numbers, predictions: Numbers, weights: Numbers) -> Numbers:
     slope = (weights * values * predictions).sum(axis=0) / safe
     left = values - slope * predictions
     variance = ((weights * predictions * left) ** 2).sum(axis=0) / safe**2
-    share = np.where(slope != 0, variance / np.where(slope != 0, slope, 1.0) ** 2, 1.0)
-    return np.clip(1 - DOUBT * share, 0.0, 1.0)
+    square = slope**2
+    noise = np.divide(variance, square, out=np.ones_like(square), where=square > 0)
+    return np.clip(1 - DOUBT * noise, 0.0, 1.0)
 
 
 def _sums(values: Numbers, strata: Counts, k: int) -> Numbers:
