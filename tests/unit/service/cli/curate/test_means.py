@@ -191,11 +191,7 @@ def test_a_saved_session_names_the_statistics_that_differ(capsys):
         ((), None, "give --items or --index"),
         (("--control", "x", "--index", "i.gleann"), None, "are columns of --items"),
         (("--control", "nowhere"), "items.parquet", "nowhere"),
-        (
-            ("--control", "half"),
-            "items.parquet",
-            f"must be a number, got {str(HALF[0])!r}",
-        ),
+        (("--control", "half"), "items.parquet", "row 0: half must be a number"),
         (("--budget", 601), "items.parquet", "--budget is 601, but there are 600"),
         (("--share", "size"), "items.parquet", "need different names"),
     ],
