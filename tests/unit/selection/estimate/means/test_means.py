@@ -107,6 +107,7 @@ def test_controls_that_tell_nothing_are_left_out():
     values, controls, _ = population(1500)
     rng = np.random.default_rng(9)
     junk = {f"junk {number}": rng.normal(size=1500) for number in range(6)}
+    junk["told"] = values[:, 0] + rng.normal(0, 3, 1500)
     used, moved = [], []
     for seed in range(40):
         made = estimate_means(
@@ -115,7 +116,7 @@ def test_controls_that_tell_nothing_are_left_out():
         used.append((made.lambdas > 0).any(axis=0))
         price = made["price"]
         moved.append(abs(price.value - price.stratified_value) / price.standard_error)
-    # The proxy tells the length; of the price nothing is known.
+    # A column tells the length; of the price nothing is known.
     assert np.mean(used, axis=0)[0] > 0.9
     assert np.mean(used, axis=0)[2] < 0.2
     assert np.mean(moved) < 0.1
