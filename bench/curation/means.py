@@ -27,7 +27,8 @@ from gleann.selection.estimate.means import (
 CONFIDENCE = 0.95
 LEVEL = 0.01
 TRIALS = 1000
-ABAE_TRIALS = 100
+BEYOND_NOISE = 2.33
+"""Standard errors of a difference of squared errors: one side, 1 %."""
 
 Values = NDArray[np.float64]
 
@@ -59,8 +60,9 @@ class Known:
 
 
 def run(arguments: argparse.Namespace) -> Iterator[Measured]:
-    """Digits, then two SUPG files with made values."""
-    for known in (_digits(), *(_supg(arguments, name) for name in ("tacred", "onto"))):
+    """Digits, two SUPG files with made values, and a made population."""
+    supg = (_supg(arguments, name) for name in ("tacred", "onto"))
+    for known in (_digits(), *supg, _made()):
         rows = []
         for budget in known.budgets:
             trials = 5 if arguments.quick else TRIALS
@@ -68,8 +70,7 @@ def run(arguments: argparse.Namespace) -> Iterator[Measured]:
             say(f"{known.name}, {budget} labels: {rows[-1]['held']:.3f}")
         abae = []
         if known.name == "digits":
-            trials = 2 if arguments.quick else ABAE_TRIALS
-            abae = _abae(known, known.budgets[0], trials, arguments.seed)
+            abae = _abae(known, rows[0], arguments.seed)
         yield Measured(name=known.name, values={"joint": rows, "abae": abae})
 
 
@@ -77,8 +78,15 @@ def show(result: dict[str, Any]) -> str:
     """One table of the intervals together, one of each statistic."""
     tables = [_joint_table(result), _each_table(result)]
     if result["abae"]:
-        rows = [[row["name"], f"{row['rmse']:.4f}"] for row in result["abae"]]
-        tables.append(markdown(["by ABae alone", "RMSE"], rows))
+        rows = [
+            [
+                row["name"],
+                f"{row['rmse']:.4f}",
+                ratio_of(row["ours_over"], row["worse"]),
+            ]
+            for row in result["abae"]
+        ]
+        tables.append(markdown(["by ABae alone", "RMSE", "ours over it"], rows))
     return "\n\n".join(tables)
 
 
@@ -98,14 +106,15 @@ def _joint_table(result: dict[str, Any]) -> str:
 
 
 def _each_table(result: dict[str, Any]) -> str:
-    head = ["labels", "statistic", "RMSE", "over uniform", "bias (its errors)"]
-    head += ["width over stratified", "promised"]
+    head = ["labels", "statistic", "RMSE", "over uniform", "over stratified"]
+    head += ["bias (its errors)", "width over stratified", "promised"]
     rows = [
         [
             str(row["budget"]),
             one["name"],
             f"{one['rmse']:.4f}",
             f"{one['rmse_over_uniform']:.2f}",
+            ratio_of(one["rmse_over_stratified"], one["worse"]),
             f"{one['bias_over_error']:+.1f}",
             f"{one['over_stratified']:.2f}",
             f"{one['valid']:.2f}",
@@ -114,6 +123,11 @@ def _each_table(result: dict[str, Any]) -> str:
         for one in row["statistics"]
     ]
     return markdown(head, rows)
+
+
+def ratio_of(ratio: float, worse: float) -> str:
+    """A ratio of errors, marked where it is above 1 beyond noise."""
+    return f"{ratio:.3f}{' **no**' if worse > BEYOND_NOISE else ''}"
 
 
 def _digits() -> Known:
@@ -169,6 +183,27 @@ def _supg(arguments: argparse.Namespace, name: str) -> Known:
     )
 
 
+def _made(rows: int = 4000) -> Known:
+    """A skewed value that nothing tells, beside controls and groups of pure noise."""
+    rng = np.random.default_rng(11)
+    proxy = rng.beta(0.5, 2, rows)
+    skewed = np.exp(1.2 * rng.normal(size=rows))
+    held = rng.random(rows) < proxy
+    junk = {f"junk {number}": rng.normal(size=rows) for number in range(8)}
+    return Known(
+        name="made",
+        values=np.column_stack([skewed, held, np.where(held, skewed, np.nan)]),
+        statistics=(
+            Statistic(name="skewed, not told"),
+            Statistic(name="share", kind="share"),
+            Statistic(name="average of positives", kind="avg"),
+        ),
+        controls={"proxy": proxy, **junk},
+        groups={"junk": rng.integers(60, size=rows)},
+        budgets=(60, 400),
+    )
+
+
 def _session(known: Known, budget: int, seed: int) -> JointEstimates:
     params = MeansParams(
         statistics=known.statistics,
@@ -216,13 +251,18 @@ def _statistic(
     found = [one.estimates[number] for one in made]
     found = [one for one in found if one.value is not None]
     off = np.array([one.value - truth for one in found])
+    plain = np.array([one.stratified_value - truth for one in found])
     rmse = float(np.sqrt((off**2).mean()))
+    squares = off**2 - plain**2
     spread = float(off.std()) or 1.0
     ratios = [(one.high - one.low) / one.stratified_width for one in found]
     return {
         "name": found[0].name,
         "rmse": rmse,
+        "squares_error": float((off**2).std() / np.sqrt(len(off))),
         "rmse_over_uniform": rmse / uniform,
+        "rmse_over_stratified": rmse / float(np.sqrt((plain**2).mean())),
+        "worse": float(squares.mean() / (squares.std() or 1.0) * np.sqrt(len(off))),
         "bias_over_error": float(off.mean() / spread * np.sqrt(len(off))),
         "over_stratified": float(np.mean(ratios)),
     }
@@ -241,9 +281,10 @@ def _uniform_errors(known: Known, budget: int, seed: int) -> Values:
     return errors
 
 
-def _abae(known: Known, budget: int, trials: int, seed: int) -> list[dict[str, Any]]:
-    """RMSE of ABae as published, with all labels for one statistic."""
+def _abae(known: Known, ours: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+    """RMSE of ABae as published, with all labels for one statistic, beside ours."""
     proxy = next(iter(known.controls.values()))
+    budget, trials = ours["budget"], ours["trials"]
     rows = []
     for number, statistic in enumerate(known.statistics):
         column = known.values[:, number]
@@ -264,9 +305,21 @@ def _abae(known: Known, budget: int, trials: int, seed: int) -> list[dict[str, A
                 value = made.value / len(column) if share else made.value
                 off.append(value - known.truths[number])
         rows.append(
-            {"name": statistic.name, "rmse": float(np.sqrt(np.mean(np.square(off))))}
+            {"name": statistic.name}
+            | beside(np.square(off), ours["statistics"][number])
         )
     return rows
+
+
+def beside(squares: Values, ours: dict[str, Any]) -> dict[str, float]:
+    """RMSE of squared errors (t,), and ours over it with the noise of both."""
+    mean, error = float(squares.mean()), float(squares.std() / np.sqrt(len(squares)))
+    more = ours["rmse"] ** 2 - mean
+    return {
+        "rmse": mean**0.5,
+        "ours_over": ours["rmse"] / mean**0.5,
+        "worse": more / (ours["squares_error"] ** 2 + error**2) ** 0.5,
+    }
 
 
 MEANS = Part(

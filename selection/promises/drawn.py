@@ -12,7 +12,7 @@ LEAST_CHANCE = 1e-6
 
 
 def require_no_pattern(rows: Rows, *, batch: int) -> None:
-    """Refuse rows in equal steps, which chance hardly draws: the first ones, each tenth.
+    """Refuse rows in equal steps, which chance hardly draws, such as the first ones.
 
     Such a draw depends on the order of the batch, often by a score, and the bound holds
     for uniform draws alone. Of these a share of at most `LEAST_CHANCE` is refused.

@@ -35,6 +35,7 @@ _OPTIONAL = (
     "low",
     "high",
     "standard_error",
+    "stratified_value",
     "stratified_width",
     "uniform_width",
 )

@@ -83,8 +83,11 @@ def proxy_of(
 
 def audit_params_to_wire(params: "AuditParams") -> promises_pb2.BatchAuditParams:
     """Pack parameters of an audit."""
+    values = asdict(params)
+    if params.design == "seeded":  # also for servers that know no design
+        del values["design"]
     message = promises_pb2.BatchAuditParams()
-    fill(message, asdict(params))
+    fill(message, values)
     return message
 
 

@@ -397,6 +397,8 @@ def promising_by_payload(client: gleann.Client, rows: np.ndarray) -> Iterator[An
     yield (batch := client.next_batch(audit))
     client.submit_labels(audit, batch.ids, rows[batch.ids, 0] > 0)
     yield client.promises.bound(audit)
+    for session in (promise, means, audit):
+        client.sessions.close(session)
     client.delete_index("p")
 
 

@@ -142,7 +142,7 @@ class GetMeansRequest(_message.Message):
     def __init__(self, session: _Optional[str] = ...) -> None: ...
 
 class MeanEstimate(_message.Message):
-    __slots__ = ("name", "kind", "value", "low", "high", "standard_error", "stratified_width", "uniform_width", "interval_valid", "note")
+    __slots__ = ("name", "kind", "value", "low", "high", "standard_error", "stratified_width", "uniform_width", "interval_valid", "note", "stratified_value")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -153,6 +153,7 @@ class MeanEstimate(_message.Message):
     UNIFORM_WIDTH_FIELD_NUMBER: _ClassVar[int]
     INTERVAL_VALID_FIELD_NUMBER: _ClassVar[int]
     NOTE_FIELD_NUMBER: _ClassVar[int]
+    STRATIFIED_VALUE_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: StatisticKind
     value: float
@@ -163,7 +164,8 @@ class MeanEstimate(_message.Message):
     uniform_width: float
     interval_valid: bool
     note: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StatisticKind, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., standard_error: _Optional[float] = ..., stratified_width: _Optional[float] = ..., uniform_width: _Optional[float] = ..., interval_valid: _Optional[bool] = ..., note: _Optional[str] = ...) -> None: ...
+    stratified_value: float
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StatisticKind, str]] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., standard_error: _Optional[float] = ..., stratified_width: _Optional[float] = ..., uniform_width: _Optional[float] = ..., interval_valid: _Optional[bool] = ..., note: _Optional[str] = ..., stratified_value: _Optional[float] = ...) -> None: ...
 
 class JointEstimates(_message.Message):
     __slots__ = ("estimates", "covariance", "confidence", "quantile", "lambdas", "labels_used", "rows", "provenance_json")

@@ -130,9 +130,7 @@ def _require_fit(stored: StoredAnswer, rows: Arrays, pairs: Arrays, *, n: int) -
         stored.require_between(name, both[name], low, high)
 
 
-def _outside(
-    stored: StoredAnswer, *, n: int
-) -> tuple[Outside | None, HeldIds | None]:
+def _outside(stored: StoredAnswer, *, n: int) -> tuple[Outside | None, HeldIds | None]:
     """The nearest rows of the other collection, one a row, where there are any."""
     if "outside_distances" not in stored.arrays:
         return None, None

@@ -12,6 +12,7 @@ from gleann.selection.estimate.means.crossfit import (
     tuned,
 )
 from gleann.selection.estimate.means.joint import joint_quantile
+from gleann.selection.estimate.means.linear import Linear, linear
 from gleann.selection.estimate.means.params import MeansParams, Statistic
 from gleann.selection.estimate.means.result import JointEstimates, MeanEstimate
 from gleann.selection.estimate.means.rounds import Means, TwoRounds, combine
@@ -50,11 +51,10 @@ class Sample:
         return (self.rounds.sizes / np.maximum(drawn, 1))[self.strata]
 
     @property
-    def whole(self) -> Mask:
-        """(K,) whether a stratum is labelled whole."""
-        rounds = self.rounds
-        whole: Mask = rounds.first + rounds.second == rounds.sizes
-        return whole
+    def scale(self) -> Numbers:
+        """(K,) variance of an estimate over that of a stratum's rows."""
+        scale: Numbers = self.rounds.shares**2 * self.rounds.variance_factors
+        return scale
 
     @property
     def unlabelled(self) -> int:
@@ -63,23 +63,7 @@ class Sample:
 
     def combined(self, values: Numbers) -> Means:
         """Means of other values (m, J) of these rows."""
-        return combine(values, self.strata, self.in_first, self.rounds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Linear:
-    """Statistics as means: value = base + mean of the terms.
-
-    Attributes:
-        base: (J,) 0, or the average from the strata alone.
-        terms: (m, J) the value, or its distance from that average over the share of
-            rows that have one.
-        defined: (J,) whether any row has a value.
-    """
-
-    base: Numbers
-    terms: Numbers
-    defined: Mask
+        return combine(values, self.strata, self.folds, self.in_first, self.rounds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,6 +81,19 @@ class _Errors:
     uniform: Numbers
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    """Means of the terms.
+
+    Attributes:
+        own: with controls.
+        plain: without.
+    """
+
+    own: Means
+    plain: Means
+
+
 def conclude(
     sample: Sample,
     controls: Controls,
@@ -104,12 +101,14 @@ def conclude(
     provenance: dict[str, object],
 ) -> JointEstimates:
     """The estimates from a finished sample."""
-    linear = _linear(sample, params.statistics)
-    plain = sample.combined(linear.terms)
-    found, lambdas = _controlled(sample, controls, linear.terms)
-    doubt = _doubt(sample, linear.terms, params.statistics)
+    made = linear(
+        sample.values, params.statistics, lambda some: sample.combined(some).values
+    )
+    plain = sample.combined(made.terms)
+    found, lambdas = _controlled(sample, controls, made.terms)
+    doubt = _doubt(sample, made.terms, params.statistics)
     covariance = found.covariance + np.diag(doubt)
-    defined = linear.defined
+    defined = made.defined
     quantile = joint_quantile(
         covariance[np.ix_(defined, defined)],
         found.freedom[defined],
@@ -124,7 +123,9 @@ def conclude(
     )
     both = defined[:, None] & defined[None]
     return JointEstimates(
-        estimates=_estimates(sample, params, linear, found, errors, quantile),
+        estimates=_estimates(
+            sample, params, made, _Found(own=found, plain=plain), errors, quantile
+        ),
         covariance=np.where(both, covariance, np.nan),
         confidence=params.confidence,
         quantile=quantile,
@@ -148,28 +149,10 @@ def _controlled(
     )
     predictions = centred_predictions(controls, labelled)
     # A stratum that is labelled whole needs none.
-    predictions[sample.whole[sample.strata]] = 0.0
-    lambdas = tuned(terms, predictions, sample.strata, len(controls.sizes))
+    predictions[sample.rounds.whole[sample.strata]] = 0.0
+    lambdas = tuned(terms, predictions, sample.strata, scale=sample.scale)
     found = sample.combined(terms - lambdas[sample.strata] * predictions)
     return found, lambdas
-
-
-def _linear(sample: Sample, statistics: tuple[Statistic, ...]) -> _Linear:
-    terms = np.nan_to_num(sample.values, nan=0.0)
-    base = np.zeros(len(statistics))
-    defined = np.ones(len(statistics), np.bool_)
-    for number, statistic in enumerate(statistics):
-        if statistic.kind != "avg":
-            continue
-        there = ~np.isnan(sample.values[:, number])
-        pair = np.column_stack([terms[:, number], there])
-        total, share = sample.combined(pair).values
-        if not there.any() or share <= 0:
-            defined[number] = False
-            continue
-        base[number] = total / share
-        terms[:, number] = np.where(there, terms[:, number] - base[number], 0) / share
-    return _Linear(base=base, terms=terms, defined=defined)
 
 
 def _doubt(
@@ -182,18 +165,16 @@ def _doubt(
     """
     rounds = sample.rounds
     drawn = (rounds.first + rounds.second).astype(np.float64)
-    shares = rounds.sizes / rounds.sizes.sum()
-    scale = shares**2 * rounds.variance_factors
     doubt = np.zeros(len(statistics))
     for number, statistic in enumerate(statistics):
         column = sample.values[:, number]
         if statistic.kind == "share":
             held = np.bincount(sample.strata, weights=column, minlength=len(drawn))
             more = _binomial((held + 0.5) / (drawn + 1)) - _binomial(held / drawn)
-            doubt[number] = (scale * np.maximum(more, 0.0)).sum()
+            doubt[number] = (sample.scale * np.maximum(more, 0.0)).sum()
         elif statistic.kind == "avg" and (there := ~np.isnan(column)).any():
             square = float((terms[there, number] ** 2).mean())
-            doubt[number] = (scale * 0.5 / (drawn + 1)).sum() * square
+            doubt[number] = (sample.scale * 0.5 / (drawn + 1)).sum() * square
     return doubt
 
 
@@ -219,6 +200,7 @@ def _undefined(statistic: Statistic) -> MeanEstimate:
         low=None,
         high=None,
         standard_error=None,
+        stratified_value=None,
         stratified_width=None,
         uniform_width=None,
         interval_valid=False,
@@ -229,30 +211,30 @@ def _undefined(statistic: Statistic) -> MeanEstimate:
 def _estimates(
     sample: Sample,
     params: MeansParams,
-    linear: _Linear,
-    found: Means,
+    made: Linear,
+    found: _Found,
     errors: _Errors,
     quantile: float,
 ) -> tuple[MeanEstimate, ...]:
-    values = linear.base + found.values
+    values, stratified = (made.base + one.values for one in (found.own, found.plain))
     # Both ends move towards the longer tail: the first term of the Cornish-Fisher
     # expansion of a studentised mean (Hall 1992), at most half the way to an end.
-    bent = found.skewness * (2 * quantile**2 + 1) / 6
+    bent = found.own.skewness * (2 * quantile**2 + 1) / 6
     moved = errors.own * np.clip(bent, -quantile / 2, quantile / 2)
     lows, highs = (values + moved + side * quantile * errors.own for side in (-1, 1))
-    made = []
+    estimates = []
     for number, statistic in enumerate(params.statistics):
-        if not linear.defined[number]:
-            made.append(_undefined(statistic))
+        if not made.defined[number]:
+            estimates.append(_undefined(statistic))
             continue
         column = sample.values[:, number]
         ends = (float(lows[number]), float(values[number]), float(highs[number]))
         if statistic.kind == "share":
             ends = _within_possible(ends, column, rows=int(sample.rounds.sizes.sum()))
         error = float(errors.own[number])
-        skewness = float(found.skewness[number])
+        skewness = float(found.own.skewness[number])
         note = _note(statistic, sample, column, skewness)
-        made.append(
+        estimates.append(
             MeanEstimate(
                 name=statistic.name,
                 kind=statistic.kind,
@@ -260,13 +242,14 @@ def _estimates(
                 low=ends[0],
                 high=ends[2],
                 standard_error=error,
+                stratified_value=float(stratified[number]),
                 stratified_width=float(2 * quantile * errors.stratified[number]),
                 uniform_width=float(2 * quantile * errors.uniform[number]),
                 interval_valid=not note,
                 note=note,
             )
         )
-    return tuple(made)
+    return tuple(estimates)
 
 
 def _within_possible(
@@ -282,7 +265,7 @@ def _note(
     statistic: Statistic, sample: Sample, column: Numbers, skewness: float
 ) -> str:
     """Why the interval is not promised; "" if it is."""
-    if sample.whole.all():
+    if sample.rounds.whole.all():
         return ""
     count, kind = len(column), "labels"
     if statistic.kind == "share":
@@ -312,9 +295,9 @@ def _note(
 
 def _equal_within(sample: Sample, column: Numbers) -> bool:
     """Whether no stratum with rows left has two labelled values (m,) that differ."""
-    seen = ~np.isnan(column) & ~sample.whole[sample.strata]
-    lowest = np.full(len(sample.whole), np.inf)
-    highest = np.full(len(sample.whole), -np.inf)
+    seen = ~np.isnan(column) & ~sample.rounds.whole[sample.strata]
+    lowest = np.full(len(sample.rounds.whole), np.inf)
+    highest = np.full(len(sample.rounds.whole), -np.inf)
     np.minimum.at(lowest, sample.strata[seen], column[seen])
     np.maximum.at(highest, sample.strata[seen], column[seen])
     return not (lowest < highest).any()

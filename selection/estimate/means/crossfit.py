@@ -14,6 +14,9 @@ PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 SHRINK = 10.0
 """Labels of all strata that count beside a stratum's own when lambda is tuned."""
 
+DOUBT = 4.0
+"""Lambda is 0 up to the square root of this, in its standard errors."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Labelled:
@@ -49,14 +52,24 @@ def centred_predictions(controls: Controls, labelled: Labelled) -> Numbers:
     return found
 
 
-def tuned(values: Numbers, predictions: Numbers, strata: Counts, k: int) -> Numbers:
-    """Lambda (k, J) by which a stratum's predictions are used, 0 to 1.
+def tuned(
+    values: Numbers, predictions: Numbers, strata: Counts, *, scale: Numbers
+) -> Numbers:
+    """Lambda (K, J) by which a stratum's predictions are used, 0 to 1.
 
     The slope of the values on the predictions within the strata: power tuning of
     Angelopoulos, Duchi and Zrnic 2023 (PPI++, https://arxiv.org/abs/2311.01453), per
     stratum as by Fisch et al. 2024 (https://arxiv.org/abs/2406.04291), shrunk to that
-    of all strata.
+    of all strata. That may be noise, which would cost more than it saves: so all are
+    shrunk to 0 by the positive part of James and Stein.
+
+    Args:
+        values: (m, J) of the labelled rows.
+        predictions: (m, J) centred.
+        strata: (m,).
+        scale: (K,) variance of the estimate over that of a stratum's rows.
     """
+    k = len(scale)
     counts = np.bincount(strata, minlength=k)[:, None]
     inside = np.maximum(counts, 1)
     y = values - _sums(values, strata, k)[strata] / inside[strata]
@@ -66,7 +79,24 @@ def tuned(values: Numbers, predictions: Numbers, strata: Counts, k: int) -> Numb
     top = both + SHRINK * both.sum(axis=0) / m
     bottom = own + SHRINK * own.sum(axis=0) / m
     slopes = np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), 0.0)
-    return np.clip(slopes, 0.0, 1.0)
+    each = (scale[:, None] / np.maximum(counts - 1, 1))[strata]
+    return np.clip(slopes, 0.0, 1.0) * _told(y, f, each)
+
+
+def _told(values: Numbers, predictions: Numbers, weights: Numbers) -> Numbers:
+    """What is left (J,) of a slope within the strata, 0 where it may be noise.
+
+    1 - DOUBT / t^2, where t is the slope of all strata, by the weights (m, 1) with
+    which their rows count, over its standard error for unequal variances.
+    """
+    bottom = (weights * predictions**2).sum(axis=0)
+    safe = np.where(bottom > 0, bottom, 1.0)
+    slope = (weights * values * predictions).sum(axis=0) / safe
+    left = values - slope * predictions
+    variance = ((weights * predictions * left) ** 2).sum(axis=0) / safe**2
+    square = slope**2
+    noise = np.divide(variance, square, out=np.ones_like(square), where=square > 0)
+    return np.clip(1 - DOUBT * noise, 0.0, 1.0)
 
 
 def _sums(values: Numbers, strata: Counts, k: int) -> Numbers:

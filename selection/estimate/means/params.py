@@ -13,7 +13,7 @@ Kind = Literal["mean", "share", "avg"]
 Joint = Literal["max_t", "bonferroni"]
 
 PILOT_SHARE = 0.3
-"""Share of the budget that is drawn half by size and half evenly."""
+"""Share of the budget in the first round, whose labels size the second."""
 
 LEAST_A_STRATUM = 4
 """Labels of each stratum without which its variance is not known: two a round."""

@@ -21,7 +21,8 @@ class MeanEstimate:
         low: lower end; all intervals of the sample hold together. None as `value`.
         high: upper end.
         standard_error: of the estimate; None as `value`.
-        stratified_width: of the interval that the same labels give without controls.
+        stratified_value: the estimate that the same labels give without controls.
+        stratified_width: of the interval that they give without controls.
         uniform_width: of the interval expected from as many labels drawn uniformly,
             without controls.
         interval_valid: whether the interval is promised.
@@ -34,6 +35,7 @@ class MeanEstimate:
     low: float | None
     high: float | None
     standard_error: float | None
+    stratified_value: float | None
     stratified_width: float | None
     uniform_width: float | None
     interval_valid: bool
@@ -78,6 +80,7 @@ class JointEstimates(Tabular):
             "low",
             "high",
             "standard_error",
+            "stratified_value",
             "stratified_width",
             "uniform_width",
         ):

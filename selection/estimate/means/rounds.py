@@ -13,50 +13,81 @@ Counts = NDArray[np.int64]
 class TwoRounds:
     """How many rows were drawn, and how the two rounds count.
 
-    The mean of a stratum is w * m1 + (1 - w) * (n1 * m1 + (N - n1) * m2) / N, with the
-    means m1 and m2 of the rounds. Given the first round, the second term has the
-    stratum's mean as its expectation whatever was found, so it is uncorrelated with the
-    first, and weights that were fixed before any label leave the sum unbiased, although
-    the second round's draws depend on the first.
+    With a weight w for each fold of the first round, a stratum's mean is that of
+
+        w * (n1' * m1' + (N - n1') * m) / N + (1 - w) * (n1 * m1 + (N - n1) * m2) / N
+
+    over the folds by their rows, where m is the mean of the fold, m1' that of the n1'
+    first rows of other folds, and m1 and m2 are the means of the rounds. Given the rows
+    of the other folds, both have the stratum's mean as their expectation. So the sum is
+    unbiased for any weights that do not depend on the labels of their own fold,
+    although the second round's draws do.
 
     Attributes:
         sizes: (K,) N.
         first: (K,) n1.
         second: (K,) n2; at least 1 where any row is left.
-        weights: (K,) w, fixed before the first round; 0 where a stratum was labelled
-            whole, whose mean is then exact.
+        counts: (K, F) rows of the first round in each fold.
+        weights: (K, F) w; 0 where a stratum was labelled whole, whose mean is then
+            exact.
     """
 
     sizes: Counts
     first: Counts
     second: Counts
+    counts: Counts
     weights: Numbers
 
     @property
-    def parts(self) -> tuple[Numbers, Numbers]:
-        """(K,) share of each round's mean in the stratum's."""
-        open_share = 1 - self.first / self.sizes
-        second = (1 - self.weights) * open_share
-        return 1 - second, second
+    def shares(self) -> Numbers:
+        """(K,) of each stratum in all rows."""
+        shares: Numbers = self.sizes / self.sizes.sum()
+        return shares
+
+    @property
+    def whole(self) -> NDArray[np.bool_]:
+        """(K,) whether a stratum is labelled whole."""
+        whole: NDArray[np.bool_] = self.first + self.second == self.sizes
+        return whole
+
+    def coefficients(
+        self, strata: Counts, folds: Counts, in_first: NDArray[np.bool_]
+    ) -> Numbers:
+        """How much each row (m,) counts in its stratum's mean; they add up to 1."""
+        left = 1 - self.first / self.sizes
+        own = 1 / self.sizes[:, None] + self.weights * (left / self.first)[:, None]
+        later = (1 - self._power(1)) * left / np.maximum(self.second, 1)
+        return np.where(in_first, own[strata, folds], later[strata])
 
     @property
     def variance_factors(self) -> Numbers:
         """(K,) variance of a stratum's mean over that of its rows."""
         left = self.sizes - self.first
-        one = self.weights**2 * (1 - self.first / self.sizes) / self.first
-        two = (self.parts[1] ** 2) * _rest(self.second, left)
+        one = self._power(2) * (1 - self.first / self.sizes) / self.first
+        two = (self._later**2) * _rest(self.second, left)
         factors: Numbers = one + two
         return factors
 
     @property
     def third_factors(self) -> Numbers:
         """(K,) third moment of a stratum's mean over that of its rows, roughly."""
-        one, two = self.weights, self.parts[1]
-        third = one**3 / self.first**2
-        later = np.where(self.second > 0, two**3 / np.maximum(self.second, 1) ** 2, 0.0)
+        one = self._power(3) / self.first**2
+        second = np.maximum(self.second, 1)
+        two = np.where(self.second > 0, self._later**3 / second**2, 0.0)
         shrink = 1 - (self.first + self.second) / self.sizes
-        factors: Numbers = (third + later) * np.maximum(shrink, 0.0)
+        factors: Numbers = (one + two) * np.maximum(shrink, 0.0)
         return factors
+
+    @property
+    def _later(self) -> Numbers:
+        """(K,) share of the second round's mean."""
+        share: Numbers = (1 - self._power(1)) * (1 - self.first / self.sizes)
+        return share
+
+    def _power(self, power: int) -> Numbers:
+        """(K,) mean of a power of the weights of the first round's rows."""
+        mean: Numbers = (self.counts * self.weights**power).sum(axis=1) / self.first
+        return mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,25 +112,26 @@ class Means:
 
 
 def combine(
-    values: Numbers, strata: Counts, in_first: NDArray[np.bool_], rounds: TwoRounds
+    values: Numbers,
+    strata: Counts,
+    folds: Counts,
+    in_first: NDArray[np.bool_],
+    rounds: TwoRounds,
 ) -> Means:
     """Means of rows (m, J), with a stratum's covariance shrunk to all by one row.
 
     Args:
         values: (m, J) of the labelled rows.
         strata: (m,).
+        folds: (m,).
         in_first: (m,) whether a row was drawn in the first round.
         rounds: of the sample.
     """
     k, j = len(rounds.sizes), values.shape[1]
-    shares = rounds.sizes / rounds.sizes.sum()
+    shares = rounds.shares
     by_stratum = np.zeros((k, j))
-    for part, drawn, mine in zip(
-        rounds.parts, (rounds.first, rounds.second), (in_first, ~in_first), strict=True
-    ):
-        sums = np.zeros((k, j))
-        np.add.at(sums, strata[mine], values[mine])
-        by_stratum += part[:, None] * sums / np.maximum(drawn, 1)[:, None]
+    counted = rounds.coefficients(strata, folds, in_first)[:, None] * values
+    np.add.at(by_stratum, strata, counted)
     covariances, thirds = _moments(values, strata, shares)
     scale = shares**2 * rounds.variance_factors
     covariance = np.einsum("k,kij->ij", scale, covariances)

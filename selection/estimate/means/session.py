@@ -19,12 +19,11 @@ from gleann.selection.estimate.means.controls import (
     stratifier,
 )
 from gleann.selection.estimate.means.crossfit import FOLDS
+from gleann.selection.estimate.means.draws import FirstRound, Plan
 from gleann.selection.estimate.means.labels import DrawnValues
 from gleann.selection.estimate.means.params import MeansParams
 from gleann.selection.estimate.means.result import JointEstimates
-from gleann.selection.estimate.means.rounds import TwoRounds, combine
 from gleann.selection.estimate.population import Population
-from gleann.selection.estimate.stratified.allocate import capped
 from gleann.selection.estimate.stratified.strata import STRATA_CUTS, next_rows
 from gleann.selection.provenance import (
     check_format,
@@ -41,8 +40,6 @@ from gleann.selection.seeds import hashed_order, keyed_hashes
 FORMAT = "gleann.means/1"
 _PARTS = ("params", "data_hash", "ids_hash", "rows", "lengths", "labelled", "values")
 _ROUNDS = 2
-FLOOR = 0.1
-"""Share of the second round that goes by size, against an unlucky first one."""
 
 
 class MeansSession:
@@ -203,7 +200,9 @@ class MeansSession:
             folds=self._folds[rows],
             values=self._drawn.values,
             in_first=in_first,
-            rounds=self._rounds(self._tally(strata[~in_first])),
+            rounds=self._plan.rounds(
+                self._first_round, self._tally(strata[~in_first]), folds=FOLDS
+            ),
         )
         return conclude(sample, self._controls, self._params, self._provenance())
 
@@ -257,75 +256,41 @@ class MeansSession:
             saved.refuse("lengths", f"are {lengths}, planned were {planned}")
         if not lengths:
             return
-        rows = self._next(self._first, after=np.zeros_like(self._first))
+        draws = self._plan.first
+        rows = self._next(draws, after=np.zeros_like(draws))
         if not np.array_equal(self._drawn.rows[:first], rows):
             saved.refuse("rows", "begin with others than the seed draws")
         if len(lengths) > 1 and not self._drawn.labelled[:first].all():
             saved.refuse("labelled", "lacks rows of the first round")
 
     @property
-    def _first(self) -> Counts:
-        """Draws (K,) of the first round, half of it by size and half even."""
-        return self._spread_out(self._params.first_labels, self._controls.sizes)
+    def _plan(self) -> Plan:
+        return Plan(
+            sizes=self._controls.sizes,
+            statistics=self._params.statistics,
+            first_labels=self._params.first_labels,
+            budget=self._params.budget,
+        )
 
-    def _spread_out(self, labels: int, room: Counts) -> Counts:
-        sizes = self._controls.sizes
-        wanted = sizes / sizes.sum() + 1 / len(sizes)
-        return capped(wanted, budget=labels, room=room, at_least=2)
-
-    def _rounds(self, second: Counts) -> TwoRounds:
-        """The rounds with weights that suppose a second round like the first.
-
-        A stratum that is labelled whole is known exactly: there the first round does
-        not count twice.
-        """
-        sizes, first = self._controls.sizes, self._first
-        later = self._params.budget - self._params.first_labels
-        planned = self._spread_out(later, sizes - first)
-        weights = first / np.maximum(first + planned, 1)
-        return TwoRounds(
-            sizes=sizes,
-            first=first,
-            second=second,
-            weights=np.where(first + second == sizes, 0.0, weights),
+    @property
+    def _first_round(self) -> FirstRound:
+        """The labels of the first round, which are all there."""
+        drawn = self._drawn
+        rows = drawn.rows[: drawn.lengths[0]]
+        return FirstRound(
+            strata=self._controls.strata[rows],
+            folds=self._folds[rows],
+            values=drawn.values[: drawn.lengths[0]],
         )
 
     def _draw_round(self) -> None:
+        plan = self._plan
         if not self._drawn.lengths:
-            rows = self._next(self._first, after=np.zeros_like(self._first))
+            rows = self._next(plan.first, after=np.zeros_like(plan.first))
         else:
-            rows = self._next(self._second(), after=self._first)
+            rows = self._next(plan.second(self._first_round), after=plan.first)
         if len(rows):
             self._drawn.add_round(rows)
-
-    def _second(self) -> Counts:
-        """Draws (K,) that make the sum of the relative variances small.
-
-        Neyman's allocation by the spread of all statistics together, each over its own
-        variance, mixed with one by size.
-        """
-        sizes, first = self._controls.sizes, self._first
-        values = np.nan_to_num(self._drawn.values, nan=0.0)
-        strata = self._controls.strata[self._drawn.rows]
-        alone = TwoRounds(
-            sizes=sizes,
-            first=first,
-            second=np.zeros_like(first),
-            weights=np.ones(len(first)),
-        )
-        found = combine(values, strata, np.ones(len(values), np.bool_), alone)
-        total = np.diag(found.covariance)
-        some = total > 0
-        spread = np.sqrt((found.variances[:, some] / total[some]).sum(axis=1))
-        by_size = sizes / sizes.sum()
-        wanted = sizes * spread
-        share = wanted / wanted.sum() if wanted.sum() > 0 else by_size
-        return capped(
-            (1 - FLOOR) * share + FLOOR * by_size,
-            budget=self._params.budget - self._params.first_labels,
-            room=sizes - first,
-            at_least=2,
-        )
 
     def _next(self, draws: Counts, *, after: Counts) -> Rows:
         return next_rows(self._order, self._controls.sizes, draws, after=after)

@@ -101,7 +101,11 @@ def require_rows(
 
 
 def require_duplicates(shelf: Shelf, name: str, *, index: str) -> curation_pb2.Curation:
-    """A stored curation of near-duplicates of an index; errors as `require_of_index`."""
+    """A stored curation of near-duplicates of an index.
+
+    Raises:
+        As `require_of_index`.
+    """
     return require_of_index(shelf, name, index=index, methods=OF_DUPLICATES)
 
 

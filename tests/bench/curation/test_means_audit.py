@@ -20,12 +20,27 @@ def test_means_measure_and_show(tmp_path):
     (tmp_path / "supg-proxies").mkdir()
     np.savez(tmp_path / "supg-proxies" / "supg.npz", **arrays)
     arguments = argparse.Namespace(data=tmp_path, quick=True, seed=0)
-    digits, tacred, _ = means.run(arguments)
+    digits, tacred, _, made = means.run(arguments)
     assert [row["name"] for row in digits.values["abae"]][-1] == "share of eights"
     told = tacred.values["joint"][1]["statistics"][1]
     assert told["over_stratified"] < 0.7
     assert told["rmse_over_uniform"] < 0.7
+    assert told["rmse_over_stratified"] < 0.7
+    assert told["worse"] < 0
     assert "told by the proxy" in means.show(tacred.values)
+    assert "| share of eights | 0.0" in means.show(digits.values)
+    assert [row["budget"] for row in made.values["joint"]] == [60, 400]
+
+
+def test_errors_beside_others_are_marked_beyond_noise():
+    ours = {"rmse": 2.0, "squares_error": 0.1}
+    same = means.beside(np.array([4.1, 3.9, 4.0, 4.0]), ours)
+    assert same["ours_over"] == pytest.approx(1.0)
+    assert abs(same["worse"]) < 1
+    better = means.beside(np.array([1.1, 0.9, 1.0, 1.0]), ours)
+    assert better["worse"] > means.BEYOND_NOISE
+    assert means.ratio_of(better["ours_over"], better["worse"]) == "2.000 **no**"
+    assert means.ratio_of(1.002, 0.4) == "1.002"
 
 
 def test_audits_measure_and_show(tmp_path):

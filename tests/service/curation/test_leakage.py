@@ -305,7 +305,6 @@ def test_leakage_for_a_smaller_cut_is_that_of_another_audit(
         assert near
         assert all(one == two for one, two in near)
         assert found.provenance["of"]["radius"] == 1.0
-        assert found.info.other_indexes == wide.info.other_indexes
         nearer = served.curation.rethreshold("items", found.name, radius=0.001)
         summary = nearer.wait(timeout=60).summary
         assert summary["leaked"] < found.summary["leaked"]

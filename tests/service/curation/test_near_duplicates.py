@@ -220,7 +220,7 @@ def test_which_is_kept(client: gleann.Client, twins: np.ndarray) -> None:
     assert kept(keep_by="newest") == (True, False)
     with pytest.raises(errors.InvalidInputError, match="no value for id 95"):
         kept(keep_by="newest", scores="at")
-    with pytest.raises(errors.InvalidInputError, match="numbers or times"):
+    with pytest.raises(errors.InvalidInputError, match="numbers, bools or times"):
         kept(keep_by="score", scores="note")
 
 

@@ -84,6 +84,8 @@ def test_what_tells_of_two_indexes_takes_both_rights(
     found = [one.wait(timeout=60) for one in made]
     thinner = both.curation.rethreshold("mine", found[0].name, radius=0.05)
     found.append(thinner.wait(timeout=60))
+    closer = both.curation.rethreshold("mine", found[2].name, radius=0.05)
+    found.append(closer.wait(timeout=60))
     for one in found:
         with pytest.raises(errors.PermissionDeniedError, match="no right to read"):
             mine.curation.get(one.name)
@@ -91,6 +93,6 @@ def test_what_tells_of_two_indexes_takes_both_rights(
     with pytest.raises(errors.PermissionDeniedError, match="read on index 'secret'"):
         mine.curation.rethreshold("mine", found[0].name, radius=0.05)
     assert [one.name for one in mine.curation.list()] == [own.name]
-    assert len(both.curation.list()) == 5
+    assert len(both.curation.list()) == 6
     mine.curation.delete(found[1].name)  # that tells nothing
-    assert len(both.curation.list()) == 4
+    assert len(both.curation.list()) == 5

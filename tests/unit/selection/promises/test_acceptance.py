@@ -140,12 +140,16 @@ def test_bounds_of_draws_of_the_callers_hold_as_often_as_promised():
     assert held < trials
 
 
-@pytest.mark.parametrize("rows", [np.arange(60), np.arange(340, 400), np.arange(0, 400, 7)])
+@pytest.mark.parametrize(
+    "rows", [np.arange(60), np.arange(340, 400), np.arange(0, 400, 7)]
+)
 def test_draws_by_the_order_of_the_batch_are_refused(rows):
     batch, size = np.arange(5000, 5400), len(rows)
     params = AuditParams(size=size, design="uniform")
     with pytest.raises(InvalidInputError, match=f"{size} drawn ids are rows in"):
-        BatchAudit(batch, params, drawn=np.random.default_rng(0).permutation(batch[rows]))
+        BatchAudit(
+            batch, params, drawn=np.random.default_rng(0).permutation(batch[rows])
+        )
     # Failures are at the other end, where such a draw does not look.
     fails = np.arange(400) >= 60
     if rows[-1] < 60:
@@ -187,7 +191,9 @@ def test_a_draw_of_the_callers_resumes():
     bare = {name: part for name, part in state.items() if name != "checksums"}
     for rows in ([0, 1, 2], []):
         with pytest.raises(CorruptDataError):
-            BatchAudit.resume(bare | {"rounds": [rows], "labels": [[0] * len(rows)]}, names)
+            BatchAudit.resume(
+                bare | {"rounds": [rows], "labels": [[0] * len(rows)]}, names
+            )
     # States from before there were designs are of seeded draws.
     seeded = BatchAudit(names, AuditParams(size=6)).state()
     older = {name: part for name, part in seeded.items() if name != "checksums"}

@@ -103,6 +103,25 @@ def test_controls_that_tell_narrow_the_interval_and_junk_costs_nothing():
     assert np.mean(dull) < 1.02
 
 
+def test_controls_that_tell_nothing_are_left_out():
+    values, controls, _ = population(1500)
+    rng = np.random.default_rng(9)
+    junk = {f"junk {number}": rng.normal(size=1500) for number in range(6)}
+    junk["told"] = values[:, 0] + rng.normal(0, 3, 1500)
+    used, moved = [], []
+    for seed in range(40):
+        made = estimate_means(
+            lambda ids: values[ids], params(80, seed=seed), controls=controls | junk
+        )
+        used.append((made.lambdas > 0).any(axis=0))
+        price = made["price"]
+        moved.append(abs(price.value - price.stratified_value) / price.standard_error)
+    # A column tells the length; of the price nothing is known.
+    assert np.mean(used, axis=0)[0] > 0.9
+    assert np.mean(used, axis=0)[2] < 0.2
+    assert np.mean(moved) < 0.1
+
+
 def test_without_controls_it_is_the_stratified_estimate():
     values, _, _ = population()
     made = estimate_means(
@@ -114,6 +133,8 @@ def test_without_controls_it_is_the_stratified_estimate():
     for one in made.estimates:
         assert one.high - one.low == pytest.approx(one.stratified_width, rel=1e-6)
     assert made.lambdas.shape == (1, 3)
+    for one in made.estimates:
+        assert one.value == pytest.approx(one.stratified_value)
 
 
 def test_an_interval_of_few_positives_says_so():
@@ -154,7 +175,7 @@ def test_equal_values_of_an_average_promise_nothing_either():
     price[::300] = 1000.0
     one = MeansParams(statistics=STATISTICS[2:], budget=60, seed=1)
     made = estimate_means(lambda ids: price[ids], one, ids=np.arange(3000))["price"]
-    assert (made.value, made.low, made.high) == (7.0, 7.0, 7.0)
+    assert (made.value, made.low, made.high) == pytest.approx((7.0, 7.0, 7.0))
     assert not made.interval_valid
     assert "labelled rows with a value are equal" in made.note
 

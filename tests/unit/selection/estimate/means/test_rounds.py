@@ -1,6 +1,6 @@
 """The two-round estimate, by all draws of a tiny population."""
 
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
@@ -11,28 +11,50 @@ from gleann.selection.estimate.means.joint import joint_quantile
 from gleann.selection.estimate.means.rounds import TwoRounds, combine
 
 
+def rounds_of(sizes, first, second, weights):
+    """Rounds of one fold, or of as many as `weights` (K, F) has, even ones."""
+    weights = np.array(weights, float)
+    counts = np.zeros(weights.shape, int)
+    for stratum, rows in enumerate(first):
+        counts[stratum] = np.bincount(
+            np.arange(rows) % weights.shape[1], minlength=weights.shape[1]
+        )
+    return TwoRounds(
+        sizes=np.array(sizes),
+        first=np.array(first),
+        second=np.array(second),
+        counts=counts,
+        weights=weights,
+    )
+
+
+def combined(values, strata, in_first, rounds, folds=None):
+    folds = np.zeros(len(strata), int) if folds is None else folds
+    return combine(values, np.array(strata), folds, np.array(in_first), rounds)
+
+
 def every_estimate(values, *, adaptive):
     """Estimates over all draws of two rounds from one stratum, each as likely."""
     n = len(values)
     found = []
-    for first in combinations(range(n), 2):
+    for first in permutations(range(n), 2):
         rest = [row for row in range(n) if row not in first]
-        # More rows where the first two are far apart: the draws depend on labels.
+        # More rows where the first two are far apart: the draws depend on labels. Each
+        # row's weight depends on the label of the other.
         second = 2 if adaptive and abs(values[first[0]] - values[first[1]]) < 3 else 3
+        weights = [0.4, 0.4]
+        if adaptive:
+            weights = [0.2 if values[row] > 5 else 0.7 for row in first[::-1]]
         draws = list(combinations(rest, second))
         for later in draws:
             rows = np.array(first + later)
-            rounds = TwoRounds(
-                sizes=np.array([n]),
-                first=np.array([2]),
-                second=np.array([second]),
-                weights=np.array([0.4]),
-            )
-            made = combine(
+            rounds = rounds_of([n], [2], [second], [weights])
+            made = combined(
                 values[rows][:, None],
                 np.zeros(len(rows), int),
                 np.arange(len(rows)) < 2,
                 rounds,
+                folds=np.arange(len(rows)) % 2,
             )
             found.append((made.values[0], 1 / len(draws), rounds))
     return found
@@ -54,28 +76,31 @@ def test_the_variance_over_all_draws_is_the_factor():
     assert means.var() == pytest.approx(values.var(ddof=1) * factor)
 
 
+def test_weights_of_rows_differ_and_add_up():
+    rounds = rounds_of([9, 30], [4, 4], [2, 6], [[0.1, 0.9], [0.5, 0.5]])
+    strata = np.array([0] * 6 + [1] * 10)
+    in_first = np.array([True] * 4 + [False] * 2 + [True] * 4 + [False] * 6)
+    counted = rounds.coefficients(strata, np.arange(16) % 2, in_first)
+    assert np.bincount(strata, weights=counted) == pytest.approx([1, 1])
+    assert counted[1] > counted[0] > 0
+    # A heavier spread of weights is paid for.
+    even = rounds_of([9, 30], [4, 4], [2, 6], [[0.5, 0.5], [0.5, 0.5]])
+    assert rounds.variance_factors[0] > even.variance_factors[0]
+    assert rounds.variance_factors[1] == pytest.approx(even.variance_factors[1])
+
+
 def test_a_census_is_exact_and_has_no_variance():
     values = np.array([[1.0, 0.0], [5.0, 1.0], [9.0, 0.0], [2.0, 1.0]])
-    rounds = TwoRounds(
-        sizes=np.array([4]),
-        first=np.array([3]),
-        second=np.array([1]),
-        weights=np.array([0.0]),
-    )
-    made = combine(values, np.zeros(4, int), np.arange(4) < 3, rounds)
+    rounds = rounds_of([4], [3], [1], [[0.0]])
+    made = combined(values, np.zeros(4, int), np.arange(4) < 3, rounds)
     assert made.values == pytest.approx([4.25, 0.5])
     assert made.covariance == pytest.approx(np.zeros((2, 2)))
 
 
 def test_strata_add_up_by_their_sizes():
     values = np.array([[2.0], [4.0], [10.0], [10.0]])
-    rounds = TwoRounds(
-        sizes=np.array([30, 10]),
-        first=np.array([2, 2]),
-        second=np.array([0, 0]),
-        weights=np.array([1.0, 1.0]),
-    )
-    made = combine(values, np.array([0, 0, 1, 1]), np.ones(4, bool), rounds)
+    rounds = rounds_of([30, 10], [2, 2], [0, 0], [[1.0], [1.0]])
+    made = combined(values, [0, 0, 1, 1], np.ones(4, bool), rounds)
     assert made.values == pytest.approx([0.75 * 3 + 0.25 * 10])
     # Two rows of one stratum, shrunk by one row of all: (1 * 2 + 1.5) / 2.
     assert made.variances[0, 0] == pytest.approx(1.75)

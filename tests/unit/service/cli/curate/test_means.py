@@ -16,7 +16,7 @@ from gleann.selection.estimate.means import MeansParams, Statistic, estimate_mea
 from gleann.service.cli.main import run as command
 
 N = 600
-RNG = np.random.default_rng(12)
+RNG = np.random.default_rng(13)
 ROWS = RNG.normal(size=(N, 6)).astype(np.float32)
 IDS = 7 * np.arange(N)
 SCORE = ROWS[:, 0] + RNG.normal(size=N) / 4
@@ -191,7 +191,7 @@ def test_a_saved_session_names_the_statistics_that_differ(capsys):
         ((), None, "give --items or --index"),
         (("--control", "x", "--index", "i.gleann"), None, "are columns of --items"),
         (("--control", "nowhere"), "items.parquet", "nowhere"),
-        (("--control", "half"), "items.parquet", "must be a number, got 'up'"),
+        (("--control", "half"), "items.parquet", "row 0: half must be a number"),
         (("--budget", 601), "items.parquet", "--budget is 601, but there are 600"),
         (("--share", "size"), "items.parquet", "need different names"),
     ],
