@@ -53,7 +53,7 @@ class CreateCurationJobRequest(_message.Message):
     def __init__(self, index: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., near_duplicates: _Optional[_Union[_duplicates_pb2.NearDuplicates, _Mapping]] = ..., rethreshold: _Optional[_Union[_duplicates_pb2.Rethreshold, _Mapping]] = ..., join: _Optional[_Union[_duplicates_pb2.Join, _Mapping]] = ..., leakage: _Optional[_Union[_leakage_pb2.Leakage, _Mapping]] = ..., similarity_split: _Optional[_Union[_leakage_pb2.SimilaritySplit, _Mapping]] = ..., allocate_labels: _Optional[_Union[_graph_labels_pb2.AllocateLabels, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.AuditChoice, _Mapping]] = ..., propagate: _Optional[_Union[_graph_labels_pb2.Propagate, _Mapping]] = ..., epoch_plan: _Optional[_Union[_plans_pb2.EpochPlan, _Mapping]] = ..., for_target: _Optional[_Union[_target_pb2.ForTarget, _Mapping]] = ..., mine_negatives: _Optional[_Union[_negatives_pb2.MineNegatives, _Mapping]] = ...) -> None: ...
 
 class Curation(_message.Message):
-    __slots__ = ("name", "index", "version", "method", "summary_json", "provenance_json", "tables", "create_time", "other_indexes")
+    __slots__ = ("name", "index", "version", "method", "summary_json", "provenance_json", "tables", "create_time", "other_indexes", "deleted_indexes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +63,7 @@ class Curation(_message.Message):
     TABLES_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     OTHER_INDEXES_FIELD_NUMBER: _ClassVar[int]
+    DELETED_INDEXES_FIELD_NUMBER: _ClassVar[int]
     name: str
     index: str
     version: _types_pb2.IndexVersion
@@ -72,7 +73,8 @@ class Curation(_message.Message):
     tables: _containers.RepeatedCompositeFieldContainer[CurationTable]
     create_time: _timestamp_pb2.Timestamp
     other_indexes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., index: _Optional[str] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., method: _Optional[str] = ..., summary_json: _Optional[str] = ..., provenance_json: _Optional[str] = ..., tables: _Optional[_Iterable[_Union[CurationTable, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., other_indexes: _Optional[_Iterable[str]] = ...) -> None: ...
+    deleted_indexes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., index: _Optional[str] = ..., version: _Optional[_Union[_types_pb2.IndexVersion, _Mapping]] = ..., method: _Optional[str] = ..., summary_json: _Optional[str] = ..., provenance_json: _Optional[str] = ..., tables: _Optional[_Iterable[_Union[CurationTable, _Mapping]]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., other_indexes: _Optional[_Iterable[str]] = ..., deleted_indexes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CurationTable(_message.Message):
     __slots__ = ("name", "rows", "columns", "size_bytes")

@@ -88,7 +88,8 @@ class CurationServiceServicer:
 
     def ListCurations(self, request, context):
         """ListCurations describes the stored curations, oldest first, a page at a time. They are
-        kept for as many days as the server is configured to keep them.
+        kept for as many days as the server is configured to keep them, also those of deleted
+        indexes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
