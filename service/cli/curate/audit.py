@@ -35,10 +35,11 @@ from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
 from gleann.service.report.asked import Asked
+from gleann.service.report.measures.some import some_of
 from gleann.service.report.numerals import short
 
 MOST_LINES = 12
-"""Groups that are printed."""
+"""Groups, orders and shares that are printed."""
 
 
 @click.command(
@@ -212,25 +213,24 @@ def _say(
         f"{job.out}: {chosen.rows:,} of {said_of(among, n)} measured in"
         f" {seconds:.2f} s, beside as many random ones"
     )
-    for order, ours, theirs in zip(
-        found.orders, chosen.vendi, drawn.vendi, strict=True
-    ):
+    for number in some_of(len(found.orders), [], most=MOST_LINES):
+        ours, theirs = chosen.vendi[number], drawn.vendi[number]
         say(
-            f"Vendi score of order {order:g}: {short(ours)}, random {short(theirs)}"
-            f" ({short(ours / theirs)} times)"
+            f"Vendi score of order {found.orders[number]:g}: {short(ours)}, random"
+            f" {short(theirs)} ({short(ours / theirs)} times)"
         )
+    _say_left(len(found.orders), "orders", "--out")
     assert chosen.coverage is not None, "only the pool has none"
     assert drawn.coverage is not None, "only the pool has none"
-    for share, ours, theirs in zip(
-        chosen.coverage.shares,
-        chosen.coverage.radii[-1].tolist(),
-        drawn.coverage.radii[-1].tolist(),
-        strict=True,
-    ):
+    shares = chosen.coverage.shares
+    radii, drawn_radii = chosen.coverage.radii[-1], drawn.coverage.radii[-1]
+    for number in some_of(len(shares), [len(shares) - 1], most=MOST_LINES):
+        ours, theirs = float(radii[number]), float(drawn_radii[number])
         say(
-            f"{100 * share:g} % of the items within {short(ours)}, random"
+            f"{100 * shares[number]:g} % of the items within {short(ours)}, random"
             f" {short(theirs)}"
         )
+    _say_left(len(shares), "shares", "--coverage-out")
     for table in found.tables:
         bare = [
             str(g) for g, c in zip(table.groups, table.chosen, strict=True) if not c
@@ -242,3 +242,9 @@ def _say(
                 f"{len(bare):,} of {len(table.groups):,} values of {table.column} are"
                 f" not in the choice: {shown}{more}"
             )
+
+
+def _say_left(count: int, what: str, where: str) -> None:
+    """Say how many are not printed."""
+    if count > MOST_LINES:
+        say(f"{count - MOST_LINES:,} of {count:,} {what} are left out; {where} has all")

@@ -18,6 +18,7 @@ from gleann.service.report.measures.distances import (
 )
 from gleann.service.report.measures.graphs import closest_pairs, measure_graph
 from gleann.service.report.measures.groups import NO_GROUP, count_groups
+from gleann.service.report.measures.some import some_of
 from gleann.service.report.measures.strata import (
     half_width,
     labels_for_half,
@@ -193,3 +194,17 @@ def test_shares_by_stratum_by_hand():
     assert half_width(2, 5) == 1.5
     assert half_width(None, 5) is None
     assert labels_for_half(100) == 400
+
+
+@pytest.mark.parametrize(
+    ("count", "always", "most", "shown"),
+    [
+        (3, [1], 8, [0, 1, 2]),
+        (8, [7], 8, list(range(8))),
+        (9, [8], 3, [0, 7, 8]),
+        (100, [50, 99], 4, [0, 50, 98, 99]),
+        (10, [4], 1, [4]),
+    ],
+)
+def test_some_of_many_are_spread_and_hold_what_must_be(count, always, most, shown):
+    assert some_of(count, always, most=most) == shown
