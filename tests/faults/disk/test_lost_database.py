@@ -266,7 +266,7 @@ def test_the_seal_says_what_is_needed_to_list_it_again(tmp_path: Path) -> None:
 
 
 def test_a_database_whose_making_was_cut_off_is_made_anew(tmp_path: Path) -> None:
-    """A crash before it has a log leaves a journal, which a reader may not roll back."""
+    """A crash before it has a log leaves a journal, which no reader may roll back."""
     begun, data = tmp_path / "begun.sqlite3", tmp_path / "data"
     with closing(sqlite3.connect(begun, isolation_level=None)) as connection:
         connection.execute("PRAGMA cache_size = 1")
