@@ -23,7 +23,7 @@ from gleann.index.arrays import Ids, Mask
 from gleann.index.fold import fold_on_disk
 
 PARAMS = BuildParams(metric="cosine")
-SETS = ("digits", "intents-384", "wordnet-384")
+SETS = ("digits", "intents-384")
 SHARES = (0.01, 0.5)
 LEAST_ROWS = 100
 """Of a share; a smaller one of few rows is left out."""

@@ -372,8 +372,9 @@ def _means(side: Side, _: bool) -> Items:
         among=side.among,
     )
     return frozenset(
-        (one.name, f"{one.value:.8e}", f"{one.low:.8e}", f"{one.high:.8e}")
+        (one.name, part, f"{getattr(one, part):.8e}")
         for one in found.estimates
+        for part in ("value", "low", "high")
     )
 
 

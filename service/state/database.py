@@ -56,6 +56,8 @@ def open_database(directory: Path) -> sqlite3.Connection:
 def require_usable(directory: Path) -> None:
     """Refuse a database that must not be opened for writing; see `open_database`."""
     file = directory / NAME
+    if file.exists() and file.with_name(f"{NAME}-journal").exists():
+        _roll_back(file)
     if not file.exists() or file.stat().st_size == 0:
         log = file.with_name(f"{NAME}-wal")
         found = [log] if log.exists() and log.stat().st_size else []
@@ -75,6 +77,15 @@ def require_usable(directory: Path) -> None:
                 f" acknowledged: it is an older copy, or its log {file.name}-wal is"
                 f" missing or damaged; {remedy(directory)}"
             )
+
+
+def _roll_back(file: Path) -> None:
+    """Undo what was begun when the database was made, before it had its log.
+
+    A reader cannot: it is refused a database with such a journal.
+    """
+    with closing(sqlite3.connect(file)) as connection:
+        schema.version_of(connection)
 
 
 def open_read_only(file: Path) -> sqlite3.Connection:

@@ -9,10 +9,11 @@ from gleann.service.cli.curate.audit_inputs import AuditJob, chosen_file
 from gleann.service.cli.files import output_paths
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.say import say
+from gleann.service.report.measures.some import some_of
 from gleann.service.report.numerals import short
 
 MOST_LINES = 12
-"""Groups that are printed."""
+"""Groups, orders and shares that are printed."""
 
 Line = Mapping[str, Any]
 
@@ -84,21 +85,30 @@ def say_audit(
         f"{job.out}: {ours['rows']:,} of {room} measured in {seconds:.2f} s, beside as"
         " many random ones"
     )
-    for name, score in ours.items():
-        kind, _, of = name.partition("_")
-        other = theirs[name]
-        if kind == "vendi":
-            say(
-                f"Vendi score of order {of}: {short(score)}, random {short(other)}"
-                f" ({short(score / other)} times)"
-            )
-        elif kind == "radius":
-            say(
-                f"{100 * float(of):g} % of the items within {short(score)}, random"
-                f" {short(other)}"
-            )
+    orders = [name for name in ours if name.startswith("vendi_")]
+    for name in (orders[at] for at in some_of(len(orders), [], most=MOST_LINES)):
+        score, other = ours[name], theirs[name]
+        say(
+            f"Vendi score of order {name.removeprefix('vendi_')}: {short(score)},"
+            f" random {short(other)} ({short(score / other)} times)"
+        )
+    _say_left(len(orders), "orders", "--out")
+    shares = [name for name in ours if name.startswith("radius_")]
+    last = len(shares) - 1
+    for name in (shares[at] for at in some_of(len(shares), [last], most=MOST_LINES)):
+        say(
+            f"{100 * float(name.removeprefix('radius_')):g} % of the items within"
+            f" {short(ours[name])}, random {short(theirs[name])}"
+        )
+    _say_left(len(shares), "shares", "--coverage-out")
     for column in dict.fromkeys(str(one["column"]) for one in groups):
         _say_bare(column, [one for one in groups if one["column"] == column])
+
+
+def _say_left(count: int, what: str, where: str) -> None:
+    """Say how many are not printed."""
+    if count > MOST_LINES:
+        say(f"{count - MOST_LINES:,} of {count:,} {what} are left out; {where} has all")
 
 
 def _say_bare(column: str, groups: Sequence[Line]) -> None:

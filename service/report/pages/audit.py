@@ -14,6 +14,7 @@ from gleann.service.report.charts import Series, line_chart
 from gleann.service.report.items import Items
 from gleann.service.report.markup import Html
 from gleann.service.report.measures.groups import count_groups
+from gleann.service.report.measures.some import some_of
 from gleann.service.report.numerals import percent, short
 from gleann.service.report.page import (
     Section,
@@ -161,7 +162,7 @@ def _last(one: Audited) -> CoverageCurve:
 
 
 def _diversity(found: Audit) -> Section:
-    shown = _shown(len(found.orders), [_middle(found)])
+    shown = some_of(len(found.orders), [_middle(found)], most=MOST_COLUMNS)
     names = [f"order {found.orders[number]:g}" for number in shown]
     scores = {one.name: [one.vendi[number] for number in shown] for one in found.sets}
     sets = [one.name for one in found.sets if one.name != "pool"]
@@ -216,7 +217,7 @@ def _coverage(found: Audit) -> Section:
     pictured = sorted({_nearest(shares, 0.9), len(shares) - 1})
     figures = [_mean_figure(sets)]
     figures += [_radius_figure(sets, number) for number in pictured]
-    shown = _shown(len(shares), pictured)
+    shown = some_of(len(shares), pictured, most=MOST_COLUMNS)
     far = [
         [float(one.means[-1]), *one.radii[-1, shown].tolist()] for one in sets.values()
     ]
@@ -239,20 +240,6 @@ def _coverage(found: Audit) -> Section:
             *_left_out(len(shares), shown, what="shares", where="--coverage-out"),
         ),
     )
-
-
-def _shown(count: int, always: Sequence[int]) -> list[int]:
-    """Numbers below `count` of the columns that are shown, ascending.
-
-    Args:
-        count: all columns.
-        always: those that are shown however many there are.
-    """
-    if count <= MOST_COLUMNS:
-        return list(range(count))
-    room = MOST_COLUMNS - len(set(always))
-    spread = np.rint(np.linspace(0, count - 1, room)).astype(int).tolist()
-    return sorted({*spread, *always})
 
 
 def _left_out(
@@ -336,7 +323,7 @@ def _parts(found: Audit) -> list[Section]:
     if not found.parts:
         return []
     number = _middle(found)
-    shown = _shown(len(found.orders), [number])
+    shown = some_of(len(found.orders), [number], most=MOST_COLUMNS)
     parts = sorted(found.parts, key=lambda one: -one.gains[number])
     rows: list[list[Cell]] = [
         [str(one.part), one.rows, *(_gain(one.gains[n]) for n in shown)]

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -262,3 +263,22 @@ def test_the_seal_says_what_is_needed_to_list_it_again(tmp_path: Path) -> None:
     assert (seal.number, seal.version, seal.sequence) == (1, 2, 2)
     assert (seal.name, seal.dim, seal.metric) == ("a", 8, "l2")
     assert seal.id_type == "int64"
+
+
+def test_a_database_whose_making_was_cut_off_is_made_anew(tmp_path: Path) -> None:
+    """A crash before it has a log leaves a journal, which no reader may roll back."""
+    begun, data = tmp_path / "begun.sqlite3", tmp_path / "data"
+    with closing(sqlite3.connect(begun, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN")
+        connection.execute("CREATE TABLE one (x)")
+        connection.execute("INSERT INTO one VALUES (zeroblob(500000))")
+        data.mkdir()
+        for suffix in ("", "-journal"):
+            copied = data / f"gleann.sqlite3{suffix}"
+            shutil.copy(f"{begun}{suffix}", copied)
+            assert copied.stat().st_size > 0
+    for _ in range(2):
+        with gleann.Client(data) as client:
+            assert client.list_indexes() == []
+    assert not (data / "gleann.sqlite3-journal").exists()

@@ -18,6 +18,7 @@ from gleann.service.report.measures.distances import (
 )
 from gleann.service.report.measures.graphs import closest_pairs, measure_graph
 from gleann.service.report.measures.groups import NO_GROUP, count_groups
+from gleann.service.report.measures.some import some_of
 from gleann.service.report.measures.strata import (
     half_width,
     half_width_words,
@@ -203,3 +204,17 @@ def test_half_the_width_takes_no_more_labels_than_there_are_items(n, says):
     words = half_width_words(500, n=n)
     assert says in words
     assert ("1,900 items" in words) == (n == 1900)
+
+
+@pytest.mark.parametrize(
+    ("count", "always", "most", "shown"),
+    [
+        (3, [1], 8, [0, 1, 2]),
+        (8, [7], 8, list(range(8))),
+        (9, [8], 3, [0, 7, 8]),
+        (100, [50, 99], 4, [0, 50, 98, 99]),
+        (10, [4], 1, [4]),
+    ],
+)
+def test_some_of_many_are_spread_and_hold_what_must_be(count, always, most, shown):
+    assert some_of(count, always, most=most) == shown

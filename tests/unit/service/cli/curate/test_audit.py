@@ -130,7 +130,7 @@ def test_the_report_has_pictures_of_every_part(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_report_shows_some_of_many_shares_and_orders():
+def test_the_report_shows_some_of_many_shares_and_orders(capsys):
     """A hundred thousand shares were as many columns; all are in the files."""
     shares = ",".join(f"{share:.6f}" for share in np.linspace(0.001, 1, 3000))
     orders = ",".join(f"{order:g}" for order in np.linspace(0.1, 5, 50))
@@ -147,6 +147,11 @@ def test_the_report_shows_some_of_many_shares_and_orders():
     assert "42 of 50 orders are not shown; --out has them all." in words
     assert len(words) < 300_000
     assert len(set(pacsv.read_csv("c.csv").to_pydict()["share"])) == 3000
+    said = capsys.readouterr().out
+    assert said.count(" of the items within ") == said.count("Vendi score") == 12
+    assert "\n100 % of the items within " in said
+    assert "2,988 of 3,000 shares are left out; --coverage-out has all" in said
+    assert "38 of 50 orders are left out; --out has all" in said
 
 
 @pytest.mark.parametrize(
