@@ -18,7 +18,7 @@ from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
 from gleann.service.devices.devices import Devices
-from gleann.service.files.payload_files import PayloadFile
+from gleann.index.data.payload_files import PayloadFile
 from gleann.service.values import DeviceChoice
 
 

@@ -20,7 +20,7 @@ from gleann.service.cli.files import inputs, output_paths, outputs, payload
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.cli.say import say
-from gleann.service.files.npy_file import NpyFile
+from gleann.index.data.npy_file import NpyFile
 
 COLUMNS = ("query", "rank", "id", "distance")
 """Columns of the output."""

@@ -7,7 +7,7 @@ from gleann.index.errors import InvalidInputError
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
-from gleann.service.files.payload_files import BLOCK_ROWS, PayloadFile
+from gleann.index.data.payload_files import BLOCK_ROWS, PayloadFile
 
 ID_COLUMN = "id"
 """A name that no column of payload can have."""

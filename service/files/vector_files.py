@@ -21,9 +21,9 @@ from gleann.index.ids.held import joined_ids, shown_id
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.storage.regular_file import open_regular
 from gleann.index.texts import Texts
-from gleann.service.files.npy_file import NpyFile
+from gleann.index.data.npy_file import NpyFile
 from gleann.service.files.roots import missing_as_error
-from gleann.service.files.vector_columns import (
+from gleann.index.data.vector_columns import (
     matrix_of,
     reading,
     require_columns,

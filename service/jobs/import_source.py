@@ -9,7 +9,7 @@ from gleann.service.files.import_payload import (
     chosen_payload,
     peeked_payload,
 )
-from gleann.service.files.payload_files import PayloadFile
+from gleann.index.data.payload_files import PayloadFile
 from gleann.service.files.roots import allowed_path
 from gleann.service.files.vector_files import NpyVectors, ParquetVectors, VectorFile
 from gleann.service.jobs.sealed_import import require_space

@@ -22,10 +22,10 @@ from gleann.service.cli.files.tables import (
     json_objects,
     read_table,
 )
-from gleann.service.files.csv_payload import parsed
-from gleann.service.files.jsonl_payload import value_of
-from gleann.service.files.npy_file import NpyFile
-from gleann.service.files.vector_columns import reading, require_columns
+from gleann.index.data.csv_payload import parsed
+from gleann.index.data.jsonl_payload import value_of
+from gleann.index.data.npy_file import NpyFile
+from gleann.index.data.vector_columns import reading, require_columns
 from gleann.service.values import IdType
 
 

@@ -16,7 +16,7 @@ from gleann.selection.checks import IdMap
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.options import AmongOptions
-from gleann.service.files.payload_files import SUFFIXES, PayloadFile
+from gleann.index.data.payload_files import SUFFIXES, PayloadFile
 from gleann.service.views.passing import condition_as_json
 
 

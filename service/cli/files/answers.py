@@ -18,7 +18,7 @@ from gleann.service.cli.files import columns, outputs
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.tables import Table, read_table, shown_names
 from gleann.service.cli.say import result
-from gleann.service.files.vector_columns import reading
+from gleann.index.data.vector_columns import reading
 
 LABELS_NEEDED = 3
 """Exit code when ids were written that somebody must label first."""

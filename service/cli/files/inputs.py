@@ -24,8 +24,8 @@ from gleann.service.cli.files.tables import (
     read_table,
     shown_names,
 )
-from gleann.service.files.npy_file import NpyFile
-from gleann.service.files.vector_columns import (
+from gleann.index.data.npy_file import NpyFile
+from gleann.index.data.vector_columns import (
     matrix_of,
     reading,
     require_columns,

@@ -20,7 +20,7 @@ from gleann.service.cli.files.tables import (
     Table,
     read_table,
 )
-from gleann.service.files.vector_columns import reading
+from gleann.index.data.vector_columns import reading
 
 TABLE_SUFFIXES = (*PARQUET_SUFFIXES, ".csv", *JSONL_SUFFIXES)
 BATCH_ROWS = 4096

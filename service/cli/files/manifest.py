@@ -15,7 +15,7 @@ from gleann.index import Progress
 from gleann.service.cli.files.outputs import Staged, staged
 from gleann.service.cli.progress import Report
 from gleann.service.cli.say import result
-from gleann.service.files.vector_columns import reading
+from gleann.index.data.vector_columns import reading
 from gleann.service.report.machine import command_line, machine, now, versions
 
 if TYPE_CHECKING:

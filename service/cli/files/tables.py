@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
 from gleann.service.cli.files import csv_text
-from gleann.service.files.vector_columns import reading
+from gleann.index.data.vector_columns import reading
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 JSONL_SUFFIXES = (".jsonl", ".ndjson")

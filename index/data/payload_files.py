@@ -17,8 +17,8 @@ from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.index.storage.regular_file import open_regular
-from gleann.service.files import csv_payload, jsonl_payload
-from gleann.service.files.vector_columns import reading, require_columns
+from gleann.index.data import csv_payload, jsonl_payload
+from gleann.index.data.vector_columns import reading, require_columns
 
 JSONL = (".jsonl", ".ndjson")
 SUFFIXES = (".csv", *JSONL, ".parquet", ".pq")
