@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from gleann.index.data.payload_files import PayloadFile
 from gleann.index.errors import InvalidInputError, LimitError
 from gleann.service.files.import_payload import (
     ImportPayload,
     chosen_payload,
     peeked_payload,
 )
-from gleann.index.data.payload_files import PayloadFile
 from gleann.service.files.roots import allowed_path
 from gleann.service.files.vector_files import NpyVectors, ParquetVectors, VectorFile
 from gleann.service.jobs.sealed_import import require_space

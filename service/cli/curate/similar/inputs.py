@@ -10,6 +10,7 @@ import numpy as np
 
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.data.files import is_folder_of_vectors
 from gleann.index.params import Metric
 from gleann.selection.among import Among
 from gleann.service.cli import options, reports
@@ -141,7 +142,7 @@ def index_of(source: sources.Source, record: JobRecord, report: Report) -> SoarI
 
 def read_other(path: Path, record: JobRecord) -> Other:
     """Open an index, or read the vectors of a file, to compare with."""
-    if path.is_dir():
+    if path.is_dir() and not is_folder_of_vectors(path):
         index = SoarIndex.load(path)
         record.add_index(path, index.data_hash)
         return Other(rows=index, ids=index.held_ids)
