@@ -150,18 +150,12 @@ class IpcPiece:
 
     def _open(self, fields: list[int] | None) -> AbstractContextManager[Any]:
         options = pa.ipc.IpcReadOptions(included_fields=fields)
-        if self._is_file:
-            opened: AbstractContextManager[Any] = pa.ipc.open_file(
-                self._source(), options=options
-            )
-            return opened
-        mapped = (
-            self._source() if self._local is None else pa.memory_map(str(self._local))
-        )
-        stream: AbstractContextManager[Any] = pa.ipc.open_stream(
-            mapped, options=options
-        )
-        return stream
+        made = pa.ipc.open_file if self._is_file else pa.ipc.open_stream
+        source = self._source()
+        if self._local is not None and not self._is_file:
+            source = pa.memory_map(str(self._local))
+        opened: AbstractContextManager[Any] = made(source, options=options)
+        return opened
 
     def _read(self, reader: Any) -> Iterator[Any]:
         if self._is_file:
@@ -243,7 +237,7 @@ class KeyedPiece:
         for name in keys:
             if name in piece.schema.names:
                 raise InvalidInputError(
-                    f"{piece.shown} has a column {name!r}, and is in a folder {name}=..."
+                    f"{piece.shown} has a column {name!r}, and is in a folder {name}="
                 )
             self.schema = self.schema.append(schema.field(name))
 

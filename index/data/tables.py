@@ -1,4 +1,4 @@
-"""Tables of all kinds as `Columns`: files, folders with partitions, frames in memory."""
+"""Tables of all kinds as `Columns`: files, folders with partitions, frames."""
 
 import json
 from collections.abc import Mapping
@@ -164,9 +164,8 @@ def _of_dataset(values: Any, shown: str) -> Columns:
             return Columns(shown, [HeldPiece(shown, values.to_table())])
     pieces: list[Piece] = []
     for fragment in fragments:
-        made = (
-            ParquetPiece if fragment.format.default_extname == "parquet" else IpcPiece
-        )
+        is_parquet = fragment.format.default_extname == "parquet"
+        made = ParquetPiece if is_parquet else IpcPiece
         opening = partial(fragment.filesystem.open_input_file, fragment.path)
         piece = made(Path(fragment.path).name, opening, local=None)
         keys = pa.dataset.get_partition_keys(fragment.partition_expression)
@@ -206,9 +205,8 @@ def _arrow_column(values: Any, name: str) -> Any:
         return pa.chunked_array(values)
     if not hasattr(values, "shape"):
         return pa.array(list(values), from_pandas=True)
-    array = (
-        host_array(values, name=name) if len(values.shape) == 2 else np.asarray(values)
-    )
+    is_matrix = len(values.shape) == 2
+    array = host_array(values, name=name) if is_matrix else np.asarray(values)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.ndim == 2:
         flat = pa.array(np.ascontiguousarray(array).reshape(-1))

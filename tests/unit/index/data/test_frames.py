@@ -174,7 +174,7 @@ class TestArrays:
 
     def test_lists(self):
         assert np.array_equal(data.open(ROWS.tolist()).vectors, ROWS)
-        with pytest.raises(DimensionMismatchError, match="2 dimensions in row 1.* 3"):
+        with pytest.raises(DimensionMismatchError, match=r"2 dimensions in row 1.* 3"):
             data.open([[1, 2, 3], [1, 2], [1, 2, 3]])
 
     def test_columns_of_lists(self):

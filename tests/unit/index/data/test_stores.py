@@ -5,6 +5,7 @@ The server of S3 here answers what obstore asks: HEAD, GET of a range, and a lis
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
@@ -47,8 +48,8 @@ def columns_of(name):
 class S3(BaseHTTPRequestHandler):
     """A bucket of the files of a folder; no signature is checked."""
 
-    root = None
-    asked: list[str] = []
+    root: ClassVar[Any] = None
+    asked: ClassVar[list[str]] = []
 
     def do_HEAD(self):
         self._send(with_body=False)
