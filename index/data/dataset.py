@@ -40,7 +40,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
-    """Some rows.
+    """Some rows; it unpacks to ids, vectors and payload, as `upload` of clients takes.
 
     Attributes:
         ids: (m,), int64 or strings.
@@ -54,6 +54,9 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.ids, self.vectors, self.payload))
 
 
 class Dataset:

@@ -95,6 +95,11 @@ class PayloadFile:
         """Names of all columns, in the order of the file."""
         return self.reader.names
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file of this machine; none where it is a table or elsewhere."""
+        return (self.path,) if self.path.is_file() else ()
+
     def schema(self, names: Iterable[str]) -> Schema:
         """The columns of these names, with their types in the file.
 

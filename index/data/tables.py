@@ -56,23 +56,22 @@ def columns_of_table(values: Any, *, shown: str = "the table") -> Columns | None
     Raises:
         InvalidInputError: a table that Arrow cannot hold.
     """
-    package = type(values).__module__.partition(".")[0]
-    if package == "datasets" and hasattr(values, "with_format"):
+    if _package(values) == "datasets" and hasattr(values, "with_format"):
         return _of_datasets(values, shown)
     if isinstance(values, pa.dataset.Dataset):
         return _of_dataset(values, shown)
     with reading(shown):
-        table = as_arrow(values, package)
+        table = as_arrow(values)
     return None if table is None else Columns(shown, [HeldPiece(shown, table)])
 
 
-def as_arrow(values: Any, package: str) -> Any:
+def as_arrow(values: Any) -> Any:
     """A `pyarrow.Table` of a table in memory; None where it is none."""
     if isinstance(values, pa.Table):
         return values
     if isinstance(values, pa.RecordBatchReader):
         return values.read_all()
-    if package == "pandas":
+    if _package(values) == "pandas":
         # Its own export would have an index of some rows as a column.
         if not hasattr(values, "columns"):
             return None
@@ -185,6 +184,10 @@ def _of_datasets(values: Any, shown: str) -> Columns:
 
     schema = values.features.arrow_schema
     return Columns(shown, [LazyPiece(shown, schema, len(values), take)])
+
+
+def _package(values: object) -> str:
+    return type(values).__module__.partition(".")[0]
 
 
 def _of_capsule(values: Any) -> Any:

@@ -34,7 +34,7 @@ class ImportPayload:
         """About the bytes that the values take on disk: those of the file."""
         if self.file is None or not self.names:
             return 0
-        return self.file.path.stat().st_size
+        return sum(path.stat().st_size for path in self.file.paths)
 
     def blocks(self, schema: Schema, *, n: int) -> Iterator[Payload]:
         """The payload of n rows, block by block, with null in all other columns.
