@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from os.path import exists, isdir
 from pathlib import Path, PurePath
 from typing import Any, Literal, Protocol
 
@@ -94,10 +95,10 @@ def local_files(source: str | Path) -> Files:
     """
     text, place = str(source), ThisMachine()
     path = Path(source)
-    if not path.exists() and is_glob(text):
+    if not exists(text) and is_glob(text):
         names = glob.glob(text, recursive=True)  # noqa: PTH207  it takes whole paths
         return of_one_kind(text, [n for n in names if Path(n).is_file()], place=place)
-    if not path.is_dir():
+    if not isdir(text):
         kind = kind_of_file(text)
         return Files(shown=text, names=(text,), kind=kind, place=place)
     if (path / MANIFEST).is_file():

@@ -1,5 +1,6 @@
 """What `SoarIndex.build` is given: arrays as they are, all else through one door."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, TypeAlias
@@ -14,8 +15,8 @@ from gleann.index.payload.schema import Schema
 VectorSource: TypeAlias = ArrayLike | Dataset | str | PathLike[str] | Any
 """Rows (n, d), or what `gleann.data.open` takes."""
 
-TABLE_PACKAGES = ("pyarrow", "polars", "pandas", "duckdb", "datasets", "modin", "ibis")
-"""Packages whose tables are opened; their columns and arrays are vectors already."""
+TABLE_PACKAGES = ("pandas", "polars", "datasets", "modin", "ibis", "narwhals", "pyarrow")
+"""Packages with tables that lack the PyCapsule interface, some of them or of old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,11 +116,11 @@ def opened(vectors: Any) -> Dataset | None:
     """
     if isinstance(vectors, Dataset):
         return vectors
-    if isinstance(vectors, str | PathLike):
+    if isinstance(vectors, str | PathLike | Mapping):
         from gleann.index.data.open import open_dataset
 
         return open_dataset(vectors)
-    if type(vectors).__module__.partition(".")[0] not in TABLE_PACKAGES:
+    if not _may_be_table(vectors):
         return None
     from gleann.index.data.open import dataset_of_table
     from gleann.index.data.tables import columns_of_table
@@ -128,3 +129,10 @@ def opened(vectors: Any) -> Dataset | None:
     if table is None or (hasattr(vectors, "__array__") and not table.vector_names):
         return None
     return dataset_of_table(table)
+
+
+def _may_be_table(values: object) -> bool:
+    """Whether it is worth a closer look, by its type alone."""
+    if hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__"):
+        return True
+    return type(values).__module__.partition(".")[0] in TABLE_PACKAGES

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
-from gleann.index.data.columns import Columns, Part, stored
+from gleann.index.data.columns import Columns, Part, require_once, stored
+from gleann.index.data.vector_columns import reading
 from gleann.index.errors import DuplicateIdError, InvalidInputError
 from gleann.index.ids.checks import MAX_ID_BYTES, UUID_BYTES, hold_ids
 from gleann.index.ids.held import joined_ids, kind_of, shown_id
@@ -34,11 +35,13 @@ def read_ids(columns: Columns, name: str) -> HeldIds:
         CorruptDataError: a file was changed meanwhile.
     """
     for piece in columns.pieces:
-        require_ids(piece.shown, name, columns.field(name).type)
+        require_once(piece, [name])
+        require_ids(piece.shown, name, piece.schema.field(name).type)
     # As dictionaries: a short file may repeat a long text a million times.
     held: list[HeldIds] = []
     for part in columns.parts([name], rows=ID_ROWS, words=True):
-        held.append(ids_of_part(part, name))
+        with reading(part.shown):
+            held.append(ids_of_part(part, name))
         if kind_of(held[-1]) != kind_of(held[0]):
             raise InvalidInputError(
                 f"{part.shown}: column {name!r} has {kind_of(held[-1])} as ids from row"

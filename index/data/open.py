@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
+from os.path import isdir
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import HeldIds
-from gleann.index.data.columns import Columns, NumberColumns, VectorColumn
+from gleann.index.data.columns import Columns
 from gleann.index.data.dataset import Dataset, RowReader, Taken
 from gleann.index.data.files import TABLES, Files, local_files
 from gleann.index.data.host_arrays import host_array
@@ -24,6 +25,7 @@ from gleann.index.data.tables import (
     columns_of_table,
     stored_columns,
 )
+from gleann.index.data.vector_rows import NumberColumns, VectorColumn
 from gleann.index.errors import InvalidInputError
 from gleann.index.ids.checks import hold_ids
 
@@ -104,6 +106,8 @@ def open_dataset(  # noqa: PLR0913  all but the first are optional
         return source
     if isinstance(source, str | PathLike):
         return _of_path(fspath(source), wanted, split=split, store=store)
+    if isinstance(source, np.ndarray | list | tuple):
+        return _of_rows("vectors", host_array(source), wanted)
     if isinstance(source, Mapping) and not hasattr(source, "with_format"):
         return _of_columns(columns_of_mapping(source), wanted)
     if (table := columns_of_table(source)) is not None:
@@ -127,7 +131,7 @@ def _of_path(source: str, wanted: Wanted, *, split: str | None, store: Any) -> D
         from gleann.index.data.stores import stored_files
 
         return _of_files(stored_files(source, store), wanted)
-    if Path(source).is_dir():
+    if isdir(source):
         stored = stored_columns(Path(source), split)
         if stored is not None:
             return _of_columns(stored, wanted)

@@ -138,7 +138,8 @@ class IpcPiece:
         skip = first
         with reading(self.shown), self._open(wanted) as reader:
             for batch in self._read(reader):
-                taken = batch.select(list(names)) if names else batch
+                taken = batch.select(list(names))
+                taken.validate(full=True)  # offsets of lists may lead anywhere
                 left = taken.slice(min(skip, len(taken)))
                 skip -= len(taken) - len(left)
                 for start in range(0, len(left), rows):

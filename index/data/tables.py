@@ -148,8 +148,9 @@ def _with_keys(files: Files, pieces: list[Piece]) -> list[Piece]:
             fragment.path: pa.dataset.get_partition_keys(fragment.partition_expression)
             for fragment in found.get_fragments()
         }
+    none = dict.fromkeys(name for some in keys.values() for name in some)
     return [
-        KeyedPiece(piece, keys.get(name, {}), found.schema)
+        KeyedPiece(piece, none | keys.get(name, {}), found.schema)
         for piece, name in zip(pieces, files.names, strict=True)
     ]
 

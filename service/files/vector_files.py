@@ -24,7 +24,8 @@ from gleann.service.files.roots import missing_as_error
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-    from gleann.index.data.columns import Columns, VectorColumn
+    from gleann.index.data.columns import Columns
+    from gleann.index.data.vector_rows import VectorColumn
 
 BLOCK_BYTES = 16 * 1024 * 1024
 
@@ -173,9 +174,10 @@ class ParquetVectors:
             DimensionMismatchError: more numbers than rows times `dim`.
             MissingFileError: it cannot be read.
         """
-        from gleann.index.data.columns import Columns, VectorColumn
+        from gleann.index.data.columns import Columns
         from gleann.index.data.id_column import require_ids
         from gleann.index.data.pieces import ParquetPiece
+        from gleann.index.data.vector_rows import VectorColumn
 
         piece = ParquetPiece(path.name, partial(str, path), local=path)
         columns = Columns(path.name, [piece])

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann import data
-from gleann.index.data import columns as columns_module
+from gleann.index.data import vector_rows
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
@@ -371,16 +371,16 @@ def test_a_file_of_other_bytes(suffix, tmp_path):
 
 @pytest.mark.parametrize("kind", [".parquet", ".feather", ".arrow"])
 def test_slices_in_order_decode_each_row_once(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(columns_module, "BLOCK_BYTES", 8 * 3 * 4)
+    monkeypatch.setattr(vector_rows, "BLOCK_BYTES", 8 * 3 * 4)
     found = data.open(source_of(kind, table_of(), tmp_path))
     decoded = []
-    whole = columns_module.matrix_of
+    whole = vector_rows.matrix_of
 
     def counted(lists, **words):
         decoded.append(len(lists))
         return whole(lists, **words)
 
-    monkeypatch.setattr(columns_module, "matrix_of", counted)
+    monkeypatch.setattr(vector_rows, "matrix_of", counted)
     for start in range(0, 20, 3):
         assert np.array_equal(found.vectors[start : start + 3], ROWS[start : start + 3])
     assert sum(decoded) == 20
