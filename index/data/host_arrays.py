@@ -29,9 +29,12 @@ def host_array(values: Any, *, name: str = "vectors") -> NDArray[Any]:
     if isinstance(values, np.ndarray) or not hasattr(values, "__dlpack_device__"):
         return as_rows(values, name=name)
     try:
-        if int(values.__dlpack_device__()[0]) == _CPU:
+        if int(values.__dlpack_device__()[0]) != _CPU:
+            return _copied(values)
+        try:
             return np.from_dlpack(values)
-        return _copied(values)
+        except BufferError:  # read-only, for one
+            return np.asarray(values)
     except (BufferError, RuntimeError, TypeError, ValueError) as error:
         raise InvalidInputError(
             f"{name}: a {type(values).__name__} makes no array: {error}"

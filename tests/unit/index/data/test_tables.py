@@ -1,5 +1,7 @@
 """Tables in files and in memory: rows, ids and payload against what was written."""
 
+import subprocess
+import sys
 import uuid
 
 import numpy as np
@@ -385,6 +387,26 @@ def test_slices_in_order_decode_each_row_once(kind, tmp_path, monkeypatch):
         assert np.array_equal(found.vectors[start : start + 3], ROWS[start : start + 3])
     assert sum(decoded) == 20
     assert max(decoded) <= 4
+
+
+def test_a_row_group_is_not_held_as_a_whole(tmp_path):
+    numbers = pa.array(np.zeros(200_000 * 64, np.float32))
+    table = pa.table({"vector": pa.FixedSizeListArray.from_arrays(numbers, 64)})
+    pq.write_table(table, tmp_path / "v.parquet", row_group_size=200_000)
+    script = """
+import sys
+import pyarrow as pa
+from gleann import data
+
+vectors = data.open(sys.argv[1]).vectors
+read = sum(len(vectors[start : start + 5000]) for start in range(0, 200_000, 5000))
+print(read, pa.default_memory_pool().max_memory())
+"""
+    words = [sys.executable, "-c", script, str(tmp_path / "v.parquet")]
+    said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    read, peak = map(int, said.split())
+    assert read == 200_000
+    assert peak < 30_000_000 < table.nbytes
 
 
 def test_what_payload_takes():
