@@ -133,4 +133,4 @@ def test_payload_of_a_client_takes_batches(parts, tmp_path):
         assert client.upload("docs", source.batches(256)) == N
         assert client.count("docs", "lang = 'en'") == LANGS.count("en")
         assert client.upsert_table("docs", source) == N
-        assert client.get("docs", [IDS[7]]).vectors.tolist() == [ROWS[7].tolist()]
+        assert np.array_equal(client.get_vectors("docs", [IDS[7]]), ROWS[7:8])
