@@ -56,7 +56,6 @@ class BuildJob:
     epilog=options.examples(
         "gleann build vectors.npy words.gleann",
         "gleann build items.parquet items.gleann --id-column id --metric ip --seed 7",
-        "gleann build 'parts/*.parquet' items.gleann --columns language",
         "gleann build vectors.npy pages.gleann --payload pages.csv",
         "gleann build pages.parquet pages.gleann --columns language,score,added",
         "gleann build v.npy v.gleann --payload v.csv --columns tenant:string:indexed",
