@@ -1,8 +1,7 @@
 """Tables whose columns are read batch by batch: parquet and Arrow files, and memory.
 
 Parquet is read by `ParquetFile.iter_batches`, which decodes a batch at a time; the scan
-of `pyarrow.dataset` decodes whole row groups, and a group of a million rows of 768
-numbers has 3 GB.
+of `pyarrow.dataset` decodes whole row groups (index/DECISIONS.md X).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +93,7 @@ class ParquetPiece:
             self._opening(),
             read_dictionary=None if words is None else list(words),
             buffer_size=BUFFER_BYTES,
+            pre_buffer=False,  # of whole columns of row groups
         )
 
     def _groups_from(self, first: int) -> tuple[list[int], int]:

@@ -148,7 +148,8 @@ def _with_keys(files: Files, pieces: list[Piece]) -> list[Piece]:
             fragment.path: pa.dataset.get_partition_keys(fragment.partition_expression)
             for fragment in found.get_fragments()
         }
-    none = dict.fromkeys(name for some in keys.values() for name in some)
+    known = {name for some in keys.values() for name in some}
+    none = dict.fromkeys(name for name in found.schema.names if name in known)
     return [
         KeyedPiece(piece, none | keys.get(name, {}), found.schema)
         for piece, name in zip(pieces, files.names, strict=True)
@@ -157,9 +158,11 @@ def _with_keys(files: Files, pieces: list[Piece]) -> list[Piece]:
 
 def _of_dataset(values: Any, shown: str) -> Columns:
     """A `pyarrow.dataset.Dataset`; one that is filtered is read into memory."""
-    fragments = list(values.get_fragments())
-    plain = isinstance(values, pa.dataset.FileSystemDataset) and fragments
-    if not plain or getattr(values, "_scan_options", None):
+    try:
+        fragments = list(values.get_fragments())
+    except ValueError:  # filtered or projected
+        fragments = []
+    if not isinstance(values, pa.dataset.FileSystemDataset) or not fragments:
         with reading(shown):
             return Columns(shown, [HeldPiece(shown, values.to_table())])
     pieces: list[Piece] = []
@@ -168,7 +171,8 @@ def _of_dataset(values: Any, shown: str) -> Columns:
         made = ParquetPiece if is_parquet else IpcPiece
         opening = partial(fragment.filesystem.open_input_file, fragment.path)
         piece = made(Path(fragment.path).name, opening, local=None)
-        keys = pa.dataset.get_partition_keys(fragment.partition_expression)
+        found = pa.dataset.get_partition_keys(fragment.partition_expression)
+        keys = {name: found[name] for name in values.schema.names if name in found}
         pieces.append(KeyedPiece(piece, keys, values.schema) if keys else piece)
     return Columns(shown, pieces)
 

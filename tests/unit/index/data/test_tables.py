@@ -172,7 +172,6 @@ def test_a_row_that_is_no_vector_is_named(source, row, error, says, tmp_path):
         np.asarray(found.vectors)
     with pytest.raises(error, match=says):
         np.asarray(found.vectors)  # also the second time
-    assert np.array_equal(found.vectors[0:6], ROWS[0:6])
 
 
 ID_KINDS = {
@@ -197,7 +196,7 @@ BAD_IDS = {
     "null": (pa.array([*IDS[:19], None]), "row 19: key is empty"),
     "empty": (pa.array([*IDS[:19], ""]), "row 19: key is empty"),
     "twice": (pa.array([*IDS[:19], IDS[0]]), "key has 'é00' "),
-    "twice, coded": (pa.array([*IDS[:19], IDS[0]]).dictionary_encode(), "'é00' in"),
+    "twice, coded": (pa.array([*IDS[:19], IDS[0]]).dictionary_encode(), "has 'é00' "),
     "float": (pa.array([1.5] * 20), "integers or texts as ids, got double"),
     "bytes": (pa.array([b"x"] * 20), "integers or texts as ids, got binary"),
     "negative": (pa.array([*range(19), -7]), "got -7"),
@@ -318,10 +317,13 @@ class TestFolders:
         assert theirs.payload().to_arrow().equals(found.payload().to_arrow())
 
     def test_a_partition_that_is_a_column_too(self, tmp_path):
-        (tmp_path / "id=3").mkdir()
-        write_parquet(table_of(), tmp_path / "id=3" / "p.parquet")
-        write_parquet(table_of(), tmp_path / "q.parquet")
-        with pytest.raises(InvalidInputError, match="column 'id', and is in a folder"):
+        (tmp_path / "lang=en").mkdir()
+        path = tmp_path / "lang=en" / "p.parquet"
+        write_parquet(table_of(lang=["de"] * 20), path)
+        with pytest.raises(InvalidInputError, match="column 'lang', and is in a folder"):
+            data.open(tmp_path)
+        write_parquet(table_of(lang=[3] * 20), path)
+        with pytest.raises(InvalidInputError, match="lang has incompatible types"):
             data.open(tmp_path)
 
     def test_a_file_without_the_column_is_named(self, tmp_path):
