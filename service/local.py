@@ -30,7 +30,9 @@ from gleann.service.stubs import Stubs
 
 EVERYWHERE = (Path("/"),)
 """In process, files are used with the caller's own rights: there is nobody to jail."""
-ANY_URL = tuple(f"{scheme}://" for scheme in ("s3", "gs", "az", "http", "https", "file"))
+ANY_URL = tuple(
+    f"{scheme}://" for scheme in ("s3", "gs", "az", "http", "https", "file")
+)
 """Likewise, object stores."""
 
 

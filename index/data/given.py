@@ -15,7 +15,15 @@ from gleann.index.payload.schema import Schema
 VectorSource: TypeAlias = ArrayLike | Dataset | str | PathLike[str] | Any
 """Rows (n, d), or what `gleann.data.open` takes."""
 
-TABLE_PACKAGES = ("pandas", "polars", "datasets", "modin", "ibis", "narwhals", "pyarrow")
+TABLE_PACKAGES = (
+    "pandas",
+    "polars",
+    "datasets",
+    "modin",
+    "ibis",
+    "narwhals",
+    "pyarrow",
+)
 """Packages with tables that lack the PyCapsule interface, some of them or of old."""
 
 

@@ -14,7 +14,11 @@ from gleann.index.data.sliced_rows import ChainedRows, SlicedRows
 from gleann.index.errors import InvalidInputError
 from gleann.index.ids.checks import hold_ids
 
-_BY_OFFSET = {"npy": NpyFile, "vecs": VecsFile, "bins": BinFile}
+_BY_OFFSET: dict[str, Callable[..., SlicedRows]] = {
+    "npy": NpyFile,
+    "vecs": VecsFile,
+    "bins": BinFile,
+}
 NPZ_IDS = ("id", "ids")
 """Arrays of a .npz file that are its ids where none is named."""
 

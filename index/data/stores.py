@@ -119,7 +119,7 @@ class StoredFile:
         return len(part)
 
 
-class _Handler(pa.fs.FileSystemHandler):  # type: ignore[misc]  no types
+class _Handler(pa.fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no types
     """What Arrow needs to read files of a store; it writes none."""
 
     def __init__(self, place: StoredPlace) -> None:

@@ -1,7 +1,7 @@
 """Tables of all kinds as `Columns`: files, folders with partitions, frames."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from gleann.index.data.pieces import (
 from gleann.index.data.vector_columns import reading
 from gleann.index.errors import InvalidInputError, MissingFileError
 
-_PIECES = {"parquet": ParquetPiece, "arrow": IpcPiece}
+_PIECES: dict[str, Callable[..., Piece]] = {"parquet": ParquetPiece, "arrow": IpcPiece}
 _FORMATS = {"parquet": "parquet", "arrow": "ipc"}
 STATE, SPLITS = "state.json", "dataset_dict.json"
 """Files that `save_to_disk` of the package datasets writes."""
@@ -234,11 +234,11 @@ def _of_frame(values: Any) -> Any:
     return known.to_arrow() if isinstance(known, narwhals.DataFrame) else None
 
 
-def _chosen_split(shown: str, names: list[str], split: str | None) -> str:
+def _chosen_split(shown: str, names: list[Any], split: str | None) -> str:
     if not all(isinstance(n, str) and Path(n).name == n for n in names):
         raise InvalidInputError(f"{shown} names a split {names!r:.60}")
     if split is None and len(names) == 1:
-        return names[0]
+        split = names[0]
     if split not in names:
         raise InvalidInputError(
             f"{shown} has {len(names)} splits ({', '.join(names)}), and split is"

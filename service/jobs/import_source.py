@@ -197,8 +197,8 @@ def _wanted(
         if isinstance(file, StoredVectors):
             table = file.dataset.table
             return _Wanted(path=file.path, leave_out=leave_out, stored=table)
-        path = allowed_path(request.parquet.path, roots)
-        return _Wanted(path=path, leave_out=leave_out)
+        file_path = allowed_path(request.parquet.path, roots)
+        return _Wanted(path=file_path, leave_out=leave_out)
     if path := request.npy.payload_path:
         return _Wanted(path=allowed_path(path, roots))
     if request.columns or request.add_columns:

@@ -85,15 +85,17 @@ def test_in_process_the_rights_are_those_of_the_caller(store, rows, tmp_path):
 
 def test_ids_and_payload_beside_an_url(client, store):
     with pytest.raises(errors.InvalidInputError, match="is an URL of vectors alone"):
-        client.import_vectors(
-            "n", f"file://{store}/v/v.npy", ids_path="ids.npy"
-        ).wait(timeout=60)
+        client.import_vectors("n", f"file://{store}/v/v.npy", ids_path="ids.npy").wait(
+            timeout=60
+        )
 
 
 def test_another_dimension(client, store):
     client.create_index("wide", dim=DIM + 1, metric="l2")
     with pytest.raises(errors.DimensionMismatchError, match="8 dimensions, expected 9"):
-        client.import_vectors("wide", f"file://{store}/parts/0.parquet").wait(timeout=60)
+        client.import_vectors("wide", f"file://{store}/parts/0.parquet").wait(
+            timeout=60
+        )
 
 
 @pytest.mark.parametrize(

@@ -172,9 +172,7 @@ class TestNpz:
 
     def test_two_matrices_need_a_name(self, tmp_path):
         np.savez(tmp_path / "v.npz", a=ROWS.astype("f4"), b=ROWS.astype("f8") + 1)
-        with pytest.raises(
-            InvalidInputError, match=r"2 arrays of shape .* a \(14"
-        ):
+        with pytest.raises(InvalidInputError, match=r"2 arrays of shape .* a \(14"):
             data.open(tmp_path / "v.npz")
         assert data.open(tmp_path / "v.npz", vectors="b").vectors.dtype == "f8"
         with pytest.raises(InvalidInputError, match="no array 'c', only a, b"):
