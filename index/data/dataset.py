@@ -156,7 +156,7 @@ class Dataset:
         return Payload.concat(parts) if parts else Payload.empty(self.schema)
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[Batch]:
-        """All rows in order, at most `rows` at a time; ids alone are held as a whole."""
+        """All rows in order, at most `rows` at a time; ids alone are held whole."""
         from gleann.index.data.payload_reader import PayloadReader
 
         held = self.held_ids

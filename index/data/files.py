@@ -3,9 +3,8 @@
 import glob
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from os.path import exists, isdir
 from pathlib import Path, PurePath
 from typing import Any, Literal, Protocol
 
@@ -95,10 +94,10 @@ def local_files(source: str | Path) -> Files:
     """
     text, place = str(source), ThisMachine()
     path = Path(source)
-    if not exists(text) and is_glob(text):
+    if is_glob(text) and not _is(path.exists):
         names = glob.glob(text, recursive=True)  # noqa: PTH207  it takes whole paths
         return of_one_kind(text, [n for n in names if Path(n).is_file()], place=place)
-    if not isdir(text):
+    if not is_folder(path):
         kind = kind_of_file(text)
         return Files(shown=text, names=(text,), kind=kind, place=place)
     if (path / MANIFEST).is_file():
@@ -109,6 +108,11 @@ def local_files(source: str | Path) -> Files:
         if not _hidden(file.relative_to(path)) and file.is_file()
     ]
     return of_one_kind(text, map(str, below), place=place, root=text)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder; False for what cannot be a path, such as a long text."""
+    return _is(path.is_dir)
 
 
 def is_folder_of_vectors(path: Path) -> bool:
@@ -134,7 +138,11 @@ def files_below(source: Path) -> list[Path]:
 
 def source_text(path: Path) -> str:
     """A path as text; an URL, of whose slashes `Path` keeps one, as it was."""
-    return _URL.sub(r"\1://", str(path))
+    found = _URL.match(text := str(path))
+    if found is None:
+        return text
+    host = "/" if found[1] == "file" else ""  # an URL of this machine has no host
+    return f"{found[1]}://{host}{text[found.end() :]}"
 
 
 def of_one_kind(
@@ -212,6 +220,13 @@ def fixed_folder(pattern: str) -> str:
     """The folders of a glob before its first sign."""
     before = _WILD.split(pattern)[0]
     return before[: before.rfind("/") + 1]
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:  # too long a name, for one
+        return False
 
 
 def _suffix(name: str) -> str:

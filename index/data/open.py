@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike, fspath
-from os.path import isdir
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import HeldIds
 from gleann.index.data.columns import Columns
 from gleann.index.data.dataset import Dataset, RowReader, Taken
-from gleann.index.data.files import TABLES, Files, local_files
+from gleann.index.data.files import TABLES, Files, is_folder, local_files
 from gleann.index.data.host_arrays import host_array
 from gleann.index.data.id_column import holds_ids, read_ids, require_ids
 from gleann.index.data.payload_files import PayloadFile
@@ -131,7 +130,7 @@ def _of_path(source: str, wanted: Wanted, *, split: str | None, store: Any) -> D
         from gleann.index.data.stores import stored_files
 
         return _of_files(stored_files(source, store), wanted)
-    if isdir(source):
+    if is_folder(Path(source)):
         stored = stored_columns(Path(source), split)
         if stored is not None:
             return _of_columns(stored, wanted)

@@ -237,14 +237,13 @@ def _of_frame(values: Any) -> Any:
 def _chosen_split(shown: str, names: list[Any], split: str | None) -> str:
     if not all(isinstance(n, str) and Path(n).name == n for n in names):
         raise InvalidInputError(f"{shown} names a split {names!r:.60}")
-    if split is None and len(names) == 1:
-        split = names[0]
-    if split not in names:
+    chosen = names[0] if split is None and len(names) == 1 else split
+    if chosen is None or chosen not in names:
         raise InvalidInputError(
             f"{shown} has {len(names)} splits ({', '.join(names)}), and split is"
             f" {split!r}: name one of them"
         )
-    return split
+    return chosen
 
 
 def _json(path: Path) -> dict[str, Any]:

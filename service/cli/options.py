@@ -212,8 +212,8 @@ def column_options(function: Callback) -> Callback:
     """Options for the columns of vectors and ids."""
     vectors = click.option(
         "--vectors-column",
-        help="Column with the vectors, or array of a .npz or HDF5 file; needed if several"
-        " qualify.",
+        help="Column with the vectors, or array of a .npz or HDF5 file; needed if"
+        " several qualify.",
     )
     ids = click.option(
         "--id-column",
