@@ -87,10 +87,10 @@ def columns_of_mapping(values: Mapping[str, Any]) -> Columns:
     Raises:
         InvalidInputError: a column that Arrow cannot hold, or of another length.
     """
-    shown = "the mapping"
+    shown = "vectors"
     columns = {}
     for name, column in values.items():
-        with reading(f"column {name!r}"):
+        with reading(f"{shown}: column {name!r:.60}"):
             columns[name] = _arrow_column(column, name)
     with reading(shown):
         return Columns(shown, [HeldPiece(shown, pa.table(columns))])

@@ -253,7 +253,7 @@ def test_a_dataset_is_its_own_source():
     ("given", "says"),
     [
         ("", "path of the vectors is empty"),
-        ({"vector": ROWS, "id": [1]}, "the mapping cannot be understood"),
+        ({"vector": ROWS, "id": [1]}, "vectors cannot be understood"),
         ({"vector": [object()]}, "column 'vector' cannot be understood"),
         (object(), r"vectors must have 2 dimensions \(n, d\), got 0"),
         (np.ones(3), r"got 1: \(3,\)"),
