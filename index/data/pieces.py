@@ -49,6 +49,16 @@ class Piece(Protocol):
         """
 
 
+def decoded(schema: Any) -> Any:
+    """A schema whose names are all UTF-8.
+
+    Raises:
+        UnicodeDecodeError: one is not; it would be raised wherever the name is read.
+    """
+    _ = [(field.name, str(field.type)) for field in schema]
+    return schema
+
+
 class ParquetPiece:
     """A parquet file."""
 
@@ -70,7 +80,7 @@ class ParquetPiece:
             if local is not None:
                 open_regular(local).close()  # Arrow would wait for a pipe
             with self._open() as file:
-                self.schema = file.schema_arrow
+                self.schema = decoded(file.schema_arrow)
                 self.metadata = file.metadata
         self.count: int = self.metadata.num_rows
 
@@ -126,7 +136,7 @@ class IpcPiece:
             with closing(self._source()) as source:
                 self._is_file = source.read(6) == b"ARROW1"
             with self._open(None) as reader:
-                self.schema = reader.schema
+                self.schema = decoded(reader.schema)
                 self.count = self._counted(reader)
 
     def batches(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
 from gleann.index.data.npy_file import NpyFile
+from gleann.index.data.vector_columns import reading
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
@@ -183,7 +184,8 @@ class ParquetVectors:
         columns = Columns(path.name, [piece])
         if id_column:
             require_ids(path.name, id_column, columns.field(id_column).type)
-        _require_size(path, piece.metadata, vector_column, dim)
+        with reading(path.name):
+            _require_size(path, piece.metadata, vector_column, dim)
         vectors = VectorColumn(columns, vector_column, dim=dim)
         return cls(path=path, vectors=vectors, columns=columns, id_column=id_column)
 

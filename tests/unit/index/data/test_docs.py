@@ -5,11 +5,11 @@ from pathlib import Path
 
 from gleann.index.data.files import KINDS
 
-PAGE = (Path(__file__).resolve().parents[4] / "docs" / "data.md").read_text()
+PAGE = (Path(__file__).resolve().parents[4] / "docs/data.md").read_text()
 
 
 def test_session_prints_what_it_shows():
-    example = doctest.DocTestParser().get_doctest(PAGE, {}, "data", "docs/data.md", 0)
+    example = doctest.DocTestParser().get_doctest(PAGE, {}, "page", None, 0)
     assert len(example.examples) >= 8
     output = []
     failed = doctest.DocTestRunner().run(example, out=output.append).failed

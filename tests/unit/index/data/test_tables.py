@@ -435,3 +435,12 @@ def test_to_arrow_has_all_that_was_taken():
     numbered = data.open(ROWS).to_arrow()
     assert numbered["id"].to_pylist() == list(range(20))
     assert data.open(found).to_arrow().equals(found.drop_columns("lang"))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather", ".arrow"])
+def test_a_name_that_is_no_text(suffix, tmp_path):
+    path = tmp_path / f"t{suffix}"
+    WRITERS[suffix](table_of(surname=["x"] * 20), path)
+    path.write_bytes(path.read_bytes().replace(b"surname", b"\x8durname"))
+    with pytest.raises(InvalidInputError, match="cannot be understood: 'utf-8'"):
+        data.open(path)
