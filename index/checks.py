@@ -72,7 +72,7 @@ def as_vectors(
         DimensionMismatchError: d is not `dim`.
         NonFiniteError: NaN or infinity (or beyond float32's range).
     """
-    array = _as_rows(values, name=name)
+    array = as_rows(values, name=name)
     require_matrix(array.dtype, array.shape, name=name, dim=dim)
     return as_float32(array, name=name)
 
@@ -85,7 +85,7 @@ def own_rows(values: ArrayLike) -> NDArray[Any]:
     Raises:
         InvalidInputError: what makes no array, or no rows by its dtype and shape.
     """
-    array = _as_rows(values, name="vectors")
+    array = as_rows(values, name="vectors")
     require_matrix(array.dtype, array.shape, name="vectors")
     if array.dtype == np.float32 and not isinstance(values, list | tuple):
         return np.array(array, order="C")
@@ -129,19 +129,46 @@ def as_queries(values: ArrayLike, *, name: str) -> NDArray[Any]:
     Raises:
         InvalidInputError: what makes no array.
     """
-    array = _as_rows(values, name=name)
+    array = as_rows(values, name=name)
     return array[None, :] if array.ndim == 1 else array
 
 
-def _as_rows(values: ArrayLike, *, name: str) -> NDArray[Any]:
-    """An array of numbers, also from a column of lists."""
+def as_rows(values: ArrayLike, *, name: str) -> NDArray[Any]:
+    """An array of numbers, also from a column of lists; its shape is not checked.
+
+    Raises:
+        InvalidInputError: what makes no array.
+        DimensionMismatchError: a list of another length than the first; names the row.
+    """
     if type(values) is np.ndarray and values.dtype != np.object_:
         return values
     column = matrix_of_column(values, name=name)
-    array = as_array(values, name=name) if column is None else column
+    try:
+        array = as_array(values, name=name) if column is None else column
+    except InvalidInputError:
+        _refuse_other_length(values, name)
+        raise
     if array.dtype == np.object_ and array.ndim == 1 and array.size:
         return stacked(array, name=name)
     return array
+
+
+def _refuse_other_length(values: object, name: str) -> None:
+    """Refuse lists of different lengths, of which NumPy names no row.
+
+    Raises:
+        DimensionMismatchError: names the first row of another length than row 0.
+    """
+    if not isinstance(values, list | tuple):
+        return
+    lengths = [len(row) for row in values if isinstance(row, list | tuple)]
+    if len(lengths) < len(values):
+        return
+    for row, length in enumerate(lengths):
+        if length != lengths[0]:
+            raise DimensionMismatchError(
+                f"{name} has {length} dimensions in row {row}, expected {lengths[0]}"
+            )
 
 
 def require_matrix(

@@ -24,6 +24,7 @@ from gleann.index.build.on_disk import (
     fitted,
 )
 from gleann.index.checks import as_matrix, as_vectors, own_rows, require_one_of
+from gleann.index.data.given import VectorSource, by_blocks, in_memory
 from gleann.index.engines.choose import make_engine, require_projecting
 from gleann.index.engines.contract import Engine, IndexData, freeze
 from gleann.index.errors import CorruptDataError, RecallWarning
@@ -90,7 +91,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
     @classmethod
     def build(  # noqa: PLR0913  all of them are optional
         cls,
-        vectors: ArrayLike,
+        vectors: VectorSource,
         params: BuildParams | None = None,
         *,
         ids: ArrayLike | None = None,
@@ -105,8 +106,9 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
         """Build an index over `vectors`.
 
         Args:
-            vectors: (n, d), dtypes and columns as in `as_vectors`; copied as float32,
-                of unit length under cosine: 4 n d bytes.
+            vectors: (n, d), dtypes and columns as in `as_vectors`, or a source of
+                `gleann.data.open` with its ids and payload; copied as float32, of unit
+                length under cosine: 4 n d bytes.
             params: how; defaults to `BuildParams()`.
             ids: n distinct ids, int64 at least 0, strings of at most 4 KiB in UTF-8,
                 kept byte for byte, or UUIDs, kept as text; None numbers the rows.
@@ -138,13 +140,14 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
         params = params or BuildParams()
         require_projecting(engine, params)
         kernels = kernels_on(device, threads=threads)
+        given = in_memory(vectors, ids=ids, payload=payload, copy=copy)
         # Copied before it is checked, so that what is checked is what is kept.
-        given = own_rows(vectors) if copy and params.metric != "cosine" else vectors
-        checked = as_vectors(given)
+        is_kept = given.copy and params.metric != "cosine"
+        checked = as_vectors(own_rows(given.vectors) if is_kept else given.vectors)
         n = len(checked)
-        row_ids = hold_row_ids(ids, n=n)
+        row_ids = hold_row_ids(given.ids, n=n)
         params = fitted(params, checked.shape, row_ids)
-        held = as_payload(payload, n=n)
+        held = as_payload(given.payload, n=n)
         with repeating(progress or ignore) as report:
             rows = kept_rows(kernels.prepare(checked, params.metric), params.keep)
             arranged = arrange(
@@ -171,7 +174,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
     @classmethod
     def build_on_disk(  # noqa: PLR0913  all but two are optional
         cls,
-        vectors: RowSource,
+        vectors: RowSource | VectorSource,
         path: str | PathLike[str],
         params: BuildParams | None = None,
         *,
@@ -196,8 +199,9 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
 
         Args:
             vectors: (n, d), dtypes as in `build`; typically
-                `np.load(file, mmap_mode="r")`. Anything with a dtype, a shape and
-                slices of rows will do.
+                `np.load(file, mmap_mode="r")`, or a source of `gleann.data.open` with
+                its ids and payload. Anything with a dtype, a shape and slices of rows
+                will do.
             path: the directory to write, as in `save`.
             params: how; defaults to `BuildParams()`.
             ids: as in `build`.
@@ -214,14 +218,15 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             AlreadyExistsError: `path` holds something that is not an index.
             StorageError: the disk refused.
         """
+        given = by_blocks(vectors, ids=ids, payload=payload, schema=schema)
         with repeating(progress or ignore) as report:
             return build_on_disk(
-                vectors,
+                given.vectors,
                 Path(path),
                 params or BuildParams(),
-                ids=ids,
-                payload=[payload] if isinstance(payload, Payload) else payload,
-                schema=payload.schema if isinstance(payload, Payload) else schema,
+                ids=given.ids,
+                payload=given.payload,
+                schema=given.schema,
                 queries=queries,
                 report=report,
                 kernels=kernels_on(device, threads=threads),

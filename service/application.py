@@ -124,6 +124,7 @@ class Application(RowOperations, SearchOperations, JobRequests):
         require_usable(config.engine)
         self.import_rules = ImportRules(
             roots=config.import_roots,
+            urls=config.import_urls,
             most_rows=config.import_rows,
             directory=config.data_dir,
         )

@@ -30,6 +30,10 @@ from gleann.service.stubs import Stubs
 
 EVERYWHERE = (Path("/"),)
 """In process, files are used with the caller's own rights: there is nobody to jail."""
+ANY_URL = tuple(
+    f"{scheme}://" for scheme in ("s3", "gs", "az", "http", "https", "file")
+)
+"""Likewise, object stores."""
 
 
 def open_directory(directory: str | PathLike[str]) -> Stubs:
@@ -41,7 +45,10 @@ def open_directory(directory: str | PathLike[str]) -> Stubs:
         CorruptDataError: its contents cannot be read.
     """
     config = Config(
-        data_dir=Path(directory), import_roots=EVERYWHERE, export_roots=EVERYWHERE
+        data_dir=Path(directory),
+        import_roots=EVERYWHERE,
+        import_urls=ANY_URL,
+        export_roots=EVERYWHERE,
     )
     return application_stubs(Application(config))
 

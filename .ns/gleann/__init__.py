@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gleann import data as data
     from gleann.index import (
         BuildParams,
         Found,
@@ -41,6 +42,7 @@ __all__ = [
     "SoarIndex",
     "Tls",
     "__version__",
+    "data",
     "exact_search",
     "knn_graph",
     "knn_graph_of",
@@ -69,6 +71,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "data":
+        return import_module("gleann.data")
     if name not in _HOME:
         raise AttributeError(f"module 'gleann' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

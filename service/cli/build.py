@@ -9,6 +9,7 @@ import click
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import HeldIds
 from gleann.index.build.on_disk import BuildSummary
+from gleann.index.data.payload_files import PayloadFile
 from gleann.index.errors import InvalidInputError
 from gleann.index.params import CodesChoice, EntryCodes, Keep, Metric, Spill
 from gleann.index.payload.schema import Schema
@@ -18,7 +19,6 @@ from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import say
 from gleann.service.devices.devices import Devices
-from gleann.service.files.payload_files import PayloadFile
 from gleann.service.values import DeviceChoice
 
 
@@ -122,10 +122,12 @@ class BuildJob:
 @options.progress_option
 @options.takes(BuildJob)
 def command(job: BuildJob) -> None:
-    """Build an index from VECTORS (.npy or parquet) in the directory OUT.
+    """Build an index from VECTORS in the directory OUT.
 
-    The vectors of a .npy file may be larger than memory: they are read and the index
-    is written block by block.
+    VECTORS is a file (.npy, .npz, .parquet, .arrow, .feather, .hdf5, .fvecs, .fbin and
+    their kin), a folder or a quoted glob of files of one kind, a folder of the package
+    datasets, or an URL such as s3://bucket/pages. It may be larger than memory: it is
+    read and the index is written block by block.
 
     With --payload or --columns, `gleann search --where` filters by these values. The
     types are those of the file, or found in its text; TYPE sets another: string, int64,
@@ -150,7 +152,7 @@ def command(job: BuildJob) -> None:
         read, ids = _read(job)
         record.add_file(job.vectors)
         queries = inputs.read_array(job.queries) if job.queries else None
-        source, schema, left_out = _payload(job)
+        source, schema, left_out = _payload(job, read)
         if job.payload:
             record.add_file(job.payload)
     with record.timed("build"), progress_bars(wanted=job.progress) as report:
@@ -181,7 +183,9 @@ def command(job: BuildJob) -> None:
     )
 
 
-def _payload(job: BuildJob) -> tuple[PayloadFile | None, Schema, dict[str, str]]:
+def _payload(
+    job: BuildJob, read: inputs.NamedVectors
+) -> tuple[PayloadFile | None, Schema, dict[str, str]]:
     """The file of payload, if there is any, the columns, and why others are not."""
     if job.payload:
         file = PayloadFile.open(job.payload)
@@ -190,12 +194,12 @@ def _payload(job: BuildJob) -> tuple[PayloadFile | None, Schema, dict[str, str]]
         return file, payload.schema_of(file, job.columns), {}
     if job.columns is None:
         return None, Schema(), {}
-    if job.vectors.suffix.lower() == ".npy":
+    if read.table is None:
         raise InvalidInputError(
-            f"{job.vectors} is a .npy file and has no --columns: give --payload"
+            f"{job.vectors} is a {job.vectors.suffix} file and has no --columns: give"
+            " --payload"
         )
-    file = PayloadFile.open(job.vectors)
-    return file, payload.schema_of(file, job.columns), {}
+    return read.table, payload.schema_of(read.table, job.columns), {}
 
 
 def _read(job: BuildJob) -> tuple[inputs.NamedVectors, HeldIds | None]:

@@ -221,14 +221,15 @@ def seed_option(function: Callback) -> Callback:
 
 
 def column_options(function: Callback) -> Callback:
-    """Options for the parquet columns of vectors and ids."""
+    """Options for the columns of vectors and ids."""
     vectors = click.option(
         "--vectors-column",
-        help="Parquet column with the vectors; needed if several columns qualify.",
+        help="Column with the vectors, or array of a .npz or HDF5 file; needed if"
+        " several qualify.",
     )
     ids = click.option(
         "--id-column",
-        help="Parquet column with the ids; by default id if there is one, else row"
+        help="Column with the ids; by default id if there is one, else row"
         " numbers. '' takes row numbers always.",
     )
     return vectors(ids(function))

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from gleann.index.arrays import Rows
+from gleann.index.data.vector_columns import require_columns
 from gleann.index.errors import EngineUnavailableError, InvalidInputError
 from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
@@ -25,7 +26,6 @@ from gleann.service.cli.files.item_table import (
 from gleann.service.cli.files.output_paths import OutputPath
 from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.say import result, say
-from gleann.service.files.vector_columns import require_columns
 from gleann.service.report.examples import Example
 from gleann.service.report.items import Classes, Facts
 from gleann.service.report.pictures import Album

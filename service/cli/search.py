@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gleann.index import Progress, SearchParams, SearchStats, SoarIndex
 from gleann.index.arrays import Mask, Rows
+from gleann.index.data.dataset import RowReader
 from gleann.index.errors import InvalidParamsError
 from gleann.index.found import COUNTS, FoundRows, RowsWithin, sum_stats
 from gleann.index.params import Effort
@@ -20,7 +21,6 @@ from gleann.service.cli.files import inputs, output_paths, outputs, payload
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.cli.say import say
-from gleann.service.files.npy_file import NpyFile
 
 COLUMNS = ("query", "rank", "id", "distance")
 """Columns of the output."""
@@ -230,7 +230,7 @@ def _asked(job: SearchJob, params: SearchParams) -> str:
 
 def _search(
     index: SoarIndex,
-    queries: NDArray[np.generic] | NpyFile,
+    queries: RowReader,
     job: SearchJob,
     params: SearchParams,
     report: Report,
@@ -251,7 +251,7 @@ def _search(
 
 def _by_block(
     run: Callable[[NDArray[np.generic]], Block],
-    queries: NDArray[np.generic] | NpyFile,
+    queries: RowReader,
     size: int,
     report: Report,
 ) -> list[Block]:

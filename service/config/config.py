@@ -39,6 +39,8 @@ class Config:
             file.
         allow_remote: whether other machines may reach the `listen` address.
         import_roots: directories under which files may be imported; none by default.
+        import_urls: prefixes of URLs of object stores, such as "s3://bucket/vectors/",
+            under which files may be imported; none by default.
         export_roots: directories under which snapshots may be exported; none by
             default.
         import_rows: maximum number of vectors in an imported file.
@@ -72,6 +74,9 @@ class Config:
     allow_remote: bool = field(default=False, metadata=about(flag="--allow-remote"))
     import_roots: tuple[Path, ...] = field(
         default=(), metadata=about(flag="--import-root")
+    )
+    import_urls: tuple[str, ...] = field(
+        default=(), metadata=about(flag="--import-url")
     )
     export_roots: tuple[Path, ...] = field(
         default=(), metadata=about(flag="--export-root")

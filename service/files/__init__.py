@@ -1,1 +1,1 @@
-"""Readers of untrusted vector files: npy and parquet."""
+"""Readers of untrusted vector files under the import roots."""

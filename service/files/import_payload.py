@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from gleann.index.data.payload_files import BLOCK_ROWS, PayloadFile
 from gleann.index.errors import InvalidInputError
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
-from gleann.service.files.payload_files import BLOCK_ROWS, PayloadFile
 
 ID_COLUMN = "id"
 """A name that no column of payload can have."""
@@ -34,7 +34,7 @@ class ImportPayload:
         """About the bytes that the values take on disk: those of the file."""
         if self.file is None or not self.names:
             return 0
-        return self.file.path.stat().st_size
+        return sum(path.stat().st_size for path in self.file.paths)
 
     def blocks(self, schema: Schema, *, n: int) -> Iterator[Payload]:
         """The payload of n rows, block by block, with null in all other columns.
@@ -54,32 +54,6 @@ class ImportPayload:
         read = schema.select(self.names)
         for values in self.file.blocks(read, n=n):
             yield values.with_schema(schema)
-
-
-class PayloadReader:
-    """Rows of payload by any number, from blocks of other sizes."""
-
-    def __init__(self, blocks: Iterator[Payload]) -> None:
-        self._blocks = blocks
-        self._left: Payload | None = None
-
-    def next(self, n: int) -> Payload:
-        """The next n rows, at least one; the blocks have as many."""
-        parts: list[Payload] = []
-        missing = n
-        while missing:
-            if self._left is None or not len(self._left):
-                self._left = next(self._blocks)
-            part = self._left.slice(0, min(missing, len(self._left)))
-            self._left = self._left.slice(len(part), len(self._left))
-            parts.append(part)
-            missing -= len(part)
-        return parts[0] if len(parts) == 1 else Payload.concat(parts)
-
-    def require_end(self) -> None:
-        """Read to the end: the file says there if it has more rows."""
-        for _ in self._blocks:
-            pass
 
 
 def chosen_payload(

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 from gleann.index.errors import (
     AlreadyExistsError,
@@ -40,6 +41,31 @@ def allowed_source(path: str, roots: tuple[Path, ...]) -> Path:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise MissingFileError(f"{path!r} is neither a regular file nor a directory")
     return real
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is an URL of an object store."""
+    return "://" in path
+
+
+def allowed_url(url: str, prefixes: tuple[str, ...]) -> str:
+    """An URL under one of the prefixes that imports may read.
+
+    Raises:
+        ForbiddenPathError: no prefixes, or an URL outside them.
+    """
+    if not prefixes:
+        raise ForbiddenPathError(
+            "no URLs are allowed: set import_urls (GLEANN_IMPORT_URLS) to prefixes such"
+            " as 's3://bucket/vectors/'"
+        )
+    parts = unquote(url.partition("://")[2]).split("/")
+    # A store may join what such parts name, beyond the prefix.
+    odd = {".", ".."} & set(parts) or set(url) & set("\\?#@")
+    inside = any(url.startswith(p if p.endswith("/") else f"{p}/") for p in prefixes)
+    if odd or not (inside or url in prefixes):
+        raise ForbiddenPathError(f"{url!r:.200} is outside the import URLs")
+    return url
 
 
 def allowed_target(path: str, roots: tuple[Path, ...]) -> Path:

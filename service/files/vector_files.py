@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,31 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
+from gleann.index.data.npy_file import NpyFile
+from gleann.index.data.vector_columns import reading
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
-    DuplicateIdError,
     InvalidInputError,
 )
 from gleann.index.ids.checks import MAX_ID_BYTES, hold_ids
-from gleann.index.ids.held import joined_ids, shown_id
 from gleann.index.parallel.blocks import block_slices
-from gleann.index.storage.regular_file import open_regular
-from gleann.index.texts import Texts
-from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.roots import missing_as_error
-from gleann.service.files.vector_columns import (
-    matrix_of,
-    reading,
-    require_columns,
-    require_vectors,
-)
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-ID_ROWS = 16_384
+    from gleann.index.data.columns import Columns
+    from gleann.index.data.vector_rows import VectorColumn
+
 BLOCK_BYTES = 16 * 1024 * 1024
 
 
@@ -167,10 +160,9 @@ class ParquetVectors:
     """A `VectorFile` in parquet format: one column of lists of numbers."""
 
     path: Path
-    vector_column: str
+    vectors: "VectorColumn"
+    columns: "Columns"
     id_column: str | None
-    dim: int
-    count: int
 
     @classmethod
     def open(
@@ -183,136 +175,41 @@ class ParquetVectors:
             DimensionMismatchError: more numbers than rows times `dim`.
             MissingFileError: it cannot be read.
         """
-        from pyarrow.parquet import ParquetFile
+        from gleann.index.data.columns import Columns
+        from gleann.index.data.id_column import require_ids
+        from gleann.index.data.pieces import ParquetPiece
+        from gleann.index.data.vector_rows import VectorColumn
 
-        with (
-            reading(path.name),
-            open_regular(path) as opened,
-            ParquetFile(opened) as file,
-        ):
-            schema, metadata = file.schema_arrow, file.metadata
-            count = metadata.num_rows
-            wanted = [vector_column] + ([id_column] if id_column else [])
-            require_columns(path.name, wanted, schema.names)
-            kind = schema.field(vector_column).type
-            require_vectors(path.name, vector_column, kind)
-            _require_size(path, metadata, vector_column, dim)
-            if id_column:
-                _require_ids(path, schema.field(id_column))
-        return cls(
-            path=path,
-            vector_column=vector_column,
-            id_column=id_column,
-            dim=dim,
-            count=count,
-        )
+        piece = ParquetPiece(path.name, partial(str, path), local=path)
+        columns = Columns(path.name, [piece])
+        if id_column:
+            require_ids(path.name, id_column, columns.field(id_column).type)
+        with reading(path.name):
+            _require_size(path, piece.metadata, vector_column, dim)
+        vectors = VectorColumn(columns, vector_column, dim=dim)
+        return cls(path=path, vectors=vectors, columns=columns, id_column=id_column)
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files it consists of."""
         return (self.path,)
 
+    @property
+    def count(self) -> int:
+        """Number of vectors."""
+        return self.columns.count
+
     def ids(self) -> HeldIds:
         """All ids, by default the row numbers."""
         if self.id_column is None:
             return np.arange(self.count)
-        from pyarrow.parquet import ParquetFile
+        from gleann.index.data.id_column import read_ids
 
-        # Dictionary-encoded: a short file may repeat a long text a million times.
-        with (
-            reading(self.path.name),
-            ParquetFile(self.path, read_dictionary=[self.id_column]) as file,
-        ):
-            parts: list[HeldIds] = []
-            found = 0
-            for batch in file.iter_batches(ID_ROWS, columns=[self.id_column]):
-                parts.append(self._id_part(batch.column(0), self.id_column, found))
-                found += len(batch)
-                if found > self.count:
-                    raise changed_error(self, f"{found} or more")
-        if found < self.count:
-            raise changed_error(self, f"{found}")
-        return hold_ids(joined_ids(parts), n=self.count, name=self.id_column)
-
-    def _id_part(self, column: "pa.Array", name: str, first: int) -> HeldIds:
-        """Ids of a part of the rows, from row `first` on."""
-        import pyarrow as pa
-
-        if column.null_count:
-            raise InvalidInputError(
-                f"{self.path.name}: {name} has {column.null_count} nulls"
-                f" in the {len(column)} rows from {first} on"
-            )
-        if pa.types.is_dictionary(column.type):
-            _require_words(self.path, column, name, first)
-            column = column.dictionary_decode()
-        if pa.types.is_integer(column.type):
-            numbers: HeldIds = column.to_numpy(zero_copy_only=False)
-            return numbers
-        texts = column.cast(pa.large_string())
-        texts.validate(full=True)
-        return Texts.of_arrow(texts)
+        return read_ids(self.columns, self.id_column)
 
     def blocks(self) -> Iterator[NDArray[np.generic]]:
         """The vectors in order, block by block."""
-        from pyarrow.parquet import ParquetFile
-
-        rows = max(1, BLOCK_BYTES // (8 * self.dim))
-        with reading(self.path.name), ParquetFile(self.path) as file:
-            batches = file.iter_batches(rows, columns=[self.vector_column])
-            first = 0
-            for batch in batches:
-                yield matrix_of(
-                    batch.column(0),
-                    shown=self.path.name,
-                    name=self.vector_column,
-                    first=first,
-                    dim=self.dim,
-                )
-                first += len(batch)
-
-
-def _require_ids(path: Path, field: "pa.Field") -> None:
-    import pyarrow as pa
-
-    kind = field.type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if not (
-        pa.types.is_integer(kind)
-        or pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-    ):
-        raise InvalidInputError(
-            f"{path.name}: {field.name} must hold integers or texts, got {field.type}"
-        )
-
-
-def _require_words(
-    path: Path, column: "pa.DictionaryArray", name: str, first: int
-) -> None:
-    """Refuse long and duplicate ids before they are decoded to full size."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    words = column.dictionary
-    if not pa.types.is_integer(words.type):
-        longest = compute.max(compute.binary_length(words)).as_py() or 0
-        if longest > MAX_ID_BYTES:
-            raise InvalidInputError(
-                f"{path.name}: {name} has an id of {longest} bytes, at most"
-                f" {MAX_ID_BYTES} are kept"
-            )
-    numbers = column.indices.to_numpy(zero_copy_only=False)
-    order = np.argsort(numbers, kind="stable")
-    same = np.flatnonzero(numbers[order[1:]] == numbers[order[:-1]])
-    if same.size:
-        row, again = order[same[0]], order[same[0] + 1]
-        twice = words.take(column.indices.slice(int(row), 1))[0].as_py()
-        raise DuplicateIdError(
-            f"{path.name}: {name} has {shown_id(twice)} in the rows"
-            f" {first + row} and {first + again}"
-        )
+        return self.vectors.matrices(block_bytes=BLOCK_BYTES)
 
 
 def _require_id_type(path: Path, dtype: np.dtype[np.generic]) -> None:

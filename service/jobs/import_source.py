@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from gleann.index.data.payload_files import PayloadFile
 from gleann.index.errors import InvalidInputError, LimitError
 from gleann.service.files.import_payload import (
     ImportPayload,
     chosen_payload,
     peeked_payload,
 )
-from gleann.service.files.payload_files import PayloadFile
-from gleann.service.files.roots import allowed_path
+from gleann.service.files.roots import allowed_path, allowed_url, is_url
+from gleann.service.files.stored_vectors import StoredVectors
 from gleann.service.files.vector_files import NpyVectors, ParquetVectors, VectorFile
 from gleann.service.jobs.sealed_import import require_space
 from gleann.service.views.live_index import View
@@ -25,11 +26,13 @@ class ImportRules:
 
     Attributes:
         roots: directories from which files may be imported.
+        urls: prefixes of URLs from which they may be.
         most_rows: maximum number of vectors in a file.
         directory: the data directory; its disk must have enough space.
     """
 
     roots: tuple[Path, ...]
+    urls: tuple[str, ...] = ()
     most_rows: int
     directory: Path
 
@@ -55,7 +58,7 @@ class ImportSource:
     def paths(self) -> tuple[Path, ...]:
         """All files that are read."""
         extra = self.payload.file
-        return (*self.file.paths, *(() if extra is None else (extra.path,)))
+        return (*self.file.paths, *(() if extra is None else extra.paths))
 
 
 def open_source(
@@ -72,9 +75,9 @@ def open_source(
     """
     file = _vectors(request, view=view, rules=rules)
     payload = ImportPayload()
-    if (wanted := _wanted(request, roots=rules.roots)) is not None:
+    if (wanted := _wanted(request, file, roots=rules.roots)) is not None:
         payload = chosen_payload(
-            PayloadFile.open(wanted.path),
+            wanted.stored or PayloadFile.open(wanted.path),
             view.schema,
             index=view.name,
             wanted=request.columns,
@@ -97,9 +100,9 @@ def check_source(
     """
     file = _vectors(request, view=view, rules=rules)
     payload = ImportPayload()
-    if (wanted := _wanted(request, roots=rules.roots)) is not None:
+    if (wanted := _wanted(request, file, roots=rules.roots)) is not None:
         payload = peeked_payload(
-            PayloadFile.peek(wanted.path),
+            wanted.stored or PayloadFile.peek(wanted.path),
             view.schema,
             index=view.name,
             wanted=request.columns,
@@ -112,7 +115,7 @@ def check_source(
 def _vectors(
     request: vector_pb2.ImportVectorsRequest, *, view: View, rules: ImportRules
 ) -> VectorFile:
-    file = _look_at(request, dim=view.dim, roots=rules.roots)
+    file = _look_at(request, dim=view.dim, rules=rules)
     if file.count == 0:
         raise InvalidInputError(f"{file.path.name} holds 0 vectors")
     if file.count > rules.most_rows:
@@ -124,9 +127,11 @@ def _vectors(
 
 
 def _look_at(
-    request: vector_pb2.ImportVectorsRequest, *, dim: int, roots: tuple[Path, ...]
+    request: vector_pb2.ImportVectorsRequest, *, dim: int, rules: ImportRules
 ) -> VectorFile:
-    kind = request.WhichOneof("source")
+    kind, roots = request.WhichOneof("source"), rules.roots
+    if is_url(request.npy.path) or is_url(request.parquet.path):
+        return _stored(request, dim=dim, urls=rules.urls)
     if kind == "npy":
         ids_path = request.npy.ids_path
         return NpyVectors.open(
@@ -144,6 +149,26 @@ def _look_at(
     raise InvalidInputError("source is required: npy or parquet")
 
 
+def _stored(
+    request: vector_pb2.ImportVectorsRequest, *, dim: int, urls: tuple[str, ...]
+) -> StoredVectors:
+    """The vectors that an URL names."""
+    if request.WhichOneof("source") == "parquet":
+        return StoredVectors.open(
+            allowed_url(request.parquet.path, urls),
+            vector_column=request.parquet.vector_column or DEFAULT_VECTOR_COLUMN,
+            id_column=request.parquet.id_column or None,
+            dim=dim,
+        )
+    if request.npy.ids_path or request.npy.payload_path:
+        raise InvalidInputError(
+            f"{request.npy.path} is an URL of vectors alone: ids and payload beside it"
+            " come from a parquet file"
+        )
+    url = allowed_url(request.npy.path, urls)
+    return StoredVectors.open(url, vector_column=None, id_column=None, dim=dim)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
     """A file of payload.
@@ -151,22 +176,29 @@ class _Wanted:
     Attributes:
         path: the file.
         leave_out: columns that are no payload.
+        stored: the file, where it is opened already.
     """
 
     path: Path
     leave_out: tuple[str, ...] = ()
+    stored: PayloadFile | None = None
 
 
 def _wanted(
-    request: vector_pb2.ImportVectorsRequest, *, roots: tuple[Path, ...]
+    request: vector_pb2.ImportVectorsRequest,
+    file: VectorFile,
+    *,
+    roots: tuple[Path, ...],
 ) -> _Wanted | None:
     """The file of payload of a request; None without one."""
     if request.WhichOneof("source") == "parquet":
         vectors = request.parquet.vector_column or DEFAULT_VECTOR_COLUMN
-        return _Wanted(
-            path=allowed_path(request.parquet.path, roots),
-            leave_out=(vectors, request.parquet.id_column),
-        )
+        leave_out = vectors, request.parquet.id_column
+        if isinstance(file, StoredVectors):
+            table = file.dataset.table
+            return _Wanted(path=file.path, leave_out=leave_out, stored=table)
+        file_path = allowed_path(request.parquet.path, roots)
+        return _Wanted(path=file_path, leave_out=leave_out)
     if path := request.npy.payload_path:
         return _Wanted(path=allowed_path(path, roots))
     if request.columns or request.add_columns:

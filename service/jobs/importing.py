@@ -11,10 +11,10 @@ from pathlib import Path
 from gleann.index import Progress
 from gleann.index.arrays import HeldIds
 from gleann.index.checks import as_float32, require_matrix
+from gleann.index.data.payload_reader import PayloadReader
 from gleann.index.errors import InvalidInputError
 from gleann.index.metric import prepare
 from gleann.service.devices.devices import Devices
-from gleann.service.files.import_payload import PayloadReader
 from gleann.service.files.vector_files import changed_error, unchanged
 from gleann.service.jobs.import_source import ImportRules, ImportSource, open_source
 from gleann.service.jobs.queue import Demand

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args
 import click
 
 from gleann.index import BuildParams
+from gleann.index.data.files import source_text
 from gleann.index.params import CodesChoice, EntryCodes, Keep, Spill
 from gleann.service.cli import options
 from gleann.service.cli.collections.index_report import (
@@ -182,7 +183,8 @@ class ImportJob(Place):
 def import_command(job: ImportJob) -> None:
     """Store the rows of FILE (.npy or .parquet) in the index NAME: all or none.
 
-    A server reads FILE itself, under one of its import roots.
+    A server reads FILE itself, under one of its import roots; or an URL such as
+    s3://bucket/items.parquet, where it allows that (--import-url).
     """
     chosen: ImportOptions = {
         "ids_path": job.ids,
@@ -192,7 +194,9 @@ def import_command(job: ImportJob) -> None:
         "columns": job.take,
         "add_columns": job.add_columns,
     }
-    file = job.file.resolve() if job.data is not None else job.file
+    file = source_text(job.file)
+    if "://" not in file and job.data is not None:
+        file = str(job.file.resolve())
     with opened(job) as client, progress_bars(wanted=job.progress) as report:
         if job.dry_run:
             _show(client.plans.import_vectors(job.name, file, **chosen))

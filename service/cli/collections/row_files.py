@@ -9,23 +9,23 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet
 from numpy.typing import ArrayLike
 
+from gleann.index.data.csv_payload import parsed
+from gleann.index.data.files import TABLES, local_files
+from gleann.index.data.jsonl_payload import value_of
+from gleann.index.data.tables import columns_of_files
+from gleann.index.data.vector_columns import require_columns
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.payload.schema import Schema
 from gleann.service.cli.files import columns
+from gleann.service.cli.files.inputs import read_vectors
 from gleann.service.cli.files.tables import (
     JSONL_SUFFIXES,
-    PARQUET_SUFFIXES,
     Table,
     json_objects,
     read_table,
 )
-from gleann.service.files.csv_payload import parsed
-from gleann.service.files.jsonl_payload import value_of
-from gleann.service.files.npy_file import NpyFile
-from gleann.service.files.vector_columns import reading, require_columns
 from gleann.service.values import IdType
 
 
@@ -81,7 +81,7 @@ class RowFile:
         if self.vectors is None:
             yield from self._read(size)
             return
-        matrix, start = NpyFile(self.vectors), 0
+        matrix, start = read_vectors(self.vectors).vectors, 0
         for batch in self._read(size):
             stop = start + len(batch)
             self._require_rows(len(matrix), stop, stop <= len(matrix))
@@ -98,15 +98,11 @@ class RowFile:
 
     def _read(self, size: int) -> Iterator[RowBatch]:
         suffix = self.path.suffix.lower()
-        if suffix in PARQUET_SUFFIXES:
-            return self._parquet(size)
         if suffix in JSONL_SUFFIXES:
             return self._jsonl(size)
         if suffix == ".csv":
             return self._csv(size)
-        raise InvalidInputError(
-            f"{self.path}: rows are read from .parquet, .jsonl or .csv, not {suffix!r}"
-        )
+        return self._stored(size)
 
     @property
     def _own(self) -> list[str]:
@@ -122,12 +118,20 @@ class RowFile:
             return list(self.take)
         return [name for name in self.schema.names if name in there]
 
-    def _parquet(self, size: int) -> Iterator[RowBatch]:
-        with reading(self.path), pa.parquet.ParquetFile(self.path) as file:
-            names = self._names(file.schema_arrow.names)
-            wanted = list(dict.fromkeys([*self._own, *names]))
-            for batch in file.iter_batches(batch_size=size, columns=wanted):
-                yield self._batch({name: batch.column(name) for name in wanted}, names)
+    def _stored(self, size: int) -> Iterator[RowBatch]:
+        """Batches of a file with typed columns, or of a folder or glob of some."""
+        files = local_files(self.path)
+        if files.kind not in TABLES:
+            raise InvalidInputError(
+                f"{self.path}: rows are read from .parquet, .arrow, .jsonl or .csv, not"
+                f" {files.kind!r}"
+            )
+        table = columns_of_files(files)
+        names = self._names(table.names)
+        wanted = list(dict.fromkeys([*self._own, *names]))
+        for part in table.parts(wanted, rows=size):
+            found = {name: part.batch.column(name) for name in wanted}
+            yield self._batch(found, names)
 
     def _jsonl(self, size: int) -> Iterator[RowBatch]:
         """Batches of JSON lines, in which a name that is missing is null."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from gleann.index.access.row_access import RowAccess
 from gleann.index.arrays import HeldIds, Mask
+from gleann.index.data.payload_files import SUFFIXES, PayloadFile
 from gleann.index.errors import InvalidInputError
 from gleann.index.filters.condition import Condition
 from gleann.index.payload.payload import Payload
@@ -16,7 +17,6 @@ from gleann.selection.checks import IdMap
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.options import AmongOptions
-from gleann.service.files.payload_files import SUFFIXES, PayloadFile
 from gleann.service.views.passing import condition_as_json
 
 

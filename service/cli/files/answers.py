@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Rows
+from gleann.index.data.vector_columns import reading
 from gleann.index.errors import InvalidInputError
 from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
@@ -19,7 +20,6 @@ from gleann.service.cli.files import columns, outputs
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.tables import Table, read_table, shown_names
 from gleann.service.cli.say import result
-from gleann.service.files.vector_columns import reading
 
 POSITIVE_COLUMNS = ("positive", "label")
 """Names of the column that says whether the predicate holds."""

@@ -9,29 +9,19 @@ from pathlib import Path
 
 import click
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Rows
+from gleann.index.data.dataset import RowReader
+from gleann.index.data.files import KINDS, TABLES, source_text
+from gleann.index.data.npy_file import NpyFile
+from gleann.index.data.open import open_dataset
+from gleann.index.data.payload_files import PayloadFile
 from gleann.index.errors import InvalidInputError
 from gleann.index.ids.held import id_at, shown_id
-from gleann.index.tables.list_columns import holds_vectors
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import columns
-from gleann.service.cli.files.tables import (
-    PARQUET_SUFFIXES,
-    Table,
-    read_table,
-    shown_names,
-)
-from gleann.service.files.npy_file import NpyFile
-from gleann.service.files.vector_columns import (
-    matrix_of,
-    reading,
-    require_columns,
-    require_vectors,
-)
+from gleann.service.cli.files.tables import Table, read_table
 
 ID_COLUMN = "id"
 """Column that holds the ids unless another one is named."""
@@ -40,6 +30,10 @@ SHOWN_IDS = 5
 """Of those that a file lacks, in a message."""
 ROW_NUMBERS = ""
 """Value of --id-column that leaves the column `id` alone."""
+ROW_SUFFIXES = tuple(
+    suffix for suffix, kind in KINDS.items() if kind not in (*TABLES, "npz")
+)
+"""Files that have vectors and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,23 +41,25 @@ class NamedVectors:
     """Vectors from a file, and their ids.
 
     Attributes:
-        vectors: (n, d), of the stored dtype; a `.npy` file is read slice by slice.
+        vectors: (n, d), of the stored dtype; read slice by slice.
         ids: (n,) ids, or None where the file has none.
+        table: all columns of the source; None where it has none.
     """
 
-    vectors: NDArray[np.generic] | NpyFile
+    vectors: RowReader
     ids: HeldIds | None
+    table: PayloadFile | None = None
 
 
 def read_vectors(
     path: Path, *, vectors_column: str | None = None, id_column: str | None = None
 ) -> NamedVectors:
-    """Read vectors from a `.npy` or a parquet file.
+    """Open vectors, of whatever `gleann.data.open` takes by a path.
 
     Args:
-        path: a `.npy` file with an (n, d) array, or a parquet file with a column of
-            equally long lists of numbers.
-        vectors_column: name of that column; None if the file has only one.
+        path: a file, a folder, a glob or an URL.
+        vectors_column: name of the column with the vectors, or of the array of a .npz
+            or HDF5 file; None if there is only one.
         id_column: column with the ids; None for the column `id` if there is one,
             `ROW_NUMBERS` for none.
 
@@ -71,54 +67,12 @@ def read_vectors(
         MissingFileError: the file does not exist or cannot be read.
         InvalidInputError: it contains no vectors.
     """
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
-        if vectors_column or id_column:
-            raise InvalidInputError(f"{path} is a .npy file and has no columns")
-        return NamedVectors(vectors=NpyFile(path), ids=None)
-    if suffix not in PARQUET_SUFFIXES:
-        raise InvalidInputError(
-            f"{path}: vectors are read from .npy or .parquet, not {path.suffix!r}"
-        )
-    with reading(path):
-        schema = pa.parquet.read_schema(path)
-        name = vectors_column or _only_vector_column(path, schema)
-        _require_one(path, name, schema)
-        require_vectors(path, name, schema.field(name).type)
-    if id_column is None and ID_COLUMN in schema.names:
-        id_column = _usable_ids(path, schema)
-    wanted = [name] + ([id_column] if id_column else [])
-    table = read_table(path, columns=wanted)
-    matrix = matrix_of(table.columns[name], shown=path, name=name, first=0, dim=None)
-    ids = columns.own_ids(table, id_column) if id_column else None
-    return NamedVectors(vectors=matrix, ids=ids)
-
-
-def _require_one(path: Path, name: str, schema: pa.Schema) -> None:
-    require_columns(path, [name], schema.names)
-    if (count := schema.names.count(name)) > 1:
-        raise InvalidInputError(f"{path} has {count} columns {name!r}")
-
-
-def _usable_ids(path: Path, schema: pa.Schema) -> str | None:
-    """The column `id`, if its type can hold ids; a note if not.
-
-    Raises:
-        InvalidInputError: it holds bytes, such as UUIDs, which are ids of no index.
-    """
-    kinds = [field.type for field in schema if field.name == ID_COLUMN]
-    if len(kinds) > 1 or columns.holds_ids(kinds[0]):
-        return ID_COLUMN
-    if columns.holds_bytes(kinds[0]):
-        raise InvalidInputError(
-            f"{path}: column {ID_COLUMN!r} holds {kinds[0]}, and ids are integers or"
-            " texts: write them as text, or take row numbers by --id-column ''"
-        )
-    click.echo(
-        f"gleann: note: {path}: ids are row numbers, as column 'id' holds {kinds[0]}",
-        err=True,
-    )
-    return None
+    if id_column and path.suffix.lower() in ROW_SUFFIXES:
+        raise InvalidInputError(f"{path} is a {path.suffix} file and has no columns")
+    found = open_dataset(source_text(path), vectors=vectors_column, ids=id_column)
+    if found.note:
+        click.echo(f"gleann: note: {path}: {found.note}", err=True)
+    return NamedVectors(vectors=found.vectors, ids=found.held_ids, table=found.table)
 
 
 def read_array(path: Path) -> NDArray[np.generic]:
@@ -265,18 +219,3 @@ def _require_count(path: Path, name: str, found: int, n: int) -> None:
         raise InvalidInputError(
             f"{path}: {name} must have shape ({n},), one an item, got ({found},)"
         )
-
-
-def _only_vector_column(path: Path, schema: pa.Schema) -> str:
-    names = [field.name for field in schema if holds_vectors(field.type)]
-    if not names:
-        listed = shown_names([f"{field.name} ({field.type})" for field in schema])
-        raise InvalidInputError(
-            f"{path} has no column of lists of numbers, only {listed or 'no columns'}"
-        )
-    if len(names) != 1:
-        raise InvalidInputError(
-            f"{path} has {len(names)} columns of lists of numbers"
-            f" ({shown_names(names)}); name one with --vectors-column"
-        )
-    return names[0]

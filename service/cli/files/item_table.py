@@ -11,6 +11,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
+from gleann.index.data.vector_columns import reading
 from gleann.index.errors import InvalidInputError
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import columns
@@ -20,7 +21,6 @@ from gleann.service.cli.files.tables import (
     Table,
     read_table,
 )
-from gleann.service.files.vector_columns import reading
 
 TABLE_SUFFIXES = (*PARQUET_SUFFIXES, ".csv", *JSONL_SUFFIXES)
 BATCH_ROWS = 4096

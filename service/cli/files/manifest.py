@@ -12,10 +12,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from gleann.index import Progress
+from gleann.index.data.files import files_below, source_text
+from gleann.index.data.vector_columns import reading
 from gleann.service.cli.files.outputs import Staged, staged
 from gleann.service.cli.progress import Report
 from gleann.service.cli.say import result
-from gleann.service.files.vector_columns import reading
 from gleann.service.report.machine import command_line, machine, now, versions
 
 if TYPE_CHECKING:
@@ -80,15 +81,20 @@ class JobRecord:
         return self._seconds[phase]
 
     def add_file(self, path: Path) -> None:
-        """Record an input file by the hash of its bytes."""
-        digest = hashlib.sha256()
-        with reading(path), path.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
-        size = path.stat().st_size
-        self._inputs.append(
-            {"path": str(path), "bytes": size, "sha256": digest.hexdigest()}
-        )
+        """Record an input by the hash of its bytes; those of a folder in their order.
+
+        What an URL names is recorded by that alone.
+        """
+        if "://" in (text := source_text(path)):
+            self._inputs.append({"path": text})
+            return
+        digest, size = hashlib.sha256(), 0
+        for one in files_below(path):
+            with reading(one), one.open("rb") as file:
+                while block := file.read(BLOCK_BYTES):
+                    digest.update(block)
+                    size += len(block)
+        self._inputs.append({"path": text, "bytes": size, "sha256": digest.hexdigest()})
 
     @property
     def hashes(self) -> list[str]:

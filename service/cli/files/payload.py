@@ -8,11 +8,11 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from gleann.index.data.payload_files import PayloadFile
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import COLUMN_TYPES, Column, ColumnType, Schema
 from gleann.service.cli.say import warn
-from gleann.service.files.payload_files import PayloadFile
 
 INDEXED = "indexed"
 """What follows the type of a column that is indexed."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gleann.index import BuildParams, SoarIndex, as_vectors
 from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.data.files import is_folder_of_vectors
 from gleann.index.errors import (
     InvalidInputError,
     InvalidParamsError,
@@ -102,7 +103,7 @@ def open_source(
     Raises:
         InvalidInputError: the index has another metric, or has no columns.
     """
-    if path.is_dir():
+    if path.is_dir() and not is_folder_of_vectors(path):
         if vectors_column or id_column:
             raise InvalidInputError(f"{path} is an index and has no columns")
         return _open_index(path, record, metric)

@@ -1,14 +1,9 @@
 """Tables of input files: csv, jsonl, npz and parquet."""
 
 import json
-import lzma
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tokenize import TokenError
 
 import numpy as np
 import pyarrow as pa
@@ -16,17 +11,16 @@ import pyarrow.compute
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from gleann.index.data.files import KINDS, is_glob, local_files
+from gleann.index.data.npz_file import DAMAGED_NPZ
+from gleann.index.data.tables import columns_of_files, stored_columns
+from gleann.index.data.vector_columns import reading
 from gleann.index.errors import InvalidInputError
 from gleann.service.cli.files import csv_text
-from gleann.service.files.vector_columns import reading
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
-_DAMAGED_NPZ = (
-    zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError, SyntaxError,
-    TokenError, AttributeError, struct.error, lzma.LZMAError,
-)  # fmt: skip
-"""What NumPy and zipfile raise for bytes that are no .npz file."""
+BATCH_ROWS = 65_536
 SHOWN_NAMES = 12
 """Column names that a message lists."""
 SHOWN_CHARACTERS = 60
@@ -102,6 +96,8 @@ def read_table(
             return _read_jsonl(path, columns, optional)
         if suffix == ".npz":
             return _read_npz(path, columns, optional)
+        if path.is_dir() or is_glob(str(path)) or KINDS.get(suffix) == "arrow":
+            return _read_stored(path, columns, optional)
         return _read_csv(path, columns, optional)
 
 
@@ -174,6 +170,26 @@ def _read_parquet(path: Path, columns: Sequence[str], optional: Sequence[str]) -
     )
 
 
+def _read_stored(path: Path, columns: Sequence[str], optional: Sequence[str]) -> Table:
+    """Columns of an Arrow file, or of a folder or glob of files with columns."""
+    stored = stored_columns(path, None) if path.is_dir() else None
+    found = stored or columns_of_files(local_files(path))
+    wanted = _wanted(path, found.names, columns, optional)
+    batches = [part.batch for part in found.parts(wanted, rows=BATCH_ROWS)]
+    table = pa.Table.from_batches(batches) if batches else None
+    return Table(
+        path=path,
+        names=found.names,
+        columns={
+            name: pa.nulls(0, found.field(name).type)
+            if table is None
+            else table[name].combine_chunks()
+            for name in wanted
+        },
+        is_csv=False,
+    )
+
+
 def _read_jsonl(path: Path, columns: Sequence[str], optional: Sequence[str]) -> Table:
     rows = list(json_objects(path))
     names = tuple(dict.fromkeys(name for row in rows for name in row))
@@ -229,7 +245,7 @@ def _read_npz(path: Path, columns: Sequence[str], optional: Sequence[str]) -> Ta
             names = tuple(getattr(file, "files", ()))
             wanted = _wanted(path, names, columns, optional)
             arrays = {name: np.asarray(file[name]) for name in wanted}
-    except _DAMAGED_NPZ as error:
+    except DAMAGED_NPZ as error:
         raise InvalidInputError(f"{path} is no .npz file: {error}") from error
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:

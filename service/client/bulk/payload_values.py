@@ -5,6 +5,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from numpy.typing import ArrayLike
 
+from gleann.index.data.dataset import Dataset
 from gleann.index.errors import InvalidInputError
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
@@ -112,22 +113,19 @@ def payload_for_all(values: Any, schema: Schema) -> Payload:
 
 
 def as_table(values: Any) -> Any:
-    """A `pyarrow.Table` of a table: of Arrow, pandas or polars.
+    """A `pyarrow.Table` of a table, as `gleann.data.open` takes them.
 
     Raises:
         InvalidInputError: something else.
     """
-    import pyarrow as pa
+    from gleann.index.data.tables import as_arrow
 
     if isinstance(values, Payload):
         return values.to_arrow()
-    if type(values).__module__.partition(".")[0] == "pandas":
-        # Its own export would have an index of some rows as a column.
-        return pa.Table.from_pandas(values, preserve_index=False)
-    if isinstance(values, pa.Table):
-        return values
-    if hasattr(values, "__arrow_c_stream__") or isinstance(values, pa.RecordBatch):
-        return pa.table(values)
+    if isinstance(values, Dataset):
+        return values.to_arrow()
+    if (table := as_arrow(values)) is not None:
+        return table
     raise InvalidInputError(
         "a table is a mapping of names to values, or has __arrow_c_stream__, as tables"
         f" of pyarrow, pandas and polars have; got a {type(values).__name__}"

@@ -14,11 +14,11 @@ import pytest
 
 import gleann
 from gleann.index import errors
+from gleann.index.data.npy_file import NpyFile
 from gleann.index.ids.checks import MAX_ID_BYTES
 from gleann.service.application import Application
 from gleann.service.cli.files import inputs
 from gleann.service.config import Config
-from gleann.service.files.npy_file import NpyFile
 from gleann.service.files.vector_files import ParquetVectors
 from gleann.service.state import disk_room
 from gleann.v1 import vector_pb2

@@ -14,9 +14,9 @@ import pytest
 
 import gleann
 from gleann.index import errors
+from gleann.index.data import jsonl_payload, payload_files
 from gleann.index.payload.payload import Payload
 from gleann.service.client.operation import Operation
-from gleann.service.files import jsonl_payload, payload_files
 from gleann.service.jobs import sealed_import
 from gleann.service.values import Imported
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from gleann.index import as_vectors
 from gleann.index.arrays import HeldIds, Ids
+from gleann.index.data.files import KINDS
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_distinct
 from gleann.index.ids.held import to_numpy
@@ -18,8 +19,6 @@ from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.tables import Table, read_table
 from gleann.service.client.client import Client
-
-VECTOR_SUFFIXES = (".npy", ".parquet", ".pq")
 
 
 class Reader:
@@ -101,4 +100,4 @@ def require_dim(client: Client, index: str, vectors: object, path: Path | None) 
 
 def is_file(given: Path) -> bool:
     """Whether a name is that of a file of vectors, and not of an index."""
-    return given.suffix.lower() in VECTOR_SUFFIXES
+    return given.suffix.lower() in KINDS

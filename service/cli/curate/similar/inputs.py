@@ -10,6 +10,7 @@ import numpy as np
 
 from gleann.index import BuildParams, SoarIndex, as_vectors
 from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.data.files import is_folder_of_vectors
 from gleann.index.params import Metric
 from gleann.selection.among import Among
 from gleann.service.cli import options, reports
@@ -150,7 +151,7 @@ def read_other(path: Path | None, record: JobRecord, *, dim: int) -> Other | Non
     """
     if path is None:
         return None
-    if path.is_dir():
+    if path.is_dir() and not is_folder_of_vectors(path):
         index = SoarIndex.load(path)
         record.add_index(path, index.data_hash)
         return Other(rows=index, ids=index.held_ids)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -165,9 +166,16 @@ def test_tables_hold_ids_as_they_are(suffix: str, tmp_path: Path) -> None:
     assert columns.own_ids(table, "n").tolist() == numbers.tolist()
 
 
-@pytest.mark.parametrize(
-    "kind", [pa.binary(), pa.large_binary(), pa.binary(16), pa.uuid()]
-)
+@pytest.mark.parametrize("kind", [pa.binary(16), pa.uuid()])
+def test_uuids_are_read_as_text(kind: pa.DataType, tmp_path: Path) -> None:
+    held = [UUID(int=row) for row in range(len(ODD))]
+    bytes_of = pa.array([one.bytes for one in held], pa.binary(16))
+    assert build(tmp_path, bytes_of.cast(kind)) == 0
+    ids = SoarIndex.load(tmp_path / "i.gleann").ids
+    assert ids.tolist() == [str(one) for one in held]
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
 def test_ids_of_bytes_are_refused(
     kind: pa.DataType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SoarIndex, errors
+from gleann.index.data.npy_file import NpyFile
+from gleann.index.data.payload_files import PayloadFile
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.index.storage.regular_file import open_regular
-from gleann.service.files.npy_file import NpyFile
-from gleann.service.files.payload_files import PayloadFile
 from gleann.service.files.vector_files import ParquetVectors
 from gleann.service.snapshots.manifest import SnapshotFile
 from gleann.service.snapshots.transfer import opened

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gleann.index import errors
-from gleann.service.files.npy_file import NpyFile
+from gleann.index.data.npy_file import NpyFile
 from gleann.service.files.vector_files import NpyVectors
 
 
@@ -97,7 +97,7 @@ import os, sys
 import numpy as np
 from gleann.index.build import on_disk
 from gleann.service.cli.main import run
-from gleann.service.files.npy_file import NpyFile
+from gleann.index.data.npy_file import NpyFile
 on_disk.BLOCK_BYTES = 4 * 8 * 1000
 read = NpyFile.__getitem__
 def cut_first(source, block):

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gleann.index.data import csv_payload, jsonl_payload, payload_files
+from gleann.index.data.payload_files import PayloadFile
 from gleann.index.errors import (
     DimensionMismatchError,
     GleannError,
@@ -16,8 +18,6 @@ from gleann.index.errors import (
     MissingFileError,
 )
 from gleann.index.payload.schema import Column, Schema
-from gleann.service.files import csv_payload, jsonl_payload, payload_files
-from gleann.service.files.payload_files import PayloadFile
 
 MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
 

@@ -1,13 +1,10 @@
 """Reader of untrusted `.npy` files; it does not memory-map.
 
-A memory map kills the process (SIGBUS) if the file is truncated meanwhile; a read
-returns fewer bytes, which is an ordinary error. Rows are read on access, so a file may
-be larger than memory.
+Rows are read on access, so a file may be larger than memory.
 """
 
 import math
-import os
-import weakref
+from io import BytesIO
 from pathlib import Path
 from tokenize import TokenError
 from typing import BinaryIO
@@ -16,8 +13,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from gleann.index.errors import CorruptDataError, InvalidInputError, MissingFileError
-from gleann.index.storage.regular_file import open_regular
+from gleann.index.data.byte_file import ByteFile, LocalFile, fill, head
+from gleann.index.data.sliced_rows import SlicedRows
+from gleann.index.errors import CorruptDataError, InvalidInputError
 
 _HEADER_READERS = {
     (1, 0): npy.read_array_header_1_0,
@@ -32,7 +30,11 @@ _NO_HEADER = (
 """What NumPy raises for bytes that are no header, which it evaluates as Python."""
 
 
-class NpyFile:
+MOST_HEADER_BYTES = 1 << 16
+"""Bytes in which a header must end; those of arrays of numbers have 128."""
+
+
+class NpyFile(SlicedRows):
     """An array in a file: dtype, shape, and rows by slices without a step.
 
     Attributes:
@@ -41,8 +43,12 @@ class NpyFile:
         shape: at least one-dimensional.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, file: ByteFile | None = None) -> None:
         """Open the file and read its header.
+
+        Args:
+            path: of the file.
+            file: its bytes; None opens `path` of this machine.
 
         Raises:
             MissingFileError: it does not exist or cannot be read.
@@ -50,24 +56,16 @@ class NpyFile:
             CorruptDataError: it is longer or shorter than its header says.
         """
         self.path = path
-        try:
-            with open_regular(path) as file:
-                self.shape, self._by_columns, self.dtype = _header(file, path)
-                self._begin = file.tell()
-                size = os.fstat(file.fileno()).st_size
-                self._descriptor = os.dup(file.fileno())
-        except OSError as error:
-            reason = error.strerror or "cannot be read"
-            raise MissingFileError(f"{path}: {reason}") from error
-        weakref.finalize(self, os.close, self._descriptor)
+        self._file: ByteFile = LocalFile(path) if file is None else file
+        with BytesIO(head(self._file, MOST_HEADER_BYTES)) as first:
+            self.shape, self._by_columns, self.dtype = _header(first, path)
+            self._begin = first.tell()
         expected = self._begin + math.prod(self.shape) * self.dtype.itemsize
-        if size != expected:
+        if self._file.size != expected:
             raise CorruptDataError(
-                f"{path.name} has {size} bytes, but its header says {expected}"
+                f"{path.name} has {self._file.size} bytes, but its header says"
+                f" {expected}"
             )
-
-    def __len__(self) -> int:
-        return self.shape[0]
 
     def __getitem__(self, rows: slice, /) -> NDArray[np.generic]:
         """The rows of a slice, read from the file.
@@ -97,20 +95,7 @@ class NpyFile:
 
     def _fill(self, out: NDArray[np.generic], first: int) -> None:
         """Fill `out` from the file, starting at number `first`."""
-        # As bytes: not every dtype supports the buffer protocol.
-        room = out.reshape(-1).view(np.uint8).data
-        at = self._begin + first * self.dtype.itemsize
-        while room:
-            try:
-                got = os.preadv(self._descriptor, [room], at)
-            except OSError as error:
-                raise MissingFileError(f"{self.path}: {error.strerror}") from error
-            if got == 0:
-                raise CorruptDataError(
-                    f"{self.path.name} was cut while it was read: it ends before byte"
-                    f" {at + len(room)}"
-                )
-            room, at = room[got:], at + got
+        fill(out, self._file, self._begin + first * self.dtype.itemsize)
 
 
 def _header(

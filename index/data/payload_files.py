@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from gleann.index.data import csv_payload, jsonl_payload
+from gleann.index.data.vector_columns import reading, require_columns
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
-from gleann.index.storage.regular_file import open_regular
-from gleann.service.files import csv_payload, jsonl_payload
-from gleann.service.files.vector_columns import reading, require_columns
 
 JSONL = (".jsonl", ".ndjson")
 SUFFIXES = (".csv", *JSONL, ".parquet", ".pq")
@@ -64,7 +63,7 @@ class PayloadFile:
                 return cls(path=path, reader=csv_payload.CsvPayload(path))
             if suffix in JSONL:
                 return cls(path=path, reader=jsonl_payload.JsonlPayload(path))
-            return cls(path=path, reader=ParquetPayload(path))
+            return cls(path=path, reader=_table(path))
 
     @classmethod
     def peek(cls, path: Path) -> "PayloadFile":
@@ -84,7 +83,7 @@ class PayloadFile:
             if suffix in JSONL:
                 jsonl = jsonl_payload.JsonlPayload(path, typed_rows=PEEKED_ROWS)
                 return cls(path=path, reader=jsonl)
-            return cls(path=path, reader=ParquetPayload(path))
+            return cls(path=path, reader=_table(path))
 
     @property
     def has_all_names(self) -> bool:
@@ -95,6 +94,11 @@ class PayloadFile:
     def names(self) -> tuple[str, ...]:
         """Names of all columns, in the order of the file."""
         return self.reader.names
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file of this machine; none where it is a table or elsewhere."""
+        return (self.path,) if self.path.is_file() else ()
 
     def schema(self, names: Iterable[str]) -> Schema:
         """The columns of these names, with their types in the file.
@@ -184,36 +188,13 @@ def _reading_suffix(path: Path) -> Iterator[str]:
         yield suffix
 
 
-class ParquetPayload:
-    """Columns of a parquet file."""
+def _table(path: Path) -> _Reader:
+    """The columns of a parquet file."""
+    from gleann.index.data.files import Files, ThisMachine, kind_of_file
+    from gleann.index.data.tables import columns_of_files
 
-    has_all_names = True
-
-    def __init__(self, path: Path) -> None:
-        from pyarrow.parquet import ParquetFile
-
-        self._path = path
-        with open_regular(path) as opened, ParquetFile(opened) as file:
-            self._fields = {field.name: field for field in file.schema_arrow}
-            self.names = tuple(file.schema_arrow.names)
-
-    def column(self, name: str) -> Column:
-        """A column and its type in the file."""
-        import pyarrow as pa
-
-        (column,) = Schema.of(pa.schema([self._fields[name]])).columns
-        return column
-
-    def blocks(self, schema: Schema) -> Iterator[Payload]:
-        """The columns of `schema`, in blocks."""
-        from pyarrow.parquet import ParquetFile
-
-        first = 0
-        with ParquetFile(self._path) as file:
-            names = list(schema.names)
-            for batch in file.iter_batches(BLOCK_ROWS, columns=names):
-                if names:
-                    yield Payload.of(batch, schema, first=first)
-                else:
-                    yield Payload.nulls(schema, batch.num_rows)
-                first += batch.num_rows
+    name = str(path)
+    files = Files(
+        shown=path.name, names=(name,), kind=kind_of_file(name), place=ThisMachine()
+    )
+    return columns_of_files(files)

@@ -1,0 +1,12 @@
+"""One door for data: `open` takes files, folders, object stores, tables and arrays.
+
+from gleann import SoarIndex, data
+
+pages = data.open("pages/*.parquet", columns=["language"])
+index = SoarIndex.build(pages)
+"""
+
+from gleann.index.data.dataset import Batch, Dataset
+from gleann.index.data.open import open_dataset as open
+
+__all__ = ["Batch", "Dataset", "open"]

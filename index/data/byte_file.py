@@ -1,0 +1,84 @@
+"""Bytes of a file by offset, wherever the file is."""
+
+import os
+import weakref
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.errors import CorruptDataError, MissingFileError
+from gleann.index.storage.regular_file import open_regular
+
+
+class ByteFile(Protocol):
+    """A file that is read by offset.
+
+    Attributes:
+        name: what messages call it.
+        size: its bytes when it was opened.
+    """
+
+    name: str
+    size: int
+
+    def read_some(self, room: memoryview, at: int) -> int:
+        """Read into `room` from offset `at`; the bytes that came, 0 at the end.
+
+        Raises:
+            MissingFileError: it cannot be read.
+        """
+
+
+class LocalFile:
+    """A regular file of this machine; a `ByteFile`.
+
+    It is not memory-mapped: a map kills the process (SIGBUS) if the file is truncated
+    meanwhile, while a read returns fewer bytes, which is an ordinary error.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, which stays open.
+
+        Raises:
+            MissingFileError: it does not exist, or is no regular file.
+        """
+        self.name = path.name
+        self._path = path
+        with open_regular(path) as file:
+            self.size = os.fstat(file.fileno()).st_size
+            self._descriptor = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def read_some(self, room: memoryview, at: int) -> int:
+        """Read into `room` from offset `at`; the bytes that came."""
+        try:
+            return os.preadv(self._descriptor, [room], at)
+        except OSError as error:
+            raise MissingFileError(f"{self._path}: {error.strerror}") from error
+
+
+def fill(out: NDArray[np.generic], file: ByteFile, at: int) -> None:
+    """Fill a C-contiguous array from the bytes of a file, from offset `at` on.
+
+    Raises:
+        CorruptDataError: the file was truncated since it was opened.
+        MissingFileError: it cannot be read.
+    """
+    # As bytes: not every dtype supports the buffer protocol.
+    room = out.reshape(-1).view(np.uint8).data
+    while room:
+        if (got := file.read_some(room, at)) == 0:
+            raise CorruptDataError(
+                f"{file.name} was cut while it was read: it ends before byte"
+                f" {at + len(room)}"
+            )
+        room, at = room[got:], at + got
+
+
+def head(file: ByteFile, most: int) -> bytes:
+    """The first bytes of a file, `most` of them where it has as many."""
+    first = np.empty(min(most, file.size), np.uint8)
+    fill(first, file, 0)
+    return first.tobytes()

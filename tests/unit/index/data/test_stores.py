@@ -1,0 +1,189 @@
+"""Object stores: the same answers as from the disk, by obstore's own stores and by S3.
+
+The server of S3 here answers what obstore asks: HEAD, GET of a range, and a list.
+"""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
+import pytest
+
+from gleann import data
+from gleann.index.errors import InvalidInputError, MissingFileError
+
+obstore = pytest.importorskip("obstore", reason="needs obstore (extra cloud)")
+
+ROWS = np.arange(60, dtype=np.float32).reshape(20, 3)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Files of every kind that a store may hold."""
+    table = pa.table({"id": [f"r{row}" for row in range(20)], "vector": ROWS.tolist()})
+    np.save(tmp_path / "v.npy", ROWS)
+    heading = np.array(ROWS.shape, "<u4").tobytes()
+    (tmp_path / "v.fbin").write_bytes(heading + ROWS.tobytes())
+    pq.write_table(table, tmp_path / "v.parquet", row_group_size=6)
+    pyarrow.feather.write_feather(table, tmp_path / "v.feather", chunksize=7)
+    for lang, rows in (("de", slice(0, 8)), ("en", slice(8, 20))):
+        part = tmp_path / "parts" / f"lang={lang}"
+        part.mkdir(parents=True)
+        pq.write_table(table[rows], part / "0.parquet")
+    for number, rows in ((2, slice(0, 8)), (10, slice(8, 20))):
+        (tmp_path / "shards").mkdir(exist_ok=True)
+        np.save(tmp_path / "shards" / f"s{number}.npy", ROWS[rows])
+    return tmp_path
+
+
+def columns_of(name):
+    return "all" if ("parquet" in name or "feather" in name or name == "parts") else ()
+
+
+class S3(BaseHTTPRequestHandler):
+    """A bucket of the files of a folder; no signature is checked."""
+
+    root: ClassVar[Any] = None
+    asked: ClassVar[list[str]] = []
+
+    def do_HEAD(self):
+        self._send(with_body=False)
+
+    def do_GET(self):
+        url = urlsplit(self.path)
+        asked = parse_qs(url.query)
+        if "list-type" in asked:
+            self._list(asked.get("prefix", [""])[0])
+        else:
+            self._send(with_body=True)
+
+    def _send(self, *, with_body):
+        key = unquote(urlsplit(self.path).path).removeprefix("/bucket/")
+        file = self.root / key
+        if not file.is_file():
+            self.send_error(404)
+            return
+        body, status = file.read_bytes(), 200
+        whole = len(body)
+        self.asked.append(f"{self.command} {key} {self.headers.get('Range')}")
+        if (ranged := self.headers.get("Range")) is not None:
+            first, last = ranged.removeprefix("bytes=").split("-")
+            body, status = body[int(first) : int(last) + 1], 206
+        self.send_response(status)
+        if status == 206:
+            ends = f"{first}-{int(first) + len(body) - 1}/{whole}"
+            self.send_header("Content-Range", f"bytes {ends}")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", '"1"')
+        self.send_header("Last-Modified", "Mon, 02 Nov 2026 10:00:00 GMT")
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body)
+
+    def _list(self, prefix):
+        files = [f for f in sorted(self.root.rglob("*")) if f.is_file()]
+        keys = [(str(f.relative_to(self.root)), f.stat().st_size) for f in files]
+        body = "".join(
+            f"<Contents><Key>{key}</Key><Size>{size}</Size><ETag>&quot;1&quot;</ETag>"
+            "<LastModified>2026-11-02T10:00:00.000Z</LastModified>"
+            "<StorageClass>STANDARD</StorageClass></Contents>"
+            for key, size in keys
+            if key.startswith(prefix)
+        )
+        text = (
+            '<?xml version="1.0"?><ListBucketResult><Name>bucket</Name>'
+            f"<IsTruncated>false</IsTruncated>{body}</ListBucketResult>"
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *words):
+        """Nothing is logged."""
+
+
+@pytest.fixture
+def s3(folder, monkeypatch):
+    """Opens s3://bucket/..., by the environment that obstore reads."""
+    handler = type("Handler", (S3,), {"root": folder, "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    for name, value in {
+        "AWS_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_SKIP_SIGNATURE": "true",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield handler
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+NAMES = ["v.npy", "v.fbin", "v.parquet", "v.feather", "parts", "shards", "shards/*.npy"]
+
+
+def require_rows(found, name):
+    assert np.array_equal(found.vectors, ROWS)
+    assert np.array_equal(found.vectors[5:11], ROWS[5:11])
+    if columns_of(name):
+        assert found.ids.tolist() == [f"r{row}" for row in range(20)]
+    if name == "parts":
+        langs = found.payload().to_arrow()["lang"].to_pylist()
+        assert langs == ["de"] * 8 + ["en"] * 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["memory", "local", "url"])
+def test_rows_of_a_store(kind, name, folder):
+    if kind == "url":
+        source, store = f"file://{folder}/{name}", None
+    else:
+        source = name
+        store = obstore.store.LocalStore(folder)
+        if kind == "memory":
+            store = obstore.store.MemoryStore()
+            for file in folder.rglob("*"):
+                if file.is_file():
+                    obstore.put(store, str(file.relative_to(folder)), file.read_bytes())
+    require_rows(data.open(source, columns=columns_of(name), store=store), name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_of_s3(name, s3):
+    found = data.open(f"s3://bucket/{name}", columns=columns_of(name))
+    require_rows(found, name)
+
+
+def test_a_slice_asks_for_its_bytes_only(s3):
+    found = data.open("s3://bucket/v.npy")
+    s3.asked.clear()
+    found.vectors[3:5]
+    assert s3.asked == ["GET v.npy bytes=164-187"]  # 128 of the heading, 12 a row
+
+
+def test_what_is_not_there(folder, s3):
+    with pytest.raises(MissingFileError, match=r"gone\.npy"):
+        data.open("s3://bucket/gone.npy")
+    with pytest.raises(MissingFileError, match="none of 0 files"):
+        data.open("s3://bucket/gone/*.npy")
+    with pytest.raises(InvalidInputError, match="no object store"):
+        data.open("ftp://bucket/v.npy")
+    with pytest.raises(InvalidInputError, match="read from this machine only"):
+        data.open(f"file://{folder}/v.npz")
+
+
+def test_files_that_are_left_out(folder):
+    (folder / "parts" / "_SUCCESS").touch()
+    (folder / "parts" / ".crc.parquet").write_bytes(b"x")
+    found = data.open(f"file://{folder}/parts")
+    assert np.array_equal(found.vectors, ROWS)

@@ -1,0 +1,446 @@
+"""Tables in files and in memory: rows, ids and payload against what was written."""
+
+import subprocess
+import sys
+import uuid
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.feather
+import pyarrow.parquet as pq
+import pytest
+
+from gleann import data
+from gleann.index.data import vector_rows
+from gleann.index.errors import (
+    CorruptDataError,
+    DimensionMismatchError,
+    DuplicateIdError,
+    InvalidInputError,
+    MissingFileError,
+)
+
+ROWS = np.arange(60, dtype=np.float32).reshape(20, 3)
+IDS = [f"é{row:02}" for row in range(20)]
+
+
+def lists_of(rows, kind=None):
+    return pa.array(list(rows), kind or pa.list_(pa.float32()))
+
+
+def table_of(rows=ROWS, ids=IDS, **columns):
+    return pa.table({"id": ids, "vector": lists_of(rows), **columns})
+
+
+def write_parquet(table, path):
+    pq.write_table(table, path, row_group_size=7)
+
+
+def write_feather(table, path):
+    pyarrow.feather.write_feather(table, path, chunksize=6)
+
+
+def write_ipc(table, path):
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=6)
+
+
+def write_stream(table, path):
+    with pa.ipc.new_stream(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=6)
+
+
+WRITERS = {
+    ".parquet": write_parquet,
+    ".pq": write_parquet,
+    ".feather": write_feather,
+    ".arrow": write_stream,
+    ".ipc": write_ipc,
+}
+
+
+def source_of(kind, table, folder):
+    """A table as one of `SOURCES`."""
+    if kind in WRITERS:
+        WRITERS[kind](table, folder / f"t{kind}")
+        return folder / f"t{kind}"
+    return HELD[kind](table, folder)
+
+
+def sliced(table, folder):
+    thrice = pa.concat_tables([table, table, table]).combine_chunks()
+    return thrice.slice(len(table), len(table))
+
+
+def dataset(table, folder):
+    write_parquet(table, folder / "d.parquet")
+    return pa.dataset.dataset(folder / "d.parquet")
+
+
+HELD = {
+    "table": lambda table, folder: table,
+    "chunked": lambda table, folder: pa.concat_tables(
+        [table.slice(0, 5), table.slice(5)]
+    ),
+    "sliced": sliced,
+    "batch": lambda table, folder: table.combine_chunks().to_batches()[0],
+    "reader": lambda table, folder: table.to_reader(max_chunksize=6),
+    "dataset": dataset,
+}
+SOURCES = [*WRITERS, *HELD]
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_rows_ids_and_payload_are_those_of_the_table(kind, tmp_path):
+    table = table_of(lang=["en", None] * 10, year=list(range(20)))
+    found = data.open(source_of(kind, table, tmp_path), columns=["year", "lang"])
+    assert (len(found), found.dim, found.vectors.dtype) == (20, 3, np.float32)
+    assert np.array_equal(found.vectors, ROWS)
+    assert found.ids.tolist() == IDS
+    assert found.payload().to_arrow().to_pydict() == {
+        "year": list(range(20)),
+        "lang": ["en", None] * 10,
+    }
+    assert found.table.names == ("id", "vector", "lang", "year")
+
+
+@pytest.mark.parametrize("kind", [*WRITERS, "chunked", "dataset"])
+def test_slices_in_any_order(kind, tmp_path):
+    found = data.open(source_of(kind, table_of(), tmp_path))
+    for start, stop in [(0, 3), (3, 9), (9, 20), (5, 6), (6, 19), (0, 20), (19, 30)]:
+        assert np.array_equal(found.vectors[start:stop], ROWS[start:stop])
+    assert found.vectors[4:4].shape == (0, 3)
+    assert found.vectors[:-1].shape == (19, 3)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_zero_rows(kind, tmp_path):
+    table = table_of().slice(0, 0)
+    if kind == "batch":
+        pytest.skip("an empty table has no batches")
+    found = data.open(source_of(kind, table, tmp_path))
+    assert len(found) == 0
+    assert len(found.ids) == 0
+    assert list(found.batches()) == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.list_(pa.float16()),
+        pa.list_(pa.float64()),
+        pa.large_list(pa.int8()),
+        pa.list_(pa.uint8(), 3),
+        pa.list_(pa.float32(), 3),
+        pa.large_list(pa.int64()),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("source", [".parquet", ".feather", "chunked", "sliced"])
+def test_lists_of_any_type_keep_their_dtype(kind, source, tmp_path):
+    if source == ".parquet" and kind.value_type == pa.float16():
+        pytest.importorskip("pyarrow", minversion="15", reason="half in parquet")
+    rows = ROWS.astype(kind.value_type.to_pandas_dtype())
+    table = pa.table({"vector": pa.array(rows.tolist(), kind)})
+    found = data.open(source_of(source, table, tmp_path))
+    assert found.vectors.dtype == rows.dtype
+    assert np.array_equal(found.vectors, rows)
+    assert found.vectors[18:][0].tolist() == rows[18].tolist()
+
+
+def test_tensors_of_a_fixed_shape():
+    tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(ROWS)
+    found = data.open(pa.table({"vector": tensors}))
+    assert np.array_equal(found.vectors, ROWS)
+
+
+BAD = {
+    "null": (None, InvalidInputError, "1 nulls in .* such as row 19"),
+    "null inside": ([5.0, None, 1.0], InvalidInputError, "1 nulls inside .* row 19"),
+    "short": ([5.0], DimensionMismatchError, "1 dimensions in row 19, expected 3"),
+    "long": ([5.0] * 4, DimensionMismatchError, "4 dimensions in row 19, expected 3"),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(("row", "error", "says"), BAD.values(), ids=BAD.keys())
+def test_a_row_that_is_no_vector_is_named(source, row, error, says, tmp_path):
+    table = table_of([*ROWS[:19].tolist(), row])
+    found = data.open(source_of(source, table, tmp_path))
+    with pytest.raises(error, match=says):
+        np.asarray(found.vectors)
+    with pytest.raises(error, match=says):
+        np.asarray(found.vectors)  # also the second time
+
+
+ID_KINDS = {
+    "string": (pa.array(IDS), IDS),
+    "large_string": (pa.array(IDS, pa.large_string()), IDS),
+    "string_view": (pa.array(IDS, pa.string_view()), IDS),
+    "dictionary": (pa.array(IDS).dictionary_encode(), IDS),
+    "int32": (pa.array(range(5, 25), pa.int32()), list(range(5, 25))),
+    "uint64": (pa.array(range(5, 25), pa.uint64()), list(range(5, 25))),
+    "uuid bytes": (
+        pa.array([uuid.UUID(int=row).bytes for row in range(20)], pa.binary(16)),
+        [str(uuid.UUID(int=row)) for row in range(20)],
+    ),
+    "uuid": (
+        pa.array([uuid.UUID(int=row).bytes for row in range(20)], pa.binary(16)).cast(
+            pa.uuid()
+        ),
+        [str(uuid.UUID(int=row)) for row in range(20)],
+    ),
+}
+BAD_IDS = {
+    "null": (pa.array([*IDS[:19], None]), "row 19: key is empty"),
+    "empty": (pa.array([*IDS[:19], ""]), "row 19: key is empty"),
+    "twice": (pa.array([*IDS[:19], IDS[0]]), "key has 'é00' "),
+    "twice, coded": (pa.array([*IDS[:19], IDS[0]]).dictionary_encode(), "has 'é00' "),
+    "float": (pa.array([1.5] * 20), "integers or texts as ids, got double"),
+    "bytes": (pa.array([b"x"] * 20), "integers or texts as ids, got binary"),
+    "negative": (pa.array([*range(19), -7]), "got -7"),
+    "beyond": (
+        pa.array([*range(19), 2**63], pa.uint64()),
+        "row 19: key is 922337",
+    ),
+}
+
+
+class TestIds:
+    @pytest.mark.parametrize("source", [".parquet", ".feather", "chunked", "sliced"])
+    @pytest.mark.parametrize(
+        ("ids", "expected"), ID_KINDS.values(), ids=ID_KINDS.keys()
+    )
+    def test_of_any_type(self, source, ids, expected, tmp_path):
+        table = pa.table({"key": ids, "vector": lists_of(ROWS)})
+        found = data.open(source_of(source, table, tmp_path), ids="key")
+        assert found.ids.tolist() == expected
+
+    @pytest.mark.parametrize(("ids", "says"), BAD_IDS.values(), ids=BAD_IDS.keys())
+    @pytest.mark.parametrize("source", [".parquet", "chunked"])
+    def test_what_is_no_id_is_named(self, source, ids, says, tmp_path):
+        table = pa.table({"key": ids, "vector": lists_of(ROWS)})
+        with pytest.raises((InvalidInputError, DuplicateIdError), match=says):
+            _ = data.open(source_of(source, table, tmp_path), ids="key").ids
+
+    def test_a_column_id_is_taken_if_it_can_be(self):
+        assert data.open(table_of()).ids.tolist() == IDS
+        assert data.open(table_of(), ids="").held_ids is None
+        scores = pa.table({"id": [0.5] * 20, "vector": lists_of(ROWS)})
+        found = data.open(scores)
+        assert found.held_ids is None
+        assert found.note == "ids are row numbers, as column 'id' holds double"
+        with pytest.raises(InvalidInputError, match="holds binary, and ids are"):
+            data.open(pa.table({"id": [b"x"] * 20, "vector": lists_of(ROWS)}))
+
+    def test_files_of_ids_of_two_kinds(self, tmp_path):
+        write_parquet(table_of(ROWS[:2], [1, 2]), tmp_path / "1.parquet")
+        write_parquet(table_of(ROWS[:2], ["a", "b"]), tmp_path / "2.parquet")
+        with pytest.raises(
+            InvalidInputError,
+            match=r"2\.parquet.* strings as ids from row 0 on",
+        ):
+            _ = data.open(tmp_path).ids
+
+
+class TestColumnsOfVectors:
+    def test_several_need_a_name(self):
+        table = table_of().append_column("other", lists_of(ROWS + 1))
+        with pytest.raises(InvalidInputError, match=r"2 columns .*\(vector, other\)"):
+            data.open(table)
+        assert data.open(table, vectors="other").vectors[0:1].tolist() == [[1, 2, 3]]
+
+    def test_none(self):
+        with pytest.raises(InvalidInputError, match=r"only id \(int64\), x \(double\)"):
+            data.open(pa.table({"id": [1], "x": [1.0]}))
+
+    def test_a_column_for_each_dimension(self, tmp_path):
+        table = pa.table({"id": IDS, **{f"x{d}": ROWS[:, d] for d in range(3)}})
+        for source in ("table", ".parquet"):
+            given = source_of(source, table, tmp_path)
+            found = data.open(given, vectors=["x2", "x0"])
+            assert np.array_equal(found.vectors, ROWS[:, [2, 0]])
+            assert np.array_equal(found.vectors[5:9], ROWS[5:9][:, [2, 0]])
+        holed = table.set_column(1, "x0", pa.array([None, *ROWS[1:, 0]], pa.float32()))
+        with pytest.raises(InvalidInputError, match="'x0' has 1 nulls, such as row 0"):
+            np.asarray(data.open(holed, vectors=["x0", "x1"]).vectors)
+        with pytest.raises(InvalidInputError, match="'id' must hold numbers, got str"):
+            data.open(table, vectors=["id", "x1"])
+
+    @pytest.mark.parametrize(
+        ("name", "says"), [("x", "no column 'x', only id, v"), ("id", "got string")]
+    )
+    def test_a_name_of_no_vectors(self, name, says):
+        with pytest.raises(InvalidInputError, match=says):
+            data.open(table_of(), vectors=name)
+
+    def test_two_of_one_name(self):
+        table = pa.table([lists_of(ROWS), lists_of(ROWS)], names=["vector", "vector"])
+        with pytest.raises(InvalidInputError, match="2 columns 'vector'"):
+            data.open(table, vectors="vector")
+
+
+class TestFolders:
+    def test_files_in_natural_order(self, tmp_path):
+        for part in (0, 1, 2):
+            rows = slice(7 * part, min(20, 7 * part + 7))
+            name = f"part-{[1, 2, 10][part]}.parquet"
+            write_parquet(table_of(ROWS[rows], IDS[rows]), tmp_path / name)
+        for source in (tmp_path, f"{tmp_path}/*.parquet"):
+            found = data.open(source)
+            assert np.array_equal(found.vectors, ROWS)
+            assert np.array_equal(found.vectors[6:15], ROWS[6:15])
+            assert found.ids.tolist() == IDS
+
+    @pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+    def test_partitions_are_columns(self, suffix, tmp_path):
+        for lang, year, rows in [
+            ("en", 2020, slice(0, 5)), ("en", 2021, slice(5, 9)),
+            ("de", 2020, slice(9, 20)),
+        ]:  # fmt: skip
+            folder = tmp_path / f"lang={lang}" / f"year={year}"
+            folder.mkdir(parents=True)
+            WRITERS[suffix](table_of(ROWS[rows], IDS[rows]), folder / f"p{suffix}")
+        found = data.open(tmp_path, columns="all")
+        assert found.schema.names == ("lang", "year")
+        expected = [("de", 2020)] * 11 + [("en", 2020)] * 5 + [("en", 2021)] * 4
+        held = found.payload().to_arrow().to_pydict()
+        assert list(zip(held["lang"], held["year"], strict=True)) == expected
+        assert np.array_equal(found.vectors, np.concatenate([ROWS[9:], ROWS[:9]]))
+        theirs = data.open(
+            pa.dataset.dataset(
+                tmp_path,
+                format="ipc" if suffix == ".feather" else "parquet",
+                partitioning="hive",
+            ),
+            columns="all",
+        )
+        assert theirs.payload().to_arrow().equals(found.payload().to_arrow())
+
+    def test_a_partition_that_is_a_column_too(self, tmp_path):
+        (tmp_path / "lang=en").mkdir()
+        path = tmp_path / "lang=en" / "p.parquet"
+        write_parquet(table_of(lang=["de"] * 20), path)
+        with pytest.raises(
+            InvalidInputError, match="column 'lang', and is in a folder"
+        ):
+            data.open(tmp_path)
+        write_parquet(table_of(lang=[3] * 20), path)
+        with pytest.raises(InvalidInputError, match="lang has incompatible types"):
+            data.open(tmp_path)
+
+    def test_a_file_without_the_column_is_named(self, tmp_path):
+        write_parquet(table_of(), tmp_path / "1.parquet")
+        write_parquet(table_of().drop_columns("vector"), tmp_path / "2.parquet")
+        with pytest.raises(InvalidInputError, match=r"2\.parquet has no column 'vect"):
+            data.open(tmp_path)
+
+    def test_a_file_of_another_dimension_is_named(self, tmp_path):
+        write_parquet(table_of(), tmp_path / "1.parquet")
+        write_parquet(table_of(ROWS[:, :2]), tmp_path / "2.parquet")
+        with pytest.raises(DimensionMismatchError, match=r"2\.parquet.*2 d.*row 0.*3"):
+            np.asarray(data.open(tmp_path, ids="").vectors)
+
+    def test_dtypes_of_two_files(self, tmp_path):
+        write_parquet(table_of(), tmp_path / "1.parquet")
+        exact = pa.list_(pa.float64())
+        wide = pa.table({"vector": pa.array([[1 + 1e-12, 2, 3]], exact)})
+        write_parquet(wide, tmp_path / "2.parquet")
+        found = data.open(tmp_path, ids="")
+        assert found.vectors.dtype == np.float64
+        assert found.vectors[20:][0, 0] == 1 + 1e-12
+
+
+def test_a_filtered_dataset_of_arrow_gives_the_rows_that_pass(tmp_path):
+    write_parquet(table_of(year=list(range(20))), tmp_path / "d.parquet")
+    late = pa.dataset.field("year") > 7
+    some = pa.dataset.dataset(tmp_path / "d.parquet").filter(late)
+    assert np.array_equal(data.open(some).vectors, ROWS[8:])
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path):
+    path = tmp_path / "t.parquet"
+    write_parquet(table_of(), path)
+    found = data.open(path)
+    pq.write_table(table_of().slice(0, 11), path)
+    with pytest.raises((CorruptDataError, InvalidInputError, MissingFileError)):
+        np.asarray(found.vectors)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_file_of_other_bytes(suffix, tmp_path):
+    (tmp_path / f"t{suffix}").write_bytes(b"PAR1 but not really PAR1")
+    with pytest.raises((InvalidInputError, MissingFileError), match=f"t{suffix}"):
+        data.open(tmp_path / f"t{suffix}")
+
+
+@pytest.mark.parametrize("kind", [".parquet", ".feather", ".arrow"])
+def test_slices_in_order_decode_each_row_once(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(vector_rows, "BLOCK_BYTES", 8 * 3 * 4)
+    found = data.open(source_of(kind, table_of(), tmp_path))
+    decoded = []
+    whole = vector_rows.matrix_of
+
+    def counted(lists, **words):
+        decoded.append(len(lists))
+        return whole(lists, **words)
+
+    monkeypatch.setattr(vector_rows, "matrix_of", counted)
+    for start in range(0, 20, 3):
+        assert np.array_equal(found.vectors[start : start + 3], ROWS[start : start + 3])
+    assert sum(decoded) == 20
+    assert max(decoded) <= 4
+
+
+def test_a_row_group_is_not_held_as_a_whole(tmp_path):
+    numbers = pa.array(np.zeros(400_000 * 64, np.float32))
+    table = pa.table({"vector": pa.FixedSizeListArray.from_arrays(numbers, 64)})
+    pq.write_table(table, tmp_path / "v.parquet", row_group_size=400_000)
+    script = """
+import sys
+import pyarrow as pa
+from gleann import data
+
+vectors = data.open(sys.argv[1]).vectors
+read = sum(len(vectors[start : start + 5000]) for start in range(0, 400_000, 5000))
+print(read, pa.default_memory_pool().max_memory())
+"""
+    words = [sys.executable, "-c", script, str(tmp_path / "v.parquet")]
+    said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    read, peak = map(int, said.split())
+    assert read == 400_000
+    assert peak < table.nbytes / 2
+
+
+def test_what_payload_takes():
+    table = table_of(lang=["en"] * 20, when=[None] * 20, pair=[{"a": 1}] * 20)
+    assert data.open(table).schema.names == ()
+    assert data.open(table).payload() is None
+    assert data.open(table, columns="all").schema.names == ("lang",)
+    with pytest.raises(InvalidInputError, match="no column 'x', only id, vector"):
+        data.open(table, columns=["x"])
+    with pytest.raises(InvalidInputError, match="'pair' has the Arrow type struct"):
+        data.open(table, columns=["pair"])
+    with pytest.raises(InvalidInputError, match="columns has 'vector', which has vec"):
+        data.open(table, columns=["vector"])
+
+
+def test_to_arrow_has_all_that_was_taken():
+    found = data.open(table_of(lang=["en"] * 20), columns=["lang"]).to_arrow()
+    assert found.column_names == ["id", "vector", "lang"]
+    assert found["id"].to_pylist() == IDS
+    assert found["vector"].type == pa.list_(pa.float32(), 3)
+    assert np.array_equal(found["vector"].to_pylist(), ROWS)
+    numbered = data.open(ROWS).to_arrow()
+    assert numbered["id"].to_pylist() == list(range(20))
+    assert data.open(found).to_arrow().equals(found.drop_columns("lang"))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather", ".arrow"])
+def test_a_name_that_is_no_text(suffix, tmp_path):
+    path = tmp_path / f"t{suffix}"
+    WRITERS[suffix](table_of(surname=["x"] * 20), path)
+    path.write_bytes(path.read_bytes().replace(b"surname", b"\x8durname"))
+    with pytest.raises(InvalidInputError, match="cannot be understood: 'utf-8'"):
+        data.open(path)
