@@ -21,9 +21,7 @@ def extensions() -> list[Pybind11Extension]:
     """The native kernels; none where they are switched off."""
     wanted = os.environ.get("GLEANN_NATIVE", "auto")
     if wanted not in ("auto", "required", "off"):
-        raise SystemExit(
-            f"GLEANN_NATIVE must be auto, required or off, got {wanted!r}"
-        )
+        raise SystemExit(f"GLEANN_NATIVE must be auto, required or off, got {wanted!r}")
     if wanted == "off":
         return []
     return [

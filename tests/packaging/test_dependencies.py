@@ -32,7 +32,7 @@ DISTRIBUTION = {
 """Distributions whose name is not that of their module."""
 
 ASKED_FOR = {"opentelemetry-sdk", "torch", "triton"}
-"""Imported by modules for traces and GPUs, which are imported where one asks for them."""
+"""Imported by modules for traces and GPUs, which are imported on request."""
 
 OF_CALLERS = {"_typeshed", "pandas", "polars"}
 """What callers have who get values of it, and types: no extra installs them."""

@@ -121,7 +121,9 @@ def search(
     return run
 
 
-@pytest.mark.parametrize(("index", "id_of"), [("numbers", "{}"), ("texts", "page {} é")])
+@pytest.mark.parametrize(
+    ("index", "id_of"), [("numbers", "{}"), ("texts", "page {} é")]
+)
 def test_it_finds_what_brute_force_finds(
     index: str,
     id_of: str,

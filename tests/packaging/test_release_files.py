@@ -1,4 +1,4 @@
-"""Files about the project that other programs read: they are valid, and say what is so."""
+"""Files that other programs read about the project: they are valid and true."""
 
 import re
 import tomllib
@@ -33,7 +33,9 @@ def test_the_citation_has_what_the_format_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    "form", [form for form in FORMS if form.stem != "config"], ids=lambda form: form.stem
+    "form",
+    [form for form in FORMS if form.stem != "config"],
+    ids=lambda form: form.stem,
 )
 def test_a_form_for_issues_is_one(form: Path) -> None:
     content = read(form)

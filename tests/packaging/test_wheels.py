@@ -48,9 +48,7 @@ def source(dist: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def installed(
-    wheel: Path, make_environment: Callable[[], Environment]
-) -> Environment:
+def installed(wheel: Path, make_environment: Callable[[], Environment]) -> Environment:
     """An environment with the wheel and what it says it needs."""
     environment = make_environment()
     environment.install(wheel)

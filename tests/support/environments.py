@@ -43,7 +43,12 @@ class Environment:
             if not name.startswith(("PYTHON", "GLEANN_"))
         }
         done = subprocess.run(
-            words, cwd=self.folder, env=kept, capture_output=True, text=True, check=False
+            words,
+            cwd=self.folder,
+            env=kept,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
