@@ -1,6 +1,6 @@
 // Searches an index of a gleann server, by TLS and with a key.
 //
-//   make protos && unzip -d protos ../../../dist/gleann-protos.zip   # in this folder
+//   unzip -d protos gleann-protos.zip   # of `make protos`, in a copy of this folder
 //   npm install
 //   node search.js localhost:50051 ca.pem app.key pages 0.12,0.5,-0.3
 import { readFileSync } from "node:fs";
