@@ -2,6 +2,9 @@
 # make test   sets everything up and runs the tests
 # make test-slow  kills, fuzzed messages, overload, soak, sanitizers: minutes each
 # make image  the container of the server; needs docker
+# make wheels  dist/: the source, a wheel for Linux, and one of Python alone
+# make protos  dist/gleann-protos.zip, for clients in other languages
+# make test-wheels  both, installed into environments of their own and tried
 # make check  format, lint, types, import contracts, generated protos
 # make test-kernels  the torch engine and the Triton kernels, without a GPU (2 GB)
 # make gpu-pack, gpu-run PART=A  what a GPU machine needs; one of three calls on it
@@ -16,10 +19,11 @@ KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest
 HALVES := $(if $(filter 1,$(shell nproc 2>/dev/null)),1,2)
 SERVED := tests/service tests/session tests/faults tests/bench
 NATIVE := $(wildcard index/native/*/*.cpp index/native/*/*.hpp)
-INPUTS := pyproject.toml setup.py $(NATIVE)
+INPUTS := pyproject.toml setup.py .ns/gleann/__init__.py $(NATIVE)
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' .ns/gleann/__init__.py)
 
-.PHONY: demo image test test-library test-served test-slow test-kills test-fuzz \
-  test-overload test-soak test-sanitizers test-kernels kernels-compiled \
+.PHONY: demo image wheels protos test-wheels test test-library test-served test-slow \
+  test-kills test-fuzz test-overload test-soak test-sanitizers test-kernels kernels-compiled \
   kernels-interpreted gpu-pack gpu-run check format clean python
 .DELETE_ON_ERROR:
 
@@ -89,7 +93,18 @@ kernels-interpreted:
 # The version of the project is the tag of the image.
 image:
 	@command -v docker > /dev/null || { echo "make image needs docker; service/deploy/Dockerfile says what it runs"; exit 1; }
-	docker build -f service/deploy/Dockerfile -t gleann:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .
+	docker build -f service/deploy/Dockerfile -t gleann:$(VERSION) .
+
+# Another Python: make wheels PYTHON=python3.13; .ci/wheels says which are tested.
+wheels: | python
+	PYTHON=$(PYTHON) .ci/wheels
+
+protos: $(VENV)/.test
+	$(BIN)/python proto/archive.py dist/gleann-protos.zip
+
+# In the environments that these tests make there are no other packages.
+test-wheels: $(VENV)/.test wheels protos
+	GLEANN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/packaging
 
 gpu-pack:
 	bench/gpu/pack.sh
@@ -113,7 +128,7 @@ format: $(VENV)/.test
 	$(BIN)/clang-format -i $(NATIVE)
 
 clean:
-	rm -rf $(VENV) $(KERNELS) build dist demo-report index/*.so
+	rm -rf $(VENV) .venv-wheels $(KERNELS) build dist demo-report index/*.so
 
 $(VENV)/.demo: $(VENV)/.python $(INPUTS)
 	@echo "Installing gleann and what the demo needs into $(VENV) (a few minutes the first time)..."

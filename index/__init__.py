@@ -1,15 +1,23 @@
-"""The vector index: inverted lists with SOAR spilling."""
+"""The vector index: inverted lists with SOAR spilling.
 
-from gleann.index.checks import as_vectors
-from gleann.index.evaluate import recall_at_k
-from gleann.index.exact import exact_search
-from gleann.index.found import Found, FoundWithin, SearchStats
-from gleann.index.graph.knn_graph import KnnGraph, knn_graph
-from gleann.index.graph.of_rows import knn_graph_of
-from gleann.index.ids.checks import as_ids
-from gleann.index.params import BuildParams, SearchParams
-from gleann.index.progress import Progress
-from gleann.index.soar_index import SoarIndex
+Names load on first use: their modules import NumPy and each other, and a command that
+takes an exception from `gleann.index.errors` needs none of them.
+"""
+
+import importlib
+import typing
+
+if typing.TYPE_CHECKING:
+    from gleann.index.checks import as_vectors
+    from gleann.index.evaluate import recall_at_k
+    from gleann.index.exact import exact_search
+    from gleann.index.found import Found, FoundWithin, SearchStats
+    from gleann.index.graph.knn_graph import KnnGraph, knn_graph
+    from gleann.index.graph.of_rows import knn_graph_of
+    from gleann.index.ids.checks import as_ids
+    from gleann.index.params import BuildParams, SearchParams
+    from gleann.index.progress import Progress
+    from gleann.index.soar_index import SoarIndex
 
 __all__ = [
     "BuildParams",
@@ -27,3 +35,32 @@ __all__ = [
     "knn_graph_of",
     "recall_at_k",
 ]
+
+_HOME = {
+    "BuildParams": "gleann.index.params",
+    "Found": "gleann.index.found",
+    "FoundWithin": "gleann.index.found",
+    "KnnGraph": "gleann.index.graph.knn_graph",
+    "Progress": "gleann.index.progress",
+    "SearchParams": "gleann.index.params",
+    "SearchStats": "gleann.index.found",
+    "SoarIndex": "gleann.index.soar_index",
+    "as_ids": "gleann.index.ids.checks",
+    "as_vectors": "gleann.index.checks",
+    "exact_search": "gleann.index.exact",
+    "knn_graph": "gleann.index.graph.knn_graph",
+    "knn_graph_of": "gleann.index.graph.of_rows",
+    "recall_at_k": "gleann.index.evaluate",
+}
+
+
+if not typing.TYPE_CHECKING:  # or mypy would believe in any name
+
+    def __getattr__(name: str) -> typing.Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'gleann.index' has no attribute {name!r}")
+        found = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+        return found
+
+    def __dir__() -> list[str]:
+        return __all__

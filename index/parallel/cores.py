@@ -17,9 +17,15 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 def usable_cores() -> int:
     """Cores that threads may take, at least 1; a share of one counts as one."""
-    quota = cpu_quota()
-    cores = len(os.sched_getaffinity(0))
+    quota, cores = cpu_quota(), affinity_cores()
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def affinity_cores() -> int:
+    """Cores this process may run on; all of them on systems other than Linux."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Self
 from gleann.service.client.link.threads import Directory
 from gleann.service.client.methods import ClientMethods
 from gleann.service.client.modes import Awaiting
-from gleann.service.client.target import Server, read_target
+from gleann.service.client.target import Server, read_target, require_directories
 from gleann.service.client.tls import Tls, tls_for
 from gleann.service.stubs import Stubs
 
@@ -65,6 +65,7 @@ class AsyncClient(ClientMethods[Awaiting]):
                 tls=tls,
             )
         else:
+            require_directories()
             from gleann.service.local import open_directory
 
             self._directory = Directory(partial(open_directory, place))

@@ -7,7 +7,7 @@ from typing import Self
 from gleann.service.client.link.at_once import at_once
 from gleann.service.client.methods import ClientMethods
 from gleann.service.client.modes import Blocking
-from gleann.service.client.target import Server, read_target
+from gleann.service.client.target import Server, read_target, require_directories
 from gleann.service.client.tls import Tls, tls_for
 from gleann.service.stubs import Stubs
 
@@ -79,6 +79,7 @@ class Client(ClientMethods[Blocking]):
                 tls=tls,
             )
         else:
+            require_directories()
             from gleann.service.local import open_directory
 
             stubs = at_once(open_directory(place))

@@ -20,7 +20,7 @@ from gleann.service.wire.optimizer_messages import (
     compaction_kind_to_wire,
     optimizer_params_to_wire,
 )
-from gleann.service.wire.payload_messages import columns_to_wire
+from gleann.service.wire.payload.columns import columns_to_wire
 from gleann.v1 import index_pb2
 
 Declared: TypeAlias = Mapping[str, str] | Iterable[Column] | Any

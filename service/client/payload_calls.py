@@ -22,11 +22,6 @@ from gleann.service.client.connection import Calls, part_id
 from gleann.service.client.modes import M, method
 from gleann.service.wire.arrays import ids_to_wire
 from gleann.service.wire.paging import blocks_within, id_sizes
-from gleann.service.wire.payload_messages import (
-    payload_of,
-    payload_sizes,
-    payload_to_wire,
-)
 from gleann.v1 import payload_pb2, vector_pb2
 
 
@@ -92,6 +87,8 @@ class PayloadCalls(Calls[M]):
     async def _update_all(
         self, request: vector_pb2.UpdatePayloadRequest, payload: Payload
     ) -> int:
+        from gleann.service.wire.payload_messages import payload_to_wire
+
         request.payload.CopyFrom(payload_to_wire(payload))
         await self._connection.require_sendable(request)
         return int((await self._stubs.vector.UpdatePayload(request)).count)
@@ -99,6 +96,11 @@ class PayloadCalls(Calls[M]):
     async def _update_rows(
         self, name: str, ids: HeldIds, payload: Payload, request_id: str
     ) -> int:
+        from gleann.service.wire.payload_messages import (
+            payload_sizes,
+            payload_to_wire,
+        )
+
         sizes = id_sizes(ids) + payload_sizes(payload)
         limits, count = await self._connection.limits(), 0
         for part in blocks_within(sizes, limits, name="payload", most=limits.rows):
@@ -192,6 +194,8 @@ class PayloadCalls(Calls[M]):
 
     async def _part(self, name: str, ids: HeldIds, columns: Columns) -> Any:
         import pyarrow as pa
+
+        from gleann.service.wire.payload_messages import payload_of
 
         request = vector_pb2.GetVectorsRequest(
             index=name,

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import NoReturn, TypeAlias
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from gleann.index import Progress
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Wanted: TypeAlias = Callable[[Progress], None] | bool | None
 """A function that is called with each update, True for bars on stderr, or none."""
@@ -56,6 +57,8 @@ class _Bars:
         self._bar: tqdm[NoReturn] | None = None
 
     def show(self, now: Progress) -> None:
+        from tqdm import tqdm
+
         if self._bar is None or now.phase != self._phase:
             self.close()
             self._phase = now.phase

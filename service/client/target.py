@@ -1,8 +1,10 @@
 """What a client's target is: a directory of this machine, or a server's address."""
 
 import re
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from ipaddress import ip_address
 from os import PathLike, fspath
 from pathlib import Path
@@ -63,6 +65,19 @@ def read_target(target: str | PathLike[str]) -> Server | Path:
         return Server(target)
     _refuse_address(target)
     return Path(target)
+
+
+def require_directories() -> None:
+    """Refuse to open a directory where its files cannot be locked.
+
+    Raises:
+        InvalidParamsError: this system, such as Windows, has no POSIX file locks.
+    """
+    if find_spec("fcntl") is None:
+        raise InvalidParamsError(
+            f"a directory cannot be opened on {sys.platform}, which has no POSIX file"
+            f" locks: connect to a server, {REMOTE_SCHEME}host:port"
+        )
 
 
 def _require_text(target: object) -> None:

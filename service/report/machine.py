@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from gleann.index.parallel.cores import affinity_cores
+
 DISTRIBUTIONS = (
     "gleann",
     "numpy",
@@ -23,12 +25,11 @@ DISTRIBUTIONS = (
 
 
 def machine() -> dict[str, str | int | float]:
-    """Processor, usable cores, memory and operating system."""
-    page, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+    """Processor, usable cores, memory (0.0 if unknown) and operating system."""
     return {
         "cpu": _cpu_field("model name") or platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(page * pages / 2**30, 1),
+        "cores": affinity_cores(),
+        "memory_gib": round(_memory_bytes() / 2**30, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
 
@@ -57,6 +58,13 @@ def command_line() -> str:
 def now() -> str:
     """The time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _memory_bytes() -> int:
+    """Memory of the machine; 0 on Windows, which does not tell it this way."""
+    if not hasattr(os, "sysconf"):
+        return 0
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _cpu_field(name: str) -> str:

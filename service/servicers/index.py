@@ -15,7 +15,7 @@ from gleann.service.wire import index_messages
 from gleann.service.wire.field_mask import masked, require_mask
 from gleann.service.wire.optimizer_messages import optimizer_params_of
 from gleann.service.wire.page_tokens import name_position, name_token, page_size
-from gleann.service.wire.payload_messages import require_few_columns, schema_of
+from gleann.service.wire.payload.columns import require_few_columns, schema_of
 from gleann.v1 import index_pb2, index_pb2_grpc
 
 

@@ -25,11 +25,8 @@ from gleann.service.wire.page_tokens import (
     page_size,
 )
 from gleann.service.wire.paging import Sizes, id_sizes, message_room
-from gleann.service.wire.payload_messages import (
-    payload_sizes,
-    payload_to_wire,
-    wanted_names,
-)
+from gleann.service.wire.payload.columns import wanted_names
+from gleann.service.wire.payload_messages import payload_sizes, payload_to_wire
 from gleann.v1 import vector_pb2
 
 SCROLL_ROWS = 1000

@@ -36,11 +36,8 @@ from gleann.service.wire.page_tokens import (
     page_size,
 )
 from gleann.service.wire.paging import id_sizes, message_room
-from gleann.service.wire.payload_messages import (
-    payload_sizes,
-    payload_to_wire,
-    wanted_names,
-)
+from gleann.service.wire.payload.columns import wanted_names
+from gleann.service.wire.payload_messages import payload_sizes, payload_to_wire
 from gleann.v1 import search_pb2
 
 PAGE_HITS = 100_000

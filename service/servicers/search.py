@@ -15,7 +15,8 @@ from gleann.service.wire import index_messages
 from gleann.service.wire.packed.found import packed_found, packed_work
 from gleann.service.wire.packed.search_message import SearchMessage
 from gleann.service.wire.paging import id_sizes
-from gleann.service.wire.payload_messages import payload_to_wire, wanted_names
+from gleann.service.wire.payload.columns import wanted_names
+from gleann.service.wire.payload_messages import payload_to_wire
 from gleann.v1 import search_pb2, search_pb2_grpc
 
 

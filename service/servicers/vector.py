@@ -14,7 +14,8 @@ from gleann.service.streams.batch import upserting
 from gleann.service.wire import index_messages
 from gleann.service.wire.arrays import ids_of
 from gleann.service.wire.filter_messages import condition_of
-from gleann.service.wire.payload_messages import payload_of, wanted_names
+from gleann.service.wire.payload.columns import wanted_names
+from gleann.service.wire.payload_messages import payload_of
 from gleann.v1 import vector_pb2, vector_pb2_grpc
 
 ByIdsOrFilter: TypeAlias = (

@@ -6,7 +6,7 @@ from gleann.index.payload.schema import Schema
 from gleann.service.snapshots.manifest import SnapshotManifest
 from gleann.service.snapshots.shelf import PREFIX
 from gleann.service.wire.fields import fill, time_to_wire
-from gleann.service.wire.payload_messages import columns_to_wire
+from gleann.service.wire.payload.columns import columns_to_wire
 from gleann.v1 import snapshot_pb2, types_pb2
 
 

@@ -30,11 +30,7 @@ from gleann.service.wire.fields import (
     time_to_wire,
 )
 from gleann.service.wire.optimizer_messages import optimizer_of, optimizer_to_wire
-from gleann.service.wire.payload_messages import (
-    columns_to_wire,
-    payload_of,
-    schema_of,
-)
+from gleann.service.wire.payload.columns import columns_to_wire, schema_of
 from gleann.v1 import admin_pb2, index_pb2, search_pb2, types_pb2, vector_pb2
 
 _NOT_SENT = {"nlist": "auto", "codes": "auto", "keep": "f32", "entry_codes": "copied"}
@@ -239,6 +235,8 @@ def found_of(message: search_pb2.SearchResponse) -> Found:
     shape = (message.count, message.k)
     payload = None
     if message.HasField("payload"):
+        from gleann.service.wire.payload_messages import payload_of
+
         payload = payload_of(message.payload, None, message.count * message.k)
     return Found(
         ids=own_ids(ids_of(message.ids, name="ids")).reshape(shape),
@@ -254,6 +252,8 @@ def found_within_of(pages: Sequence[search_pb2.SearchRadiusResponse]) -> FoundWi
     distances = [np.frombuffer(page.distances, "<f4") for page in pages]
     payload = None
     if pages[0].HasField("payload"):
+        from gleann.service.wire.payload_messages import payload_of
+
         parts = [
             payload_of(page.payload, None, len(part))
             for page, part in zip(pages, distances, strict=True)

@@ -1,10 +1,9 @@
-"""Conversion of payload and of its columns' declarations to messages and back.
+"""Conversion of payload to messages and back.
 
 Columns travel as packed bytes. They become Arrow arrays on those bytes, without a copy
 where Arrow has the same layout: whole numbers, floats, moments and the text of strings.
 """
 
-from collections.abc import Collection, Iterable, Sequence, Sized
 from typing import cast
 
 import numpy as np
@@ -14,25 +13,18 @@ from numpy.typing import NDArray
 
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.payload.payload import Payload
-from gleann.index.payload.schema import MOST_COLUMNS, Column, ColumnType, Schema
+from gleann.index.payload.schema import Column, ColumnType, Schema
 from gleann.service.wire.paging import Sizes
+from gleann.service.wire.payload.columns import (
+    NUMBER_OF,
+    column_type,
+    require_few_columns,
+    require_once,
+)
 from gleann.service.wire.strings import numbers_of
 from gleann.v1 import payload_pb2, types_pb2
 
-ALL_COLUMNS = "*"
-"""Stands for all columns in a list of names."""
-
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
-_NUMBER_OF: dict[ColumnType, payload_pb2.ColumnType] = {
-    "string": payload_pb2.COLUMN_TYPE_STRING,
-    "int64": payload_pb2.COLUMN_TYPE_INT64,
-    "float64": payload_pb2.COLUMN_TYPE_FLOAT64,
-    "bool": payload_pb2.COLUMN_TYPE_BOOL,
-    "timestamp": payload_pb2.COLUMN_TYPE_TIMESTAMP,
-    "strings": payload_pb2.COLUMN_TYPE_STRINGS,
-    "json": payload_pb2.COLUMN_TYPE_JSON,
-}
-_TYPE_OF = {number: kind for kind, number in _NUMBER_OF.items()}
 _FIELD_OF: dict[ColumnType, str] = {
     "string": "strings",
     "int64": "int64s",
@@ -42,82 +34,6 @@ _FIELD_OF: dict[ColumnType, str] = {
     "strings": "lists",
     "json": "strings",
 }
-
-
-def require_few_columns(columns: Sized, *, name: str) -> None:
-    """Refuse more columns than a schema has, before each becomes an object.
-
-    Raises:
-        InvalidInputError: with both numbers.
-    """
-    if len(columns) > MOST_COLUMNS:
-        raise InvalidInputError(
-            f"{name} has {len(columns)} columns, at most {MOST_COLUMNS} are allowed"
-        )
-
-
-def columns_to_wire(columns: Iterable[Column]) -> list[payload_pb2.ColumnSpec]:
-    """Pack declarations of columns."""
-    return [
-        payload_pb2.ColumnSpec(
-            name=column.name, type=_NUMBER_OF[column.type], indexed=column.indexed
-        )
-        for column in columns
-    ]
-
-
-def schema_of(messages: Collection[payload_pb2.ColumnSpec]) -> Schema:
-    """Read declarations of columns.
-
-    Raises:
-        InvalidInputError: too many, a type that this version does not know, or what
-            `Schema` refuses.
-    """
-    require_few_columns(messages, name="a schema")
-    return Schema(
-        Column(name=one.name, type=_column_type(one), indexed=one.indexed)
-        for one in messages
-    )
-
-
-def _column_type(
-    message: payload_pb2.ColumnSpec | payload_pb2.PayloadColumn,
-) -> ColumnType:
-    kind = _TYPE_OF.get(message.type)
-    if kind is None:
-        raise InvalidInputError(
-            f"column {message.name!r:.80} needs a type from 1 to {len(_TYPE_OF)}, got"
-            f" {message.type}"
-        )
-    return kind
-
-
-def wanted_names(asked: Sequence[str], schema: Schema) -> tuple[str, ...]:
-    """The names of the columns that a request asks for; "*" stands for all.
-
-    Raises:
-        UnknownColumnError: a name that the schema does not have.
-        InvalidInputError: too many, a name twice, or "*" beside others.
-    """
-    require_few_columns(asked, name="columns")
-    if ALL_COLUMNS in asked:
-        if len(asked) > 1:
-            raise InvalidInputError(
-                f"columns has {ALL_COLUMNS!r}, which takes all, beside"
-                f" {len(asked) - 1} others"
-            )
-        return schema.names
-    names = tuple(asked)
-    _require_once(names)
-    return schema.select(names).names
-
-
-def _require_once(names: Sequence[str]) -> None:
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidInputError(
-            f"column {twice!r:.80} is there {names.count(twice)} times: name it once"
-        )
 
 
 def payload_of(
@@ -142,7 +58,7 @@ def payload_of(
             f"payload describes {message.count} vectors, expected {count}"
         )
     require_few_columns(message.columns, name="payload")
-    _require_once([column.name for column in message.columns])
+    require_once([column.name for column in message.columns])
     columns = [_declared(column, schema) for column in message.columns]
     arrays = {
         column.name: _array_of(one, column.type, count)
@@ -156,7 +72,7 @@ def payload_of(
 
 def _declared(message: payload_pb2.PayloadColumn, schema: Schema | None) -> Column:
     """The column of a message, as it is declared."""
-    kind = _column_type(message)
+    kind = column_type(message)
     if schema is None:
         return Column(name=message.name, type=kind)
     column = schema.column(message.name)
@@ -323,7 +239,7 @@ def _whole(chunked: pa.ChunkedArray) -> pa.Array:
 
 
 def _column_to_wire(column: Column, array: pa.Array) -> payload_pb2.PayloadColumn:
-    message = payload_pb2.PayloadColumn(name=column.name, type=_NUMBER_OF[column.type])
+    message = payload_pb2.PayloadColumn(name=column.name, type=NUMBER_OF[column.type])
     if array.null_count:
         message.present = _bytes_of_flags(array.is_valid())
     if column.type in ("string", "json"):

@@ -4,7 +4,7 @@ import json
 
 from gleann.service.values import IndexVersion, SnapshotInfo
 from gleann.service.wire.fields import enum_text, time_of
-from gleann.service.wire.payload_messages import schema_of
+from gleann.service.wire.payload.columns import schema_of
 from gleann.v1 import snapshot_pb2, types_pb2
 
 

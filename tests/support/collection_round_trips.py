@@ -12,11 +12,8 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.service.wire.arrays import vectors_to_wire
 from gleann.service.wire.filter_messages import filter_to_wire
-from gleann.service.wire.payload_messages import (
-    columns_to_wire,
-    payload_of,
-    payload_to_wire,
-)
+from gleann.service.wire.payload.columns import columns_to_wire
+from gleann.service.wire.payload_messages import payload_of, payload_to_wire
 from gleann.v1 import index_pb2, payload_pb2, search_pb2, vector_pb2
 
 SCHEMA = Schema.of({"split": "string", "score": "float64", "tags": "strings"})

@@ -23,6 +23,10 @@ COMPILER_REMEDY = (
     "install a C++ compiler and the Python headers (Debian: apt-get install g++"
     " python3-dev), then, in the checkout: pip install --force-reinstall --no-deps ."
 )
+LINUX_REMEDY = (
+    "the native engine is for Linux alone; from here, connect a client to a server that"
+    ' runs there: gleann.Client("grpc://host:50051")'
+)
 
 
 @click.command(
@@ -108,10 +112,11 @@ def _python() -> str:
 
 def _cpu() -> str:
     facts, flags = machine(), cpu_flags()
+    memory = f", {facts['memory_gib']} GiB" if facts["memory_gib"] else ""
     there = [flag for flag in TELLING_FLAGS if flag in flags]
     absent = [flag for flag in TELLING_FLAGS if flag not in flags]
     return (
-        f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB;"
+        f"{facts['cpu']}, {facts['cores']} cores{memory};"
         f" has {' '.join(there) or 'none of ' + ' '.join(TELLING_FLAGS)}"
         + (f", lacks {' '.join(absent)}" if there and absent else "")
     )
@@ -125,9 +130,8 @@ def _engine() -> Finding:
     if name == "native":
         tiers = ", ".join(native.tiers())
         return Finding(name="engine", says=f"native serves: {reason} (tiers: {tiers})")
-    return Finding(
-        name="engine", says=f"{name} serves: {reason}", remedy=COMPILER_REMEDY
-    )
+    remedy = COMPILER_REMEDY if platform.system() == "Linux" else LINUX_REMEDY
+    return Finding(name="engine", says=f"{name} serves: {reason}", remedy=remedy)
 
 
 def _faiss() -> Finding:

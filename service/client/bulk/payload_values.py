@@ -11,7 +11,7 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.service.client.connection import Connection
 from gleann.service.wire.filter_messages import filter_to_wire
-from gleann.service.wire.payload_messages import schema_of
+from gleann.service.wire.payload.columns import schema_of
 from gleann.v1 import index_pb2, payload_pb2
 
 Sent = TypeVar("Sent")

@@ -13,7 +13,6 @@ from gleann.index.tables.tabular import Table, Tabular
 from gleann.service.stubs import Stubs
 from gleann.service.values import IndexVersion
 from gleann.service.wire.arrays import float32_rows, ids_of
-from gleann.service.wire.payload_messages import payload_of
 from gleann.v1 import types_pb2, vector_pb2
 
 
@@ -73,6 +72,8 @@ async def scroll(
 
 def page_of(message: vector_pb2.ScrollVectorsResponse) -> ScrollPage:
     """Read a page."""
+    from gleann.service.wire.payload_messages import payload_of
+
     ids = own_ids(ids_of(message.ids, name="ids"))
     with_vectors = message.HasField("vectors")
     return ScrollPage(

@@ -26,7 +26,6 @@ from gleann.service.client.modes import Awaiting, Blocking, InMode, M, method, r
 from gleann.service.client.reports import Wanted, reporting
 from gleann.service.wire.arrays import fill_vectors, ids_to_wire, wire_array
 from gleann.service.wire.paging import blocks_within, id_sizes
-from gleann.service.wire.payload_messages import payload_sizes, payload_to_wire
 from gleann.v1 import vector_pb2
 
 PART_BYTES = 4 * 1024 * 1024
@@ -261,6 +260,8 @@ class UpsertStream(InMode[M]):
     ) -> list[Batch]:
         sizes = id_sizes(ids) + matrix.shape[1] * matrix.itemsize
         if payload is not None:
+            from gleann.service.wire.payload_messages import payload_sizes
+
             sizes = sizes + payload_sizes(payload)
         limits = await self._connection.limits()
         parts = blocks_within(
@@ -289,6 +290,8 @@ def _batch(
     message.batch.ids.CopyFrom(ids_to_wire(held))
     fill_vectors(message.batch.vectors, matrix[part])
     if payload is not None:
+        from gleann.service.wire.payload_messages import payload_to_wire
+
         values = payload_to_wire(payload.slice(part.start, part.stop))
         message.batch.payload.CopyFrom(values)
     ends = held[:1], held[-1:]

@@ -12,7 +12,6 @@ from gleann.service.client.connection import Connection, part_id
 from gleann.service.client.reports import Count, Wanted, reporting
 from gleann.service.wire.arrays import fill_vectors, ids_to_wire
 from gleann.service.wire.paging import blocks_within, id_sizes
-from gleann.service.wire.payload_messages import payload_sizes, payload_to_wire
 from gleann.v1 import vector_pb2
 
 
@@ -46,6 +45,8 @@ class Upload:
         """Send all rows, in as many messages as it takes; return their number."""
         sizes = id_sizes(self.ids) + self.matrix.shape[1] * self.matrix.itemsize
         if payload is not None:
+            from gleann.service.wire.payload_messages import payload_sizes
+
             sizes = sizes + payload_sizes(payload)
         limits = await connection.limits()
         parts = blocks_within(sizes, limits, name="vectors", most=limits.rows)
@@ -66,10 +67,12 @@ class Upload:
         request = vector_pb2.UpsertVectorsRequest(
             index=self.name,
             ids=ids_to_wire(self.ids[part]),
-            payload=None
-            if payload is None
-            else payload_to_wire(payload.slice(part.start, part.stop)),
             request_id=part_id(self.request_id, part),
         )
         fill_vectors(request.vectors, self.matrix[part])
+        if payload is not None:
+            from gleann.service.wire.payload_messages import payload_to_wire
+
+            values = payload_to_wire(payload.slice(part.start, part.stop))
+            request.payload.CopyFrom(values)
         return request

@@ -26,13 +26,11 @@ from gleann.service.wire.filter_messages import (
     condition_to_wire,
     filter_to_wire,
 )
+from gleann.service.wire.payload.columns import columns_to_wire, schema_of, wanted_names
 from gleann.service.wire.payload_messages import (
-    columns_to_wire,
     payload_of,
     payload_sizes,
     payload_to_wire,
-    schema_of,
-    wanted_names,
 )
 from gleann.v1 import payload_pb2, search_pb2
 

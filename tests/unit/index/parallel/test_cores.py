@@ -81,6 +81,15 @@ def test_a_share_of_a_core_counts_as_one(monkeypatch, cpus, usable):
     assert cores.usable_cores() == usable
 
 
+def test_without_an_affinity_all_cores_count(monkeypatch):
+    """As on systems other than Linux."""
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr(cores, "cpu_quota", lambda: None)
+    for count in (12, None):
+        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
+        assert cores.usable_cores() == (count or 1)
+
+
 @needs_kernels
 def test_kernels_obey_the_quota(monkeypatch):
     most = len(os.sched_getaffinity(0))

@@ -87,6 +87,19 @@ def test_doctor_tells_how_to_get_the_native_engine(monkeypatch, capsys):
     assert "--force-reinstall" in out
 
 
+def test_doctor_asks_for_no_compiler_where_there_is_no_engine(monkeypatch, capsys):
+    monkeypatch.setattr(native, "available", lambda: False)
+    monkeypatch.setattr(native, "unavailable_reason", lambda: "they were not built")
+    monkeypatch.setattr(doctor.platform, "system", lambda: "Darwin")
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.delattr("os.sysconf")
+    assert run(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "for Linux alone; from here, connect a client to a server" in out
+    assert "g++" not in out
+    assert f" {os.cpu_count()} cores;" in out  # and no memory, which is not known
+
+
 def test_doctor_says_what_needs_faiss(monkeypatch, capsys):
     find_spec = doctor.find_spec
     monkeypatch.setattr(

@@ -1,11 +1,13 @@
 """What a client's target is."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 import gleann
 from gleann.index.errors import InvalidParamsError
+from gleann.service.client import target as targets
 from gleann.service.client.target import Server, read_target
 
 
@@ -68,4 +70,20 @@ def test_what_is_refused_makes_no_directory(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InvalidParamsError, match=says):
         gleann.Client(target)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+async def open_async(directory: Path) -> None:
+    async with gleann.AsyncClient(directory):
+        pass
+
+
+def test_a_directory_is_refused_where_files_cannot_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "find_spec", lambda name: None)
+    monkeypatch.setattr(targets.sys, "platform", "win32")
+    for opened in (gleann.Client, lambda path: asyncio.run(open_async(path))):
+        with pytest.raises(InvalidParamsError, match=r"on win32, .*grpc://host:port"):
+            opened(tmp_path / "library")
     assert not list(tmp_path.iterdir())

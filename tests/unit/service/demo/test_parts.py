@@ -9,7 +9,14 @@ from sklearn.metrics import average_precision_score
 from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search
 from gleann.index.metric import prepare
 from gleann.selection import ActiveParams, IndexNeighbours
-from gleann.service.demo import digits, estimating, labelling, page_digits, speed
+from gleann.service.demo import (
+    digits,
+    estimating,
+    labelling,
+    page_digits,
+    run_speed,
+    speed,
+)
 from gleann.service.demo.scale import Scale
 from gleann.service.demo.speech import listed, mean_and_spread, signed
 
@@ -65,6 +72,15 @@ def test_the_race_times_every_contender_every_round(index, data, exact):
     assert few.entries < many.entries
     assert few.recall < many.recall
     assert few.qps_range[0] <= few.qps <= few.qps_range[1]
+
+
+@pytest.mark.parametrize("has_faiss", [True, False])
+def test_faiss_is_timed_where_it_is_installed(has_faiss, index, data, monkeypatch):
+    if not has_faiss:
+        monkeypatch.setattr(run_speed, "find_spec", lambda name: None)
+    points = run_speed.exhaustive_points(index, data[1], repeats=1)
+    methods = [point.method for point in points]
+    assert methods == ["exact (gleann)", "exact (faiss)"][: 1 + has_faiss]
 
 
 def test_alternate_takes_turns_after_one_warm_up():

@@ -1,0 +1,1 @@
+"""Payload as it is declared: its columns as messages."""
