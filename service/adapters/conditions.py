@@ -1,0 +1,28 @@
+"""Filters of other libraries as conditions of gleann."""
+
+from collections.abc import Mapping, Sequence
+
+Condition = str | Mapping[str, object] | None
+"""A condition, or columns and the values they must have."""
+
+
+def condition_of(
+    given: Condition, parameters: Sequence[object] = ()
+) -> tuple[str | None, list[object]]:
+    """A condition and its parameters; None for no filter.
+
+    Of a mapping every column must have its value: one of them where it is a list, and
+    null where it is None. Values become parameters, and never part of the text.
+    """
+    if given is None or isinstance(given, str):
+        return given, list(parameters)
+    tests, values = [], list(parameters)
+    for column, value in given.items():
+        quoted = '"' + column.replace('"', '""') + '"'
+        if value is None:
+            tests.append(f"{quoted} IS NULL")
+            continue
+        many = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+        values.append(list(value) if many else value)
+        tests.append(f"{quoted} {'IN' if many else '='} ${len(values)}")
+    return " AND ".join(tests) or None, values
