@@ -24,10 +24,18 @@ def pick(situation: Situation) -> Picked:
     classes.
     """
     name = situation.params.picker
-    if not situation.predicted and name not in _WITHOUT_MODEL:
+    if _lacks_model(situation):
         drawn = _random(situation)
         return Picked(rows=drawn.rows, method="random", note=NO_MODEL)
     return PICKERS[name](situation)
+
+
+def _lacks_model(situation: Situation) -> bool:
+    """Whether the picker needs more than there is: probabilities, or two classes."""
+    name = situation.params.picker
+    if name == "graph_margin":
+        return len(np.unique(situation.labels)) < 2
+    return name not in _WITHOUT_MODEL and not situation.predicted
 
 
 def _random(situation: Situation) -> Picked:
