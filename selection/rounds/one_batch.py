@@ -17,7 +17,7 @@ from gleann.selection.seeds import stream_seed
 from gleann.selection.uncertainty import as_probabilities
 
 
-def pick_batch(  # noqa: PLR0913 (what is labelled, and how to pick)
+def pick_batch(
     vectors: ArrayLike,
     *,
     k: int,

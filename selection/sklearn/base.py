@@ -19,7 +19,7 @@ from gleann.index.arrays import Vectors
 from gleann.index.checks import require_one_of
 from gleann.index.metric import require_distances
 from gleann.selection.sklearn.fitted import FittedRows
-from gleann.selection.sklearn.metrics import Origin, metric_named
+from gleann.selection.sklearn.metrics import Centre, metric_named
 
 Mode = Literal["distance", "connectivity"]
 MODES = ("distance", "connectivity")
@@ -56,8 +56,8 @@ class GraphEstimator(
         require_one_of("mode", self.mode, MODES)
         metric = metric_named(self.metric)
         rows = validate_data(self, X, dtype="numeric")
-        self._origin = Origin.of(rows, metric)
-        points = self._origin.placed(rows)
+        self._centre = Centre.of(rows, metric)
+        points = self._centre.placed(rows)
         require_distances(points, metric.metric, name="X")
         if points is rows or np.may_share_memory(points, rows):
             points = points.copy()
@@ -94,7 +94,7 @@ class GraphEstimator(
         """
         check_is_fitted(self)
         rows: NDArray[Any] = validate_data(self, X, dtype="numeric", reset=False)
-        return self._origin.placed(rows), dtype_for(rows)
+        return self._centre.placed(rows), dtype_for(rows)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

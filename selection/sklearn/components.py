@@ -19,9 +19,7 @@ LOOKED_AT = 1 << 14
 """Rows whose distances are held at once: those that ask, and those looked at."""
 
 
-def connect(
-    graph: "csr_matrix", points: Vectors, metric: NamedMetric
-) -> "csr_matrix":
+def connect(graph: "csr_matrix", points: Vectors, metric: NamedMetric) -> "csr_matrix":
     """Add edges to a symmetric graph until it has one component.
 
     Every component but the largest gets the shortest edge that leaves it, and so on

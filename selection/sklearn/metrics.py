@@ -57,11 +57,11 @@ def metric_named(name: str) -> NamedMetric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Origin:
+class Centre:
     """The point that is taken off rows before they become float32.
 
-    Far from zero float32 does not tell float64 rows apart. Euclidean distances do not
-    change with the origin, so it is put into the middle of the fitted rows.
+    Far from zero float32 does not tell float64 rows apart. Euclidean distances do
+    not change when all rows move.
 
     Attributes:
         point: float64 (d,); None leaves rows as they are.
@@ -70,7 +70,7 @@ class Origin:
     point: NDArray[np.float64] | None
 
     @classmethod
-    def of(cls, rows: NDArray[Any], metric: NamedMetric) -> "Origin":
+    def of(cls, rows: NDArray[Any], metric: NamedMetric) -> "Centre":
         """The mean of rows (n, d), where float32 would round them."""
         if metric.metric == "cosine" or rows.dtype in (np.float16, np.float32):
             return cls(point=None)

@@ -78,7 +78,7 @@ class GleannNeighbors(GraphEstimator):
         self,
         X: ArrayLike | None = None,  # noqa: N803
         n_neighbors: int | None = None,
-        return_distance: bool = True,  # noqa: FBT001, FBT002  (as scikit-learn has it)
+        return_distance: bool = True,
     ) -> tuple[NDArray[Any], Rows] | Rows:
         """The nearest fitted rows (m, k), nearest first, and their distances.
 

@@ -111,7 +111,9 @@ class GleannRadiusNeighbors(GraphEstimator):
         blocks = list(join.blocks())
         source = np.concatenate([np.empty(0, np.int32), *(b.rows for b in blocks)])
         target = np.concatenate([np.empty(0, np.int32), *(b.others for b in blocks)])
-        apart = np.concatenate([np.empty(0, np.float32), *(b.distances for b in blocks)])
+        apart = np.concatenate(
+            [np.empty(0, np.float32), *(b.distances for b in blocks)]
+        )
         n = len(self._rows)
         itself = np.arange(n if own else 0)
         sources = np.concatenate([itself, source, target])

@@ -23,7 +23,7 @@ from gleann.index.metric import prepare
 from gleann.selection.coreset import facility_location, farthest_first
 from gleann.selection.curation.duplicates.near import near_duplicates
 from gleann.selection.sklearn.base import seed_of
-from gleann.selection.sklearn.metrics import NamedMetric, Origin, metric_named
+from gleann.selection.sklearn.metrics import Centre, NamedMetric, metric_named
 
 
 class RowSelector(BaseEstimator, ABC):
@@ -58,7 +58,7 @@ class RowSelector(BaseEstimator, ABC):
         """
         metric = metric_named(self.metric)
         rows = validate_data(self, X, dtype="numeric")
-        points = Origin.of(rows, metric).placed(rows)
+        points = Centre.of(rows, metric).placed(rows)
         self.sample_indices_ = self._choose(prepare(points, metric.metric), metric)
         self.support_ = np.zeros(len(points), np.bool_)
         self.support_[self.sample_indices_] = True
@@ -66,7 +66,7 @@ class RowSelector(BaseEstimator, ABC):
 
     def get_support(
         self,
-        indices: bool = False,  # noqa: FBT001, FBT002  (as scikit-learn has it)
+        indices: bool = False,
     ) -> Mask | Rows:
         """Which rows are chosen: a mask (n,), or with `indices` their positions."""
         check_is_fitted(self)

@@ -58,7 +58,7 @@ class GleannVectorStore(VectorStore):
         ]
 
     @classmethod
-    def create(  # noqa: PLR0913 (all but three are optional)
+    def create(
         cls,
         client: Client,
         index: str,
@@ -230,7 +230,7 @@ class GleannVectorStore(VectorStore):
         embedding: list[float],
         k: int = 4,
         *,
-        filter: Condition = None,  # noqa: A002 (LangChain's word)
+        filter: Condition = None,
         parameters: Sequence[object] = (),
     ) -> list[tuple[Document, float]]:
         """`similarity_search_with_score` of a vector.
@@ -261,7 +261,7 @@ class GleannVectorStore(VectorStore):
         fetch_k: int = 20,
         lambda_mult: float = 0.5,
         *,
-        filter: Condition = None,  # noqa: A002 (LangChain's word)
+        filter: Condition = None,
         parameters: Sequence[object] = (),
     ) -> list[Document]:
         """Documents that are near a vector and differ from each other.

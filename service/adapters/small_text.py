@@ -31,7 +31,7 @@ class GleannStrategy(QueryStrategy):
         self.vectors = as_vectors(vectors)
         self.params = params or RoundsParams(picker="cluster_margin")
 
-    def query(  # noqa: PLR0913 (as small-text has it)
+    def query(
         self,
         clf: Any,
         dataset: Any,

@@ -9,7 +9,7 @@ semhash, put it in place of the backend that is there:
 
 import json
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,7 +37,7 @@ Hits = list[tuple[NDArray[np.int64], NDArray[np.float32]]]
 """Positions and distances of each query's neighbours."""
 
 
-class GleannType(str, Enum):
+class GleannType(StrEnum):
     """The name under which vicinity writes this backend into its files."""
 
     GLEANN = "gleann"
@@ -67,7 +67,7 @@ class GleannBackend(AbstractBackend[GleannArgs]):
     """
 
     argument_class = GleannArgs
-    supported_metrics = set(_METRICS)
+    supported_metrics = frozenset(_METRICS)
 
     def __init__(self, rows: GrownIndex, arguments: GleannArgs) -> None:
         super().__init__(arguments)

@@ -1,7 +1,7 @@
 """The ann-benchmarks class under upstream's own runner, where a checkout is given.
 
-GLEANN_ANN_BENCHMARKS names the folder of a checkout; its runner needs docker, ansicolors
-and h5py to be installed, and no Docker with `--local`.
+GLEANN_ANN_BENCHMARKS names the folder of a checkout. Its runner imports docker and
+ansicolors, and with `--local` needs no Docker.
 """
 
 import os

@@ -12,11 +12,11 @@ from gleann.index.errors import (
 
 pytest.importorskip("langchain_core")
 
-from langchain_core.documents import Document  # noqa: E402
-from langchain_core.embeddings import Embeddings  # noqa: E402
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
 
-from gleann.service.adapters.conditions import condition_of  # noqa: E402
-from gleann.service.adapters.langchain import GleannVectorStore  # noqa: E402
+from gleann.service.adapters.conditions import condition_of
+from gleann.service.adapters.langchain import GleannVectorStore
 
 
 class Axes(Embeddings):
@@ -27,7 +27,7 @@ class Axes(Embeddings):
 
     def embed_query(self, text):
         numbers = [float(word) for word in text.split() if word.lstrip("-").isdigit()]
-        return (numbers + [0.0, 0.0, 0.0])[:3]
+        return [*numbers, 0.0, 0.0, 0.0][:3]
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_what_is_refused(store, client):
         store.add_texts(["1 0 0", "0 1 0"], [{}])
     with pytest.raises(DimensionMismatchError, match="ids has 1 entries for 2 texts"):
         store.add_texts(["1 0 0", "0 1 0"], ids=["a"])
-    with pytest.raises(InvalidInputError, match="'k'.*no JSON"):
+    with pytest.raises(InvalidInputError, match=r"'k'.*no JSON"):
         store.add_texts(["1 0 0"], [{"x": np.eye(2)}], ids=["k"])
     with pytest.raises(InvalidInputError, match="'text'"):
         GleannVectorStore.create(client, "other", Axes(), columns={"text": "string"})

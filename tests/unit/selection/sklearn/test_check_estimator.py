@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of estimators, and the exceptions that the contract makes."""
+"""scikit-learn's own checks of estimators, and what the contract excepts."""
 
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator

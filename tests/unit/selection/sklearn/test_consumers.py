@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.manifold import TSNE, Isomap, trustworthiness
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
-from sklearn.semi_supervised import LabelSpreading
+from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 
 from gleann.sklearn import GleannNeighbors, knn_kernel
 
@@ -50,7 +50,9 @@ def test_isomap_and_spectral_clustering_of_scikit_learn(blobs, digits):
     rows, labels = blobs
     graph = GleannNeighbors(n_neighbors=10, mode="connectivity").fit_transform(rows)
     clusters = SpectralClustering(
-        n_clusters=6, affinity="precomputed_nearest_neighbors", n_neighbors=10,
+        n_clusters=6,
+        affinity="precomputed_nearest_neighbors",
+        n_neighbors=10,
         random_state=0,
     )
     with warnings.catch_warnings():
@@ -74,6 +76,8 @@ def test_label_spreading_of_scikit_learn(digits):
     right = (ours.transduction_[90:] == labels[90:]).mean()
     assert right > 0.9
     assert right > (theirs.transduction_[90:] == labels[90:]).mean() - 0.02
+    hard = LabelPropagation(kernel=knn_kernel).fit(rows, known)
+    assert (hard.transduction_[90:] == labels[90:]).mean() > 0.9
     new = load_digits().data[1::2].astype(np.float32)[:200]
     truth = load_digits().target[1::2][:200]
     assert (ours.predict(new) == truth).mean() > 0.9
@@ -164,7 +168,9 @@ def test_hdbscan_takes_duplicates():
     graph = GleannNeighbors(n_neighbors=8).fit(rows).connected()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = hdbscan.HDBSCAN(min_cluster_size=10, metric="precomputed", min_samples=5)
+        found = hdbscan.HDBSCAN(
+            min_cluster_size=10, metric="precomputed", min_samples=5
+        )
         labels = found.fit_predict(graph)
     groups = labels.reshape(30, 12)
     assert (groups == groups[:, :1]).all()
@@ -219,9 +225,7 @@ def test_cleanlab(digits):
     nearest = GleannNeighbors(n_neighbors=10).fit(rows)
     graph = nearest.kneighbors_graph(mode="distance")
     lab = cleanlab.Datalab({"y": labels.tolist()}, label_name="y", verbosity=0)
-    lab.find_issues(
-        knn_graph=graph, issue_types={"near_duplicate": {}, "outlier": {}}
-    )
+    lab.find_issues(knn_graph=graph, issue_types={"near_duplicate": {}, "outlier": {}})
     issues = lab.get_issues()
     assert issues["is_near_duplicate_issue"][[0, 1, 400, 401]].all()
     assert issues["outlier_score"].idxmin() == 402

@@ -20,9 +20,7 @@ def edges(graph):
 def test_graph_is_that_of_scikit_learn(blobs, metric):
     rows, radius = blobs[0].astype(np.float64), RADII[metric]
     ours = GleannRadiusNeighbors(radius=radius, metric=metric)
-    theirs = RadiusNeighborsTransformer(
-        radius=radius, metric=metric, algorithm="brute"
-    )
+    theirs = RadiusNeighborsTransformer(radius=radius, metric=metric, algorithm="brute")
     graph, expected = ours.fit_transform(rows), theirs.fit_transform(rows)
     assert expected.nnz > 5000
     assert edges(graph) == edges(expected)

@@ -166,7 +166,9 @@ def test_label_studio_accepts_tasks_and_configuration():
     sdk = pytest.importorskip("label_studio_sdk.label_interface")
     config = labelling_config(["cat", "dog"])
     interface = sdk.LabelInterface(config)
-    tasks = tasks_of([1, 2], {"text": ["a", "b"]}, guesses=["cat", "dog"], scores=[1, 0])
+    tasks = tasks_of(
+        [1, 2], {"text": ["a", "b"]}, guesses=["cat", "dog"], scores=[1, 0]
+    )
     assert interface.validate()
     for task in tasks:
         assert interface.validate_task({**task, "annotations": []})

@@ -95,19 +95,24 @@ def test_small_text(digits):
         strategy.query(learner.classifier, dataset, np.arange(100), known, several)
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_scikit_activeml(digits):
-    pytest.importorskip("skactiveml")
-    from skactiveml.classifier import SklearnClassifier
-
-    from gleann.service.adapters.skactiveml import GleannStrategy
-
+@pytest.fixture
+def activeml(digits):
+    """Rows, labels of which most are missing, the labelled rows, and a classifier."""
+    classifier = pytest.importorskip("skactiveml.classifier")
     rows, labels, known = digits
     partly = np.full(400, np.nan)
     partly[known] = labels[known]
-    model = SklearnClassifier(
+    model = classifier.SklearnClassifier(
         LogisticRegression(max_iter=500), classes=np.arange(10), random_state=0
     )
+    return rows, partly, known, model
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_activeml(activeml):
+    from gleann.service.adapters.skactiveml import GleannStrategy
+
+    rows, partly, known, model = activeml
     strategy = GleannStrategy(random_state=0)
     chosen, utilities = strategy.query(
         rows, partly, model, batch_size=8, return_utilities=True
@@ -120,13 +125,28 @@ def test_scikit_activeml(digits):
     assert np.isnan(utilities[3, chosen[:3]]).all()
     again = strategy.query(rows, partly, model, batch_size=8)
     assert again.tolist() == chosen.tolist()
+    first = strategy.query(rows, np.full(400, np.nan), batch_size=4)
+    assert len(set(first.tolist())) == 4
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_candidates_of_scikit_activeml(activeml):
+    from gleann.service.adapters.skactiveml import GleannStrategy
+
+    rows, partly, known, model = activeml
+    strategy = GleannStrategy(random_state=0)
     few = np.setdiff1d(np.arange(100), known)
     among = strategy.query(rows, partly, model, candidates=few, batch_size=8)
     assert np.isin(among, few).all()
-    first = strategy.query(rows, np.full(400, np.nan), batch_size=4)
-    assert len(set(first.tolist())) == 4
     with pytest.raises(ValueError, match="labeled"):
         strategy.query(rows, partly, model, candidates=known)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_fitted_classifier_of_scikit_activeml(activeml):
+    from gleann.service.adapters.skactiveml import GleannStrategy
+
+    rows, partly, known, model = activeml
     margins = GleannStrategy("margin", random_state=0)
     fitted = model.fit(rows, partly)
     nearest = margins.query(rows, partly, fitted, fit_clf=False, batch_size=3)

@@ -74,7 +74,9 @@ def test_inserted_and_deleted_rows(clustered, metric, more):
     bound = 0.4 if metric == "cosine" else 2.5
     for _ in range(2):
         assert_same(ours.query(asked, 20), theirs.query(asked, 20))
-        assert_same(ours.threshold(asked, bound, 999), theirs.threshold(asked, bound, 9))
+        assert_same(
+            ours.threshold(asked, bound, 999), theirs.threshold(asked, bound, 9)
+        )
         for backend in (ours, theirs):
             backend.delete(list(range(0, 90, 2)))
             backend.insert(rows[:5])
