@@ -176,7 +176,7 @@ def _count(n_select: float, *, n: int) -> int:
     require_number("n_select", n_select)
     if isinstance(n_select, Integral):
         if not 1 <= n_select <= n:
-            raise InvalidParamsError(f"n_select is {n_select}, of {n} rows")
+            raise InvalidParamsError(f"n_select is {n_select}, of n_samples = {n}")
         return int(n_select)
     if not 0 < n_select < 1:
         raise InvalidParamsError(

@@ -173,10 +173,10 @@ class GleannVectorStore(VectorStore):
             True.
         """
         if ids is None:
-            self._client.delete(self._index, where="true")
+            self._client.delete_vectors(self._index, where="true")
         elif ids:
             gone = list(dict.fromkeys(ids))
-            self._client.delete(self._index, gone, missing_ok=True)
+            self._client.delete_vectors(self._index, gone, missing_ok=True)
         return True
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
@@ -278,7 +278,7 @@ class GleannVectorStore(VectorStore):
         near = [document for document, _ in _scored(found)]
         if not near:
             return []
-        vectors = self._client.get(self._index, [one.id for one in near])
+        vectors = self._client.get_vectors(self._index, [one.id for one in near])
         chosen = maximal_marginal_relevance(
             np.asarray(embedding, np.float32), list(vectors), lambda_mult, k
         )

@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import as_vectors
 from gleann.index.arrays import Rows
-from gleann.selection.rounds.one_batch import pick_batch
-from gleann.selection.rounds.params import RoundsParams
+from gleann.selection.rounds import RoundsParams, pick_batch
 from gleann.selection.uncertainty import margin_costs
 
 

@@ -9,8 +9,7 @@ from skactiveml.utils import MISSING_LABEL, is_labeled
 from sklearn.base import clone
 
 from gleann.index.arrays import Rows
-from gleann.selection.rounds.one_batch import pick_batch
-from gleann.selection.rounds.params import PickerName, RoundsParams
+from gleann.selection.rounds import PickerName, RoundsParams, pick_batch
 from gleann.selection.sklearn.base import seed_of
 
 

@@ -10,8 +10,7 @@ from small_text.query_strategies import QueryStrategy
 from gleann.index import as_vectors
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
-from gleann.selection.rounds.one_batch import pick_batch
-from gleann.selection.rounds.params import RoundsParams
+from gleann.selection.rounds import RoundsParams, pick_batch
 
 
 class GleannStrategy(QueryStrategy):

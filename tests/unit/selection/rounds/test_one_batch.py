@@ -9,8 +9,7 @@ from gleann.index.errors import (
     InvalidInputError,
     InvalidParamsError,
 )
-from gleann.selection.rounds import RoundsParams, RoundsSession
-from gleann.selection.rounds.one_batch import pick_batch
+from gleann.selection.rounds import RoundsParams, RoundsSession, pick_batch
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from gleann.index.errors import InvalidInputError
-from gleann.selection.rounds import RoundsParams
-from gleann.selection.rounds.one_batch import pick_batch
+from gleann.selection.rounds import RoundsParams, pick_batch
 
 PARAMS = RoundsParams(picker="cluster_margin", seed=2)
 
