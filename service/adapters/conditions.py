@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from gleann.index.errors import InvalidInputError
+
 Condition = str | Mapping[str, object] | None
 """A condition, or columns and the values they must have."""
 
@@ -13,9 +15,17 @@ def condition_of(
 
     Of a mapping every column must have its value: one of them where it is a list, and
     null where it is None. Values become parameters, and never part of the text.
+
+    Raises:
+        InvalidInputError: neither a text nor a mapping.
     """
     if given is None or isinstance(given, str):
         return given, list(parameters)
+    if not isinstance(given, Mapping):
+        raise InvalidInputError(
+            f"filter must be a condition or a mapping of columns to values, got"
+            f" {type(given).__name__}"
+        )
     tests, values = [], list(parameters)
     for column, value in given.items():
         quoted = '"' + column.replace('"', '""') + '"'

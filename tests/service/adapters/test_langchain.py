@@ -85,6 +85,8 @@ def test_conditions_quote_columns_and_take_values_as_parameters():
         [1, ["x", "y"]],
     )
     assert condition_of({}) == (None, [])
+    with pytest.raises(InvalidInputError, match="got function"):
+        condition_of(lambda document: True)
 
 
 def test_relevance_is_one_for_equal_texts(client):
