@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
-def graph_of(rows: Rows, values: NDArray[Any] | None, *, n: int) -> "csr_matrix":
+def graph_of(rows: Rows, values: NDArray[Any], *, n: int) -> "csr_matrix":
     """A graph (m, n) of neighbours (m, k), in the order they have.
 
     Args:
         rows: (m, k), positions of the neighbours.
-        values: (m, k) distances; None stores ones.
+        values: (m, k) distances, or ones.
         n: columns of the graph.
     """
     m, k = rows.shape
     offsets = np.arange(0, m * k + 1, k) if k else np.zeros(m + 1, np.int64)
-    stored = np.ones(m * k) if values is None else values.ravel()
-    return sparse(offsets, rows.ravel(), stored, n=n)
+    return sparse(offsets, rows.ravel(), values.ravel(), n=n)
 
 
 def sparse(

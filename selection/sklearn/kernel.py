@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.selection.sklearn.neighbours import GleannNeighbors
@@ -19,6 +20,10 @@ def knn_kernel(
     target_recall: float = 0.95,
 ) -> "csr_matrix":
     """Which rows of `X` are among the nearest of each row of `Y`, itself included.
+
+    Of rows and themselves, which labels spread over, the kernel is symmetric: two rows
+    are near where either is among the nearest of the other. scikit-learn's own "knn"
+    is not, and its answer depends on the direction.
 
     For `LabelSpreading(kernel=knn_kernel)`, or
     `LabelSpreading(kernel=functools.partial(knn_kernel, n_neighbors=15))`.
@@ -39,4 +44,7 @@ def knn_kernel(
         metric=metric,
         target_recall=target_recall,
     )
-    return estimator.fit(X).transform(Y).T.tocsr()
+    graph = estimator.fit(X).transform(Y)
+    if X is Y or np.array_equal(X, Y):
+        return graph.maximum(graph.T)
+    return graph.T.tocsr()

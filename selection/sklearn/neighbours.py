@@ -108,7 +108,7 @@ class GleannNeighbors(GraphEstimator):
         """
         require_one_of("mode", mode, MODES)
         rows, distances, dtype = self._found(X, n_neighbors)
-        values = None
+        values = np.ones(rows.shape, dtype)
         if mode == "distance":
             values = self._rows.metric.shown(distances, dtype)
         return graph_of(rows, values, n=self.n_samples_fit_)

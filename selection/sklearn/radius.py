@@ -94,7 +94,7 @@ class GleannRadiusNeighbors(GraphEstimator):
                 offsets, rows, distances = self._pairs(metric.radius(most), own=True)
             else:
                 offsets, rows, distances = self._within(points, metric.radius(most))
-        values = np.ones(len(rows))
+        values = np.ones(len(rows), dtype)
         if mode == "distance":
             values = metric.shown(distances, dtype)
         return sparse(offsets, rows, values, n=n)

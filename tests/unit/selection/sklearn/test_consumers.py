@@ -74,13 +74,22 @@ def test_label_spreading_of_scikit_learn(digits):
     ours = LabelSpreading(kernel=partial(knn_kernel, n_neighbors=7)).fit(rows, known)
     theirs = LabelSpreading(kernel="knn", n_neighbors=7).fit(rows, known)
     right = (ours.transduction_[90:] == labels[90:]).mean()
-    assert right > 0.9
-    assert right > (theirs.transduction_[90:] == labels[90:]).mean() - 0.02
-    hard = LabelPropagation(kernel=knn_kernel).fit(rows, known)
-    assert (hard.transduction_[90:] == labels[90:]).mean() > 0.9
+    assert right > 0.8
+    assert right > (theirs.transduction_[90:] == labels[90:]).mean() - 0.01
     new = load_digits().data[1::2].astype(np.float32)[:200]
     truth = load_digits().target[1::2][:200]
-    assert (ours.predict(new) == truth).mean() > 0.9
+    assert (ours.predict(new) == truth).mean() > 0.85
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_label_propagation_of_scikit_learn(digits):
+    rows, labels = digits
+    known = np.where(np.arange(len(labels)) < 90, labels, -1)
+    ours = LabelPropagation(kernel=knn_kernel).fit(rows, known)
+    theirs = LabelPropagation(kernel="knn").fit(rows, known)
+    right = (ours.transduction_[90:] == labels[90:]).mean()
+    assert right > 0.85
+    assert right > (theirs.transduction_[90:] == labels[90:]).mean() - 0.01
 
 
 def test_a_kernel_says_which_rows_are_near_which(blobs):
@@ -92,6 +101,9 @@ def test_a_kernel_says_which_rows_are_near_which(blobs):
     expected = np.zeros((50, 10))
     np.put_along_axis(expected, nearest, 1, axis=0)
     assert np.array_equal(kernel.toarray(), expected)
+    own = knn_kernel(rows, rows.copy(), n_neighbors=3)
+    assert (own != own.T).nnz == 0
+    assert (own.diagonal() == 1).all()
 
 
 def brute_connected(rows, graph):
