@@ -167,8 +167,8 @@ class GleannBackend(AbstractBackend[GleannArgs]):
             MissingFileError: no index is there.
             CorruptDataError: it is damaged.
         """
-        arguments = GleannArgs.load(path / "arguments.json")
-        return cls(GrownIndex(SoarIndex.load(path / FOLDER)), arguments)
+        index = SoarIndex.load(path / FOLDER)
+        return cls(GrownIndex(index), GleannArgs.load(path / "arguments.json"))
 
     def _hits(
         self, positions: NDArray[np.int64], distances: NDArray[np.float32]

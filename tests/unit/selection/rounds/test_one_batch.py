@@ -12,7 +12,7 @@ from gleann.index.errors import (
 from gleann.selection.rounds import RoundsParams, RoundsSession, pick_batch
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def world(clustered):
     rows = clustered(300, 8, seed=1, clusters=4)
     labels = (rows[:, 0] > 0).astype(int) + 2 * (rows[:, 1] > 0)
