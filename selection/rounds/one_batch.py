@@ -7,14 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import as_vectors
 from gleann.index.errors import DimensionMismatchError
-from gleann.selection.checks import as_rows, require_count
+from gleann.selection.checks import as_probabilities, as_rows, require_count
 from gleann.selection.rounds.cluster_margin import cluster
 from gleann.selection.rounds.model import Probabilities
 from gleann.selection.rounds.params import RoundsParams
 from gleann.selection.rounds.pickers import pick
 from gleann.selection.rounds.situation import Picked, Situation
 from gleann.selection.seeds import stream_seed
-from gleann.selection.uncertainty import as_probabilities
 
 
 def pick_batch(

@@ -6,7 +6,6 @@ pipelines can, and have the `get_support` of scikit-learn, over rows.
 """
 
 from abc import ABC, abstractmethod
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -174,7 +173,7 @@ def _count(n_select: float, *, n: int) -> int:
         InvalidParamsError: more than n, fewer than 1, or a share out of (0, 1).
     """
     require_number("n_select", n_select)
-    if isinstance(n_select, Integral):
+    if isinstance(n_select, int | np.integer):
         if not 1 <= n_select <= n:
             raise InvalidParamsError(f"n_select is {n_select}, of n_samples = {n}")
         return int(n_select)

@@ -32,7 +32,10 @@ def condition_of(
         if value is None:
             tests.append(f"{quoted} IS NULL")
             continue
-        many = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-        values.append(list(value) if many else value)
-        tests.append(f"{quoted} {'IN' if many else '='} ${len(values)}")
+        if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+            values.append(list(value))
+            tests.append(f"{quoted} IN ${len(values)}")
+        else:
+            values.append(value)
+            tests.append(f"{quoted} = ${len(values)}")
     return " AND ".join(tests) or None, values

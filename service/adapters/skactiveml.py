@@ -67,32 +67,32 @@ class GleannStrategy(SingleAnnotatorPoolQueryStrategy):
         Raises:
             ValueError: rows, labels or candidates that cannot be used.
         """
-        X, y, candidates, batch_size, return_utilities = self._validate_data(  # noqa: N806
+        checked = self._validate_data(
             X, y, candidates, batch_size, return_utilities, reset=True
         )
+        vectors, labels, among, count, wanted = checked
         _, mapping = self._transform_candidates(
-            candidates, X, y, enforce_mapping=True, allow_only_unlabeled=True
+            among, vectors, labels, enforce_mapping=True, allow_only_unlabeled=True
         )
-        known = np.flatnonzero(is_labeled(y, missing_label=self.missing_label_))
-        free = np.sort(mapping)
+        labelled = is_labeled(labels, missing_label=self.missing_label_)
+        known, free = np.flatnonzero(labelled), np.sort(mapping)
         probabilities = None
-        if clf is not None and len(np.unique(y[known])) > 1:
-            trained = clone(clf).fit(X, y) if fit_clf else clf
-            probabilities = trained.predict_proba(X[free])
-        seed = seed_of(self.random_state_)
+        if clf is not None and len(np.unique(labels[known])) > 1:
+            trained = clone(clf).fit(vectors, labels) if fit_clf else clf
+            probabilities = trained.predict_proba(vectors[free])
         rows = np.concatenate([known, free])
         picked = pick_batch(
-            X[rows],
-            k=batch_size,
+            vectors[rows],
+            k=count,
             labelled=np.arange(len(known)),
-            labels=y[known],
+            labels=labels[known],
             probabilities=probabilities,
-            params=RoundsParams(picker=self.picker, seed=seed),
+            params=RoundsParams(picker=self.picker, seed=seed_of(self.random_state_)),
         )
         chosen = rows[picked.rows]
-        if not return_utilities:
+        if not wanted:
             return chosen
-        return chosen, _utilities(chosen, free, n=len(X))
+        return chosen, _utilities(chosen, free, n=len(vectors))
 
 
 def _utilities(chosen: Rows, free: Rows, *, n: int) -> NDArray[np.float64]:
