@@ -171,8 +171,9 @@ def test_label_studio_accepts_tasks_and_configuration():
     )
     interface.validate()  # raises what is wrong
     for task in tasks:
-        assert interface.validate_task({**task, "annotations": []})
+        assert interface.validate_task({"data": task["data"]})
         (guess,) = task["predictions"]
-        assert interface.validate_prediction(guess)
+        assert interface.validate_prediction(guess, return_errors=True) == []
+    assert not interface.validate_task(tasks_of([3], {"other": ["c"]})[0])
     (wrong,) = tasks_of([3], {"text": ["c"]}, guesses=["bird"])[0]["predictions"]
     assert not interface.validate_prediction(wrong)
