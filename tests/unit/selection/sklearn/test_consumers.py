@@ -16,6 +16,7 @@ from sklearn.manifold import TSNE, Isomap, trustworthiness
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
+from threadpoolctl import threadpool_limits
 
 from gleann.sklearn import GleannNeighbors, knn_kernel
 
@@ -27,16 +28,18 @@ def digits():
     return pixels[::2].astype(np.float32), labels[::2]
 
 
+@pytest.mark.slow
 def test_tsne_of_scikit_learn(digits):
-    rows, _ = digits
-    nearest = GleannNeighbors(n_neighbors=61)
-    settings = {"perplexity": 20, "init": "random", "random_state": 0, "max_iter": 300}
+    rows = digits[0][:300]
+    nearest = GleannNeighbors(n_neighbors=31)
+    settings = {"perplexity": 10, "init": "random", "random_state": 0, "max_iter": 250}
     ours = make_pipeline(nearest, TSNE(metric="precomputed", **settings))
-    placed = ours.fit_transform(rows)
-    theirs = TSNE(**settings).fit_transform(rows)
+    with threadpool_limits(1):  # threads that wait for each other, on a busy machine
+        placed = ours.fit_transform(rows)
+        theirs = TSNE(**settings).fit_transform(rows)
     kept, theirs_kept = trustworthiness(rows, placed), trustworthiness(rows, theirs)
-    assert kept > 0.9
-    assert kept > theirs_kept - 0.03
+    assert kept > 0.85
+    assert kept > theirs_kept - 0.05
 
 
 def test_dbscan_of_scikit_learn_within_the_neighbours(blobs):
@@ -198,6 +201,7 @@ def assert_edges_are_of(graph, neighbours):
     assert not (graph.toarray().astype(bool) & ~(near | near.T)).any()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_umap(digits):
     umap = pytest.importorskip("umap")
@@ -213,6 +217,7 @@ def test_umap(digits):
     assert kept > trustworthiness(rows, theirs) - 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_opentsne(digits):
     open_tsne = pytest.importorskip("openTSNE")
@@ -227,6 +232,7 @@ def test_opentsne(digits):
     assert trustworthiness(rows, np.asarray(placed)) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_cleanlab(digits):
     pytest.importorskip("datasets")
