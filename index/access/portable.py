@@ -6,6 +6,7 @@ from typing import Any, Self
 from warnings import warn
 
 from gleann.index.engines.choose import ENGINES, make_engine
+from gleann.index.engines.contract import IndexData
 from gleann.index.errors import CorruptDataError
 from gleann.index.manifest import manifest_checksum, read_manifest
 
@@ -39,6 +40,7 @@ class Portable:
     kind of engine, on all cores.
     """
 
+    _data: IndexData
     _origin: Origin | None = None
 
     def _loaded(self, origin: Origin | None) -> Self:
@@ -52,12 +54,9 @@ class Portable:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kind = type(self)
-        engine = _engine_kind(self)
         if self._origin is not None:
-            return _opened, (kind, self._origin, engine)
-        parts = _parts_of(self)
-        data = parts["data"]
+            return _opened, (type(self), self._origin, _engine_kind(self))
+        data = self._data
         held = data.vectors.nbytes + data.codes.values.nbytes
         warn(
             f"pickling an index of {len(data.vectors)} rows by value, some"
@@ -65,7 +64,15 @@ class Portable:
             " holds only the path",
             stacklevel=2,
         )
-        return _restored, (kind, parts, engine)
+        return by_value(self)
+
+
+def by_value(index: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A function and its arguments that make an equal index, for who pickles one.
+
+    They hold all its arrays, without the warning of a pickle.
+    """
+    return _restored, (type(index), _parts_of(index), _engine_kind(index))
 
 
 def _parts_of(index: Any) -> dict[str, Any]:

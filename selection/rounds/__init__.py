@@ -1,5 +1,6 @@
 """Training sets chosen in rounds: label a batch, train, pick the next."""
 
+from gleann.selection.rounds.one_batch import pick_batch
 from gleann.selection.rounds.params import PickerName, RoundsParams
 from gleann.selection.rounds.run import RoundRecord, RoundsRun, run_rounds
 from gleann.selection.rounds.session import RoundsSession
@@ -10,5 +11,6 @@ __all__ = [
     "RoundsParams",
     "RoundsRun",
     "RoundsSession",
+    "pick_batch",
     "run_rounds",
 ]

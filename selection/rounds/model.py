@@ -67,9 +67,7 @@ class TrainedModel:
         """
         found = np.empty((len(vectors), len(self.classes)), np.float32)
         for block in self._blocks(vectors):
-            table = self.probabilities(vectors[block])
-            table[np.arange(len(table)), table.argmax(axis=1)] -= 1
-            found[block] = table
+            found[block] = residuals_of(self.probabilities(vectors[block]))
         return found
 
     def accuracy(self, vectors: Vectors, labels: Rows) -> float:
@@ -80,3 +78,10 @@ class TrainedModel:
     def _blocks(self, vectors: Vectors) -> list[slice]:
         width = max(vectors.shape[1], len(self.classes))
         return list(block_slices(len(vectors), max(1, BLOCK_VALUES // width)))
+
+
+def residuals_of(probabilities: Probabilities) -> NDArray[np.float32]:
+    """`probabilities` (m, c) minus one-hot of the likeliest class, first of equals."""
+    table = probabilities.copy()
+    table[np.arange(len(table)), table.argmax(axis=1)] -= 1
+    return table.astype(np.float32)

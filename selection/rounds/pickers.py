@@ -24,10 +24,18 @@ def pick(situation: Situation) -> Picked:
     classes.
     """
     name = situation.params.picker
-    if situation.model is None and name not in _WITHOUT_MODEL:
+    if _lacks_model(situation):
         drawn = _random(situation)
         return Picked(rows=drawn.rows, method="random", note=NO_MODEL)
     return PICKERS[name](situation)
+
+
+def _lacks_model(situation: Situation) -> bool:
+    """Whether the picker needs more than there is: probabilities, or two classes."""
+    name = situation.params.picker
+    if name == "graph_margin":
+        return len(np.unique(situation.labels)) < 2
+    return name not in _WITHOUT_MODEL and not situation.predicted
 
 
 def _random(situation: Situation) -> Picked:
@@ -77,10 +85,9 @@ def _gist(situation: Situation) -> Picked:
 
 def _badge(situation: Situation) -> Picked:
     """k-means++ on last-layer gradients, then the smallest margins."""
-    assert situation.model is not None, "`pick` draws without a model"
     candidates = situation.open_rows
     vectors = situation.vectors[candidates]
-    gradients = Gradients(situation.model.residuals(vectors), vectors)
+    gradients = Gradients(situation.residuals(candidates), vectors)
     rng = np.random.default_rng(situation.seed)
     rows = candidates[k_means_plus_plus(gradients, k=situation.k, rng=rng)]
     # Fewer than k gradients are distinct: the most uncertain of the others follow.

@@ -9,8 +9,13 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection.coreset import Problem
 from gleann.selection.progress import ProgressCallback
-from gleann.selection.rounds.model import TrainedModel
+from gleann.selection.rounds.model import (
+    Probabilities,
+    TrainedModel,
+    residuals_of,
+)
 from gleann.selection.rounds.params import RoundsParams
+from gleann.selection.uncertainty import margin_costs
 
 NO_MODEL = (
     "the labels have fewer than two classes: no model yet, the batch is drawn at random"
@@ -31,6 +36,8 @@ class Situation:
         k: rows to pick, fewer than there are without a label.
         seed: of this round's draws.
         progress: called during traversals; None for no calls.
+        given: (n, c) class probabilities by a model of the caller's, which counts
+            instead of `model`; None without one.
     """
 
     params: RoundsParams
@@ -42,13 +49,28 @@ class Situation:
     k: int
     seed: int
     progress: ProgressCallback | None = None
+    given: Probabilities | None = None
+
+    @property
+    def predicted(self) -> bool:
+        """Whether there are class probabilities."""
+        return self.model is not None or self.given is not None
 
     @cached_property
     def margins(self) -> NDArray[np.float64]:
         """The model's gap (n,) between the two likeliest classes; 0 without a model."""
+        if self.given is not None:
+            return np.minimum(margin_costs(self.given), 1.0)
         if self.model is None:
             return np.zeros(len(self.vectors))
         return self.model.margins(self.vectors)
+
+    def residuals(self, rows: Rows) -> NDArray[np.float32]:
+        """Probabilities (m, c) of `rows` minus one-hot of the likeliest class."""
+        if self.given is not None:
+            return residuals_of(self.given[rows])
+        assert self.model is not None, "`pick` draws without a model"
+        return self.model.residuals(self.vectors[rows])
 
     @property
     def open_rows(self) -> Rows:

@@ -99,6 +99,7 @@ def _accuracies(situation: Situation, split: int) -> list[float] | None:
         model=model,
         k=len(spare) // 2,
         progress=None,
+        given=None,
     )
     inside = labels[held:]
     return [

@@ -34,6 +34,7 @@ OFFERING = {
     "gleann.selection.estimate",
     "gleann.selection.estimate.means",
     "gleann.selection.promises",
+    "gleann.selection.sklearn",
     "gleann.service.client",
     "gleann.service.config",
     "gleann.service.server",
