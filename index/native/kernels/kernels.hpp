@@ -174,9 +174,10 @@ struct Kernels {
   // float32: dot - bias
   ScanKernels products;
   // A threshold that at least `least` of `count` scores reach, and usually at most
-  // `most`; the scores are padded with NaN to whole blocks.
+  // `most`; the scores are padded with NaN to whole blocks. `room`: for an eighth of
+  // their number.
   float (*threshold_for)(const float* scores, int64_t count, int64_t least,
-                         int64_t most);
+                         int64_t most, float* room);
   // Slots whose score is at least `threshold`, ascending; returns how many. Writes up
   // to kBlock slots beyond them.
   int64_t (*collect)(const float* scores, int64_t blocks, float threshold,

@@ -23,6 +23,7 @@ ListPicker::ListPicker(const Kernels& kernels, const ScanKernels& scan,
       nlist_(nlist),
       nprobe_(std::min(nprobe, nlist)),
       chunk_(chunk_of(slots())),
+      greatest_(make_buffer<float>(slots() / 8 + kBlock)),
       slots_(slots() + kBlock) {}
 
 void ListPicker::score(const CodedQueries& queries, int64_t first, int64_t count) {
@@ -45,7 +46,8 @@ void ListPicker::score(const CodedQueries& queries, int64_t first, int64_t count
 void ListPicker::find_best(const float* scores) {
   // A few too many are quicker to find, and then to thin out, than the right number.
   const int64_t most = nprobe_ + nprobe_ / 8 + 4;
-  const float threshold = kernels_.threshold_for(scores, nlist_, nprobe_, most);
+  const float threshold =
+      kernels_.threshold_for(scores, nlist_, nprobe_, most, greatest_.get());
   const int64_t count =
       kernels_.collect(scores, directions_.blocks, threshold, slots_.data());
   keys_.resize(count);

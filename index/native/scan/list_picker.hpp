@@ -45,6 +45,7 @@ class ListPicker {
   const int64_t chunk_;  // queries scored together
   int64_t room_ = 0;     // queries that scores_ has room for
   Buffer<float> scores_;
+  Buffer<float> greatest_;
   std::vector<int32_t> slots_;
   std::vector<uint64_t> keys_;
 };

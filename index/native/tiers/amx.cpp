@@ -125,7 +125,7 @@ constexpr Kernels kAmxKernels = {
     tile_kernels<Scoring::kBiasedDot>(),
     vector_kernels<Avx512Differences, Scoring::kWhole>(kFloatLayout, encode_floats),
     vector_kernels<Avx512Products, Scoring::kLess>(kFloatLayout, encode_floats),
-    threshold_for<Avx512Int>,
+    threshold_of_few<Avx512Int>,
     collect<Avx512Int>,
     assign<Avx512Float>,
     to_unit,

@@ -78,7 +78,7 @@ constexpr Kernels kAmxEmulatedKernels = {
     tile_kernels<Scoring::kBiasedDot>(),
     vector_kernels<PortableDifferences, Scoring::kWhole>(kFloatLayout, encode_floats),
     vector_kernels<PortableProducts, Scoring::kLess>(kFloatLayout, encode_floats),
-    threshold_for<PortableInt>,
+    threshold_of_few<PortableInt>,
     collect<PortableInt>,
     assign<PortableFloat>,
     to_unit,

@@ -25,7 +25,7 @@ constexpr Kernels kAvx2Kernels = {
     code_kernels<Avx2Int, WideRows, Scoring::kBiasedDot>(kInt8Layout, quantise),
     vector_kernels<Avx2Differences, Scoring::kWhole>(kFloatLayout, encode_floats),
     vector_kernels<Avx2Products, Scoring::kLess>(kFloatLayout, encode_floats),
-    threshold_for<Avx2Int>,
+    threshold_of_few<Avx2Int>,
     collect<Avx2Int>,
     assign<Avx2Float>,
     to_unit,

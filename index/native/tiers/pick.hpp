@@ -85,6 +85,39 @@ float threshold_for(const float* scores, int64_t count, int64_t least, int64_t m
   return low;
 }
 
+// The greatest scores of groups of at least `size` blocks, lane by lane.
+inline void fold(const float* scores, int64_t blocks, int64_t groups, int64_t size,
+                 float* greatest) {
+  for (int64_t group = 0; group < groups; ++group) {
+    const int64_t last = group + 1 == groups ? blocks : (group + 1) * size;
+    Floats most;
+    for (int i = 0; i < kBlock; ++i) most[i] = -__builtin_inff();
+    for (int64_t block = group * size; block < last; ++block) {
+      Floats lane;
+      __builtin_memcpy(&lane, scores + block * kBlock, sizeof lane);
+      most = lane > most ? lane : most;  // not by NaN
+    }
+    __builtin_memcpy(greatest + group * kBlock, &most, sizeof most);
+  }
+}
+
+// As threshold_for, for few of many scores: one pass folds them, and the others are
+// over the greatest of each group. As many scores as groups reach a threshold, or a few
+// more where two of a group do. `room` is for a kFold-th of the scores.
+template <class Ops>
+float threshold_of_few(const float* scores, int64_t count, int64_t least, int64_t most,
+                       float* room) {
+  constexpr int64_t kFold = 8;   // blocks in a group
+  constexpr int64_t kSpare = 8;  // groups for each score that is wanted
+  const int64_t blocks = (count + kBlock - 1) / kBlock, groups = blocks / kFold;
+  if (groups * kBlock >= kSpare * least) {
+    fold(scores, blocks, groups, kFold, room);
+    const float threshold = threshold_for<Ops>(room, groups * kBlock, least, most);
+    if (threshold > -__builtin_inff()) return threshold;
+  }
+  return threshold_for<Ops>(scores, count, least, most);
+}
+
 // Slots whose score is at least `threshold`, ascending; returns how many. Writes up to
 // a block beyond them.
 template <class Ops>

@@ -18,7 +18,7 @@ constexpr Kernels kPortableKernels = {
     code_kernels<PortableInt, WideRows, Scoring::kBiasedDot>(kInt8Layout, quantise),
     vector_kernels<PortableDifferences, Scoring::kWhole>(kFloatLayout, encode_floats),
     vector_kernels<PortableProducts, Scoring::kLess>(kFloatLayout, encode_floats),
-    threshold_for<PortableInt>,
+    threshold_of_few<PortableInt>,
     collect<PortableInt>,
     assign<PortableFloat>,
     to_unit,
