@@ -156,7 +156,7 @@ def test_statistics_have_the_interval():
 
 def test_a_recall_out_of_reach_is_told():
     rows = np.random.default_rng(5).normal(size=(9000, 3)).astype(np.float32)
-    rows[:, 0] = np.round(rows[:, 0]) * 1e5  # a column that takes all of a code
+    rows[:, 0] = np.round(rows[:, 0] / 4) * 1e5  # a column that takes all of a code
     index = SoarIndex.build(rows, BuildParams(metric="l2", codes="int8"))
     most = index.best_recall(k=10)
     assert most < 0.99
@@ -240,8 +240,8 @@ def test_pools_between_measured_k():
     )
     assert pool_for(pools, k=10, nprobe=7) == 50
     assert pool_for(pools, k=10, nprobe=8) == 90
-    assert pool_for(pools, k=5, nprobe=8) == 45
-    assert pool_for(pools, k=20, nprobe=8) == 140
+    assert pool_for(pools, k=5, nprobe=8) == 90
+    assert pool_for(pools, k=20, nprobe=8) == 700
     assert pool_for(pools, k=200, nprobe=8) == 1400
 
 
