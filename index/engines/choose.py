@@ -5,6 +5,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from gleann.index.checks import require_threads
+from gleann.index import remedies
 from gleann.index.engines import native
 from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.engines.faiss import FaissEngine
@@ -68,7 +69,7 @@ ENGINES: dict[str, Callable[[IndexData, int], Engine]] = {
 
 
 def _why_no_faiss() -> str:
-    return "" if find_spec("faiss") else "faiss is not installed"
+    return "" if find_spec("faiss") else f"faiss is not installed: {remedies.FAISS}"
 
 
 def _why_no_faiss_gpu() -> str:

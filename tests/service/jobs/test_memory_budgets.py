@@ -33,7 +33,8 @@ def taken(params: BuildParams) -> int:
     return layout_bytes(params, n=N, dim=DIM, nlist=NLIST)
 
 
-WHOLE = taken(SMALLEST)
+WHOLE = min(taken(SMALLEST), taken(replace(SMALLEST, entry_codes="copied")))
+"""The smallest layout whose codes are of whole rows."""
 BUDGET = (WHOLE + taken(replace(SMALLEST, projection=DIM // 2))) // 2
 """That only codes of projected rows meet."""
 
