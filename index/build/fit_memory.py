@@ -67,7 +67,7 @@ def layout_bytes(
     return codes + centroids + axes + rows + numbers
 
 
-def fit_memory(  # noqa: PLR0913  a layout, of what, for which engine
+def fit_memory(
     params: BuildParams,
     *,
     n: int,

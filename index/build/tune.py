@@ -128,7 +128,9 @@ def _reranks(k: int, *, known: int, n: int) -> list[int]:
     """
     most = known if known < n - 1 else n
     reranks = sorted({min(ceil(k * share), most) for share in RERANKED_PER_K})
-    return [r for r, before in zip(reranks, [0, *reranks], strict=False) if before < known]
+    return [
+        r for r, before in zip(reranks, [0, *reranks], strict=False) if before < known
+    ]
 
 
 def _measure_k(

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from gleann.index.checks import require_threads
-from gleann.index import remedies
 from gleann.index.engines import native
 from gleann.index.engines.contract import Engine, IndexData
 from gleann.index.engines.faiss import FaissEngine
@@ -14,6 +13,7 @@ from gleann.index.engines.projected import ProjectedEngine
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.params import BuildParams
+from gleann.index.remedies import FAISS
 
 TIER_VARIABLE = "GLEANN_NATIVE_TIER"
 
@@ -69,7 +69,7 @@ ENGINES: dict[str, Callable[[IndexData, int], Engine]] = {
 
 
 def _why_no_faiss() -> str:
-    return "" if find_spec("faiss") else f"faiss is not installed: {remedies.FAISS}"
+    return "" if find_spec("faiss") else f"faiss is not installed: {FAISS}"
 
 
 def _why_no_faiss_gpu() -> str:

@@ -209,7 +209,9 @@ def test_more_lists_than_there_are_tell_both_numbers(built, engine_name, layout)
     index = built(layout, "five rows", "l2").with_engine(engine_name)
     for allowed in (None, np.ones(5, np.bool_), np.zeros(5, np.bool_)):
         params = SearchParams(nprobe=5, allowed=allowed)
-        with pytest.raises(InvalidParamsError, match="nprobe is 5, but the index has 4"):
+        with pytest.raises(
+            InvalidParamsError, match="nprobe is 5, but the index has 4"
+        ):
             index.search(queries_of(index), params)
 
 
