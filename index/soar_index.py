@@ -1,10 +1,9 @@
 """`SoarIndex`: inverted lists with SOAR spilling; build, search, save and load."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from warnings import warn
 
 from numpy.typing import ArrayLike
@@ -13,6 +12,7 @@ from gleann.index.access.described import Described
 from gleann.index.access.portable import Origin, Portable
 from gleann.index.access.row_access import RowAccess, as_payload
 from gleann.index.access.row_finder import RowFinder
+from gleann.index.access.saved_parts import SavedParts, read_parts
 from gleann.index.arrays import Distances, HeldIds, Rows
 from gleann.index.build.arrange import arrange, as_sample
 from gleann.index.build.code_kept import code_kept
@@ -23,11 +23,15 @@ from gleann.index.build.on_disk import (
     build_on_disk,
     fitted,
 )
-from gleann.index.checks import as_matrix, as_vectors, own_rows, require_one_of
+from gleann.index.checks import as_matrix, as_vectors, own_rows
 from gleann.index.data.given import VectorSource, by_blocks, in_memory
-from gleann.index.engines.choose import make_engine, require_projecting
+from gleann.index.engines.choose import (
+    make_engine,
+    require_projecting,
+    require_usable,
+)
 from gleann.index.engines.contract import Engine, IndexData, freeze
-from gleann.index.errors import CorruptDataError, RecallWarning
+from gleann.index.errors import RecallWarning
 from gleann.index.found import Found, FoundRows
 from gleann.index.heartbeat import repeating
 from gleann.index.ids.checks import hold_row_ids
@@ -37,7 +41,6 @@ from gleann.index.newer.rows import NewerRows
 from gleann.index.newer.search import NewerSearcher
 from gleann.index.params import BuildParams, EntryCodes, Keep, SearchParams
 from gleann.index.payload.payload import Payload
-from gleann.index.payload.saved import add_payload, read_payload
 from gleann.index.payload.schema import Schema
 from gleann.index.progress import Progress, Report, ignore
 from gleann.index.search.device_search import (
@@ -48,12 +51,10 @@ from gleann.index.search.device_search import (
     tensor_engine,
 )
 from gleann.index.search.searcher import Searcher
-from gleann.index.storage import files, packing
-from gleann.index.storage.encoding_files import require_features
+from gleann.index.storage import files
 from gleann.index.storage.later_checks import LaterChecks
 from gleann.index.storage.mapped_file import watched_files
 from gleann.index.storage.packing import Header
-from gleann.index.storage.row_files import copy_rows
 from gleann.index.storage.row_layout import kept_rows
 
 
@@ -139,6 +140,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
         """
         params = params or BuildParams()
         require_projecting(engine, params)
+        require_usable(engine)
         kernels = kernels_on(device, threads=threads)
         given = in_memory(vectors, ids=ids, payload=payload, copy=copy)
         # Copied before it is checked, so that what is checked is what is kept.
@@ -146,7 +148,7 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
         checked = as_vectors(own_rows(given.vectors) if is_kept else given.vectors)
         n = len(checked)
         row_ids = hold_row_ids(given.ids, n=n)
-        params = fitted(params, checked.shape, row_ids)
+        params = fitted(params, checked.shape, row_ids, engine=engine)
         held = as_payload(given.payload, n=n)
         with repeating(progress or ignore) as report:
             rows = kept_rows(kernels.prepare(checked, params.metric), params.keep)
@@ -367,25 +369,13 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             AlreadyExistsError: `path` holds something that is not an index.
             StorageError: the disk refused.
         """
-        data = self.data
-        arrays = packing.pack_codes(data.codes, data.encoding) | packing.pack_lists(
-            data.centroids, data.lists, self.held_ids
+        parts = SavedParts(
+            data=self.data,
+            ids=self.held_ids,
+            header=self._header,
+            payload=self._payload,
         )
-        params = replace(
-            self.params,
-            keep=keep or self.params.keep,
-            entry_codes=entry_codes or self.params.entry_codes,
-        )
-        known = replace(self._header, params=params)
-        header = packing.pack_header(known, data.encoding)
-
-        def add(draft: files.Draft) -> None:
-            copy_rows(draft, params.keep, data.vectors)
-            require_features(draft, data.encoding)
-            if self._payload is not None:
-                add_payload(draft, [self._payload], self.schema, n=len(self))
-
-        files.write(Path(path), arrays, header, add=add)
+        parts.kept_as(keep=keep, entry_codes=entry_codes).write(Path(path))
 
     @classmethod
     def load(
@@ -419,19 +409,16 @@ class SoarIndex(Described, RowAccess, RowFinder, Portable):
             EngineUnavailableError: the engine is not installed.
         """
         origin = Origin.of(Path(path))
-        require_one_of("checks", checks, get_args(files.Checks))
-        saved = files.read(Path(path), checks=checks)
-        try:
-            data, ids, known = packing.unpack(
-                saved.arrays, saved.header, saved.version, saved.rerank_layout
-            )
-            payload = read_payload(saved, n=len(data.vectors))
-        except CorruptDataError as error:
-            raise CorruptDataError(f"{path}: {error}") from error
-        served = make_engine(data, name=engine, threads=threads)
-        index = cls(data, ids=ids, header=known, engine=served, payload=payload)
-        if saved.deferred:
-            index._check_later(LaterChecks(saved.deferred))
+        parts = read_parts(Path(path), checks=checks)
+        index = cls(
+            parts.data,
+            ids=parts.ids,
+            header=parts.header,
+            engine=make_engine(parts.data, name=engine, threads=threads),
+            payload=parts.payload,
+        )
+        if parts.deferred:
+            index._check_later(LaterChecks(parts.deferred))
         return index._loaded(origin)
 
     def with_engine(self, engine: str, *, threads: int = 0) -> "SoarIndex":

@@ -13,8 +13,8 @@ from gleann.index.operating.points import (
     WORTH,
     Measured,
     SpillReport,
-    best_recall,
     cost_of_recall,
+    points_of,
 )
 from gleann.index.params import DEFAULT_TARGET_RECALL
 
@@ -44,7 +44,10 @@ def choose_spill(
     spilled, plain = with_copies.points, without.points
     k = min(JUDGED_K, max(point.k for point in spilled))
     # Costs are comparable only at a recall that both reach.
-    most = min(best_recall(spilled, k=k), best_recall(plain, k=k))
+    most = min(
+        max(point.recall for point in points_of(points, k=k))
+        for points in (spilled, plain)
+    )
     wanted = DEFAULT_RECALLS if target_recall is None else (target_recall,)
     recalls = tuple(min(recall, most) for recall in wanted)
     model = sample.cost_model

@@ -38,6 +38,9 @@ from gleann.index.operating.points import (
 )
 
 RERANKED_PER_K = (1.3, 2, 3, 5)
+MEASURED_K = (1, 10, 20, 50, 100)
+"""Numbers of neighbours that have settings; others take those of the next larger."""
+
 FIRST_LISTS = (8, 16, 32, 64)
 MOST_LISTS = 1024
 SETTING_STEP = 1.06
@@ -174,15 +177,16 @@ def measure_efforts(
         points: what one number of lists for all gives.
 
     Returns:
-        For each k of the sample, points of ascending cost and recall; none where the
-        sample is small, or nothing is saved.
+        For each k of `MEASURED_K` and the sample, points of ascending cost and recall;
+        none where the sample is small, or nothing is saved.
     """
     placed = place(sample, primary, secondary)[0]
     nearest = nearest_of(sample, placed)
     if nearest is None or len(nearest.places) < LEAST_QUERIES:
         return ()
     efforts: list[EffortPoint] = []
-    for k in (k for k in sample.ks if k <= sample.truth.shape[1]):
+    depth = sample.truth.shape[1]
+    for k in (k for k in sample.ks if k in MEASURED_K and k <= depth):
         counted = _measure_k(sample, placed, nearest, k)
         efforts += _worthy(sample, counted, points)
     return tuple(efforts)

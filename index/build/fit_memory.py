@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gleann.index.engines.choose import is_projecting
 from gleann.index.errors import InvalidParamsError
 from gleann.index.params import BuildParams, EntryCodes, Keep
 from gleann.index.sizes import bytes_of, shown_bytes
@@ -67,7 +68,13 @@ def layout_bytes(
 
 
 def fit_memory(
-    params: BuildParams, *, n: int, dim: int, nlist: int, id_bytes: int = 8
+    params: BuildParams,
+    *,
+    n: int,
+    dim: int,
+    nlist: int,
+    id_bytes: int = 8,
+    engine: str = "auto",
 ) -> BuildParams:
     """The parameters with a layout that fits in `params.memory`, and without it.
 
@@ -77,6 +84,8 @@ def fit_memory(
         dim: their dimensions.
         nlist: lists.
         id_bytes: bytes of an id.
+        engine: the name of the one that is to search it; rows are not projected for
+            one that does not search their codes.
 
     Raises:
         InvalidParamsError: no layout fits; with both numbers.
@@ -86,21 +95,22 @@ def fit_memory(
     budget = bytes_of(params.memory, name="memory")
     sizes = {
         layout: layout_bytes(layout, n=n, dim=dim, nlist=nlist, id_bytes=id_bytes)
-        for layout in _layouts(replace(params, memory=None), dim=dim)
+        for layout in _layouts(replace(params, memory=None), dim=dim, engine=engine)
     }
     for layout, size in sizes.items():
         if size <= budget:
             return layout
     smallest = min(sizes, key=lambda layout: sizes[layout])
+    of_engine = "" if is_projecting(engine) else f" that engine {engine!r} searches"
     raise InvalidParamsError(
         f"memory is {shown_bytes(budget)}, and {n:,} rows of {dim} dimensions take"
-        f" {shown_bytes(sizes[smallest])} in the smallest layout"
+        f" {shown_bytes(sizes[smallest])} in the smallest layout{of_engine}"
         f" (keep={smallest.keep!r}, entry_codes={smallest.entry_codes!r},"
         f" projection={smallest.projection}, spill={smallest.spill!r})"
     )
 
 
-def _layouts(params: BuildParams, *, dim: int) -> Iterator[BuildParams]:
+def _layouts(params: BuildParams, *, dim: int, engine: str) -> Iterator[BuildParams]:
     """The layouts of rows of `dim` dimensions to choose from, in order."""
     for keep, entry_codes in LAYOUTS:
         smallest = replace(
@@ -112,5 +122,5 @@ def _layouts(params: BuildParams, *, dim: int) -> Iterator[BuildParams]:
         )
         yield smallest
     whole = params.projection is None and params.codes != "float32"
-    if whole and dim >= PROJECTED:
+    if whole and dim >= PROJECTED and is_projecting(engine):
         yield replace(smallest, projection=-(-dim // (2 * STEP)) * STEP)

@@ -137,7 +137,8 @@ def index_bytes(
 ) -> int:
     """Bytes of the files of an index (n, dim) with `nlist` lists, without payload."""
     entries = 1 if params.spill == "none" else 1 + SPILLED
-    row = 4 * dim + id_bytes + ENTRY_BYTES * entries
+    kept = 2 if params.keep in ("f16", "bf16") else 4
+    row = kept * dim + id_bytes + ENTRY_BYTES * entries
     if params.codes != "float32":
         row += (params.projection or dim) + CODE_BYTES
     return round(n * row + 4 * dim * nlist)

@@ -21,6 +21,7 @@ from gleann.index.build.contract import BuildKernels
 from gleann.index.build.fit_memory import fit_memory
 from gleann.index.checks import as_float32, require_matrix
 from gleann.index.codes import Encoding
+from gleann.index.engines.choose import require_projecting
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_row_ids
 from gleann.index.operating.points import SpillReport, best_recall
@@ -136,17 +137,36 @@ def build_on_disk(  # noqa: PLR0913  what SoarIndex.build_on_disk is given
     )
 
 
-def fitted(params: BuildParams, shape: tuple[int, ...], ids: HeldIds) -> BuildParams:
+def fitted(
+    params: BuildParams,
+    shape: tuple[int, ...],
+    ids: HeldIds | None,
+    *,
+    engine: str = "auto",
+) -> BuildParams:
     """The parameters with a layout of rows (n, d) that fits in `memory`.
 
+    Args:
+        params: what is not the default of its layout stays as it is.
+        shape: (n, d); without rows nothing is chosen.
+        ids: (n,); None for integers.
+        engine: the name of the one that is to search it: not all search codes of
+            projected rows.
+
     Raises:
-        InvalidParamsError: none does; or a projection is wider than the rows.
+        InvalidParamsError: none does; or a projection is wider than the rows, or not
+            for this engine; or more lists than rows.
     """
     n, dim = shape
+    require_projecting(engine, params)
     require_narrower(params, dim)
+    if not n:
+        return params
     mean_id = ids.nbytes // n + 8 if isinstance(ids, Texts) else 8
     nlist = resolve_nlist(params, n)
-    return fit_memory(params, n=n, dim=dim, nlist=nlist, id_bytes=mean_id)
+    return fit_memory(
+        params, n=n, dim=dim, nlist=nlist, id_bytes=mean_id, engine=engine
+    )
 
 
 def _write_rows(

@@ -43,7 +43,7 @@ class Depth:
     wide: int
 
 
-SHALLOW = Depth(ks=(1, 10, 32, 100), pooled=256, most=1 << 30, wide=1000)
+SHALLOW = Depth(ks=(1, 2, 5, 10, 20, 50, 100), pooled=256, most=1 << 30, wide=1000)
 DEEP = Depth(ks=(320, 1000), pooled=64, most=512, wide=3000)
 """Many neighbours of a query say as much as the same number of more queries."""
 

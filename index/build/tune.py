@@ -87,13 +87,13 @@ def _measure(sample: Sample, placed: Placed, *, n: int) -> Measured:
     points: Points = ()
     pools: Pools = ()
     for k in (k for k in sample.ks if k <= sample.truth.shape[1]):
-        counted = _measure_k(sample, placed, k, grid)
+        counted = _measure_k(sample, placed, k, grid, n=n)
         entries = placed.entries[grid - 1]
         measured = [
             OperatingPoint(
                 k=k,
                 nprobe=int(grid[at]),
-                rerank=min(one.rerank, n),  # the next step may be beyond all rows
+                rerank=one.rerank,
                 recall=float(one.recall[at]),
                 entries=float(entries[at]),
                 error=float(one.error[at]),
@@ -118,16 +118,29 @@ def _enough(recall: NDArray[np.float64]) -> int:
     return int(reaching[0]) + 1 if reaching.size else len(recall)
 
 
+def _reranks(k: int, *, known: int, n: int) -> list[int]:
+    """The numbers of rows to re-rank that are measured for k, ascending.
+
+    Args:
+        k: neighbours.
+        known: rows of the best codes that are known of each query.
+        n: rows; with all others than a query's own known, none is lost from them on.
+    """
+    most = known if known < n - 1 else n
+    reranks = sorted({min(ceil(k * share), most) for share in RERANKED_PER_K})
+    return [
+        r for r, before in zip(reranks, [0, *reranks], strict=False) if before < known
+    ]
+
+
 def _measure_k(
-    sample: Sample, placed: Placed, k: int, grid: NDArray[np.int64]
+    sample: Sample, placed: Placed, k: int, grid: NDArray[np.int64], *, n: int
 ) -> list[Counted]:
     """The settings for k, by `rerank`."""
     held = _held(nearest_of(sample, placed), k, grid)
     query, column = np.nonzero(sample.distances <= cut_at_k(sample.truth[:, :k]))
     counted: list[Counted] = []
-    for rerank in sorted({ceil(k * share) for share in RERANKED_PER_K}):
-        if counted and counted[-1].rerank >= sample.rows.shape[1]:
-            break  # all rows that are known are in the pool
+    for rerank in _reranks(k, known=sample.rows.shape[1], n=n):
         ends = pool_ends(
             placed.ranked, query, column, rerank=rerank, nlist=int(grid[-1])
         )

@@ -13,6 +13,7 @@ from gleann.index.engines.projected import ProjectedEngine
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.params import BuildParams
+from gleann.index.remedies import FAISS
 
 TIER_VARIABLE = "GLEANN_NATIVE_TIER"
 
@@ -68,7 +69,7 @@ ENGINES: dict[str, Callable[[IndexData, int], Engine]] = {
 
 
 def _why_no_faiss() -> str:
-    return "" if find_spec("faiss") else "faiss is not installed"
+    return "" if find_spec("faiss") else f"faiss is not installed: {FAISS}"
 
 
 def _why_no_faiss_gpu() -> str:
@@ -127,6 +128,11 @@ def make_engine(data: IndexData, *, name: str = "auto", threads: int = 0) -> Eng
     return ENGINES[name](data, threads)
 
 
+def is_projecting(name: str) -> bool:
+    """Whether an engine, or the one that "auto" takes, searches projected codes."""
+    return name == "auto" or name in PROJECTING
+
+
 def require_projecting(name: str, params: BuildParams) -> None:
     """Refuse an engine that would not search what is built.
 
@@ -141,7 +147,7 @@ def _projecting(name: str) -> str:
     """The engine of this name for codes of projected rows."""
     if name == "auto":
         return "native" if native.available() else "reference"
-    if name not in PROJECTING:
+    if not is_projecting(name):
         raise InvalidParamsError(
             f"engine {name!r} does not search codes of projected rows:"
             f" {' and '.join(PROJECTING)} do"

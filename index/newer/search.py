@@ -22,6 +22,7 @@ from gleann.index.exact import exact_search_prepared
 from gleann.index.found import FoundRows, SearchStats, cut_at, sum_stats, widened
 from gleann.index.metric import prepare
 from gleann.index.newer.rows import NewerRows
+from gleann.index.operating.points import default_rerank
 from gleann.index.parallel.blas import one_blas_thread
 from gleann.index.params import Metric, SearchParams
 from gleann.index.search.allowed import AllowedRows
@@ -134,6 +135,9 @@ class NewerSearcher:
         plan = self._searcher.plan(params, count=count)
         if plan.exact:
             return None
+        if params.rerank is None and plan.request.rerank >= self._n:
+            rerank = self._pool(plan.request.rerank, k=params.k, newer=newer)
+            plan = replace(plan, request=replace(plan.request, rerank=rerank))
         thinned = newer.thinned
         if thinned is None:
             return plan
@@ -143,6 +147,15 @@ class NewerSearcher:
         if params.nprobe is None:
             nprobe = thinned.widened(nprobe, nlist=self._data.lists.nlist)
         return replace(plan, nprobe=nprobe)  # the joined rows know which rows are dead
+
+    def _pool(self, rerank: int, *, k: int, newer: NewerRows) -> int:
+        """Rows to re-rank among newer ones too, where a plan re-ranks `rerank`.
+
+        That is no more than the index has, which may be few beside the newer rows.
+        """
+        if rerank < self._n:
+            return rerank
+        return min(max(rerank, default_rerank(k)), self._n + len(newer))
 
     def _search_together(
         self,
@@ -230,7 +243,8 @@ class NewerSearcher:
         """The same by the codes of all newer rows, or of the few that are allowed."""
         assert self._engine is not None
         least = replace(params, k=min(k, self._n), rerank=None, allowed=None)
-        rerank = max(k, params.rerank or self._searcher.rerank(least))
+        planned = self._pool(self._searcher.rerank(least), k=k, newer=newer)
+        rerank = max(k, params.rerank or planned)
         request = ScanRequest(k=k, rerank=rerank)
         if FEW * newer.count <= len(newer):
             run, numbers = self._run_of(newer, self._engine)

@@ -25,7 +25,7 @@ CANDIDATE = 4.0
 STREAMED = 0.1
 BATCH = 5000
 """A byte of codes from memory: a batch, of so many queries for each thread, reads all
-lists once (`index/DECISIONS.md` X)."""
+lists once (`index/DECISIONS.md` 48)."""
 
 WAITING = 12.0
 """An entry takes so many times as long for a query on its own, which waits for memory:

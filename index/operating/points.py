@@ -161,20 +161,34 @@ def choose_point(
     """The cheapest point that reaches `target_recall`, else the best; None without any.
 
     It reaches it if its recall does with 95 % confidence. A k that was not measured
-    takes the points of the next larger measured one, or of the largest.
+    takes the points of the next larger measured one, or of the largest. Where these do
+    not reach the target, those of a larger k may, which re-rank more rows: of nearer
+    rows at least as many are found. Where none does, these are taken if they find more
+    with 95 % confidence.
     """
-    candidates = points_of(points, k=k)
-    if not candidates:
-        return None
-    return next((p for p in candidates if p.low >= target_recall), candidates[-1])
+    best: Point | None = None
+    for measured in _measured_from(points, k):
+        candidates = points_of(points, k=measured)
+        point = next((p for p in candidates if p.low >= target_recall), candidates[-1])
+        if point.low >= target_recall:
+            return point
+        if best is None or point.low > best.recall:
+            best = point
+    return best
 
 
 def points_of(points: tuple[Point, ...], *, k: int) -> tuple[Point, ...]:
     """The points measured for k, else for the next larger k, else for the largest."""
     if not points:
         return ()
-    nearest = _measured_k({p.k for p in points}, k)
+    nearest = _measured_from(points, k)[0]
     return tuple(p for p in points if p.k == nearest)
+
+
+def _measured_from(points: tuple[Point, ...], k: int) -> list[int]:
+    """The k that were measured and are enough for k, ascending; else the largest."""
+    measured = sorted({p.k for p in points})
+    return [m for m in measured if m >= k] or measured[-1:]
 
 
 def pool_for(pools: tuple[Pool, ...], *, k: int, nprobe: int) -> int:
@@ -182,14 +196,20 @@ def pool_for(pools: tuple[Pool, ...], *, k: int, nprobe: int) -> int:
     least = default_rerank(k)
     if not pools:
         return least
-    nearest = _measured_k({pool.k for pool in pools}, k)
+    measured = {pool.k for pool in pools}
+    nearest = min((m for m in measured if m >= k), default=max(measured))
     reranks = [p.rerank for p in pools if p.k == nearest and p.nprobe <= nprobe]
-    return max(least, -(-max(reranks, default=0) * k // nearest))
+    return max(least, rerank_for(k, max(reranks, default=0), measured=nearest))
 
 
-def _measured_k(measured: set[int], k: int) -> int:
-    """The least k that was measured and is enough, else the largest."""
-    return min((m for m in measured if m >= k), default=max(measured))
+def rerank_for(k: int, rerank: int, *, measured: int) -> int:
+    """Rows to re-rank for k, where `rerank` of them were for `measured` neighbours.
+
+    Fewer neighbours take as many: where codes are coarse, or rows are nearly equal, the
+    nearest row is as far behind in the order of the codes as the tenth. More take more
+    in proportion.
+    """
+    return rerank if k <= measured else -(-rerank * k // measured)
 
 
 def growth_of(points: tuple[OperatingPoint, ...], *, target_recall: float) -> float:
@@ -234,5 +254,7 @@ def costs_of_recalls(
 
 
 def best_recall(points: tuple[OperatingPoint, ...], *, k: int) -> float:
-    """The most that any point for k reaches; there must be points."""
-    return max(point.recall for point in points_of(points, k=k))
+    """The recall of the best point for k; there must be points."""
+    best = choose_point(points, k=k, target_recall=1)
+    assert best is not None
+    return best.recall

@@ -18,6 +18,7 @@ from gleann.index.operating.points import (
     default_rerank,
     growth_of,
     pool_for,
+    rerank_for,
 )
 from gleann.index.params import DEFAULT_TARGET_RECALL, RowFilter, SearchParams
 from gleann.index.search.allowed import AllowedRows
@@ -239,7 +240,8 @@ def _probes(
 
 
 def _rerank(point: OperatingPoint | None, k: int) -> int | None:
-    return None if point is None else max(k, -(-point.rerank * k // point.k))
+    """Rows to re-rank for k by a point; None without one."""
+    return None if point is None else rerank_for(k, point.rerank, measured=point.k)
 
 
 def _check(params: SearchParams, *, n: int, nlist: int) -> None:

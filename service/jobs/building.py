@@ -9,7 +9,6 @@ import numpy as np
 
 from gleann.index import BuildParams, Progress, SoarIndex
 from gleann.index.arrays import HeldIds, Rows, Vectors
-from gleann.index.build.arrange import require_narrower
 from gleann.index.build.on_disk import BuildSummary
 from gleann.index.checks import require_measurable
 from gleann.index.errors import GleannError
@@ -122,9 +121,8 @@ class Building:
             return self._told(view)
         rows = view.live_rows()
         ids = view.ids_at(rows)
-        params = index_messages.build_params_of(request.params, metric=view.metric)
-        require_narrower(params, view.dim)
-        self._registry.require_served(params)
+        asked = index_messages.build_params_of(request.params, metric=view.metric)
+        params = self._registry.fitted(view, asked)
 
         def save(directory: Path) -> BuildSummary | None:
             if not len(rows):  # all were removed
@@ -155,7 +153,7 @@ class Building:
             )
 
         self._registry.publish_version(view, save)
-        self._note(view, params)
+        self._note(view, asked)
         return self._told(self._registry.view(request.name))
 
     def names(self) -> set[str]:
@@ -163,7 +161,7 @@ class Building:
         return set(self._built)
 
     def _note(self, view: View, params: BuildParams) -> None:
-        """Record the parameters of a build from `view`; drop deleted indexes."""
+        """Record the parameters asked of a build of `view`; drop deleted indexes."""
         for deleted in set(self._built).difference(self._registry.names()):
             self._built.pop(deleted, None)
         self._built[view.name] = _Built(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gleann.index import BuildParams
-from gleann.index.build.arrange import require_narrower, resolve_nlist
+from gleann.index.build.arrange import resolve_nlist
 from gleann.index.build.forecast import (
     Forecast,
     forecast_build,
@@ -81,7 +81,7 @@ class Planner:
 
         Raises:
             UnknownIndexError: no index has this name.
-            InvalidParamsError: more lists than rows.
+            InvalidParamsError: as `Registry.fitted`.
         """
         view = self._registry.view(request.name)
         if self._building.current(request) is not None:
@@ -131,7 +131,7 @@ class Planner:
         self, view: View, params: BuildParams, sizes: IndexSizes, *, cores: int
     ) -> Plan:
         n = view.count
-        require_narrower(params, view.dim)
+        params = self._registry.fitted(view, params)
         forecast = forecast_build(
             n, view.dim, params, id_bytes=sizes.id_bytes, cores=cores
         )

@@ -244,13 +244,13 @@ class Registry:
         """The directory of the sealed version of a view."""
         return self._versions.path(view.number, view.version)
 
-    def require_served(self, params: BuildParams) -> None:
-        """Refuse a build whose version could not be served; see `Versions`.
+    def fitted(self, view: View, params: BuildParams) -> BuildParams:
+        """Parameters of a build of the live rows that can be served; see `Versions`.
 
         Raises:
-            InvalidParamsError: of its parameters.
+            InvalidParamsError: there are none.
         """
-        self._versions.require_served(params)
+        return self._versions.fitted(view, params)
 
     def directory(self, view: View) -> Path:
         """The directory of the files of an index."""

@@ -11,12 +11,13 @@ from pathlib import Path
 from secrets import token_hex
 
 from gleann.index import BuildParams, SoarIndex
-from gleann.index.engines.choose import require_projecting
+from gleann.index.build.on_disk import fitted
 from gleann.index.storage.manifest import is_empty, read_manifest, sync_dir
 from gleann.service.devices.devices import Devices
 from gleann.service.state.database import disk_errors
 from gleann.service.state.permissions import PRIVATE
 from gleann.service.state.seal import Seal, write_seal
+from gleann.service.views.live_index import View
 
 LOST = "lost"
 SCRATCH = ".new-"
@@ -94,13 +95,17 @@ class Versions:
         """
         return is_empty(read_manifest(self.path(number, version)))
 
-    def require_served(self, params: BuildParams) -> None:
-        """Refuse parameters of versions that the engine chosen here does not search.
+    def fitted(self, view: View, params: BuildParams) -> BuildParams:
+        """Parameters of a version of the live rows, as `build.on_disk.fitted` has them.
 
         Raises:
-            InvalidParamsError: it does not.
+            InvalidParamsError: no layout that is searched here fits in `memory`; or a
+                projection that rows or engine refuse; or more lists than rows.
         """
-        require_projecting(self._engine, params)
+        ids = None
+        if params.memory is not None:
+            ids = view.ids_at(view.live_rows())
+        return fitted(params, (view.count, view.dim), ids, engine=self._engine)
 
     def serve(self, number: int, version: int) -> SoarIndex:
         """Open a version for search on the device chosen by `--device`.

@@ -127,6 +127,8 @@ def build_params_to_wire(params: BuildParams | None) -> index_pb2.BuildParams:
         for name, usual in _NOT_SENT.items():
             if values[name] == usual:
                 del values[name]
+        if params.memory is not None:  # text there, text or a number here
+            values["memory"] = str(params.memory)
         fill(message, values)
     return message
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gleann.index import BuildParams, SearchParams, SoarIndex
+from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
 from gleann.index.exact import exact_search_prepared
 from gleann.index.ids.live_rows import LiveRows
 from gleann.index.metric import prepare
@@ -168,6 +168,21 @@ def test_more_neighbours_than_rows(built, engine_name):
     assert (np.sort(found.rows[:, : SEALED + 5], axis=1) == np.arange(SEALED + 5)).all()
     assert (found.rows[:, SEALED + 5 :] == -1).all()
     assert np.isposinf(found.distances[:, SEALED + 5 :]).all()
+
+
+@pytest.mark.parametrize("k", [1, 5, 10])
+def test_an_index_of_few_rows_beside_many_newer_ones(engine_name, k):
+    """It does not limit how many of these are re-ranked."""
+    rows = make_rows("l2")
+    params = BuildParams(metric="l2", nlist=2, codes="int8", tune_queries=0)
+    index = SoarIndex.build(rows[:5], params).with_engine(engine_name)
+    newer, queries = np.ascontiguousarray(rows[5:]), rows[::11] + np.float32(0.05)
+    lists = index.newer_lists()
+    lists.assign(newer)
+    asked = SearchParams(k=k, nprobe=2)
+    found = index.find_rows(queries, asked, newer=lists.rows(newer))
+    _, near = exact_search_prepared(queries, rows, metric="l2", k=k)
+    assert recall_at_k(found.distances, near) >= 0.995
 
 
 def test_nothing_is_alive(built, engine_name):

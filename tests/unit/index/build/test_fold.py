@@ -216,10 +216,10 @@ def test_a_callback_that_raises_leaves_nothing(rows, tmp_path):
 
 def test_operating_points_that_no_search_can_run_with_are_left_out(rows, tmp_path):
     old = built(rows[:OLD])
-    assert {p.k for p in old.operating_points} == {1, 10, 32, 100}
+    assert {p.k for p in old.operating_points} == {1, 2, 5, 10, 20, 50, 100}
     index = folded(old, tmp_path / "i", keep=np.arange(OLD) < 60)
-    assert {p.k for p in index.operating_points} == {1, 10, 32}
-    assert {p.k for p in index.header.pools} == {1, 10, 32}
+    assert {p.k for p in index.operating_points} == {1, 2, 5, 10, 20, 50}
+    assert {p.k for p in index.header.pools} == {1, 2, 5, 10, 20, 50}
     share = index.data.lists.entries / old.data.lists.entries
     before = [p for p in old.operating_points if p.k == 10]
     after = [p for p in index.operating_points if p.k == 10]

@@ -8,7 +8,8 @@ import pytest
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.build.fit_memory import LAYOUTS, fit_memory, layout_bytes
 from gleann.index.engines import native
-from gleann.index.errors import InvalidParamsError
+from gleann.index.engines.choose import ENGINES, PROJECTING
+from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.sizes import bytes_of, shown_bytes
 from tests.support.keeps import DIM, NLIST, N, params_of, rows_of
 
@@ -103,3 +104,59 @@ def test_builds_take_the_layout_and_refuse_before_work(tmp_path):
             rows_of(), tmp_path / "j", params_of("f32", memory="1k")
         )
     assert not (tmp_path / "j").exists()
+
+
+WIDE = {"n": 3_000_000, "dim": 384, "nlist": 6928}
+
+
+def between(shape):
+    """A budget that only projected codes meet, and what codes of all take at least."""
+    params = BuildParams(spill="soar", keep="disk", entry_codes="shared")
+    whole = layout_bytes(params, **shape)
+    half = replace(params, projection=-(-shape["dim"] // 32) * 16)
+    smallest = layout_bytes(half, **shape)
+    assert smallest < whole
+    return (smallest + whole) // 2, whole
+
+
+def test_rows_are_projected_only_for_engines_that_search_their_codes():
+    budget, whole = between(WIDE)
+    params = BuildParams(spill="soar", memory=budget)
+    for engine in PROJECTING:
+        assert fit_memory(params, **WIDE, engine=engine).projection == 192
+    for engine in ENGINES.keys() - set(PROJECTING):
+        with pytest.raises(InvalidParamsError) as refused:
+            fit_memory(params, **WIDE, engine=engine)
+        said = str(refused.value)
+        assert f"memory is {shown_bytes(budget)}" in said
+        assert f"{shown_bytes(whole)} in the smallest layout" in said
+        assert f"that engine {engine!r} searches" in said
+        larger = replace(params, memory=whole)
+        assert fit_memory(larger, **WIDE, engine=engine).projection is None
+
+
+def test_a_budget_of_projected_codes_is_refused_before_the_work():
+    pytest.importorskip("faiss")
+    shape = {"n": 6000, "dim": 256, "nlist": 8}
+    budget, whole = between(shape)
+    rows = np.random.default_rng(0).normal(size=(6000, 256)).astype(np.float32)
+    params = BuildParams(nlist=8, spill="soar", memory=budget)
+    heard = []
+    with pytest.raises(InvalidParamsError) as refused:
+        SoarIndex.build(rows, params, engine="faiss", progress=heard.append)
+    assert shown_bytes(budget) in str(refused.value)
+    assert shown_bytes(whole) in str(refused.value)
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "error"),
+    [("fais", InvalidParamsError), ("faiss-gpu", EngineUnavailableError)],
+)
+def test_an_engine_that_cannot_serve_is_refused_before_the_work(engine, error):
+    heard = []
+    with pytest.raises(error, match=engine):
+        SoarIndex.build(
+            rows_of(), params_of("f32"), engine=engine, progress=heard.append
+        )
+    assert heard == []

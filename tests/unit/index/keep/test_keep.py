@@ -163,6 +163,10 @@ def test_float16_overflow_is_refused_by_every_build(tmp_path):
     with pytest.raises(InvalidInputError, match=message):
         SoarIndex.build_on_disk(rows, tmp_path / "i", params_of("f16"))
     assert not (tmp_path / "i").exists()
+    exact = SoarIndex.build(rows, params_of("f32"))
+    with pytest.raises(InvalidInputError, match=message):
+        exact.save(tmp_path / "i", keep="f16")
+    assert not (tmp_path / "i").exists()
     rows[700, 2] = -65504
     SoarIndex.build(rows, params_of("f16"))
     with pytest.raises(InvalidParamsError, match="keep must be"):
@@ -183,6 +187,32 @@ def test_a_file_of_rows_that_was_cut_is_an_error_with_both_lengths(tmp_path, eng
         lambda: index.save(tmp_path / "copy"),
     ):
         with pytest.raises(CorruptDataError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("projection", [None, 9])
+@pytest.mark.parametrize("entry_codes", ["copied", "shared"])
+def test_a_file_that_was_cut_is_an_error_of_every_search_and_layout(
+    tmp_path, entry_codes, projection
+):
+    layout = {"entry_codes": entry_codes, "projection": projection}
+    index = loaded(tmp_path, "disk", **layout)
+    allowed = index.allow(np.arange(N) % 2 == 0)
+    queries, k = queries_of(3), 5
+    index.search(queries, SearchParams(k=k, allowed=allowed))
+    file = next((tmp_path / "disk-l2").glob("data-*/vectors.npy"))
+    whole = file.stat().st_size
+    os.truncate(file, 4096)
+    for call in (
+        lambda: index.search(queries),
+        lambda: index.search(queries[0], SearchParams(k=k, effort="by_query")),
+        lambda: index.search(queries, SearchParams(k=k, exact=True)),
+        lambda: index.search(queries, SearchParams(k=k, allowed=allowed)),
+        lambda: index.search_radius(queries, 1.0),
+        lambda: index.find_rows(queries, newer=index.newer_lists().rows(queries)),
+        lambda: index.stored_rows[:5],
+    ):
+        with pytest.raises(CorruptDataError, match=f"has 4096 bytes and had {whole}"):
             call()
 
 
