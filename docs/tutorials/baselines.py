@@ -22,10 +22,10 @@ answer = select(CoresetRequest(method="farthest_first", k=90, seed=0), pixels)
 # [the tutorial on rounds](rounds.md) measures.
 
 # %%
-print(f"chosen: radius {answer.coreset.radius:.1f}")
+print(f"chosen: radius {answer.chosen.radius:.1f}")
 for name, value in answer.baselines.summary().items():
     print(f"{name}: {value}")
-assert answer.coreset.radius < answer.baselines.drawn.radius
+assert answer.chosen.radius < answer.baselines.drawn.radius
 
 # %% [markdown]
 # ## From the shell
