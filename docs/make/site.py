@@ -4,14 +4,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import gleann
 from bench.recorded import filled
 from bench.records import RESULTS, read_results
-from docs.make import contents, literate
+from docs.make import contents, listings, literate
 from docs.make.commands import command_pages
 from docs.make.figures import FIGURES, draw
 from docs.make.links import Places, headings, relinked
@@ -21,14 +20,17 @@ from docs.make.protocol import protocol_pages
 ROOT = contents.ROOT
 DOCS = contents.DOCS
 
+SCRIPTS = {"tutorials": contents.TUTORIALS, "migration": contents.MIGRATIONS}
+"""Folders of scripts that are pages."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The pages of the site, before they are written.
 
     Attributes:
-        texts: of the pages, by their paths in the site, in the order of the site.
-        made: paths of those that are made, by folder.
+        texts: of the pages, by their paths in the site.
+        made: paths of those that are made, by folder, in their order.
     """
 
     texts: dict[str, str] = field(default_factory=dict)
@@ -52,44 +54,49 @@ def lay_out(*, run_scripts: bool) -> Layout:
         ScriptError: a script that is no page, or failed.
     """
     layout = Layout()
+    scripts = read_scripts()
     places = _places()
     results = read_results(RESULTS)
-    for source in places.pages:
-        if source.endswith(".md"):
-            text = filled((ROOT / source).read_text("utf-8"), results)
-            layout.texts[places.pages[source]] = relinked(text, source, places)
-    for folder, names in _SCRIPTS.items():
-        layout.add(folder, _script_pages(folder, names, places, run=run_scripts))
+    for source, place in written_pages().items():
+        text = filled((ROOT / source).read_text("utf-8"), results)
+        layout.texts[place] = relinked(_with_lists(text, scripts), source, places)
+    for folder in SCRIPTS:
+        pages = {
+            f"{script.path.stem}.md": _script_page(script, places, run=run_scripts)
+            for script in scripts[folder]
+        }
+        layout.add(folder, pages)
     layout.add("reference/api", package_pages())
     layout.add("reference/cli", command_pages())
     layout.add("reference/protocol", protocol_pages())
     return layout
 
 
-_SCRIPTS = {"tutorials": contents.TUTORIALS, "migration": contents.MIGRATIONS}
+def read_scripts() -> dict[str, list[literate.Script]]:
+    """The scripts that are pages, by folder."""
+    return {
+        folder: [literate.read_script(DOCS / folder / f"{name}.py") for name in names]
+        for folder, names in SCRIPTS.items()
+    }
+
+
+def written_pages() -> dict[str, str]:
+    """Documents that are pages, by path in the repository, and their places."""
+    return {**contents.OWN, **contents.DOCUMENTS, **contents.further_documents()}
 
 
 def _places() -> Places:
-    """Where each document of the repository is in the site."""
+    """Where documents, scripts, references and images are in the site."""
     scripts = {
         f"docs/{folder}/{name}.py": f"{folder}/{name}.md"
-        for folder, names in _SCRIPTS.items()
+        for folder, names in SCRIPTS.items()
         for name in names
     }
-    pages = {
-        **contents.OWN,
-        **contents.DOCUMENTS,
-        **contents.further_documents(),
-        **scripts,
-        **{f"docs/{path}": path for path in _references()},
+    references = {
+        f"docs/reference/{folder}/index.md": f"reference/{folder}/index.md"
+        for folder in ("api", "cli", "protocol")
     }
-    return Places(pages=pages, assets=_assets())
-
-
-def _references() -> Iterable[str]:
-    """Pages of the references that pages written by hand link to."""
-    for folder in ("api", "cli", "protocol"):
-        yield f"reference/{folder}/index.md"
+    return Places(pages=written_pages() | scripts | references, assets=_assets())
 
 
 def _assets() -> dict[str, str]:
@@ -97,47 +104,62 @@ def _assets() -> dict[str, str]:
     assets = {
         path.relative_to(ROOT).as_posix(): f"assets/{path.name}" for path in images
     }
-    figures = {f"docs/concepts/{name}.svg": f"assets/{name}.svg" for name in FIGURES}
-    return assets | figures
+    return assets | {_source_of(name): f"assets/{name}.svg" for name in FIGURES}
 
 
-def _script_pages(
-    folder: str, names: Iterable[str], places: Places, *, run: bool
-) -> dict[str, str]:
-    pages = {}
-    for name in names:
-        script = literate.read_script(DOCS / folder / f"{name}.py")
-        printed = None
-        if run and not script.missing:
-            with tempfile.TemporaryDirectory() as scratch:
-                printed = literate.run_script(script, Path(scratch))
-        text = literate.page_of(script, printed)
-        pages[f"{name}.md"] = relinked(text, f"docs/{folder}/{name}.py", places)
-    return pages
+def _source_of(figure: str) -> str:
+    """What pages link to, though it is drawn only when they are made."""
+    return f"docs/concepts/{figure}.svg"
+
+
+def _with_lists(text: str, scripts: dict[str, list[literate.Script]]) -> str:
+    """A page with what stands between two @ filled in."""
+    lists = {
+        "@TUTORIALS@": lambda: listings.tutorials_table(scripts["tutorials"]),
+        "@MIGRATIONS@": lambda: listings.migrations_list(scripts["migration"]),
+        "@STOPWATCH@": listings.stopwatch_table,
+        "@SCRIPTS@": listings.stopwatch_scripts,
+    }
+    for name, listed in lists.items():
+        if f"\n{name}\n" in text:
+            text = text.replace(name, listed())
+    return text
+
+
+def _script_page(script: literate.Script, places: Places, *, run: bool) -> str:
+    printed = None
+    if run and not script.missing:
+        with tempfile.TemporaryDirectory() as scratch:
+            printed = literate.run_script(script, Path(scratch))
+    source = script.path.relative_to(ROOT).as_posix()
+    return relinked(literate.page_of(script, printed), source, places)
 
 
 def write(layout: Layout, folder: Path) -> Path:
     """Write pages, figures, images and the configuration; the latter's path."""
     shutil.rmtree(folder, ignore_errors=True)
+    pages = folder / "pages"
     for path, text in layout.texts.items():
-        target = folder / "pages" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, "utf-8")
+        _made(pages / path).write_text(text, "utf-8")
     for source, path in _assets().items():
-        target = folder / "pages" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.startswith("docs/concepts/"):
-            draw(Path(source).stem, target)
-        else:
-            shutil.copy(ROOT / source, target)
+        if (ROOT / source).exists():
+            shutil.copy(ROOT / source, _made(pages / path))
+    for name in FIGURES:
+        draw(name, _made(pages / "assets" / f"{name}.svg"))
     configuration = folder / "zensical.toml"
-    configuration.write_text(_configuration(layout), "utf-8")
+    configuration.write_text(configured(layout), "utf-8")
     return configuration
 
 
-def _configuration(layout: Layout) -> str:
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def configured(layout: Layout) -> str:
     """`docs/zensical.toml` with the version, the contents and the source."""
-    titles = {path: _title(text) for path, text in layout.texts.items()}
+    titles = {path: headings(text)[0] for path, text in layout.texts.items()}
+    titles = {path: title.replace("`", "") for path, title in titles.items()}
     values = {
         "@VERSION@": gleann.__version__,
         '"@CONTENTS@"': contents.as_toml(contents.contents(titles, layout.made)),
@@ -147,11 +169,6 @@ def _configuration(layout: Layout) -> str:
     for name, value in values.items():
         text = text.replace(name, value)
     return text
-
-
-def _title(text: str) -> str:
-    """The first heading of a page, without marks."""
-    return headings(text)[0].replace("`", "")
 
 
 def render(configuration: Path) -> int:

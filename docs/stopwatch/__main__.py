@@ -1,0 +1,80 @@
+"""Time the tasks: `python -m docs.stopwatch`; writes docs/stopwatch/measured.json."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+
+from bench.provenance import load
+from docs.stopwatch.inputs import write_inputs
+from docs.stopwatch.tasks import HERE, TASKS, Task
+
+MEASURED = HERE / "measured.json"
+GLEANN = "import sys; from gleann.service.cli.main import main; sys.exit(main())"
+
+
+def main() -> int:
+    """Run every script whose modules are there, one after another."""
+    parser = argparse.ArgumentParser(prog="python -m docs.stopwatch")
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--only", nargs="*", default=[], help="scripts to run")
+    parser.add_argument("--out", type=Path, default=MEASURED)
+    arguments = parser.parse_args()
+    old = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    scripts = dict(old.get("scripts", {}))
+    with tempfile.TemporaryDirectory() as folder:
+        write_inputs(Path(folder), rows=arguments.rows)
+        for task in TASKS:
+            for script, seconds in _timed(task, Path(folder), arguments.only):
+                scripts[script] = {"seconds": round(seconds, 1)}
+                print(f"{script}: {seconds:.1f} s", file=sys.stderr)
+    result = {
+        "command": "python -m docs.stopwatch",
+        "rows": arguments.rows,
+        "load_before": load(),
+        "cores": len(os.sched_getaffinity(0)),
+        "scripts": scripts,
+    }
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    return 0
+
+
+def _timed(task: Task, folder: Path, only: list[str]):
+    for script, needs in ((task.ours, task.ours_needs), (task.theirs, task.needs)):
+        missing = needs and find_spec(needs) is None
+        if script and not missing and (not only or script in only):
+            yield script, seconds_of(script, folder)
+
+
+def seconds_of(script: str, folder: Path) -> float:
+    """Seconds of a script from its start to its end, the imports among them.
+
+    Raises:
+        CalledProcessError: a command of it failed.
+    """
+    begun = perf_counter()
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        for path in folder.iterdir():
+            if path.is_file():
+                (Path(scratch) / path.name).symlink_to(path)
+        for command in _commands(script):
+            subprocess.run(
+                command, cwd=scratch, check=True, stdout=subprocess.DEVNULL
+            )
+    return perf_counter() - begun
+
+
+def _commands(script: str) -> list[list[str]]:
+    if script.endswith(".py"):
+        return [[sys.executable, str(HERE / script)]]
+    lines = (HERE / script).read_text("utf-8").splitlines()
+    return [[sys.executable, "-c", GLEANN, *line.split()[1:]] for line in lines]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
