@@ -19,7 +19,7 @@ answer = select(CoresetRequest(method="farthest_first", k=90, seed=0), pixels)
 # %% [markdown]
 # The answer has the choice and its baselines, measured alike. Farthest-first makes the
 # radius small; what that is worth for a model is another question, which
-# [the tutorial on rounds](rounds.md) measures.
+# [the tutorial on rounds](rounds.py) measures.
 
 # %%
 print(f"chosen: radius {answer.chosen.radius:.1f}")

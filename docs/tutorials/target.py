@@ -43,7 +43,7 @@ print(compared.random)
 
 # %% [markdown]
 # `distil` trains a probe on what the examples rank best, which gives a score for every
-# row: a proxy for [an estimate](estimate.md), or a filter for the next million.
+# row: a proxy for [an estimate](estimate.py), or a filter for the next million.
 
 # %%
 scores = distil(index, DistilRequest(targets=targets, budget=100)).scores
