@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from docs.make.contents import ROOT
 from docs.make.literate import Script
-from docs.stopwatch.tasks import HERE, TASKS, Task, lines_of
+from docs.stopwatch.tasks import HERE, SCRIPTS, TASKS, Task, lines_of
 
 _ROW = re.compile(r"^\| (.+?) \| .+ \|$", re.MULTILINE)
 
@@ -77,6 +77,6 @@ def stopwatch_scripts() -> str:
         for name, script in (("gleann", task.ours), (task.peer, task.theirs)):
             if script:
                 language = "sh" if script.endswith(".sh") else "python"
-                text = (HERE / script).read_text("utf-8").strip()
+                text = (SCRIPTS / script).read_text("utf-8").strip()
                 parts += [f"With {name}:", f"```{language}\n{text}\n```"]
     return "\n\n".join(parts)

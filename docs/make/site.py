@@ -58,7 +58,9 @@ def lay_out(*, run_scripts: bool) -> Layout:
     places = _places()
     results = read_results(RESULTS)
     for source, place in written_pages().items():
-        text = filled((ROOT / source).read_text("utf-8"), results)
+        text = (ROOT / source).read_text("utf-8")
+        if "<!-- results: " in text:
+            text = filled(text, results)
         layout.texts[place] = relinked(_with_lists(text, scripts), source, places)
     for folder in SCRIPTS:
         pages = {

@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
 from bench.provenance import load
 from docs.stopwatch.inputs import write_inputs
-from docs.stopwatch.tasks import HERE, TASKS, Task
+from docs.stopwatch.tasks import HERE, SCRIPTS, TASKS, Task
 
 MEASURED = HERE / "measured.json"
 GLEANN = "import sys; from gleann.service.cli.main import main; sys.exit(main())"
@@ -44,7 +45,9 @@ def main() -> int:
     return 0
 
 
-def _timed(task: Task, folder: Path, only: list[str]):
+def _timed(
+    task: Task, folder: Path, only: list[str]
+) -> Iterator[tuple[str, float]]:
     for script, needs in ((task.ours, task.ours_needs), (task.theirs, task.needs)):
         missing = needs and find_spec(needs) is None
         if script and not missing and (not only or script in only):
@@ -71,8 +74,8 @@ def seconds_of(script: str, folder: Path) -> float:
 
 def _commands(script: str) -> list[list[str]]:
     if script.endswith(".py"):
-        return [[sys.executable, str(HERE / script)]]
-    lines = (HERE / script).read_text("utf-8").splitlines()
+        return [[sys.executable, str(SCRIPTS / script)]]
+    lines = (SCRIPTS / script).read_text("utf-8").splitlines()
     return [[sys.executable, "-c", GLEANN, *line.split()[1:]] for line in lines]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+SCRIPTS = HERE / "scripts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ def lines_of(script: str) -> int:
 
     How a long statement is wrapped does not count, so that nobody saves lines by it.
     """
-    text = (HERE / script).read_text("utf-8")
+    text = (SCRIPTS / script).read_text("utf-8")
     if script.endswith(".sh"):
         return len([line for line in text.splitlines() if line.strip()])
     return sum(isinstance(node, ast.stmt) for node in ast.walk(ast.parse(text)))
