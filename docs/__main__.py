@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from docs.make.site import lay_out, render, write
+from docs.make.site import lay_out, render, renew, write
 
 
 def main() -> int:
@@ -14,7 +14,13 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="do not run the scripts of the pages"
     )
+    parser.add_argument(
+        "--renew", action="store_true", help="write the lists of pages, nothing else"
+    )
     arguments = parser.parse_args()
+    if arguments.renew:
+        print("renewed:", *renew())
+        return 0
     layout = lay_out(run_scripts=not arguments.quick)
     configuration = write(layout, arguments.out.resolve())
     status = render(configuration)

@@ -1,14 +1,47 @@
-"""What pages list: the tutorials by task, the migrations, and the stopwatch."""
+"""What pages list: the tutorials by task, the migrations, and the stopwatch.
+
+A page holds a list between two comments, as tables of results are held, so that it is
+whole where it is read without the site; a test compares.
+
+    <!-- made: tutorials -->
+    <!-- end of made -->
+"""
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from docs.make.contents import ROOT
 from docs.make.literate import Script
 from docs.stopwatch.tasks import HERE, SCRIPTS, TASKS, Task, lines_of
 
+_BLOCK = re.compile(
+    r"(<!-- made: (?P<name>\w+) -->\n).*?(<!-- end of made -->)", re.DOTALL
+)
 _ROW = re.compile(r"^\| (.+?) \| .+ \|$", re.MULTILINE)
+
+
+def renewed(text: str, scripts: dict[str, list[Script]]) -> str:
+    """A page with its lists as they are now.
+
+    Args:
+        text: of the page.
+        scripts: that are pages, by folder.
+
+    Raises:
+        KeyError: a list that nothing makes.
+    """
+    lists: dict[str, Callable[[], str]] = {
+        "tutorials": lambda: tutorials_table(scripts["tutorials"]),
+        "migrations": lambda: migrations_list(scripts["migration"]),
+        "stopwatch": stopwatch_table,
+        "scripts": stopwatch_scripts,
+    }
+
+    def block(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{lists[found['name']]()}\n\n{found[3]}"
+
+    return _BLOCK.sub(block, text)
 
 
 def readme_tasks() -> list[str]:

@@ -5,7 +5,9 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import gleann
 from bench.recorded import filled
@@ -56,12 +58,9 @@ def lay_out(*, run_scripts: bool) -> Layout:
     layout = Layout()
     scripts = read_scripts()
     places = _places()
-    results = read_results(RESULTS)
     for source, place in written_pages().items():
-        text = (ROOT / source).read_text("utf-8")
-        if "<!-- results: " in text:
-            text = filled(text, results)
-        layout.texts[place] = relinked(_with_lists(text, scripts), source, places)
+        text = renewed_page(source, scripts)
+        layout.texts[place] = relinked(text, source, places)
     for folder in SCRIPTS:
         pages = {
             f"{script.path.stem}.md": _script_page(script, places, run=run_scripts)
@@ -85,6 +84,29 @@ def read_scripts() -> dict[str, list[literate.Script]]:
 def written_pages() -> dict[str, str]:
     """Documents that are pages, by path in the repository, and their places."""
     return {**contents.OWN, **contents.DOCUMENTS, **contents.further_documents()}
+
+
+def renewed_page(source: str, scripts: dict[str, list[literate.Script]]) -> str:
+    """A document with its tables of results and its lists as they are now."""
+    text = listings.renewed((ROOT / source).read_text("utf-8"), scripts)
+    return filled(text, _results()) if "<!-- results: " in text else text
+
+
+@cache
+def _results() -> dict[str, dict[str, Any]]:
+    return read_results(RESULTS)
+
+
+def renew() -> list[str]:
+    """Write the lists and tables of pages as they are now; those that changed."""
+    scripts = read_scripts()
+    changed = []
+    for source in contents.OWN:
+        text = renewed_page(source, scripts)
+        if text != (ROOT / source).read_text("utf-8"):
+            (ROOT / source).write_text(text, "utf-8")
+            changed.append(source)
+    return changed
 
 
 def _places() -> Places:
@@ -112,20 +134,6 @@ def _assets() -> dict[str, str]:
 def _source_of(figure: str) -> str:
     """What pages link to, though it is drawn only when they are made."""
     return f"docs/concepts/{figure}.svg"
-
-
-def _with_lists(text: str, scripts: dict[str, list[literate.Script]]) -> str:
-    """A page with what stands between two @ filled in."""
-    lists = {
-        "@TUTORIALS@": lambda: listings.tutorials_table(scripts["tutorials"]),
-        "@MIGRATIONS@": lambda: listings.migrations_list(scripts["migration"]),
-        "@STOPWATCH@": listings.stopwatch_table,
-        "@SCRIPTS@": listings.stopwatch_scripts,
-    }
-    for name, listed in lists.items():
-        if f"\n{name}\n" in text:
-            text = text.replace(name, listed())
-    return text
 
 
 def _script_page(script: literate.Script, places: Places, *, run: bool) -> str:
