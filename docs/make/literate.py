@@ -112,7 +112,8 @@ def _cells(text: str) -> Iterator[Cell]:
             body = [line.removeprefix("#").removeprefix(" ") for line in body]
         source = "\n".join(body).strip("\n")
         if source:
-            yield Cell(kind=kind, source=source, line=begin + 2)
+            blank = next(number for number, line in enumerate(body) if line)
+            yield Cell(kind=kind, source=source, line=begin + 2 + blank)
 
 
 def run_script(script: Script, folder: Path) -> list[str]:
@@ -131,7 +132,7 @@ def run_script(script: Script, folder: Path) -> list[str]:
                 if cell.kind == "code":
                     _run_code(cell, script.path, names)
                 elif cell.kind == "shell":
-                    _run_shell(cell, script.path)
+                    _run_shell(cell, script.path, out)
             printed.append(out.getvalue().rstrip())
     return printed
 
@@ -141,7 +142,7 @@ def _run_code(cell: Cell, path: Path, names: dict[str, Any]) -> None:
     exec(compile(source, str(path), "exec"), names)
 
 
-def _run_shell(cell: Cell, path: Path) -> None:
+def _run_shell(cell: Cell, path: Path, out: io.StringIO) -> None:
     for command in cell.source.replace("\\\n", " ").splitlines():
         words = shlex.split(command, comments=True)
         if not words:
@@ -151,7 +152,9 @@ def _run_shell(cell: Cell, path: Path) -> None:
         expected = _EXIT.search(command)
         code = run_command(words[1:])
         if code != int(expected[1] if expected else 0):
-            raise ScriptError(f"{path}: {command!r} ended with exit code {code}")
+            raise ScriptError(
+                f"{path}: {command!r} ended with exit code {code}: {out.getvalue()}"
+            )
 
 
 def page_of(script: Script, printed: list[str] | None) -> str:

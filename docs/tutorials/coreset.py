@@ -47,7 +47,7 @@ assert chosen.objective < measured.objective
 # %%
 quotas = selection.equal_quotas(labels, k=140)
 even = selection.within_groups(
-    selection.farthest_first, pool, groups=labels, quotas=quotas
+    selection.weighted_k_center, pool, groups=labels, quotas=quotas, costs=costs
 )
 print(np.bincount(labels[even.rows]))
 

@@ -38,7 +38,7 @@ assert recall >= 0.9
 # A uniform draw of a batch bounds the failures among the rows that nobody looked at.
 
 # %%
-batch = np.flatnonzero(proxy > 0.75)
+batch = np.flatnonzero(proxy > 0.6)
 checks = BatchAudit(batch, AuditParams(size=60, seed=1))
 checks.submit(checks.ids, ~eights[checks.ids])
 bound = checks.bound()

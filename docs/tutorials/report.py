@@ -20,7 +20,7 @@ with open("items.csv", "w") as file:
 
 # %% [sh]
 # gleann select farthest-first pixels.npy --metric l2 --k 90 --out picks.csv \
-#     --report picks.html --payload items.csv --show-column digit
+#     --report picks.html --show-from items.csv --show-column digit
 # gleann build pixels.npy pixels.gleann --metric l2
 # gleann graph pixels.gleann --k 10 --out graph.npz --report graph.html
 

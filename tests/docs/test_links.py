@@ -25,7 +25,7 @@ PLACES = Places(
         ("bench/README.md", "[c](#growth)", "[c](#growth)"),
         ("docs/index.md", "[s](tutorials/search.py)", "[s](tutorials/search.md)"),
         ("docs/howto/gpu.md", "![d](../architecture.svg)", "![d](../assets/architecture.svg)"),
-        ("docs/index.md", "[LICENSE](../LICENSE)", "LICENSE (`LICENSE`)"),
+        ("docs/index.md", "[it](../LICENSE)", "it (`LICENSE`)"),
         ("docs/index.md", "[w](https://example.org/a.md)", "[w](https://example.org/a.md)"),
         ("docs/index.md", "```\n[x](nothing.md)\n```", "```\n[x](nothing.md)\n```"),
     ],
