@@ -19,7 +19,7 @@ def command_pages() -> dict[str, str]:
         for name, command in commands.items()
         if command is not None
     }
-    return {"index.md": _overview(commands)} | pages
+    return {"overview.md": _overview(commands)} | pages
 
 
 def names() -> list[str]:

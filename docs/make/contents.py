@@ -70,9 +70,7 @@ def further_documents() -> dict[str, str]:
     """Pages directly in `docs/` that have no other place: those of the project."""
     known = {*DOCUMENTS, *OWN}
     paths = sorted(path.relative_to(ROOT).as_posix() for path in DOCS.glob("*.md"))
-    return {
-        path: f"project/{Path(path).name}" for path in paths if path not in known
-    }
+    return {path: f"project/{Path(path).name}" for path in paths if path not in known}
 
 
 OWN = {

@@ -39,7 +39,9 @@ def spilling(axes: Any) -> None:
             found = index.search(queries, SearchParams(k=K, nprobe=nprobe, rerank=200))
             shares.append(found.stats.entries_scanned / len(queries) / len(rows))
             recalls.append(recall_at_k(found.distances, truth))
-        axes.plot(np.multiply(100, shares), recalls, marker="o", label=f'spill="{spill}"')
+        axes.plot(
+            np.multiply(100, shares), recalls, marker="o", label=f'spill="{spill}"'
+        )
     axes.set_xlabel("entries read by a query, % of the rows")
     axes.set_ylabel("recall@10")
     axes.legend()
@@ -56,7 +58,9 @@ def promised_recall(axes: Any) -> None:
         found = index.search(queries, SearchParams(k=K, target_recall=float(recall)))
         reached.append(recall_at_k(found.distances, truth))
     axes.plot(wanted, wanted, color="grey", linestyle=":", label="asked for")
-    axes.plot(wanted, reached, marker="o", label="1,000 queries that the index never saw")
+    axes.plot(
+        wanted, reached, marker="o", label="1,000 queries that the index never saw"
+    )
     axes.set_xlabel("target_recall")
     axes.set_ylabel("recall@10 measured")
     axes.legend()
@@ -77,7 +81,9 @@ def many_intervals(axes: Any) -> None:
         colour = "tab:blue" if holds else "tab:red"
         axes.plot([seed, seed], [made.low, made.high], color=colour, linewidth=1.5)
     axes.axhline(positive.sum(), color="black", linewidth=1)
-    axes.set_xlabel(f"draw of 400 labels ({missed} of {REPEATS} intervals miss, in red)")
+    axes.set_xlabel(
+        f"draw of 400 labels ({missed} of {REPEATS} intervals miss, in red)"
+    )
     axes.set_ylabel("count, with its 95 % interval")
 
 

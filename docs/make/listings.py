@@ -62,9 +62,7 @@ def tutorials_table(scripts: Iterable[Script]) -> str:
 
 def migrations_list(scripts: Iterable[Script]) -> str:
     """The libraries that one comes from."""
-    return "\n".join(
-        f"- [{script.title}]({script.path.name})" for script in scripts
-    )
+    return "\n".join(f"- [{script.title}]({script.path.name})" for script in scripts)
 
 
 def stopwatch_table() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 PACKAGES = {
-    "index_package": "gleann.index",
+    "index": "gleann.index",
     "selection": "gleann.selection",
     "rounds": "gleann.selection.rounds",
     "promises": "gleann.selection.promises",
@@ -88,10 +88,11 @@ def public_names(package: str) -> list[str]:
 
 def package_pages() -> dict[str, str]:
     """The text of each page of the API reference, by its file name."""
-    pages = {f"{name}.md": _package_page(package) for name, package in PACKAGES.items()}
-    pages["index.md"] = _overview()
-    pages["client.md"] = _client_page()
-    return pages
+    return {
+        "overview.md": _overview(),
+        "client.md": _client_page(),
+        **{f"{name}.md": _package_page(package) for name, package in PACKAGES.items()},
+    }
 
 
 def _package_page(package: str) -> str:
@@ -129,7 +130,7 @@ def _overview() -> str:
         "# Python API",
         "",
         "From the docstrings, read without an import. What `gleann` itself exports is"
-        " in [`gleann.index`](index_package.md) and in [the client](client.md).",
+        " in [`gleann.index`](index.md) and in [the client](client.md).",
         "",
         "| package |",
         "|---|",

@@ -4,6 +4,7 @@ protoc keeps the comments of the .proto files beside the descriptors when it is 
 the modules that are generated for Python have none.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ Comments = Mapping[tuple[int, ...], str]
 _MESSAGES, _ENUMS, _SERVICES, _SYNTAX = 4, 5, 6, 12
 _FIELDS, _NESTED, _NESTED_ENUMS = 2, 3, 4
 _PACKAGE = "gleann/v1/"
+_MARKS = re.compile(r"[][*_<]")
 
 
 def protocol_pages() -> dict[str, str]:
@@ -31,7 +33,7 @@ def protocol_pages() -> dict[str, str]:
     files = [file for file in _files() if file.name.startswith(_PACKAGE)]
     homes = {f".gleann.v1.{name}": _page(file) for file in files for name in _of(file)}
     pages = {_page(file): _file_page(file, homes) for file in files}
-    return {"index.md": _overview(files)} | pages
+    return {"overview.md": _overview(files)} | pages
 
 
 def _files() -> list[FileDescriptorProto]:
@@ -89,7 +91,7 @@ def _file_page(file: FileDescriptorProto, homes: Mapping[str, str]) -> str:
 def _comments(file: FileDescriptorProto) -> dict[tuple[int, ...], str]:
     """Leading comments by the path of what they stand before."""
     return {
-        tuple(place.path): " ".join(place.leading_comments.split())
+        tuple(place.path): _plain(" ".join(place.leading_comments.split()))
         for place in file.source_code_info.location
         if place.leading_comments
     }
@@ -181,6 +183,13 @@ def _typed(name: str, homes: Mapping[str, str]) -> str:
         return f"`{short}`"
     anchor = short.lower().replace(".", "")
     return f"[`{short}`]({homes[name]}#{anchor})"
+
+
+def _plain(text: str) -> str:
+    """A comment with what Markdown would read as marks escaped, but for code."""
+    parts = text.split("`")
+    parts[::2] = [_MARKS.sub(r"\\\g<0>", part) for part in parts[::2]]
+    return "`".join(parts)
 
 
 def _cell(text: str) -> str:

@@ -117,7 +117,7 @@ def _places() -> Places:
         for name in names
     }
     references = {
-        f"docs/reference/{folder}/index.md": f"reference/{folder}/index.md"
+        f"docs/reference/{folder}/overview.md": f"reference/{folder}/overview.md"
         for folder in ("api", "cli", "protocol")
     }
     return Places(pages=written_pages() | scripts | references, assets=_assets())

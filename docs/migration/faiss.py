@@ -41,7 +41,9 @@ _, truth = gleann.exact_search(queries, rows, metric="l2", k=5)
 print("faiss: ", gleann.recall_at_k(their_distances, truth))
 print("gleann:", gleann.recall_at_k(found.distances, truth))
 nearest = found.distances[:, 0] == their_distances[:, 0].round(0)
-print(f"the nearest row is at the same distance for {nearest.mean():.3f} of the queries")
+print(
+    f"the nearest row is at the same distance for {nearest.mean():.3f} of the queries"
+)
 assert nearest.mean() > 0.95
 
 # %% [markdown]

@@ -45,9 +45,7 @@ def main() -> int:
     return 0
 
 
-def _timed(
-    task: Task, folder: Path, only: list[str]
-) -> Iterator[tuple[str, float]]:
+def _timed(task: Task, folder: Path, only: list[str]) -> Iterator[tuple[str, float]]:
     for script, needs in ((task.ours, task.ours_needs), (task.theirs, task.needs)):
         missing = needs and find_spec(needs) is None
         if script and not missing and (not only or script in only):
@@ -66,9 +64,7 @@ def seconds_of(script: str, folder: Path) -> float:
             if path.is_file():
                 (Path(scratch) / path.name).symlink_to(path)
         for command in _commands(script):
-            subprocess.run(
-                command, cwd=scratch, check=True, stdout=subprocess.DEVNULL
-            )
+            subprocess.run(command, cwd=scratch, check=True, stdout=subprocess.DEVNULL)
     return perf_counter() - begun
 
 

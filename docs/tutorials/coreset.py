@@ -38,7 +38,9 @@ measured = selection.measure(pool, drawn.rows, costs=costs, cost_weight=0.01)
 print(f"random rows: radius {measured.radius:.2f}, objective {measured.objective:.2f}")
 for name, rows in [("chosen", chosen.rows), ("random", drawn.rows)]:
     trained = LogisticRegression(max_iter=1000).fit(pool[rows], labels[rows])
-    print(f"accuracy of a model trained on the {name} rows: {trained.score(test, truth):.3f}")
+    print(
+        f"accuracy of a model trained on the {name} rows: {trained.score(test, truth):.3f}"
+    )
 assert chosen.objective < measured.objective
 
 # %% [markdown]

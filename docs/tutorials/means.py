@@ -40,7 +40,9 @@ def oracle(ids: np.ndarray) -> np.ndarray:
 made = estimate_means(oracle, params, controls={"proxy": proxy})
 for name, truth in [("ink", pixels.mean()), ("eights", eights.mean())]:
     one = made[name]
-    print(f"{name}: {one.value:.3f}, {one.low:.3f} to {one.high:.3f}; truth {truth:.3f}")
+    print(
+        f"{name}: {one.value:.3f}, {one.low:.3f} to {one.high:.3f}; truth {truth:.3f}"
+    )
     assert one.low <= truth <= one.high
 
 # %% [markdown]

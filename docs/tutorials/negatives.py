@@ -43,9 +43,7 @@ assert (digits[100:][mined.ids] != digits[:100, None]).all()
 # out that are as near as it, which are answers more often than not.
 
 # %%
-one_each = Positives(
-    offsets=np.arange(101), ids=np.array([ids[0] for ids in answers])
-)
+one_each = Positives(offsets=np.arange(101), ids=np.array([ids[0] for ids in answers]))
 for margin in (None, 0.05):
     request = NegativesRequest(
         queries=queries, positives=one_each, per_query=5, margin=margin

@@ -30,7 +30,9 @@ targets = Targets(ids=np.flatnonzero(digits == 3)[:20])
 # %%
 chosen = for_target(index, targets, budget=100, mode="round_robin")
 share = (digits[chosen.ids] == 3).mean()
-print(f"{share:.2f} of the chosen rows are threes; {(digits == 3).mean():.2f} of all are")
+print(
+    f"{share:.2f} of the chosen rows are threes; {(digits == 3).mean():.2f} of all are"
+)
 assert share > 0.8
 
 # %% [markdown]

@@ -21,12 +21,24 @@ PLACES = Places(
         ("docs/index.md", "[a](howto/gpu.md)", "[a](howto/gpu.md)"),
         ("docs/howto/gpu.md", "[a](../index.md)", "[a](../index.md)"),
         ("docs/howto/gpu.md", "[b](../../bench/README.md)", "[b](../benchmarks.md)"),
-        ("docs/index.md", "[b](../bench/README.md#growth)", "[b](benchmarks.md#growth)"),
+        (
+            "docs/index.md",
+            "[b](../bench/README.md#growth)",
+            "[b](benchmarks.md#growth)",
+        ),
         ("bench/README.md", "[c](#growth)", "[c](#growth)"),
         ("docs/index.md", "[s](tutorials/search.py)", "[s](tutorials/search.md)"),
-        ("docs/howto/gpu.md", "![d](../architecture.svg)", "![d](../assets/architecture.svg)"),
+        (
+            "docs/howto/gpu.md",
+            "![d](../architecture.svg)",
+            "![d](../assets/architecture.svg)",
+        ),
         ("docs/index.md", "[it](../LICENSE)", "it (`LICENSE`)"),
-        ("docs/index.md", "[w](https://example.org/a.md)", "[w](https://example.org/a.md)"),
+        (
+            "docs/index.md",
+            "[w](https://example.org/a.md)",
+            "[w](https://example.org/a.md)",
+        ),
         ("docs/index.md", "```\n[x](nothing.md)\n```", "```\n[x](nothing.md)\n```"),
     ],
 )
@@ -43,7 +55,10 @@ def test_the_second_of_equal_headings_is_numbered_as_the_site_does(tmp_path):
     ("text", "why"),
     [
         ("[a](nothing.md)", "leads to docs/nothing.md, which is not"),
-        ("[a](../bench/README.md#no-such)", "#no-such is no heading of bench/README.md"),
+        (
+            "[a](../bench/README.md#no-such)",
+            "#no-such is no heading of bench/README.md",
+        ),
         ("[a](../bench/README.md#growth-7)", "#growth-7 is no heading"),
     ],
 )

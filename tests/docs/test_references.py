@@ -58,7 +58,7 @@ def test_what_is_named_by_path_exists(path):
 
 def test_every_command_and_option_is_described():
     pages = command_pages()
-    assert set(pages) == {"index.md", *(f"{name}.md" for name in names())}
+    assert set(pages) == {"overview.md", *(f"{name}.md" for name in names())}
     for name in names():
         context = click.Context(cli, info_name="gleann")
         for path, command in leaves(cli.get_command(context, name), f"gleann {name}"):
@@ -96,4 +96,6 @@ def test_every_call_and_message_is_described():
             for field in message.fields:
                 assert f"| `{field.name}` | {field.number} |" in text
     assert "finds nearest neighbours" in pages["search.md"]
-    assert "| `effort` | 6 | optional [`Effort`](search.md#effort) |" in pages["search.md"]
+    assert (
+        "| `effort` | 6 | optional [`Effort`](search.md#effort) |" in pages["search.md"]
+    )

@@ -2,7 +2,9 @@ import numpy as np
 import gleann
 from gleann import selection
 
-vectors, answers, seed = (np.load(f"{name}.npy") for name in ("vectors", "rare", "seed"))
+vectors, answers, seed = (
+    np.load(f"{name}.npy") for name in ("vectors", "rare", "seed")
+)
 index = gleann.SoarIndex.build(vectors)
 near = selection.IndexNeighbours(index)
 session = selection.ActiveSession.start(
