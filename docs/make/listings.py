@@ -72,8 +72,8 @@ def stopwatch_table() -> str:
     rows = [_row(task, seconds) for task in TASKS]
     about = (
         f"{measured['rows']:,} rows of 64 dimensions, {measured['cores']} cores, load"
-        f" {measured['load_before']:.1f} at the start. Lines are statements of Python or"
-        " commands."
+        f" {measured['load_before']:.1f} at the start. Lines are statements of Python"
+        " or commands."
     )
     head = [
         "| task | gleann, lines | s | peer | its lines | s | |",

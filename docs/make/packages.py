@@ -78,11 +78,9 @@ def public_names(package: str) -> list[str]:
     """
     path = ROOT.joinpath(*package.split(".")[1:], "__init__.py")
     for statement in ast.parse(path.read_text("utf-8")).body:
-        if isinstance(statement, ast.Assign) and isinstance(
-            statement.targets[0], ast.Name
-        ):
-            if statement.targets[0].id == "__all__":
-                return list(ast.literal_eval(statement.value))
+        match statement:
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=names):
+                return list(ast.literal_eval(names))
     raise ValueError(f"{package} has no __all__")
 
 

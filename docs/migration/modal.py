@@ -1,14 +1,35 @@
 """From modAL
 
-Needs: modAL
+The code of modAL on this page was not run here: its last release, 0.4.2.1, fails with
+scikit-learn 1.9, as it passes `force_all_finite`, which is no longer there.
 """
+
+# %% [markdown]
+# modAL queries an estimator on the pool, and leaves the loop and the pool to you.
+#
+# ```text
+# from modAL.models import ActiveLearner
+# from modAL.uncertainty import entropy_sampling
+#
+# learner = ActiveLearner(
+#     estimator=LogisticRegression(),
+#     query_strategy=entropy_sampling,
+#     X_training=pool[seed],
+#     y_training=labels[seed],
+# )
+# left = np.setdiff1d(np.arange(len(pool)), seed)
+# for _ in range(4):
+#     asked, _ = learner.query(pool[left], n_instances=20)
+#     learner.teach(pool[left[asked]], labels[left[asked]])
+#     left = np.delete(left, asked)
+# ```
+#
+# In gleann a session keeps the pool, the labels and the open batch; it can be saved and
+# resumed.
 
 # %%
 import numpy as np
-from modAL.models import ActiveLearner
-from modAL.uncertainty import entropy_sampling
 from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
 
 from gleann import selection
 
@@ -16,28 +37,6 @@ pixels, digits = load_digits(return_X_y=True)
 pool = pixels / 16
 eights = (digits == 8).astype(int)
 seed = np.array([8, 18, 28, 0, 1, 2])
-
-# %% [markdown]
-# modAL queries an estimator on the pool, and leaves the loop and the pool to you.
-
-# %%
-learner = ActiveLearner(
-    estimator=LogisticRegression(max_iter=1000),
-    query_strategy=entropy_sampling,
-    X_training=pool[seed],
-    y_training=eights[seed],
-)
-left = np.setdiff1d(np.arange(len(pool)), seed)
-for _ in range(4):
-    asked, _ = learner.query(pool[left], n_instances=20)
-    learner.teach(pool[left[asked]], eights[left[asked]])
-    left = np.delete(left, asked)
-print("modAL: ", learner.score(pool, eights))
-
-# %% [markdown]
-# In gleann a session keeps the pool, the labels and the open batch; it can be saved and resumed.
-
-# %%
 session = selection.ActiveSession.start(
     pool,
     selection.ActiveParams(pool="global", batch=20),

@@ -15,7 +15,7 @@ from gleann.v1 import curation_pb2, search_pb2
 
 
 def test_public_names_are_those_of_the_package():
-    import gleann.selection.curation.plans as plans
+    from gleann.selection.curation import plans
 
     assert public_names("gleann.selection.curation.plans") == plans.__all__
 

@@ -1,6 +1,7 @@
 import numpy as np
-import gleann
 from umap import UMAP
+
+import gleann
 
 vectors = np.load("vectors.npy")
 graph = gleann.knn_graph_of(vectors, k=14)
