@@ -1,5 +1,6 @@
 """Figures of the concepts, drawn from what the code does when the pages are made."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from bench.records import RESULTS
 from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search, recall_at_k
 from gleann.selection import EstimateParams, EstimateSession, run_estimate
 
@@ -28,23 +30,22 @@ def clustered(rows: int, *, dim: int, seed: int) -> NDArray[np.float32]:
 
 
 def spilling(axes: Any) -> None:
-    """Recall by the share of entries read, without spilling and with SOAR."""
-    rows, queries = clustered(20_000, dim=32, seed=1), clustered(500, dim=32, seed=2)
-    _, truth = exact_search(queries, rows, k=K, metric="cosine")
-    for spill in ("none", "soar"):
-        params = BuildParams(metric="cosine", spill=spill, nlist=128, tune_queries=0)
-        index = SoarIndex.build(rows, params)
-        shares, recalls = [], []
-        for nprobe in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32):
-            found = index.search(queries, SearchParams(k=K, nprobe=nprobe, rerank=200))
-            shares.append(found.stats.entries_scanned / len(queries) / len(rows))
-            recalls.append(recall_at_k(found.distances, truth))
-        axes.plot(
-            np.multiply(100, shares), recalls, marker="o", label=f'spill="{spill}"'
-        )
-    axes.set_xlabel("entries read by a query, % of the rows")
-    axes.set_ylabel("recall@10")
-    axes.legend()
+    """Entries that a query reads for a recall, by where the second copies are.
+
+    From the recorded counts of `python -m bench reads` on 110,000 embeddings of text.
+    """
+    recorded = json.loads((RESULTS / "reads-wordnet-384.json").read_text("utf-8"))
+    most = max(row["nlist"] for row in recorded["rows"])
+    for spill, weight in (("none", 0.0), ("naive", 0.0), ("soar", 1.0)):
+        points = [
+            (row["recall"], row["entries"])
+            for row in recorded["rows"]
+            if (row["nlist"], row["spill"], row["lambda"]) == (most, spill, weight)
+        ]
+        axes.plot(*zip(*sorted(points), strict=True), marker="o", label=spill)
+    axes.set_xlabel(f"recall@10 ({recorded['data']}, {most:,} lists)")
+    axes.set_ylabel("entries that a query reads")
+    axes.legend(title="spill")
 
 
 def promised_recall(axes: Any) -> None:
