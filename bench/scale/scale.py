@@ -51,6 +51,11 @@ REPEATS = 5
 START_SHARE = 200
 """Bisection begins at one in so many lists."""
 
+MOST_SHARE = 20
+FEW_LISTS = 200
+"""It gives up at one list in so many, of few at all: what a setting loses beyond that,
+more lists do not bring."""
+
 
 def add_scale(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
@@ -224,8 +229,9 @@ class Run:
             return {"params": params, "recall": recall, **self._timed(answer)}
 
         start = max(1, lists // START_SHARE)
+        most = min(lists, max(FEW_LISTS, lists // MOST_SHARE))
         level = self.args.recall
-        least = least_reaching(level, probe, start=start, most=lists)[1]
+        least = least_reaching(level, probe, start=start, most=most)[1]
         again = [opened.search(K, least["params"]) for _ in range(REPEATS)]
         # The fastest: what else the machine does only slows a search.
         fastest = min(again, key=lambda answer: answer.seconds)
