@@ -54,8 +54,15 @@ def _timed(task: Task, folder: Path, only: list[str]) -> Iterator[tuple[str, flo
             yield script, seconds_of(script, folder)
 
 
-def seconds_of(script: str, folder: Path) -> float:
+def seconds_of(
+    script: str, folder: Path, *, replaced: tuple[str, str] = ("", "")
+) -> float:
     """Seconds of a script from its start to its end, the imports among them.
+
+    Args:
+        script: its file name.
+        folder: of the inputs.
+        replaced: a word of commands and what stands for it, for fewer rows.
 
     Raises:
         CalledProcessError: a command of it failed.
@@ -65,7 +72,7 @@ def seconds_of(script: str, folder: Path) -> float:
         for path in folder.iterdir():
             if path.is_file():
                 (Path(scratch) / path.name).symlink_to(path)
-        for command in _commands(script):
+        for command in _commands(script, replaced):
             subprocess.run(
                 command,
                 cwd=scratch,
@@ -83,11 +90,13 @@ def _environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
-def _commands(script: str) -> list[list[str]]:
+def _commands(script: str, replaced: tuple[str, str]) -> list[list[str]]:
     if script.endswith(".py"):
         return [[sys.executable, str(SCRIPTS / script)]]
     lines = (SCRIPTS / script).read_text("utf-8").splitlines()
-    return [[sys.executable, "-c", GLEANN, *line.split()[1:]] for line in lines]
+    old, new = replaced
+    lines = [[new if word == old else word for word in line.split()] for line in lines]
+    return [[sys.executable, "-c", GLEANN, *words[1:]] for words in lines]
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from docs.make.site import read_scripts
 SCRIPTS = read_scripts()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script",
     [script for folder in SCRIPTS.values() for script in folder],
