@@ -29,12 +29,6 @@ def main() -> int:
     arguments = parser.parse_args()
     old = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     scripts = dict(old.get("scripts", {}))
-    with tempfile.TemporaryDirectory() as folder:
-        write_inputs(Path(folder), rows=arguments.rows)
-        for task in TASKS:
-            for script, seconds in _timed(task, Path(folder), arguments.only):
-                scripts[script] = {"seconds": round(seconds, 1)}
-                print(f"{script}: {seconds:.1f} s", file=sys.stderr)
     result = {
         "command": "python -m docs.stopwatch",
         "rows": arguments.rows,
@@ -42,7 +36,13 @@ def main() -> int:
         "cores": len(os.sched_getaffinity(0)),
         "scripts": scripts,
     }
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    with tempfile.TemporaryDirectory() as folder:
+        write_inputs(Path(folder), rows=arguments.rows)
+        for task in TASKS:
+            for script, seconds in _timed(task, Path(folder), arguments.only):
+                scripts[script] = {"seconds": round(seconds, 1)}
+                arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+                print(f"{script}: {seconds:.1f} s", file=sys.stderr)
     return 0
 
 

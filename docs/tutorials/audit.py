@@ -32,10 +32,12 @@ for name, rows in [("k-center", covering.rows), ("only ones", ones)]:
     assert measured.sets[0].name == "chosen"
 
 # %% [markdown]
-# Groups before and after are a table:
+# Groups before and after, of the ones; `to_pandas` has them as a table.
 
 # %%
-print(measured.tables[0])
+table = measured.tables[0]
+print("in the pool:", table.pool)
+print("chosen:     ", table.chosen)
 
 # %% [markdown]
 # ## From the shell

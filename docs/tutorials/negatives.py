@@ -39,8 +39,8 @@ print("their similarities:", mined.similarities[0].round(3))
 assert (digits[100:][mined.ids] != digits[:100, None]).all()
 
 # %% [markdown]
-# Under-labelled data: where only one answer of each query is known, a margin keeps rows
-# out that are as near as it, which are answers more often than not.
+# Under-labelled data: where only one answer of each query is known, most of the nearest
+# rows are answers too. A margin keeps a part of them out, and some queries come short.
 
 # %%
 one_each = Positives(offsets=np.arange(101), ids=np.array([ids[0] for ids in answers]))

@@ -33,7 +33,7 @@ print(found.distances[0].round(1))
 # %%
 truth = index.search(queries, gleann.SearchParams(k=5, exact=True))
 recall = gleann.recall_at_k(found.distances, truth.distances)
-print(f"nprobe {found.stats.nprobe} of {index.params.nlist} lists, recall {recall:.3f}")
+print(f"nprobe {found.stats.nprobe} of {index.nlist} lists, recall {recall:.3f}")
 assert recall >= 0.95
 
 # %% [markdown]
