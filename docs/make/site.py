@@ -110,17 +110,13 @@ def renew() -> list[str]:
 
 
 def _places() -> Places:
-    """Where documents, scripts, references and images are in the site."""
+    """Where documents, scripts and images are in the site."""
     scripts = {
         f"docs/{folder}/{name}.py": f"{folder}/{name}.md"
         for folder, names in SCRIPTS.items()
         for name in names
     }
-    references = {
-        f"docs/reference/{folder}/overview.md": f"reference/{folder}/overview.md"
-        for folder in ("api", "cli", "protocol")
-    }
-    return Places(pages=written_pages() | scripts | references, assets=_assets())
+    return Places(pages=written_pages() | scripts, assets=_assets())
 
 
 def _assets() -> dict[str, str]:
