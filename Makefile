@@ -8,6 +8,7 @@
 # make check  format, lint, types, import contracts, generated protos
 # make test-kernels  the torch engine and the Triton kernels, without a GPU (2 GB)
 # make gpu-pack, gpu-run PART=A  what a GPU machine needs; one of three calls on it
+# make docs   the documentation as a site, in build/docs/site
 # make format, make clean
 
 PYTHON ?= python3
@@ -22,7 +23,7 @@ NATIVE := $(wildcard index/native/*/*.cpp index/native/*/*.hpp)
 INPUTS := pyproject.toml setup.py .ns/gleann/__init__.py $(NATIVE)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' .ns/gleann/__init__.py)
 
-.PHONY: demo image wheels protos test-wheels test test-library test-served test-slow \
+.PHONY: demo docs image wheels protos test-wheels test test-library test-served test-slow \
   test-kills test-fuzz test-overload test-soak test-sanitizers test-kernels kernels-compiled \
   kernels-interpreted gpu-pack gpu-run check format clean python
 .DELETE_ON_ERROR:
@@ -112,6 +113,11 @@ gpu-pack:
 gpu-run:
 	PYTHON=$(PYTHON) bench/gpu/run.sh $(PART)
 
+# Pages with what their scripts print, their figures and references; then HTML of them. A
+# link or an anchor that leads nowhere fails.
+docs: $(VENV)/.docs
+	$(BIN)/python -m docs
+
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -138,6 +144,10 @@ $(VENV)/.demo: $(VENV)/.python $(INPUTS)
 $(VENV)/.test: $(VENV)/.python $(INPUTS)
 	@echo "Installing gleann and what the tests need into $(VENV) (a few minutes the first time)..."
 	$(PIP) install -e '.[cpu,demo,test]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.test
+	$(PIP) install -e '.[docs]'
 	@touch $@
 
 # Its own environment: torch and triton take 2 GB that nothing else here needs, and the

@@ -44,7 +44,7 @@ class IndexCalls(Calls[M]):
         """Make an empty index.
 
         Args:
-            name: matches ^[a-z][a-z0-9-]{0,62}$.
+            name: matches `^[a-z][a-z0-9-]{0,62}$`.
             dim: dimensions of a vector.
             metric: "cosine", "ip" or "l2"; under cosine, vectors are stored normalized.
             columns: its columns of payload: types by name, such as

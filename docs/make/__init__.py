@@ -1,0 +1,1 @@
+"""What makes the documentation out of pages, scripts, docstrings and descriptors."""

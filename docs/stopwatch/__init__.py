@@ -1,0 +1,1 @@
+"""Whole tasks as a newcomer does them: their lines, and the seconds that they take."""

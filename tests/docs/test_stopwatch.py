@@ -1,0 +1,61 @@
+"""The stopwatch: our scripts are short, run, and write their answers."""
+
+import json
+from importlib.util import find_spec
+
+import pytest
+
+from docs.stopwatch.__main__ import MEASURED, seconds_of
+from docs.stopwatch.inputs import write_inputs
+from docs.stopwatch.tasks import SCRIPTS, TASKS, lines_of
+
+MOST_LINES = 10
+OURS = [task for task in TASKS if task.ours]
+ROWS = 6000
+FEWER = ("10000", "600")
+"""Rows to choose: all that there are would take longest."""
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    write_inputs(folder, rows=ROWS)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", OURS, ids=lambda task: task.ours)
+def test_our_script_runs(task, inputs):
+    if task.ours_needs and find_spec(task.ours_needs) is None:
+        pytest.skip(f"needs {task.ours_needs}, not in the extra test")
+    assert seconds_of(task.ours, inputs, replaced=FEWER) > 0
+
+
+@pytest.mark.parametrize("task", OURS, ids=lambda task: task.ours)
+def test_our_script_is_short(task):
+    assert lines_of(task.ours) <= MOST_LINES
+
+
+LONGER_THAN_THE_PEER = {"umap.py"}
+"""UMAP makes its own graph: ours has to be handed over."""
+
+
+def test_no_script_takes_more_lines_than_that_of_its_peer():
+    longer = {
+        task.ours
+        for task in OURS
+        if task.theirs and lines_of(task.ours) > lines_of(task.theirs)
+    }
+    assert longer == LONGER_THAN_THE_PEER
+
+
+def test_what_was_measured_are_scripts_of_today():
+    measured = json.loads(MEASURED.read_text())
+    scripts = {task.ours for task in TASKS} | {task.theirs for task in TASKS}
+    assert set(measured["scripts"]) <= scripts
+    assert {path.name for path in SCRIPTS.iterdir()} == scripts - {""}
+
+
+def test_lines_are_statements():
+    assert lines_of("npy.sh") == 2
+    assert lines_of("umap-umap.py") == 3
