@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import click
 
+from gleann.service.cli.exit_codes import MEANINGS
 from gleann.service.cli.main import cli
 
 _INDENT = re.compile(r"^[ \b]+", re.MULTILINE)
@@ -44,12 +45,7 @@ def _overview(commands: dict[str, click.Command | None]) -> str:
         "",
         "| exit code | |",
         "|---|---|",
-        "| 0 | done |",
-        "| 1 | an error of gleann, in one line with the reason |",
-        "| 2 | wrong usage |",
-        "| 3 | labels are still needed; the file to fill in is named |",
-        "| 130 | interrupted |",
-        "| 141 | the reader of the output left |",
+        *(f"| {code} | {meaning} |" for code, meaning in MEANINGS.items()),
     ]
     return "\n".join(lines) + "\n"
 
