@@ -48,8 +48,14 @@ def choose_spill(
     wanted = DEFAULT_RECALLS if target_recall is None else (target_recall,)
     recalls = tuple(min(recall, most) for recall in wanted)
     model = sample.cost_model
-    soar_costs = tuple(cost_of_recall(spilled, model, k=k, recall=r) for r in recalls)
-    none_costs = tuple(cost_of_recall(plain, model, k=k, recall=r) for r in recalls)
+    copies = int(np.count_nonzero(secondary >= 0))
+    both, one = (model.streamed(len(primary) + more) for more in (copies, 0))
+    soar_costs = tuple(
+        both + cost_of_recall(spilled, model, k=k, recall=r) for r in recalls
+    )
+    none_costs = tuple(
+        one + cost_of_recall(plain, model, k=k, recall=r) for r in recalls
+    )
     saving = 1 - float(np.exp(np.log(np.divide(soar_costs, none_costs)).mean()))
     report = SpillReport(
         chosen="soar" if saving >= WORTH else "none",

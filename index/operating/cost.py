@@ -22,6 +22,11 @@ GRANT = 400.0
 CANDIDATE = 4.0
 """One more list that may be granted."""
 
+STREAMED = 0.1
+BATCH = 5000
+"""A byte of codes from memory: a batch, of so many queries for each thread, reads all
+lists once (`index/DECISIONS.md` X)."""
+
 WAITING = 12.0
 """An entry takes so many times as long for a query on its own, which waits for memory:
 0.045 ns a byte (`index/DECISIONS.md` 38)."""
@@ -57,6 +62,10 @@ class CostModel:
     def reranked(self) -> float:
         """To keep and re-rank one more row."""
         return 140 + 0.4 * self.dim
+
+    def streamed(self, entries: int) -> float:
+        """One query's share of what a batch reads of an index of so many entries."""
+        return STREAMED * entries * (self.code_dim or self.dim) / BATCH
 
     def search(self, *, entries: float, nprobe: float, rerank: int) -> float:
         """One query that scans `entries` of `nprobe` lists and re-ranks some rows."""

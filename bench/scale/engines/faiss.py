@@ -1,4 +1,8 @@
-"""faiss IVF-PQ with 4-bit FastScan codes, refined on float32 rows; written and read."""
+"""faiss IVF-PQ with 4-bit FastScan codes, refined on float32 rows; written and read.
+
+Codes are of residuals: among 10 million rows neighbours are so near each other that
+codes of the rows themselves reach a recall@10 of 0.75 at the most.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,7 @@ def build(rows: np.ndarray, folder: Path, job: Job) -> dict[str, Any]:
     import faiss
 
     parts = faiss_ivfpq.sub_quantizers(rows.shape[1], 2)
-    params = {"factory": f"IVF{job.lists},PQ{parts}x4fs,RFlat"}
+    params = {"factory": f"IVF{job.lists},PQ{parts}x4fsr,RFlat"}
     index = faiss_ivfpq.build(rows, job.metric, job.threads, params)
     folder.mkdir(parents=True)
     faiss.write_index(index, str(folder / FILE))
