@@ -1,7 +1,7 @@
 """Tables whose columns are read batch by batch: parquet and Arrow files, and memory.
 
 Parquet is read by `ParquetFile.iter_batches`, which decodes a batch at a time; the scan
-of `pyarrow.dataset` decodes whole row groups (index/DECISIONS.md X).
+of `pyarrow.dataset` decodes whole row groups (index/DECISIONS.md 49).
 """
 
 from collections.abc import Callable, Iterator, Sequence
