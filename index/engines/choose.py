@@ -13,7 +13,7 @@ from gleann.index.engines.projected import ProjectedEngine
 from gleann.index.engines.reference import ReferenceEngine
 from gleann.index.errors import EngineUnavailableError, InvalidParamsError
 from gleann.index.params import BuildParams
-from gleann.index.remedies import FAISS
+from gleann.index.remedies import DEVICE, FAISS
 
 TIER_VARIABLE = "GLEANN_NATIVE_TIER"
 
@@ -82,13 +82,17 @@ def _why_no_faiss_gpu() -> str:
 def _why_no_torch() -> str:
     from gleann.index.engines import torch
 
-    return torch.unavailable_reason()
+    return _with_remedy(torch.unavailable_reason())
 
 
 def _why_no_triton() -> str:
     from gleann.index.engines import triton
 
-    return triton.device_reason()
+    return _with_remedy(triton.unavailable_reason()) or triton.device_reason()
+
+
+def _with_remedy(reason: str) -> str:
+    return f"{reason}: {DEVICE}" if reason else ""
 
 
 PROJECTING = ("native", "reference")
