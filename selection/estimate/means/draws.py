@@ -100,14 +100,19 @@ class Plan:
     def rounds(self, labels: FirstRound, second: Counts, *, folds: int) -> TwoRounds:
         """Both rounds, with the weights of the first.
 
-        A stratum that is labelled whole is known exactly: there the first round does
-        not count twice.
+        A weight makes all rows count alike if the second round is as foreseen, so that
+        the first does not count twice where most rows are labelled. A stratum that is
+        labelled whole is known exactly.
         """
         sizes, first = self.sizes, self.first
         counts = np.zeros((len(sizes), folds), np.int64)
         np.add.at(counts, (labels.strata, labels.folds), 1)
-        foreseen = [self.second(labels.without(fold)) for fold in range(folds)]
-        weights = first[:, None] / (first[:, None] + np.column_stack(foreseen))
+        foreseen = np.column_stack(
+            [self.second(labels.without(fold)) for fold in range(folds)]
+        )
+        left = np.maximum(sizes - first, 1)[:, None] / sizes[:, None]
+        later = foreseen / (first[:, None] + foreseen)
+        weights = np.clip(1 - later / left, 0.0, 1.0)
         whole = first + second == sizes
         return TwoRounds(
             sizes=sizes,

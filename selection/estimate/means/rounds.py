@@ -74,8 +74,9 @@ class TwoRounds:
         one = self._power(3) / self.first**2
         second = np.maximum(self.second, 1)
         two = np.where(self.second > 0, self._later**3 / second**2, 0.0)
-        shrink = 1 - (self.first + self.second) / self.sizes
-        factors: Numbers = (one + two) * np.maximum(shrink, 0.0)
+        # Of draws without replacement the skewness turns where half are drawn.
+        drawn = (self.first + self.second) / self.sizes
+        factors: Numbers = (one + two) * np.maximum(1 - drawn, 0.0) * (1 - 2 * drawn)
         return factors
 
     @property

@@ -26,7 +26,7 @@ STATISTICS = (
     Statistic(name="depth", kind="avg"),
 )
 PARAMS = MeansParams(
-    statistics=STATISTICS, budget=120, stratify_by="x", strata=3, seed=2
+    statistics=STATISTICS, budget=120, stratify_by="x", strata=3, seed=5
 )
 
 
