@@ -192,8 +192,8 @@ class Dataset:
         columns = {"id": ids, "vector": lists}
         if clash := sorted(columns.keys() & set(self.schema.names)):
             raise InvalidInputError(
-                f"{self.name} has a column of payload {clash[0]!r}, which is the name of"
-                " the vectors here: leave it out of columns"
+                f"{self.name} has a column of payload {clash[0]!r}, which is the name"
+                " of the vectors here: leave it out of columns"
             )
         payload = self.payload()
         if payload is not None:

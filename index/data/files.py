@@ -234,12 +234,10 @@ def _matches(parts: Sequence[str], forms: Sequence[re.Pattern[str] | None]) -> b
 
 def _beyond(at: set[int], forms: Sequence[re.Pattern[str] | None]) -> set[int]:
     """These places, and those behind forms that may be of no parts."""
-    found = set()
-    for place in at:
-        found.add(place)
-        while place < len(forms) and forms[place] is None:
-            place += 1
-            found.add(place)
+    found = set(at)
+    for place, form in enumerate(forms):
+        if place in found and form is None:
+            found.add(place + 1)
     return found
 
 

@@ -73,9 +73,7 @@ def stamp_of(path: Path | None) -> tuple[int, ...] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def require_stamp(
-    shown: str, path: Path | None, stamp: tuple[int, ...] | None
-) -> None:
+def require_stamp(shown: str, path: Path | None, stamp: tuple[int, ...] | None) -> None:
     """Refuse a file that changed: its ids may not be those of its vectors.
 
     Raises:

@@ -302,7 +302,9 @@ class VectorCalls(StreamCalls[M]):
         Args:
             name: the index.
             path: a .npy file (n, dim), or a .parquet file; on the server's machine and
-                under one of its import roots (in process, any file).
+                under one of its import roots (in process, any file). Or an URL of such
+                or other files, a folder or a glob (docs/data.md), where the server
+                allows it.
             request_id: a repeat with the same string returns the same operation.
             **options: see `ImportOptions`.
 
@@ -310,7 +312,8 @@ class VectorCalls(StreamCalls[M]):
             UnknownIndexError: no such index.
             MissingFileError: the file does not exist or cannot be read.
             ForbiddenPathError: the file is outside the import roots.
-            InvalidInputError: neither .npy nor .parquet, or its header does not fit.
+            InvalidInputError: neither .npy nor .parquet, or its header does not fit; or
+                an option that it does not have, such as `id_column` for .npy.
         """
         request = import_request(name, path, request_id=request_id, **options)
         return self._connection.operation(

@@ -10,6 +10,7 @@ import pytest
 
 import gleann
 from gleann.index import errors
+from gleann.service.client.bulk.imports import import_request
 from gleann.service.files.roots import allowed_url
 from gleann.service.server import Server
 
@@ -69,6 +70,32 @@ def test_what_is_outside_is_refused(client, store, url):
     given = url.format(store=f"file://{store}")
     with pytest.raises(errors.ForbiddenPathError, match="is outside the import URLs"):
         client.import_vectors("n", given).wait(timeout=60)
+
+
+@pytest.mark.parametrize("name", ["parts", "parts/", "parts/*"])
+def test_a_folder_is_of_tables_where_its_columns_are_named(client, store, name, rows):
+    """Row numbers are no ids where others were named."""
+    url = f"file://{store}/{name}"
+    assert client.import_vectors("n", url, id_column="key").wait(timeout=60).count == N
+    assert np.array_equal(client.get_vectors("n", IDS[:5]), rows[:5])
+    client.create_index("m", dim=DIM, metric="l2")
+    client.import_vectors("m", url, add_columns=True).wait(timeout=60)
+    assert client.count("m", "n = 7") == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "says"),
+    [
+        ("v.npy", {"id_column": "key"}, "id_column is 'key', but 'v.npy' has no col"),
+        ("v.npy", {"vector_column": "x"}, "vector_column is 'x', but 'v.npy' has no"),
+        ("v.parquet", {"ids_path": Path("i.npy")}, "ids_path is 'i.npy', but 'v.par"),
+        ("v.parquet", {"payload_path": "p.csv"}, "payload_path is 'p.csv', but 'v.p"),
+        ("s3://b/v", {"id_column": "a", "ids_path": "i"}, "id_column is 'a', but 's3"),
+    ],
+)
+def test_options_that_a_file_does_not_have_are_refused(path, options, says):
+    with pytest.raises(errors.InvalidInputError, match=says):
+        import_request("n", path, request_id="", **options)
 
 
 def test_no_url_is_allowed_unless_it_is_set(start_server, store):

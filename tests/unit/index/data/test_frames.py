@@ -284,7 +284,7 @@ def test_what_would_not_be_read_is_refused(source, words, says):
 def test_a_split_of_what_has_none(tmp_path):
     np.save(tmp_path / "v.npy", ROWS)
     for source in (tmp_path, tmp_path / "v.npy"):
-        with pytest.raises(InvalidInputError, match="split is 'a', but .* has no spl"):
+        with pytest.raises(InvalidInputError, match=r"split is 'a', but .* has no sp"):
             data.open(source, split="a")
 
 

@@ -18,7 +18,7 @@ def test_globs_in_a_store_are_those_of_the_disk(pattern, tmp_path):
     for name in NAMED:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = glob.glob(pattern, root_dir=tmp_path, recursive=True)
+    found = glob.glob(pattern, root_dir=tmp_path, recursive=True)  # noqa: PTH207
     assert set(matching(NAMED, pattern)) == {f for f in found if f in NAMED}
 
 
