@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, NoReturn, get_args
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
+from gleann.index.data.npz_file import DAMAGED_NPZ
 from gleann.index.errors import CorruptDataError, MissingFileError, StorageError
 from gleann.index.params import Metric
 from gleann.index.texts import Texts
@@ -82,7 +82,7 @@ class StoredAnswer:
                     raise ValueError(f"an array of shape {stored.shape}, and no .npz")
                 with stored:
                     arrays = {name: stored[name] for name in stored.files}
-        except (ValueError, KeyError, EOFError, BadZipFile, AttributeError) as error:
+        except DAMAGED_NPZ as error:
             raise CorruptDataError(f"{path} is no file of {of}: {error}") from error
         except OSError as error:
             reason = error.strerror or str(error)

@@ -205,10 +205,19 @@ def _is_same(path: Path, own: Path | None) -> bool:
 
 
 def split_column(given: str, default: str) -> tuple[Path, str]:
-    """The file and the column of FILE or FILE:COLUMN; a file may have a colon."""
+    """The file and the column of FILE or FILE:COLUMN; a file may have a colon.
+
+    Raises:
+        InvalidInputError: no file.
+    """
     if not given:
         raise InvalidInputError("the path of a file with labels or groups is empty")
     file, colon, column = given.rpartition(":")
+    if column and not file and colon and not Path(given).exists():
+        raise InvalidInputError(
+            f"{given!r} names a column and no file: give FILE{given}; only an index of a"
+            " server has columns of its own"
+        )
     if not colon or not file or not column or Path(given).exists():
         return Path(given), default
     return Path(file), column

@@ -27,7 +27,9 @@ def require_outputs(job: PropagateJob, *, pages: Iterable[OutputPath] = ()) -> N
         both = "neither" if job.labels is None else "both"
         raise InvalidInputError(f"give --labels or --soft-labels, got {both}")
     if job.soft_labels is not None and job.weight_column is not None:
-        raise InvalidInputError("--weight-column is of --labels, and not given with")
+        raise InvalidInputError(
+            "--weight-column is a column of --labels: it does not go with --soft-labels"
+        )
     out = output_paths.table("--out", job.out)
     more = {
         "--probabilities-out": job.probabilities_out,

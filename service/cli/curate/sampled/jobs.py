@@ -46,6 +46,11 @@ class SessionOptions(ServedOptions):
             )
         return served
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of columns that tell sessions on the same files apart."""
+        return ()
+
 
 def session_place_options(function: Callback) -> Callback:
     """The options of a place, and --session."""
@@ -82,6 +87,12 @@ class PromiseJob(SessionOptions):
     state: Path | None
     resume: bool
     overwrite: bool
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column of payload that is the proxy, with its colon; none for a file."""
+        given = str(self.proxy)
+        return (given,) if given.startswith(":") else ()
 
     @property
     def params(self) -> PromiseParams:
@@ -154,6 +165,11 @@ class MeansJob(SessionOptions):
     state: Path | None
     resume: bool
     overwrite: bool
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The controls, and after an empty name the groups."""
+        return (*self.control, "", *self.group)
 
     @property
     def statistics(self) -> tuple[Statistic, ...]:

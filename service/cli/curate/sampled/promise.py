@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Mask
+from gleann.index.errors import InvalidInputError
 from gleann.selection.promises import PromiseSession
 from gleann.selection.promises.params import Promise
 from gleann.service.cli import options, reports
@@ -109,6 +110,11 @@ def command(job: PromiseJob) -> None:
     kept there. The same seed draws the same items. The
     promise needs the whole budget: who stops before has none.
     """
+    if job.columns:
+        raise InvalidInputError(
+            f"--proxy {job.proxy} names a column and no file: give a file, or --server or"
+            " --data with the index that has it"
+        )
     out = output_paths.table("--out", job.out)
     require_outputs(
         out,

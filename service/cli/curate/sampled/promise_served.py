@@ -1,6 +1,5 @@
 """Promised sets of an index of a server or of a data directory."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from gleann.service.cli.curate.sampled.session import (
 )
 from gleann.service.cli.curate.sampled.words import say_promised
 from gleann.service.cli.curate.served.files import Reader
-from gleann.service.cli.curate.served.options import refuse
+from gleann.service.cli.curate.served.options import payload_column, refuse
 from gleann.service.cli.curate.served.running import among_words
 from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.answers import read_answers
@@ -36,7 +35,7 @@ def promise_served(job: PromiseJob) -> None:
         job.todo,
         None,
         pages=(),
-        inputs=(None if is_column(job.proxy) else job.proxy, job.oracle_csv),
+        inputs=(None if job.columns else job.proxy, job.oracle_csv),
         overwrite=job.overwrite,
     )
     record = JobRecord("curate promise", job)
@@ -89,12 +88,8 @@ def _proxy(
     job: PromiseJob, reader: Reader
 ) -> tuple[tuple[Ids, NDArray[np.float64]] | str, IdMap]:
     """The proxy of a file, or the name of a column; and ids that may have answers."""
-    if is_column(job.proxy):
-        return str(job.proxy)[1:], reader.answered(job.oracle_csv)
+    if job.columns:
+        column = payload_column(str(job.proxy), "--proxy")
+        return column, reader.answered(job.oracle_csv)
     ids, numbers = reader.scores(job.proxy, "proxy")
     return (ids, numbers), IdMap(ids, n=len(ids))
-
-
-def is_column(given: Path) -> bool:
-    """Whether :COLUMN names a column of payload, and no file."""
-    return str(given).startswith(":")

@@ -71,13 +71,9 @@ def session_of(  # noqa: PLR0913 (what tells sessions apart)
     if job.session is None:
         held = client.get_index(index)
         asked = [kind, index, held.etag, held.version, held.sequence, asdict(params)]
-        asked += [job.where, job.param, record.hashes]
+        asked += [job.where, job.param, job.columns, record.hashes]
         digest = sha256(json.dumps(asked, default=str).encode()).hexdigest()
-        session = start(f"gleann-curate-{digest[:32]}")
-        try:
-            return client.sessions.get(session)
-        except UnknownJobError:  # it was closed
-            return start("")
+        return _begun(client, start, f"gleann-curate-{digest[:32]}")
     session = client.sessions.get(full_name(job.session, PREFIX))
     if (session.kind, session.index) != (kind, index):
         raise InvalidInputError(
@@ -85,6 +81,18 @@ def session_of(  # noqa: PLR0913 (what tells sessions apart)
             f" {session.index!r}, not of {kind} and {index!r}"
         )
     return session
+
+
+def _begun(client: Client, start: Start, request_id: str) -> SessionInfo:
+    """The session of a request, or where that was closed, of the next one like it."""
+    turn = 0
+    while True:
+        session = start(f"{request_id}-{turn}")
+        try:
+            return client.sessions.get(session)
+        except UnknownJobError:  # it was closed
+            turn += 1
+
 
 
 def labelled(
@@ -120,5 +128,6 @@ def labelled(
             {"id": needed.ids},
             job.todo,
             job.oracle_csv,
-            then=f"run this again: {session.name} goes on",
+            then=f"run this again (where the index has changed by then, with --session"
+            f" {session.name})",
         )

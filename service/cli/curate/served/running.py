@@ -198,7 +198,12 @@ def _result(
 ) -> Curation:
     """Wait for the answer of an operation."""
     if operation is None:
-        return client.curation.get(CURATIONS + name.removeprefix(OPERATIONS))
+        try:
+            return client.curation.get(CURATIONS + name.removeprefix(OPERATIONS))
+        except UnknownJobError as error:
+            raise UnknownJobError(
+                f"there is no {name}, nor a curation that it made"
+            ) from error
     with progress_bars(wanted=progress) as report:
         return operation.wait(report)
 

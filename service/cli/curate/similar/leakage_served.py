@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import InvalidInputError, UnknownIndexError
 from gleann.selection.curation.leakage.result import GroupLeakage
 from gleann.service.cli.curate.served.options import payload_column, refuse, typed
 from gleann.service.cli.curate.served.running import CURATIONS, Served, curated
@@ -82,12 +82,17 @@ def write_leakage(
     return found
 
 
-def _training(job: LeakageJob, done: Served) -> int:
-    """How many training vectors there are."""
-    if job.reference is not None:
-        return done.client.get_index(str(job.reference)).count
-    among = done.curation.provenance.get("among", {"rows": done.count})
-    return int(among["rows"]) - int(done.summary["rows"])
+def _training(job: LeakageJob, done: Served) -> int | None:
+    """How many training vectors there are; None where their index was deleted."""
+    audited, among = int(done.summary["rows"]), done.curation.provenance.get("among")
+    if job.reference is None and among is not None:
+        return int(among["rows"]) - audited
+    name = done.curation.info.index if job.reference is None else str(job.reference)
+    try:
+        count = done.client.get_index(name).count
+    except UnknownIndexError:
+        return None
+    return count - audited if job.reference is None else count
 
 
 def _groups(done: Served) -> list[GroupLeakage]:

@@ -17,7 +17,7 @@ def say_leakage(
     facts: Mapping[str, Any],
     groups: Sequence[GroupLeakage],
     *,
-    training: int,
+    training: int | None,
     room: str,
     seconds: float,
 ) -> None:
@@ -27,15 +27,18 @@ def say_leakage(
         out: the file with the answer.
         facts: its summary.
         groups: of the audited rows.
-        training: training rows that they were compared with.
+        training: training rows that they were compared with; None if nobody knows.
         room: the rows of the source that take part, in words.
         seconds: that it took.
     """
     share = facts["leaked"] / facts["rows"] if facts["rows"] else 0.0
+    near = "a training row"
+    if training is not None:
+        near = f"one of {training:,} training rows"
     say(
         f"{out}: {facts['leaked']:,} of {facts['rows']:,} audited rows"
-        f" ({percent(share)}) have one of {training:,} training rows within"
-        f" {facts['radius']:.4g}, in {seconds:.2f} s"
+        f" ({percent(share)}) have {near} within {facts['radius']:.4g}, in"
+        f" {seconds:.2f} s"
     )
     if "--where" in room:
         say(f"  of the source: {room}")
@@ -45,17 +48,30 @@ def say_leakage(
 def say_fewer_leaked(
     out: Path,
     facts: Mapping[str, Any],
-    before: Mapping[str, Any],
+    before: Mapping[str, Any] | None,
     groups: Sequence[GroupLeakage],
 ) -> None:
-    """Print how many rows leaked for a smaller cut; both facts are summaries."""
+    """Print how many rows leaked for a smaller cut.
+
+    Args:
+        out: the file with the answer.
+        facts: its summary.
+        before: that of the greater cut; None if it is gone.
+        groups: of the audited rows.
+    """
     share = facts["leaked"] / facts["rows"] if facts["rows"] else 0.0
     say(
         f"{out}: {facts['leaked']:,} of {facts['rows']:,} audited rows"
-        f" ({percent(share)}) have a training row within {facts['radius']:.4g},"
-        f" {before['leaked']:,} within {before['radius']:.4g}"
+        f" ({percent(share)}) have a training row within {facts['radius']:.4g}"
+        + _before(before)
     )
     _say_groups(facts, groups)
+
+
+def _before(facts: Mapping[str, Any] | None) -> str:
+    if facts is None:
+        return ""
+    return f", {facts['leaked']:,} within {facts['radius']:.4g}"
 
 
 def _say_groups(facts: Mapping[str, Any], groups: Sequence[GroupLeakage]) -> None:

@@ -110,12 +110,23 @@ def say_found(  # noqa: PLR0913 (what a line says)
     say_curve(points)
 
 
-def say_fewer(out: Path, facts: Mapping[str, Any], before: Mapping[str, Any]) -> None:
-    """Print how many rows go at a smaller radius; both are summaries."""
-    say(
+def say_fewer(
+    out: Path, facts: Mapping[str, Any], before: Mapping[str, Any] | None
+) -> None:
+    """Print how many rows go at a smaller radius.
+
+    Args:
+        out: the file with the answer.
+        facts: its summary.
+        before: that of the greater radius; None if it is gone.
+    """
+    line = (
         f"{out}: {facts['dropped']:,} of {facts['rows']:,} rows go within"
-        f" {facts['radius']:.4g}, {before['dropped']:,} within {before['radius']:.4g}"
+        f" {facts['radius']:.4g}"
     )
+    if before is not None:
+        line += f", {before['dropped']:,} within {before['radius']:.4g}"
+    say(line)
 
 
 def say_curve(points: Sequence[CurvePoint]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import InvalidInputError, UnknownJobError
 from gleann.index.ids.held import take_ids
 from gleann.index.texts import Texts
 from gleann.selection.checks import IdMap
@@ -138,7 +138,7 @@ def rethreshold_served(job: RethresholdJob) -> None:
     with curated(
         job, record, start, index=None, method=RETHRESHOLDED, progress=job.progress
     ) as done:
-        before = done.client.curation.get(name).summary
+        before = _summary_of(done.client, name)
         if done.curation.info.method == METHOD:
             points = _write(job, done, done.columns("rows"), record)
             results.say_fewer(job.out, done.summary, before)
@@ -146,6 +146,14 @@ def rethreshold_served(job: RethresholdJob) -> None:
         else:
             groups = write_leakage(done, record, out=job.out, pairs=job.pairs)
             say_fewer_leaked(job.out, done.summary, before, groups)
+
+
+def _summary_of(client: Client, name: str) -> dict[str, Any] | None:
+    """Figures about a curation; None where it is gone before what was made of it."""
+    try:
+        return client.curation.get(name).summary
+    except UnknownJobError:
+        return None
 
 
 def join_served(job: JoinJob) -> None:

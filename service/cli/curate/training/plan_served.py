@@ -1,5 +1,8 @@
 """Epochs of training from an index of a server or of a data directory."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -41,18 +44,25 @@ def plan_served(job: PlanJob) -> None:
         job, record, start, index=index, method="epoch_plan", progress=job.progress
     ) as done:
         table = _part(done.curation.table("epochs"), job.part)
-        numbers, counts = np.unique(_numbers(table, "epoch"), return_counts=True)
-        rows = dict(zip(map(str, numbers.tolist()), counts.tolist(), strict=True))
+        counts = _counts(table, done.curation.provenance["params"])
         with outputs.staged() as files:
             files.add_table(job.out, columns_of(table))
-            record.add_to(files, job.out, done.results | {"rows_of_epoch": rows})
+            told = {str(epoch): rows for epoch, rows in counts.items()}
+            record.add_to(files, job.out, done.results | {"rows_of_epoch": told})
         say_plan(
             job,
-            counts.tolist(),
+            list(counts.values()),
             room=done.room("items"),
             seconds=record.seconds("serve"),
             epochs_a_pass=done.summary["epochs_a_pass"],
         )
+
+
+def _counts(table: pa.Table, params: Mapping[str, Any]) -> dict[int, int]:
+    """Rows of each epoch that was planned, of which small ones have none."""
+    first, epochs = int(params["first_epoch"]), int(params["epochs"])
+    rows = np.bincount(_numbers(table, "epoch") - first, minlength=epochs)
+    return {first + number: count for number, count in enumerate(rows.tolist())}
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """An audit of leakage for smaller cuts, and in a file."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -174,3 +175,14 @@ def test_other_files_and_facts_are_refused(tmp_path):
         np.savez(path, **(arrays | {"facts": np.frombuffer(bytes_, np.uint8)}))
         with pytest.raises(CorruptDataError, match=reason):
             load_leakage(path)
+
+
+def test_damage_of_any_kind_is_told_as_such(tmp_path):
+    """Also of what zipfile reads beside the names, such as how a part is packed."""
+    path, damaged = tmp_path / "audit.npz", tmp_path / "damaged.npz"
+    save_leakage(leakage(index_of(rows_of()), splits=SPLITS, radius=WIDE), path)
+    whole = path.read_bytes()
+    for place in range(whole.rindex(b"PK\x01\x02"), len(whole)):
+        damaged.write_bytes(whole[:place] + b"\xfe" + whole[place + 1 :])
+        with contextlib.suppress(CorruptDataError, MissingFileError):
+            assert load_leakage(damaged).leaked.any()

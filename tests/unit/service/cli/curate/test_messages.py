@@ -61,6 +61,19 @@ def folder(tmp_path_factory):
         ("duplicates DOCS", "give --radius or --similarity, one of them: got neither"),
         ("leakage DOCS --splits F/items.csv", "give --radius or --similarity"),
         ("leakage DOCS --radius 1", "give --reference or --splits"),
+        (
+            "leakage DOCS --radius 1 --splits :split",
+            "':split' names a column and no file: give FILE:split",
+        ),
+        ("plan DOCS --fraction 0.1 --strata :topic", "names a column and no file"),
+        (
+            "promise --proxy :score --oracle-csv O/a.csv --budget 20",
+            "--proxy :score names a column and no file",
+        ),
+        (
+            "propagate DOCS --soft-labels F/soft.csv --weight-column w",
+            "--weight-column is a column of --labels: it does not go with --soft",
+        ),
         ("join DOCS", "give one of --radius, --similarity and --k: got none of them"),
     ],
 )

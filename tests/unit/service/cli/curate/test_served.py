@@ -253,6 +253,79 @@ def test_a_smaller_radius_and_new_rows_go_on_from_the_curation(
     assert read(out.with_name("known.parquet")) == read(there)
 
 
+def test_a_smaller_cut_of_leakage_goes_on_from_the_curation(
+    curated_folder, place, capsys
+):
+    here, there = curated_folder / "here", curated_folder / "there"
+    wide = ["--radius", 0.5, "--overwrite", "--out"]
+    docs = [curated_folder / "docs", "--splits", curated_folder / "items.csv"]
+    state = ["--state", here / "audit.npz"]
+    assert curate("leakage", *docs, *wide, here / "audit.csv", *state) == 0
+    served = ["docs", "--splits", ":split", *wide, there / "audit.csv"]
+    assert curate("leakage", *served, *place) == 0
+    name = results_of(there / "audit.csv")["curation"]
+    capsys.readouterr()
+
+    def closer(found, folder, *more):
+        out = ["--out", folder / "closer.parquet", "--pairs", folder / "closer.csv"]
+        words = ["rethreshold", found, "--radius", 0.05, *out, "--overwrite"]
+        assert curate(*words, *more) == 0
+        return plain(capsys.readouterr().out, curated_folder)
+
+    assert closer(name, there, *place) == closer(here / "audit.npz", here)
+    for one in ("closer.parquet", "closer.csv"):
+        assert len(read(here / one)) > 0
+        assert read(there / one) == read(here / one)
+
+
+def test_an_answer_is_written_though_what_it_was_made_of_is_gone(tmp_path, capsys):
+    data = ["--data", tmp_path / "library"]
+    fill(data[1])
+    out = ["--out", tmp_path / "a.csv", "--overwrite"]
+    to_old = ["leakage", "docs", "--reference", "old", "--radius", 0.5, *out]
+    assert curate(*to_old, *data) == 0
+    audit = results_of(tmp_path / "a.csv")
+    words = ["rethreshold", audit["curation"], "--radius", 0.05, *out]
+    assert curate(*words, *data) == 0
+    closer = results_of(tmp_path / "a.csv")
+    assert curate(*to_old, *data) == 0
+    another = results_of(tmp_path / "a.csv")["operation"]
+    assert "one of 90 training rows within 0.5" in capsys.readouterr().out
+    with gleann.Client(data[1]) as client:
+        client.curation.delete(audit["curation"])
+        client.delete_index("old")
+    assert curate(*words, *data, "--operation", closer["operation"]) == 0
+    assert "have a training row within 0.05\n" in capsys.readouterr().out
+    assert curate(*to_old, *data, "--operation", another) == 0
+    assert "have a training row within 0.5, in" in capsys.readouterr().out
+    near = ["leakage", "docs", "--splits", ":split", "--radius", 0.05, *out]
+    assert curate(*near, *data) == 0
+    assert "one of 150 training rows" in capsys.readouterr().out
+    again = ["--operation", results_of(tmp_path / "a.csv")["operation"]]
+    with gleann.Client(data[1]) as client:
+        client.delete_index("docs")
+    assert curate(*near, *data, *again) == 0
+    assert "have a training row within 0.05, in" in capsys.readouterr().out
+
+
+def test_epochs_without_an_item_are_counted(tmp_path, capsys):
+    """One item is in every other epoch of a half."""
+    np.save(tmp_path / "one.npy", points()[:1])
+    with gleann.Client(tmp_path / "library") as client:
+        client.create_index("one", dim=8, metric="l2")
+        client.upsert("one", [0], points()[:1])
+    words = ["--fraction", 0.5, "--epochs", 3, "--out"]
+    here, there = tmp_path / "here.csv", tmp_path / "there.csv"
+    assert curate("plan", tmp_path / "one.npy", "--metric", "l2", *words, here) == 0
+    said = capsys.readouterr().out.replace("here.csv", "there.csv")
+    data = ["--data", tmp_path / "library"]
+    assert curate("plan", "one", *words, there, *data) == 0
+    assert plain(capsys.readouterr().out, tmp_path) == plain(said, tmp_path)
+    counts = [results_of(one)["rows_of_epoch"] for one in (here, there)]
+    assert counts[0] == counts[1]
+    assert sorted(set(counts[0].values())) == [0, 1]
+
+
 def test_near_duplicates_of_a_curation_stay_in_one_bucket(curated_folder, place):
     out = curated_folder / "there" / "groups.parquet"
     assert curate("duplicates", "docs", "--radius", 0.5, "--out", out, *place) == 0
@@ -427,6 +500,10 @@ def test_ctrl_c_says_how_to_come_back(curated_folder, place, monkeypatch, capsys
         ("allocate curations/0 --shares a=1", "curations/0"),
         ("rethreshold curations/0 --radius 1", "curations/0"),
         ("plan docs --fraction 2", "fraction"),
+        (
+            "join docs --radius 1 --operation 0",
+            "there is no operations/0, nor a curation that it made",
+        ),
     ],
 )
 def test_what_is_not_served_is_refused(curated_folder, place, words, reason, capsys):

@@ -149,14 +149,39 @@ def test_a_session_that_was_closed_is_begun_anew(folder, place, capsys):
     (folder / "there" / "answers.csv").unlink(missing_ok=True)
     again = [*words, "--overwrite", "--seed", 10, *place]
     names = []
-    for _ in range(3):
+    for _ in range(4):
         assert curate(*again) == 3
         names.append(re.search(r"sessions/[\w-]+", capsys.readouterr().err)[0])
         if len(names) == 2:
             key = (folder / "key").read_text()
             with gleann.Client(place[1], api_key=key) as client:
                 client.sessions.close(names[0])
-    assert names[0] == names[1] != names[2]
+    assert names[0] == names[1] != names[2] == names[3]
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("promise", "--proxy :score", "--proxy :topic"),
+        ("means", "--control score", "--control topic"),
+        ("means", "--control score --group split", "--control score --group topic"),
+    ],
+)
+def test_other_columns_are_another_session(folder, place, name, one, other, capsys):
+    (folder / "there" / "answers.csv").unlink(missing_ok=True)
+    words = filled(
+        f"{name} --index docs --oracle-csv O/answers.csv --budget 50 --seed 21 --todo"
+        " O/todo.csv --out O/columns.csv --overwrite",
+        folder,
+        "there",
+    )
+    if name == "means":
+        words += ["--share", "positive"]
+    sessions = []
+    for columns in (one, other, one):
+        assert curate(*words, *columns.split(), *place) == 3
+        sessions.append(re.search(r"sessions/[\w-]+", capsys.readouterr().err)[0])
+    assert sessions[0] == sessions[2] != sessions[1]
 
 
 @pytest.mark.parametrize(
