@@ -271,7 +271,7 @@ def _obstore(source: str) -> Any:
     except ImportError as error:
         raise EngineUnavailableError(
             f"{source:.200} needs the package obstore, which cannot be imported:"
-            f" {error}; pip install 'gleann[cloud]' installs it"
+            f" {error}; pip install obstore"
         ) from error
     return obstore
 
