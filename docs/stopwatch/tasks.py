@@ -94,11 +94,12 @@ TASKS = (
     ),
     Task(
         name="serve with a key and TLS, search from another language",
-        note="Nine commands, on the page From another language; not timed.",
+        note="Nine commands, [from another language](howto/other_languages.md); not"
+        " timed.",
     ),
     Task(
         name="plug into ann-benchmarks",
-        note="Three commands, on the page In other libraries; not timed.",
+        note="Three commands, [in other libraries](adapters/index.md); not timed.",
     ),
 )
 
