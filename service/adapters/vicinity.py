@@ -100,8 +100,8 @@ class GleannBackend(AbstractBackend[GleannArgs]):
         return len(self._rows)
 
     @property
-    def backend_type(self) -> GleannType:
-        """The name in files; no backend of vicinity's enumeration."""
+    def backend_type(self) -> Any:
+        """The name in files, a `GleannType`: vicinity's enumeration is its own."""
         return GleannType.GLEANN
 
     @property

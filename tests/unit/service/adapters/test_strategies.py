@@ -76,8 +76,8 @@ def test_modal_with_labels_of_one_class(digits):
         X_training = digits[0][:3]
         y_training = np.zeros(3)
 
-        def predict_proba(self, X):
-            return np.ones((len(X), 1))
+        def predict_proba(self, rows):
+            return np.ones((len(rows), 1))
 
     rows, margins = GleannStrategy()(Learner(), digits[0][3:50], n_instances=4)
     assert len(set(rows.tolist())) == 4
