@@ -94,7 +94,6 @@ def _begun(client: Client, start: Start, request_id: str) -> SessionInfo:
             turn += 1
 
 
-
 def labelled(
     job: SessionOptions,
     session: SessionInfo,
