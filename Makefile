@@ -146,8 +146,9 @@ $(VENV)/.test: $(VENV)/.python $(INPUTS)
 	$(PIP) install -e '.[cpu,demo,test]'
 	@touch $@
 
+# The kernels are built already.
 $(VENV)/.docs: $(VENV)/.test
-	$(PIP) install -e '.[docs]'
+	GLEANN_NATIVE=off $(PIP) install -e '.[docs]'
 	@touch $@
 
 # Its own environment: torch and triton take 2 GB that nothing else here needs, and the

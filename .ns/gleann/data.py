@@ -1,9 +1,11 @@
 """One door for data: `open` takes files, folders, object stores, tables and arrays.
 
-from gleann import SoarIndex, data
+What it returns has ids, vectors and payload, and is built from:
 
-pages = data.open("pages/*.parquet", columns=["language"])
-index = SoarIndex.build(pages)
+    from gleann import SoarIndex, data
+
+    pages = data.open("pages/*.parquet", columns=["language"])
+    index = SoarIndex.build(pages)
 """
 
 from gleann.index.data.dataset import Batch, Dataset

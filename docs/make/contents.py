@@ -16,6 +16,7 @@ DOCS = ROOT / "docs"
 TUTORIALS = (
     "search",
     "graph",
+    "neighbours",
     "rare",
     "estimate",
     "coreset",
@@ -33,7 +34,16 @@ TUTORIALS = (
 )
 """One for each row of the README's table, in its order."""
 
-MIGRATIONS = ("faiss", "scann", "hnswlib", "small_text", "modal")
+MIGRATIONS = (
+    "from_faiss",
+    "from_scann",
+    "from_hnswlib",
+    "from_small_text",
+    "from_modal",
+)
+"""Not by the names of the modules: a script beside them would import itself."""
+
+ADAPTERS = ("in_langchain", "in_vicinity", "in_scikit_activeml", "in_label_studio")
 
 HOWTOS = (
     "filters",
@@ -42,6 +52,7 @@ HOWTOS = (
     "gpu",
     "cluster",
     "production",
+    "other_languages",
 )
 
 CONCEPTS = ("soar", "recall", "intervals")
@@ -77,11 +88,14 @@ OWN = {
     "docs/index.md": "index.md",
     "docs/first_steps.md": "first_steps.md",
     "docs/comparison.md": "comparison.md",
+    "docs/data.md": "howto/data.md",
+    "docs/packaging.md": "howto/packaging.md",
     "docs/stopwatch.md": "stopwatch.md",
     "docs/this_site.md": "project/this_site.md",
     **{f"docs/howto/{name}.md": f"howto/{name}.md" for name in HOWTOS},
     **{f"docs/concepts/{name}.md": f"concepts/{name}.md" for name in CONCEPTS},
     "docs/tutorials/index.md": "tutorials/index.md",
+    "docs/adapters/index.md": "adapters/index.md",
     "docs/migration/index.md": "migration/index.md",
 }
 """Pages that are written by hand here, and their places in the site."""
@@ -101,7 +115,8 @@ def contents(titles: Mapping[str, str], made: Mapping[str, list[str]]) -> Conten
     return [
         *listed("index.md", "first_steps.md"),
         {"Tutorials": listed("tutorials/index.md", *made["tutorials"])},
-        {"How to": listed(*(f"howto/{name}.md" for name in HOWTOS))},
+        {"How to": listed(*(f"howto/{name}.md" for name in _howtos()))},
+        {"In other libraries": listed("adapters/index.md", *made["adapters"])},
         {"Concepts": listed(*(f"concepts/{name}.md" for name in CONCEPTS))},
         {"Coming from": listed("migration/index.md", *made["migration"])},
         {
@@ -112,6 +127,10 @@ def contents(titles: Mapping[str, str], made: Mapping[str, list[str]]) -> Conten
         {"Reference": _reference(listed, made)},
         {"Project": listed("project/this_site.md", *_project())},
     ]
+
+
+def _howtos() -> tuple[str, ...]:
+    return ("data", *HOWTOS, "packaging")
 
 
 def _reference(

@@ -1,4 +1,4 @@
-"""What pages list: the tutorials by task, the migrations, and the stopwatch.
+"""What pages list: the tutorials by task, pages by title, and the stopwatch.
 
 A page holds a list between two comments, as tables of results are held, so that it is
 whole where it is read without the site; a test compares.
@@ -33,7 +33,8 @@ def renewed(text: str, scripts: dict[str, list[Script]]) -> str:
     """
     lists: dict[str, Callable[[], str]] = {
         "tutorials": lambda: tutorials_table(scripts["tutorials"]),
-        "migrations": lambda: migrations_list(scripts["migration"]),
+        "adapters": lambda: titles_list(scripts["adapters"]),
+        "migrations": lambda: titles_list(scripts["migration"]),
         "stopwatch": stopwatch_table,
         "scripts": stopwatch_scripts,
     }
@@ -60,8 +61,8 @@ def tutorials_table(scripts: Iterable[Script]) -> str:
     return "\n".join(["| you want to | page |", "|---|---|", *rows])
 
 
-def migrations_list(scripts: Iterable[Script]) -> str:
-    """The libraries that one comes from."""
+def titles_list(scripts: Iterable[Script]) -> str:
+    """The titles of pages, such as the libraries that one comes from."""
     return "\n".join(f"- [{script.title}]({script.path.name})" for script in scripts)
 
 

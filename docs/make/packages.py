@@ -21,6 +21,8 @@ PACKAGES = {
     "graph_labels": "gleann.selection.curation.graph_labels",
     "epochs": "gleann.selection.curation.plans",
     "audit": "gleann.selection.curation.audit",
+    "data": "gleann.data",
+    "sklearn": "gleann.sklearn",
 }
 """The packages whose `__all__` is documented, by the name of their page."""
 
@@ -70,13 +72,30 @@ INDEX_ALSO = (
 """Names of `gleann` that `gleann.index` does not export, and the exceptions."""
 
 
+ADAPTERS = (
+    "label_studio.StudioLabels",
+    "label_studio.labelling_config",
+    "label_studio.labels_of",
+    "label_studio.tasks_of",
+    "label_studio.write_tasks",
+    "langchain.GleannVectorStore",
+    "modal.GleannStrategy",
+    "skactiveml.GleannStrategy",
+    "small_text.GleannStrategy",
+    "vicinity.GleannBackend",
+    "vicinity.load",
+)
+"""What the modules of `gleann.service.adapters` are for. They are not imported: each
+needs the library that it plugs into."""
+
+
 def public_names(package: str) -> list[str]:
     """`__all__` of a package, from its source.
 
     Raises:
         ValueError: it has none.
     """
-    path = ROOT.joinpath(*package.split(".")[1:], "__init__.py")
+    path = _source_of(package)
     for statement in ast.parse(path.read_text("utf-8")).body:
         match statement:
             case ast.Assign(targets=[ast.Name(id="__all__")], value=names):
@@ -84,17 +103,24 @@ def public_names(package: str) -> list[str]:
     raise ValueError(f"{package} has no __all__")
 
 
+def _source_of(package: str) -> Path:
+    """The file of a package, or of a module of `gleann` itself."""
+    home = ROOT.joinpath(".ns", *package.split("."))
+    return home / "__init__.py" if home.is_dir() else home.with_suffix(".py")
+
+
 def package_pages() -> dict[str, str]:
     """The text of each page of the API reference, by its file name."""
     return {
         "overview.md": _overview(),
         "client.md": _client_page(),
+        "adapters.md": _adapters_page(),
         **{f"{name}.md": _package_page(package) for name, package in PACKAGES.items()},
     }
 
 
 def _package_page(package: str) -> str:
-    path = ROOT.joinpath(*package.split(".")[1:], "__init__.py")
+    path = _source_of(package)
     docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
     names = [f"{package}.{name}" for name in public_names(package)]
     if package == "gleann.index":
@@ -117,6 +143,16 @@ def _client_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _adapters_page() -> str:
+    parts = [
+        "# gleann.service.adapters",
+        "gleann in other libraries, one module a library; each imports its library, "
+        "which `gleann` does not install.",
+        *(_entry(f"gleann.service.adapters.{name}") for name in ADAPTERS),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def _entry(path: str, *, level: int = 2) -> str:
     options = f"    options:\n      heading_level: {level}"
     return f"::: {path}\n{options}"
@@ -134,5 +170,6 @@ def _overview() -> str:
         "|---|",
         *rows,
         "| [the client](client.md) |",
+        "| [adapters](adapters.md) |",
     ]
     return "\n".join(lines) + "\n"

@@ -22,7 +22,11 @@ from docs.make.protocol import protocol_pages
 ROOT = contents.ROOT
 DOCS = contents.DOCS
 
-SCRIPTS = {"tutorials": contents.TUTORIALS, "migration": contents.MIGRATIONS}
+SCRIPTS = {
+    "tutorials": contents.TUTORIALS,
+    "adapters": contents.ADAPTERS,
+    "migration": contents.MIGRATIONS,
+}
 """Folders of scripts that are pages."""
 
 

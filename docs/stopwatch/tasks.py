@@ -85,7 +85,7 @@ TASKS = (
     ),
     Task(
         name="UMAP from the graph",
-        ours="umap.py",
+        ours="umap-graph.py",
         peer="UMAP alone",
         theirs="umap-umap.py",
         needs="umap",
@@ -94,11 +94,12 @@ TASKS = (
     ),
     Task(
         name="serve with a key and TLS, search from another language",
-        note="Not measured: the seconds are those of making a certificate.",
+        note="Nine commands, [from another language](howto/other_languages.md); not"
+        " timed.",
     ),
     Task(
         name="plug into ann-benchmarks",
-        note="Not measured here.",
+        note="Three commands, [in other libraries](adapters/index.md); not timed.",
     ),
 )
 

@@ -13,11 +13,16 @@ from sklearn.datasets import load_digits
 import gleann
 
 pixels, digits = load_digits(return_X_y=True)
+order = np.random.default_rng(0).permutation(len(pixels))
+pixels, digits = pixels[order], digits[order]
 known, queries = pixels[:1500], pixels[1500:]
 
 # %% [markdown]
 # The build sorts the rows into lists, chooses whether a second copy of each row pays,
-# and measures on rows that it holds back how much must be read for which recall.
+# and measures on rows that it holds back how much must be read for which recall. That is
+# the recall of queries of this kind: the digits are shuffled above, as the last of them
+# were written by other people than the first. Where queries are of another kind, give the
+# build some of them (`queries=`).
 
 # %%
 index = gleann.SoarIndex.build(known, gleann.BuildParams(metric="l2"))

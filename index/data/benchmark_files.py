@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.data.byte_file import ByteFile, LocalFile, fill, head
-from gleann.index.data.sliced_rows import SlicedRows
+from gleann.index.data.sliced_rows import SlicedRows, ends_of
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
@@ -73,10 +73,10 @@ class VecsFile(SlicedRows):
         Raises:
             DimensionMismatchError: a row of another length; names it.
         """
-        start, stop, _ = rows.indices(len(self))
+        start, stop = ends_of(rows, len(self))
         dim = self.shape[1]
         kind = np.dtype([("dim", "<i4"), ("row", self.dtype, (dim,))])
-        records = np.empty(max(0, stop - start), kind)
+        records = np.empty(stop - start, kind)
         fill(records, self._file, start * self._record)
         if (odd := np.flatnonzero(records["dim"] != dim)).size:
             raise DimensionMismatchError(
@@ -119,8 +119,8 @@ class BinFile(SlicedRows):
 
     def __getitem__(self, rows: slice, /) -> NDArray[np.generic]:
         """The rows of a slice."""
-        start, stop, _ = rows.indices(len(self))
-        out = np.empty((max(0, stop - start), self.shape[1]), self.dtype)
+        start, stop = ends_of(rows, len(self))
+        out = np.empty((stop - start, self.shape[1]), self.dtype)
         fill(out, self._file, 8 + start * self.shape[1] * self.dtype.itemsize)
         return out
 
@@ -155,9 +155,9 @@ class Hdf5Rows(SlicedRows):
 
     def __getitem__(self, rows: slice, /) -> NDArray[np.generic]:
         """The rows of a slice."""
-        start, stop, _ = rows.indices(len(self))
+        start, stop = ends_of(rows, len(self))
         try:
-            found: NDArray[np.generic] = self._array[start : max(start, stop)]
+            found: NDArray[np.generic] = self._array[start:stop]
         except OSError as error:
             raise CorruptDataError(f"{self._name} cannot be read: {error}") from error
         return found
@@ -174,7 +174,8 @@ def _h5py(path: Path) -> Any:
 
 
 def _array_of(h5py: Any, file: Any, path: Path, name: str | None) -> Any:
-    arrays = {key: file[key] for key in file if isinstance(file[key], h5py.Dataset)}
+    found = {key: file.get(key) for key in file}  # None where a link leads nowhere
+    arrays = {key: one for key, one in found.items() if isinstance(one, h5py.Dataset)}
     matrices = [key for key, array in arrays.items() if array.ndim == 2]
     if name is None:
         name = TRAIN if TRAIN in matrices or len(matrices) != 1 else matrices[0]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds, Ids
 from gleann.index.data.sliced_rows import SlicedRows
-from gleann.index.errors import DimensionMismatchError
+from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.held import to_numpy
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
@@ -156,33 +156,45 @@ class Dataset:
         return Payload.concat(parts) if parts else Payload.empty(self.schema)
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[Batch]:
-        """All rows in order, at most `rows` at a time; ids alone are held whole."""
+        """All rows in order, at most `rows` at a time; ids alone are held whole.
+
+        Raises:
+            As `held_ids` and `payload_blocks`, and what reads vectors.
+        """
         from gleann.index.data.payload_reader import PayloadReader
 
         held = self.held_ids
         payload = PayloadReader(self.payload_blocks())
         for block in block_slices(len(self), rows):
-            count = block.stop - block.start
-            yield Batch(
+            batch = Batch(
                 ids=_ids_of(held, block),
                 vectors=np.asarray(self.vectors[block]),
-                payload=payload.next(count),
+                payload=payload.next(block.stop - block.start),
             )
+            if block.stop == len(self):
+                payload.require_end()  # a file may have more rows than vectors
+            yield batch
 
     def to_arrow(self) -> Any:
         """A `pyarrow.Table` in memory: id, vector as lists of one length, and payload.
 
         Raises:
-            As `held_ids` and `payload_blocks`, and what reads vectors.
+            InvalidInputError: payload has a column "vector".
+            Others as `held_ids` and `payload_blocks`, and what reads vectors.
         """
         import pyarrow as pa
 
         matrix = np.ascontiguousarray(np.asarray(self.vectors))
         numbers = matrix.astype(matrix.dtype.newbyteorder("=")).reshape(-1)
-        lists = pa.FixedSizeListArray.from_arrays(pa.array(numbers), self.dim)
+        lists = _arrow_lists(pa.array(numbers), self.vectors.shape)
         held = self.held_ids
         ids = pa.array(np.arange(len(self))) if held is None else _arrow_ids(held)
         columns = {"id": ids, "vector": lists}
+        if clash := sorted(columns.keys() & set(self.schema.names)):
+            raise InvalidInputError(
+                f"{self.name} has a column of payload {clash[0]!r}, which is the name of"
+                " the vectors here: leave it out of columns"
+            )
         payload = self.payload()
         if payload is not None:
             table = payload.to_arrow()
@@ -196,6 +208,15 @@ class Dataset:
 
 def _ids_of(held: HeldIds | None, block: slice) -> Ids:
     return np.arange(block.start, block.stop) if held is None else to_numpy(held[block])
+
+
+def _arrow_lists(numbers: Any, shape: tuple[int, ...]) -> Any:
+    """Numbers as lists (n,) of d each; where d is 0, of no fixed length."""
+    import pyarrow as pa
+
+    if shape[1]:
+        return pa.FixedSizeListArray.from_arrays(numbers, shape[1])
+    return pa.array([[]] * shape[0], pa.list_(numbers.type))
 
 
 def _arrow_ids(held: HeldIds) -> Any:

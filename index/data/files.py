@@ -1,5 +1,6 @@
 """The files that a path, a folder or a glob names: one kind, in natural order."""
 
+import fnmatch
 import glob
 import re
 from collections import Counter
@@ -194,8 +195,8 @@ def kind_of_file(name: str) -> Kind:
 
 def natural(name: str) -> list[tuple[int, int, str]]:
     """The key by which `part-2` comes before `part-10`."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(0, int(p), p) if p.isdigit() else (1, 0, p) for p in parts]
+    parts = re.split(r"([0-9]+)", name)  # every second one is digits
+    return [(0, int(p), p) if at % 2 else (1, 0, p) for at, p in enumerate(parts)]
 
 
 def is_glob(text: str) -> bool:
@@ -204,16 +205,42 @@ def is_glob(text: str) -> bool:
 
 
 def matching(names: Sequence[str], pattern: str) -> list[str]:
-    """Those of `names`, with "/" between folders, that a glob matches."""
-    form, at = "", 0
-    for found in re.finditer(r"\*\*/|\*\*|\*|\?|\[[^]]*\]", pattern):
-        form += re.escape(pattern[at : found.start()])
-        form += {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(
-            found.group(), found.group().replace("[!", "[^")
-        )
-        at = found.end()
-    whole = re.compile(form + re.escape(pattern[at:]))
-    return [name for name in names if whole.fullmatch(name)]
+    """Those of `names`, with "/" between folders, that a glob matches.
+
+    Its work is the number of parts of a name times those of the glob: one regular
+    expression would try all ways to share the parts of a name out among many "**".
+    """
+    forms = [
+        None if part == "**" else re.compile(fnmatch.translate(part))
+        for part in pattern.split("/")
+    ]
+    return [name for name in names if _matches(name.split("/"), forms)]
+
+
+def _matches(parts: Sequence[str], forms: Sequence[re.Pattern[str] | None]) -> bool:
+    """Whether parts of a name have these forms; None is any number of any parts."""
+    at = _beyond({0}, forms)  # forms that may come next
+    for part in parts:
+        following = set()
+        for place in at - {len(forms)}:
+            form = forms[place]
+            if form is None:
+                following.add(place)
+            elif form.match(part):
+                following.add(place + 1)
+        at = _beyond(following, forms)
+    return len(forms) in at
+
+
+def _beyond(at: set[int], forms: Sequence[re.Pattern[str] | None]) -> set[int]:
+    """These places, and those behind forms that may be of no parts."""
+    found = set()
+    for place in at:
+        found.add(place)
+        while place < len(forms) and forms[place] is None:
+            place += 1
+            found.add(place)
+    return found
 
 
 def fixed_folder(pattern: str) -> str:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from gleann.index.checks import as_rows
 from gleann.index.errors import InvalidInputError
+from gleann.index.tables.list_columns import COLUMN_PACKAGES
 
 _CPU = 1
 """What DLPack calls the memory of the host."""
@@ -26,7 +27,10 @@ def host_array(values: Any, *, name: str = "vectors") -> NDArray[Any]:
             tensor that needs gradients.
         DimensionMismatchError: a list of another length than the first; names the row.
     """
-    if isinstance(values, np.ndarray) or not hasattr(values, "__dlpack_device__"):
+    package = type(values).__module__.partition(".")[0]
+    has_dlpack = hasattr(values, "__dlpack_device__")
+    # Columns of Arrow have it too, and refuse it for lists.
+    if isinstance(values, np.ndarray) or package in COLUMN_PACKAGES or not has_dlpack:
         return as_rows(values, name=name)
     try:
         if int(values.__dlpack_device__()[0]) != _CPU:

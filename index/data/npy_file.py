@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from gleann.index.data.byte_file import ByteFile, LocalFile, fill, head
-from gleann.index.data.sliced_rows import SlicedRows
+from gleann.index.data.sliced_rows import SlicedRows, ends_of
 from gleann.index.errors import CorruptDataError, InvalidInputError
 
 _HEADER_READERS = {
@@ -74,8 +74,8 @@ class NpyFile(SlicedRows):
             CorruptDataError: the file was truncated since it was opened.
             MissingFileError: it cannot be read.
         """
-        start, stop, _ = rows.indices(len(self))
-        shape = (max(0, stop - start), *self.shape[1:])
+        start, stop = ends_of(rows, len(self))
+        shape = (stop - start, *self.shape[1:])
         width = math.prod(self.shape[1:])
         if not self._by_columns:
             out = np.empty(shape, self.dtype)

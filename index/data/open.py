@@ -101,17 +101,21 @@ def open_dataset(  # noqa: PLR0913  all but the first are optional
         CorruptDataError: a file that is longer or shorter than it says.
     """
     wanted = Wanted(vectors=vectors, ids=ids, columns=columns, payload=payload)
-    if isinstance(source, Dataset):
-        return source
     if isinstance(source, str | PathLike):
         return _of_path(fspath(source), wanted, split=split, store=store)
+    _require_none("is no path", split=split, store=store)
+    if isinstance(source, Dataset):
+        chosen = columns if len(columns) else None
+        words = {"vectors": vectors, "ids": ids, "payload": payload}
+        _require_none("is opened already", columns=chosen, **words)
+        return source
     if isinstance(source, np.ndarray | list | tuple):
-        return _of_rows("vectors", host_array(source), wanted)
+        return _of_array(source, wanted)
     if isinstance(source, Mapping) and not hasattr(source, "with_format"):
         return _of_columns(columns_of_mapping(source), wanted)
     if (table := columns_of_table(source)) is not None:
         return _of_columns(table, wanted)
-    return _of_rows("vectors", host_array(source), wanted)
+    return _of_array(source, wanted)
 
 
 def dataset_of_table(table: Columns) -> Dataset:
@@ -124,17 +128,36 @@ def dataset_of_table(table: Columns) -> Dataset:
 
 
 def _of_path(source: str, wanted: Wanted, *, split: str | None, store: Any) -> Dataset:
-    if not source:
-        raise InvalidInputError("the path of the vectors is empty")
+    if not source or "\0" in source:
+        kind = "has a null character" if source else "is empty"
+        raise InvalidInputError(f"the path of the vectors {kind}")
     if store is not None or "://" in source:
         from gleann.index.data.stores import stored_files
 
+        _require_none("has no splits", split=split)
         return _of_files(stored_files(source, store), wanted)
     if is_folder(Path(source)):
         stored = stored_columns(Path(source), split)
         if stored is not None:
             return _of_columns(stored, wanted)
+    _require_none("has no splits", split=split)
     return _of_files(local_files(source), wanted)
+
+
+def _of_array(source: Any, wanted: Wanted) -> Dataset:
+    _require_none("has no columns", vectors=wanted.vectors)
+    return _of_rows("vectors", host_array(source), wanted)
+
+
+def _require_none(why: str, **words: Any) -> None:
+    """Refuse what would not be read.
+
+    Raises:
+        InvalidInputError: one of `words` is not None.
+    """
+    for name, value in words.items():
+        if value is not None:
+            raise InvalidInputError(f"{name} is {value!r:.60}, but the source {why}")
 
 
 def _of_files(files: Files, wanted: Wanted) -> Dataset:
@@ -284,7 +307,10 @@ def _taken(
         return None
     if columns == "all":
         return Taken(file=file, schema=file.possible(leave_out=tuple(leave_out)))
-    assert not isinstance(columns, str), "it is not 'all'"
+    if isinstance(columns, str):
+        raise InvalidInputError(
+            f"columns is {columns!r:.60}: give a list of names, or 'all'"
+        )
     if twice := set(columns) & set(leave_out) - {ID_COLUMN}:
         raise InvalidInputError(f"columns has {min(twice)!r}, which has vectors or ids")
     return Taken(file=file, schema=file.schema(columns))

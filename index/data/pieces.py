@@ -4,6 +4,7 @@ Parquet is read by `ParquetFile.iter_batches`, which decodes a batch at a time; 
 of `pyarrow.dataset` decodes whole row groups (index/DECISIONS.md 49).
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gleann.index.data.vector_columns import reading
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import CorruptDataError, InvalidInputError
 from gleann.index.storage.regular_file import open_regular
 
 BUFFER_BYTES = 1 << 20
@@ -59,6 +60,32 @@ def decoded(schema: Any) -> Any:
     return schema
 
 
+def stamp_of(path: Path | None) -> tuple[int, ...] | None:
+    """What differs for a file of this machine that was written to; None elsewhere.
+
+    Raises:
+        MissingFileError: it is no regular file: Arrow would wait for a pipe.
+    """
+    if path is None:
+        return None
+    with open_regular(path) as file:
+        found = os.fstat(file.fileno())
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def require_stamp(
+    shown: str, path: Path | None, stamp: tuple[int, ...] | None
+) -> None:
+    """Refuse a file that changed: its ids may not be those of its vectors.
+
+    Raises:
+        CorruptDataError: it did.
+        MissingFileError: it is gone.
+    """
+    if stamp_of(path) != stamp:
+        raise CorruptDataError(f"{shown} was changed while it was read")
+
+
 class ParquetPiece:
     """A parquet file."""
 
@@ -76,9 +103,9 @@ class ParquetPiece:
         """
         self.shown = shown
         self._opening = opening
+        self._local = local
         with reading(shown):
-            if local is not None:
-                open_regular(local).close()  # Arrow would wait for a pipe
+            self._stamp = stamp_of(local)
             with self._open() as file:
                 self.schema = decoded(file.schema_arrow)
                 self.metadata = file.metadata
@@ -91,11 +118,15 @@ class ParquetPiece:
         groups, skip = self._groups_from(first)
         if not groups:
             return
+        at = first
         with reading(self.shown), self._open(names if words else None) as file:
             for batch in file.iter_batches(rows, row_groups=groups, columns=names):
                 left = batch.slice(min(skip, len(batch)))
                 skip -= len(batch) - len(left)
                 if len(left):
+                    at += len(left)
+                    if at == self.count:
+                        require_stamp(self.shown, self._local, self._stamp)
                     yield left
 
     def _open(self, words: Sequence[str] | None = None) -> Any:
@@ -131,8 +162,7 @@ class IpcPiece:
         self._opening = opening
         self._local = local
         with reading(shown):
-            if local is not None:
-                open_regular(local).close()
+            self._stamp = stamp_of(local)
             with closing(self._source()) as source:
                 self._is_file = source.read(6) == b"ARROW1"
             with self._open(None) as reader:
@@ -145,13 +175,16 @@ class IpcPiece:
         """Record batches of some columns."""
         del words  # they are as they are stored
         wanted = [self.schema.get_field_index(name) for name in names]
-        skip = first
+        skip = at = first
         with reading(self.shown), self._open(wanted) as reader:
             for batch in self._read(reader):
                 taken = batch.select(list(names))
                 taken.validate(full=True)  # offsets of lists may lead anywhere
                 left = taken.slice(min(skip, len(taken)))
                 skip -= len(taken) - len(left)
+                at += len(left)
+                if at == self.count:
+                    require_stamp(self.shown, self._local, self._stamp)
                 for start in range(0, len(left), rows):
                     yield left.slice(start, rows)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.errors import DimensionMismatchError
+from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.parallel.blocks import block_slices
 
 BLOCK_BYTES = 1 << 24
@@ -30,7 +30,8 @@ class SlicedRows(ABC):
 
         Raises:
             CorruptDataError: the file was changed since it was opened.
-            InvalidInputError: a row that is no vector, with its number.
+            InvalidInputError: a row that is no vector, with its number; or no slice, or
+                one with a step.
         """
 
     def __len__(self) -> int:
@@ -46,6 +47,21 @@ class SlicedRows(ABC):
         for block in block_slices(len(self), max(1, BLOCK_BYTES // row_bytes)):
             out[block] = self[block]
         return out
+
+
+def ends_of(rows: object, n: int) -> tuple[int, int]:
+    """The first of n rows that a slice takes, and the one behind the last.
+
+    Raises:
+        InvalidInputError: no slice, or one with a step.
+    """
+    if not isinstance(rows, slice) or rows.step not in (None, 1):
+        raise InvalidInputError(
+            f"rows are read by slices without a step, such as [:10], got {rows!r:.60};"
+            " np.asarray reads all of them"
+        )
+    start, stop, _ = rows.indices(n)
+    return start, max(start, stop)
 
 
 class ChainedRows(SlicedRows):
@@ -74,8 +90,8 @@ class ChainedRows(SlicedRows):
 
     def __getitem__(self, rows: slice, /) -> NDArray[np.generic]:
         """The rows of a slice, of the dtype that holds those of all parts."""
-        start, stop, _ = rows.indices(len(self))
-        out = np.empty((max(0, stop - start), *self.shape[1:]), self.dtype)
+        start, stop = ends_of(rows, len(self))
+        out = np.empty((stop - start, *self.shape[1:]), self.dtype)
         for part, end in zip(self._parts, self._ends.tolist(), strict=True):
             begin = end - len(part)
             first, last = max(start, begin), min(stop, end)

@@ -18,6 +18,7 @@ from gleann.index.data.files import (
     of_one_kind,
 )
 from gleann.index.errors import (
+    CorruptDataError,
     EngineUnavailableError,
     InvalidInputError,
     MissingFileError,
@@ -71,6 +72,7 @@ class StoredPlace:
     def __init__(self, obstore: Any, store: Any) -> None:
         self._obstore = obstore
         self._store = store
+        self._versions: dict[str, Any] = {}
         self.filesystem = pa.fs.PyFileSystem(_Handler(self))
 
     def names(self, folder: str) -> list[str]:
@@ -88,12 +90,23 @@ class StoredPlace:
             ]
 
     def byte_file(self, name: str) -> ByteFile:
-        """A file by its name."""
-        return StoredFile(self._obstore, self._store, name)
+        """A file by its name; the one that it was before.
+
+        Raises:
+            CorruptDataError: it was replaced since it was opened first.
+        """
+        file = StoredFile(self._obstore, self._store, name)
+        if self._versions.setdefault(name, file.version) != file.version:
+            raise _replaced(name)
+        return file
 
 
 class StoredFile:
-    """A `ByteFile` of an object store; each read is a request of a range."""
+    """A `ByteFile` of an object store; each read is a request of a range.
+
+    Attributes:
+        version: differs from that of a file that replaces it, where the store tells.
+    """
 
     def __init__(self, obstore: Any, store: Any, name: str) -> None:
         """Ask for the size.
@@ -105,7 +118,13 @@ class StoredFile:
         self._obstore = obstore
         self._store = store
         with _refusing(obstore, name):
-            self.size = int(obstore.head(store, name)["size"])
+            meta = obstore.head(store, name)
+        self.size = int(meta["size"])
+        tag = meta["e_tag"]
+        self.version = self.size, tag, meta["last_modified"]
+        # No weak tag matches: it is of any file that means the same.
+        is_strong = tag is not None and not tag.startswith("W/")
+        self._only = {"if_match": tag} if is_strong else {}
 
     def read_some(self, room: memoryview, at: int) -> int:
         """Read into `room` from offset `at`; the bytes that came."""
@@ -113,8 +132,9 @@ class StoredFile:
         if stop <= at:
             return 0
         with _refusing(self._obstore, self.name):
-            got = self._obstore.get_range(self._store, self.name, start=at, end=stop)
-        part = memoryview(got)
+            options = {"range": (at, stop), **self._only}
+            got = self._obstore.get(self._store, self.name, options=options).bytes()
+        part = memoryview(got)[: len(room)]
         room[: len(part)] = part
         return len(part)
 
@@ -222,12 +242,19 @@ def _refusing(obstore: Any, shown: str) -> Iterator[None]:
     """Convert errors of a store.
 
     Raises:
-        MissingFileError: for each.
+        CorruptDataError: the file was replaced meanwhile.
+        MissingFileError: for all others.
     """
     try:
         yield
+    except obstore.exceptions.PreconditionError as error:
+        raise _replaced(shown) from error
     except (obstore.exceptions.BaseError, OSError) as error:
         raise MissingFileError(f"{shown}: {_first_line(error)}") from error
+
+
+def _replaced(shown: str) -> CorruptDataError:
+    return CorruptDataError(f"{shown} was replaced while it was read")
 
 
 def _first_line(error: Exception) -> str:
@@ -244,7 +271,7 @@ def _obstore(source: str) -> Any:
     except ImportError as error:
         raise EngineUnavailableError(
             f"{source:.200} needs the package obstore, which cannot be imported:"
-            f" {error}; pip install 'gleann[cloud]' installs it"
+            f" {error}; pip install obstore"
         ) from error
     return obstore
 
@@ -264,8 +291,11 @@ def _split(url: str) -> tuple[str, str]:
 
 
 def _store_of(obstore: Any, base: str) -> Any:
+    # obstore refuses plain HTTP where nobody asks for it, as this URL does.
+    is_plain = base.startswith("http://")
+    options = {"client_options": {"allow_http": True}} if is_plain else {}
     try:
-        return obstore.store.from_url(base)
+        return obstore.store.from_url(base, **options)
     except (obstore.exceptions.BaseError, ValueError, OSError) as error:
         raise InvalidInputError(
             f"{base:.200} is no object store: {_first_line(error)}"

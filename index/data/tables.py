@@ -75,7 +75,9 @@ def as_arrow(values: Any) -> Any:
         # Its own export would have an index of some rows as a column.
         if not hasattr(values, "columns"):
             return None
-        return pa.Table.from_pandas(values, preserve_index=False)
+        # But one with a name is a column that was made the index.
+        is_named = any(name is not None for name in values.index.names)
+        return pa.Table.from_pandas(values, preserve_index=is_named)
     if hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__"):
         return _of_capsule(values)
     return _of_frame(values)
@@ -100,12 +102,15 @@ def stored_columns(folder: Path, split: str | None) -> Columns | None:
     """The rows that `save_to_disk` of the package datasets wrote; None elsewhere.
 
     Raises:
-        InvalidInputError: several splits and none named, or files of another layout.
+        InvalidInputError: several splits and none named, a split named where there are
+            none, or files of another layout.
     """
     if (folder / SPLITS).is_file():
         names = _json(folder / SPLITS).get("splits") or []
         chosen = _chosen_split(str(folder), names, split)
         folder = folder / chosen
+    elif split is not None:
+        raise InvalidInputError(f"split is {split!r:.60}, but {folder} has no splits")
     if not (folder / STATE).is_file():
         return None
     state = _json(folder / STATE)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gleann.index.data.columns import Columns, Part, require_once, stored
 from gleann.index.data.pieces import Piece
-from gleann.index.data.sliced_rows import SlicedRows
+from gleann.index.data.sliced_rows import SlicedRows, ends_of
 from gleann.index.data.vector_columns import matrix_of
 from gleann.index.errors import InvalidInputError
 from gleann.index.tables.list_columns import first_null, holds_vectors
@@ -53,8 +53,8 @@ class DecodedRows(SlicedRows):
 
     def __getitem__(self, rows: slice, /) -> NDArray[np.generic]:
         """The rows of a slice."""
-        start, stop, _ = rows.indices(len(self))
-        out = np.empty((max(0, stop - start), self.shape[1]), self.dtype)
+        start, stop = ends_of(rows, len(self))
+        out = np.empty((stop - start, self.shape[1]), self.dtype)
         with self._lock:
             if start != self._next:
                 self._blocks, self._left = self.matrices(first=start), out[:0]
@@ -118,14 +118,11 @@ class NumberColumns(DecodedRows):
         self._names = list(names)
         if not self._names:
             raise InvalidInputError(f"{columns.shown}: vectors names 0 columns")
-        kinds = [columns.field(name).type for name in names]
-        for name, kind in zip(names, kinds, strict=True):
-            if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-                raise InvalidInputError(
-                    f"{columns.shown}: column {name!r} must hold numbers, got {kind}"
-                )
+        kinds = [
+            number_type(piece, name) for piece in columns.pieces for name in self._names
+        ]
         dtype = np.result_type(*(kind.to_pandas_dtype() for kind in kinds))
-        super().__init__(columns, dtype, (columns.count, len(kinds)))
+        super().__init__(columns, dtype, (columns.count, len(self._names)))
 
     def matrices(
         self, *, first: int = 0, block_bytes: int | None = None
@@ -141,6 +138,21 @@ class NumberColumns(DecodedRows):
             yield np.column_stack(
                 [column.to_numpy(zero_copy_only=False) for column in part.batch.columns]
             )
+
+
+def number_type(piece: Piece, name: str) -> Any:
+    """The type of a column of numbers.
+
+    Raises:
+        InvalidInputError: the column is missing, there twice, or holds something else.
+    """
+    require_once(piece, [name])
+    found = piece.schema.field(name).type
+    if not (pa.types.is_integer(found) or pa.types.is_floating(found)):
+        raise InvalidInputError(
+            f"{piece.shown}: column {name!r} must hold numbers, got {found}"
+        )
+    return found
 
 
 def list_type(piece: Piece, name: str) -> Any:

@@ -135,7 +135,7 @@ class NewerSearcher:
         plan = self._searcher.plan(params, count=count)
         if plan.exact:
             return None
-        if params.rerank is None and plan.request.rerank >= self._n:
+        if params.rerank is None:
             rerank = self._pool(plan.request.rerank, k=params.k, newer=newer)
             plan = replace(plan, request=replace(plan.request, rerank=rerank))
         thinned = newer.thinned
@@ -151,11 +151,12 @@ class NewerSearcher:
     def _pool(self, rerank: int, *, k: int, newer: NewerRows) -> int:
         """Rows to re-rank among newer ones too, where a plan re-ranks `rerank`.
 
-        That is no more than the index has, which may be few beside the newer rows.
+        In proportion, as so many more rows have codes that look better than those of a
+        true neighbour. All rows of an index may be few: then no less than the default.
         """
-        if rerank < self._n:
-            return rerank
-        return min(max(rerank, default_rerank(k)), self._n + len(newer))
+        grown = rerank + rerank * newer.count // self._n
+        least = default_rerank(k) if rerank >= self._n else 0
+        return min(max(grown, least), self._n + len(newer))
 
     def _search_together(
         self,

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from gleann.index import as_vectors
 from gleann.index.arrays import Distances, Vectors
-from gleann.index.checks import require_one_of
+from gleann.index.checks import require_number, require_one_of
+from gleann.index.errors import InvalidParamsError
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import Metric
 
@@ -33,7 +34,16 @@ class NamedMetric:
         return np.sqrt(wide, out=wide) if self.rooted else wide
 
     def radius(self, radius: float) -> float:
-        """A radius in this metric, as a distance of the index."""
+        """A radius in this metric, as a distance of the index.
+
+        Raises:
+            InvalidParamsError: nothing can be within it.
+        """
+        require_number("radius", radius)
+        if not 0 <= radius < float("inf"):
+            raise InvalidParamsError(
+                f"radius must be a finite number >= 0, got {radius}"
+            )
         return radius * radius if self.rooted else radius
 
 

@@ -7,12 +7,12 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from gleann.index.arrays import Distances, Rows, Vectors
-from gleann.index.checks import require_number, require_one_of
-from gleann.index.errors import InvalidParamsError
+from gleann.index.checks import require_one_of
 from gleann.index.join.pairs import PairJoin
 from gleann.index.join.side import side_of_index
 from gleann.selection.sklearn.base import MODES, GraphEstimator, Mode
 from gleann.selection.sklearn.csr import sparse
+from gleann.selection.sklearn.metrics import metric_named
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -50,7 +50,7 @@ class GleannRadiusNeighbors(GraphEstimator):
         self.n_jobs = n_jobs
 
     def _checked_recall(self) -> float:
-        _require_radius(self.radius)
+        metric_named(self.metric).radius(self.radius)
         return 1.0
 
     def transform(self, X: ArrayLike) -> "csr_matrix":  # noqa: N803
@@ -83,17 +83,17 @@ class GleannRadiusNeighbors(GraphEstimator):
         require_one_of("mode", mode, MODES)
         check_is_fitted(self)
         most = self.radius if radius is None else radius
-        _require_radius(most)
         dtype = np.dtype(np.float64)
         n, metric = self.n_samples_fit_, self._rows.metric
+        apart = metric.radius(most)
         if X is None:
-            offsets, rows, distances = self._pairs(metric.radius(most), own=False)
+            offsets, rows, distances = self._pairs(apart, own=False)
         else:
             points, dtype = self._asked(X)
             if self._rows.are(points):
-                offsets, rows, distances = self._pairs(metric.radius(most), own=True)
+                offsets, rows, distances = self._pairs(apart, own=True)
             else:
-                offsets, rows, distances = self._within(points, metric.radius(most))
+                offsets, rows, distances = self._within(points, apart)
         values = np.ones(len(rows), dtype)
         if mode == "distance":
             values = metric.shown(distances, dtype)
@@ -125,14 +125,3 @@ class GleannRadiusNeighbors(GraphEstimator):
         counts = np.bincount(sources, minlength=n)
         offsets = np.concatenate([[0], np.cumsum(counts)])
         return offsets, targets[order].astype(np.int64), distances[order]
-
-
-def _require_radius(radius: float) -> None:
-    """Refuse what no distance can be within.
-
-    Raises:
-        InvalidParamsError: it is.
-    """
-    require_number("radius", radius)
-    if not 0 <= radius < float("inf"):
-        raise InvalidParamsError(f"radius must be a finite number >= 0, got {radius}")

@@ -159,10 +159,10 @@ class NearDuplicateSelector(RowSelector):
         self.metric = metric
 
     def _choose(self, points: Vectors, metric: NamedMetric) -> Rows:
-        require_number("radius", self.radius)
+        most = metric.radius(self.radius)
         params = BuildParams(metric=metric.metric, spill="none", tune_queries=0)
         index = SoarIndex.build(points, params)
-        found = near_duplicates(index, radius=metric.radius(self.radius))
+        found = near_duplicates(index, radius=most)
         return np.flatnonzero(found.kept)
 
 

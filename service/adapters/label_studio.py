@@ -158,7 +158,8 @@ def labels_of(
     """Labels of the items of an export.
 
     An item's annotations that were skipped do not count. Where an annotator marked one
-    as ground truth, only those so marked do.
+    as ground truth, only those so marked do; JSON-MIN, which has an entry for each
+    annotation of a task, does not tell.
 
     Args:
         export: a file of Label Studio in the format JSON or JSON-MIN, or its tasks.
@@ -171,13 +172,16 @@ def labels_of(
             annotation with several choices.
     """
     votes: dict[int | str, Counter[str]] = {}
+    homes: dict[int | str, Any] = {}
     for number, task in enumerate(_tasks(export)):
         name = _id_of(task, number)
-        if name in votes:
+        home = task.get("id") if "annotations" not in task else number
+        if name in votes and (home is None or home != homes[name]):
             raise InvalidInputError(
                 f"task {number} has {ID} {name!r}, as one before it has"
             )
-        votes[name] = Counter(_choices(task, control, number))
+        homes[name] = home
+        votes.setdefault(name, Counter()).update(_choices(task, control, number))
     clear: list[tuple[int | str, str, int]] = []
     unclear, skipped = [], []
     for name, given in votes.items():
@@ -263,14 +267,14 @@ def _choices(task: Mapping[str, Any], control: str, number: int) -> Iterator[str
     Raises:
         InvalidInputError: an annotation gives several.
     """
-    if "annotations" not in task:  # JSON-MIN, one annotation a task
+    if "annotations" not in task:  # JSON-MIN, one annotation an entry
         if control in task:
             yield _one(task[control], number)
         return
     given = [one for one in task["annotations"] if not one.get("was_cancelled")]
     marked = [one for one in given if one.get("ground_truth")]
     for annotation in marked or given:
-        for result in annotation.get("result", ()):
+        for result in annotation.get("result") or ():
             if result.get("from_name") == control:
                 yield _one(result.get("value", {}).get("choices", ()), number)
 

@@ -72,7 +72,7 @@ class GleannVectorStore(VectorStore):
 
         Args:
             client: in process, or of a server.
-            index: matches ^[a-z][a-z0-9-]{0,62}$.
+            index: matches `^[a-z][a-z0-9-]{0,62}$`.
             embedding: asked for one vector, to learn its dimensions.
             metric: "cosine", "ip" or "l2".
             columns: keys of metadata by which searches filter, and their types, as in

@@ -48,20 +48,26 @@ class GleannStrategy:
     ) -> tuple[Rows, NDArray[np.float64]]:
         """Rows (k,) of the pool to label next, and their margins.
 
+        With labels of one class the margins are 1, and pickers that need a model draw
+        at random.
+
         Raises:
             ValueError: rows that cannot be used, or no instances asked for.
         """
         pool = as_vectors(X_pool, name="X_pool")
         known = as_vectors(learner.X_training, name="X_training", dim=pool.shape[1])
         labels = np.asarray(learner.y_training)
-        probabilities = learner.predict_proba(X_pool)
+        several = len(np.unique(labels)) > 1
+        probabilities = learner.predict_proba(X_pool) if several else None
         picked = pick_batch(
             np.concatenate([known, pool]),
             k=n_instances,
             labelled=np.arange(len(known)),
             labels=labels,
-            probabilities=probabilities if len(np.unique(labels)) > 1 else None,
+            probabilities=probabilities,
             params=self.params,
         )
         rows = picked.rows - len(known)
+        if probabilities is None:
+            return rows, np.ones(len(rows))
         return rows, margin_costs(probabilities[rows])

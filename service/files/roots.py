@@ -60,8 +60,10 @@ def allowed_url(url: str, prefixes: tuple[str, ...]) -> str:
             " as 's3://bucket/vectors/'"
         )
     parts = unquote(url.partition("://")[2]).split("/")
-    # A store may join what such parts name, beyond the prefix.
+    # A store may join what such parts name, beyond the prefix. It leaves out tabs and
+    # line feeds, and blanks at the ends, before it does.
     odd = {".", ".."} & set(parts) or set(url) & set("\\?#@")
+    odd = odd or url != url.strip() or not url.isprintable()
     inside = any(url.startswith(p if p.endswith("/") else f"{p}/") for p in prefixes)
     if odd or not (inside or url in prefixes):
         raise ForbiddenPathError(f"{url!r:.200} is outside the import URLs")

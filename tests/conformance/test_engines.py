@@ -90,6 +90,28 @@ def test_lists_rank_as_in_reference(built, engine_name, metric):
         np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.parametrize("duplicates", [False, True])
+@pytest.mark.parametrize("nlist", [127, 128, 255, 700])
+@pytest.mark.parametrize("metric", METRICS)
+def test_few_of_many_lists_rank_as_in_reference(
+    built, engine_name, metric, nlist, duplicates
+):
+    """Engines may seek them among the best of groups of lists."""
+    index = built(metric, "soar", nlist=nlist, duplicates=duplicates)
+    queries = queries_for(index, 40)
+    reference = ReferenceEngine(index.data)
+    engine = make_engine(index.data, name=engine_name)
+    for nprobe in sorted({1, 2, nlist // 64, nlist // 64 + 1, nlist // 8}):
+        got = engine.rank_lists(queries, nprobe=nprobe)
+        want = reference.rank_lists(queries, nprobe=nprobe)
+        np.testing.assert_array_equal(got, want)
+        for count in (1, 40):
+            request = ScanRequest(k=5, rerank=30)
+            found = engine.search(queries[:count], nprobe=nprobe, request=request)
+            sizes = np.diff(index.data.lists.offsets)[want[:count]]
+            assert found.work.entries_scanned == sizes.sum()
+
+
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(("count", "pool"), [(0, 60), (1, 20), (3, 60), (200, 20)])
 def test_search_is_prepare_rank_and_scan(built, engine_name, metric, count, pool):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, recall_at_k
+from gleann.index.engines.choose import PROJECTING
 from gleann.index.exact import exact_search_prepared
 from gleann.index.ids.live_rows import LiveRows
 from gleann.index.metric import prepare
@@ -183,6 +184,25 @@ def test_an_index_of_few_rows_beside_many_newer_ones(engine_name, k):
     found = index.find_rows(queries, asked, newer=lists.rows(newer))
     _, near = exact_search_prepared(queries, rows, metric="l2", k=k)
     assert recall_at_k(found.distances, near) >= 0.995
+
+
+def test_coarse_codes_of_many_newer_rows(engine_name):
+    """A pool that was measured among few rows is too small among four times as many."""
+    rng = np.random.default_rng(6)
+    rows = rng.normal(size=(3000, 12)).astype(np.float32)
+    params = BuildParams(metric="l2", nlist=8, projection=5, seed=2)
+    index = SoarIndex.build(rows[:600], params)
+    if engine_name not in PROJECTING:
+        pytest.skip(f"engine {engine_name!r} searches no projected codes")
+    index = index.with_engine(engine_name)
+    newer = np.ascontiguousarray(rows[600:])
+    queries = rng.normal(size=(300, 12)).astype(np.float32)
+    lists = index.newer_lists()
+    lists.assign(newer)
+    for k in (1, 10):
+        found = index.find_rows(queries, SearchParams(k=k), newer=lists.rows(newer))
+        _, near = exact_search_prepared(queries, rows, metric="l2", k=k)
+        assert recall_at_k(found.distances, near) >= found.stats.recall_low - 0.03
 
 
 def test_nothing_is_alive(built, engine_name):

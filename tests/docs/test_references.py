@@ -1,5 +1,6 @@
 """The references have every public name, command, option, call and field."""
 
+import ast
 from importlib import import_module
 
 import click
@@ -54,6 +55,28 @@ def test_every_object_of_a_client_is_described(tmp_path):
 def test_what_is_named_by_path_exists(path):
     home, _, name = path.rpartition(".")
     assert hasattr(import_module(home), name)
+
+
+@pytest.mark.parametrize("path", packages.ADAPTERS)
+def test_adapters_are_described_without_an_import(path):
+    module, name = path.split(".")
+    file = packages.ROOT / "service" / "adapters" / f"{module}.py"
+    defined = {getattr(one, "name", "") for one in ast.parse(file.read_text()).body}
+    assert name in defined
+    assert f"::: gleann.service.adapters.{path}\n" in package_pages()["adapters.md"]
+
+
+def test_every_module_of_adapters_is_described():
+    folder = packages.ROOT / "service" / "adapters"
+    shared = {"__init__", "conditions", "grown_index"}
+    modules = {path.stem for path in folder.glob("*.py")} - shared
+    assert modules == {path.split(".")[0] for path in packages.ADAPTERS}
+
+
+def test_modules_of_gleann_itself_are_described():
+    pages = package_pages()
+    assert "::: gleann.data.open\n" in pages["data.md"]
+    assert "::: gleann.sklearn.GleannNeighbors\n" in pages["sklearn.md"]
 
 
 def test_every_command_and_option_is_described():

@@ -66,8 +66,8 @@ def test_a_new_document_is_listed(monkeypatch, tmp_path):
     monkeypatch.setattr(contents, "ROOT", tmp_path)
     monkeypatch.setattr(contents, "DOCS", tmp_path / "docs")
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "packaging.md").write_text("# Packaging\n")
-    expected = {"docs/packaging.md": "project/packaging.md"}
+    (tmp_path / "docs" / "roadmap.md").write_text("# Roadmap\n")
+    expected = {"docs/roadmap.md": "project/roadmap.md"}
     assert contents.further_documents() == expected
 
 

@@ -20,6 +20,7 @@ HEAVY = {
     "grpc",
     "h5py",
     "matplotlib",
+    "narwhals",
     "pandas",
     "prometheus_client",
     "pyarrow",
@@ -112,7 +113,7 @@ for name in ("fcntl", "resource", "termios", "pwd", "grp", "gleann.index._native
 import os
 for name in ("sched_getaffinity", "sysconf", "fork", "getuid"):
     delattr(os, name)
-for name in ("pyarrow", "scipy", "sklearn", "sqlglot", "tqdm", "click", "faiss"):
+for name in ("pyarrow", "narwhals", "scipy", "sklearn", "sqlglot", "tqdm", "click"):
     sys.modules[name] = None  # a client alone
 import numpy as np
 import gleann

@@ -77,7 +77,7 @@ def names_in(wheel: Path) -> set[str]:
 
 def modules() -> set[str]:
     """Every Python file of the package, by its path in a wheel."""
-    found = {"gleann/__init__.py"}
+    found = {f"gleann/{file.name}" for file in (ROOT / ".ns/gleann").glob("*.py")}
     rooms = [(ROOT / room, room) for room in ("index", "selection", "service")]
     for folder, room in [*rooms, (ROOT / "proto/gleann/v1", "v1")]:
         for file in folder.rglob("*.py"):

@@ -94,7 +94,11 @@ def test_citations_name_the_file_and_a_note_that_is_in_it():
         assert number <= counts[name], f"{file} cites {name} {number}"
 
 
-NAME_PAGES = {ROOT / "docs" / "make", ROOT / "tests" / "docs"}
+NAME_PAGES = {
+    ROOT / "docs" / "make",
+    ROOT / "docs" / "stopwatch",
+    ROOT / "tests" / "docs",
+}
 """Folders whose files name pages by their place in the site."""
 
 

@@ -71,6 +71,46 @@ def test_rows_are_those_that_were_written(suffix, tmp_path):
     assert found.ids.tolist() == list(range(14))
 
 
+NO_SLICES = [slice(None, None, 2), slice(None, None, -1), 5, np.ones(14, np.bool_)]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_what_is_no_slice_of_rows_is_refused(suffix, tmp_path):
+    """A step that is passed over would give other rows."""
+    dtype, write = FORMATS[suffix]
+    write(tmp_path / f"v{suffix}", ROWS.astype(dtype))
+    vectors = data.open(tmp_path / f"v{suffix}").vectors
+    assert np.array_equal(vectors[2:4:1], ROWS[2:4])
+    for rows in NO_SLICES:
+        with pytest.raises(InvalidInputError, match="slices without a step"):
+            vectors[rows]
+
+
+def test_what_is_no_slice_of_several_files_is_refused(tmp_path):
+    for part in range(2):
+        np.save(tmp_path / f"{part}.npy", ROWS)
+    vectors = data.open(tmp_path).vectors
+    for rows in NO_SLICES:
+        with pytest.raises(InvalidInputError, match="slices without a step"):
+            vectors[rows]
+
+
+def test_links_of_hdf5_that_lead_nowhere(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="needs h5py (extra hdf5)")
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        file["gone"] = h5py.SoftLink("/nothing")
+        file["rows"] = ROWS
+    assert np.array_equal(data.open(tmp_path / "v.h5").vectors, ROWS)
+    with pytest.raises(InvalidInputError, match="no array 'gone', only rows"):
+        data.open(tmp_path / "v.h5", vectors="gone")
+
+
+def test_digits_that_no_number_has_in_names_of_files(tmp_path):
+    np.save(tmp_path / "b1²2.npy", ROWS)
+    np.save(tmp_path / "a1²2.npy", ROWS + 1)
+    assert np.array_equal(data.open(tmp_path).vectors, np.concatenate([ROWS + 1, ROWS]))
+
+
 @pytest.mark.parametrize("suffix", [s for s in FORMATS if s not in (".hdf5", ".h5")])
 def test_a_file_that_was_cut_or_grew_is_refused_with_both_sizes(suffix, tmp_path):
     dtype, write = FORMATS[suffix]

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from gleann import data
+from gleann import SoarIndex, data
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
@@ -106,6 +106,19 @@ def test_tables_of_other_packages(make, kind):
     assert found.payload().to_arrow()["year"].to_pylist() == [1, 2, 3, 4]
 
 
+def test_an_index_of_pandas_that_has_a_name_is_a_column():
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    frame = pandas.DataFrame(COLUMNS)
+    named = data.open(frame.set_index("id"), columns=["year"])
+    assert named.ids.tolist() == IDS
+    assert np.array_equal(named.vectors, ROWS)
+    by_year = data.open(frame.set_index("year"), columns=["year"])
+    assert by_year.payload().to_arrow()["year"].to_pylist() == [1, 2, 3, 4]
+    assert data.open(frame[1:]).table.names == ("id", "vector", "year")
+    numbers = pandas.DataFrame(ROWS, index=pandas.Index(IDS, name="id"))
+    assert SoarIndex.build(numbers).dim == 3
+
+
 @pytest.mark.parametrize("split", [None, "train", "test"])
 def test_a_folder_of_datasets(split, tmp_path):
     datasets = pytest.importorskip("datasets", reason="needs datasets")
@@ -179,6 +192,9 @@ class TestArrays:
 
     def test_columns_of_lists(self):
         for kind in (pa.list_(pa.float32()), pa.list_(pa.float32(), 3)):
+            assert np.array_equal(
+                data.open(pa.array(ROWS.tolist(), kind)).vectors, ROWS
+            )
             column = pa.chunked_array([pa.array(ROWS[:1].tolist(), kind)] * 2)
             assert np.array_equal(data.open(column).vectors, ROWS[[0, 0]])
 
@@ -250,9 +266,33 @@ def test_a_dataset_is_its_own_source():
 
 
 @pytest.mark.parametrize(
+    ("source", "words", "says"),
+    [
+        (data.open(ROWS), {"ids": IDS}, "ids is .*, but the source is opened already"),
+        (data.open(ROWS), {"columns": ["x"]}, "columns is .* is opened already"),
+        (ROWS, {"vectors": "x"}, "vectors is 'x', but the source has no columns"),
+        (ROWS, {"split": "test"}, "split is 'test', but the source is no path"),
+        (dict(COLUMNS), {"store": object()}, "store is .* is no path"),
+        (dict(COLUMNS), {"columns": "year"}, "columns is 'year': give a list"),
+    ],
+)
+def test_what_would_not_be_read_is_refused(source, words, says):
+    with pytest.raises(InvalidInputError, match=says):
+        data.open(source, **words)
+
+
+def test_a_split_of_what_has_none(tmp_path):
+    np.save(tmp_path / "v.npy", ROWS)
+    for source in (tmp_path, tmp_path / "v.npy"):
+        with pytest.raises(InvalidInputError, match="split is 'a', but .* has no spl"):
+            data.open(source, split="a")
+
+
+@pytest.mark.parametrize(
     ("given", "says"),
     [
         ("", "path of the vectors is empty"),
+        ("v\0.npy", "path of the vectors has a null character"),
         ({"vector": ROWS, "id": [1]}, "vectors cannot be understood"),
         ({"vector": [object()]}, "column 'vector' cannot be understood"),
         (object(), r"vectors must have 2 dimensions \(n, d\), got 0"),

@@ -3,6 +3,7 @@
 The server of S3 here answers what obstore asks: HEAD, GET of a range, and a list.
 """
 
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann import data
-from gleann.index.errors import InvalidInputError, MissingFileError
+from gleann.index.errors import CorruptDataError, InvalidInputError, MissingFileError
 
 obstore = pytest.importorskip("obstore", reason="needs obstore (extra cloud)")
 
@@ -164,6 +165,13 @@ def test_rows_of_s3(name, s3):
     require_rows(found, name)
 
 
+@pytest.mark.parametrize("name", ["v.npy", "v.fbin", "v.parquet", "v.feather"])
+@pytest.mark.usefixtures("s3")
+def test_rows_of_a_file_by_http(name):
+    found = data.open(f"{os.environ['AWS_ENDPOINT']}/bucket/{name}")
+    assert np.array_equal(found.vectors, ROWS)
+
+
 def test_a_slice_asks_for_its_bytes_only(s3):
     found = data.open("s3://bucket/v.npy")
     s3.asked.clear()
@@ -187,3 +195,29 @@ def test_files_that_are_left_out(folder):
     (folder / "parts" / ".crc.parquet").write_bytes(b"x")
     found = data.open(f"file://{folder}/parts")
     assert np.array_equal(found.vectors, ROWS)
+
+
+@pytest.mark.parametrize("name", ["v.npy", "v.parquet", "v.feather", "parts"])
+@pytest.mark.parametrize("kind", ["memory", "url"])
+def test_a_file_that_is_replaced_by_one_of_its_size(kind, name, folder):
+    """Ids of one file do not come with vectors of another."""
+    source, store = f"file://{folder}/{name}", None
+    files = [f for f in folder.rglob("*") if f.is_file()]
+    if kind == "memory":
+        source, store = name, obstore.store.MemoryStore()
+
+    def put():
+        for file in files:
+            body = file.read_bytes()
+            if store is not None:
+                obstore.put(store, str(file.relative_to(folder)), body)
+            else:
+                file.unlink()
+                file.write_bytes(body)
+
+    put()
+    found = data.open(source, store=store)
+    assert np.array_equal(found.vectors[:3], ROWS[:3])
+    put()
+    with pytest.raises(CorruptDataError, match="was replaced while it was read"):
+        found.vectors[0:20]

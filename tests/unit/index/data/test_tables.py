@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann import data
-from gleann.index.data import vector_rows
+from gleann.index.data import columns, vector_rows
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
@@ -112,6 +112,14 @@ def test_slices_in_any_order(kind, tmp_path):
         assert np.array_equal(found.vectors[start:stop], ROWS[start:stop])
     assert found.vectors[4:4].shape == (0, 3)
     assert found.vectors[:-1].shape == (19, 3)
+
+
+@pytest.mark.parametrize("kind", [".parquet", "chunked"])
+@pytest.mark.parametrize("rows", [slice(None, None, 2), slice(None, None, -1), 5])
+def test_what_is_no_slice_of_rows_is_refused(kind, rows, tmp_path):
+    vectors = data.open(source_of(kind, table_of(), tmp_path)).vectors
+    with pytest.raises(InvalidInputError, match="slices without a step"):
+        vectors[rows]
 
 
 @pytest.mark.parametrize("kind", SOURCES)
@@ -268,6 +276,21 @@ class TestColumnsOfVectors:
         with pytest.raises(InvalidInputError, match="'id' must hold numbers, got str"):
             data.open(table, vectors=["id", "x1"])
 
+    def test_columns_for_dimensions_of_two_types_in_two_files(self, tmp_path):
+        """Those of the second file are not cut to whole numbers."""
+        write_parquet(pa.table({"x": [1, 2], "y": [3, 4]}), tmp_path / "1.parquet")
+        halves = pa.table({"x": [0.5], "y": [1.5]})
+        write_parquet(halves, tmp_path / "2.parquet")
+        found = data.open(tmp_path, vectors=["x", "y"])
+        assert found.vectors.dtype == np.float64
+        assert np.asarray(found.vectors).tolist() == [[1, 3], [2, 4], [0.5, 1.5]]
+        write_parquet(pa.table({"x": ["7"], "y": [1.5]}), tmp_path / "2.parquet")
+        with pytest.raises(InvalidInputError, match=r"2\.parquet.* 'x' must hold numb"):
+            data.open(tmp_path, vectors=["x", "y"])
+        write_parquet(pa.table({"x": [7]}), tmp_path / "2.parquet")
+        with pytest.raises(InvalidInputError, match=r"2\.parquet has no column 'y'"):
+            data.open(tmp_path, vectors=["x", "y"])
+
     @pytest.mark.parametrize(
         ("name", "says"), [("x", "no column 'x', only id, v"), ("id", "got string")]
     )
@@ -369,6 +392,19 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
+def test_a_file_that_is_replaced_by_one_of_as_many_rows(suffix, tmp_path):
+    """Ids of one file do not come with vectors of another."""
+    path = tmp_path / f"t{suffix}"
+    WRITERS[suffix](table_of(), path)
+    found = data.open(path)
+    assert found.ids.tolist() == IDS
+    WRITERS[suffix](table_of(ROWS[::-1], IDS[::-1]), tmp_path / "new")
+    (tmp_path / "new").rename(path)
+    with pytest.raises(CorruptDataError, match="was changed while it was read"):
+        found.vectors[:]
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
 def test_a_file_of_other_bytes(suffix, tmp_path):
     (tmp_path / f"t{suffix}").write_bytes(b"PAR1 but not really PAR1")
     with pytest.raises((InvalidInputError, MissingFileError), match=f"t{suffix}"):
@@ -424,6 +460,35 @@ def test_what_payload_takes():
         data.open(table, columns=["pair"])
     with pytest.raises(InvalidInputError, match="columns has 'vector', which has vec"):
         data.open(table, columns=["vector"])
+
+
+@pytest.mark.parametrize("lines", [19, 21, 27])
+@pytest.mark.parametrize("rows", [6, 20, 64])
+def test_payload_of_another_number_of_rows(lines, rows, tmp_path, monkeypatch):
+    """Batches refuse it too, before the last one is taken."""
+    monkeypatch.setattr(columns, "PAYLOAD_ROWS", 10)  # a block ends with the vectors
+    pq.write_table(pa.table({"year": range(lines)}), tmp_path / "p.parquet")
+    found = data.open(ROWS, payload=tmp_path / "p.parquet")
+    taken = []
+    with pytest.raises(DimensionMismatchError, match=r"rows .* 20 vectors"):
+        taken.extend(len(batch) for batch in found.batches(rows))
+    assert sum(taken) < 20
+    with pytest.raises(DimensionMismatchError, match=r"rows .* 20 vectors"):
+        found.payload()
+
+
+def test_a_column_of_payload_that_has_the_name_of_the_vectors():
+    table = pa.table({"emb": lists_of(ROWS), "vector": ["x"] * 20})
+    found = data.open(table, columns=["vector"])
+    assert found.payload().schema.names == ("vector",)
+    with pytest.raises(InvalidInputError, match="'vector', which is the name of the v"):
+        found.to_arrow()
+
+
+def test_to_arrow_of_lists_of_unknown_length():
+    found = data.open(pa.table({"vector": pa.array([], pa.list_(pa.float16()))}))
+    assert found.to_arrow()["vector"].type == pa.list_(pa.float16())
+    assert found.to_arrow().num_rows == 0
 
 
 def test_to_arrow_has_all_that_was_taken():

@@ -86,6 +86,13 @@ def test_how_many_is_checked(blobs, wanted):
         KCenterSelector(n_select=wanted).fit(blobs[0])
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
+@pytest.mark.parametrize("radius", [-0.5, np.inf, np.nan, "1"])
+def test_a_radius_of_duplicates_is_checked(blobs, metric, radius):
+    with pytest.raises(InvalidParamsError, match="radius"):
+        NearDuplicateSelector(radius=radius, metric=metric).fit(blobs[0])
+
+
 def test_what_is_refused(blobs):
     with pytest.raises(InvalidParamsError, match="'euclidean'"):
         FacilityLocationSelector(n_select=3, metric="euclidean").fit(blobs[0])

@@ -136,6 +136,23 @@ def test_a_file_in_json_min(tmp_path):
     assert found.skipped.tolist() == [6]
 
 
+def test_json_min_has_an_entry_for_each_annotation_of_a_task():
+    entries = [
+        {"gleann_id": 3, "id": 1, "annotation_id": 11, "label": "cat"},
+        {"gleann_id": 3, "id": 1, "annotation_id": 10, "label": "dog"},
+        {"gleann_id": 3, "id": 1, "annotation_id": 9, "label": "cat"},
+        {"gleann_id": 4, "id": 2, "annotation_id": 12, "label": "dog"},
+    ]
+    found = labels_of(entries)
+    assert found.ids.tolist() == [3, 4]
+    assert found.labels.tolist() == ["cat", "dog"]
+    assert found.votes.tolist() == [2, 1]
+    with pytest.raises(InvalidInputError, match="gleann_id 3"):
+        labels_of([*entries, {"gleann_id": 3, "id": 5, "label": "cat"}])
+    with pytest.raises(InvalidInputError, match="gleann_id 3"):
+        labels_of([{"gleann_id": 3, "label": "cat"}] * 2)
+
+
 def test_what_is_refused(tmp_path):
     with pytest.raises(DimensionMismatchError, match="text has 1 entries for 2 ids"):
         tasks_of([1, 2], {"text": ["one"]})

@@ -68,6 +68,22 @@ def test_modal(digits):
     assert learner.score(rows, labels) > before + 0.05
 
 
+def test_modal_with_labels_of_one_class(digits):
+    """Needs no modAL: a strategy reads three names of a learner."""
+    from gleann.service.adapters.modal import GleannStrategy
+
+    class Learner:
+        X_training = digits[0][:3]
+        y_training = np.zeros(3)
+
+        def predict_proba(self, X):
+            return np.ones((len(X), 1))
+
+    rows, margins = GleannStrategy()(Learner(), digits[0][3:50], n_instances=4)
+    assert len(set(rows.tolist())) == 4
+    assert margins.tolist() == [1, 1, 1, 1]
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_small_text(digits):
     small_text = pytest.importorskip("small_text")

@@ -64,3 +64,6 @@ print(len(given.next_batch().ids), "rows to label")
 # | `ignore` labels (`LABEL_IGNORED`) | `ignore(ids)` |
 # | stopping criteria (`KappaAverage`, ...) | `stop_advice()` |
 # | `learner.save(file)`, by pickle | `state()`, JSON, and `resume` |
+#
+# To keep the loop of small-text and take the batches of gleann alone, use its query strategy:
+# [in other libraries](../adapters/in_scikit_activeml.py).

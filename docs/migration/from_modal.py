@@ -60,3 +60,6 @@ assert (likeliest == eights).mean() > 0.95
 # | `teach(X, y)` | `submit_labels(ids, labels)` |
 # | batch-mode ranking | `pool="anchors"`, or rounds with `picker="badge"`, `"cluster_margin"` |
 # | committees, Bayesian optimisation | none |
+#
+# To keep the loop of modAL and take the batches of gleann alone, use its query strategy:
+# [in other libraries](../adapters/in_scikit_activeml.py).

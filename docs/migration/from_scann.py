@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 import gleann
 
 pixels = load_digits().data.astype(np.float32)
+pixels = np.random.default_rng(0).permutation(pixels)  # writers differ
 unit = pixels / np.linalg.norm(pixels, axis=1, keepdims=True)
 rows, queries = unit[:1500], unit[1500:]
 

@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 import gleann
 
 pixels = load_digits().data.astype(np.float32)
+pixels = np.random.default_rng(0).permutation(pixels)  # writers differ
 rows, queries = pixels[:1500], pixels[1500:]
 
 # %% [markdown]

@@ -1,0 +1,54 @@
+"""The commands of the page for other languages, run as they stand but for the port."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl"),
+]
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/howto/other_languages.md").read_text("utf-8")
+PROGRAM = f"""#!/bin/sh
+exec {sys.executable} -c 'from gleann.service.cli.main import main; main()' "$@"
+"""
+THEN = """
+gleann rows count pages --server grpcs://localhost:50051 --api-key-file app.key
+kill -TERM $!
+wait $!
+"""
+
+
+def test_a_server_with_tls_and_a_key_has_the_vectors(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        port = place.getsockname()[1]
+    program = tmp_path / "bin" / "gleann"
+    program.parent.mkdir()
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    path = f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["/bin/sh", "-euc", (block + THEN).replace(":50051", f":{port}")],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "3"
+    assert "WARNING" not in done.stderr
+    assert len((ROOT / "docs/examples/node/search.js").read_text().splitlines()) == int(
+        re.findall(r"has (\d+) lines", PAGE)[0]
+    )
