@@ -85,7 +85,7 @@ class TwoRounds:
 
     @property
     def _counted(self) -> tuple[Numbers, Numbers]:
-        """How much a row of each fold (K, F) counts, and one of the second round (K,)."""
+        """How much a row of each fold (K, F) and of the second round (K,) counts."""
         left = 1 - self.first / self.sizes
         own = 1 / self.sizes[:, None] + self.weights * (left / self.first)[:, None]
         return own, self._later / np.maximum(self.second, 1)
