@@ -218,8 +218,10 @@ def _estimates(
 ) -> tuple[MeanEstimate, ...]:
     values, stratified = (made.base + one.values for one in (found.own, found.plain))
     # Both ends move towards the longer tail: the first term of the Cornish-Fisher
-    # expansion of a studentised mean (Hall 1992), at most half the way to an end.
-    bent = found.own.skewness * (2 * quantile**2 + 1) / 6
+    # expansion of a studentised mean (Hall 1992; of draws without replacement), at most
+    # half the way to an end.
+    leaning, skewness_of = found.own.leaning, found.own.skewness
+    bent = (3 * leaning * quantile**2 - skewness_of * (quantile**2 - 1)) / 6
     moved = errors.own * np.clip(bent, -quantile / 2, quantile / 2)
     lows, highs = (values + moved + side * quantile * errors.own for side in (-1, 1))
     estimates = []
@@ -232,7 +234,8 @@ def _estimates(
         if statistic.kind == "share":
             ends = _within_possible(ends, column, rows=int(sample.rounds.sizes.sum()))
         error = float(errors.own[number])
-        skewness = float(found.own.skewness[number])
+        # That of a studentised mean is -2 times this; of few draws both are equal.
+        skewness = float(3 * leaning[number] - skewness_of[number]) / 2
         note = _note(statistic, sample, column, skewness)
         estimates.append(
             MeanEstimate(
@@ -267,16 +270,18 @@ def _note(
     """Why the interval is not promised; "" if it is."""
     if sample.rounds.whole.all():
         return ""
-    count, kind = len(column), "labels"
+    # A stratum that is labelled whole tells nothing of the error in others.
+    told = column[~sample.rounds.whole[sample.strata]]
+    count, kind = len(told), "labels"
     if statistic.kind == "share":
-        count, kind = int(min(column.sum(), len(column) - column.sum())), "positives"
-        if column.sum() > len(column) / 2:
-            kind = "negatives"
+        positives = int(told.sum())
+        count, kind = min((positives, "positives"), (count - positives, "negatives"))
     elif statistic.kind == "avg":
-        count, kind = int((~np.isnan(column)).sum()), "labelled rows with a value"
+        count, kind = int((~np.isnan(told)).sum()), "labelled rows with a value"
     if count < FEWEST:
+        where = "" if len(told) == len(column) else " in strata with unlabelled rows"
         return (
-            f"not promised: {count} {kind}, where {FEWEST} are needed; an"
+            f"not promised: {count} {kind}{where}, where {FEWEST} are needed; an"
             " `EstimateSession` has an interval for few positives"
         )
     if statistic.kind != "share" and _equal_within(sample, column):
@@ -285,7 +290,7 @@ def _note(
             f" which tells nothing of the other {sample.unlabelled} rows"
         )
     if abs(skewness) > MOST_SKEWED:
-        needed = len(column) * (skewness / MOST_SKEWED) ** 2
+        needed = len(sample.rows) * (skewness / MOST_SKEWED) ** 2
         return (
             f"not promised: the estimate's skewness is {skewness:.2f}, above"
             f" {MOST_SKEWED}; about {needed:.0f} labels would do"

@@ -54,9 +54,7 @@ class TwoRounds:
         self, strata: Counts, folds: Counts, in_first: NDArray[np.bool_]
     ) -> Numbers:
         """How much each row (m,) counts in its stratum's mean; they add up to 1."""
-        left = 1 - self.first / self.sizes
-        own = 1 / self.sizes[:, None] + self.weights * (left / self.first)[:, None]
-        later = (1 - self._power(1)) * left / np.maximum(self.second, 1)
+        own, later = self._counted
         return np.where(in_first, own[strata, folds], later[strata])
 
     @property
@@ -70,14 +68,27 @@ class TwoRounds:
 
     @property
     def third_factors(self) -> Numbers:
-        """(K,) third moment of a stratum's mean over that of its rows, roughly."""
-        one = self._power(3) / self.first**2
-        second = np.maximum(self.second, 1)
-        two = np.where(self.second > 0, self._later**3 / second**2, 0.0)
-        # Of draws without replacement the skewness turns where half are drawn.
-        drawn = (self.first + self.second) / self.sizes
-        factors: Numbers = (one + two) * np.maximum(1 - drawn, 0.0) * (1 - 2 * drawn)
+        """(K,) third moment of a stratum's mean over that of its rows, roughly.
+
+        As of many rows to draw from, but for a factor 1 - f: f is the share drawn.
+        """
+        own, later = self._counted
+        cubes = (self.counts * own**3).sum(axis=1) + self.second * later**3
+        factors: Numbers = cubes * np.maximum(1 - self.drawn, 0.0)
         return factors
+
+    @property
+    def drawn(self) -> Numbers:
+        """(K,) share of each stratum that is drawn."""
+        drawn: Numbers = (self.first + self.second) / self.sizes
+        return drawn
+
+    @property
+    def _counted(self) -> tuple[Numbers, Numbers]:
+        """How much a row of each fold (K, F) and of the second round (K,) counts."""
+        left = 1 - self.first / self.sizes
+        own = 1 / self.sizes[:, None] + self.weights * (left / self.first)[:, None]
+        return own, self._later / np.maximum(self.second, 1)
 
     @property
     def _later(self) -> Numbers:
@@ -98,7 +109,11 @@ class Means:
     Attributes:
         values: (J,).
         covariance: (J, J) of them.
-        skewness: (J,) of them.
+        skewness: (J,) of them; of draws without replacement it turns where half of a
+            stratum is drawn.
+        leaning: (J,) third central moment of them with their estimated variances, over
+            the cube of the standard errors: that of many rows to draw from is the
+            skewness, and it goes to 0 as all are drawn.
         freedom: (J,) degrees of freedom of their variances (Satterthwaite).
         by_stratum: (K, J) means of each stratum.
         variances: (K, J) of the rows of each stratum.
@@ -107,6 +122,7 @@ class Means:
     values: Numbers
     covariance: Numbers
     skewness: Numbers
+    leaning: Numbers
     freedom: Numbers
     by_stratum: Numbers
     variances: Numbers
@@ -138,7 +154,8 @@ def combine(
     covariance = np.einsum("k,kij->ij", scale, covariances)
     variances = np.einsum("kjj->kj", covariances)
     spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    third = (shares**3 * rounds.third_factors) @ thirds
+    third = (shares**3 * rounds.third_factors)[:, None] * thirds
+    cubes = np.where(spread > 0, spread, np.inf) ** 3
     drawn = rounds.first + rounds.second
     terms = scale[:, None] * variances
     below = (terms**2 / np.maximum(drawn - 1, 1)[:, None]).sum(axis=0)
@@ -146,7 +163,8 @@ def combine(
     return Means(
         values=shares @ by_stratum,
         covariance=covariance,
-        skewness=np.where(spread > 0, third / np.where(spread > 0, spread, 1) ** 3, 0),
+        skewness=(1 - 2 * rounds.drawn) @ third / cubes,
+        leaning=np.maximum(1 - rounds.drawn, 0.0) @ third / cubes,
         freedom=np.maximum(freedom, 1.0),
         by_stratum=by_stratum,
         variances=variances,

@@ -215,8 +215,8 @@ def split_column(given: str, default: str) -> tuple[Path, str]:
     file, colon, column = given.rpartition(":")
     if column and not file and colon and not Path(given).exists():
         raise InvalidInputError(
-            f"{given!r} names a column and no file: give FILE{given}; only an index of a"
-            " server has columns of its own"
+            f"{given!r} names a column and no file: give FILE{given}; only an index of"
+            " a server has columns of its own"
         )
     if not colon or not file or not column or Path(given).exists():
         return Path(given), default

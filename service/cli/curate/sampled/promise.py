@@ -112,8 +112,8 @@ def command(job: PromiseJob) -> None:
     """
     if job.columns:
         raise InvalidInputError(
-            f"--proxy {job.proxy} names a column and no file: give a file, or --server or"
-            " --data with the index that has it"
+            f"--proxy {job.proxy} names a column and no file: give a file, or --server"
+            " or --data with the index that has it"
         )
     out = output_paths.table("--out", job.out)
     require_outputs(

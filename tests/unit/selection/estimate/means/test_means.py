@@ -432,3 +432,21 @@ def test_bad_params_and_controls_are_refused():
         MeansSession.start(params(), controls={"proxy": np.full(500, np.nan)})
     with pytest.raises(InvalidInputError, match="groups 'x' must be one-dim"):
         MeansSession.start(params(), controls=controls, groups={"x": np.ones(500) / 3})
+
+
+def test_positives_of_strata_that_are_labelled_whole_promise_nothing():
+    """One positive is left to be missed, where 100 others are known for sure."""
+    rng = np.random.default_rng(201)
+    proxy = rng.beta(0.1, 4, 4000)
+    held = (rng.random(4000) < proxy).astype(float)
+    params = MeansParams(
+        statistics=(Statistic(name="held", kind="share"),),
+        budget=3200,
+        stratify_by="proxy",
+        strata_cut="sqrt_mass",
+        seed=2,
+    )
+    made = estimate_means(lambda ids: held[ids], params, controls={"proxy": proxy})
+    assert held.sum() > 90
+    assert not made["held"].interval_valid
+    assert "positives in strata with unlabelled rows, where 20 are" in made["held"].note

@@ -130,3 +130,25 @@ def test_bonferroni_by_hand_and_never_smaller():
     same = np.ones((4, 4))
     least = joint_quantile(same, freedom, confidence=0.9, joint="max_t", seed=0)
     assert least == pytest.approx(student.ppf(0.95, 25), rel=0.02)
+
+
+def test_moments_of_a_studentised_mean_of_most_rows():
+    """Sugden and Smith 1997: its mean is -leaning / 2, its skewness as below."""
+    rng = np.random.default_rng(4)
+    values = rng.gamma(3.0, size=60)
+    # Of 60 rows 36 are drawn, each as likely: so all count alike.
+    rounds = rounds_of([60], [16], [20], [[1 - 20 / 36 / (1 - 16 / 60)]])
+    assert rounds.third_factors == pytest.approx([0.4 / 36**2])
+    found, told = [], []
+    for _ in range(4000):
+        some = values[rng.permutation(60)[:36]][:, None]
+        made = combined(some, np.zeros(36, int), np.arange(36) < 16, rounds)
+        error = np.sqrt(made.covariance[0, 0])
+        found.append((made.values[0] - values.mean()) / error)
+        told.append((made.leaning[0], made.skewness[0]))
+    found, (leaning, skewness) = np.array(found), np.mean(told, axis=0)
+    assert made.values[0] == pytest.approx(some.mean())
+    assert skewness < 0 < leaning
+    assert found.mean() == pytest.approx(-leaning / 2, abs=0.03)
+    third = ((found - found.mean()) ** 3).mean() / found.std() ** 3
+    assert third == pytest.approx(skewness - 3 * leaning, abs=0.15)
