@@ -182,7 +182,7 @@ def test_what_is_refused_names_both_numbers(blobs):
 
 def test_a_recall_that_is_not_reached_is_said():
     rows = np.random.default_rng(0).normal(size=(2500, 64)).astype(np.float32)
-    fitted = GleannNeighbors(n_neighbors=5, target_recall=0.99999).fit(rows)
+    fitted = GleannNeighbors(n_neighbors=1500, target_recall=0.99999).fit(rows)
     with pytest.warns(RecallWarning):
         fitted.transform(rows[:5] + 1)
 
