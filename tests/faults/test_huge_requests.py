@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import repeat
+from typing import Any
 
 import grpc
 import numpy as np
@@ -139,6 +140,16 @@ def test_a_stream_without_end_to_a_method_of_one_message(
     assert (server.status("VmHWM") - before) >> 20 < GROWTH_MB
 
 
+def is_admitted(stream: Iterator[Any]) -> bool:
+    try:
+        next(stream)
+    except grpc.RpcError as refused:
+        if refused.code() is STATUS.RESOURCE_EXHAUSTED:
+            return False
+        raise
+    return True
+
+
 @pytest.mark.slow
 def test_many_streams_on_many_connections(server: ServerProcess) -> None:
     """Watches need no key: a host has 512 at most, and others are answered."""
@@ -148,17 +159,15 @@ def test_many_streams_on_many_connections(server: ServerProcess) -> None:
         grpc.insecure_channel(address_of(server), options=own) for _ in range(20)
     ]
     try:
-        watches = [
-            channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
-            for channel in channels
-            for _ in range(50)
+        watching = [
+            channel.unary_stream("/grpc.health.v1.Health/Watch") for channel in channels
         ]
-        for watch in watches[:500:50]:
+        # All of these are answered before others come, which might overtake them.
+        first = [watch(b"") for watch in watching[:10] for _ in range(50)]
+        for watch in first:
             next(watch)
-        for watch in watches[950::10]:
-            with pytest.raises(grpc.RpcError) as refused:
-                next(watch)
-            assert refused.value.code() is STATUS.RESOURCE_EXHAUSTED
+        others = [watch(b"") for watch in watching[10:] for _ in range(50)]
+        assert sum(is_admitted(watch) for watch in others) == 12
         assert (server.status("VmRSS") - before) >> 20 < GROWTH_MB
         with gleann.Client(server.target(), timeout=10) as client:
             assert client.search("a", np.eye(4)).ids.shape[0] == 4

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 import gleann
@@ -127,6 +126,10 @@ def test_a_version_that_a_session_needs_stays(
     assert stays.disk_bytes_after > goes.disk_bytes_after
 
 
+M_MMAP_THRESHOLD = -3
+"""Of malloc.h. Otherwise glibc raises it to 32 MiB when a large block is freed."""
+
+
 class Usage:
     """What a block takes: CPU seconds, and the most memory and disk above the start."""
 
@@ -137,9 +140,10 @@ class Usage:
         self.seconds = 0.0
 
     def __enter__(self) -> "Usage":
-        # What the allocator keeps would be used again, and not be seen as taken.
+        # What the allocator keeps would be used again, and not be seen as taken: large
+        # blocks go back to the system as soon as they are free.
         gc.collect()
-        pa.default_memory_pool().release_unused()
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 4 << 20)
         ctypes.CDLL(None).malloc_trim(0)
         self._start = all_anonymous_bytes(), folder_bytes(self._folder)
         self._thread = threading.Thread(target=self._watch)
@@ -246,7 +250,6 @@ def test_work_takes_what_its_plan_says(
         assert plan.seconds is not None
         said = f"{plan}, used {vars(used)}"
         assert within(plan.seconds, used.seconds, 3, slack=0.2), said
-        # Where others take the cores, the watch misses part of a short peak.
-        assert within(plan.memory_bytes, used.memory, 2, slack=24 * MIB), said
+        assert within(plan.memory_bytes, used.memory, 2, slack=16 * MIB), said
         assert within(plan.disk_bytes, used.disk, 2, slack=MIB), said
         assert abs(plan.disk_bytes_after - used.disk_after) < 0.1 * rows.nbytes, said
