@@ -127,21 +127,38 @@ def dataset_of_table(table: Columns) -> Dataset:
     return _of_columns(table, Wanted(vectors=None, ids=None, columns=(), payload=None))
 
 
+def columns_of_path(source: str) -> Columns | None:
+    """The columns of what a path or an URL names; None where rows have none.
+
+    Raises:
+        As `open_dataset`.
+    """
+    if "://" not in source and is_folder(Path(source)):
+        stored = stored_columns(Path(source), None)
+        if stored is not None:
+            return stored
+    files = _files_of(source, None)
+    return columns_of_files(files) if files.kind in TABLES else None
+
+
 def _of_path(source: str, wanted: Wanted, *, split: str | None, store: Any) -> Dataset:
     if not source or "\0" in source:
         kind = "has a null character" if source else "is empty"
         raise InvalidInputError(f"the path of the vectors {kind}")
-    if store is not None or "://" in source:
-        from gleann.index.data.stores import stored_files
-
-        _require_none("has no splits", split=split)
-        return _of_files(stored_files(source, store), wanted)
-    if is_folder(Path(source)):
+    if store is None and "://" not in source and is_folder(Path(source)):
         stored = stored_columns(Path(source), split)
         if stored is not None:
             return _of_columns(stored, wanted)
     _require_none("has no splits", split=split)
-    return _of_files(local_files(source), wanted)
+    return _of_files(_files_of(source, store), wanted)
+
+
+def _files_of(source: str, store: Any) -> Files:
+    if store is None and "://" not in source:
+        return local_files(source)
+    from gleann.index.data.stores import stored_files
+
+    return stored_files(source, store)
 
 
 def _of_array(source: Any, wanted: Wanted) -> Dataset:

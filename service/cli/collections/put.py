@@ -11,8 +11,9 @@ from gleann.index import Progress
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.payload.schema import Schema
 from gleann.service.cli import options
-from gleann.service.cli.collections.row_files import RowBatch, RowFile
+from gleann.service.cli.collections.row_files import VECTORS_COLUMN, RowBatch, RowFile
 from gleann.service.cli.collections.row_options import NAME
+from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.place import Place, opened, place_options
 from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.cli.say import result, say
@@ -43,6 +44,7 @@ class PutJob(Place):
     short_help="Store the rows of a file, or their payload.",
     epilog=options.examples(
         "gleann rows put docs items.parquet --data library",
+        "gleann rows put docs vectors.npy --data library",
         "gleann rows put docs rows.csv --vectors vectors.npy --data library",
         "gleann rows put docs items.parquet --resume monday --server"
         " grpc://127.0.0.1:50051",
@@ -53,11 +55,11 @@ class PutJob(Place):
 @NAME
 @click.argument("file", type=options.PATH)
 @click.option(
-    "--id-column", default="id", show_default=True, help="Column with the ids."
+    "--id-column", default=ID_COLUMN, show_default=True, help="Column with the ids."
 )
 @click.option(
     "--vectors-column",
-    default="vector",
+    default=VECTORS_COLUMN,
     show_default=True,
     help="Column with the vectors, as lists of numbers.",
 )
@@ -89,9 +91,13 @@ class PutJob(Place):
 @options.progress_option
 @options.takes(PutJob)
 def put_command(job: PutJob) -> None:
-    """Store the rows of FILE (.parquet, .jsonl or .csv) in the index NAME.
+    """Store the rows of FILE in the index NAME.
 
-    A row whose id is there replaces it. Rows are sent as a stream of batches, each of
+    FILE is a .parquet, .jsonl or .csv file with a column of ids, a folder, a glob or
+    an URL of some, or vectors alone (.npy, .npz, .fbin and others), whose ids are those
+    of the file or else its row numbers from 0 on. A row whose id is there replaces it.
+
+    Rows are sent as a stream of batches, each of
     which is stored as a whole; the command waits while the server is started again. In
     a csv file an empty cell is null, and lists are JSON.
     """

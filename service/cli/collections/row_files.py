@@ -1,4 +1,4 @@
-"""Rows of parquet, jsonl and csv files, batch by batch."""
+"""Rows of files, folders and URLs, batch by batch."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
 from gleann.index.data.csv_payload import parsed
-from gleann.index.data.files import TABLES, local_files
+from gleann.index.data.files import source_text
 from gleann.index.data.jsonl_payload import value_of
-from gleann.index.data.tables import columns_of_files
+from gleann.index.data.open import columns_of_path, open_dataset
 from gleann.index.data.vector_columns import require_columns
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.payload.schema import Schema
 from gleann.service.cli.files import columns
-from gleann.service.cli.files.inputs import read_vectors
+from gleann.service.cli.files.inputs import ID_COLUMN, ROW_SUFFIXES, read_vectors
 from gleann.service.cli.files.tables import (
     JSONL_SUFFIXES,
     Table,
@@ -27,6 +27,9 @@ from gleann.service.cli.files.tables import (
     read_table,
 )
 from gleann.service.values import IdType
+
+VECTORS_COLUMN = "vector"
+"""Column that holds the vectors unless another one is named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,10 +55,10 @@ class RowFile:
     """A file of rows for an index.
 
     Attributes:
-        path: .parquet, .jsonl or .csv.
+        path: .jsonl, .csv, or whatever `gleann.data.open` takes by a path.
         schema: columns of the index.
         id_type: kind of its ids, None while it has none.
-        id_column: the column with the ids.
+        id_column: the column with the ids; rows of a file without columns are numbered.
         vectors_column: the column with the vectors; None for none.
         vectors: .npy file with the vectors instead, in the same order.
         take: columns of payload that the file must have; none takes those that are in
@@ -120,18 +123,32 @@ class RowFile:
 
     def _stored(self, size: int) -> Iterator[RowBatch]:
         """Batches of a file with typed columns, or of a folder or glob of some."""
-        files = local_files(self.path)
-        if files.kind not in TABLES:
-            raise InvalidInputError(
-                f"{self.path}: rows are read from .parquet, .arrow, .jsonl or .csv, not"
-                f" {files.kind!r}"
-            )
-        table = columns_of_files(files)
+        table = columns_of_path(source_text(self.path))
+        if table is None:
+            yield from self._without_columns(size)
+            return
         names = self._names(table.names)
         wanted = list(dict.fromkeys([*self._own, *names]))
         for part in table.parts(wanted, rows=size):
             found = {name: part.batch.column(name) for name in wanted}
             yield self._batch(found, names)
+
+    def _without_columns(self, size: int) -> Iterator[RowBatch]:
+        """Batches of an array of vectors; rows are numbered where it has no ids."""
+        if self.vectors_column is None or self.take:
+            raise InvalidInputError(
+                f"{self.path} has vectors and no columns: payload is read from .parquet,"
+                " .arrow, .jsonl or .csv"
+            )
+        if self.id_column != ID_COLUMN and self.path.suffix.lower() in ROW_SUFFIXES:
+            raise InvalidInputError(f"{self.path} has no column {self.id_column!r}")
+        found = open_dataset(
+            source_text(self.path),
+            vectors=_unless(VECTORS_COLUMN, self.vectors_column),
+            ids=_unless(ID_COLUMN, self.id_column),
+        )
+        for batch in found.batches(size):
+            yield RowBatch(ids=batch.ids, vectors=batch.vectors, payload={})
 
     def _jsonl(self, size: int) -> Iterator[RowBatch]:
         """Batches of JSON lines, in which a name that is missing is null."""
@@ -180,6 +197,11 @@ class RowFile:
             vectors=vectors,
             payload={name: found[name] for name in names},
         )
+
+
+def _unless(usual: str, name: str) -> str | None:
+    """A name that the caller chose; None lets the reader find what is there."""
+    return None if name == usual else name
 
 
 def _without_empty(texts: pa.Array) -> pa.Array:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann.index import SoarIndex
+from gleann.service.cli.collections import put
 from gleann.service.cli.main import run
 
 N, DIM = 300, 6
@@ -81,6 +82,56 @@ def test_rows_put(source, folder, capsys):
     assert run(["rows", "count", "docs", "--where", "year = 2003", *data]) == 0
     years = table()["year"].to_pylist()
     assert f"{years.count(2003)}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "source", ["v.npy", "arrays", "arrays/*.npy", "v.npz", "v.fbin"]
+)
+def test_rows_put_of_vectors_alone(source, folder, capsys, monkeypatch):
+    monkeypatch.setattr(put, "BATCH_ROWS", 70)
+    (folder / "arrays").mkdir()
+    np.save(folder / "v.npy", ROWS)
+    for part in range(3):
+        np.save(folder / "arrays" / f"p{part}.npy", ROWS[100 * part : 100 * part + 100])
+    data = ["--data", str(folder / "library"), "--json"]
+    create = ["index", "create", "docs", "--dim", str(DIM), "--metric", "l2"]
+    assert run([*create, *data]) == 0, capsys.readouterr().err
+    assert run(["rows", "put", "docs", str(folder / source), *data]) == 0
+    capsys.readouterr()
+    assert run(["rows", "scroll", "docs", "--with-vectors", *data]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    named = source == "v.npz"
+    assert [row["id"] for row in rows] == (IDS if named else list(range(N)))
+    assert np.array_equal(np.float32([row["vector"] for row in rows]), ROWS)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--update"], "v.fbin has vectors and no columns: payload is read from"),
+        (["--take", "year"], "v.fbin has vectors and no columns: payload is read from"),
+        (["--id-column", "key"], "v.fbin has no column 'key'"),
+        (["--vectors-column", "v"], "v.fbin has no columns, but vectors is 'v'"),
+    ],
+)
+def test_rows_put_asks_an_array_for_columns(words, says, folder, capsys):
+    data = ["--data", str(folder / "library")]
+    create = ["index", "create", "docs", "--dim", str(DIM), "--column", "year:int64"]
+    assert run([*create, *data]) == 0, capsys.readouterr().err
+    assert run(["rows", "put", "docs", str(folder / "v.fbin"), *words, *data]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_row_numbers_are_no_ids_of_an_index_with_texts(folder, capsys):
+    data = ["--data", str(folder / "library")]
+    create = ["index", "create", "docs", "--dim", str(DIM)]
+    assert run([*create, *data]) == 0, capsys.readouterr().err
+    assert run(["rows", "put", "docs", str(folder / "v.npz"), *data]) == 0
+    capsys.readouterr()
+    assert run(["rows", "put", "docs", str(folder / "v.fbin"), *data]) == 1
+    assert "string" in capsys.readouterr().err
+    assert run(["rows", "count", "docs", *data]) == 0
+    assert str(N) in capsys.readouterr().out
 
 
 def test_an_array_has_no_columns(folder, capsys):
