@@ -16,17 +16,18 @@ from gleann.index.found import COUNTS
 POOLS = (1.3, 2, 3, 5, 10)
 """Rows re-ranked, as a share of k."""
 
-# Lists as a share of 2 sqrt(n), the library's own choice first.
+# Lists as a share of 2 sqrt(n), the library's own choice first; "auto", which is one of
+# both others, last.
 SPILL_AND_LISTS = (
     ("soar", 2.0),
     ("none", 2.0),
     ("soar", 1.0),
     ("none", 1.0),
-    ("soar", 0.5),
-    ("none", 0.5),
+    ("soar", 3.0),
+    ("none", 3.0),
     ("auto", 2.0),
     ("auto", 1.0),
-    ("auto", 0.5),
+    ("auto", 3.0),
 )
 
 
