@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from gleann.service.cli.curate.served.options import ServedOptions
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.outputs import Values
 from gleann.service.cli.place import opened
+from gleann.service.cli.planned import show_plan
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.reports import command_with
 from gleann.service.cli.say import say
@@ -120,7 +122,8 @@ def curated(
 ) -> Iterator[Served]:
     """The answer of a job, or of the operation that --operation names.
 
-    Who stops waiting is told how to come back: the work goes on.
+    Who stops waiting is told how to come back: the work goes on. With --dry-run its
+    plan is printed, and the command ends.
 
     Args:
         job: of the command.
@@ -135,6 +138,9 @@ def curated(
         GleannError: what the work failed with.
     """
     with opened(job.place) as client:
+        if job.dry_run:
+            show_plan(start(_planning(client)))
+            click.get_current_context().exit()
         name, operation = _begun(job, client, start)
         with _telling(job, name, operation):
             with record.timed("serve"):
@@ -154,6 +160,13 @@ def curated(
                 count=count,
             )
     say(f"{found.name} has all tables, until the server forgets it")
+
+
+def _planning(client: Client) -> Client:
+    """The same client, whose curations are only checked and planned."""
+    planning = copy(client)
+    planning.curation = client.plans.curation
+    return planning
 
 
 def _index_of(client: Client, found: Curation) -> tuple[str, int]:
