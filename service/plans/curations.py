@@ -104,7 +104,8 @@ class _Pairs:
 
     def steps(self, what: str) -> list[str]:
         """What is compared and found, in words."""
-        compared = f"{round(self.compared):,} of {self.all:,} {what}"
+        # Pairs within a list are compared from both ends.
+        compared = f"{min(self.all, round(self.compared)):,} of {self.all:,} {what}"
         if not self.drawn:
             return [f"It compares the codes of at most about {compared}."]
         found = f"about {round(self.found):,} are" if self.found else "few or none are"

@@ -1,7 +1,7 @@
 """What joins by a radius take: near-duplicates, leakage and pairs.
 
 The constants were fitted by `python -m bench plans`, as those of `searches.py`,
-`graphs.py` and `choices.py` (`selection/DECISIONS.md` "Plans of curations").
+`graphs.py` and `choices.py` (`service/DECISIONS.md` "Plans of curations").
 """
 
 from gleann.selection.curation.forecast.value import Forecast

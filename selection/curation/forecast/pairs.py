@@ -1,9 +1,9 @@
 """How many pairs of rows a join would compare and find, from some of the lists.
 
-A join compares all rows of a list with each other, and of two lists those that are near
-the bisector of their centroids (`index/join`). The first follows from the sizes of the
-lists. Of the second a join of some lists, with all of their rows, tells the share: the
-lists are drawn, so it is unbiased.
+A join compares all rows of a list with each other, each pair from both ends, and of two
+lists those that are near the bisector of their centroids (`index/join`). The first
+follows from the sizes of the lists. Of the second a join of some lists, with all of
+their rows, tells the share: the lists are drawn, so it is unbiased.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ class PairShares:
     """Shares of all pairs of two sides, or of one side with itself.
 
     Attributes:
-        compared: whose codes are compared.
+        compared: comparisons of codes; up to 2 for one side, of a single list.
         found: that are within the radius.
         drawn: rows that were looked at for this.
     """
@@ -58,14 +58,14 @@ def pair_shares(x: JoinSide, y: JoinSide | None = None, *, radius: float) -> Pai
     join = PairJoin(some_x, some_y, radius=radius)
     within, between, ended = _counted(join.blocks(), some_x, some_y, alike=alike)
     drawn = len(some_x) + (0 if some_y is None else len(some_y))
+    own_y = None if y is None else _Sizes.of(y, others)
     if not ended:
         return PairShares(compared=1.0, found=1.0, drawn=drawn)
-    own_x, own_y = _Sizes.of(x, lists), None if y is None else _Sizes.of(y, others)
-    scale = _Scale.of(own_x, own_y, alike=alike)
-    compared = max(0, join.work.compared - scale.own_drawn)
+    scale = _Scale.of(_Sizes.of(x, lists), own_y, alike=alike)
+    compared = max(0, join.work.compared - round(scale.own_compared_drawn))
     return PairShares(
-        compared=scale.share(own=scale.own_drawn, between=compared),
-        found=scale.share(own=within, between=between),
+        compared=scale.share(scale.own_compared, between=compared),
+        found=scale.share(scale.own * within / (scale.own_drawn or 1), between=between),
         drawn=drawn,
     )
 
@@ -132,39 +132,50 @@ class _Scale:
     Attributes:
         own: pairs within lists.
         own_drawn: of these, those of drawn lists.
+        own_compared: comparisons within lists.
+        own_compared_drawn: of these, those within drawn lists.
         between: pairs between two lists.
         between_drawn: of these, those of drawn lists.
     """
 
     own: float
-    own_drawn: int
+    own_drawn: float
+    own_compared: float
+    own_compared_drawn: float
     between: float
     between_drawn: float
 
     @classmethod
     def of(cls, x: _Sizes, y: _Sizes | None, *, alike: bool) -> "_Scale":
         if y is None:
-            own = x.all * (x.all - 1) / 2
+            own, compared = x.all * (x.all - 1) / 2, x.all**2
             total, some = _pairs(x.all.sum()), _pairs(x.all[x.drawn].sum())
         else:
             own = x.all * y.all if alike else np.zeros(len(x.all))
+            compared = own
             total = x.all.sum() * y.all.sum()
             some = x.all[x.drawn].sum() * y.all[y.drawn].sum()
-        own_drawn = own[x.drawn].sum()
+        own_drawn = float(own[x.drawn].sum())
         return cls(
             own=float(own.sum()),
-            own_drawn=int(own_drawn),
+            own_drawn=own_drawn,
+            own_compared=float(compared.sum()),
+            own_compared_drawn=float(compared[x.drawn].sum()),
             between=float(total - own.sum()),
             between_drawn=float(some - own_drawn),
         )
 
-    def share(self, *, own: int, between: int) -> float:
-        """The share of all pairs, from counts within and between drawn lists."""
-        within = self.own * own / self.own_drawn if self.own_drawn else 0.0
+    def share(self, own: float, *, between: int) -> float:
+        """The share of all pairs of `own` and of what drawn lists tell of the others.
+
+        Args:
+            own: within all lists.
+            between: between drawn lists.
+        """
         apart = self.between * between
         apart = apart / self.between_drawn if self.between_drawn else 0.0
         total = self.own + self.between
-        return min(1.0, (within + apart) / total) if total else 0.0
+        return (own + apart) / total if total else 0.0
 
 
 def _pairs(rows: float) -> float:
