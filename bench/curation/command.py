@@ -39,13 +39,15 @@ def add_curation(
         default=Path(os.environ.get("GLEANN_DATA", "../shared/data")),
         help="folder of the data sets (default: GLEANN_DATA)",
     )
-    alone = [f"{name}: {', '.join(part.sets)}" for name, part in parts.items() if part.sets]
+    alone = [
+        f"{name}: {', '.join(part.sets)}" for name, part in parts.items() if part.sets
+    ]
     parser.add_argument(
         "--sets",
         type=lambda text: [name for name in text.split(",") if name],
         default=[],
         metavar="NAME,NAME",
-        help=f"only these results (default: all; {'; '.join(alone) or 'no part has any'})",
+        help=f"only these results (default: all); {'; '.join(alone)}",
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)

@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from bench.plans.works import of_builds, of_curations
 from bench.say import say
 from bench.tables import markdown
@@ -30,7 +32,8 @@ def add_plans(command: argparse.ArgumentParser) -> None:
 
 def run_plans(args: argparse.Namespace) -> int:
     """Measure, and print a table."""
-    with TemporaryDirectory(dir=args.folder) as folder:
+    # Threads of BLAS that wait for work would count as CPU time.
+    with TemporaryDirectory(dir=args.folder) as folder, threadpool_limits(1):
         found = PARTS[args.part](Path(folder), n=args.rows, dim=args.dim)
     if args.json is not None:
         args.json.write_text(json.dumps(found))

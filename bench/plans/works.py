@@ -43,7 +43,9 @@ def build_works(folder: Path) -> Mapping[str, Work]:
     """An import of rows that `folder` has in a file of the index's name, and builds."""
     few = BuildParams(metric="l2", spill="none", nlist=50)
     return {
-        "import": lambda calls, name: calls.import_vectors(name, folder / f"{name}.npy"),
+        "import": lambda calls, name: calls.import_vectors(
+            name, folder / f"{name}.npy"
+        ),
         "build": lambda calls, name: calls.build(name),
         "build of 50 lists": lambda calls, name: calls.build(name, few),
     }
@@ -92,15 +94,13 @@ def curation_works(rows: Vectors) -> Mapping[str, Work]:
         "allocate_labels": lambda c, name: c.curation.allocate_labels(
             name,
             _stored(c, name, "propagation"),
-            shares={number: 0.1 for number in range(10)},
+            shares=dict.fromkeys(range(10), 0.1),
         ),
     }
 
 
 def _chosen(wanted: Vectors, *, mode: str, budget: int) -> Work:
-    return lambda c, name: c.curation.for_target(
-        name, wanted, budget=budget, mode=mode
-    )
+    return lambda c, name: c.curation.for_target(name, wanted, budget=budget, mode=mode)
 
 
 def _stored(calls: Calls, index: str, method: str) -> str:
@@ -156,9 +156,7 @@ def of_curations(folder: Path, *, n: int, dim: int) -> dict[str, dict[str, Any]]
     rows, warm = clustered(n, dim), clustered(WARM_ROWS, dim)
     with opened(folder) as client:
         for name, some in ((OTHER, rows[: n // 2]), (WARM, warm), (NAME, rows)):
-            client.create_index(
-                name, dim=dim, metric="l2", columns={"split": "string"}
-            )
+            client.create_index(name, dim=dim, metric="l2", columns={"split": "string"})
             splits = np.where(np.arange(len(some)) % 3 > 0, "train", "test")
             client.upsert(name, np.arange(len(some)), some, {"split": splits.tolist()})
             client.build(name).wait(timeout=300)

@@ -9,7 +9,7 @@ from gleann.service.plans.sizes import id_bytes_of
 from gleann.service.values import Plan
 from gleann.service.views.live_index import View
 
-STORE_SECONDS = 0.05
+STORE_SECONDS = 0.02
 """Nominal seconds to begin, and to make the files of an answer durable."""
 STORED_BYTES = 12_000
 """Of the description, the manifest, and the heads of the tables."""
@@ -46,9 +46,7 @@ def curation_plan(asked: Asked, *, cores: int) -> Plan:
 def _is_whole(view: View) -> bool:
     """Whether a sealed index has all live vectors, and no other; as `pool.opened`."""
     sealed = view.sealed
-    return (
-        sealed is not None and view.count == len(sealed) and not view.delta.count
-    )
+    return sealed is not None and view.count == len(sealed) and not view.delta.count
 
 
 def _copy(view: View, *, cores: int) -> Forecast:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gleann.selection.curation.duplicates.near import MAX_PAIRS
 from gleann.selection.curation.forecast import (
     Forecast,
     PairShares,
@@ -23,7 +24,6 @@ from gleann.selection.curation.forecast import (
     forecast_rethreshold,
     forecast_split,
 )
-from gleann.selection.curation.duplicates.near import MAX_PAIRS
 from gleann.selection.curation.leakage.audit import TARGET_RECALL
 from gleann.selection.curation.radius import radius_of
 from gleann.selection.curation.target.distil import SAMPLE_SIZE
@@ -136,7 +136,11 @@ def _near_duplicates(asked: Asked) -> Planned:
         others = message.against_vectors.count
         across = _Pairs.of(n * others, shares_of(reading, radius=radius))
     forecast = forecast_duplicates(
-        n, 0, asked.view.dim, nlist=reading.nlist, compared=own.compared,
+        n,
+        0,
+        asked.view.dim,
+        nlist=reading.nlist,
+        compared=own.compared,
         found=own.found,
     )
     if across is not None:
@@ -306,9 +310,7 @@ def _for_target(asked: Asked) -> Planned:
         takers = len(set(message.tasks)) or count
         if mode == "best_rank":
             takers = count
-        forecast = forecast_ranks(
-            searched, targets=count, takers=takers, budget=budget
-        )
+        forecast = forecast_ranks(searched, targets=count, takers=takers, budget=budget)
         how = "ranks vectors for"
     return Planned(
         rows=len(reading),

@@ -21,14 +21,14 @@ SPECTRUM = 15e-9
 MEASURED_ROW = 3e-6
 """Seconds to draw a row, and to put its distances in order."""
 
-PLANNED_LINE = 0.25e-6
+PLANNED_LINE = 0.15e-6
 """Seconds to plan and store a line of an epoch."""
-ORDERED_ROW = 1.5e-6
+ORDERED_ROW = 0.5e-6
 """Seconds to put a row in the order of ids."""
 LINE_BYTES, STRATUM_BYTES = 28, 24
 
-SPLIT_ROW = 3e-6
-SPLIT_BYTES, STORED_SPLIT = 120, 14
+SPLIT_ROW = 1e-6
+SPLIT_BYTES, STORED_SPLIT = 80, 14
 """Memory of a row that is split, and its bytes on disk."""
 
 
@@ -48,9 +48,8 @@ def forecast_audit(
     moments = (rows + sets * chosen) * dim * dim * MOMENT
     return Forecast(
         parallel=covered + moments,
-        serial=(sets + 1) * dim**3 * SPECTRUM
-        + rows * MEASURED_ROW * (sets + groups),
-        memory_bytes=BASE_BYTES + rows * (12 * dim + 16 * STEPS + 100 * (1 + groups)),
+        serial=(sets + 1) * dim**3 * SPECTRUM + rows * MEASURED_ROW * (sets + groups),
+        memory_bytes=BASE_BYTES + rows * (8 * dim + 8 * STEPS + 60 * (1 + groups)),
         stored_bytes=20_000,
     )
 

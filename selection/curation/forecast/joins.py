@@ -6,16 +6,16 @@ The constants were fitted by `python -m bench plans`, as those of `searches.py`,
 
 from gleann.selection.curation.forecast.value import Forecast
 
-TOWARD, TOWARD_NUMBER = 1.6e-9, 40e-12
+TOWARD, TOWARD_NUMBER = 0.8e-9, 25e-12
 """Seconds for a row and a centroid of the other side, and for a number of the row."""
-COMPARED, COMPARED_NUMBER = 0.8e-9, 30e-12
+COMPARED, COMPARED_NUMBER = 0.5e-9, 20e-12
 """Seconds for a pair of rows whose codes are compared, and for a number of them."""
-READ_NUMBER, HASHED_NUMBER = 2e-9, 4e-9
+READ_NUMBER, HASHED_NUMBER = 2e-9, 2e-9
 """Seconds for a number of a row to be read and measured, and to be hashed."""
-FOUND, CHOSEN_ROW = 0.4e-6, 1.5e-6
+FOUND, CHOSEN_ROW = 0.4e-6, 1e-6
 """Seconds to take in a pair, and to choose and store a row."""
 
-BASE_BYTES = 12_000_000
+BASE_BYTES = 4_000_000
 """Memory of any curation: buffers of files and threads."""
 SIDE_ROW_BYTES = 24
 """Memory of a row of a side: its list, length and error."""
@@ -23,7 +23,7 @@ PAIR_OF_LISTS_BYTES = 8
 HELD_PAIR_BYTES, STREAMED_PAIR_BYTES = 60, 12
 """Memory of a pair that is kept and sorted, and of one of a block."""
 MOST_STREAMED = 5_000_000
-CHOSEN_ROW_BYTES = 220
+CHOSEN_ROW_BYTES = 120
 """Memory of a row while near-duplicates are chosen and stored."""
 
 STORED_PAIR, STORED_ROW = 36, 84
@@ -65,9 +65,7 @@ def forecast_duplicates(
     rows: int, others: int, dim: int, *, nlist: int, compared: float, found: float
 ) -> Forecast:
     """Forecast near-duplicates, whose pairs are held; arguments as `forecast_join`."""
-    join = forecast_join(
-        rows, others, dim, nlist=nlist, compared=compared, found=found
-    )
+    join = forecast_join(rows, others, dim, nlist=nlist, compared=compared, found=found)
     choice = Forecast(
         serial=rows * (dim * HASHED_NUMBER + CHOSEN_ROW),
         stored_bytes=round(STORED_ROW * rows + (STORED_PAIR - JOINED_PAIR) * found),

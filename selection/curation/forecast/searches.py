@@ -25,15 +25,12 @@ from gleann.selection.heads import SEARCHED
 
 EXACT_PAIR, EXACT_NUMBER = 1.5e-9, 60e-12
 """Seconds for a pair that is compared in float32, and for a number of it."""
-SLOWER = 2.0
-"""Searches beside the cost model, which is of large batches on a free machine."""
-
 ENTRIES = 1.5
 """Entries of a row where lists were not measured."""
 
 FOUND_ROW = 60e-9
 """Seconds to put one found row in order."""
-QUERY_TURN, TARGET_TURN = 150e-6, 120e-6
+QUERY_TURN, TARGET_TURN = 80e-6, 120e-6
 """Seconds to choose among the candidates of a query, and among those of a target."""
 DRAWN_ROW = 0.5e-6
 """Seconds to draw or compare a row of the pool."""
@@ -45,7 +42,7 @@ FOUND_BYTES = 40
 HELD_BYTES = 24
 """Memory of a found row that is kept."""
 POOL_ROW_BYTES = 90
-"""Memory of a row of the pool of a choice: its id, its chance, and whether it is open."""
+"""Memory of a row that may be chosen: its id, its chance, and whether it is open."""
 STORED_CHOICE, STORED_NEGATIVE, STORED_SCORE = 60, 32, 12
 """Bytes on disk of a chosen row, of a negative and of a row's score."""
 OVERLAP = 2
@@ -88,7 +85,7 @@ def forecast_search(searched: Searched, *, queries: int, k: int) -> float:
     exact = allowed * (EXACT_PAIR + EXACT_NUMBER * searched.dim)
     if searched.target_recall == 1:
         return queries * (exact + k * FOUND_ROW)
-    each = 1e-9 * SLOWER * _by_lists(searched, k=k)
+    each = 1e-9 * _by_lists(searched, k=k)
     return queries * (min(exact, each) + k * FOUND_ROW)
 
 
@@ -164,34 +161,33 @@ def forecast_ranks(
         takers: that take turns: tasks, or the targets themselves.
         budget: rows to choose.
     """
-    goal = max(FIRST_RANKS, _power(OVERLAP * budget / max(1, takers)))
+    compared = _compared(searched, targets=targets, budget=budget)
+    ranks = _ranks(searched, targets=targets, takers=takers, rows=budget)
+    return compared.then(ranks)
+
+
+def _ranks(searched: Searched, *, targets: int, takers: int, rows: int) -> Forecast:
+    """Heads of targets that have `rows` rows together."""
+    goal = max(FIRST_RANKS, _power(OVERLAP * rows / max(1, takers)))
     goal = min(goal, searched.rows)
     depth = min(depth_for(goal, max(1, targets // max(1, takers))), searched.rows)
     found = targets * depth
     turns = max(1.0, log2(goal / FIRST_RANKS) + 1)
-    return _compared(searched, targets=targets, budget=budget).then(
-        Forecast(
-            # Each search is twice as deep as the one before.
-            parallel=2 * forecast_search(searched, queries=targets, k=depth),
-            serial=turns * takers * TARGET_TURN + 8 * found * FOUND_ROW,
-            memory_bytes=BASE_BYTES
-            + POOL_ROW_BYTES * searched.rows
-            + HELD_BYTES * found
-            + FOUND_BYTES * min(found, SEARCHED),
-            stored_bytes=STORED_CHOICE * budget,
-        )
+    return Forecast(
+        # Each search is twice as deep as the one before.
+        parallel=2 * forecast_search(searched, queries=targets, k=depth),
+        serial=turns * takers * TARGET_TURN + 8 * found * FOUND_ROW,
+        memory_bytes=BASE_BYTES
+        + POOL_ROW_BYTES * searched.rows
+        + HELD_BYTES * found
+        + FOUND_BYTES * min(found, SEARCHED),
     )
 
 
 def forecast_resample(searched: Searched, *, targets: int, budget: int) -> Forecast:
     """Forecast a draw by lists, beside plain draws."""
-    return _compared(searched, targets=targets, budget=budget).then(
-        Forecast(
-            serial=searched.rows * DRAWN_ROW,
-            memory_bytes=BASE_BYTES + POOL_ROW_BYTES * searched.rows,
-            stored_bytes=STORED_CHOICE * budget,
-        )
-    )
+    drawn = Forecast(serial=searched.rows * DRAWN_ROW)
+    return _compared(searched, targets=targets, budget=budget).then(drawn)
 
 
 def forecast_distil(
@@ -200,23 +196,25 @@ def forecast_distil(
     """Forecast a probe of best ranks, and its choice."""
     dim, n = searched.dim, searched.rows
     sample = min(sample_size, n)
-    ranks = forecast_ranks(searched, targets=targets, takers=targets, budget=sample)
+    ranks = _ranks(searched, targets=targets, takers=targets, rows=sample)
     learned = Forecast(
         serial=sample * dim * PROBE_NUMBER + n * (dim * SCORED_NUMBER + DRAWN_ROW),
-        memory_bytes=BASE_BYTES + 16 * sample * dim + POOL_ROW_BYTES * n,
-        stored_bytes=STORED_CHOICE * (budget - sample) + STORED_SCORE * n,
+        memory_bytes=BASE_BYTES + 4 * sample * dim + POOL_ROW_BYTES * n,
+        stored_bytes=STORED_SCORE * n,
     )
-    return ranks.then(learned)
+    compared = _compared(searched, targets=targets, budget=budget)
+    return compared.then(ranks).then(learned)
 
 
 def _compared(searched: Searched, *, targets: int, budget: int) -> Forecast:
-    """The choice beside two draws of its size."""
+    """What is stored of a choice, and the choice beside two draws of its size."""
     pairs = 3 * budget * targets
     number = EXACT_PAIR + EXACT_NUMBER * searched.dim
     return Forecast(
         parallel=pairs * number,
         serial=searched.rows * DRAWN_ROW,
         memory_bytes=BASE_BYTES + POOL_ROW_BYTES * searched.rows,
+        stored_bytes=STORED_CHOICE * budget,
     )
 
 

@@ -68,9 +68,9 @@ def test_some_results_of_a_part_are_measured_alone(parts, tmp_path):
 
 
 def test_a_set_that_a_part_does_not_measure_alone_is_refused(parts, tmp_path):
-    with pytest.raises(DatasetError, match="part one has no set digits.*none"):
+    with pytest.raises(DatasetError, match=r"part one has no set digits.*none"):
         _run(parts, "--sets", "digits", "--out", str(tmp_path))
-    with pytest.raises(DatasetError, match="no set imagenet.*glove-100, digits"):
+    with pytest.raises(DatasetError, match=r"no set imagenet.*glove-100, digits"):
         _run(parts, "--parts", "two", "--sets", "imagenet", "--out", str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 

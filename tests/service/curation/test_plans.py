@@ -154,7 +154,7 @@ def test_newer_vectors_are_written_to_a_folder_that_goes(
     client.upsert("docs", [900], twins[:1], {"split": ["test"], "topic": [0]})
     changed = plan_of(plans.near_duplicates("docs", radius=RADIUS))
     assert changed.rows == 301
-    assert f"301 vectors of 'docs' to a folder" in changed.steps[0]
+    assert "301 vectors of 'docs' to a folder" in changed.steps[0]
     assert FOLDED in changed.steps[0]
     assert changed.disk_bytes - changed.disk_bytes_after > twins.nbytes
     assert changed.disk_bytes_after >= sealed.disk_bytes_after

@@ -162,8 +162,6 @@ def test_work_takes_what_its_plan_says(tmp_path: Path, n: int, dim: int) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "dim"), [(8_000, 200), (40_000, 32)])
-def test_curations_take_what_their_plans_say(
-    tmp_path: Path, n: int, dim: int
-) -> None:
+def test_curations_take_what_their_plans_say(tmp_path: Path, n: int, dim: int) -> None:
     found = found_by("curations", n, dim, tmp_path)
     require_alike(found, after=MIB)

@@ -102,7 +102,9 @@ def test_beyond_the_diameter_all_pairs_are_compared_and_found(
     side = side_of_index(index_of(clustered(600), nlist=8))
     shares = pair_shares(side, radius=1e6)
     assert shares.found == pytest.approx(1)
-    assert shares.compared * 600 * 599 / 2 == pytest.approx(counted(side, radius=1e6)[0])
+    assert shares.compared * 600 * 599 / 2 == pytest.approx(
+        counted(side, radius=1e6)[0]
+    )
     # It ends early where there are very many pairs.
     monkeypatch.setattr(pairs, "MOST_FOUND", 10)
     shares = pair_shares(side, radius=RADIUS)
@@ -120,7 +122,7 @@ def test_rows_in_two_bytes_and_rows_that_are_all_equal() -> None:
     rows = clustered(500)
     half = BuildParams(metric="l2", nlist=8, tune_queries=0, keep="f16")
     side = side_of_index(SoarIndex.build(rows, half))
-    compared, found = counted(side)
+    _, found = counted(side)
     shares = pair_shares(side, radius=RADIUS)
     assert shares.found * 500 * 499 / 2 == pytest.approx(found, rel=0.01)
     equal = side_of_index(index_of(np.ones((300, DIM), np.float32), nlist=3))
