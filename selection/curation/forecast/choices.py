@@ -16,7 +16,7 @@ COVERED_PAIR, COVERED_NUMBER = 1.5e-9, 60e-12
 """Seconds for a row and a chosen one, and for a number of them."""
 MOMENT = 80e-12
 """Seconds for a product of two numbers of a row."""
-SPECTRUM = 15e-9
+SPECTRUM = 6e-9
 """Seconds of d^3 for the eigenvalues of d x d moments."""
 MEASURED_ROW = 3e-6
 """Seconds to draw a row, and to put its distances in order."""

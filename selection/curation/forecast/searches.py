@@ -25,6 +25,10 @@ from gleann.selection.heads import SEARCHED
 
 EXACT_PAIR, EXACT_NUMBER = 1.5e-9, 60e-12
 """Seconds for a pair that is compared in float32, and for a number of it."""
+BATCHED = 0.4
+"""What a search of thousands takes, beside the cost model."""
+NEAREST_PAIR, NEAREST_NUMBER = 15e-9, 200e-12
+"""Seconds for a chosen row and a target, and for a number of them."""
 ENTRIES = 1.5
 """Entries of a row where lists were not measured."""
 
@@ -85,7 +89,7 @@ def forecast_search(searched: Searched, *, queries: int, k: int) -> float:
     exact = allowed * (EXACT_PAIR + EXACT_NUMBER * searched.dim)
     if searched.target_recall == 1:
         return queries * (exact + k * FOUND_ROW)
-    each = 1e-9 * _by_lists(searched, k=k)
+    each = 1e-9 * BATCHED * _by_lists(searched, k=k)
     return queries * (min(exact, each) + k * FOUND_ROW)
 
 
@@ -209,9 +213,9 @@ def forecast_distil(
 def _compared(searched: Searched, *, targets: int, budget: int) -> Forecast:
     """What is stored of a choice, and the choice beside two draws of its size."""
     pairs = 3 * budget * targets
-    number = EXACT_PAIR + EXACT_NUMBER * searched.dim
+    each = NEAREST_PAIR + NEAREST_NUMBER * searched.dim
     return Forecast(
-        parallel=pairs * number,
+        parallel=pairs * each,
         serial=searched.rows * DRAWN_ROW,
         memory_bytes=BASE_BYTES + POOL_ROW_BYTES * searched.rows,
         stored_bytes=STORED_CHOICE * budget,
