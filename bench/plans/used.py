@@ -39,6 +39,7 @@ class Used:
         )
         assert self._watch.stdout is not None
         assert self._watch.stdout.readline() == "begun\n"
+        watch.forget_peak()
         self._cpu = cpu_seconds()
         return self
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,7 +138,8 @@ def curated(
     """
     with opened(job.place) as client:
         if job.dry_run:
-            show_plan(start(_planning(client)))
+            client.curation = client.plans.curation  # it ends with the command
+            show_plan(start(client))
             click.get_current_context().exit()
         name, operation = _begun(job, client, start)
         with _telling(job, name, operation):
@@ -160,13 +160,6 @@ def curated(
                 count=count,
             )
     say(f"{found.name} has all tables, until the server forgets it")
-
-
-def _planning(client: Client) -> Client:
-    """The same client, whose curations are only checked and planned."""
-    planning = copy(client)
-    planning.curation = client.plans.curation
-    return planning
 
 
 def _index_of(client: Client, found: Curation) -> tuple[str, int]:

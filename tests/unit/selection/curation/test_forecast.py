@@ -177,7 +177,7 @@ def test_measured_points_are_used() -> None:
 
     assert seconds(target_recall=0.5) < seconds(target_recall=0.99)
     grown = {"rows": 10_000_000, "target_recall": 0.99}
-    assert seconds(**grown) > 2 * seconds(target_recall=0.99)
+    assert seconds(**grown) > seconds(target_recall=0.99)
 
 
 def test_ranks_grow_with_the_budget_and_the_targets() -> None:
@@ -203,7 +203,7 @@ def test_labels_and_audits_grow_with_their_classes_and_sets() -> None:
     few = forecast_propagation(10_000, 64, classes=2, **some)
     many = forecast_propagation(10_000, 64, classes=200, **some)
     assert many.seconds(2) > 3 * few.seconds(2)
-    assert many.memory_bytes > 3 * few.memory_bytes
+    assert many.memory_bytes > 2 * few.memory_bytes
     small = forecast_audit(10_000, 64, chosen=100, sets=3, groups=1)
     large = forecast_audit(10_000, 64, chosen=5000, sets=3, groups=1)
     assert large.seconds(1) > 3 * small.seconds(1)
