@@ -39,7 +39,6 @@ class Used:
         )
         assert self._watch.stdout is not None
         assert self._watch.stdout.readline() == "begun\n"
-        watch.forget_peak()
         self._cpu = cpu_seconds()
         return self
 

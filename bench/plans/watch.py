@@ -1,9 +1,10 @@
 """Watch the memory of a process and its children, and a folder: run as a script.
 
-From outside, since work that keeps the interpreter lock would stop a thread. The kernel
-knows the highest memory of the process itself, also where a peak is shorter than the
-time between two looks, but only with the pages of mapped files: so these are taken off,
-at their most. Only the standard library is imported, so that it starts at once.
+From outside, since work that keeps the interpreter lock would stop a thread. Peaks that
+are shorter than the time between two looks are seen too: the kernel notes the highest
+memory of a process until it is told to begin anew, which is done at each look. Its
+pages of mapped files are taken off. Only the standard library is imported, so that it
+starts at once.
 
     python watch.py PID FOLDER
 
@@ -30,25 +31,56 @@ def main(process: str, folder: Path) -> None:
     """Watch until the input ends."""
     with suppress(PermissionError):  # where both cores are busy, peaks are missed
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
-    processes = with_children(process)
-    memory, disk = _anonymous_bytes(processes), folder_bytes(folder)
-    mapped = _mapped_bytes(process)
+    memory = _Memory(with_children(process))
+    memory.highest()  # of all that was before
+    start, disk = memory.highest(), folder_bytes(folder)
     peaks = {"memory_bytes": 0, "disk_bytes": 0}
     looked = 0.0
     print("begun", flush=True)
     while not select.select([sys.stdin], [], [], WAIT_SECONDS)[0]:
-        held = _anonymous_bytes(processes) - memory
-        peaks["memory_bytes"] = max(peaks["memory_bytes"], held)
-        mapped = max(mapped, _mapped_bytes(process))
+        peaks["memory_bytes"] = max(peaks["memory_bytes"], memory.highest() - start)
         if time.monotonic() - looked > LOOK_SECONDS:
-            processes = with_children(process)
+            memory.processes = with_children(process)
             taken = folder_bytes(folder) - disk
             peaks["disk_bytes"] = max(peaks["disk_bytes"], taken)
             looked = time.monotonic()
-    highest = _highest_bytes(process) - mapped - memory
-    peaks["memory_bytes"] = max(peaks["memory_bytes"], highest)
+    peaks["memory_bytes"] = max(peaks["memory_bytes"], memory.highest() - start)
     peaks["disk_bytes_after"] = folder_bytes(folder) - disk
     print(json.dumps(peaks), flush=True)
+
+
+class _Memory:
+    """The memory of some processes without mapped files, at its highest.
+
+    Args:
+        processes: their numbers, which may change.
+    """
+
+    def __init__(self, processes: list[str]) -> None:
+        self.processes = processes
+        self._mapped: dict[str, int] = {}
+
+    def highest(self) -> int:
+        """Bytes since the last call."""
+        return sum(map(self._highest_of, self.processes))
+
+    def _highest_of(self, process: str) -> int:
+        place = Path(f"/proc/{process}")
+        highest = _kib(_text(place / "status"), "VmHWM")
+        with suppress(OSError):
+            (place / "clear_refs").write_text("5")
+        pages = _text(place / "statm").split()
+        if not highest or len(pages) < 3:
+            return 0  # it has ended
+        mapped = PAGE * int(pages[2])
+        before = self._mapped.get(process, mapped)
+        self._mapped[process] = mapped
+        return max(0, highest - max(mapped, before))
+
+
+def _kib(status: str, name: str) -> int:
+    lines = [one for one in status.splitlines() if one.startswith(name)]
+    return 1024 * sum(int(one.split()[1]) for one in lines)
 
 
 def with_children(process: str) -> list[str]:
@@ -60,36 +92,6 @@ def with_children(process: str) -> list[str]:
     parent = _text(Path(f"/proc/{process}/cmdline"))
     own = [one for one in started if _text(Path(f"/proc/{one}/cmdline")) != parent]
     return [process, *own]
-
-
-def _highest_bytes(process: str) -> int:
-    """The most memory of a process since `forget_peak` there, mapped files included."""
-    lines = _text(Path(f"/proc/{process}/status")).splitlines()
-    return 1024 * sum(int(one.split()[1]) for one in lines if one.startswith("VmHWM"))
-
-
-def forget_peak() -> None:
-    """Begin anew to note the most memory of this process."""
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def _mapped_bytes(process: str) -> int:
-    """Pages of mapped files in memory."""
-    return PAGE * int(_text(Path(f"/proc/{process}/statm")).split()[2])
-
-
-def _anonymous_bytes(processes: list[str]) -> int:
-    """RssAnon of processes; 0 for one that has ended."""
-    pages = 0
-    for process in processes:
-        _, resident, shared, *_ = [
-            *_text(Path(f"/proc/{process}/statm")).split(),
-            0,
-            0,
-            0,
-        ]
-        pages += int(resident) - int(shared)
-    return PAGE * pages
 
 
 def _text(path: Path) -> str:

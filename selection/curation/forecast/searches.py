@@ -7,6 +7,7 @@ Searches cost what the cost model of the index says of its operating points
 from dataclasses import dataclass
 from math import ceil, log2, sqrt
 
+from gleann.index import exact
 from gleann.index.operating.cost import CostModel
 from gleann.index.operating.points import (
     OperatingPoint,
@@ -49,6 +50,8 @@ POOL_ROW_BYTES = 90
 """Memory of a row that may be chosen: its id, its chance, and whether it is open."""
 STORED_CHOICE, STORED_NEGATIVE, STORED_SCORE = 60, 32, 12
 """Bytes on disk of a chosen row, of a negative and of a row's score."""
+MEASURED_BYTES = 10
+"""Memory for a number of a pair that is measured again, in float64."""
 OVERLAP = 2
 """Targets find the same rows: so many times as deep as without."""
 
@@ -86,11 +89,11 @@ def forecast_search(searched: Searched, *, queries: int, k: int) -> float:
     """
     allowed = max(1.0, searched.rows * searched.share)
     k = max(1, min(k, int(allowed)))
-    exact = allowed * (EXACT_PAIR + EXACT_NUMBER * searched.dim)
+    all_rows = allowed * (EXACT_PAIR + EXACT_NUMBER * searched.dim)
     if searched.target_recall == 1:
-        return queries * (exact + k * FOUND_ROW)
+        return queries * (all_rows + k * FOUND_ROW)
     each = 1e-9 * BATCHED * _by_lists(searched, k=k)
-    return queries * (min(exact, each) + k * FOUND_ROW)
+    return queries * (min(all_rows, each) + k * FOUND_ROW)
 
 
 def _by_lists(searched: Searched, *, k: int) -> float:
@@ -214,10 +217,13 @@ def _compared(searched: Searched, *, targets: int, budget: int) -> Forecast:
     """What is stored of a choice, and the choice beside two draws of its size."""
     pairs = 3 * budget * targets
     each = NEAREST_PAIR + NEAREST_NUMBER * searched.dim
+    measured = MEASURED_BYTES * min(budget, exact.QUERY_BLOCK) * (1 + exact.SLACK)
     return Forecast(
         parallel=pairs * each,
         serial=searched.rows * DRAWN_ROW,
-        memory_bytes=BASE_BYTES + POOL_ROW_BYTES * searched.rows,
+        memory_bytes=BASE_BYTES
+        + POOL_ROW_BYTES * searched.rows
+        + measured * searched.dim,
         stored_bytes=STORED_CHOICE * budget,
     )
 
