@@ -7,23 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.selection.curation.duplicates.near import MAX_PAIRS
-from gleann.selection.curation.forecast import (
-    Forecast,
-    PairShares,
-    forecast_allocation,
+from gleann.selection.curation.forecast.choices import (
     forecast_audit,
-    forecast_distil,
-    forecast_duplicates,
     forecast_epochs,
-    forecast_join,
-    forecast_nearest,
-    forecast_negatives,
-    forecast_propagation,
-    forecast_ranks,
-    forecast_resample,
     forecast_rethreshold,
     forecast_split,
 )
+from gleann.selection.curation.forecast.graphs import (
+    forecast_allocation,
+    forecast_propagation,
+)
+from gleann.selection.curation.forecast.joins import forecast_duplicates, forecast_join
+from gleann.selection.curation.forecast.pairs import PairShares
+from gleann.selection.curation.forecast.searches import (
+    forecast_distil,
+    forecast_nearest,
+    forecast_negatives,
+    forecast_ranks,
+    forecast_resample,
+)
+from gleann.selection.curation.forecast.value import Forecast
 from gleann.selection.curation.leakage.audit import TARGET_RECALL
 from gleann.selection.curation.radius import radius_of
 from gleann.selection.curation.target.distil import SAMPLE_SIZE

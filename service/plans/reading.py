@@ -10,7 +10,8 @@ from gleann.index.arrays import Rows
 from gleann.index.build.arrange import resolve_nlist
 from gleann.index.join.side import JoinSide, side_of_index
 from gleann.index.params import DEFAULT_TARGET_RECALL
-from gleann.selection.curation.forecast import PairShares, Searched, pair_shares
+from gleann.selection.curation.forecast.pairs import PairShares, pair_shares
+from gleann.selection.curation.forecast.searches import Searched
 from gleann.service.views.live_index import View
 
 UNKNOWN_SHARE = 0.1

@@ -8,17 +8,17 @@ import pytest
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.join.pairs import PairJoin
 from gleann.index.join.side import side_of_index, side_of_rows
-from gleann.selection.curation.forecast import (
-    Forecast,
+from gleann.selection.curation.forecast import pairs
+from gleann.selection.curation.forecast.choices import forecast_audit
+from gleann.selection.curation.forecast.graphs import forecast_propagation
+from gleann.selection.curation.forecast.joins import forecast_join
+from gleann.selection.curation.forecast.pairs import pair_shares
+from gleann.selection.curation.forecast.searches import (
     Searched,
-    forecast_audit,
-    forecast_join,
-    forecast_propagation,
     forecast_ranks,
     forecast_search,
-    pair_shares,
-    pairs,
 )
+from gleann.selection.curation.forecast.value import Forecast
 
 DIM = 16
 RADIUS = 0.5
@@ -183,7 +183,7 @@ def test_measured_points_are_used() -> None:
 def test_ranks_grow_with_the_budget_and_the_targets() -> None:
     searched = Searched(dim=64, nlist=400, rows=40_000, target_recall=0.99)
     few = forecast_ranks(searched, targets=100, takers=100, budget=1000)
-    deep = forecast_ranks(searched, targets=100, takers=100, budget=20_000)
+    deep = forecast_ranks(searched, targets=100, takers=100, budget=40_000)
     many = forecast_ranks(searched, targets=1000, takers=1000, budget=1000)
     assert few.seconds(1) < deep.seconds(1)
     assert few.seconds(1) < many.seconds(1)
