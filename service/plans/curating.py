@@ -29,7 +29,7 @@ def curation_plan(asked: Asked, *, cores: int) -> Plan:
     copies = [_copy(view, cores=cores) for view in copied]
     work = planned.forecast
     seconds = work.seconds(cores) + sum(copy.seconds for copy in copies)
-    kept = REQUEST_COPIES * asked.request.ByteSize()
+    kept = REQUEST_COPIES * asked.message.ByteSize()
     stored = work.stored_bytes + STORED_BYTES + kept
     steps = [
         f"It writes the {view.count:,} vectors of {view.name!r} to a folder that is"
