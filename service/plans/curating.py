@@ -11,8 +11,6 @@ from gleann.service.views.live_index import View
 
 STORE_SECONDS = 0.02
 """Nominal seconds to begin, and to make the files of an answer durable."""
-REQUEST_COPIES = 3
-"""Of the request in the database, whose log has each change of the job's state."""
 STORED_BYTES = 12_000
 """Of the description, the manifest, and the heads of the tables."""
 
@@ -29,8 +27,8 @@ def curation_plan(asked: Asked, *, cores: int) -> Plan:
     copies = [_copy(view, cores=cores) for view in copied]
     work = planned.forecast
     seconds = work.seconds(cores) + sum(copy.seconds for copy in copies)
-    kept = REQUEST_COPIES * asked.message.ByteSize()
-    stored = work.stored_bytes + STORED_BYTES + kept
+    # The request stays with the job; the log of the database has it for a while too.
+    stored = work.stored_bytes + STORED_BYTES + asked.message.ByteSize()
     steps = [
         f"It writes the {view.count:,} vectors of {view.name!r} to a folder that is"
         " removed at the end, as some are newer or removed since the last build."

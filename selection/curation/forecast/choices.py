@@ -27,7 +27,8 @@ ORDERED_ROW = 0.5e-6
 """Seconds to put a row in the order of ids."""
 LINE_BYTES, STRATUM_BYTES = 28, 24
 
-SPLIT_ROW = 1e-6
+SPLIT_SECONDS, SPLIT_ROW = 0.05, 1e-6
+"""Seconds to cluster the lists, and to put a row into a bucket."""
 SPLIT_BYTES, STORED_SPLIT = 80, 14
 """Memory of a row that is split, and its bytes on disk."""
 
@@ -67,7 +68,7 @@ def forecast_epochs(rows: int, *, lines: int, strata: bool) -> Forecast:
 def forecast_split(rows: int) -> Forecast:
     """Forecast a split by similarity."""
     return Forecast(
-        serial=rows * SPLIT_ROW,
+        serial=SPLIT_SECONDS + rows * SPLIT_ROW,
         memory_bytes=BASE_BYTES + SPLIT_BYTES * rows,
         stored_bytes=STORED_SPLIT * rows,
     )
