@@ -27,6 +27,7 @@ from bench.measures.reads import add_reads
 from bench.measures.single import add_single
 from bench.measures.updates import add_updates
 from bench.peers import DEFAULT_PEERS, PEERS
+from bench.plans.command import add_plans
 from bench.provenance import BUSY_LOAD, allowed_cores, load
 from bench.recorded import add_table
 from bench.records import default_file, write_json
@@ -67,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
     add_memory(commands.add_parser("memory", help="bytes and speed of each layout"))
     add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
+    add_plans(commands.add_parser("plans", help="what long work takes beside its plan"))
     add_promise(commands.add_parser("promise", help="whether recall is as asked"))
     add_reads(commands.add_parser("reads", help="entries read for each recall"))
     add_scale(commands.add_parser("scale", help="millions of rows beside the peers"))

@@ -168,6 +168,13 @@ class JobRequests(ABC):
         plan = self.planner.selection(request)
         return planned_operation("select", index=request.index, plan=plan)
 
+    def planned_curation(
+        self, request: curation_pb2.CreateCurationJobRequest
+    ) -> operations_pb2.Operation:
+        """Check the request as `asked_to_curate` does; return what it would take."""
+        plan = self.planner.curation(self.curating.asked(request))
+        return planned_operation("curate", index=request.index, plan=plan)
+
     def asked_again(self, request: job_pb2.RetryJobRequest) -> Asked:
         """Check the request of a failed operation; return what starts it again.
 

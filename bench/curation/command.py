@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.curation.part import Measured, Part
 from bench.curation.parts import PARTS
+from bench.datasets import DatasetError
 from bench.provenance import BUSY_LOAD, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -38,6 +39,16 @@ def add_curation(
         default=Path(os.environ.get("GLEANN_DATA", "../shared/data")),
         help="folder of the data sets (default: GLEANN_DATA)",
     )
+    alone = [
+        f"{name}: {', '.join(part.sets)}" for name, part in parts.items() if part.sets
+    ]
+    parser.add_argument(
+        "--sets",
+        type=lambda text: [name for name in text.split(",") if name],
+        default=[],
+        metavar="NAME,NAME",
+        help=f"only these results (default: all); {'; '.join(alone)}",
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -50,7 +61,17 @@ def add_curation(
 def run_curation(
     arguments: argparse.Namespace, parts: Mapping[str, Part] = PARTS
 ) -> int:
-    """Run the parts one after another; each result has a file and a table."""
+    """Run the parts one after another; each result has a file and a table.
+
+    Raises:
+        DatasetError: a set that a part cannot measure alone.
+    """
+    for name in arguments.parts:
+        if unknown := sorted({*arguments.sets} - {*parts[name].sets}):
+            known = ", ".join(parts[name].sets) or "none"
+            raise DatasetError(
+                f"part {name} has no set {unknown[0]} of its own; there are: {known}"
+            )
     for name in arguments.parts:
         if load() > BUSY_LOAD:
             say(f"the machine is busy (load {load()}): timings will be noise")

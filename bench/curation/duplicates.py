@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.curation.part import Measured, Part
+from bench.curation.part import Measured, Part, is_wanted
 from bench.curation.semhash import semhash_result
 from bench.datasets import QUICK_ROWS, load_dataset
 from bench.say import say
@@ -57,7 +57,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, Taken]:
 
 def run(arguments: argparse.Namespace) -> Iterator[Measured]:
     """Measure every data set."""
-    for name in DATA:
+    for name in (one for one in DATA if is_wanted(one, arguments)):
         yield Measured(name=name, values=measure(arguments.data / name, arguments))
 
 
@@ -276,5 +276,8 @@ def semhash_line(found: dict[str, Any]) -> str:
 
 
 PART = Part(
-    help="near-duplicates beside brute force in faiss and SemHash", run=run, show=show
+    help="near-duplicates beside brute force in faiss and SemHash",
+    run=run,
+    show=show,
+    sets=DATA,
 )

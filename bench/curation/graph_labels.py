@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.semi_supervised import LabelSpreading
 
 from bench.curation.graph_active import active_table, measure_active
-from bench.curation.part import Measured, Part
+from bench.curation.part import Measured, Part, is_wanted
 from bench.say import say
 from bench.selection.trials.concepts import Labelled, digits, load_labelled
 from bench.tables import markdown
@@ -32,6 +32,9 @@ PER_CLASS = (1, 5)
 SEEDS = {"digits": 20, "intents-384": 5}
 MILLION, DIM, BLOBS, CLASSES = 1_000_000, 32, 1000, 10
 
+ACTIVE, LARGE = "active", "million"
+"""Names of the results that are not of one data set."""
+
 Guess = NDArray[np.int64]
 """Class (n,) of every row; -1 for none."""
 
@@ -40,9 +43,12 @@ def run(arguments: argparse.Namespace) -> Iterator[Measured]:
     """Few labels on two sets, active learning on both, and a million rows."""
     sets = [digits(), load_labelled(arguments.data / "intents-384")]
     for data in sets:
-        yield Measured(name=data.name, values=measure_few(data, arguments))
-    yield Measured(name="active", values=measure_active(sets, arguments))
-    yield Measured(name="million", values=measure_million(arguments))
+        if is_wanted(data.name, arguments):
+            yield Measured(name=data.name, values=measure_few(data, arguments))
+    if is_wanted(ACTIVE, arguments):
+        yield Measured(name=ACTIVE, values=measure_active(sets, arguments))
+    if is_wanted(LARGE, arguments):
+        yield Measured(name=LARGE, values=measure_million(arguments))
 
 
 def show(result: dict[str, Any]) -> str:
@@ -222,4 +228,5 @@ GRAPH_LABELS = Part(
     help="labels propagated over the graph: few labels, active learning, 1M rows",
     run=run,
     show=show,
+    sets=(*SEEDS, ACTIVE, LARGE),
 )

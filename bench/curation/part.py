@@ -31,8 +31,15 @@ class Part:
             runs). Each result is written when it is there.
         show: a result as markdown, without a title. `quick`, `seed`, `threads` and
             `name` are among its values.
+        sets: names of results that can be asked for alone, by `sets` of the arguments.
     """
 
     help: str
     run: Callable[[argparse.Namespace], Iterator[Measured]]
     show: Callable[[dict[str, Any]], str]
+    sets: tuple[str, ...] = ()
+
+
+def is_wanted(name: str, arguments: argparse.Namespace) -> bool:
+    """Whether the result `name` is asked for: all are, unless some are named."""
+    return not arguments.sets or name in arguments.sets

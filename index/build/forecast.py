@@ -11,6 +11,7 @@ from gleann.index.build.kmeans import MOST_TRAIN_BYTES, TRAIN_ROWS_PER_LIST
 from gleann.index.build.make_sample import LEAST_DEEP
 from gleann.index.build.near_rows import BLOCK_BYTES as NEAR_BYTES
 from gleann.index.build.on_disk import BLOCK_BYTES
+from gleann.index.build.rank_by_code import SCORES_HELD, VALUES_HELD
 from gleann.index.build.sample import DEEP, SHALLOW, sample_size
 from gleann.index.build.shortlist import (
     LEAST_GROUPED,
@@ -55,6 +56,8 @@ PAIR_BYTES = 25
 """Memory for a number of a pair while its distance is computed, in float64."""
 NEAR_PAIRS, MOST_PAIR_BYTES = 150, 150_000_000
 """Rows of a sample query that are measured together, and memory for that at most."""
+SCORE_BYTES = 28
+"""Memory for the score of a sample query and a row by code, while the best are kept."""
 DEEP_BYTES = 40_000_000
 """Memory while the recall of many neighbours is measured."""
 MANY_BYTES = 8000
@@ -174,8 +177,10 @@ def _build_memory(n: int, dim: int, nlist: int, *, trained: int, queries: int) -
     pooled = min(queries, SHALLOW.pooled)
     pairs = pooled * min(n, NEAR_PAIRS)
     compared = min(PAIR_BYTES * dim * pairs, MOST_PAIR_BYTES)
+    scored = min(n, SCORES_HELD // max(1, pooled), VALUES_HELD // dim)
+    ranked = SCORE_BYTES * pooled * scored
     packed = 3 * min(NEAR_BYTES, n * dim) + queries * (MANY_BYTES + 4 * dim)
     if queries >= LEAST_DEEP and n > DEEP.ks[0]:
         packed += DEEP_BYTES
-    tune = max(compared, packed)
+    tune = max(compared, ranked, packed)
     return BASE_BYTES + BYTES_A_ROW * n + max(prepare, train, tune)

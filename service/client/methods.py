@@ -52,7 +52,8 @@ class ClientMethods(InMode[M], Generic[M]):
         snapshots: keeps states of indexes, and makes indexes of them again.
         operations: finds, cancels and deletes operations.
         jobs: lists, pauses, resumes and retries operations, and shows their logs.
-        plans: says what builds, compactions, imports and selections would take.
+        plans: says what builds, compactions, imports, selections and curations would
+            take.
     """
 
     def _assemble(self, stubs: Stubs, mode: M) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Generic
 from gleann.index.errors import InvalidParamsError
 from gleann.service.client.connection import Connection
 from gleann.service.client.coreset_calls import CoresetCalls
+from gleann.service.client.curation_calls.calls import CurationCalls
 from gleann.service.client.index_calls import IndexCalls
 from gleann.service.client.link.at_once import SERVICES
 from gleann.service.client.modes import InMode, M
@@ -25,11 +26,13 @@ class Plans(InMode[M], Generic[M]):
 
         client.plans.build("words").plan.memory_bytes
         client.plans.coresets.farthest_first("words", k=100).plan.seconds
+        client.plans.curation.near_duplicates("words", similarity=0.95).plan.steps
 
     Attributes:
         indexes: `create` describes the index that would be made; `build`, `optimize`.
         vectors: `import_file`.
         coresets: all methods of selection.
+        curation: all methods of curation.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -38,6 +41,7 @@ class Plans(InMode[M], Generic[M]):
         self.indexes: IndexCalls[M] = IndexCalls(planning)
         self.vectors: VectorCalls[M] = VectorCalls(planning)
         self.coresets: CoresetCalls[M] = CoresetCalls(planning)
+        self.curation: CurationCalls[M] = CurationCalls(planning)
 
     create_index = IndexCalls.create.short_for("indexes")
     build = IndexCalls.build.short_for("indexes")

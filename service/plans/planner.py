@@ -13,6 +13,7 @@ from gleann.index.build.sample import sample_size
 from gleann.index.parallel.cores import usable_cores
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
+from gleann.service.jobs.curation.work import Asked
 from gleann.service.jobs.first_version import first_params
 from gleann.service.jobs.import_source import ImportRules, ImportSource, open_source
 from gleann.service.jobs.sealed_import import is_sealed_at_once
@@ -126,6 +127,13 @@ class Planner:
         """The plan of a selection; errors as `candidates.resolve`."""
         view = self._registry.view(request.index)
         return selection_plan(view, request, resolve(view, request))
+
+    def curation(self, asked: Asked) -> Plan:
+        """The plan of a curation job; errors as `Curating.asked`."""
+        # Not at the start of a server: forecasts load the library, which takes 0.3 s.
+        from gleann.service.plans.curating import curation_plan
+
+        return curation_plan(asked, cores=self._cores)
 
     def _rebuilt(
         self, view: View, params: BuildParams, sizes: IndexSizes, *, cores: int

@@ -50,7 +50,7 @@ def sizes_of(view: View, registry: Registry, store: Store) -> IndexSizes:
     if view.sealed_rows:
         sealed = round(sealed * view.sealed_count / view.sealed_rows)
     return IndexSizes(
-        id_bytes=_id_bytes(view),
+        id_bytes=id_bytes_of(view),
         payload_bytes=sealed + logged["payload"],
         version_bytes=0 if _is_pinned(view, store) else sum(files.values()),
         log_bytes=logged["bytes"],
@@ -69,7 +69,8 @@ def _is_pinned(view: View, store: Store) -> bool:
     return store.row(sql, view.number, view.version) is not None
 
 
-def _id_bytes(view: View) -> float:
+def id_bytes_of(view: View) -> float:
+    """Bytes of an id of a view, on average."""
     if view.id_type != "string":
         return INT64_BYTES
     live = view.live_rows()

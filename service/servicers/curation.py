@@ -20,7 +20,9 @@ class CurationServicer(curation_pb2_grpc.CurationServiceServicer):
     def CreateCurationJob(  # noqa: N802
         self, request: curation_pb2.CreateCurationJobRequest, _: object
     ) -> operations_pb2.Operation:
-        """Start a curation job."""
+        """Start a curation job, or say what it would take."""
+        if request.validate_only:
+            return self._application.planned_curation(request)
         return self._receipts.once(
             request, self._application.asked_to_curate, operations_pb2.Operation
         )

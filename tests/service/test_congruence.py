@@ -527,6 +527,8 @@ def planning(client: gleann.Client) -> Iterator[Any]:
         plans.build("k"),
         plans.optimize("k", "rebuild"),
         plans.coresets.margin("k", k=3, costs=(np.arange(240), np.ones(240))),
+        plans.curation.near_duplicates("k", radius=0.5),
+        plans.curation.epoch_plan("k", fraction=0.2, epochs=2, by_lists=True),
     ):
         assert planned.plan is not None
         plan = replace(planned.plan, seconds=None, disk_bytes_after=0)

@@ -36,7 +36,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gleann/v1/curation.proto\x12\tgleann.v1\x1a\x15gleann/v1/audit.proto\x1a\x1agleann/v1/duplicates.proto\x1a\x1cgleann/v1/graph_labels.proto\x1a\x17gleann/v1/leakage.proto\x1a\x19gleann/v1/negatives.proto\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/plans.proto\x1a\x16gleann/v1/target.proto\x1a\x15gleann/v1/types.proto\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x04\n\x18\x43reateCurationJobRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12!\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x34\n\x0fnear_duplicates\x18\n \x01(\x0b\x32\x19.gleann.v1.NearDuplicatesH\x00\x12-\n\x0brethreshold\x18\x0b \x01(\x0b\x32\x16.gleann.v1.RethresholdH\x00\x12\x1f\n\x04join\x18\x0c \x01(\x0b\x32\x0f.gleann.v1.JoinH\x00\x12%\n\x07leakage\x18\x14 \x01(\x0b\x32\x12.gleann.v1.LeakageH\x00\x12\x36\n\x10similarity_split\x18\x15 \x01(\x0b\x32\x1a.gleann.v1.SimilaritySplitH\x00\x12\x34\n\x0f\x61llocate_labels\x18( \x01(\x0b\x32\x19.gleann.v1.AllocateLabelsH\x00\x12\'\n\x05\x61udit\x18) \x01(\x0b\x32\x16.gleann.v1.AuditChoiceH\x00\x12)\n\tpropagate\x18* \x01(\x0b\x32\x14.gleann.v1.PropagateH\x00\x12*\n\nepoch_plan\x18\x32 \x01(\x0b\x32\x14.gleann.v1.EpochPlanH\x00\x12*\n\nfor_target\x18\x33 \x01(\x0b\x32\x14.gleann.v1.ForTargetH\x00\x12\x32\n\x0emine_negatives\x18\x34 \x01(\x0b\x32\x18.gleann.v1.MineNegativesH\x00\x42\x08\n\x06method\"\x9b\x02\n\x08\x43uration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12(\n\x07version\x18\x03 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x14\n\x0csummary_json\x18\x05 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x06 \x01(\t\x12(\n\x06tables\x18\x07 \x03(\x0b\x32\x18.gleann.v1.CurationTable\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rother_indexes\x18\t \x03(\t\x12\x17\n\x0f\x64\x65leted_indexes\x18\n \x03(\t\"k\n\rCurationTable\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12*\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x19.gleann.v1.CurationColumn\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\",\n\x0e\x43urationColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\"\"\n\x12GetCurationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x14ListCurationsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x15ListCurationsResponse\x12&\n\tcurations\x18\x01 \x03(\x0b\x32\x13.gleann.v1.Curation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"o\n\x18ReadCurationTableRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"C\n\x19ReadCurationTableResponse\x12\r\n\x05\x61rrow\x18\x01 \x01(\x0c\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x15\x44\x65leteCurationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xad\x03\n\x0f\x43urationService\x12W\n\x11\x43reateCurationJob\x12#.gleann.v1.CreateCurationJobRequest\x1a\x1d.google.longrunning.Operation\x12\x41\n\x0bGetCuration\x12\x1d.gleann.v1.GetCurationRequest\x1a\x13.gleann.v1.Curation\x12R\n\rListCurations\x12\x1f.gleann.v1.ListCurationsRequest\x1a .gleann.v1.ListCurationsResponse\x12^\n\x11ReadCurationTable\x12#.gleann.v1.ReadCurationTableRequest\x1a$.gleann.v1.ReadCurationTableResponse\x12J\n\x0e\x44\x65leteCuration\x12 .gleann.v1.DeleteCurationRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18gleann/v1/curation.proto\x12\tgleann.v1\x1a\x15gleann/v1/audit.proto\x1a\x1agleann/v1/duplicates.proto\x1a\x1cgleann/v1/graph_labels.proto\x1a\x17gleann/v1/leakage.proto\x1a\x19gleann/v1/negatives.proto\x1a\x17gleann/v1/payload.proto\x1a\x15gleann/v1/plans.proto\x1a\x16gleann/v1/target.proto\x1a\x15gleann/v1/types.proto\x1a#google/longrunning/operations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x04\n\x18\x43reateCurationJobRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12!\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x11.gleann.v1.Filter\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x34\n\x0fnear_duplicates\x18\n \x01(\x0b\x32\x19.gleann.v1.NearDuplicatesH\x00\x12-\n\x0brethreshold\x18\x0b \x01(\x0b\x32\x16.gleann.v1.RethresholdH\x00\x12\x1f\n\x04join\x18\x0c \x01(\x0b\x32\x0f.gleann.v1.JoinH\x00\x12%\n\x07leakage\x18\x14 \x01(\x0b\x32\x12.gleann.v1.LeakageH\x00\x12\x36\n\x10similarity_split\x18\x15 \x01(\x0b\x32\x1a.gleann.v1.SimilaritySplitH\x00\x12\x34\n\x0f\x61llocate_labels\x18( \x01(\x0b\x32\x19.gleann.v1.AllocateLabelsH\x00\x12\'\n\x05\x61udit\x18) \x01(\x0b\x32\x16.gleann.v1.AuditChoiceH\x00\x12)\n\tpropagate\x18* \x01(\x0b\x32\x14.gleann.v1.PropagateH\x00\x12*\n\nepoch_plan\x18\x32 \x01(\x0b\x32\x14.gleann.v1.EpochPlanH\x00\x12*\n\nfor_target\x18\x33 \x01(\x0b\x32\x14.gleann.v1.ForTargetH\x00\x12\x32\n\x0emine_negatives\x18\x34 \x01(\x0b\x32\x18.gleann.v1.MineNegativesH\x00\x42\x08\n\x06method\"\x9b\x02\n\x08\x43uration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12(\n\x07version\x18\x03 \x01(\x0b\x32\x17.gleann.v1.IndexVersion\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x14\n\x0csummary_json\x18\x05 \x01(\t\x12\x17\n\x0fprovenance_json\x18\x06 \x01(\t\x12(\n\x06tables\x18\x07 \x03(\x0b\x32\x18.gleann.v1.CurationTable\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rother_indexes\x18\t \x03(\t\x12\x17\n\x0f\x64\x65leted_indexes\x18\n \x03(\t\"k\n\rCurationTable\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12*\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x19.gleann.v1.CurationColumn\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\",\n\x0e\x43urationColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\"\"\n\x12GetCurationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x14ListCurationsRequest\x12\r\n\x05index\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x15ListCurationsResponse\x12&\n\tcurations\x18\x01 \x03(\x0b\x32\x13.gleann.v1.Curation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"o\n\x18ReadCurationTableRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x03 \x03(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"C\n\x19ReadCurationTableResponse\x12\r\n\x05\x61rrow\x18\x01 \x01(\x0c\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x15\x44\x65leteCurationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xad\x03\n\x0f\x43urationService\x12W\n\x11\x43reateCurationJob\x12#.gleann.v1.CreateCurationJobRequest\x1a\x1d.google.longrunning.Operation\x12\x41\n\x0bGetCuration\x12\x1d.gleann.v1.GetCurationRequest\x1a\x13.gleann.v1.Curation\x12R\n\rListCurations\x12\x1f.gleann.v1.ListCurationsRequest\x1a .gleann.v1.ListCurationsResponse\x12^\n\x11ReadCurationTable\x12#.gleann.v1.ReadCurationTableRequest\x1a$.gleann.v1.ReadCurationTableResponse\x12J\n\x0e\x44\x65leteCuration\x12 .gleann.v1.DeleteCurationRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,25 +44,25 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gleann.v1.curation_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CREATECURATIONJOBREQUEST']._serialized_start=367
-  _globals['_CREATECURATIONJOBREQUEST']._serialized_end=980
-  _globals['_CURATION']._serialized_start=983
-  _globals['_CURATION']._serialized_end=1266
-  _globals['_CURATIONTABLE']._serialized_start=1268
-  _globals['_CURATIONTABLE']._serialized_end=1375
-  _globals['_CURATIONCOLUMN']._serialized_start=1377
-  _globals['_CURATIONCOLUMN']._serialized_end=1421
-  _globals['_GETCURATIONREQUEST']._serialized_start=1423
-  _globals['_GETCURATIONREQUEST']._serialized_end=1457
-  _globals['_LISTCURATIONSREQUEST']._serialized_start=1459
-  _globals['_LISTCURATIONSREQUEST']._serialized_end=1535
-  _globals['_LISTCURATIONSRESPONSE']._serialized_start=1537
-  _globals['_LISTCURATIONSRESPONSE']._serialized_end=1625
-  _globals['_READCURATIONTABLEREQUEST']._serialized_start=1627
-  _globals['_READCURATIONTABLEREQUEST']._serialized_end=1738
-  _globals['_READCURATIONTABLERESPONSE']._serialized_start=1740
-  _globals['_READCURATIONTABLERESPONSE']._serialized_end=1807
-  _globals['_DELETECURATIONREQUEST']._serialized_start=1809
-  _globals['_DELETECURATIONREQUEST']._serialized_end=1846
-  _globals['_CURATIONSERVICE']._serialized_start=1849
-  _globals['_CURATIONSERVICE']._serialized_end=2278
+  _globals['_CREATECURATIONJOBREQUEST']._serialized_end=1003
+  _globals['_CURATION']._serialized_start=1006
+  _globals['_CURATION']._serialized_end=1289
+  _globals['_CURATIONTABLE']._serialized_start=1291
+  _globals['_CURATIONTABLE']._serialized_end=1398
+  _globals['_CURATIONCOLUMN']._serialized_start=1400
+  _globals['_CURATIONCOLUMN']._serialized_end=1444
+  _globals['_GETCURATIONREQUEST']._serialized_start=1446
+  _globals['_GETCURATIONREQUEST']._serialized_end=1480
+  _globals['_LISTCURATIONSREQUEST']._serialized_start=1482
+  _globals['_LISTCURATIONSREQUEST']._serialized_end=1558
+  _globals['_LISTCURATIONSRESPONSE']._serialized_start=1560
+  _globals['_LISTCURATIONSRESPONSE']._serialized_end=1648
+  _globals['_READCURATIONTABLEREQUEST']._serialized_start=1650
+  _globals['_READCURATIONTABLEREQUEST']._serialized_end=1761
+  _globals['_READCURATIONTABLERESPONSE']._serialized_start=1763
+  _globals['_READCURATIONTABLERESPONSE']._serialized_end=1830
+  _globals['_DELETECURATIONREQUEST']._serialized_start=1832
+  _globals['_DELETECURATIONREQUEST']._serialized_end=1869
+  _globals['_CURATIONSERVICE']._serialized_start=1872
+  _globals['_CURATIONSERVICE']._serialized_end=2301
 # @@protoc_insertion_point(module_scope)

@@ -21,10 +21,11 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreateCurationJobRequest(_message.Message):
-    __slots__ = ("index", "filter", "request_id", "near_duplicates", "rethreshold", "join", "leakage", "similarity_split", "allocate_labels", "audit", "propagate", "epoch_plan", "for_target", "mine_negatives")
+    __slots__ = ("index", "filter", "request_id", "validate_only", "near_duplicates", "rethreshold", "join", "leakage", "similarity_split", "allocate_labels", "audit", "propagate", "epoch_plan", "for_target", "mine_negatives")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VALIDATE_ONLY_FIELD_NUMBER: _ClassVar[int]
     NEAR_DUPLICATES_FIELD_NUMBER: _ClassVar[int]
     RETHRESHOLD_FIELD_NUMBER: _ClassVar[int]
     JOIN_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +40,7 @@ class CreateCurationJobRequest(_message.Message):
     index: str
     filter: _payload_pb2.Filter
     request_id: str
+    validate_only: bool
     near_duplicates: _duplicates_pb2.NearDuplicates
     rethreshold: _duplicates_pb2.Rethreshold
     join: _duplicates_pb2.Join
@@ -50,7 +52,7 @@ class CreateCurationJobRequest(_message.Message):
     epoch_plan: _plans_pb2.EpochPlan
     for_target: _target_pb2.ForTarget
     mine_negatives: _negatives_pb2.MineNegatives
-    def __init__(self, index: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., near_duplicates: _Optional[_Union[_duplicates_pb2.NearDuplicates, _Mapping]] = ..., rethreshold: _Optional[_Union[_duplicates_pb2.Rethreshold, _Mapping]] = ..., join: _Optional[_Union[_duplicates_pb2.Join, _Mapping]] = ..., leakage: _Optional[_Union[_leakage_pb2.Leakage, _Mapping]] = ..., similarity_split: _Optional[_Union[_leakage_pb2.SimilaritySplit, _Mapping]] = ..., allocate_labels: _Optional[_Union[_graph_labels_pb2.AllocateLabels, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.AuditChoice, _Mapping]] = ..., propagate: _Optional[_Union[_graph_labels_pb2.Propagate, _Mapping]] = ..., epoch_plan: _Optional[_Union[_plans_pb2.EpochPlan, _Mapping]] = ..., for_target: _Optional[_Union[_target_pb2.ForTarget, _Mapping]] = ..., mine_negatives: _Optional[_Union[_negatives_pb2.MineNegatives, _Mapping]] = ...) -> None: ...
+    def __init__(self, index: _Optional[str] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., request_id: _Optional[str] = ..., validate_only: _Optional[bool] = ..., near_duplicates: _Optional[_Union[_duplicates_pb2.NearDuplicates, _Mapping]] = ..., rethreshold: _Optional[_Union[_duplicates_pb2.Rethreshold, _Mapping]] = ..., join: _Optional[_Union[_duplicates_pb2.Join, _Mapping]] = ..., leakage: _Optional[_Union[_leakage_pb2.Leakage, _Mapping]] = ..., similarity_split: _Optional[_Union[_leakage_pb2.SimilaritySplit, _Mapping]] = ..., allocate_labels: _Optional[_Union[_graph_labels_pb2.AllocateLabels, _Mapping]] = ..., audit: _Optional[_Union[_audit_pb2.AuditChoice, _Mapping]] = ..., propagate: _Optional[_Union[_graph_labels_pb2.Propagate, _Mapping]] = ..., epoch_plan: _Optional[_Union[_plans_pb2.EpochPlan, _Mapping]] = ..., for_target: _Optional[_Union[_target_pb2.ForTarget, _Mapping]] = ..., mine_negatives: _Optional[_Union[_negatives_pb2.MineNegatives, _Mapping]] = ...) -> None: ...
 
 class Curation(_message.Message):
     __slots__ = ("name", "index", "version", "method", "summary_json", "provenance_json", "tables", "create_time", "other_indexes", "deleted_indexes")

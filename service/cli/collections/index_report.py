@@ -6,7 +6,7 @@ from typing import Any
 from gleann.index.tables.tabular import as_json
 from gleann.service.cli.collections.declared import shown_column
 from gleann.service.cli.collections.tuning import shown_params
-from gleann.service.values import IndexInfo, OptimizerState, Plan
+from gleann.service.values import IndexInfo, OptimizerState
 
 
 def index_values(info: IndexInfo) -> dict[str, Any]:
@@ -85,16 +85,3 @@ def _sealed(info: IndexInfo) -> str:
     if info.nlist is None:
         return f"version {info.version} without rows + {info.pending:,} newer"
     return f"version {info.version} + {info.pending:,} newer - {info.removed:,} removed"
-
-
-def plan_lines(plan: Plan) -> list[str]:
-    """What work would do and take, in lines."""
-    seconds = "unknown" if plan.seconds is None else f"{plan.seconds:,.1f} s"
-    return [
-        *plan.steps,
-        f"rows: {plan.rows:,}",
-        f"time: about {seconds}, without the queue",
-        f"memory: at most about {plan.memory_bytes:,} bytes more",
-        f"disk: at most about {plan.disk_bytes:,} bytes more while it runs,"
-        f" {plan.disk_bytes_after:+,} bytes afterwards",
-    ]

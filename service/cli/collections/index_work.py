@@ -1,9 +1,9 @@
 """`gleann index build`, `import` and `optimize`: long work on served indexes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 import click
 
@@ -15,13 +15,12 @@ from gleann.service.cli.collections.index_report import (
     index_line,
     index_values,
     optimizer_lines,
-    plan_lines,
 )
 from gleann.service.cli.place import Place, opened, place_options
+from gleann.service.cli.planned import show_plan
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import result, say
 from gleann.service.client.bulk.imports import ImportOptions
-from gleann.service.client.operation import Operation
 from gleann.service.values import CompactionKind
 
 NAME = click.argument("name")
@@ -114,7 +113,7 @@ def build_command(job: BuildJob) -> None:
         metric = client.get_index(job.name).metric
         params = BuildParams(metric=metric, **job.given)  # type: ignore[arg-type]
         if job.dry_run:
-            _show(client.plans.build(job.name, params))
+            show_plan(client.plans.build(job.name, params))
             return
         info = client.build(job.name, params).wait(report)
     say(index_line(info))
@@ -199,7 +198,7 @@ def import_command(job: ImportJob) -> None:
         file = str(job.file.resolve())
     with opened(job) as client, progress_bars(wanted=job.progress) as report:
         if job.dry_run:
-            _show(client.plans.import_vectors(job.name, file, **chosen))
+            show_plan(client.plans.import_vectors(job.name, file, **chosen))
             return
         operation = client.import_vectors(job.name, file, **chosen)
         imported = operation.wait(report)
@@ -212,15 +211,6 @@ def import_command(job: ImportJob) -> None:
         index=index_values(imported.index),
         ignored_columns=list(imported.ignored_columns),
     )
-
-
-def _show(planned: Operation[Any]) -> None:
-    """Print the plan of a request that was only checked."""
-    plan = planned.plan
-    assert plan is not None, "the answer to a request that was only checked has one"
-    for line in plan_lines(plan):
-        say(line)
-    result(**asdict(plan))
 
 
 def _ignored_note(ignored: Sequence[str], *, added: bool) -> str:
@@ -269,7 +259,7 @@ def optimize_command(job: OptimizeJob) -> None:
     kind = None if job.kind == "auto" else cast("CompactionKind", job.kind)
     with opened(job) as client, progress_bars(wanted=job.progress) as report:
         if job.dry_run:
-            _show(client.plans.optimize(job.name, kind))
+            show_plan(client.plans.optimize(job.name, kind))
             return
         info = client.optimize(job.name, kind).wait(report)
     say(index_line(info))

@@ -90,7 +90,8 @@ def command(context: click.Context) -> None:
     """Curate the training data of an index or of a file of vectors.
 
     With --server or --data, the work is a job where the index is: the same answer is
-    written here, Ctrl-C says how to come back to it, and it is kept by its name.
+    written here, Ctrl-C says how to come back to it, and it is kept by its name;
+    --dry-run says beforehand what it would compare and take.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

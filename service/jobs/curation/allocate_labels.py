@@ -67,21 +67,32 @@ def check(asked: Asked) -> None:
     """
     message: graph_labels_pb2.AllocateLabels = asked.message
     _params(message)
-    if message.WhichOneof("source") == "curation":
-        described = require_propagation(
-            asked.shelf, message.curation, index=asked.view.name
-        )
-        classes = _classes_of(described)
-        rows = next(one.rows for one in described.tables if one.name == "probabilities")
-    else:
-        source = _given(asked)
-        classes, rows = source.classes, len(source.ids)
+    rows, classes = probabilities_in(asked)
     require_within(
         BYTES_A_PROBABILITY * rows * len(classes),
         asked.limits.work_bytes,
         f"bytes of {rows} vectors with {len(classes)} classes",
     )
     _bounds(message, classes)
+
+
+def probabilities_in(asked: Asked) -> tuple[int, tuple[Hashable, ...]]:
+    """Vectors with probabilities, and their classes.
+
+    Raises:
+        UnknownJobError: no curation has this name.
+        InvalidInputError: it is of another method or index; no probabilities.
+        UnknownIdError: an id of the request that the index does not have.
+    """
+    message: graph_labels_pb2.AllocateLabels = asked.message
+    if message.WhichOneof("source") != "curation":
+        source = _given(asked)
+        return len(source.ids), source.classes
+    described = require_propagation(
+        asked.shelf, message.curation, index=asked.view.name
+    )
+    rows = next(one.rows for one in described.tables if one.name == "probabilities")
+    return rows, _classes_of(described)
 
 
 def run(work: Work) -> Curated:

@@ -24,7 +24,7 @@ from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.values import Limits
 from gleann.service.views.live_index import require_not_empty
-from gleann.service.wire.curation.asked import asked
+from gleann.service.wire.curation.asked import asked as asked_as_json
 from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.index_messages import version_to_wire
 from gleann.v1 import curation_pb2
@@ -95,6 +95,10 @@ class Curating:
             InvalidFilterError: a filter that does not fit the columns.
             and what the method raises.
         """
+        self.asked(request)
+
+    def asked(self, request: curation_pb2.CreateCurationJobRequest) -> Asked:
+        """What a method is asked for, checked; errors as `check`."""
         method = _method_of(request)
         message = getattr(request, request.WhichOneof("method") or "")
         caller = current_call().caller
@@ -112,16 +116,16 @@ class Curating:
                 require_alive(one)
         if (condition := condition_of(request)) is not None:
             view.bind(condition)
-        method.check(
-            Asked(
-                request=request,
-                view=view,
-                registry=self._registry,
-                shelf=self._shelf,
-                selections=self._selections,
-                limits=self._limits(),
-            )
+        asked = Asked(
+            request=request,
+            view=view,
+            registry=self._registry,
+            shelf=self._shelf,
+            selections=self._selections,
+            limits=self._limits(),
         )
+        method.check(asked)
+        return asked
 
     def __call__(self, task: Task) -> curation_pb2.Curation:
         """Run one method, and store its result."""
@@ -174,7 +178,7 @@ def _method_of(request: curation_pb2.CreateCurationJobRequest) -> Method:
 
 
 def _described(name: str, work: Work, made: Curated) -> curation_pb2.Curation:
-    known = {**made.provenance, REQUEST: asked(work.message)}
+    known = {**made.provenance, REQUEST: asked_as_json(work.message)}
     message = curation_pb2.Curation(
         name=name,
         index=work.view.name,

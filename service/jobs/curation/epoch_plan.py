@@ -59,9 +59,14 @@ def check(asked: Asked) -> None:
     _mode(message)
     if message.stratum_column:
         require_words(asked, message.stratum_column)
-    lines = _epochs(message) * (int(asked.view.count * message.fraction) + 1)
+    lines = most_lines(message, asked.view.count)
     name = f"bytes of {lines} lines of {_epochs(message)} epochs"
     require_within(LINE_BYTES * lines, asked.limits.work_bytes, name)
+
+
+def most_lines(message: plans_pb2.EpochPlan, count: int) -> int:
+    """Lines that all epochs over `count` vectors have at most."""
+    return _epochs(message) * (int(count * message.fraction) + 1)
 
 
 def run(work: Work) -> Curated:

@@ -72,7 +72,7 @@ def check(asked: Asked) -> None:
     _check_limit(asked)
 
 
-def _count(message: target_pb2.ForTarget) -> int:
+def count_targets(message: target_pb2.ForTarget) -> int:
     """How many targets there are."""
     if message.HasField("target_ids"):
         return len(ids_of(message.target_ids, name="target_ids"))
@@ -81,7 +81,7 @@ def _count(message: target_pb2.ForTarget) -> int:
 
 def _check_targets(asked: Asked, targets: Targets) -> None:
     message: target_pb2.ForTarget = asked.message
-    count = _count(message)
+    count = count_targets(message)
     if message.HasField("target_ids"):
         if not count:
             raise InvalidInputError("target_ids has 0 ids, at least 1 is needed")
@@ -107,7 +107,7 @@ def _check_limit(asked: Asked) -> None:
     if mode == "distil":
         most = message.sample_size if message.HasField("sample_size") else SAMPLE_SIZE
     depth = min(most, asked.view.count)
-    count = _count(message)
+    count = count_targets(message)
     name = f"bytes of {count} targets and {depth} ranks of each"
     require_within(NEIGHBOUR_BYTES * count * depth, asked.limits.work_bytes, name)
 

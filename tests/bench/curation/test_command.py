@@ -6,22 +6,28 @@ import json
 import pytest
 
 from bench.curation.command import add_curation, curation_table
-from bench.curation.part import Measured, Part
+from bench.curation.part import Measured, Part, is_wanted
 from bench.curation.parts import PARTS
+from bench.datasets import DatasetError
 from bench.recorded import TABLES
 
 
-def _counting(names):
+def _counting(names, sets=()):
     def run(arguments):
         for name in names:
-            yield Measured(name=name, values={"rows": 10 + arguments.seed})
+            if is_wanted(name, arguments):
+                yield Measured(name=name, values={"rows": 10 + arguments.seed})
 
-    return Part(help="counts", run=run, show=lambda result: f"rows {result['rows']}")
+    def show(result):
+        return f"rows {result['rows']}"
+
+    return Part(help="counts", run=run, show=show, sets=sets)
 
 
 @pytest.fixture
 def parts():
-    return {"one": _counting([""]), "two": _counting(["glove-100", "digits"])}
+    two = ("glove-100", "digits")
+    return {"one": _counting([""]), "two": _counting(two, sets=two)}
 
 
 def _run(parts, *words):
@@ -53,6 +59,26 @@ def test_each_result_has_a_file_named_by_part_and_data(parts, tmp_path, capsys):
 def test_parts_are_chosen_by_name(parts, tmp_path):
     _run(parts, "--quick", "--parts", "one", "--out", str(tmp_path))
     assert [file.name for file in tmp_path.iterdir()] == ["curation-one.json"]
+
+
+def test_some_results_of_a_part_are_measured_alone(parts, tmp_path):
+    words = ["--quick", "--parts", "two", "--sets", "digits", "--out", str(tmp_path)]
+    assert _run(parts, *words) == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["curation-two-digits.json"]
+
+
+def test_a_set_that_a_part_does_not_measure_alone_is_refused(parts, tmp_path):
+    with pytest.raises(DatasetError, match=r"part one has no set digits.*none"):
+        _run(parts, "--sets", "digits", "--out", str(tmp_path))
+    with pytest.raises(DatasetError, match=r"no set imagenet.*glove-100, digits"):
+        _run(parts, "--parts", "two", "--sets", "imagenet", "--out", str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sets_of_parts_are_names_of_their_results():
+    assert PARTS["duplicates"].sets == ("glove-100", "wordnet-384")
+    labels = {"digits", "intents-384", "active", "million"}
+    assert set(PARTS["graph-labels"].sets) == labels
 
 
 def test_an_unknown_part_is_refused_with_those_there_are(parts, capsys):

@@ -1,11 +1,8 @@
 """Requests that are only checked: what they answer, and that they change nothing."""
 
-import ctypes
-import gc
-import os
-import threading
-import time
-from collections.abc import Callable, Iterator
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +11,7 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, errors
-from gleann.service.application import Application
-from gleann.service.config import Config
-from gleann.service.local import application_stubs
 from gleann.service.values import Plan
-
-OFF = gleann.OptimizerParams(enabled=False)
 
 
 def filled(client: gleann.Client, rows: np.ndarray, name: str = "p") -> None:
@@ -126,91 +118,14 @@ def test_a_version_that_a_session_needs_stays(
     assert stays.disk_bytes_after > goes.disk_bytes_after
 
 
-M_MMAP_THRESHOLD = -3
-"""Of malloc.h. Otherwise glibc raises it to 32 MiB when a large block is freed."""
-
-
-class Usage:
-    """What a block takes: CPU seconds, and the most memory and disk above the start."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._ended = threading.Event()
-        self.memory = self.disk = self.disk_after = 0
-        self.seconds = 0.0
-
-    def __enter__(self) -> "Usage":
-        # What the allocator keeps would be used again, and not be seen as taken: large
-        # blocks go back to the system as soon as they are free.
-        gc.collect()
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 4 << 20)
-        ctypes.CDLL(None).malloc_trim(0)
-        self._start = all_anonymous_bytes(), folder_bytes(self._folder)
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        self._cpu = cpu_seconds()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds = cpu_seconds() - self._cpu
-        self._ended.set()
-        self._thread.join()
-        self.disk_after = folder_bytes(self._folder) - self._start[1]
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.01):
-            self.memory = max(self.memory, all_anonymous_bytes() - self._start[0])
-            self.disk = max(self.disk, folder_bytes(self._folder) - self._start[1])
-
-
-def cpu_seconds() -> float:
-    """Of this process, and of those that it started and that have ended."""
-    times = os.times()
-    return sum((times.user, times.system, times.children_user, times.children_system))
-
-
-def all_anonymous_bytes() -> int:
-    """Memory of this process and of those that it started."""
-    tasks = Path("/proc/self/task").glob("*/children")
-    started = [number for one in tasks for number in _text(one).split()]
-    # Between its fork and its start, a process has the pages of this one.
-    ours = _text(Path("/proc/self/cmdline"))
-    started = [one for one in started if _text(Path(f"/proc/{one}/cmdline")) != ours]
-    return sum(anonymous_bytes(number) for number in ("self", *started))
-
-
-def anonymous_bytes(process: str) -> int:
-    lines = _text(Path(f"/proc/{process}/status")).splitlines()
-    found = [int(one.split()[1]) for one in lines if one.startswith("RssAnon")]
-    return 1024 * sum(found)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""  # it has ended meanwhile
-
-
-def folder_bytes(folder: Path) -> int:
-    total = 0
-    for at, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.stat(os.path.join(at, name)).st_size  # noqa: PTH116, PTH118
-            except FileNotFoundError:
-                continue  # removed meanwhile
-    return total
-
-
-@pytest.fixture
-def one_core(tmp_path: Path) -> Iterator[gleann.Client]:
-    """A client whose work has one core: then it takes as many seconds as of CPU."""
-    config = Config(
-        data_dir=tmp_path / "d", threads=1, import_roots=(tmp_path,), optimizer=OFF
-    )
-    with gleann.Client.of_stubs(application_stubs(Application(config))) as client:
-        yield client
+def found_by(part: str, n: int, dim: int, folder: Path) -> dict[str, Any]:
+    """What `python -m bench plans` finds, in a process that has done nothing else."""
+    out = folder / "found.json"
+    words = ["--part", part, "--rows", str(n), "--dim", str(dim), "--json", str(out)]
+    command = [sys.executable, "-m", "bench", "plans", *words, "--folder", str(folder)]
+    subprocess.run(command, check=True, timeout=280)
+    found: dict[str, Any] = json.loads(out.read_text())
+    return found
 
 
 def within(planned: float, used: float, factor: float, *, slack: float) -> bool:
@@ -221,35 +136,32 @@ def within(planned: float, used: float, factor: float, *, slack: float) -> bool:
 MIB = 1 << 20
 
 
+def require_alike(found: dict[str, Any], *, after: float) -> None:
+    """Memory and disk to a factor of 2, seconds of CPU to a factor of 3.
+
+    Args:
+        found: plans and what was used, by the name of the work.
+        after: bytes of disk that may be misjudged of what is left.
+    """
+    for work, one in found.items():
+        plan, used = one["planned"], one["used"]
+        said = f"{work}: {plan}, used {used}"
+        assert within(plan["seconds"], used["seconds"], 3, slack=0.2), said
+        memory = plan["memory_bytes"], used["memory_bytes"]
+        assert within(*memory, 2, slack=16 * MIB), said
+        assert within(plan["disk_bytes"], used["disk_bytes"], 2, slack=MIB), said
+        left = plan["disk_bytes_after"] - used["disk_bytes_after"]
+        assert abs(left) < after, said
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "dim"), [(30_000, 64), (15_000, 200), (70_000, 64)])
-def test_work_takes_what_its_plan_says(
-    one_core: gleann.Client, tmp_path: Path, n: int, dim: int
-) -> None:
-    """Memory and disk to a factor of 2, seconds of CPU to a factor of 3."""
-    rng = np.random.default_rng(3)
-    centres = 2 * rng.normal(size=(100, dim))
-    rows = (centres[rng.integers(100, size=n)] + rng.normal(size=(n, dim))).astype("f4")
-    np.save(tmp_path / "v.npy", rows)
-    one_core.create_index("warm", dim=8, metric="l2")
-    one_core.upsert("warm", np.arange(500), rows[:500, :8].copy())
-    one_core.build("warm").wait(timeout=120)
-    one_core.create_index("p", dim=dim, metric="l2")
-    works: list[Callable[[gleann.Client | Any], Any]] = [
-        lambda calls: calls.import_vectors("p", tmp_path / "v.npy"),
-        lambda calls: calls.build("p"),
-        lambda calls: calls.build(
-            "p", BuildParams(metric="l2", spill="none", nlist=50)
-        ),
-    ]
-    for work in works:
-        plan = plan_of(work(one_core.plans))
-        with Usage(tmp_path / "d") as used:
-            work(one_core).wait(timeout=300)
-            time.sleep(0.5)  # the old version and the log are removed
-        assert plan.seconds is not None
-        said = f"{plan}, used {vars(used)}"
-        assert within(plan.seconds, used.seconds, 3, slack=0.2), said
-        assert within(plan.memory_bytes, used.memory, 2, slack=16 * MIB), said
-        assert within(plan.disk_bytes, used.disk, 2, slack=MIB), said
-        assert abs(plan.disk_bytes_after - used.disk_after) < 0.1 * rows.nbytes, said
+def test_work_takes_what_its_plan_says(tmp_path: Path, n: int, dim: int) -> None:
+    require_alike(found_by("builds", n, dim, tmp_path), after=0.1 * 4 * n * dim)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "dim"), [(8_000, 200), (40_000, 32)])
+def test_curations_take_what_their_plans_say(tmp_path: Path, n: int, dim: int) -> None:
+    found = found_by("curations", n, dim, tmp_path)
+    require_alike(found, after=MIB)

@@ -57,6 +57,7 @@ class ServedOptions(options.AmongOptions):
         client_cert: as in `Place`.
         client_key: as in `Place`.
         operation: an operation that has been started before, or None.
+        dry_run: whether the job is only checked, and what it would take is said.
     """
 
     server: str | None = None
@@ -66,18 +67,28 @@ class ServedOptions(options.AmongOptions):
     client_cert: Path | None = None
     client_key: Path | None = None
     operation: str | None = None
+    dry_run: bool = False
 
     @property
     def is_served(self) -> bool:
         """Whether a server or a data directory has the items.
 
         Raises:
-            InvalidInputError: --operation, and neither.
+            InvalidInputError: --operation or --dry-run, and neither; or both of them.
         """
         served = self.server is not None or self.data is not None
         if self.operation is not None and not served:
             raise InvalidInputError(
                 "--operation names work of a server: give --server or --data too"
+            )
+        if self.dry_run and not served:
+            raise InvalidInputError(
+                "--dry-run asks where the index is: give --server or --data too"
+            )
+        if self.dry_run and self.operation is not None:
+            raise InvalidInputError(
+                f"--dry-run starts nothing, and {self.operation} was started before:"
+                " give one of --dry-run and --operation"
             )
         return served
 
@@ -117,14 +128,20 @@ class ServedOptions(options.AmongOptions):
 
 
 def served_options(function: Callback) -> Callback:
-    """The options of a place, and --operation."""
+    """The options of a place, --operation and --dry-run."""
     operation = click.option(
         "--operation",
         metavar="NAME",
         help="With --server or --data: write the result of this operation, which was"
         " started before, such as operations/3f2a; the parameters are those of then.",
     )
-    return place_options(operation(function))
+    dry_run = click.option(
+        "--dry-run",
+        is_flag=True,
+        help="With --server or --data: only check the request, and say what it would do"
+        " and take.",
+    )
+    return place_options(operation(dry_run(function)))
 
 
 def served_by(where: str) -> Callable[[Run], Run]:

@@ -19,6 +19,7 @@ from gleann.service.cli.curate.served.options import ServedOptions
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.outputs import Values
 from gleann.service.cli.place import opened
+from gleann.service.cli.planned import show_plan
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.reports import command_with
 from gleann.service.cli.say import say
@@ -120,7 +121,8 @@ def curated(
 ) -> Iterator[Served]:
     """The answer of a job, or of the operation that --operation names.
 
-    Who stops waiting is told how to come back: the work goes on.
+    Who stops waiting is told how to come back: the work goes on. With --dry-run its
+    plan is printed, and the command ends.
 
     Args:
         job: of the command.
@@ -135,6 +137,10 @@ def curated(
         GleannError: what the work failed with.
     """
     with opened(job.place) as client:
+        if job.dry_run:
+            client.curation = client.plans.curation  # it ends with the command
+            show_plan(start(client))
+            click.get_current_context().exit()
         name, operation = _begun(job, client, start)
         with _telling(job, name, operation):
             with record.timed("serve"):

@@ -198,6 +198,38 @@ def test_the_answer_is_that_of_the_folder(curated_folder, place, name, capsys):
             assert theirs[column].to_pylist() == own[column].to_pylist(), column
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
+    curated_folder, place, name, capsys, monkeypatch
+):
+    monkeypatch.setattr(Operation, "wait", None)  # nothing is waited for
+    words = [*words_of(curated_folder, name, side="there"), *place, "--dry-run"]
+    outputs = [curated_folder / "there" / one for one in outputs_of(name)]
+    before = [one.stat() if one.exists() else None for one in outputs]
+    assert curate(*words, "--overwrite") == 0
+    said = capsys.readouterr().out
+    assert "time: about" in said
+    assert "memory: at most about" in said
+    assert [one.stat() if one.exists() else None for one in outputs] == before
+    assert curate(*words, "--overwrite", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["seconds"] > 0
+    assert all(step in said for step in plan["steps"])
+
+
+def test_a_dry_run_is_refused_where_nothing_can_be_planned(
+    curated_folder, place, capsys, tmp_path
+):
+    out = ["--radius", 1, "--out", tmp_path / "o.csv", "--dry-run"]
+    assert curate("duplicates", curated_folder / "docs", *out) != 0
+    assert "--dry-run asks where the index is" in capsys.readouterr().err
+    begun = ["--operation", "operations/3f2a"]
+    assert curate("duplicates", "docs", *out, *place, *begun) != 0
+    assert "give one of --dry-run and --operation" in capsys.readouterr().err
+    assert curate("duplicates", "none", *out, *place) != 0
+    assert "none" in capsys.readouterr().err
+
+
 def pairs_of(table):
     lines = zip(*(column.to_pylist() for column in table.columns), strict=True)
     return {(frozenset((one, other)), distance) for one, other, distance in lines}

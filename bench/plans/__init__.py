@@ -1,0 +1,1 @@
+"""What plans of long work say, beside what the work takes."""

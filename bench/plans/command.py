@@ -1,0 +1,55 @@
+"""`python -m bench plans`: what long work takes beside its plan.
+
+Each work is planned and then done, by one core in this process, after the same work on
+a few rows. Seconds are of CPU, and memory is RssAnon.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from bench.plans.works import of_builds, of_curations
+from bench.say import say
+from bench.tables import markdown
+
+PARTS = {"builds": of_builds, "curations": of_curations}
+MB = 1e6
+
+
+def add_plans(command: argparse.ArgumentParser) -> None:
+    """Give the command its options."""
+    command.add_argument("--rows", type=int, default=60_000)
+    command.add_argument("--dim", type=int, default=64)
+    command.add_argument("--part", choices=tuple(PARTS), default="curations")
+    command.add_argument("--folder", type=Path, help="with room for 10 times the rows")
+    command.add_argument("--json", type=Path, help="also write what was found here")
+    command.set_defaults(run=run_plans)
+
+
+def run_plans(args: argparse.Namespace) -> int:
+    """Measure, and print a table."""
+    # Threads of BLAS that wait for work would count as CPU time.
+    with TemporaryDirectory(dir=args.folder) as folder, threadpool_limits(1):
+        found = PARTS[args.part](Path(folder), n=args.rows, dim=args.dim)
+    if args.json is not None:
+        args.json.write_text(json.dumps(found))
+    say(f"{args.part}, {args.rows:,} x {args.dim}\n\n{_table(found)}")
+    return 0
+
+
+def _table(found: dict[str, dict[str, Any]]) -> str:
+    heads = ["work", "seconds", "memory, MB", "disk at most, MB", "afterwards, MB"]
+    return markdown(heads, [[what, *_cells(one)] for what, one in found.items()])
+
+
+def _cells(one: dict[str, Any]) -> list[str]:
+    planned, used = one["planned"], one["used"]
+    amounts = ("memory_bytes", "disk_bytes", "disk_bytes_after")
+    return [
+        f"{planned['seconds']:.2f} / {used['seconds']:.2f}",
+        *(f"{planned[key] / MB:.1f} / {used[key] / MB:.1f}" for key in amounts),
+    ]

@@ -1,0 +1,1 @@
+"""What a curation would take, before any of it is done."""

@@ -1,0 +1,93 @@
+"""What a curation would read of an index, without opening it as a library index."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from gleann.index import BuildParams
+from gleann.index.arrays import Rows
+from gleann.index.build.arrange import resolve_nlist
+from gleann.index.join.side import JoinSide, side_of_index
+from gleann.index.params import DEFAULT_TARGET_RECALL
+from gleann.selection.curation.forecast.pairs import PairShares, pair_shares
+from gleann.selection.curation.forecast.searches import Searched
+from gleann.service.views.live_index import View
+
+UNKNOWN_SHARE = 0.1
+"""Of the pairs, compared where no list tells."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reading:
+    """Some live vectors of an index.
+
+    Attributes:
+        view: the state of the index.
+        rows: int64 (m,), rows of the view, ascending.
+    """
+
+    view: View
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def nlist(self) -> int:
+        """Lists that a library index of the live vectors has."""
+        sealed, count = self.view.sealed, self.view.count
+        if sealed is not None and count >= sealed.index.nlist:
+            return sealed.index.nlist
+        return resolve_nlist(BuildParams(metric=self.view.metric), count)
+
+    @cached_property
+    def side(self) -> JoinSide | None:
+        """The sealed ones of the vectors, to be joined; None without any."""
+        sealed = self.view.sealed
+        if sealed is None:
+            return None
+        mask = np.zeros(len(sealed), np.bool_)
+        mask[self.rows[self.rows < len(sealed)]] = True
+        return side_of_index(sealed.index, among=mask) if mask.any() else None
+
+    def among(self, kept: Rows) -> "Reading":
+        """Those at the places `kept` (k,) of `rows`."""
+        return Reading(view=self.view, rows=self.rows[kept])
+
+    def searched(
+        self,
+        *,
+        target_recall: float = DEFAULT_TARGET_RECALL,
+        share: float | None = None,
+    ) -> Searched:
+        """How the live vectors are searched for these.
+
+        Args:
+            target_recall: of the searches.
+            share: of the live vectors that may be found; None for those of `rows`.
+        """
+        view, sealed = self.view, self.view.sealed
+        return Searched(
+            dim=view.dim,
+            nlist=self.nlist,
+            rows=view.count,
+            points=() if sealed is None else sealed.index.operating_points,
+            measured_rows=0 if sealed is None else len(sealed),
+            share=len(self) / max(1, view.count) if share is None else share,
+            target_recall=target_recall,
+        )
+
+
+def shares_of(
+    reading: Reading, other: Reading | None = None, *, radius: float
+) -> PairShares:
+    """Shares of the pairs of vectors that a join compares and finds.
+
+    Without sealed vectors a share is assumed, and `drawn` is 0.
+    """
+    side = reading.side
+    other_side = None if other is None else other.side
+    if side is None or (other is not None and other_side is None):
+        return PairShares(compared=UNKNOWN_SHARE, found=0.0, drawn=0)
+    return pair_shares(side, other_side, radius=radius)
