@@ -118,9 +118,7 @@ def open_dataset(  # noqa: PLR0913  all but the first are optional
     return _of_array(source, wanted)
 
 
-def open_files(
-    files: Files, *, vectors: Named = None, ids: IdsGiven = None
-) -> Dataset:
+def open_files(files: Files, *, vectors: Named = None, ids: IdsGiven = None) -> Dataset:
     """Open files that are listed already, without payload.
 
     Args:
@@ -131,9 +129,7 @@ def open_files(
     Raises:
         As `open_dataset`.
     """
-    return _of_files(
-        files, Wanted(vectors=vectors, ids=ids, columns=(), payload=None)
-    )
+    return _of_files(files, Wanted(vectors=vectors, ids=ids, columns=(), payload=None))
 
 
 def dataset_of_table(table: Columns) -> Dataset:

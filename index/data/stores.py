@@ -226,9 +226,7 @@ def _store_of(obstore: Any, base: str, *, patience: float) -> Any:
     }
     client = _client_options(base, patience)
     try:
-        return obstore.store.from_url(
-            base, client_options=client, retry_config=retries
-        )
+        return obstore.store.from_url(base, client_options=client, retry_config=retries)
     except (obstore.exceptions.BaseError, ValueError, OSError) as error:
         raise InvalidInputError(
             f"{base:.200} is no object store: {_first_line(error)}"

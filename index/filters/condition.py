@@ -37,7 +37,8 @@ class Condition:
     _key: tuple[object, ...] = field(init=False, repr=False)
 
     def __init__(self, where: str, parameters: Sequence[object] = ()) -> None:
-        from gleann.index.filters.values import plain_parameter
+        with needing("a condition"):
+            from gleann.index.filters.values import plain_parameter
 
         given: object = where  # from outside
         if not isinstance(given, str):

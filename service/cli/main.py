@@ -35,6 +35,10 @@ SECTIONS = {
     "Clean, choose and estimate": {
         "curate": Entry("curate.curate", "Clean, split and order training data."),
         "select": Entry("select.select", "Choose items to label or to train on."),
+        "label-studio": Entry(
+            "label_studio.label_studio",
+            "Hand items to Label Studio, and take their labels back.",
+        ),
         "plan-labels": Entry(
             "estimate.plan_labels",
             "Say how many labels an interval of some width will take.",

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_dependencies import DISTRIBUTION, NEEDED
 
 from gleann.index.errors import EngineUnavailableError, MissingPackageError
 from gleann.index.needed import PACKAGES, missing_packages, needing, package_of
+from tests.packaging.test_dependencies import DISTRIBUTION, NEEDED
 
 ABSENT = (
     "click",
@@ -77,7 +77,6 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         capture_output=True,
         text=True,
         check=True,
-        cwd=folder,
     )
     assert not (folder / "data").exists()
     return json.loads(done.stdout)
@@ -103,15 +102,14 @@ def test_the_command_line_says_it_in_one_line(tmp_path: Path, absent: str) -> No
     script = (
         f"import sys; sys.modules[{absent!r}] = None\n"
         "from gleann.service.cli.main import main\n"
-        "sys.argv = ['gleann', 'search', 'a.gleann', 'b.npy', '--out', 'c.csv']\n"
+        "sys.argv = ['gleann', 'search', 'a.gleann', 'b.npy', '--out', sys.argv[1]]\n"
         "main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script, tmp_path / "found.csv"],
         capture_output=True,
         text=True,
         check=False,
-        cwd=tmp_path,
     )
     assert done.returncode == 1, done.stderr
     [line] = done.stderr.splitlines()
@@ -153,8 +151,11 @@ def test_other_modules_and_other_errors_stay():
 
 
 def test_the_inner_door_says_it():
-    with pytest.raises(MissingPackageError, match="^inside needs") as raised:
-        with needing("outside"), needing("inside"):
-            raise ModuleNotFoundError(name="scipy.special")
+    with (
+        pytest.raises(MissingPackageError, match=r"^inside needs") as raised,
+        needing("outside"),
+        needing("inside"),
+    ):
+        raise ModuleNotFoundError(name="scipy.special")
     assert raised.value.name == "scipy.special"
     assert isinstance(raised.value, EngineUnavailableError)

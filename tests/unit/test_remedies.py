@@ -27,7 +27,9 @@ def spoken(code: str) -> list[str]:
     texts = []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.JoinedStr):
-            parts = (part.value for part in node.values if isinstance(part, ast.Constant))
+            parts = (
+                part.value for part in node.values if isinstance(part, ast.Constant)
+            )
             texts.append("".join(map(str, parts)))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             texts.append(node.value)
@@ -35,7 +37,9 @@ def spoken(code: str) -> list[str]:
 
 
 def test_texts_are_joined() -> None:
-    assert "pip install 'x[y]'" in spoken('f"{1} not there: pip install" " \'x[y]\'"')[0]
+    assert (
+        "pip install 'x[y]'" in spoken('f"{1} not there: pip install" " \'x[y]\'"')[0]
+    )
 
 
 def test_advised_packages_are_those_of_the_project() -> None:

@@ -80,7 +80,7 @@ def test_a_file_that_is_replaced(home):
     place.byte_file(name)
     place.byte_file(name)
     np.save(home / "new.npy", ROWS)
-    os.replace(home / "new.npy", name)
+    (home / "new.npy").replace(name)
     with pytest.raises(CorruptDataError, match="was replaced while it was read"):
         place.byte_file(name)
 

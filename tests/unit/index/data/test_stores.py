@@ -292,5 +292,7 @@ def test_a_read_is_cut_into_requests(s3, monkeypatch):
         found = data.open(f"s3://bucket/{name}", columns=columns_of(name))
         require_rows(found, name)
     spans = [line.split("bytes=")[1] for line in s3.asked if "bytes=" in line]
-    sizes = [int(last) - int(first) + 1 for first, last in (s.split("-") for s in spans)]
+    sizes = [
+        int(last) - int(first) + 1 for first, last in (s.split("-") for s in spans)
+    ]
     assert max(sizes) == 100
