@@ -98,9 +98,8 @@ def command(job: LabelsJob) -> None:
     labels = _labels(job, found.labels)
     ids, labels = _with_earlier(job, found.ids, labels)
     outputs.write_table(job.out, {ID_COLUMN: ids, job.column: labels})
-    say(
-        f"{len(ids):,} labels in {job.out}, {len(found.ids):,} of them from {job.export}"
-    )
+    new = len(found.ids)
+    say(f"{len(ids):,} labels in {job.out}, {new:,} of them from {job.export}")
     if left := len(found.unclear) + len(found.skipped):
         warn(
             f"{left:,} items have no label: {len(found.unclear):,} with as many votes"
