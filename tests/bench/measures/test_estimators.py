@@ -14,8 +14,9 @@ from bench.measures import estimators
 def data(tmp_path, clustered):
     folder = tmp_path / "small"
     folder.mkdir()
-    np.save(folder / "base.npy", clustered(3000, 12, seed=1))
-    np.save(folder / "queries.npy", clustered(60, 12, seed=2))
+    rows = clustered(3060, 12, seed=1)
+    np.save(folder / "base.npy", rows[:-60])
+    np.save(folder / "queries.npy", rows[-60:])
     (folder / "meta.json").write_text(json.dumps({"name": "small", "metric": "l2"}))
     return folder
 
