@@ -26,6 +26,8 @@ class GleannUMAP(UMAP):
     UMAP refuses it for every `precomputed_knn`.
     """
 
+    precomputed_knn: Any  # of UMAP, which has no types
+
     def fit(
         self,
         X: ArrayLike,  # noqa: N803
