@@ -8,9 +8,9 @@ What it returns has ids, vectors and payload, and is built from:
     index = SoarIndex.build(pages)
 """
 
-from gleann.index.needed import needing
+from gleann.index.needed import needing as _needing
 
-with needing("gleann.data"):
+with _needing("gleann.data"):
     from gleann.index.data.dataset import Batch, Dataset
     from gleann.index.data.open import open_dataset as open
 

@@ -85,13 +85,15 @@ class FencedFolder:
             MissingFileError: it cannot be read, or is no regular file.
             CorruptDataError: it was replaced since it was opened first.
         """
-        file = LocalFile(Path(name), descriptor=_opened(self.real(name), name))
+        file = LocalFile(
+            Path(name), descriptor=open_without_links(self.real(name), name)
+        )
         if self._versions.setdefault(name, file.version) != file.version:
             raise CorruptDataError(f"{name} was replaced while it was read")
         return file
 
 
-def _opened(path: Path, shown: str) -> int:
+def open_without_links(path: Path, shown: str) -> int:
     """A descriptor of the regular file at a path without links, part by part.
 
     A link that was put there since the path was resolved is not followed.

@@ -1,8 +1,8 @@
 """Active learning: query the labels that help most."""
 
-from gleann.index.needed import needing
+from gleann.index.needed import needing as _needing
 
-with needing("gleann.selection.active"):
+with _needing("gleann.selection.active"):
     from gleann.selection.active.coverage import Coverage
     from gleann.selection.active.models.classifier import Classifier
     from gleann.selection.active.params import ActiveParams

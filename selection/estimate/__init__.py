@@ -1,8 +1,8 @@
 """Estimates of counts, sums and averages from few labels, with intervals."""
 
-from gleann.index.needed import needing
+from gleann.index.needed import needing as _needing
 
-with needing("gleann.selection.estimate"):
+with _needing("gleann.selection.estimate"):
     from gleann.selection.estimate.baselines.abae import abae_estimate
     from gleann.selection.estimate.group_estimates import GroupEstimates
     from gleann.selection.estimate.labels.known import Known, KnownGroups

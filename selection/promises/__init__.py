@@ -1,8 +1,8 @@
 """Promises about a chosen set: its recall, its precision, and failures in a batch."""
 
-from gleann.index.needed import needing
+from gleann.index.needed import needing as _needing
 
-with needing("gleann.selection.promises"):
+with _needing("gleann.selection.promises"):
     from gleann.selection.promises.acceptance import (
         AcceptanceBound,
         failures_bound,

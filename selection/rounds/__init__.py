@@ -1,8 +1,8 @@
 """Training sets chosen in rounds: label a batch, train, pick the next."""
 
-from gleann.index.needed import needing
+from gleann.index.needed import needing as _needing
 
-with needing("gleann.selection.rounds"):
+with _needing("gleann.selection.rounds"):
     from gleann.selection.rounds.one_batch import pick_batch
     from gleann.selection.rounds.params import PickerName, RoundsParams
     from gleann.selection.rounds.run import RoundRecord, RoundsRun, run_rounds

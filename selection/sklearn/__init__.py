@@ -1,8 +1,8 @@
 """scikit-learn estimators: neighbour graphs for its algorithms, and row selectors."""
 
-from gleann.index.needed import needing
+from gleann.index.needed import needing as _needing
 
-with needing("gleann.sklearn"):
+with _needing("gleann.sklearn"):
     from gleann.selection.sklearn.kernel import knn_kernel
     from gleann.selection.sklearn.neighbours import GleannNeighbors
     from gleann.selection.sklearn.radius import GleannRadiusNeighbors

@@ -7,7 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gleann.index.data.fenced_folder import FencedFolder, _opened, fenced_files
+from gleann.index.data.fenced_folder import (
+    FencedFolder,
+    fenced_files,
+    open_without_links,
+)
 from gleann.index.data.open import open_files
 from gleann.index.errors import CorruptDataError, ForbiddenPathError, MissingFileError
 
@@ -68,11 +72,11 @@ def test_a_link_that_is_made_between_the_look_and_the_opening(home):
     file.rename(home / "open/kept.npy")
     file.symlink_to(home / "secret/deep/v.npy")
     with pytest.raises(ForbiddenPathError, match="was made a link while it was opened"):
-        _opened(file, "v.npy")
+        open_without_links(file, "v.npy")
     (home / "open/deep").rename(home / "open/old")
     (home / "open/deep").symlink_to(home / "secret/deep")
     with pytest.raises(MissingFileError, match="Not a directory"):
-        _opened(file, "v.npy")
+        open_without_links(file, "v.npy")
 
 
 def test_a_file_that_is_replaced(home):
