@@ -13,7 +13,9 @@ from bench.filtered.tenants import add_tenants
 from bench.graphs.knn_graph import add_knn_graph
 from bench.measures.compaction import add_compaction
 from bench.measures.costs import add_costs
+from bench.measures.data_memory import add_data
 from bench.measures.effort import add_effort
+from bench.measures.estimators import add_estimators
 from bench.measures.filters import add_filters
 from bench.measures.grpc_calls import add_grpc
 from bench.measures.hard import add_hard
@@ -57,7 +59,9 @@ def make_parser() -> argparse.ArgumentParser:
     add_compaction(commands.add_parser("compaction", help="folding beside building"))
     add_costs(commands.add_parser("costs", help="what a search's steps take"))
     add_curation(commands.add_parser("curation", help="what curation is worth"))
+    add_data(commands.add_parser("data", help="memory of reading large files"))
     add_effort(commands.add_parser("effort", help="lists a query by its effort"))
+    add_estimators(commands.add_parser("estimators", help="graphs in pipelines"))
     add_filters(commands.add_parser("filters", help="recall or speed under filters"))
     add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))
     add_growth(commands.add_parser("growth", help="what grows with the rows, and how"))

@@ -23,7 +23,9 @@ from bench.filtered.tenants import tenants_table
 from bench.graphs.result import graph_table
 from bench.measures.compaction import compaction_table
 from bench.measures.costs import costs_table
+from bench.measures.data_memory import data_table
 from bench.measures.effort import effort_table
+from bench.measures.estimators import estimators_table
 from bench.measures.filters import filters_table
 from bench.measures.grpc_calls import grpc_table
 from bench.measures.hard import hard_table
@@ -56,7 +58,9 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "build": build_table,
     "compaction": compaction_table,
     "costs": costs_table,
+    "data": data_table,
     "effort": effort_table,
+    "estimators": estimators_table,
     "filter-speed": speed_table,
     "filters": filters_table,
     "growth": growth_table,

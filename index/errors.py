@@ -25,6 +25,7 @@ GleannError
 ├── PermissionDeniedError                the key lacks the right
 ├── ConflictError                        somebody else has changed it meanwhile
 ├── EngineUnavailableError               what is needed is not installed
+│   ├── MissingPackageError (ModuleNotFoundError)  a package that gleann uses
 │   └── DeviceLostError                  the device failed and answers no more
 ├── CancelledError                       the caller cancelled the work
 ├── StorageError                         the disk refused (full, read-only)
@@ -168,6 +169,10 @@ class ConflictError(GleannError):
 
 class EngineUnavailableError(GleannError):
     """An engine or library that is needed is not installed."""
+
+
+class MissingPackageError(EngineUnavailableError, ModuleNotFoundError):
+    """A package that gleann uses is not installed; says what installs it."""
 
 
 class DeviceLostError(EngineUnavailableError):

@@ -11,6 +11,10 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from gleann.index.needed import needing
+
+NEEDING = "an array of texts, such as ids,"
+"""What needs pyarrow, in messages."""
 FEW = 128
 """Strings up to which Python's own strings take less time than calling Arrow."""
 
@@ -43,7 +47,8 @@ class Texts:
         Raises:
             UnicodeEncodeError: half of a surrogate pair, which has no UTF-8.
         """
-        import pyarrow as pa
+        with needing(NEEDING):
+            import pyarrow as pa
 
         return cls.of_arrow(pa.array(texts, pa.large_string()))
 
@@ -113,10 +118,11 @@ class Texts:
 
     def take(self, rows: NDArray[np.int64]) -> "Texts":
         """The strings at `rows` (m,); "" for row -1."""
+        array = self.to_arrow()
         import pyarrow as pa
 
         # What a null would say is in a bitmap that is left behind: its length is 0.
-        return self.of_arrow(self.to_arrow().take(pa.array(rows, mask=rows < 0)))
+        return self.of_arrow(array.take(pa.array(rows, mask=rows < 0)))
 
     def at(self, row: int) -> str:
         """One string."""
@@ -128,11 +134,11 @@ class Texts:
 
     def to_numpy(self) -> FixedWidth:
         """All strings (n,), fixed-width, as wide as the longest of them."""
-        import pyarrow.compute as pc
-
         if not self.nbytes:
             return np.zeros(len(self), "<U1")
         array = self.to_arrow()
+        import pyarrow.compute as pc
+
         if self.packed().isascii():
             width = int(self.lengths.max())
             padded = pc.ascii_rpad(array, width, "\0")
@@ -170,7 +176,8 @@ class Texts:
 
     def to_arrow(self) -> Any:
         """All strings as a `pyarrow.LargeStringArray`, without a copy."""
-        import pyarrow as pa
+        with needing(NEEDING):
+            import pyarrow as pa
 
         return pa.LargeStringArray.from_buffers(
             len(self), pa.py_buffer(self.offsets), pa.py_buffer(self.text)

@@ -247,7 +247,11 @@ if not typing.TYPE_CHECKING:  # or mypy would believe in any name
     def __getattr__(name: str) -> typing.Any:
         if name not in _HOME:
             raise AttributeError(f"module 'gleann.selection' has no attribute {name!r}")
-        found = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+        from gleann.index.needed import needing
+
+        with needing(f"gleann.selection.{name}"):
+            found = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = found
         return found
 
     def __dir__() -> list[str]:

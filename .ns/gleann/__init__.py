@@ -75,7 +75,10 @@ def __getattr__(name: str) -> Any:
         return import_module("gleann.data")
     if name not in _HOME:
         raise AttributeError(f"module 'gleann' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    from gleann.index.needed import needing
+
+    with needing(f"gleann.{name}"):
+        return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:

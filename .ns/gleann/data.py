@@ -8,7 +8,10 @@ What it returns has ids, vectors and payload, and is built from:
     index = SoarIndex.build(pages)
 """
 
-from gleann.index.data.dataset import Batch, Dataset
-from gleann.index.data.open import open_dataset as open
+from gleann.index.needed import needing as _needing
+
+with _needing("gleann.data"):
+    from gleann.index.data.dataset import Batch, Dataset
+    from gleann.index.data.open import open_dataset as open
 
 __all__ = ["Batch", "Dataset", "open"]

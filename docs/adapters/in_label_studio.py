@@ -5,6 +5,9 @@ out as tasks, and the export of the project comes back as labels by the ids of t
 """
 
 # %%
+import json
+from pathlib import Path
+
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -69,8 +72,33 @@ for number, task in enumerate(tasks):
             "annotations": [{"result": result} for result in results],
         }
     )
-found = labels_of(export)
+Path("export.json").write_text(json.dumps(export))
+found = labels_of("export.json")
 print(found.to_dict()["summary"])
 assert (found.ids == batch.ids).all()
 session.submit_labels(found.ids, (found.labels == "eight").astype(int))
 print(len(session.labelled_rows), "rows are labelled")
+
+# %% [markdown]
+# ## From the shell
+#
+# `gleann label-studio` does the same with files: a batch that `gleann select` or the option
+# `--todo` wrote goes out, and the labels behind those so far go on with the session.
+
+# %%
+from csv import writer
+
+with open("items.csv", "w") as file:
+    writer(file).writerows([("id", "image"), *zip(batch.ids, urls, strict=True)])
+with open("batch.csv", "w") as file:
+    writer(file).writerows([("id",), *((name,) for name in batch.ids)])
+with open("seed.csv", "w") as file:
+    writer(file).writerows([("id", "label"), *zip(seed, eights[seed], strict=True)])
+
+# %% [sh]
+# gleann label-studio tasks batch.csv --items items.csv --shows image --classes eight,another --out from-shell.json --config studio.xml
+# gleann label-studio labels export.json --positive eight --after seed.csv --out labels.csv
+
+# %% [markdown]
+# `gleann select active ... --labels labels.csv --resume` takes it from there. `--column
+# positive` writes what `gleann estimate --oracle-csv` reads, and `--classes a,b` numbers.

@@ -3,10 +3,15 @@
 import argparse
 import json
 import os
+import re
+import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -50,14 +55,22 @@ def _timed(task: Task, folder: Path, only: list[str]) -> Iterator[tuple[str, flo
     theirs = task.theirs if task.timed else ""
     for script, needs in ((task.ours, task.ours_needs), (theirs, task.needs)):
         missing = needs and find_spec(needs) is None
+        missing = missing or (script == task.ours and not has_programs(task))
         if script and not missing and (not only or script in only):
             yield script, seconds_of(script, folder)
+
+
+def has_programs(task: Task) -> bool:
+    """Whether the programs are there that our script calls."""
+    return all(shutil.which(name) for name in task.programs)
 
 
 def seconds_of(
     script: str, folder: Path, *, replaced: tuple[str, str] = ("", "")
 ) -> float:
     """Seconds of a script from its start to its end, the imports among them.
+
+    A server that it starts ends with it.
 
     Args:
         script: its file name.
@@ -70,33 +83,57 @@ def seconds_of(
     begun = perf_counter()
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         for path in folder.iterdir():
-            if path.is_file():
+            if path != Path(scratch):
                 (Path(scratch) / path.name).symlink_to(path)
-        for command in _commands(script, replaced):
-            subprocess.run(
-                command,
-                cwd=scratch,
-                env=_environment(),
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+        command = _command(script, Path(scratch), replaced)
+        running = subprocess.Popen(
+            command,
+            cwd=scratch,
+            env=_environment(Path(scratch)),
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            code = running.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+    if code:
+        raise subprocess.CalledProcessError(code, command)
     return perf_counter() - begun
 
 
-def _environment() -> dict[str, str]:
-    """That of this process; scripts import the gleann that it has imported."""
+def _environment(scratch: Path) -> dict[str, str]:
+    """That of this process; scripts run the gleann that it has imported."""
     home = Path(gleann.__file__).absolute().parents[1]
     paths = [str(home), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    programs = [str(scratch / "bin"), os.environ["PATH"]]
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PATH": os.pathsep.join(programs),
+    }
 
 
-def _commands(script: str, replaced: tuple[str, str]) -> list[list[str]]:
+def _command(script: str, scratch: Path, replaced: tuple[str, str]) -> list[str]:
     if script.endswith(".py"):
-        return [[sys.executable, str(SCRIPTS / script)]]
-    lines = (SCRIPTS / script).read_text("utf-8").splitlines()
+        return [sys.executable, str(SCRIPTS / script)]
+    (scratch / "bin").mkdir()
+    program = scratch / "bin" / "gleann"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{GLEANN}" "$@"\n')
+    program.chmod(0o755)
+    text = (SCRIPTS / script).read_text("utf-8")
     old, new = replaced
-    lines = [[new if word == old else word for word in line.split()] for line in lines]
-    return [[sys.executable, "-c", GLEANN, *words[1:]] for words in lines]
+    if old:
+        text = re.sub(rf"(?<!\S){re.escape(old)}(?!\S)", new, text)
+    return ["/bin/sh", "-euc", text.replace(":50051", f":{_free_port()}")]
+
+
+def _free_port() -> int:
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        port: int = place.getsockname()[1]
+    return port
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """What a newcomer has: files of vectors, ids, scores and answers, made from a seed."""
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +37,7 @@ def write_inputs(folder: Path, *, rows: int, seed: int = 0) -> None:
     seed_rows = [np.flatnonzero(rare)[:5], np.flatnonzero(rare == 0)[:5]]
     np.save(folder / "seed.npy", np.concatenate(seed_rows))
     _write_answers(folder, rng, rows)
+    _write_example(folder, vectors)
 
 
 def _write_items(path: Path, vectors: np.ndarray) -> None:
@@ -43,6 +47,16 @@ def _write_items(path: Path, vectors: np.ndarray) -> None:
         "vector": pa.FixedSizeListArray.from_arrays(values, DIM),
     }
     pq.write_table(pa.table(table), path)
+
+
+def _write_example(folder: Path, vectors: np.ndarray) -> None:
+    """The example in Node, the archive of the protos, and the numbers of a query."""
+    root = Path(__file__).resolve().parents[2]
+    shutil.copytree(root / "docs/examples", folder / "examples")
+    make = [sys.executable, root / "proto/archive.py", folder / "gleann-protos.zip"]
+    subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
+    numbers = (f"{one:.4f}" for one in vectors[0].tolist())
+    (folder / "query.txt").write_text(",".join(numbers) + "\n")
 
 
 def _write_answers(folder: Path, rng: np.random.Generator, rows: int) -> None:

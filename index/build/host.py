@@ -13,6 +13,7 @@ from gleann.index.build.spill import scale_of
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines import native
 from gleann.index.exact import exact_search_prepared
+from gleann.index.needed import needing
 from gleann.index.params import BuildParams, Metric
 
 
@@ -114,7 +115,8 @@ class HostTrainingRows:
         n = len(self._rows)
         ones = np.ones(n, np.float32)
         # Imported here: what only reads an index does not need it.
-        from scipy.sparse import csr_array
+        with needing("a build"):
+            from scipy.sparse import csr_array
 
         member = csr_array((ones, (list_nos, np.arange(n))), shape=(nlist, n))
         sums: Vectors = member @ self._rows

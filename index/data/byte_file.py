@@ -36,20 +36,31 @@ class LocalFile:
 
     It is not memory-mapped: a map kills the process (SIGBUS) if the file is truncated
     meanwhile, while a read returns fewer bytes, which is an ordinary error.
+
+    Attributes:
+        version: differs from that of a file that replaces it, or was written to.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, descriptor: int | None = None) -> None:
         """Open the file, which stays open.
+
+        Args:
+            path: of the file.
+            descriptor: of the file where it is open already; it is closed with this.
 
         Raises:
             MissingFileError: it does not exist, or is no regular file.
         """
         self.name = path.name
         self._path = path
-        with open_regular(path) as file:
-            self.size = os.fstat(file.fileno()).st_size
-            self._descriptor = os.dup(file.fileno())
-        weakref.finalize(self, os.close, self._descriptor)
+        if descriptor is None:
+            with open_regular(path) as file:
+                descriptor = os.dup(file.fileno())
+        self._descriptor = descriptor
+        weakref.finalize(self, os.close, descriptor)
+        found = os.fstat(descriptor)
+        self.size = found.st_size
+        self.version = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
     def read_some(self, room: memoryview, at: int) -> int:
         """Read into `room` from offset `at`; the bytes that came."""

@@ -30,6 +30,8 @@ TABLES: tuple[Kind, ...] = ("parquet", "arrow")
 """Kinds that have columns."""
 _URL = re.compile(r"^([a-z][a-z0-9]+):/+(?=.)")
 _WILD = re.compile(r"[*?\[]")
+KNOWN_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
+"""What tells a file from a folder where nothing else does."""
 
 
 class Place(Protocol):
@@ -43,6 +45,13 @@ class Place(Protocol):
 
     def byte_file(self, name: str) -> ByteFile:
         """A file of the place, opened."""
+
+
+class ListedPlace(Place, Protocol):
+    """A `Place` that lists its files."""
+
+    def names(self, folder: str) -> list[str]:
+        """All files below a folder."""
 
 
 class ThisMachine:
@@ -109,6 +118,33 @@ def local_files(source: str | Path) -> Files:
         if not _hidden(file.relative_to(path)) and file.is_file()
     ]
     return of_one_kind(text, map(str, below), place=place, root=text)
+
+
+def listed_files(shown: str, name: str, place: ListedPlace) -> Files:
+    """The files that a name within a place means.
+
+    Args:
+        shown: what messages call them.
+        name: a file; a glob in its last parts; or a folder, without a suffix, of which
+            files below that begin with "." or "_" are left out.
+        place: where they are.
+
+    Raises:
+        MissingFileError: there is none.
+        InvalidInputError: files of no kind that is read, or of several.
+    """
+    if name and not is_glob(name) and KNOWN_SUFFIX.search(name):
+        return Files(shown=shown, names=(name,), kind=kind_of_file(name), place=place)
+    if is_glob(name):
+        names = place.names(fixed_folder(name))
+        return of_one_kind(shown, matching(names, name), place=place)
+    folder = name.rstrip("/")
+    below = [
+        one
+        for one in place.names(folder)
+        if not _hidden(PurePath(one[len(folder) :].lstrip("/")))
+    ]
+    return of_one_kind(shown, below, place=place, root=folder)
 
 
 def is_folder(path: Path) -> bool:

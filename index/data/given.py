@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.data.dataset import Dataset
+from gleann.index.needed import needing
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 
@@ -125,7 +126,8 @@ def opened(vectors: Any) -> Dataset | None:
     if isinstance(vectors, Dataset):
         return vectors
     if isinstance(vectors, str | PathLike | Mapping):
-        from gleann.index.data.open import open_dataset
+        with needing("a file or a table of vectors"):
+            from gleann.index.data.open import open_dataset
 
         return open_dataset(vectors)
     if not _may_be_table(vectors):

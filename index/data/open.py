@@ -118,6 +118,20 @@ def open_dataset(  # noqa: PLR0913  all but the first are optional
     return _of_array(source, wanted)
 
 
+def open_files(files: Files, *, vectors: Named = None, ids: IdsGiven = None) -> Dataset:
+    """Open files that are listed already, without payload.
+
+    Args:
+        files: of one kind.
+        vectors: as of `open_dataset`.
+        ids: as there.
+
+    Raises:
+        As `open_dataset`.
+    """
+    return _of_files(files, Wanted(vectors=vectors, ids=ids, columns=(), payload=None))
+
+
 def dataset_of_table(table: Columns) -> Dataset:
     """The only column of vectors, the ids in a column "id" if any, and no payload.
 

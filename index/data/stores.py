@@ -1,22 +1,18 @@
 """Files in object stores (s3://, gs://, az://, http://), by the package obstore."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs
 
+from gleann.index.data.arrow_view import ArrowView
 from gleann.index.data.byte_file import ByteFile
-from gleann.index.data.files import (
-    Files,
-    fixed_folder,
-    is_glob,
-    kind_of_file,
-    matching,
-    of_one_kind,
-)
+from gleann.index.data.files import KNOWN_SUFFIX, Files, is_glob, listed_files
 from gleann.index.errors import (
     CorruptDataError,
     EngineUnavailableError,
@@ -25,16 +21,45 @@ from gleann.index.errors import (
 )
 
 _URL = re.compile(r"[a-z][a-z0-9]+://.+", re.DOTALL)
-_KNOWN_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
+
+PATIENCE = 10.0
+"""Seconds after which a request that failed is not sent again, and those that each may
+take. obstore itself goes on for 180, of which a caller hears nothing."""
+CONNECT_SECONDS = 5.0
+"""Most that a connection may take."""
+MOST_RETRIES = 5
+"""Of a request. A port that refuses connections is known to be dead within a second."""
+MOST_BYTES = 4 << 20
+"""Of a request, so that one ends in time where a store sends 0.4 MB a second."""
+_CLIENT = (
+    "allow_http",
+    "allow_invalid_certificates",
+    "connect_timeout",
+    "proxy_ca_certificate",
+    "proxy_excludes",
+    "proxy_url",
+    "timeout",
+    "user_agent",
+)
+"""Options of connections that obstore reads from AWS_ALLOW_HTTP, GOOGLE_ALLOW_HTTP and
+the like, unless it is given any by its caller: so they are read here."""
+_VARIABLES = {"s3": "AWS", "s3a": "AWS", "gs": "GOOGLE"} | dict.fromkeys(
+    ("az", "adl", "azure", "abfs", "abfss"), "AZURE"
+)
+"""What the names of these variables begin with, by the scheme of the URL."""
 
 
-def stored_files(source: str, store: Any = None) -> Files:
+def stored_files(
+    source: str, store: Any = None, *, patience: float = PATIENCE
+) -> Files:
     """The files that an URL, or a path within a store, names.
 
     Args:
         source: a file; a glob in its last parts; or a folder, without a suffix.
         store: of obstore; None makes the one of the URL, with the credentials of the
             environment, as obstore reads them.
+        patience: seconds after which a request that failed is not sent again, of a
+            store of an URL; a request may take as many. One of obstore has its own.
 
     Raises:
         EngineUnavailableError: the package obstore is not installed.
@@ -42,24 +67,11 @@ def stored_files(source: str, store: Any = None) -> Files:
         InvalidInputError: no such kind of store, or files of several kinds.
     """
     obstore = _obstore(source)
-    base, name = _split(source) if store is None else ("", source)
-    place = StoredPlace(obstore, _store_of(obstore, base) if store is None else store)
-    if name and not is_glob(name) and _KNOWN_SUFFIX.search(name):
-        kind = kind_of_file(name)
-        return Files(shown=source, names=(name,), kind=kind, place=place)
-    if is_glob(name):
-        names = place.names(fixed_folder(name))
-        return of_one_kind(source, matching(names, name), place=place)
-    folder = name.rstrip("/")
-    names = place.names(folder)
-    below = [
-        one
-        for one in names
-        if not any(
-            part.startswith((".", "_")) for part in one[len(folder) :].split("/")
-        )
-    ]
-    return of_one_kind(source, below, place=place, root=folder)
+    if store is not None:
+        return listed_files(source, source, StoredPlace(obstore, store))
+    base, name = _split(source)
+    store = _store_of(obstore, base, patience=patience)
+    return listed_files(source, name, StoredPlace(obstore, store, shown=base))
 
 
 class StoredPlace:
@@ -69,11 +81,19 @@ class StoredPlace:
         filesystem: Arrow's view of it.
     """
 
-    def __init__(self, obstore: Any, store: Any) -> None:
+    def __init__(self, obstore: Any, store: Any, *, shown: str = "") -> None:
+        """Take a store.
+
+        Args:
+            obstore: the package.
+            store: of it.
+            shown: the URL of the store, for messages.
+        """
         self._obstore = obstore
         self._store = store
+        self._shown = shown
         self._versions: dict[str, Any] = {}
-        self.filesystem = pa.fs.PyFileSystem(_Handler(self))
+        self.filesystem = pa.fs.PyFileSystem(ArrowView(self))
 
     def names(self, folder: str) -> list[str]:
         """All files below a folder.
@@ -82,7 +102,8 @@ class StoredPlace:
             MissingFileError: the store cannot be reached, or does not list.
         """
         prefix = folder.strip("/") or None
-        with _refusing(self._obstore, folder or "the store"):
+        shown = _joined(self._shown, folder) or "the store"
+        with _refusing(self._obstore, shown):
             return [
                 meta["path"]
                 for some in self._obstore.list(self._store, prefix)
@@ -95,9 +116,10 @@ class StoredPlace:
         Raises:
             CorruptDataError: it was replaced since it was opened first.
         """
-        file = StoredFile(self._obstore, self._store, name)
+        shown = _joined(self._shown, name)
+        file = StoredFile(self._obstore, self._store, name, shown=shown)
         if self._versions.setdefault(name, file.version) != file.version:
-            raise _replaced(name)
+            raise _replaced(shown)
         return file
 
 
@@ -108,16 +130,17 @@ class StoredFile:
         version: differs from that of a file that replaces it, where the store tells.
     """
 
-    def __init__(self, obstore: Any, store: Any, name: str) -> None:
+    def __init__(self, obstore: Any, store: Any, name: str, *, shown: str) -> None:
         """Ask for the size.
 
         Raises:
             MissingFileError: it is not there, or the store cannot be reached.
         """
         self.name = name
+        self._shown = shown
         self._obstore = obstore
         self._store = store
-        with _refusing(obstore, name):
+        with _refusing(obstore, shown):
             meta = obstore.head(store, name)
         self.size = int(meta["size"])
         tag = meta["e_tag"]
@@ -128,113 +151,15 @@ class StoredFile:
 
     def read_some(self, room: memoryview, at: int) -> int:
         """Read into `room` from offset `at`; the bytes that came."""
-        stop = min(at + len(room), self.size)
+        stop = min(at + min(len(room), MOST_BYTES), self.size)
         if stop <= at:
             return 0
-        with _refusing(self._obstore, self.name):
+        with _refusing(self._obstore, self._shown):
             options = {"range": (at, stop), **self._only}
             got = self._obstore.get(self._store, self.name, options=options).bytes()
         part = memoryview(got)[: len(room)]
         room[: len(part)] = part
         return len(part)
-
-
-class _Handler(pa.fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no types
-    """What Arrow needs to read files of a store; it writes none."""
-
-    def __init__(self, place: StoredPlace) -> None:
-        self._place = place
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Handler) and other._place is self._place
-
-    def __hash__(self) -> int:
-        return id(self._place)
-
-    def get_type_name(self) -> str:
-        """Name of the kind."""
-        return "obstore"
-
-    def normalize_path(self, path: str) -> str:
-        """The path as it is."""
-        return path
-
-    def get_file_info(self, paths: list[str]) -> list[Any]:
-        """Size of each file."""
-        return [
-            pa.fs.FileInfo(path, pa.fs.FileType.File, size=self._opened(path).size)
-            for path in paths
-        ]
-
-    def open_input_file(self, path: str) -> Any:
-        """A file that Arrow may seek in."""
-        return pa.PythonFile(_SeekableFile(self._opened(path)), mode="r")
-
-    def open_input_stream(self, path: str) -> Any:
-        """A file that Arrow reads front to back."""
-        return self.open_input_file(path)
-
-    def get_file_info_selector(self, selector: Any) -> list[Any]:
-        """Files below a folder."""
-        return self.get_file_info(self._place.names(selector.base_dir))
-
-    def _opened(self, path: str) -> ByteFile:
-        return self._place.byte_file(path)
-
-    def _refuse(self, *args: Any) -> None:
-        raise NotImplementedError("object stores are read only")
-
-    create_dir = delete_dir = delete_dir_contents = _refuse
-    delete_root_dir_contents = delete_file = move = copy_file = _refuse
-    open_output_stream = open_append_stream = _refuse
-
-
-class _SeekableFile:
-    """A `ByteFile` as Python's files are."""
-
-    closed = False
-
-    def __init__(self, file: ByteFile) -> None:
-        self._file = file
-        self._at = 0
-
-    def read(self, count: int | None = -1) -> bytes:
-        """The next bytes, all of them for None or below 0."""
-        left = max(0, self._file.size - self._at)
-        count = left if count is None or count < 0 else min(count, left)
-        room = bytearray(count)
-        got = self._file.read_some(memoryview(room), self._at) if count else 0
-        self._at += got
-        return bytes(room[:got])
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place; `whence` as of Python's files."""
-        begin = (0, self._at, self._file.size)[whence]
-        self._at = begin + offset
-        return self._at
-
-    def tell(self) -> int:
-        """The place."""
-        return self._at
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def writable(self) -> bool:
-        """It is not."""
-        return False
-
-    def flush(self) -> None:
-        """Nothing is to be written."""
-
-    def close(self) -> None:
-        """The file is closed when nobody holds it."""
-        self.closed = True
 
 
 @contextmanager
@@ -255,6 +180,10 @@ def _refusing(obstore: Any, shown: str) -> Iterator[None]:
 
 def _replaced(shown: str) -> CorruptDataError:
     return CorruptDataError(f"{shown} was replaced while it was read")
+
+
+def _joined(base: str, name: str) -> str:
+    return f"{base.rstrip('/')}/{name.lstrip('/')}" if base and name else base or name
 
 
 def _first_line(error: Exception) -> str:
@@ -284,19 +213,37 @@ def _split(url: str) -> tuple[str, str]:
     parts = rest.split("/")
     fixed = next((n for n, part in enumerate(parts) if is_glob(part)), None)
     if fixed is None:
-        has_file = len(parts) > 1 and _KNOWN_SUFFIX.search(parts[-1])
+        has_file = len(parts) > 1 and KNOWN_SUFFIX.search(parts[-1])
         fixed = len(parts) - 1 if has_file else len(parts)
     fixed = max(fixed, 1)
     return f"{scheme}://{'/'.join(parts[:fixed])}", "/".join(parts[fixed:])
 
 
-def _store_of(obstore: Any, base: str) -> Any:
-    # obstore refuses plain HTTP where nobody asks for it, as this URL does.
-    is_plain = base.startswith("http://")
-    options = {"client_options": {"allow_http": True}} if is_plain else {}
+def _store_of(obstore: Any, base: str, *, patience: float) -> Any:
+    retries = {
+        "max_retries": MOST_RETRIES,
+        "retry_timeout": timedelta(seconds=patience),
+    }
+    client = _client_options(base, patience)
     try:
-        return obstore.store.from_url(base, **options)
+        return obstore.store.from_url(base, client_options=client, retry_config=retries)
     except (obstore.exceptions.BaseError, ValueError, OSError) as error:
         raise InvalidInputError(
             f"{base:.200} is no object store: {_first_line(error)}"
         ) from error
+
+
+def _client_options(base: str, patience: float) -> dict[str, Any]:
+    """How the store of an URL is connected to; what the environment says goes first."""
+    options: dict[str, Any] = {
+        "connect_timeout": timedelta(seconds=min(patience, CONNECT_SECONDS)),
+        "timeout": timedelta(seconds=max(patience, 0.001)),  # 0 would be without end
+    }
+    scheme = base.partition("://")[0]
+    if scheme == "http":
+        # obstore refuses plain HTTP where nobody asks for it, as this URL does.
+        options["allow_http"] = True
+    if scheme in _VARIABLES:
+        names = {key: f"{_VARIABLES[scheme]}_{key.upper()}" for key in _CLIENT}
+        options |= {k: os.environ[v] for k, v in names.items() if v in os.environ}
+    return options

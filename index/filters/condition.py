@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gleann.index.arrays import HeldIds, Mask
 from gleann.index.errors import DimensionMismatchError, InvalidFilterError
+from gleann.index.needed import needing
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 
@@ -36,7 +37,8 @@ class Condition:
     _key: tuple[object, ...] = field(init=False, repr=False)
 
     def __init__(self, where: str, parameters: Sequence[object] = ()) -> None:
-        from gleann.index.filters.values import plain_parameter
+        with needing("a condition"):
+            from gleann.index.filters.values import plain_parameter
 
         given: object = where  # from outside
         if not isinstance(given, str):
@@ -86,8 +88,9 @@ class Condition:
                 column that is not there, compares one with a value of another type, or
                 has a parameter too many or too few. It has `position` and `column`.
         """
-        from gleann.index.filters.bind import Binder
-        from gleann.index.filters.parse import parse
+        with needing("a condition"):
+            from gleann.index.filters.bind import Binder
+            from gleann.index.filters.parse import parse
 
         tree = parse(self.where)
         if id_type is not None:

@@ -21,6 +21,7 @@ from gleann.index.graph.neighbours import Neighbours, find_neighbours
 from gleann.index.graph.projection import projected_join
 from gleann.index.heartbeat import repeating
 from gleann.index.ids.held import ids_at, take_ids, to_numpy
+from gleann.index.needed import needing
 from gleann.index.progress import Progress, ignore
 from gleann.index.soar_index import SoarIndex
 from gleann.index.tables.tabular import Table, Tabular
@@ -112,7 +113,8 @@ class KnnGraph(Tabular):
 
         A distance of zero, between equal rows, is stored, not left out.
         """
-        from scipy.sparse import csr_array
+        with needing("to_scipy"):
+            from scipy.sparse import csr_array
 
         n = len(self)
         return csr_array((self.distances, self.rows, self.indptr), shape=(n, n))

@@ -14,6 +14,7 @@ from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
 )
+from gleann.index.needed import needing
 from gleann.index.payload.schema import Column, Schema
 from gleann.index.storage.array_file import refusing_disk
 from gleann.index.storage.mapped_file import MappedFile
@@ -74,7 +75,8 @@ class Payload:
             UnknownColumnError: a column that the schema lacks.
             DimensionMismatchError: columns of another number of rows.
         """
-        import pyarrow as pa
+        with needing("payload"):
+            import pyarrow as pa
 
         from gleann.index.payload.arrow import arrow_type, as_column, schema_of
 

@@ -33,7 +33,16 @@ def regular_descriptor(path: Path, flags: int = 0) -> int:
         MissingFileError: it is no regular file.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    return require_regular(descriptor, str(path))
+
+
+def require_regular(descriptor: int, shown: str) -> int:
+    """The descriptor of a regular file; another one is closed.
+
+    Raises:
+        MissingFileError: it is no regular file.
+    """
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise MissingFileError(f"{path} is not a regular file")
+        raise MissingFileError(f"{shown} is not a regular file")
     return descriptor

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 
 from gleann.service.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, USAGE
 from gleann.service.cli.interrupts import leaving_on_interrupt
+from gleann.service.cli.lacking import leaving_without_packages
 
-with leaving_on_interrupt():
+with leaving_on_interrupt(), leaving_without_packages():
     import click
     from click.shell_completion import shell_complete
 
     import gleann
     from gleann.index.errors import GleannError
+    from gleann.index.needed import needing
     from gleann.service.cli.completion import VARIABLE
     from gleann.service.cli.groups import Entry, SectionedGroup
     from gleann.service.cli.options import examples, exit_codes
@@ -33,6 +35,10 @@ SECTIONS = {
     "Clean, choose and estimate": {
         "curate": Entry("curate.curate", "Clean, split and order training data."),
         "select": Entry("select.select", "Choose items to label or to train on."),
+        "label-studio": Entry(
+            "label_studio.label_studio",
+            "Hand items to Label Studio, and take their labels back.",
+        ),
         "plan-labels": Entry(
             "estimate.plan_labels",
             "Say how many labels an interval of some width will take.",
@@ -138,8 +144,9 @@ def cli(context: click.Context) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    words = " ".join(["gleann", *arguments[:1]])
     try:
-        with cli.make_context("gleann", list(arguments)) as context:
+        with needing(words), cli.make_context("gleann", list(arguments)) as context:
             try:
                 cli.invoke(context)
             except click.exceptions.Exit:

@@ -5,6 +5,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Self
 
+from gleann.index.needed import needing
 from gleann.service.client.link.threads import Directory
 from gleann.service.client.methods import ClientMethods
 from gleann.service.client.modes import Awaiting
@@ -66,7 +67,8 @@ class AsyncClient(ClientMethods[Awaiting]):
             )
         else:
             require_directories()
-            from gleann.service.local import open_directory
+            with needing("a client that opens a directory"):
+                from gleann.service.local import open_directory
 
             self._directory = Directory(partial(open_directory, place))
             stubs = self._directory.stubs

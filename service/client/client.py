@@ -4,6 +4,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Self
 
+from gleann.index.needed import needing
 from gleann.service.client.link.at_once import at_once
 from gleann.service.client.methods import ClientMethods
 from gleann.service.client.modes import Blocking
@@ -63,6 +64,8 @@ class Client(ClientMethods[Blocking]):
             InvalidParamsError: neither a directory nor the address of a server.
             NotReadyError: another process has the directory open.
             CorruptDataError: its contents cannot be read.
+            MissingPackageError: a package is not installed that a directory needs, and
+                a client of a server does not.
         """
         place = read_target(target)
         mode = Blocking()
@@ -80,9 +83,10 @@ class Client(ClientMethods[Blocking]):
             )
         else:
             require_directories()
-            from gleann.service.local import open_directory
+            with needing("a client that opens a directory"):
+                from gleann.service.local import open_directory
 
-            stubs = at_once(open_directory(place))
+                stubs = at_once(open_directory(place))
         self._assemble(stubs, mode)
 
     @classmethod

@@ -40,7 +40,8 @@ class Config:
         allow_remote: whether other machines may reach the `listen` address.
         import_roots: directories under which files may be imported; none by default.
         import_urls: prefixes of URLs of object stores, such as "s3://bucket/vectors/",
-            under which files may be imported; none by default.
+            under which files may be imported; none by default. A link below the folder
+            of a file:// prefix that leads out of it is refused.
         export_roots: directories under which snapshots may be exported; none by
             default.
         import_rows: maximum number of vectors in an imported file.

@@ -64,10 +64,54 @@ def allowed_url(url: str, prefixes: tuple[str, ...]) -> str:
     # line feeds, and blanks at the ends, before it does.
     is_odd = bool({".", ".."} & set(parts) or set(url) & set("\\?#@"))
     is_odd = is_odd or url != url.strip() or not url.isprintable()
-    inside = any(url.startswith(p if p.endswith("/") else f"{p}/") for p in prefixes)
-    if is_odd or not (inside or url in prefixes):
+    if is_odd or not _prefixes_of(url, prefixes):
         raise ForbiddenPathError(f"{url!r:.200} is outside the import URLs")
     return url
+
+
+def fence_of(url: str, prefixes: tuple[str, ...]) -> Path | None:
+    """The folder of this machine that an allowed URL must not lead out of.
+
+    Args:
+        url: as `allowed_url` returns it.
+        prefixes: as there; the widest that the URL is under counts.
+
+    Returns:
+        None for the URL of a store elsewhere.
+
+    Raises:
+        ForbiddenPathError: a file:// URL of another machine.
+    """
+    if not _is_of_file(url):
+        return None
+    return Path(path_of_url(min(_prefixes_of(url, prefixes), key=len)))
+
+
+def path_of_url(url: str) -> str:
+    """The path that a file:// URL names.
+
+    Raises:
+        ForbiddenPathError: it is of another machine.
+    """
+    path = unquote(url.partition("://")[2]) or "/"
+    if not path.startswith("/"):
+        raise ForbiddenPathError(
+            f"{url!r:.200} names a file of another machine: write file:///path"
+        )
+    return path
+
+
+def _prefixes_of(url: str, prefixes: tuple[str, ...]) -> list[str]:
+    """The prefixes that an URL is under."""
+    return [
+        p
+        for p in prefixes
+        if url == p or url.startswith(p if p.endswith("/") else f"{p}/")
+    ]
+
+
+def _is_of_file(url: str) -> bool:
+    return url.partition("://")[0].lower() == "file"
 
 
 def allowed_target(path: str, roots: tuple[Path, ...]) -> Path:

@@ -10,7 +10,12 @@ from gleann.service.files.import_payload import (
     chosen_payload,
     peeked_payload,
 )
-from gleann.service.files.roots import allowed_path, allowed_url, is_url
+from gleann.service.files.roots import (
+    allowed_path,
+    allowed_url,
+    fence_of,
+    is_url,
+)
 from gleann.service.files.stored_vectors import StoredVectors
 from gleann.service.files.vector_files import NpyVectors, ParquetVectors, VectorFile
 from gleann.service.jobs.sealed_import import require_space
@@ -154,11 +159,13 @@ def _stored(
 ) -> StoredVectors:
     """The vectors that an URL names."""
     if request.WhichOneof("source") == "parquet":
+        url = allowed_url(request.parquet.path, urls)
         return StoredVectors.open(
-            allowed_url(request.parquet.path, urls),
+            url,
             vector_column=request.parquet.vector_column or DEFAULT_VECTOR_COLUMN,
             id_column=request.parquet.id_column or None,
             dim=dim,
+            fence=fence_of(url, urls),
         )
     if request.npy.ids_path or request.npy.payload_path:
         raise InvalidInputError(
@@ -166,7 +173,10 @@ def _stored(
             " come from a parquet file"
         )
     url = allowed_url(request.npy.path, urls)
-    return StoredVectors.open(url, vector_column=None, id_column=None, dim=dim)
+    fence = fence_of(url, urls)
+    return StoredVectors.open(
+        url, vector_column=None, id_column=None, dim=dim, fence=fence
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The traces of a server, as its settings say."""
 
 from gleann.index.errors import InvalidParamsError
+from gleann.index.remedies import TRACE
 from gleann.service.config.trace import TraceSettings
 from gleann.service.telemetry.traces import NoTracing, Tracing
 
@@ -12,7 +13,7 @@ def tracing_of(settings: TraceSettings) -> Tracing:
     """What makes traces; nothing is imported where there is no collector.
 
     Raises:
-        InvalidParamsError: the extra "trace" is not installed.
+        InvalidParamsError: the packages of OpenTelemetry are not installed.
     """
     if settings.endpoint is None:
         return NoTracing()
@@ -24,8 +25,7 @@ def tracing_of(settings: TraceSettings) -> Tracing:
         from gleann.service.telemetry.tracing import SpanTracing
     except ImportError as error:
         raise InvalidParamsError(
-            f"trace.endpoint is set, but {error.name} is not installed: pip install"
-            " 'gleann[trace]'"
+            f"trace.endpoint is set, but {error.name} is not installed: {TRACE}"
         ) from error
     exporter = OTLPSpanExporter(endpoint=settings.endpoint, timeout=EXPORT_SECONDS)
     return SpanTracing(exporter, share=settings.share)

@@ -31,6 +31,7 @@ DISTRIBUTION = {
     "skactiveml": "scikit-activeml",
     "sklearn": "scikit-learn",
     "small_text": "small-text",
+    "umap": "umap-learn",
 }
 """Distributions whose name is not that of their module."""
 

@@ -224,3 +224,28 @@ def test_a_client_alone_says_what_it_lacks(client_alone: Environment) -> None:
     listed = client_alone.output_of("-m", "pip", "list", "--format", "freeze")
     absent = {"scipy", "scikit-learn", "pyarrow", "sqlglot"}
     assert not absent & {line.partition("==")[0] for line in listed.splitlines()}
+
+
+LACKING = """
+import subprocess, sys
+import gleann
+from gleann.index.errors import MissingPackageError
+for what in (lambda: gleann.Client("folder"), lambda: gleann.data):
+    try:
+        what()
+    except MissingPackageError as error:
+        print(error)
+done = subprocess.run([sys.argv[1], "search"], capture_output=True, text=True)
+assert done.returncode == 1, done
+print(done.stderr, end="")
+"""
+
+
+def test_what_a_client_alone_lacks_is_said_with_its_remedy(
+    client_alone: Environment,
+) -> None:
+    lines = client_alone.output_of("-c", LACKING, client_alone.gleann).splitlines()
+    assert len(lines) == 3, lines
+    for line, package in zip(lines, ("pyarrow", "pyarrow", "click"), strict=True):
+        assert f"needs the package {package}, which is not installed" in line
+        assert "scikit-learn" in line.rpartition("pip install ")[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("trustme", reason="needs trustme (pip install 'gleann[test]')")
+pytest.importorskip("trustme", reason="needs trustme (pip install trustme)")
 from certificates import Authority
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

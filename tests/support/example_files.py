@@ -1,6 +1,7 @@
 """The files that the examples of all help texts name."""
 
 import io
+import json
 import re
 import shutil
 from itertools import pairwise
@@ -114,6 +115,23 @@ def _write_tables(folder: Path) -> None:
     pq.write_table(pa.table({"id": of, "kept": of % 2 == 0}), folder / "dedup.parquet")
 
 
+def _write_studio(folder: Path) -> None:
+    """A batch and an export of Label Studio with answers to it."""
+    of = np.arange(N)[500:520]
+    pq.write_table(pa.table({"id": of}), folder / "batch.parquet")
+    _csv(folder, "todo", {"id": of})
+    words = np.where(of % 12 < 4, "cat", "dog").tolist()
+    results = [
+        {"from_name": "label", "type": "choices", "value": {"choices": [word]}}
+        for word in words
+    ]
+    tasks = [
+        {"data": {"gleann_id": int(name)}, "annotations": [{"result": [one]}]}
+        for name, one in zip(of, results, strict=True)
+    ]
+    (folder / "export.json").write_text(json.dumps(tasks))
+
+
 def answers_of(words: list[str], folder: Path) -> None:
     """Write the answers and labels that one command reads in a form of its own."""
     of = np.arange(N)
@@ -190,6 +208,7 @@ def write(folder: Path) -> dict[str, str]:
     names = _write_library(folder)
     Authority(folder).issue("server")
     (folder / "gleann.toml").write_text('data_dir = "library"\n')
+    _write_studio(folder)
     (folder / "load.sh").write_text("#!/bin/sh\nexit 0\n")
     (folder / "load.sh").chmod(0o755)
     with pytest.MonkeyPatch.context() as patched:
@@ -222,6 +241,7 @@ def _link(source: Any, target: Any) -> None:
 def remove_outputs(words: list[str], folder: Path) -> None:
     """Remove what a command will write."""
     written = {"--out", "--report", "--pairs", "--probabilities-out", "--uncertain-out"}
+    written |= {"--config"} if words[0] == "label-studio" else set()
     if "--resume" not in words:
         written.add("--state")
     names = [value for flag, value in pairwise(words) if flag in written]

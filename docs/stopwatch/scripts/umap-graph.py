@@ -1,8 +1,5 @@
 import numpy as np
-from umap import UMAP
 
-from gleann.sklearn import GleannNeighbors
+from gleann.service.adapters.umap import GleannUMAP
 
-vectors = np.load("vectors.npy")
-knn = GleannNeighbors(n_neighbors=15, metric="cosine").fit(vectors).precomputed_knn()
-places = UMAP(metric="cosine", precomputed_knn=knn).fit_transform(vectors)
+places = GleannUMAP(metric="cosine").fit_transform(np.load("vectors.npy"))

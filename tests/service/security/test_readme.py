@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("trustme", reason="needs trustme (pip install 'gleann[test]')")
+pytest.importorskip("trustme", reason="needs trustme (pip install trustme)")
 from certificates import Authority
 
 README = (Path(__file__).parents[3] / "README.md").read_text()

@@ -17,7 +17,7 @@ from gleann.service.config.security import SecuritySettings
 from gleann.service.security import watching
 from gleann.service.server import Server, serve
 
-pytest.importorskip("trustme", reason="needs trustme (pip install 'gleann[test]')")
+pytest.importorskip("trustme", reason="needs trustme (pip install trustme)")
 from certificates import Authority, Pair
 from keys_of_tests import until
 

@@ -1,5 +1,7 @@
 """Imports from object stores: only under the prefixes that a server allows."""
 
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +74,52 @@ def test_what_is_outside_is_refused(client, store, url):
         client.import_vectors("n", given).wait(timeout=60)
 
 
+@pytest.mark.parametrize(
+    ("link", "to", "url"),
+    [
+        ("parts/v.npy", "secret/v.npy", "parts/v.npy"),
+        ("parts/out", "secret", "parts/out/v.npy"),
+        ("parts/out", "secret", "parts/out/*.npy"),
+        ("parts/out", "secret", "parts/out"),
+        ("parts/out", "secret/gone", "parts/out/v.npy"),
+        ("parts/3.parquet", "secret/p.parquet", "parts/*.parquet"),
+        ("parts/3.parquet", "secret/p.parquet", "parts"),
+        ("parts/3.parquet", "parts-of-others", "parts/3.parquet"),
+    ],
+)
+def test_a_link_that_leads_out_is_refused(client, store, link, to, url):
+    (store / "secret/p.parquet").write_bytes((store / "parts/0.parquet").read_bytes())
+    (store / link).symlink_to(store / to)
+    with pytest.raises(errors.ForbiddenPathError, match="leads out of what may be"):
+        client.import_vectors("n", f"file://{store}/{url}").wait(timeout=60)
+
+
+def test_a_link_within_the_prefix_is_followed(client, store, rows):
+    (store / "parts/again.npy").symlink_to(store / "parts/deep/w.npy")
+    (store / "parts/deep").mkdir()
+    np.save(store / "parts/deep/w.npy", rows)
+    client.import_vectors("n", f"file://{store}/parts/again.npy").wait(timeout=60)
+    assert np.array_equal(client.get_vectors("n", range(N)), rows)
+
+
+def test_a_prefix_that_is_a_link_itself_is_its_folder(start_server, store, rows):
+    (store / "latest").symlink_to(store / "parts")
+    server = start_server(import_urls=(f"file://{store}/latest/",))
+    with gleann.Client(server.target) as client:
+        client.create_index("n", dim=DIM, metric="l2")
+        url = f"file://{store}/latest/*.parquet"
+        client.import_vectors("n", url, id_column="key").wait(timeout=60)
+        assert np.array_equal(client.get_vectors("n", IDS), rows)
+
+
+def test_a_file_of_another_machine(start_server):
+    server = start_server(import_urls=("file://host/",))
+    with gleann.Client(server.target) as client:
+        client.create_index("n", dim=DIM, metric="l2")
+        with pytest.raises(errors.ForbiddenPathError, match="of another machine"):
+            client.import_vectors("n", "file://host/v.npy").wait(timeout=60)
+
+
 @pytest.mark.parametrize("name", ["parts", "parts/", "parts/*"])
 def test_a_folder_is_of_tables_where_its_columns_are_named(client, store, name, rows):
     """Row numbers are no ids where others were named."""
@@ -103,6 +151,24 @@ def test_no_url_is_allowed_unless_it_is_set(start_server, store):
         client.create_index("n", dim=DIM, metric="l2")
         with pytest.raises(errors.ForbiddenPathError, match="set import_urls"):
             client.import_vectors("n", f"file://{store}/v.npy").wait(timeout=60)
+
+
+def test_the_deadline_of_a_call_is_kept_where_a_store_is_silent(
+    start_server, monkeypatch
+):
+    pytest.importorskip("obstore", reason="needs obstore (extra cloud)")
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server = start_server(import_urls=(url,))
+        with gleann.Client(server.target) as client:
+            client.create_index("n", dim=DIM, metric="l2")
+        with gleann.Client(server.target, timeout=1.5, retries=0) as client:
+            begun = time.monotonic()
+            with pytest.raises((errors.DeadlineError, errors.MissingFileError)):
+                client.import_vectors("n", f"{url}/v.npy")
+            assert time.monotonic() - begun < 4
 
 
 def test_in_process_the_rights_are_those_of_the_caller(store, rows, tmp_path):

@@ -4,7 +4,9 @@ The server of S3 here answers what obstore asks: HEAD, GET of a range, and a lis
 """
 
 import os
+import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -16,6 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann import data
+from gleann.index.data import stores
+from gleann.index.data.stores import stored_files
 from gleann.index.errors import CorruptDataError, InvalidInputError, MissingFileError
 
 obstore = pytest.importorskip("obstore", reason="needs obstore (extra cloud)")
@@ -221,3 +225,74 @@ def test_a_file_that_is_replaced_by_one_of_its_size(kind, name, folder):
     put()
     with pytest.raises(CorruptDataError, match="was replaced while it was read"):
         found.vectors[0:20]
+
+
+@pytest.fixture
+def dead_port():
+    """A port at which nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # bound, so that nobody else takes it
+        yield held.getsockname()[1]
+
+
+@pytest.fixture
+def silent_port():
+    """A port at which connections are taken, and nothing is answered."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        yield listening.getsockname()[1]
+
+
+def environment_of(port, monkeypatch):
+    for name, value in {
+        "AWS_ENDPOINT": f"http://127.0.0.1:{port}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_SKIP_SIGNATURE": "true",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("name", ["v.npy", "parts", "parts/*.parquet"])
+def test_a_store_that_is_away_is_an_error_within_seconds(name, dead_port, monkeypatch):
+    environment_of(dead_port, monkeypatch)
+    begun = time.monotonic()
+    with pytest.raises(MissingFileError, match=r"^s3://bucket/") as raised:
+        data.open(f"s3://bucket/{name}")
+    assert f"127.0.0.1:{dead_port}" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert time.monotonic() - begun < 2 * stores.PATIENCE
+    url = f"http://127.0.0.1:{dead_port}/v.npy"
+    with pytest.raises(MissingFileError, match=f"^{url}: "):
+        data.open(url)
+
+
+def test_a_store_that_does_not_answer(silent_port, monkeypatch):
+    environment_of(silent_port, monkeypatch)
+    begun = time.monotonic()
+    with pytest.raises(MissingFileError, match=r"^s3://bucket/v\.npy: "):
+        stored_files("s3://bucket/v.npy", patience=0.5).place.byte_file("v.npy")
+    assert 0.4 < time.monotonic() - begun < 5
+
+
+def test_the_environment_may_allow_more_seconds(silent_port, monkeypatch):
+    environment_of(silent_port, monkeypatch)
+    monkeypatch.setenv("AWS_TIMEOUT", "300ms")
+    begun = time.monotonic()
+    with pytest.raises(MissingFileError, match="s3://bucket/v"):
+        stored_files("s3://bucket/v.npy", patience=0.1).place.byte_file("v.npy")
+    assert time.monotonic() - begun > 0.25
+
+
+def test_a_read_is_cut_into_requests(s3, monkeypatch):
+    """Each must end in time, however large the file."""
+    monkeypatch.setattr(stores, "MOST_BYTES", 100)
+    for name in NAMES:
+        found = data.open(f"s3://bucket/{name}", columns=columns_of(name))
+        require_rows(found, name)
+    spans = [line.split("bytes=")[1] for line in s3.asked if "bytes=" in line]
+    sizes = [
+        int(last) - int(first) + 1 for first, last in (s.split("-") for s in spans)
+    ]
+    assert max(sizes) == 100

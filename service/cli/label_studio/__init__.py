@@ -1,0 +1,1 @@
+"""`gleann label-studio`: items to label out, and their labels in."""

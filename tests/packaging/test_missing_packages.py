@@ -1,0 +1,161 @@
+"""A client is installed without most packages: what needs one says what installs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gleann.index.errors import EngineUnavailableError, MissingPackageError
+from gleann.index.needed import PACKAGES, missing_packages, needing, package_of
+from tests.packaging.test_dependencies import DISTRIBUTION, NEEDED
+
+ABSENT = (
+    "click",
+    "grpc_reflection",
+    "joblib",
+    "narwhals",
+    "prometheus_client",
+    "pyarrow",
+    "scipy",
+    "sklearn",
+    "sqlglot",
+    "tqdm",
+)
+"""Modules that docs/packaging.md does not install for a client alone."""
+
+CASES = {
+    "import gleann.data": "pyarrow",
+    "gleann.data": "pyarrow",
+    "from gleann import data": "pyarrow",
+    "import gleann.sklearn": "scikit-learn",
+    "from gleann.sklearn import GleannNeighbors": "scikit-learn",
+    "from gleann import selection; selection.ActiveSession": "scipy",
+    "from gleann.selection.estimate import estimate": "scipy",
+    "from gleann.selection.estimate.means.joint import estimate_means": "scipy",
+    "import gleann.selection.active": "scipy",
+    "import gleann.selection.rounds": "scipy",
+    "import gleann.selection.promises": "scipy",
+    "gleann.SoarIndex.build(rows)": "scipy",
+    "gleann.SoarIndex.build('rows.npy')": "pyarrow",
+    "gleann.SoarIndex.build(rows, ids=list('ab'))": "pyarrow",
+    "gleann.SoarIndex.build(rows, payload={'n': [1, 2]})": "pyarrow",
+    "gleann.Condition('n > 1').bound(gleann.Schema())": "sqlglot",
+    "gleann.Client(folder)": "pyarrow",
+    "gleann.AsyncClient(folder)": "pyarrow",
+}
+"""What is written, and the package that it lacks first."""
+
+SCRIPT = """
+import json, sys
+absent, cases, folder = json.loads(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
+for name in absent:
+    sys.modules[name] = None
+import numpy as np
+import gleann
+rows = np.eye(2, dtype="f4")
+said = {}
+for words in cases:
+    try:
+        exec(words)
+    except ImportError as error:
+        said[words] = type(error).__name__, str(error)
+    except Exception as error:
+        said[words] = type(error).__name__, str(error)
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What each case ends in, in a Python without these packages."""
+    folder = tmp_path_factory.mktemp("missing")
+    words = [json.dumps(ABSENT), json.dumps(list(CASES)), folder / "data"]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not (folder / "data").exists()
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("words", CASES)
+def test_it_says_what_installs_the_package(said, words):
+    kind, message = said[words]
+    assert kind == "MissingPackageError"
+    needed = f"needs the package {CASES[words]}, which is not installed: pip install"
+    assert f"{needed} {CASES[words]} (all that" in message
+
+
+def test_it_names_all_that_is_missing(said):
+    _, message = said["gleann.Client(folder)"]
+    listed = message.rpartition("pip install ")[2].rstrip(")").split()
+    assert set(listed) == {PACKAGES[name] for name in ABSENT}
+    assert message.startswith("a client that opens a directory needs")
+
+
+@pytest.mark.parametrize("absent", ["click", "tqdm", "pyarrow"])
+def test_the_command_line_says_it_in_one_line(tmp_path: Path, absent: str) -> None:
+    script = (
+        f"import sys; sys.modules[{absent!r}] = None\n"
+        "from gleann.service.cli.main import main\n"
+        "sys.argv = ['gleann', 'search', 'a.gleann', 'b.npy', '--out', sys.argv[1]]\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "found.csv"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    [line] = done.stderr.splitlines()
+    begin = "the command line" if absent == "click" else "gleann search"
+    needed = f"needs the package {absent}, which is not installed: pip install {absent}"
+    assert line == f"gleann: error: {begin} {needed}"
+
+
+def test_every_dependency_has_its_module():
+    assert set(PACKAGES.values()) == NEEDED
+    for module, package in PACKAGES.items():
+        assert DISTRIBUTION.get(module, module) == package
+    assert missing_packages() == []
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("scipy.sparse.csgraph", "scipy"),
+        ("google.rpc.status_pb2", "googleapis-common-protos"),
+        ("google.longrunning", "googleapis-common-protos"),
+        ("google", "protobuf"),
+        ("scipython", None),
+        ("gleann.gone", None),
+        ("", None),
+    ],
+)
+def test_the_package_of_a_module(module, package):
+    assert package_of(module) == package
+
+
+def test_other_modules_and_other_errors_stay():
+    with pytest.raises(ModuleNotFoundError) as raised, needing("it"):
+        import gleann.gone  # noqa: F401
+    assert type(raised.value) is ModuleNotFoundError
+    with pytest.raises(ImportError) as other, needing("it"):
+        from numpy import gone  # noqa: F401
+    assert type(other.value) is ImportError
+
+
+def test_the_inner_door_says_it():
+    with (
+        pytest.raises(MissingPackageError, match=r"^inside needs") as raised,
+        needing("outside"),
+        needing("inside"),
+    ):
+        raise ModuleNotFoundError(name="scipy.special")
+    assert raised.value.name == "scipy.special"
+    assert isinstance(raised.value, EngineUnavailableError)
