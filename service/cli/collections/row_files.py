@@ -137,8 +137,8 @@ class RowFile:
         """Batches of an array of vectors; rows are numbered where it has no ids."""
         if self.vectors_column is None or self.take:
             raise InvalidInputError(
-                f"{self.path} has vectors and no columns: payload is read from .parquet,"
-                " .arrow, .jsonl or .csv"
+                f"{self.path} has vectors and no columns: payload is read from"
+                " .parquet, .arrow, .jsonl or .csv"
             )
         if self.id_column != ID_COLUMN and self.path.suffix.lower() in ROW_SUFFIXES:
             raise InvalidInputError(f"{self.path} has no column {self.id_column!r}")
