@@ -199,36 +199,8 @@ class Application(RowOperations, SearchOperations, JobRequests):
             devices=devices,
             writer=VersionWriter(self.registry),
         )
-        self.snapshots = Snapshots(
-            self.registry,
-            self.store,
-            versions,
-            self.jobs,
-            directory=config.data_dir,
-            threads=threads,
-            devices=devices,
-            import_roots=config.import_roots,
-            export_roots=config.export_roots,
-        )
-        self.optimizer = Optimizer(
-            self.registry,
-            self.store,
-            self.jobs,
-            defaults=config.optimizer,
-            threads=threads,
-            clock=self._clock,
-        )
-        self.registry.ask_of_compaction(self.optimizer.state)
         importing = Importing(
             self.registry, self.import_rules, threads=threads, devices=devices
-        )
-        self.planner = Planner(
-            self.registry,
-            self.store,
-            building=self.building,
-            compaction=self.optimizer.compaction,
-            rules=self.import_rules,
-            threads=threads,
         )
         self.curating = Curating(
             self.registry,
@@ -239,6 +211,9 @@ class Application(RowOperations, SearchOperations, JobRequests):
             threads=threads,
             limits=lambda: self.limits,
         )
+        self._open_snapshots(config, versions, devices)
+        self._open_optimizer(config)
+        self._open_planner(threads)
         return {
             "build": self.building,
             "curate": self.curating,
@@ -247,6 +222,43 @@ class Application(RowOperations, SearchOperations, JobRequests):
             "select": self.selections,
             **self.snapshots.works,
         }
+
+    def _open_snapshots(
+        self, config: Config, versions: Versions, devices: Devices
+    ) -> None:
+        self.snapshots = Snapshots(
+            self.registry,
+            self.store,
+            versions,
+            self.jobs,
+            directory=config.data_dir,
+            threads=config.threads,
+            devices=devices,
+            import_roots=config.import_roots,
+            export_roots=config.export_roots,
+        )
+
+    def _open_optimizer(self, config: Config) -> None:
+        self.optimizer = Optimizer(
+            self.registry,
+            self.store,
+            self.jobs,
+            defaults=config.optimizer,
+            threads=config.threads,
+            clock=self._clock,
+        )
+        self.registry.ask_of_compaction(self.optimizer.state)
+
+    def _open_planner(self, threads: int) -> None:
+        """Make what forecasts long work; it asks those that carry it out."""
+        self.planner = Planner(
+            self.registry,
+            self.store,
+            building=self.building,
+            compaction=self.optimizer.compaction,
+            rules=self.import_rules,
+            threads=threads,
+        )
 
     def _open_sessions(self) -> None:
         self.sessions = SessionStore(
