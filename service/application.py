@@ -45,6 +45,7 @@ from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.optimizer.writing import VersionWriter
+from gleann.service.optimizer_params import OptimizerParams
 from gleann.service.plans.planner import Planner
 from gleann.service.row_operations import RowOperations
 from gleann.service.search.batcher import Batcher
@@ -66,11 +67,7 @@ from gleann.service.state.versions import Versions
 from gleann.service.streams.positions import Positions
 from gleann.service.streams.upserts import UpsertStreams
 from gleann.service.telemetry.telemetry import Telemetry
-from gleann.service.values import (
-    IndexInfo,
-    OptimizerParams,
-    ServerInfo,
-)
+from gleann.service.values import IndexInfo, ServerInfo
 from gleann.service.wire.protocol import OLDEST_PROTOCOL, PROTOCOL
 
 LongWork: TypeAlias = Building | Compaction | Curating | Importing | Selecting | Work

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gleann.index.payload.schema import Column, Schema
     from gleann.service.client import AsyncClient, Client
     from gleann.service.client.tls import Tls
-    from gleann.service.values import OptimizerParams
+    from gleann.service.optimizer_params import OptimizerParams
 
 __version__ = "0.1.0"
 
@@ -57,7 +57,7 @@ _HOME = {
     "Condition": "gleann.index.filters.condition",
     "Found": "gleann.index",
     "KnnGraph": "gleann.index",
-    "OptimizerParams": "gleann.service.values",
+    "OptimizerParams": "gleann.service.optimizer_params",
     "Payload": "gleann.index.payload.payload",
     "Schema": "gleann.index.payload.schema",
     "SearchParams": "gleann.index",

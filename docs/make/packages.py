@@ -30,7 +30,9 @@ CLIENT = {
     "gleann.service.client.Client": "A server or a data directory; calls block.",
     "gleann.service.client.AsyncClient": "The same, awaited.",
     "gleann.service.client.tls.Tls": "Whom to trust, and who one is.",
-    "gleann.service.values.OptimizerParams": "When an index is folded by itself.",
+    "gleann.service.optimizer_params.OptimizerParams": (
+        "When an index is folded by itself."
+    ),
 }
 
 CALLS = {

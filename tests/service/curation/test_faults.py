@@ -13,7 +13,7 @@ from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.jobs.curation.work import Work
 from gleann.service.local import application_stubs
-from gleann.service.values import OptimizerParams
+from gleann.service.optimizer_params import OptimizerParams
 from gleann.v1 import curation_pb2, duplicates_pb2
 
 RADIUS = 0.05

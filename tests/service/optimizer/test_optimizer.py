@@ -34,8 +34,8 @@ from gleann.service.optimizer.history import History
 from gleann.service.optimizer.measuring import Measuring
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.optimizer.worker import NICENESS, Inputs
+from gleann.service.optimizer_params import OptimizerParams, OptimizerState
 from gleann.service.state import disk_room
-from gleann.service.values import OptimizerParams, OptimizerState
 from gleann.service.views.live_index import View
 from gleann.service.wire.optimizer_messages import compaction_kind_to_wire
 from gleann.v1 import index_pb2, vector_pb2
