@@ -6,6 +6,8 @@ The public names load on first use, so that `import gleann` costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gleann._lazy import lazy_names
+
 if TYPE_CHECKING:
     from gleann import data as data
     from gleann.index import (
@@ -70,12 +72,11 @@ _HOME = {
 }
 
 
+_load = lazy_names(globals(), _HOME)
+
+
 def __getattr__(name: str) -> Any:
-    if name == "data":
-        return import_module("gleann.data")
-    if name not in _HOME:
-        raise AttributeError(f"module 'gleann' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    return import_module("gleann.data") if name == "data" else _load(name)
 
 
 def __dir__() -> list[str]:
