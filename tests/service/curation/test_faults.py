@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import gleann
@@ -53,6 +54,13 @@ def two(
     return client
 
 
+def ordered(table: pa.Table, kind: str) -> pa.Table:
+    """The pairs of a join in one order: the server has them in that of its threads."""
+    if kind != "join":
+        return table
+    return table.sort_by([("id", "ascending"), ("other_id", "ascending")])
+
+
 @pytest.mark.parametrize("kind", OTHERS)
 def test_the_other_index_goes_while_it_is_read(
     two: gleann.Client, twins: np.ndarray, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -71,13 +79,15 @@ def test_the_other_index_goes_while_it_is_read(
     with monkeypatch.context() as patched:
         patched.setattr(Work, "other", other)
         made = ask(two).wait(timeout=60)
-    assert made.table(table).equals(whole.table(table))
+    assert ordered(made.table(table), kind).equals(ordered(whole.table(table), kind))
     assert made.summary == whole.summary
     assert made.info.deleted_indexes == ("b",)
     assert two.curation.get(whole.name).info.deleted_indexes == ("b",)
     after = ask(two).wait(timeout=60)
     assert after.info.deleted_indexes == ()
-    assert not after.table(table).equals(whole.table(table))
+    assert not ordered(after.table(table), kind).equals(
+        ordered(whole.table(table), kind)
+    )
 
 
 @pytest.mark.parametrize("kind", OTHERS)
