@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from long_work import reopened
 
 import gleann
 from gleann.index import BuildParams, errors
@@ -128,18 +129,9 @@ def test_the_own_index_stays_while_a_job_is_under_way(
 @pytest.fixture
 def open_directory(tmp_path: Path) -> Iterator[Callable[[], Application]]:
     """Open one data directory again and again; each closes the one before."""
-    opened: list[Application] = []
-
-    def again() -> Application:
-        while opened:
-            opened.pop().close()
-        off = OptimizerParams(enabled=False)
-        opened.append(Application(Config(data_dir=tmp_path / "d", optimizer=off)))
-        return opened[0]
-
-    yield again
-    for application in opened:
-        application.close()
+    off = OptimizerParams(enabled=False)
+    with reopened(Config(data_dir=tmp_path / "d", optimizer=off)) as again:
+        yield again
 
 
 def asked(**more: Any) -> curation_pb2.CreateCurationJobRequest:

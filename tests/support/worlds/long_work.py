@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
@@ -34,14 +33,13 @@ def done_within(application: Application, names: list[str], seconds: float) -> b
 
 
 @contextmanager
-def reopened(folder: Path) -> Iterator[Callable[[], Application]]:
+def reopened(config: Config) -> Iterator[Callable[[], Application]]:
     """Open one data directory, again and again; each opening closes the one before."""
     opened: list[Application] = []
 
     def again() -> Application:
         while opened:
             opened.pop().close()
-        config = Config(data_dir=folder / "d", import_roots=(folder,))
         opened.append(Application(config))
         return opened[0]
 
