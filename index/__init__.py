@@ -6,7 +6,7 @@ takes an exception from `gleann.index.errors` needs none of them.
 
 import typing
 
-from gleann._lazy import lazy_names
+from gleann import _lazy
 
 if typing.TYPE_CHECKING:
     from gleann.index.checks import as_vectors
@@ -56,7 +56,7 @@ _HOME = {
 
 
 if not typing.TYPE_CHECKING:  # or mypy would believe in any name
-    __getattr__ = lazy_names(globals(), _HOME)
+    __getattr__ = _lazy.lazy_names(globals(), _HOME)
 
     def __dir__() -> list[str]:
         return __all__

@@ -10,7 +10,7 @@ a name, but for `uniform`, which is a module too and so is imported at once.
 
 import typing
 
-from gleann._lazy import lazy_names
+from gleann import _lazy
 from gleann.selection.among import Among
 from gleann.selection.result import Selection
 from gleann.selection.uniform import uniform
@@ -243,7 +243,7 @@ _HOME = {
 
 
 if not typing.TYPE_CHECKING:  # or mypy would believe in any name
-    __getattr__ = lazy_names(globals(), _HOME)
+    __getattr__ = _lazy.lazy_names(globals(), _HOME)
 
     def __dir__() -> list[str]:
         return __all__

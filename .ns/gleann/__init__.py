@@ -6,7 +6,7 @@ The public names load on first use, so that `import gleann` costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gleann._lazy import lazy_names
+from gleann import _lazy
 
 if TYPE_CHECKING:
     from gleann import data as data
@@ -72,7 +72,7 @@ _HOME = {
 }
 
 
-_load = lazy_names(globals(), _HOME)
+_load = _lazy.lazy_names(globals(), _HOME)
 
 
 def __getattr__(name: str) -> Any:
