@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from damage import run_sql
+from databases import run_sql
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import gleann

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 import pytest
-from damage import run_sql
+from databases import run_sql
 
 import gleann
 from gleann.index import BuildParams, SearchParams, errors

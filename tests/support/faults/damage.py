@@ -75,12 +75,3 @@ def _with(
     else:
         holder[path[-1]] = copy.deepcopy(new)
     return changed
-
-
-def run_sql(data: Path, statement: str) -> list[tuple]:
-    """Run a statement on the database of a data directory; the rows that it gives."""
-    connection = sqlite3.connect(data / "gleann.sqlite3")
-    found = connection.execute(statement).fetchall()
-    connection.commit()
-    connection.close()
-    return found
