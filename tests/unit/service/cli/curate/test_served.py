@@ -227,12 +227,6 @@ def test_the_record_has_the_numbers_and_the_names(curated_folder, place, name, o
     assert Path(place[3]).read_text() not in text
 
 
-
-
-
-
-
-
 def test_epochs_without_an_item_are_counted(tmp_path, capsys):
     """One item is in every other epoch of a half."""
     np.save(tmp_path / "one.npy", points()[:1])
@@ -249,12 +243,6 @@ def test_epochs_without_an_item_are_counted(tmp_path, capsys):
     counts = [results_of(one)["rows_of_epoch"] for one in (here, there)]
     assert counts[0] == counts[1]
     assert sorted(set(counts[0].values())) == [0, 1]
-
-
-
-
-
-
 
 
 def test_a_data_directory_answers_without_a_server(tmp_path):
