@@ -8,7 +8,7 @@ from bench.ann import Options, Run
 from bench.comparison.building import run_builds
 from bench.comparison.plots import plot_recall
 from bench.curation.command import add_curation
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.filtered.tenants import add_tenants
 from bench.graphs.knn_graph import add_knn_graph
 from bench.measures.compaction import add_compaction
@@ -42,14 +42,11 @@ from bench.tables import ann_tables, build_table
 from bench.work import work_table
 
 
+@refusing_data
 def main() -> int:
     """Run one command; the exit status."""
     arguments = make_parser().parse_args()
-    try:
-        return arguments.run(arguments)
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    return arguments.run(arguments)
 
 
 def make_parser() -> argparse.ArgumentParser:

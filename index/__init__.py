@@ -4,8 +4,9 @@ Names load on first use: their modules import NumPy and each other, and a comman
 takes an exception from `gleann.index.errors` needs none of them.
 """
 
-import importlib
 import typing
+
+from gleann import _lazy
 
 if typing.TYPE_CHECKING:
     from gleann.index.checks import as_vectors
@@ -55,16 +56,7 @@ _HOME = {
 
 
 if not typing.TYPE_CHECKING:  # or mypy would believe in any name
-
-    def __getattr__(name: str) -> typing.Any:
-        if name not in _HOME:
-            raise AttributeError(f"module 'gleann.index' has no attribute {name!r}")
-        from gleann.index.needed import needing
-
-        with needing(f"gleann.index.{name}"):
-            found = getattr(importlib.import_module(_HOME[name]), name)
-        globals()[name] = found
-        return found
+    __getattr__ = _lazy.lazy_names(globals(), _HOME)
 
     def __dir__() -> list[str]:
         return __all__

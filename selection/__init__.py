@@ -8,9 +8,9 @@ What needs scipy and the larger parts load on first use; what they load does not
 a name, but for `uniform`, which is a module too and so is imported at once.
 """
 
-import importlib
 import typing
 
+from gleann import _lazy
 from gleann.selection.among import Among
 from gleann.selection.result import Selection
 from gleann.selection.uniform import uniform
@@ -243,16 +243,7 @@ _HOME = {
 
 
 if not typing.TYPE_CHECKING:  # or mypy would believe in any name
-
-    def __getattr__(name: str) -> typing.Any:
-        if name not in _HOME:
-            raise AttributeError(f"module 'gleann.selection' has no attribute {name!r}")
-        from gleann.index.needed import needing
-
-        with needing(f"gleann.selection.{name}"):
-            found = getattr(importlib.import_module(_HOME[name]), name)
-        globals()[name] = found
-        return found
+    __getattr__ = _lazy.lazy_names(globals(), _HOME)
 
     def __dir__() -> list[str]:
         return __all__

@@ -45,6 +45,7 @@ from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND as OPTIMIZE
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.optimizer.writing import VersionWriter
+from gleann.service.optimizer_params import OptimizerParams
 from gleann.service.plans.planner import Planner
 from gleann.service.row_operations import RowOperations
 from gleann.service.search.batcher import Batcher
@@ -66,11 +67,7 @@ from gleann.service.state.versions import Versions
 from gleann.service.streams.positions import Positions
 from gleann.service.streams.upserts import UpsertStreams
 from gleann.service.telemetry.telemetry import Telemetry
-from gleann.service.values import (
-    IndexInfo,
-    OptimizerParams,
-    ServerInfo,
-)
+from gleann.service.values import IndexInfo, ServerInfo
 from gleann.service.wire.protocol import OLDEST_PROTOCOL, PROTOCOL
 
 LongWork: TypeAlias = Building | Compaction | Curating | Importing | Selecting | Work
@@ -199,36 +196,8 @@ class Application(RowOperations, SearchOperations, JobRequests):
             devices=devices,
             writer=VersionWriter(self.registry),
         )
-        self.snapshots = Snapshots(
-            self.registry,
-            self.store,
-            versions,
-            self.jobs,
-            directory=config.data_dir,
-            threads=threads,
-            devices=devices,
-            import_roots=config.import_roots,
-            export_roots=config.export_roots,
-        )
-        self.optimizer = Optimizer(
-            self.registry,
-            self.store,
-            self.jobs,
-            defaults=config.optimizer,
-            threads=threads,
-            clock=self._clock,
-        )
-        self.registry.ask_of_compaction(self.optimizer.state)
         importing = Importing(
             self.registry, self.import_rules, threads=threads, devices=devices
-        )
-        self.planner = Planner(
-            self.registry,
-            self.store,
-            building=self.building,
-            compaction=self.optimizer.compaction,
-            rules=self.import_rules,
-            threads=threads,
         )
         self.curating = Curating(
             self.registry,
@@ -239,6 +208,9 @@ class Application(RowOperations, SearchOperations, JobRequests):
             threads=threads,
             limits=lambda: self.limits,
         )
+        self._open_snapshots(config, versions, devices)
+        self._open_optimizer(config)
+        self._open_planner(threads)
         return {
             "build": self.building,
             "curate": self.curating,
@@ -247,6 +219,43 @@ class Application(RowOperations, SearchOperations, JobRequests):
             "select": self.selections,
             **self.snapshots.works,
         }
+
+    def _open_snapshots(
+        self, config: Config, versions: Versions, devices: Devices
+    ) -> None:
+        self.snapshots = Snapshots(
+            self.registry,
+            self.store,
+            versions,
+            self.jobs,
+            directory=config.data_dir,
+            threads=config.threads,
+            devices=devices,
+            import_roots=config.import_roots,
+            export_roots=config.export_roots,
+        )
+
+    def _open_optimizer(self, config: Config) -> None:
+        self.optimizer = Optimizer(
+            self.registry,
+            self.store,
+            self.jobs,
+            defaults=config.optimizer,
+            threads=config.threads,
+            clock=self._clock,
+        )
+        self.registry.ask_of_compaction(self.optimizer.state)
+
+    def _open_planner(self, threads: int) -> None:
+        """Make what forecasts long work; it asks those that carry it out."""
+        self.planner = Planner(
+            self.registry,
+            self.store,
+            building=self.building,
+            compaction=self.optimizer.compaction,
+            rules=self.import_rules,
+            threads=threads,
+        )
 
     def _open_sessions(self) -> None:
         self.sessions = SessionStore(

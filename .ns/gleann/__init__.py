@@ -6,6 +6,8 @@ The public names load on first use, so that `import gleann` costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gleann import _lazy
+
 if TYPE_CHECKING:
     from gleann import data as data
     from gleann.index import (
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from gleann.index.payload.schema import Column, Schema
     from gleann.service.client import AsyncClient, Client
     from gleann.service.client.tls import Tls
-    from gleann.service.values import OptimizerParams
+    from gleann.service.optimizer_params import OptimizerParams
 
 __version__ = "0.1.0"
 
@@ -57,7 +59,7 @@ _HOME = {
     "Condition": "gleann.index.filters.condition",
     "Found": "gleann.index",
     "KnnGraph": "gleann.index",
-    "OptimizerParams": "gleann.service.values",
+    "OptimizerParams": "gleann.service.optimizer_params",
     "Payload": "gleann.index.payload.payload",
     "Schema": "gleann.index.payload.schema",
     "SearchParams": "gleann.index",
@@ -70,15 +72,11 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name == "data":
-        return import_module("gleann.data")
-    if name not in _HOME:
-        raise AttributeError(f"module 'gleann' has no attribute {name!r}")
-    from gleann.index.needed import needing
+_load = _lazy.lazy_names(globals(), _HOME)
 
-    with needing(f"gleann.{name}"):
-        return getattr(import_module(_HOME[name]), name)
+
+def __getattr__(name: str) -> Any:
+    return import_module("gleann.data") if name == "data" else _load(name)
 
 
 def __dir__() -> list[str]:

@@ -123,7 +123,7 @@ def measure(way: str, file: Path, folder: Path) -> dict[str, Any]:
     """Import `file` into an empty index of a data directory, and build it."""
     from gleann import Client
     from gleann.service.jobs import importing
-    from gleann.service.values import OptimizerParams
+    from gleann.service.optimizer_params import OptimizerParams
 
     if way == "log":
         importing.is_sealed_at_once = lambda *_: False  # type: ignore[assignment]

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -54,15 +54,12 @@ FREE = ("nearest", "random")
 """Methods that follow no strategy."""
 
 
+@refusing_data
 def main() -> int:
     """Run, print the tables, write the result file and its plot."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
     out = args.out or RESULTS / "selection-active.json"
-    try:
-        result = run(args, out)
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    result = run(args, out)
     print(tables(result))
     if plot_active(result, out.with_suffix(".svg")):
         say(f"plot: {out.with_suffix('.svg')}")

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from time import monotonic
 
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -99,12 +99,9 @@ def everything(root: Path) -> list[tuple[str, list[str]]]:
     ]
 
 
+@refusing_data
 def run_family(family: str, options: list[str]) -> int:
     say(f"selection {family} {' '.join(options)}")
     # The families are programs of their own, which read and record `sys.argv`.
     sys.argv = [f"bench.selection.{family}", *options]
-    try:
-        return int(import_module(f"bench.selection.{family}").main())
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    return int(import_module(f"bench.selection.{family}").main())

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -25,17 +25,14 @@ from bench.selection.notes import command_of, write_result
 from bench.selection.rivals import RIVALS
 
 
+@refusing_data
 def main() -> int:
     """Run one command; the exit status."""
     arguments = make_parser().parse_args()
     if load() > BUSY_LOAD:
         say(f"the machine is busy (load {load()}): wall times will be noise")
     out = arguments.out or _default_out(arguments)
-    try:
-        result = run(arguments, out)
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    result = run(arguments, out)
     print(table_of(result))
     plotted = out.with_suffix(".svg")
     if result["mode"] == "accuracy" and plot_accuracy(result, plotted):

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -104,15 +104,12 @@ def rivals() -> list[Setting]:
     ]
 
 
+@refusing_data
 def main() -> int:
     """Run, print the table, write the result file."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
     out = args.out or RESULTS / f"selection-defaults-{args.phase}.json"
-    try:
-        result = run(args, out)
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    result = run(args, out)
     print(defaults_table(result))
     say(f"result: {out}")
     return 0

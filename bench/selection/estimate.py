@@ -5,7 +5,6 @@ what `selection/DECISIONS.md` quotes; the same seeds give the same tables.
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
 from bench.selection.notes import Notes, command_of, write_result
 from bench.selection.tables.plots import plot_estimates
 from bench.selection.trials.choices import choice_rows, group_rows
+from bench.selection.trials.options import add_trial_options
 from bench.selection.trials.populations import (
     NAMES,
     VALUES,
@@ -240,24 +240,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=list(METHODS),
         help="of the first table; without some, the other tables are left out",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the first trial")
-    parser.add_argument("--out", type=Path, help="default: bench/results/")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="see that it runs; goes to a temporary folder unless --out says where",
-    )
+    add_trial_options(parser)
 
 
+@refusing_data
 def main() -> int:
     """Run by itself: `python -m bench.selection.estimate`."""
     parser = argparse.ArgumentParser(prog="python -m bench selection estimate")
     add_arguments(parser)
-    try:
-        run(parser.parse_args())
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    run(parser.parse_args())
     return 0
 
 

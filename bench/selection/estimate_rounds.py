@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -51,15 +52,12 @@ class Population:
     held: Mask
 
 
+@refusing_data
 def main() -> int:
     """Run, print the table, write the result file."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
     out = args.out or RESULTS / "selection-estimate-rounds.json"
-    try:
-        result = run(args, out)
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    result = run(args, out)
     print(table(result))
     say(f"result: {out}")
     return 0

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -40,16 +40,13 @@ from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
 POOLS = {"seals": 20, "classifier": 20, "anchors": 50, "global": 1}
 
 
+@refusing_data
 def main() -> int:
     """Run, print the table, write the result file and its plot."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
     out = args.out or RESULTS / f"selection-growth-{args.data.name}.json"
-    try:
-        with threadpool_limits(1):
-            result = run(args, out)
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    with threadpool_limits(1):
+        result = run(args, out)
     print(table(result))
     if plot_growth(result, out.with_suffix(".svg")):
         say(f"plot: {out.with_suffix('.svg')}")

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from bench.datasets import DatasetError, load_dataset
+from bench.datasets import load_dataset
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import RESULTS, write_json
 from bench.say import say
@@ -75,16 +76,13 @@ CELLS = (
 )
 
 
+@refusing_data
 def main() -> int:
     """Run, print the tables, write the result file."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
     out = args.out or RESULTS / "selection-pools.json"
-    try:
-        with threadpool_limits(1):
-            result = refitted(out) if args.refit else run(args, out)
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    with threadpool_limits(1):
+        result = refitted(out) if args.refit else run(args, out)
     print(pools_table(result))
     say(f"result: {out}")
     return 0

@@ -7,7 +7,6 @@ with the whole budget (the best of them is the choice of an oracle).
 
 import argparse
 import os
-import sys
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -17,13 +16,14 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import default_file
 from bench.say import say
 from bench.selection.estimate import summarise
 from bench.selection.notes import Notes, command_of, write_result
 from bench.selection.trials.choices import BUDGET, POPULATION_SEED
+from bench.selection.trials.options import add_trial_options
 from bench.selection.trials.populations import NAMES, Population, load_population
 from bench.selection.trials.simulate import ours
 from bench.tables import markdown
@@ -120,25 +120,16 @@ def choices_table(result: dict[str, Any]) -> str:
     return f"{said}\n\n{markdown([*head, 'width / truth'], rows)}"
 
 
+@refusing_data
 def main() -> int:
     """Run by itself: `python -m bench.selection.proxy_choices`."""
     parser = argparse.ArgumentParser(prog="python -m bench selection proxy_choices")
     root = Path(os.environ.get("GLEANN_DATA", "../shared/data"))
     parser.add_argument("--data", type=Path, default=root / "supg-proxies")
     parser.add_argument("--trials", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0, help="of the first trial")
-    parser.add_argument("--out", type=Path, help="default: bench/results/")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="see that it runs; goes to a temporary folder unless --out says where",
-    )
-    try:
-        with threadpool_limits(1):
-            print(choices_table(run(parser.parse_args())))
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    add_trial_options(parser)
+    with threadpool_limits(1):
+        print(choices_table(run(parser.parse_args())))
     return 0
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -38,15 +38,12 @@ SAMPLE = 1_000
 METRICS = ("ap_pool", "ap_held_out", "recall")
 
 
+@refusing_data
 def main() -> int:
     """Run, print the table, write the result file and its plot."""
     args = add_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
     out = args.out or RESULTS / f"selection-recall-{args.data.name}.json"
-    try:
-        result = run(args, out)
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    result = run(args, out)
     print(table(result))
     if plot_recall_curve(result, out.with_suffix(".svg")):
         say(f"plot: {out.with_suffix('.svg')}")

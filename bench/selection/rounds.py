@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -20,15 +20,12 @@ from bench.selection.trials.rounds_curves import VARIANTS, draw_curve
 from bench.selection.trials.rounds_pools import Pool, load_pool
 
 
+@refusing_data
 def main() -> int:
     """Run all curves that have no note yet; the exit status."""
     arguments = make_parser().parse_args()
     out = arguments.out or _default_out(quick=arguments.quick)
-    try:
-        result = run(arguments, out)
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    result = run(arguments, out)
     print(rounds_tables(result))
     plotted = out.with_suffix(".svg")
     if plot_rounds(result, plotted):

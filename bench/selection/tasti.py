@@ -7,7 +7,6 @@ labels make it; `TastiSession` makes it anew before each round.
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import default_file
 from bench.say import say
@@ -27,6 +26,7 @@ from bench.selection.estimate import Told, summarise
 from bench.selection.notes import Notes, command_of, write_result
 from bench.selection.tables.tasti_table import tasti_table
 from bench.selection.trials.concepts import load_labelled, rare_concepts
+from bench.selection.trials.options import add_trial_options
 from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.selection.estimate import (
     EstimateParams,
@@ -246,25 +246,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--concepts", type=int, default=3, help="of each set")
     parser.add_argument("--labels", type=int, default=1000)
     parser.add_argument("--trials", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=0, help="of the first trial")
-    parser.add_argument("--out", type=Path, help="default: bench/results/")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="see that it runs; goes to a temporary folder unless --out says where",
-    )
+    add_trial_options(parser)
 
 
+@refusing_data
 def main() -> int:
     """Run by itself: `python -m bench.selection.tasti`."""
     parser = argparse.ArgumentParser(prog="python -m bench selection tasti")
     add_arguments(parser)
-    try:
-        with threadpool_limits(1):
-            print(tasti_table(run(parser.parse_args())))
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    with threadpool_limits(1):
+        print(tasti_table(run(parser.parse_args())))
     return 0
 
 

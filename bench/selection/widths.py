@@ -9,7 +9,6 @@ intervals of all rounds hold where `anytime` says so. Draws are simulated
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from bench.datasets import DatasetError
+from bench.ending import refusing_data
 from bench.provenance import provenance
 from bench.records import default_file
 from bench.say import say
@@ -28,6 +27,7 @@ from bench.selection.estimate import NORMAL, summarise
 from bench.selection.notes import Notes, command_of, write_result
 from bench.selection.tables.widths_table import widths_table
 from bench.selection.trials.concepts import load_labelled, rare_concepts
+from bench.selection.trials.options import add_trial_options
 from bench.selection.trials.populations import NAMES, Population, load_population
 from bench.selection.trials.simulate import all_looks, ours
 from gleann.selection.estimate import EstimateParams
@@ -216,25 +216,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=20_000, help="drawn of each set")
     parser.add_argument("--concepts", type=int, default=2, help="of each set")
     parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0, help="of the first trial")
-    parser.add_argument("--out", type=Path, help="default: bench/results/")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="see that it runs; goes to a temporary folder unless --out says where",
-    )
+    add_trial_options(parser)
 
 
+@refusing_data
 def main() -> int:
     """Run by itself: `python -m bench.selection.widths`."""
     parser = argparse.ArgumentParser(prog="python -m bench selection widths")
     add_arguments(parser)
-    try:
-        with threadpool_limits(1):
-            print(widths_table(run(parser.parse_args())))
-    except DatasetError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    with threadpool_limits(1):
+        print(widths_table(run(parser.parse_args())))
     return 0
 
 

@@ -30,7 +30,9 @@ CLIENT = {
     "gleann.service.client.Client": "A server or a data directory; calls block.",
     "gleann.service.client.AsyncClient": "The same, awaited.",
     "gleann.service.client.tls.Tls": "Whom to trust, and who one is.",
-    "gleann.service.values.OptimizerParams": "When an index is folded by itself.",
+    "gleann.service.optimizer_params.OptimizerParams": (
+        "When an index is folded by itself."
+    ),
 }
 
 CALLS = {
@@ -38,13 +40,13 @@ CALLS = {
     "vectors": "gleann.service.client.vector_calls.VectorCalls",
     "payload": "gleann.service.client.payload_calls.PayloadCalls",
     "coresets": "gleann.service.client.coreset_calls.CoresetCalls",
-    "active": "gleann.service.client.active_calls.ActiveCalls",
-    "rounds": "gleann.service.client.rounds_calls.RoundsCalls",
-    "estimates": "gleann.service.client.estimate_calls.EstimateCalls",
-    "groups": "gleann.service.client.group_calls.GroupCalls",
-    "promises": "gleann.service.client.promise_calls.PromiseCalls",
-    "means": "gleann.service.client.means_calls.MeansCalls",
-    "sessions": "gleann.service.client.session_calls.SessionCalls",
+    "active": "gleann.service.client.session_calls.active.ActiveCalls",
+    "rounds": "gleann.service.client.session_calls.rounds.RoundsCalls",
+    "estimates": "gleann.service.client.session_calls.estimates.EstimateCalls",
+    "groups": "gleann.service.client.session_calls.groups.GroupCalls",
+    "promises": "gleann.service.client.session_calls.promises.PromiseCalls",
+    "means": "gleann.service.client.session_calls.means.MeansCalls",
+    "sessions": "gleann.service.client.session_calls.sessions.SessionCalls",
     "snapshots": "gleann.service.client.snapshot_calls.SnapshotCalls",
     "operations": "gleann.service.client.operation_calls.OperationCalls",
     "jobs": "gleann.service.client.job_calls.JobCalls",

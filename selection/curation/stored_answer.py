@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn, Protocol, get_args
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -51,6 +51,31 @@ def packed_ids(name: str, ids: HeldIds) -> dict[str, NDArray[Any]]:
         return {name: ids}
     text = np.frombuffer(ids.packed(), np.uint8)
     return {f"{name}_text": text, f"{name}_lengths": ids.lengths}
+
+
+class Pairs(Protocol):
+    """Pairs of rows (p,), and how far apart they are."""
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """Integers (p,)."""
+
+    @property
+    def others(self) -> NDArray[Any]:
+        """Integers (p,), of the type of `rows`."""
+
+    @property
+    def distances(self) -> NDArray[Any]:
+        """float32 (p,)."""
+
+
+def packed_pairs(pairs: Pairs) -> dict[str, NDArray[Any]]:
+    """Pairs as arrays of a file, which `StoredAnswer.pairs` reads."""
+    return {
+        "pair_rows": pairs.rows,
+        "pair_others": pairs.others,
+        "pair_distances": pairs.distances,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,6 +157,32 @@ class StoredAnswer:
         if n is not None and len(values) != n:
             self.refuse(f"its {name} have {len(values)} entries, not {n}")
         return values
+
+    def row_arrays(
+        self, kinds: Mapping[str, type[np.generic]], *, n: int
+    ) -> dict[str, NDArray[Any]]:
+        """Arrays (n,) by name, each of its type.
+
+        Raises:
+            CorruptDataError: one is missing, or another.
+        """
+        return {name: self.array(name, kind, n=n) for name, kind in kinds.items()}
+
+    def pairs(self, kind: type[np.integer[Any]]) -> dict[str, NDArray[Any]]:
+        """Rows, others and distances (p,) that `packed_pairs` made into arrays.
+
+        Args:
+            kind: type of the rows and others.
+
+        Raises:
+            CorruptDataError: one is missing, or another, or they differ in number.
+        """
+        kinds = {"rows": kind, "others": kind, "distances": np.float32}
+        found = {name: self.array(f"pair_{name}", of) for name, of in kinds.items()}
+        counts = {name: len(values) for name, values in found.items()}
+        if len(set(counts.values())) != 1:
+            self.refuse(f"its pairs differ in number: {counts}")
+        return found
 
     def ids(self, name: str, *, n: int | None = None) -> HeldIds:
         """Ids (n,) that `packed_ids` made into arrays.

@@ -13,7 +13,8 @@ from gleann.service.client.bulk.payload_values import Columns, column_names
 from gleann.service.client.connection import Calls
 from gleann.service.client.modes import M, method
 from gleann.service.client.operation import Handle, operation_method
-from gleann.service.values import CompactionKind, IndexInfo, OptimizerParams
+from gleann.service.optimizer_params import CompactionKind, OptimizerParams
+from gleann.service.values import IndexInfo
 from gleann.service.wire import index_messages
 from gleann.service.wire.fields import fill
 from gleann.service.wire.optimizer_messages import (

@@ -6,24 +6,24 @@ from typing import Any, Generic
 from google.protobuf.field_mask_pb2 import FieldMask
 from numpy.typing import ArrayLike
 
-from gleann.service.client.active_calls import ActiveCalls
 from gleann.service.client.connection import Connection
 from gleann.service.client.coreset_calls import CoresetCalls
 from gleann.service.client.curation_calls.calls import CurationCalls
-from gleann.service.client.estimate_calls import EstimateCalls
-from gleann.service.client.group_calls import GroupCalls
 from gleann.service.client.index_calls import IndexCalls
 from gleann.service.client.job_calls import JobCalls
-from gleann.service.client.means_calls import MeansCalls
 from gleann.service.client.modes import InMode, M, method
 from gleann.service.client.operation import Handle, T
 from gleann.service.client.operation_calls import OperationCalls
 from gleann.service.client.payload_calls import PayloadCalls
 from gleann.service.client.plans import Plans
-from gleann.service.client.promise_calls import PromiseCalls
 from gleann.service.client.reports import Wanted
-from gleann.service.client.rounds_calls import RoundsCalls
-from gleann.service.client.session_calls import SessionCalls
+from gleann.service.client.session_calls.active import ActiveCalls
+from gleann.service.client.session_calls.estimates import EstimateCalls
+from gleann.service.client.session_calls.groups import GroupCalls
+from gleann.service.client.session_calls.means import MeansCalls
+from gleann.service.client.session_calls.promises import PromiseCalls
+from gleann.service.client.session_calls.rounds import RoundsCalls
+from gleann.service.client.session_calls.sessions import SessionCalls
 from gleann.service.client.snapshot_calls import SnapshotCalls
 from gleann.service.client.vector_calls import VectorCalls
 from gleann.service.server_status import ServerStatus

@@ -14,13 +14,9 @@ from gleann.service.config.queues import LoadSettings
 from gleann.service.config.security import SecuritySettings
 from gleann.service.config.storage import StorageSettings
 from gleann.service.config.trace import TraceSettings
+from gleann.service.optimizer_params import OPTIMIZER_DEFAULTS, OptimizerParams
 from gleann.service.security.headers import require_key
-from gleann.service.values import (
-    OPTIMIZER_DEFAULTS,
-    DeviceChoice,
-    Limits,
-    OptimizerParams,
-)
+from gleann.service.values import DeviceChoice, Limits
 
 LARGEST_COUNT = 1 << 53
 """Largest limit of what is only counted: JSON has it exactly."""

@@ -19,8 +19,8 @@ from gleann.index.storage.manifest import publish_empty
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.queue import SHORT, Demand
 from gleann.service.jobs.task import Task
+from gleann.service.optimizer_params import CompactionKind
 from gleann.service.state.registry import Registry
-from gleann.service.values import CompactionKind
 from gleann.service.views.live_index import View, require_not_empty_since
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2

@@ -17,8 +17,8 @@ from gleann.service.jobs.queue import Demand
 from gleann.service.jobs.task import EarlyEndError, Task
 from gleann.service.optimizer.history import History
 from gleann.service.optimizer.writing import VersionWriter
+from gleann.service.optimizer_params import CompactionKind
 from gleann.service.state.registry import Registry
-from gleann.service.values import CompactionKind
 from gleann.service.views.live_index import View
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2

@@ -8,8 +8,8 @@ from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 
 from gleann.service import steady_clock
+from gleann.service.optimizer_params import CompactionKind
 from gleann.service.state.store import Store
-from gleann.service.values import CompactionKind
 from gleann.service.views.live_index import View
 from gleann.v1 import index_pb2
 

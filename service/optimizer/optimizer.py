@@ -14,14 +14,14 @@ from gleann.service.optimizer.compaction import Compaction
 from gleann.service.optimizer.history import KIND, History
 from gleann.service.optimizer.measuring import Measuring
 from gleann.service.optimizer.policy import Decision, decide, kind_wanted
-from gleann.service.state.registry import Registry
-from gleann.service.state.store import Store
-from gleann.service.values import (
+from gleann.service.optimizer_params import (
     CompactionKind,
-    IndexVersion,
     OptimizerParams,
     OptimizerState,
 )
+from gleann.service.state.registry import Registry
+from gleann.service.state.store import Store
+from gleann.service.values import IndexVersion
 from gleann.service.views.live_index import View, require_not_empty_since
 from gleann.service.wire import index_messages
 from gleann.v1 import index_pb2

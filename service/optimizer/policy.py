@@ -7,7 +7,7 @@ that, and is for lists that no longer fit the rows.
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from gleann.service.values import CompactionKind, OptimizerParams
+from gleann.service.optimizer_params import CompactionKind, OptimizerParams
 
 Number = TypeVar("Number", int, float)
 

@@ -28,7 +28,7 @@ from gleann.index.payload.schema import Schema
 from gleann.index.progress import Report
 from gleann.index.texts import Texts
 from gleann.service.files.row_source import ChosenRows, JoinedRows
-from gleann.service.values import CompactionKind
+from gleann.service.optimizer_params import CompactionKind
 
 SPEC = "spec.json"
 NICENESS = 10

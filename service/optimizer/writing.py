@@ -12,11 +12,11 @@ from gleann.index.errors import UnknownIndexError
 from gleann.service.jobs.building import LiveRows, live_payload
 from gleann.service.optimizer.process import perform_apart
 from gleann.service.optimizer.worker import Inputs, Spec
+from gleann.service.optimizer_params import CompactionKind
 from gleann.service.state.database import disk_errors
 from gleann.service.state.disk_room import require_room
 from gleann.service.state.permissions import PRIVATE
 from gleann.service.state.registry import Registry
-from gleann.service.values import CompactionKind
 from gleann.service.views.live_index import View
 
 BYTES_A_NUMBER = 5

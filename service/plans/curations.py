@@ -32,7 +32,6 @@ from gleann.selection.curation.radius import radius_of
 from gleann.selection.curation.target.distil import SAMPLE_SIZE
 from gleann.selection.heads import TARGET_RECALL as HEADS_RECALL
 from gleann.service.jobs.curation import allocate_labels, audit, epoch_plan, leakage
-from gleann.service.jobs.curation.for_target import count_targets
 from gleann.service.jobs.curation.pairs import most_pairs
 from gleann.service.jobs.curation.propagate import request_of
 from gleann.service.jobs.curation.work import Asked
@@ -45,6 +44,7 @@ from gleann.service.wire.curation.negatives import (
     count_queries,
     negatives_request_of,
 )
+from gleann.service.wire.curation.queries import count_queries
 from gleann.service.wire.curation.target import mode_of, options_of
 from gleann.service.wire.filter_messages import condition_of
 
@@ -294,7 +294,7 @@ def _mine_negatives(asked: Asked) -> Planned:
 
 def _for_target(asked: Asked) -> Planned:
     message, reading = asked.message, _taking_part(asked)
-    mode, count = mode_of(message), count_targets(message)
+    mode, count = mode_of(message), count_queries(message, "target")
     recall = options_of(message).get("target_recall", HEADS_RECALL)
     searched = reading.searched(target_recall=recall)
     budget = min(message.budget, len(reading))

@@ -28,6 +28,21 @@ class Example:
     missing: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleSet:
+    """Items of one kind.
+
+    Attributes:
+        title: what they have in common.
+        examples: some of them.
+        count: number of them.
+    """
+
+    title: str
+    examples: Sequence[Example]
+    count: int
+
+
 def clip(text: str, *, most: int = MOST_LETTERS) -> str:
     """At most `most` letters of a text on one line, with the number left out."""
     line = " ".join(text.split())

@@ -9,8 +9,8 @@ from google.protobuf.empty_pb2 import Empty
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
 from gleann.service.application import Application
+from gleann.service.optimizer_params import OptimizerParams
 from gleann.service.state.registry import NAME
-from gleann.service.values import OptimizerParams
 from gleann.service.wire import index_messages
 from gleann.service.wire.field_mask import masked, require_mask
 from gleann.service.wire.optimizer_messages import optimizer_params_of

@@ -16,7 +16,7 @@ from gleann.service.limits import (
 )
 from gleann.service.scores import ScorePage
 from gleann.service.sessions.among import rows_among
-from gleann.service.sessions.store import Keep, SessionStore, selected_of
+from gleann.service.sessions.store import Keep, SessionStore
 from gleann.service.values import Labels, Limits, Selected
 from gleann.service.views.live_index import View, sealed_index
 from gleann.service.wire.paging import id_sizes, page_within
@@ -76,11 +76,7 @@ class ActiveSessions:
 
     def next_batch(self, name: str) -> Selected:
         """The next batch; saved, so that a restart returns the same one."""
-        with self._store.changing(name):
-            session = self._opened(name)
-            batch = selected_of(session.next_batch())
-            self._saved(name, session)()
-        return batch
+        return self._store.next_batch(name, self._opened, self._saved)
 
     def concepts(self, name: str) -> int:
         """Number of concepts in a session; 0 for a session with classes."""

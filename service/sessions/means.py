@@ -14,7 +14,7 @@ from gleann.service.limits import require_within
 from gleann.service.sessions.among import rows_among
 from gleann.service.sessions.columns import column_in_order, in_order, rows_given
 from gleann.service.sessions.known_columns import KnownColumns, packed
-from gleann.service.sessions.store import Keep, SessionStore, selected_of
+from gleann.service.sessions.store import Keep, SessionStore
 from gleann.service.values import Limits, Selected
 from gleann.service.views.live_index import View, sealed_index
 from gleann.service.views.payload_values import words_at
@@ -105,11 +105,7 @@ class MeansSessions:
 
     def next_batch(self, name: str) -> Selected:
         """The next batch; saved, so that a restart returns the same one."""
-        with self._store.changing(name):
-            session = self._opened(name)
-            batch = selected_of(session.next_batch())
-            self._saved(name, session)()
-        return batch
+        return self._store.next_batch(name, self._opened, self._saved)
 
     def statistics(self, name: str) -> int:
         """How many numbers a session estimates."""

@@ -10,7 +10,7 @@ from gleann.index.ids.checks import hold_distinct
 from gleann.service.limits import require_classes
 from gleann.service.scores import ScorePage
 from gleann.service.sessions.among import rows_among
-from gleann.service.sessions.store import Keep, SessionStore, selected_of
+from gleann.service.sessions.store import Keep, SessionStore
 from gleann.service.values import Labels, Limits, Selected
 from gleann.service.views.live_index import View, sealed_index
 from gleann.service.wire.paging import id_sizes, page_within
@@ -67,11 +67,7 @@ class RoundsSessions:
 
     def next_batch(self, name: str) -> Selected:
         """The next batch; saved, so that a restart returns the same one."""
-        with self._store.changing(name):
-            session = self._opened(name)
-            batch = selected_of(session.next_batch())
-            self._saved(name, session)()
-        return batch
+        return self._store.next_batch(name, self._opened, self._saved)
 
     def submit_labels(self, name: str, ids: HeldIds, labels: Labels) -> Keep:
         """Submit labels (m,) for `ids`.

@@ -253,6 +253,25 @@ class SessionStore:
             self._open.add(name, session, rows=len(index), busy=self.in_turn())
         return session
 
+    def next_batch(
+        self,
+        name: str,
+        opened: Callable[[str], Any],
+        saved: Callable[[str, Any], Keep],
+    ) -> Selected:
+        """The next batch; saved, so that a restart returns the same one.
+
+        Args:
+            name: of the session.
+            opened: the session, once it is locked.
+            saved: the function that saves it.
+        """
+        with self.changing(name):
+            session = opened(name)
+            batch = selected_of(session.next_batch())
+            saved(name, session)()
+        return batch
+
     def index_of(self, name: str) -> SoarIndex:
         """The sealed version that a session belongs to."""
         return self._sealed(self._row(name))

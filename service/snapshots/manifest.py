@@ -19,7 +19,7 @@ from gleann.index.errors import CorruptDataError, GleannError, MissingFileError
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
 from gleann.index.storage.regular_file import open_regular
-from gleann.service.values import OptimizerParams
+from gleann.service.optimizer_params import OptimizerParams
 
 FORMAT = "gleann-snapshot"
 VERSION = 1

@@ -26,7 +26,7 @@ from gleann.service.snapshots.manifest import (
 )
 from gleann.service.snapshots.transfer import new_directory
 from gleann.service.state.database import disk_errors
-from gleann.service.state.permissions import PRIVATE
+from gleann.service.state.permissions import private_folder
 
 FOLDER = "snapshots"
 PREFIX = f"{FOLDER}/"
@@ -48,11 +48,7 @@ class Shelf:
         Raises:
             StorageError: the disk refused.
         """
-        if not self._folder.is_dir():
-            with disk_errors(self._folder):
-                self._folder.mkdir(mode=PRIVATE, exist_ok=True)
-                sync_dir(self._folder.parent)
-        return self._folder
+        return private_folder(self._folder)
 
     def sweep(self) -> None:
         """Remove what interrupted work has left; no other may be under way."""

@@ -4,7 +4,8 @@ import logging
 import stat
 from pathlib import Path
 
-from gleann.service.state.database import NAME
+from gleann.index.storage.manifest import sync_dir
+from gleann.service.state.database import NAME, disk_errors
 
 PRIVATE = 0o700
 """The mode of a directory that gleann makes."""
@@ -21,6 +22,19 @@ OURS = (
 """What gleann makes in a data directory, and so may close to others."""
 
 _log = logging.getLogger(__name__)
+
+
+def private_folder(path: Path) -> Path:
+    """The same directory, made if it is missing.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    if not path.is_dir():
+        with disk_errors(path):
+            path.mkdir(mode=PRIVATE, exist_ok=True)
+            sync_dir(path.parent)
+    return path
 
 
 def keep_private(directory: Path) -> None:

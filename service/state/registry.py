@@ -19,6 +19,7 @@ from gleann.index.params import Metric
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service import steady_clock
+from gleann.service.optimizer_params import OptimizerParams, OptimizerState
 from gleann.service.state import orphans
 from gleann.service.state.adoption import Adopted, Adoption
 from gleann.service.state.broken_index import Broken
@@ -33,12 +34,7 @@ from gleann.service.state.served import Served, Watcher
 from gleann.service.state.staging import Staging
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
-from gleann.service.values import (
-    IndexInfo,
-    IndexVersion,
-    OptimizerParams,
-    OptimizerState,
-)
+from gleann.service.values import IndexInfo, IndexVersion
 from gleann.service.views.delta import Delta
 from gleann.service.views.live_index import View
 from gleann.service.views.live_payload import LivePayload

@@ -1,8 +1,8 @@
 """Conversion of active-learning messages and values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,11 +49,27 @@ def active_params_to_wire(
             " 'logistic_regression' or takes the probabilities of model 'given';"
             " got model 'own'"
         )
+    message = active_pb2.ActiveParams()
+    fill(message, classifier_to_wire(values))
+    return message
+
+
+def classifier_to_wire(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a session with those of scikit-learn under the message's names."""
+    values = dict(params)
     values["c"] = values.pop("C")
     values["balanced"] = values.pop("class_weight") == "balanced"
-    message = active_pb2.ActiveParams()
-    fill(message, values)
-    return message
+    return values
+
+
+def classifier_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a message with those of a classifier under scikit-learn's names."""
+    params = dict(values)
+    if "c" in params:
+        params["C"] = params.pop("c")
+    if params.pop("balanced", False):
+        params["class_weight"] = "balanced"
+    return params
 
 
 def active_params_of(message: active_pb2.ActiveParams) -> "ActiveParams":
@@ -64,12 +80,7 @@ def active_params_of(message: active_pb2.ActiveParams) -> "ActiveParams":
     """
     from gleann.selection.active import ActiveParams
 
-    values = given(message)
-    if "c" in values:
-        values["C"] = values.pop("c")
-    if values.pop("balanced", False):
-        values["class_weight"] = "balanced"
-    return ActiveParams(**values)
+    return ActiveParams(**classifier_of(given(message)))
 
 
 def answers_to_wire(labels: ArrayLike) -> bytes:

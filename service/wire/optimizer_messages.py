@@ -2,7 +2,11 @@
 
 from dataclasses import asdict, fields
 
-from gleann.service.values import CompactionKind, OptimizerParams, OptimizerState
+from gleann.service.optimizer_params import (
+    CompactionKind,
+    OptimizerParams,
+    OptimizerState,
+)
 from gleann.service.wire.fields import fill, given, time_of, time_to_wire
 from gleann.v1 import index_pb2
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from gleann.service.wire.active_messages import classifier_of, classifier_to_wire
 from gleann.service.wire.fields import fill, given
 from gleann.v1 import rounds_pb2
 
@@ -16,11 +17,8 @@ def rounds_params_to_wire(
     """Pack session parameters, if any."""
     if params is None:
         return None
-    values = asdict(params)
-    values["c"] = values.pop("C")
-    values["balanced"] = values.pop("class_weight") == "balanced"
     message = rounds_pb2.RoundsParams()
-    fill(message, values)
+    fill(message, classifier_to_wire(asdict(params)))
     return message
 
 
@@ -32,9 +30,4 @@ def rounds_params_of(message: rounds_pb2.RoundsParams) -> "RoundsParams":
     """
     from gleann.selection.rounds import RoundsParams
 
-    values = given(message)
-    if "c" in values:
-        values["C"] = values.pop("c")
-    if values.pop("balanced", False):
-        values["class_weight"] = "balanced"
-    return RoundsParams(**values)
+    return RoundsParams(**classifier_of(given(message)))

@@ -7,7 +7,6 @@ import json
 import logging
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from databases import run_sql
 
 import gleann
 from gleann.index import BuildParams, SearchParams, errors
@@ -63,14 +63,6 @@ def golden(
     monkeypatch.setattr(expiry, "FIRST_AFTER", 3600.0)  # much of it is old by now
     data = shutil.copytree(HERE / f"data-v{request.param}", tmp_path / "data")
     return Golden(request.param, data)
-
-
-def run_sql(data: Path, statement: str) -> list[tuple]:
-    connection = sqlite3.connect(data / "gleann.sqlite3")
-    found = connection.execute(statement).fetchall()
-    connection.commit()
-    connection.close()
-    return found
 
 
 def require_expected(client: gleann.Client, golden: Golden) -> None:

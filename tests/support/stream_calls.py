@@ -1,5 +1,7 @@
 """A stream of upserts by its messages, without the client."""
 
+import time
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
@@ -102,3 +104,11 @@ class RawStream:
         self.call.cancel()
         self.half_close()
         self._channel.close()
+
+
+def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until something holds."""
+    last = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < last
+        time.sleep(0.02)

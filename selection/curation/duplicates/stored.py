@@ -16,6 +16,7 @@ from gleann.selection.curation.stored_answer import (
     Arrays,
     StoredAnswer,
     packed_ids,
+    packed_pairs,
     write_answer,
 )
 
@@ -32,11 +33,6 @@ _ROW_TYPES: dict[str, type[np.generic]] = {
     "ranks": np.int64,
     "hashes": np.uint64,
     "from_outside": np.bool_,
-}
-_PAIR_TYPES: dict[str, type[np.generic]] = {
-    "pair_rows": np.int32,
-    "pair_others": np.int32,
-    "pair_distances": np.float32,
 }
 
 
@@ -58,9 +54,7 @@ def save_duplicates(found: Duplicates, path: str | PathLike[str]) -> None:
     arrays: dict[str, NDArray[Any]] = {
         **packed_ids("ids", found.held_ids),
         **{name: getattr(found, name) for name in _ROW_TYPES},
-        "pair_rows": found.pairs.rows,
-        "pair_others": found.pairs.others,
-        "pair_distances": found.pairs.distances,
+        **packed_pairs(found.pairs),
     }
     if found.outside is not None and found.outside_held is not None:
         arrays["outside_distances"] = found.outside.distances
@@ -88,26 +82,16 @@ def duplicates_of(stored: StoredAnswer) -> Duplicates:
     facts = stored.facts(expected=FORMAT)
     ids = stored.ids("ids")
     n = len(ids)
-    rows = {name: stored.array(name, kind, n=n) for name, kind in _ROW_TYPES.items()}
-    pairs = {name: stored.array(name, kind) for name, kind in _PAIR_TYPES.items()}
+    rows = stored.row_arrays(_ROW_TYPES, n=n)
+    pairs = PairTable(**stored.pairs(np.int32))
     _require_fit(stored, rows, pairs, n=n)
     outside, outside_held = _outside(stored, n=n)
     return Duplicates(
         held_ids=ids,
         radius=facts["radius"],
         metric=cast(Metric, facts["metric"]),
-        kept=rows["kept"],
-        duplicate_of=rows["duplicate_of"],
-        distances=rows["distances"],
-        first=rows["first"],
-        ranks=rows["ranks"],
-        hashes=rows["hashes"],
-        from_outside=rows["from_outside"],
-        pairs=PairTable(
-            rows=pairs["pair_rows"],
-            others=pairs["pair_others"],
-            distances=pairs["pair_distances"],
-        ),
+        **rows,
+        pairs=pairs,
         outside=outside,
         outside_held=outside_held,
         work=JoinWork(),
@@ -115,19 +99,17 @@ def duplicates_of(stored: StoredAnswer) -> Duplicates:
     )
 
 
-def _require_fit(stored: StoredAnswer, rows: Arrays, pairs: Arrays, *, n: int) -> None:
-    counts = {name: len(values) for name, values in pairs.items()}
-    if len(set(counts.values())) != 1:
-        stored.refuse(f"its pairs differ in number: {counts}")
-    both = {**rows, **pairs}
-    for name, low, high in (
-        ("duplicate_of", -1, n - 1),
-        ("first", -1, n - 1),
-        ("ranks", 0, n),
-        ("pair_rows", 0, n - 1),
-        ("pair_others", 0, n - 1),
+def _require_fit(
+    stored: StoredAnswer, rows: Arrays, pairs: PairTable, *, n: int
+) -> None:
+    for name, values, low, high in (
+        ("duplicate_of", rows["duplicate_of"], -1, n - 1),
+        ("first", rows["first"], -1, n - 1),
+        ("ranks", rows["ranks"], 0, n),
+        ("pair_rows", pairs.rows, 0, n - 1),
+        ("pair_others", pairs.others, 0, n - 1),
     ):
-        stored.require_between(name, both[name], low, high)
+        stored.require_between(name, values, low, high)
 
 
 def _outside(stored: StoredAnswer, *, n: int) -> tuple[Outside | None, HeldIds | None]:

@@ -12,6 +12,7 @@ from gleann.selection.curation.leakage.result import Leakage, LeakedPairs
 from gleann.selection.curation.stored_answer import (
     StoredAnswer,
     packed_ids,
+    packed_pairs,
     write_answer,
 )
 
@@ -25,11 +26,6 @@ _ROW_TYPES: dict[str, type[np.generic]] = {
     "distances": np.float32,
     "pair_counts": np.int64,
     "group_numbers": np.int64,
-}
-_PAIR_TYPES: dict[str, type[np.generic]] = {
-    "pair_rows": np.int64,
-    "pair_others": np.int64,
-    "pair_distances": np.float32,
 }
 
 
@@ -52,9 +48,7 @@ def save_leakage(found: Leakage, path: str | PathLike[str]) -> None:
         "rows": found.rows,
         **{name: getattr(found, name) for name in _ROW_TYPES},
         "edges": found.edges,
-        "pair_rows": found.pairs.rows,
-        "pair_others": found.pairs.others,
-        "pair_distances": found.pairs.distances,
+        **packed_pairs(found.pairs),
     }
     if not found.one_index:
         arrays |= packed_ids("reference_ids", found.reference_ids)
@@ -91,29 +85,15 @@ def leakage_of(stored: StoredAnswer) -> Leakage:
         rows=rows,
         held_ids=ids,
         reference_ids=reference_ids,
-        pairs=_pairs(stored),
+        pairs=LeakedPairs(**stored.pairs(np.int64)),
         pairs_complete=complete,
         groups=tuple(groups),
         edges=stored.array("edges", np.float64),
         provenance=facts["provenance"],
-        **{
-            name: stored.array(name, kind, n=len(rows))
-            for name, kind in _ROW_TYPES.items()
-        },
+        **stored.row_arrays(_ROW_TYPES, n=len(rows)),
     )
     _require_fit(stored, found)
     return found
-
-
-def _pairs(stored: StoredAnswer) -> LeakedPairs:
-    rows, others, distances = (
-        stored.array(name, kind) for name, kind in _PAIR_TYPES.items()
-    )
-    if not len(rows) == len(others) == len(distances):
-        stored.refuse(
-            f"its pairs differ in number: {len(rows)}, {len(others)}, {len(distances)}"
-        )
-    return LeakedPairs(rows=rows, others=others, distances=distances)
 
 
 def _require_fit(stored: StoredAnswer, found: Leakage) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 from gleann.index.tables.tabular import as_json
 from gleann.service.cli.collections.declared import shown_column
 from gleann.service.cli.collections.tuning import shown_params
-from gleann.service.values import IndexInfo, OptimizerState
+from gleann.service.optimizer_params import OptimizerState
+from gleann.service.values import IndexInfo
 
 
 def index_values(info: IndexInfo) -> dict[str, Any]:

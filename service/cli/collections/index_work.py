@@ -21,7 +21,7 @@ from gleann.service.cli.planned import show_plan
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.say import result, say
 from gleann.service.client.bulk.imports import ImportOptions
-from gleann.service.values import CompactionKind
+from gleann.service.optimizer_params import CompactionKind
 
 NAME = click.argument("name")
 BUILD_OPTIONS = (

@@ -6,7 +6,7 @@ from dataclasses import fields
 import click
 
 from gleann.index.errors import InvalidParamsError
-from gleann.service.values import OptimizerParams
+from gleann.service.optimizer_params import OptimizerParams
 
 SWITCH = {"on": True, "off": False}
 NAMES = tuple(

@@ -1,5 +1,6 @@
 """`gleann curate audit`: measure a choice beside random ones and the pool."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -14,12 +15,7 @@ from gleann.selection.curation.audit import (
     part_lines,
 )
 from gleann.service.cli import options, reports
-from gleann.service.cli.curate.audit_inputs import (
-    AuditJob,
-    chosen_rows,
-    group_labels,
-    request_of,
-)
+from gleann.service.cli.curate.audit_inputs import AuditJob, group_files, read
 from gleann.service.cli.curate.audit_outputs import (
     columns_as_lines,
     require_outputs,
@@ -27,12 +23,7 @@ from gleann.service.cli.curate.audit_outputs import (
 )
 from gleann.service.cli.curate.audit_report import page_of
 from gleann.service.cli.curate.served.options import served_by, served_options
-from gleann.service.cli.files import (
-    inputs,
-    outputs,
-    results,
-    sources,
-)
+from gleann.service.cli.files import outputs, results, sources
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
@@ -121,31 +112,41 @@ def command(job: AuditJob) -> None:
     Writes a line for the choice, for as many random items, for as many that are drawn
     with the groups' shares, and for all items.
     """
-    read_in = [inputs.split_column(one, inputs.GROUP_COLUMN)[0] for one in job.groups]
     require_outputs(
         job,
         pages=reports.pages_of(job, own=job.source),
-        more=(job.source, *(path for path in read_in if path != job.source)),
+        more=(job.source, *group_files(job)),
     )
     record = JobRecord("curate audit", job)
     with record.timed("read"):
-        source = sources.open_source(
-            job.source,
-            record,
-            vectors_column=job.vectors_column,
-            id_column=job.id_column,
-            metric=job.metric,
-        )
-        among = source.among(job, record)
-        chosen = chosen_rows(job, source, record)
-        labels = group_labels(job, source, record)
-        request = request_of(job, source, chosen, labels)
-        items = reports.open_items(job, source.names, own=job.source)
+        given = read(job, record)
+    source = given.source
     with record.timed("audit"), progress_bars(wanted=job.progress) as report:
         found = audit(
-            source.vectors, request, ids=source.ids, among=among, progress=report
+            source.vectors,
+            given.request,
+            ids=source.ids,
+            among=given.among,
+            progress=report,
         )
-    told = _results(found, source) | origin_of(among)
+    told = _results(found, source) | origin_of(given.among)
+    _write(job, found, told, record)
+    say_audit(
+        job,
+        columns_as_lines(found.table().columns),
+        columns_as_lines(group_lines(found)) if found.tables else [],
+        room=said_of(given.among, len(source.names)),
+        seconds=record.seconds("audit"),
+    )
+    if given.items is not None:
+        asked = Asked.of(record.contents(job.out, told))
+        reports.write(given.items, page_of(job, found, given, given.items, asked))
+
+
+def _write(
+    job: AuditJob, found: Audit, told: Mapping[str, Any], record: JobRecord
+) -> None:
+    """Write the sets, the other tables that are wanted, and the record."""
     with outputs.staged() as files:
         files.add_table(job.out, results.columns_of(found, job.out))
         for path, lines in (
@@ -156,19 +157,6 @@ def command(job: AuditJob) -> None:
             if path is not None:
                 files.add_table(path, lines)
         record.add_to(files, job.out, told)
-    say_audit(
-        job,
-        columns_as_lines(found.table().columns),
-        columns_as_lines(group_lines(found)) if found.tables else [],
-        room=said_of(among, len(source.names)),
-        seconds=record.seconds("audit"),
-    )
-    if items is not None:
-        asked = Asked.of(record.contents(job.out, told))
-        page = page_of(
-            job, found, source, chosen=chosen, among=among, items=items, asked=asked
-        )
-        reports.write(items, page)
 
 
 def _results(found: Audit, source: sources.Source) -> dict[str, Any]:

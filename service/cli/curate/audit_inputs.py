@@ -9,11 +9,14 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.params import Metric
+from gleann.selection.among import Among
 from gleann.selection.curation.audit import AuditRequest
+from gleann.service.cli import reports
 from gleann.service.cli.curate.served.options import ServedOptions
 from gleann.service.cli.files import columns, inputs, sources
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.tables import read_table
+from gleann.service.cli.reports import FileItems
 from gleann.service.report.measures.groups import groups_of_column
 
 
@@ -37,6 +40,51 @@ class AuditJob(ServedOptions):
     seed: int
     overwrite: bool
     progress: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AuditInputs:
+    """Contents of a job's input files.
+
+    Attributes:
+        source: all items.
+        among: the pool; None for all items.
+        chosen: int64 (m,), rows of the choice, in the order they were picked.
+        request: for the library.
+        items: what the report shows of the items; None without a report.
+    """
+
+    source: sources.Source
+    among: Among | None
+    chosen: Rows
+    request: AuditRequest
+    items: FileItems | None
+
+
+def read(job: AuditJob, record: JobRecord) -> AuditInputs:
+    """Read all files of a job and record them.
+
+    Raises:
+        InvalidInputError: inconsistent files, or nothing is chosen.
+        InvalidParamsError: the metric is "ip", or a number out of range.
+    """
+    source = sources.open_source(job, record)
+    among = source.among(job, record)
+    chosen = chosen_rows(job, source, record)
+    labels = group_labels(job, source, record)
+    return AuditInputs(
+        source=source,
+        among=among,
+        chosen=chosen,
+        request=request_of(job, source, chosen, labels),
+        items=reports.open_items(job, source.names, own=job.source),
+    )
+
+
+def group_files(job: AuditJob) -> list[Path]:
+    """Files of groups besides that of the items."""
+    named = [inputs.split_column(one, inputs.GROUP_COLUMN)[0] for one in job.groups]
+    return [path for path in named if path != job.source]
 
 
 def numbers_in(text: str, flag: str) -> tuple[float, ...]:

@@ -2,24 +2,18 @@
 
 import numpy as np
 
-from gleann.index.arrays import Rows
-from gleann.selection.among import Among
 from gleann.selection.coreset import measure
 from gleann.selection.curation.audit import Audit
 from gleann.service.cli import reports
-from gleann.service.cli.curate.audit_inputs import AuditJob
-from gleann.service.cli.files.sources import Source
+from gleann.service.cli.curate.audit_inputs import AuditInputs, AuditJob
 from gleann.service.report.asked import Asked, Step
 from gleann.service.report.pages.audit import AuditReport, audit_page
 
 
-def page_of(  # noqa: PLR0913 (the contents of a page)
+def page_of(
     job: AuditJob,
     found: Audit,
-    source: Source,
-    *,
-    chosen: Rows,
-    among: Among | None,
+    given: AuditInputs,
     items: reports.FileItems,
     asked: Asked,
 ) -> str:
@@ -28,12 +22,11 @@ def page_of(  # noqa: PLR0913 (the contents of a page)
     Args:
         job: its options.
         found: the audit.
-        source: all items.
-        chosen: rows (m,) of the choice.
-        among: the pool; None for all items.
+        given: the items and the choice.
         items: contents of all items.
         asked: the job.
     """
+    source, among, chosen = given.source, given.among, given.chosen
     covered = measure(source.metric_vectors(), chosen, among=among)
     nearest = np.asarray(source.ids.tolist(), object)[chosen][covered.nearest]
     within = slice(None) if among is None else among.rows

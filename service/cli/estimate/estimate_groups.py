@@ -5,7 +5,7 @@ it replays the session from its seed and the answers.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -157,10 +157,7 @@ def command(job: GroupsJob) -> None:
         record.add_file(path)
     uniform = {
         name: drawn_uniformly(
-            oracles[name],
-            names,
-            replace(_params(job), budget=one.labels_used),
-            among,
+            oracles[name], names, _params(job, budget=one.labels_used), among
         )
         for name, one in made.items()
     }
@@ -209,10 +206,11 @@ def _paths(groups: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
-def _params(job: GroupsJob) -> EstimateParams:
+def _params(job: GroupsJob, *, budget: int | None = None) -> EstimateParams:
+    """Parameters of the estimates; of another budget for one group alone."""
     return EstimateParams(
         target=job.target,
-        budget=job.budget,
+        budget=job.budget if budget is None else budget,
         strata=job.strata,
         strata_cut=job.strata_cut,
         pilot_share=job.pilot_share,

@@ -15,12 +15,12 @@ from gleann.service.cli.files.proxies import read_proxies
 from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.reports import FileItems, command_with, in_python, sibling
 from gleann.service.report.asked import Asked, Step
+from gleann.service.report.examples import ExampleSet
 from gleann.service.report.items import Facts
 from gleann.service.report.measures.strata import half_width_words, labels_for_half
 from gleann.service.report.pages.estimate import (
     EstimateReport,
     LabelledClasses,
-    Sample,
     estimate_page,
 )
 
@@ -164,7 +164,7 @@ def _sample(
     proxy: NDArray[np.float64] | None,
     *,
     positive: bool,
-) -> Sample:
+) -> ExampleSet:
     rows = np.flatnonzero(answers.known & (answers.positive == positive))
     shown = surprising(rows, proxy, positive=positive)[:SHOWN]
     facts = [_facts(answers, proxy, row) for row in shown.tolist()]
@@ -173,7 +173,9 @@ def _sample(
     title = f"{kind} items" + (
         f", those with the {order} proxy" if proxy is not None else ""
     )
-    return Sample(title=title, examples=items.examples(shown, facts), count=len(rows))
+    return ExampleSet(
+        title=title, examples=items.examples(shown, facts), count=len(rows)
+    )
 
 
 def _facts(answers: Answers, proxy: NDArray[np.float64] | None, row: int) -> Facts:

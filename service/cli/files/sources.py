@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import click
 import numpy as np
@@ -82,35 +83,51 @@ class Source:
         return self.vectors
 
 
-def open_source(
-    path: Path,
-    record: JobRecord,
-    *,
-    vectors_column: str | None = None,
-    id_column: str | None = None,
-    metric: Metric | None = None,
-) -> Source:
+class SourceOptions(Protocol):
+    """Parameters of a command that name its items."""
+
+    @property
+    def source(self) -> Path:
+        """Directory of an index, or file of vectors."""
+
+    @property
+    def vectors_column(self) -> str | None:
+        """Of a parquet file, as `inputs.read_vectors`."""
+
+    @property
+    def id_column(self) -> str | None:
+        """Of a parquet file, as `inputs.read_vectors`."""
+
+    @property
+    def metric(self) -> Metric | None:
+        """None for that of the index.
+
+        For a file it stands for `FILE_METRIC`, or for l2 if that is cosine and a row is
+        a zero vector.
+        """
+
+
+def open_source(job: SourceOptions, record: JobRecord) -> Source:
     """Open an index directory or read a file of vectors, and add it to `record`.
 
     Args:
-        path: the directory or the file.
+        job: its options.
         record: stores its hash.
-        vectors_column: of a parquet file, as `inputs.read_vectors`.
-        id_column: of a parquet file, as `inputs.read_vectors`.
-        metric: None for that of the index or, for a file, `FILE_METRIC`, or l2 if that
-            is cosine and a row is a zero vector.
 
     Raises:
         InvalidInputError: the index has another metric, or has no columns.
     """
+    path = job.source
     if path.is_dir() and not is_folder_of_vectors(path):
-        if vectors_column or id_column:
+        if job.vectors_column or job.id_column:
             raise InvalidInputError(f"{path} is an index and has no columns")
-        return _open_index(path, record, metric)
-    read = inputs.read_vectors(path, vectors_column=vectors_column, id_column=id_column)
+        return _open_index(path, record, job.metric)
+    read = inputs.read_vectors(
+        path, vectors_column=job.vectors_column, id_column=job.id_column
+    )
     record.add_file(path)
     rows = as_vectors(np.asarray(read.vectors), name=f"{path}: vectors")
-    vectors, metric = _prepared(rows, path, metric)
+    vectors, metric = _prepared(rows, path, job.metric)
     names = IdMap(read.ids, n=len(vectors))
     return Source(vectors=vectors, names=names, metric=metric, index=None, path=path)
 

@@ -84,13 +84,7 @@ def run(job: ActiveJob) -> None:
     )
     record = JobRecord("select active", job)
     with record.timed("read"):
-        source = sources.open_source(
-            job.source,
-            record,
-            vectors_column=job.vectors_column,
-            id_column=job.id_column,
-            metric=job.metric,
-        )
+        source = sources.open_source(job, record)
         record.add_file(job.labels)
         ignored = _read_ignored(job, source, record)
         items = reports.open_items(job, source.names, own=job.source)

@@ -92,13 +92,7 @@ def read(job: CoresetJob, record: JobRecord, *, measured: bool) -> Inputs:
         InvalidInputError: inconsistent files.
         InvalidParamsError: the method needs distances, and the metric is "ip".
     """
-    source = sources.open_source(
-        job.source,
-        record,
-        vectors_column=job.vectors_column,
-        id_column=job.id_column,
-        metric=job.metric,
-    )
+    source = sources.open_source(job, record)
     locked = np.empty(0, np.int64)
     if job.locked:
         locked = inputs.read_id_rows(job.locked, source.names)

@@ -68,13 +68,7 @@ def run(job: RoundsJob) -> None:
     )
     record = JobRecord("select rounds", job)
     with record.timed("read"):
-        source = sources.open_source(
-            job.source,
-            record,
-            vectors_column=job.vectors_column,
-            id_column=job.id_column,
-            metric=job.metric,
-        )
+        source = sources.open_source(job, record)
         rows, labels = _read_labels(job, source, record)
         ignored = _read_ignored(job, source, record)
         items = reports.open_items(job, source.names, own=job.source)

@@ -11,8 +11,9 @@ from gleann.service.client.curation_calls.starting import SharedOptions, Startin
 from gleann.service.client.modes import M
 from gleann.service.client.operation import Handle, curation_method
 from gleann.service.wire.arrays import ids_to_wire
-from gleann.service.wire.curation.negatives import fill_positives, fill_queries
-from gleann.service.wire.curation.target import fill_caps, fill_targets
+from gleann.service.wire.curation.negatives import fill_positives
+from gleann.service.wire.curation.queries import fill_queries
+from gleann.service.wire.curation.target import fill_caps
 from gleann.service.wire.fields import fill
 from gleann.v1 import curation_pb2, negatives_pb2, plans_pb2, target_pb2
 
@@ -82,7 +83,7 @@ class TrainingCalls(StartingCalls[M]):
             LimitError: the ranks of so many targets and vectors are too large.
         """
         message = target_pb2.ForTarget(tasks=tasks, allow_targets=allow_targets)
-        fill_targets(message, targets, target_ids)
+        fill_queries(message, "target", targets, target_ids, name="targets")
         fill_caps(message, caps)
         fill(
             message,
@@ -216,7 +217,7 @@ class TrainingCalls(StartingCalls[M]):
             LimitError: so many negatives or candidates are too large.
         """
         message = negatives_pb2.MineNegatives()
-        fill_queries(message, queries, query_ids)
+        fill_queries(message, "query", queries, query_ids, name="queries")
         fill_positives(message, positives)
         first, end = (None, None) if window is None else window
         fill(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids
-from gleann.index.errors import DimensionMismatchError, InvalidInputError
+from gleann.index.errors import DimensionMismatchError
 from gleann.index.ids.checks import hold_distinct
 from gleann.selection import Selection
 from gleann.selection.checks import require_count
@@ -30,7 +30,8 @@ from gleann.service.jobs.curation.pool import Pool
 from gleann.service.jobs.curation.words import column_words, require_words
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.limits import require_within
-from gleann.service.wire.arrays import ids_of, optional_ids_of
+from gleann.service.wire.arrays import optional_ids_of
+from gleann.service.wire.curation.queries import count_queries
 from gleann.service.wire.curation.target import (
     caps_of,
     mode_of,
@@ -72,26 +73,9 @@ def check(asked: Asked) -> None:
     _check_limit(asked)
 
 
-def count_targets(message: target_pb2.ForTarget) -> int:
-    """How many targets there are."""
-    if message.HasField("target_ids"):
-        return len(ids_of(message.target_ids, name="target_ids"))
-    return int(message.target_vectors.count)
-
-
 def _check_targets(asked: Asked, targets: Targets) -> None:
     message: target_pb2.ForTarget = asked.message
-    count = count_targets(message)
-    if message.HasField("target_ids"):
-        if not count:
-            raise InvalidInputError("target_ids has 0 ids, at least 1 is needed")
-        ids = ids_of(message.target_ids, name="target_ids")
-        asked.view.require(hold_distinct(ids, name="target_ids"))
-    elif message.target_vectors.dim != asked.view.dim:
-        raise DimensionMismatchError(
-            f"target_vectors has {message.target_vectors.dim} dimensions, the index has"
-            f" {asked.view.dim}"
-        )
+    count = asked.require_queries("target")
     if targets.tasks is not None and len(message.tasks) != count:
         raise DimensionMismatchError(
             f"tasks has {len(message.tasks)} entries for {count} targets"
@@ -107,7 +91,7 @@ def _check_limit(asked: Asked) -> None:
     if mode == "distil":
         most = message.sample_size if message.HasField("sample_size") else SAMPLE_SIZE
     depth = min(most, asked.view.count)
-    count = count_targets(message)
+    count = count_queries(message, "target")
     name = f"bytes of {count} targets and {depth} ranks of each"
     require_within(NEIGHBOUR_BYTES * count * depth, asked.limits.work_bytes, name)
 

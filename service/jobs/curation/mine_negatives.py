@@ -4,21 +4,18 @@ import numpy as np
 
 from gleann.index.errors import (
     DimensionMismatchError,
-    InvalidInputError,
     InvalidParamsError,
 )
-from gleann.index.ids.checks import hold_distinct
 from gleann.selection.curation.negatives import mine_negatives
 from gleann.selection.curation.negatives.mine import QUERY_BLOCK
 from gleann.service.jobs.curation.curated import Curated
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.limits import require_within
-from gleann.service.wire.arrays import ids_of
 from gleann.service.wire.curation.negatives import (
-    count_queries,
     negatives_request_of,
     positive_ids_of,
 )
+from gleann.service.wire.curation.queries import count_queries
 from gleann.v1 import negatives_pb2
 
 NEIGHBOUR_BYTES = 12
@@ -51,17 +48,7 @@ def check(asked: Asked) -> None:
 
 def _check_queries(asked: Asked) -> None:
     message: negatives_pb2.MineNegatives = asked.message
-    count = count_queries(message)
-    if message.HasField("query_ids"):
-        if not count:
-            raise InvalidInputError("query_ids has 0 ids, at least 1 is needed")
-        ids = ids_of(message.query_ids, name="query_ids")
-        asked.view.require(hold_distinct(ids, name="query_ids"))
-    elif message.query_vectors.dim != asked.view.dim:
-        raise DimensionMismatchError(
-            f"query_vectors has {message.query_vectors.dim} dimensions, the index has"
-            f" {asked.view.dim}"
-        )
+    count = asked.require_queries("query")
     if len(message.positive_counts) != count:
         raise DimensionMismatchError(
             f"positive_counts are of {len(message.positive_counts)} queries, but there"
@@ -72,7 +59,7 @@ def _check_queries(asked: Asked) -> None:
 def _check_limit(asked: Asked, end_rank: int) -> None:
     """Negatives of all queries, and the candidates of a block of them."""
     message: negatives_pb2.MineNegatives = asked.message
-    count = count_queries(message)
+    count = count_queries(message, "query")
     most = max(message.positive_counts, default=0)
     # Searches double their depth until the window is full.
     depth = min(2 * (end_rank + most + 1), asked.view.count)

@@ -33,7 +33,7 @@ from gleann.service.calls.visible import may_read
 from gleann.service.jobs.curation.curated import Curated, Lines, to_arrow
 from gleann.service.jobs.curation.lives import Lives, Numbers, indexes_of, tell_deleted
 from gleann.service.state.database import disk_errors
-from gleann.service.state.permissions import PRIVATE
+from gleann.service.state.permissions import PRIVATE, private_folder
 from gleann.v1 import curation_pb2
 
 FOLDER = "curations"
@@ -71,11 +71,7 @@ class Shelf:
         Raises:
             StorageError: the disk refused.
         """
-        if not self._folder.is_dir():
-            with disk_errors(self._folder):
-                self._folder.mkdir(mode=PRIVATE, exist_ok=True)
-                sync_dir(self._folder.parent)
-        return self._folder
+        return private_folder(self._folder)
 
     def clear_unfinished(self) -> None:
         """Remove what interrupted work has left; no other may be under way."""

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from gleann.index.errors import DimensionMismatchError, InvalidParamsError
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    InvalidParamsError,
+)
+from gleann.index.ids.checks import hold_distinct
 from gleann.index.progress import Report
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.curation.curated import Curated
@@ -16,6 +21,8 @@ from gleann.service.jobs.selecting import Selecting
 from gleann.service.state.registry import Registry
 from gleann.service.values import Limits
 from gleann.service.views.live_index import View
+from gleann.service.wire.arrays import ids_of
+from gleann.service.wire.curation.queries import count_queries
 from gleann.service.wire.filter_messages import condition_of
 from gleann.v1 import curation_pb2
 
@@ -51,6 +58,29 @@ class Asked:
     def message(self) -> Any:
         """The parameters of the method."""
         return getattr(self.request, self.method)
+
+    def require_queries(self, kind: str) -> int:
+        """Refuse queries that are of no use to the index; return how many there are.
+
+        Args:
+            kind: of the fields of the message, such as "target".
+
+        Raises:
+            InvalidInputError: no ids, or one twice.
+            UnknownIdError: an id that no vector has.
+            DimensionMismatchError: vectors of another dimension.
+        """
+        count, name = count_queries(self.message, kind), f"{kind}_ids"
+        if self.message.HasField(name):
+            if not count:
+                raise InvalidInputError(f"{name} has 0 ids, at least 1 is needed")
+            ids = ids_of(getattr(self.message, name), name=name)
+            self.view.require(hold_distinct(ids, name=name))
+        elif (dim := getattr(self.message, f"{kind}_vectors").dim) != self.view.dim:
+            raise DimensionMismatchError(
+                f"{kind}_vectors has {dim} dimensions, the index has {self.view.dim}"
+            )
+        return count
 
     def like(self, name: str) -> View:
         """The state of another index, of the same dimension and metric.

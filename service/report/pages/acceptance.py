@@ -1,6 +1,6 @@
 """The report of an audit of a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,6 +115,29 @@ def _sizes(bound: AcceptanceBound) -> Section:
         name: [_bound(bound, size, round(rate * size)) for size in sizes]
         for name, rate in kinds.items()
     }
+    rows: list[list[Cell]] = [
+        [size, *(percent(made[place].batch_share_at_most) for made in bounds.values())]
+        for place, size in enumerate(sizes)
+    ]
+    words = (
+        "The bound that an audit of each size would give for this batch. Choose the"
+        " size before the audit: to check more because of what was found voids the"
+        " bound. A batch that was mended needs a new audit with another seed."
+    )
+    head = ["items checked", *(f"bound, {name}" for name in kinds)]
+    return Section(
+        title="Other sizes of the audit",
+        body=(
+            paragraph(words),
+            side_by_side([_sizes_figure(sizes, bounds), table(head, rows)]),
+        ),
+    )
+
+
+def _sizes_figure(
+    sizes: list[int], bounds: Mapping[str, Sequence[AcceptanceBound]]
+) -> Html:
+    """The bounds over the size of the audit, a line for each kind of outcome."""
     series = [
         Series(
             name=name,
@@ -134,24 +157,8 @@ def _sizes(bound: AcceptanceBound) -> Section:
         x=axis_over("items checked", [float(size) for size in sizes], scale="log"),
         y=axis_over("of the batch fail at most", highest, write=percent, zero=True),
     )
-    rows: list[list[Cell]] = [
-        [size, *(percent(made[place].batch_share_at_most) for made in bounds.values())]
-        for place, size in enumerate(sizes)
-    ]
-    words = (
-        "The bound that an audit of each size would give for this batch. Choose the"
-        " size before the audit: to check more because of what was found voids the"
-        " bound. A batch that was mended needs a new audit with another seed."
-    )
     caption = "The larger the audit, the nearer the bound is to what it finds."
-    head = ["items checked", *(f"bound, {name}" for name in kinds)]
-    return Section(
-        title="Other sizes of the audit",
-        body=(
-            paragraph(words),
-            side_by_side([figure(chart, caption=caption), table(head, rows)]),
-        ),
-    )
+    return figure(chart, caption=caption)
 
 
 def _bound(bound: AcceptanceBound, size: int, failed: int) -> AcceptanceBound:

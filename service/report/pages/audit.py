@@ -1,6 +1,6 @@
 """The report of an audit: a choice beside random ones and the pool."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,29 +165,6 @@ def _diversity(found: Audit) -> Section:
     shown = some_of(len(found.orders), [_middle(found)], most=MOST_COLUMNS)
     names = [f"order {found.orders[number]:g}" for number in shown]
     scores = {one.name: [one.vendi[number] for number in shown] for one in found.sets}
-    sets = [one.name for one in found.sets if one.name != "pool"]
-    bars = [
-        Bars(
-            name=one,
-            values=scores[one],
-            notes=[
-                f"{one}, {name}: {short(score)}"
-                for name, score in zip(names, scores[one], strict=True)
-            ],
-        )
-        for one in sets
-    ]
-    highest = max(max(scores[one]) for one in sets)
-    axis = Axis(label="Vendi score", low=0.0, high=highest * 1.05)
-    best = set().union(
-        *(
-            best_of([scores[one][n] for one in sets], column=2 + n, want="high")
-            for n in range(len(names))
-        )
-    )
-    rows: list[list[Cell]] = [
-        [one.name, one.rows, *scores[one.name]] for one in found.sets
-    ]
     words = (
         "A Vendi score is an effective number of different items: 1 where all are"
         " alike. Orders below 1 count rare items more, order infinity tells how much"
@@ -195,20 +172,53 @@ def _diversity(found: Audit) -> Section:
         f" pool has {found['pool'].rows:,} items. Eigenvalues below"
         f" {found.floor:g} of the largest are rounding, and dropped."
     )
-    caption = "Vendi scores of sets of one size; higher is more diverse."
+    of_one_size = {name: of for name, of in scores.items() if name != "pool"}
+    pictures = [_vendi_bars(of_one_size, names), _vendi_table(found, scores, names)]
     return Section(
         title="Diversity",
         body=(
             paragraph(words),
-            side_by_side(
-                [
-                    figure(bar_chart(names, bars, x=axis), caption=caption),
-                    table(["set", "items", *names], rows, best=best),
-                ]
-            ),
+            side_by_side(pictures),
             *_left_out(len(found.orders), shown, what="orders", where="--out"),
         ),
     )
+
+
+def _vendi_bars(scores: Mapping[str, Sequence[float]], names: Sequence[str]) -> Html:
+    """A bar for each set and order."""
+    bars = [
+        Bars(
+            name=one,
+            values=values,
+            notes=[
+                f"{one}, {name}: {short(score)}"
+                for name, score in zip(names, values, strict=True)
+            ],
+        )
+        for one, values in scores.items()
+    ]
+    axis = Axis(
+        label="Vendi score", low=0.0, high=max(map(max, scores.values())) * 1.05
+    )
+    caption = "Vendi scores of sets of one size; higher is more diverse."
+    return figure(bar_chart(names, bars, x=axis), caption=caption)
+
+
+def _vendi_table(
+    found: Audit, scores: Mapping[str, Sequence[float]], names: Sequence[str]
+) -> Html:
+    """The scores of all sets; the best of one size are marked."""
+    lines = [values for name, values in scores.items() if name != "pool"]
+    best = set().union(
+        *(
+            best_of([values[n] for values in lines], column=2 + n, want="high")
+            for n in range(len(names))
+        )
+    )
+    rows: list[list[Cell]] = [
+        [one.name, one.rows, *scores[one.name]] for one in found.sets
+    ]
+    return table(["set", "items", *names], rows, best=best)
 
 
 def _coverage(found: Audit) -> Section:

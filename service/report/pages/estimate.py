@@ -9,7 +9,7 @@ from gleann.selection.estimate.result import Stratum
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.bars import Bars, bar_chart
 from gleann.service.report.charts import Whisker, whisker_chart
-from gleann.service.report.examples import Example, example_grid
+from gleann.service.report.examples import ExampleSet, example_grid
 from gleann.service.report.items import Classes
 from gleann.service.report.markup import Html
 from gleann.service.report.measures.groups import count_groups
@@ -38,21 +38,6 @@ WORDS = {
 """What each target estimates."""
 VALUED = ("avg", "mean", "sum")
 """Targets that have values."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """Labelled items of one kind.
-
-    Attributes:
-        title: what they have in common.
-        examples: some of them.
-        count: number of them.
-    """
-
-    title: str
-    examples: Sequence[Example]
-    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,7 +73,7 @@ class EstimateReport:
     made: Mapping[str, Estimate]
     uniform: Mapping[str, Estimate | None]
     n: int
-    samples: Sequence[Sample]
+    samples: Sequence[ExampleSet]
     classes: LabelledClasses | None
     picture_note: str
     steps: Sequence[Step]

@@ -10,7 +10,7 @@ from gleann.index.arrays import Rows
 from gleann.selection.promises import PromisedSet
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.charts import Series, line_chart
-from gleann.service.report.examples import Example, example_grid
+from gleann.service.report.examples import ExampleSet, example_grid
 from gleann.service.report.items import Classes
 from gleann.service.report.markup import Html
 from gleann.service.report.measures.groups import count_groups
@@ -28,21 +28,6 @@ from gleann.service.report.page import (
 from gleann.service.report.pages.parts import groups_section, histogram_figure
 from gleann.service.report.scales import Axis, axis_over
 from gleann.service.report.tables import Cell, table
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """Items of one kind.
-
-    Attributes:
-        title: what they have in common.
-        examples: some of them.
-        count: number of them.
-    """
-
-    title: str
-    examples: Sequence[Example]
-    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,7 +50,7 @@ class PromiseReport:
     made: PromisedSet
     proxy: NDArray[np.float64]
     labelled_proxy: NDArray[np.float64]
-    shown: Sequence[Shown]
+    shown: Sequence[ExampleSet]
     classes: Classes | None
     kept_rows: Rows
     picture_note: str

@@ -14,8 +14,6 @@ from gleann.service.wire.arrays import (
     ids_of,
     ids_to_wire,
     vectors_of,
-    vectors_to_wire,
-    wire_array,
 )
 from gleann.service.wire.fields import given
 from gleann.v1 import negatives_pb2
@@ -33,27 +31,6 @@ _OPTIONS = (
     "target_recall",
     "seed",
 )
-
-
-def fill_queries(
-    message: negatives_pb2.MineNegatives,
-    queries: ArrayLike | None,
-    query_ids: ArrayLike | None,
-) -> None:
-    """Set the queries: vectors (m, d), or ids of the index.
-
-    Raises:
-        InvalidInputError: both, or neither.
-    """
-    if (queries is None) == (query_ids is None):
-        got = "neither" if queries is None else "both"
-        raise InvalidInputError(f"give queries or query_ids, got {got}")
-    if queries is not None:
-        rows = vectors_to_wire(wire_array(queries, name="queries"))
-        message.query_vectors.CopyFrom(rows)
-    elif query_ids is not None:
-        ids = ids_to_wire(hold_id_array(query_ids, name="query_ids"))
-        message.query_ids.CopyFrom(ids)
 
 
 def fill_positives(
@@ -75,13 +52,6 @@ def fill_positives(
     if filled := [part for part in parts if len(part)]:
         ids = hold_id_array(np.concatenate(filled), name="positives")
         message.positive_ids.CopyFrom(ids_to_wire(ids))
-
-
-def count_queries(message: negatives_pb2.MineNegatives) -> int:
-    """How many queries there are."""
-    if message.HasField("query_ids"):
-        return len(ids_of(message.query_ids, name="query_ids"))
-    return int(message.query_vectors.count)
 
 
 def positive_ids_of(message: negatives_pb2.MineNegatives) -> HeldIds:

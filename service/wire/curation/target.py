@@ -3,16 +3,10 @@
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
-
 from gleann.index.errors import InvalidInputError, InvalidParamsError
-from gleann.index.ids.checks import hold_id_array
 from gleann.service.wire.arrays import (
     ids_of,
-    ids_to_wire,
     vectors_of,
-    vectors_to_wire,
-    wire_array,
 )
 from gleann.service.wire.fields import enum_text
 from gleann.v1 import target_pb2
@@ -28,27 +22,6 @@ OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
 }
 """Fields of the message that each mode reads, besides those of all; the seed is also
 that of the draws that a choice is compared with."""
-
-
-def fill_targets(
-    message: target_pb2.ForTarget,
-    targets: ArrayLike | None,
-    target_ids: ArrayLike | None,
-) -> None:
-    """Set the targets: vectors (m, d), or ids of the index.
-
-    Raises:
-        InvalidInputError: both, or neither.
-    """
-    if (targets is None) == (target_ids is None):
-        given = "neither" if targets is None else "both"
-        raise InvalidInputError(f"give targets or target_ids, got {given}")
-    if targets is not None:
-        rows = vectors_to_wire(wire_array(targets, name="targets"))
-        message.target_vectors.CopyFrom(rows)
-    elif target_ids is not None:
-        ids = ids_to_wire(hold_id_array(target_ids, name="target_ids"))
-        message.target_ids.CopyFrom(ids)
 
 
 def fill_caps(

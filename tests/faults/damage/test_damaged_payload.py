@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 import pytest
+from databases import run_sql
 
 from gleann.index import BuildParams, errors
 from gleann.index.filters.condition import Condition
@@ -94,13 +95,6 @@ def doctor(data: Path, capsys: pytest.CaptureFixture, *words: object) -> tuple:
     code = run(["doctor", "--data", str(data), *map(str, words)])
     said = capsys.readouterr()
     return code, said.out + said.err
-
-
-def run_sql(data: Path, statement: str) -> None:
-    connection = sqlite3.connect(data / "gleann.sqlite3")
-    connection.execute(statement)
-    connection.commit()
-    connection.close()
 
 
 def test_what_is_whole(

@@ -1,13 +1,13 @@
 """Damage to one index, row or file is named and not served; the others go on."""
 
 import shutil
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from databases import run_sql
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import gleann
@@ -44,14 +44,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "data")
-
-
-def run_sql(data: Path, statement: str) -> list[tuple]:
-    connection = sqlite3.connect(data / "gleann.sqlite3")
-    found = connection.execute(statement).fetchall()
-    connection.commit()
-    connection.close()
-    return found
 
 
 def require_right(client: gleann.Client, name: str) -> None:

@@ -1,12 +1,12 @@
 """`gleann doctor --data`: says what is wrong, and rebuilds what is whole."""
 
 import shutil
-import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
 import pytest
+from databases import run_sql
 
 import gleann
 from gleann.index import BuildParams, SearchParams, errors
@@ -44,14 +44,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "data")
-
-
-def run_sql(data: Path, statement: str) -> list[tuple]:
-    connection = sqlite3.connect(data / "gleann.sqlite3")
-    found = connection.execute(statement).fetchall()
-    connection.commit()
-    connection.close()
-    return found
 
 
 def contents(data: Path) -> dict[str, bytes]:

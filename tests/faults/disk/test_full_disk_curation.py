@@ -17,8 +17,8 @@ from gleann.service.config import Config
 from gleann.service.config.storage import StorageSettings
 from gleann.service.jobs.curation import pool
 from gleann.service.jobs.curation.shelf import Shelf
+from gleann.service.optimizer_params import OptimizerParams
 from gleann.service.server import Server, serve
-from gleann.service.values import OptimizerParams
 
 N, DIM, RADIUS = 15_000, 8, 0.01
 RNG = np.random.default_rng(6)

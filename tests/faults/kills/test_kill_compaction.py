@@ -12,7 +12,7 @@ import pytest
 
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.values import OptimizerParams
+from gleann.service.optimizer_params import OptimizerParams
 from gleann.v1 import index_pb2
 
 SERVER = """
@@ -21,7 +21,7 @@ import numpy as np
 from pathlib import Path
 from gleann.service.application import Application
 from gleann.service.config import Config
-from gleann.service.values import OptimizerParams
+from gleann.service.optimizer_params import (OptimizerParams)
 from gleann.v1 import index_pb2
 
 def report(line):

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from long_work import reopened
 
 import gleann
 from gleann.index import BuildParams, errors
@@ -13,7 +15,7 @@ from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.jobs.curation.work import Work
 from gleann.service.local import application_stubs
-from gleann.service.values import OptimizerParams
+from gleann.service.optimizer_params import OptimizerParams
 from gleann.v1 import curation_pb2, duplicates_pb2
 
 RADIUS = 0.05
@@ -53,6 +55,13 @@ def two(
     return client
 
 
+def ordered(table: pa.Table, kind: str) -> pa.Table:
+    """The pairs of a join in one order: the server has them in that of its threads."""
+    if kind != "join":
+        return table
+    return table.sort_by([("id", "ascending"), ("other_id", "ascending")])
+
+
 @pytest.mark.parametrize("kind", OTHERS)
 def test_the_other_index_goes_while_it_is_read(
     two: gleann.Client, twins: np.ndarray, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -71,13 +80,15 @@ def test_the_other_index_goes_while_it_is_read(
     with monkeypatch.context() as patched:
         patched.setattr(Work, "other", other)
         made = ask(two).wait(timeout=60)
-    assert made.table(table).equals(whole.table(table))
+    assert ordered(made.table(table), kind).equals(ordered(whole.table(table), kind))
     assert made.summary == whole.summary
     assert made.info.deleted_indexes == ("b",)
     assert two.curation.get(whole.name).info.deleted_indexes == ("b",)
     after = ask(two).wait(timeout=60)
     assert after.info.deleted_indexes == ()
-    assert not after.table(table).equals(whole.table(table))
+    assert not ordered(after.table(table), kind).equals(
+        ordered(whole.table(table), kind)
+    )
 
 
 @pytest.mark.parametrize("kind", OTHERS)
@@ -118,18 +129,9 @@ def test_the_own_index_stays_while_a_job_is_under_way(
 @pytest.fixture
 def open_directory(tmp_path: Path) -> Iterator[Callable[[], Application]]:
     """Open one data directory again and again; each closes the one before."""
-    opened: list[Application] = []
-
-    def again() -> Application:
-        while opened:
-            opened.pop().close()
-        off = OptimizerParams(enabled=False)
-        opened.append(Application(Config(data_dir=tmp_path / "d", optimizer=off)))
-        return opened[0]
-
-    yield again
-    for application in opened:
-        application.close()
+    off = OptimizerParams(enabled=False)
+    with reopened(Config(data_dir=tmp_path / "d", optimizer=off)) as again:
+        yield again
 
 
 def asked(**more: Any) -> curation_pb2.CreateCurationJobRequest:

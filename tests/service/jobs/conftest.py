@@ -1,9 +1,14 @@
-"""Builds that wait, for tests of long work."""
+"""Builds that wait, and a data directory that is opened again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from held import Held, holding_builds
+from long_work import reopened
+
+from gleann.service.application import Application
+from gleann.service.config import Config
 
 
 @pytest.fixture
@@ -11,3 +16,11 @@ def held_builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
     """Builds wait until `go` is set."""
     with holding_builds(monkeypatch) as held:
         yield held
+
+
+@pytest.fixture
+def open_directory(tmp_path: Path) -> Iterator[Callable[[], Application]]:
+    """Open one data directory, again and again; each opening closes the one before."""
+    config = Config(data_dir=tmp_path / "d", import_roots=(tmp_path,))
+    with reopened(config) as again:
+        yield again

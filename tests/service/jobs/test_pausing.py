@@ -12,7 +12,6 @@ from held import Held
 import gleann
 from gleann.index import errors
 from gleann.service.application import Application
-from gleann.service.config import Config
 from gleann.service.jobs.schedule import Schedule
 from gleann.service.jobs.sealed_import import SealedImport
 from gleann.service.optimizer import writing
@@ -20,23 +19,6 @@ from gleann.v1 import coreset_pb2, index_pb2, vector_pb2
 
 ROWS = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
 Opens = Callable[[], Application]
-
-
-@pytest.fixture
-def open_directory(tmp_path: Path) -> Iterator[Opens]:
-    """Open one data directory, again and again; each opening closes the one before."""
-    opened: list[Application] = []
-
-    def again() -> Application:
-        while opened:
-            opened.pop().close()
-        config = Config(data_dir=tmp_path / "d", import_roots=(tmp_path,))
-        opened.append(Application(config))
-        return opened[0]
-
-    yield again
-    for application in opened:
-        application.close()
 
 
 def filled(application: Application, name: str = "a", rows: int = 50) -> None:

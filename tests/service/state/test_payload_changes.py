@@ -15,9 +15,9 @@ from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
 from gleann.service.application import Application
 from gleann.service.config import Config
+from gleann.service.optimizer_params import OptimizerParams
 from gleann.service.state import row_writer
 from gleann.service.state.log import change
-from gleann.service.values import OptimizerParams
 from gleann.service.wire.index_messages import build_params_to_wire
 from gleann.v1 import index_pb2
 

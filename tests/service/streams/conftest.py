@@ -1,6 +1,9 @@
 """Fixtures of the tests of streams: an index on a server, and calls of raw messages."""
 
+import sqlite3
+import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -10,6 +13,7 @@ from stream_calls import RawStream
 
 import gleann
 from gleann.service.server import Server
+from gleann.service.state import store as store_module
 
 DIM = 8
 
@@ -53,3 +57,18 @@ def open_stream() -> Iterator[Callable[..., RawStream]]:
 def vectors() -> np.ndarray:
     """(10, 8) rows."""
     return np.random.default_rng(5).standard_normal((10, DIM), np.float32)
+
+
+@pytest.fixture
+def slow_store(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """A disk that takes no commit of vectors until the event is set."""
+    goes_on = threading.Event()
+    commit = store_module.commit
+
+    def waiting(connection: sqlite3.Connection, *, file: Path) -> None:
+        goes_on.wait(30)
+        commit(connection, file=file)
+
+    monkeypatch.setattr(store_module, "commit", waiting)
+    goes_on.set()
+    return goes_on

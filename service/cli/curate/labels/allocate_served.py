@@ -12,7 +12,12 @@ from gleann.service.cli.curate.labels.allocate_outputs import (
 )
 from gleann.service.cli.curate.labels.jobs import AllocateJob
 from gleann.service.cli.curate.served.options import refuse
-from gleann.service.cli.curate.served.running import CURATIONS, curated, full_name
+from gleann.service.cli.curate.served.running import (
+    CURATIONS,
+    Served,
+    curated,
+    full_name,
+)
 from gleann.service.cli.files import outputs
 from gleann.service.cli.files.class_tables import read_class_numbers
 from gleann.service.cli.files.manifest import JobRecord
@@ -33,48 +38,61 @@ def allocate_served(job: AllocateJob) -> None:
     record = JobRecord("curate allocate", job)
 
     def start(client: Client) -> Operation[Curation]:
-        source = client.curation.get(name)
-        classes = source.provenance.get("classes")
-        if classes is None:
-            raise InvalidInputError(
-                f"{name} is of {source.info.method}, not of propagation"
-            )
-        return client.curation.allocate_labels(
-            source.info.index,
-            name,
-            confidence=job.confidence,
-            share=job.share,
-            gamma=job.gamma,
-            tolerance=job.tolerance,
-            max_sweeps=job.max_sweeps,
-            **_bounds(job, classes, record),
-            **job.filter,
-        )
+        return _started(job, client, name, record)
 
     with curated(
         job, record, start, index=None, method="allocation", progress=job.progress
     ) as done:
-        classes = done.curation.table("classes").to_pylist()
-        told = {
-            **done.results,
-            "classes": {
-                one["class"]: {key: one[key] for key in ("bound", "mass", "labels")}
-                for one in classes
-            },
-        }
-        with outputs.staged() as files:
-            files.add_table(job.out, done.columns("rows"))
-            record.add_to(files, job.out, told)
-        say_allocation(
-            job,
-            told,
-            [
-                (one["class"], one["labels"], one["mass"], one["bound"])
-                for one in classes
-            ],
-            room=done.room("items"),
-            seconds=record.seconds("serve"),
+        _write(job, done, record)
+
+
+def _started(
+    job: AllocateJob, client: Client, name: str, record: JobRecord
+) -> Operation[Curation]:
+    """The job, with bounds for the classes of a propagation.
+
+    Raises:
+        InvalidInputError: the curation is of another method.
+    """
+    source = client.curation.get(name)
+    classes = source.provenance.get("classes")
+    if classes is None:
+        raise InvalidInputError(
+            f"{name} is of {source.info.method}, not of propagation"
         )
+    return client.curation.allocate_labels(
+        source.info.index,
+        name,
+        confidence=job.confidence,
+        share=job.share,
+        gamma=job.gamma,
+        tolerance=job.tolerance,
+        max_sweeps=job.max_sweeps,
+        **_bounds(job, classes, record),
+        **job.filter,
+    )
+
+
+def _write(job: AllocateJob, done: Served, record: JobRecord) -> None:
+    """Write the labels, and say how many each class has."""
+    classes = done.curation.table("classes").to_pylist()
+    told = {
+        **done.results,
+        "classes": {
+            one["class"]: {key: one[key] for key in ("bound", "mass", "labels")}
+            for one in classes
+        },
+    }
+    with outputs.staged() as files:
+        files.add_table(job.out, done.columns("rows"))
+        record.add_to(files, job.out, told)
+    say_allocation(
+        job,
+        told,
+        [(one["class"], one["labels"], one["mass"], one["bound"]) for one in classes],
+        room=done.room("items"),
+        seconds=record.seconds("serve"),
+    )
 
 
 def _curation(given: Path) -> str:

@@ -1,5 +1,6 @@
 """`gleann curate propagate`: spread the labels of a few items to all others."""
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import click
@@ -17,6 +18,7 @@ from gleann.selection.curation.graph_labels import (
 )
 from gleann.selection.curation.graph_labels.params import HoldName, KernelName
 from gleann.selection.curation.graph_labels.propagation import DEFAULT_K
+from gleann.selection.progress import ProgressCallback
 from gleann.service.cli import options, reports
 from gleann.service.cli.curate.labels.jobs import PropagateJob
 from gleann.service.cli.curate.labels.propagate_outputs import (
@@ -154,38 +156,15 @@ def command(job: PropagateJob) -> None:
     params = job.params()
     record = JobRecord("curate propagate", job)
     with record.timed("read"):
-        source = sources.open_source(
-            job.source,
-            record,
-            vectors_column=job.vectors_column,
-            id_column=job.id_column,
-            metric=job.metric,
-        )
+        source = sources.open_source(job, record)
         among = source.among(job, record)
         request = _request(job, source, among, params, record)
         items = reports.open_items(job, source.names, own=job.source)
     with record.timed("propagate"), progress_bars(wanted=job.progress) as report:
-        if source.index is not None:
-            found = propagate(source.index, request, progress=report)
-        else:
-            found = propagate_vectors(
-                source.vectors,
-                request,
-                metric=source.metric,
-                ids=source.ids,
-                progress=report,
-            )
-    uncertain = _uncertain(job, found)
+        found = _propagated(source, request, report)
     told = {**found.summary, "classes": _counts(found), "metric": source.metric}
     told |= {"provenance": found.provenance} | origin_of(among)
-    with outputs.staged() as files:
-        files.add_table(job.out, results.columns_of(found, job.out))
-        if job.probabilities_out is not None:
-            table = class_columns(found.held_ids, found.classes, found.probabilities)
-            files.add_table(job.probabilities_out, table)
-        if job.uncertain_out is not None and uncertain is not None:
-            files.add_table(job.uncertain_out, _next_columns(uncertain))
-        record.add_to(files, job.out, told)
+    _write(job, found, told, record)
     say_propagation(
         job,
         found.summary,
@@ -196,6 +175,37 @@ def command(job: PropagateJob) -> None:
         asked = Asked.of(record.contents(job.out, told))
         page = page_of(job, found, request, items.limited(among), asked)
         reports.write(items, page)
+
+
+def _propagated(
+    source: sources.Source, request: PropagationRequest, report: ProgressCallback
+) -> Propagation:
+    """Spread the labels over the graph of an index, or of vectors."""
+    if source.index is not None:
+        return propagate(source.index, request, progress=report)
+    return propagate_vectors(
+        source.vectors,
+        request,
+        metric=source.metric,
+        ids=source.ids,
+        progress=report,
+    )
+
+
+def _write(
+    job: PropagateJob, found: Propagation, told: Mapping[str, Any], record: JobRecord
+) -> None:
+    """Write the labels, the other tables that are wanted, and the record."""
+    wanted = job.uncertain_out is not None
+    uncertain = found.most_uncertain(job.uncertain) if wanted else None
+    with outputs.staged() as files:
+        files.add_table(job.out, results.columns_of(found, job.out))
+        if job.probabilities_out is not None:
+            table = class_columns(found.held_ids, found.classes, found.probabilities)
+            files.add_table(job.probabilities_out, table)
+        if job.uncertain_out is not None and uncertain is not None:
+            files.add_table(job.uncertain_out, _next_columns(uncertain))
+        record.add_to(files, job.out, told)
 
 
 def _request(
@@ -234,13 +244,6 @@ def _request(
         k=job.k,
         params=params,
     )
-
-
-def _uncertain(job: PropagateJob, found: Propagation) -> Selection | None:
-    """The items to label next, where they are wanted."""
-    if job.uncertain_out is None:
-        return None
-    return found.most_uncertain(job.uncertain)
 
 
 def _next_columns(uncertain: Selection) -> dict[str, outputs.Values]:

@@ -1,10 +1,9 @@
 """Audits of a batch of an index of a server or of a data directory."""
 
-from gleann.index.arrays import Ids, Mask
 from gleann.selection.checks import IdMap
 from gleann.service.cli.curate.sampled.acceptance_columns import FAILED_COLUMNS
 from gleann.service.cli.curate.sampled.jobs import AcceptanceJob
-from gleann.service.cli.curate.sampled.session import index_of, labelled, session_of
+from gleann.service.cli.curate.sampled.session import Labelling, index_of, labelled
 from gleann.service.cli.curate.sampled.words import bound_values, say_bound
 from gleann.service.cli.curate.served.files import Reader
 from gleann.service.cli.curate.served.options import refuse
@@ -13,6 +12,7 @@ from gleann.service.cli.files.answers import read_answers
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.labelling import json_file, require_outputs
 from gleann.service.cli.place import opened
+from gleann.service.client.client import Client
 from gleann.service.values import SessionInfo
 
 
@@ -31,48 +31,41 @@ def acceptance_served(job: AcceptanceJob) -> None:
     )
     record = JobRecord("curate acceptance", job)
     with opened(job.place) as client, record.timed("audit"):
-        reader = Reader(client, index, record)
-        batch = reader.ids(job.batch)
-        drawn = None if job.drawn is None else reader.ids(job.drawn)
-        params = job.params(drawn=None if drawn is None else len(drawn))
-        names = IdMap(batch, n=len(batch))
-        checks = read_answers(
-            job.oracle_csv,
-            names,
-            with_values=False,
-            yes_columns=FAILED_COLUMNS,
-        )
-
-        def start(request_id: str) -> SessionInfo:
-            return client.promises.start_audit(
-                index, batch, params=params, drawn=drawn, request_id=request_id
-            )
-
-        def ask(ids: Ids) -> Mask:
-            return checks.ask(ids)[0]
-
-        session = session_of(
-            job,
-            client,
-            start,
-            index=index,
-            kind="audit",
-            params=params,
-            record=record,
-        )
-        labelled(
-            job,
-            session,
-            next_batch=client.promises.next_batch,
-            submit=client.promises.submit_labels,
-            ask=ask,
-            names=names,
-        )
+        labelling = _labelling(job, client, index, record)
+        session = labelled(job, client, labelling, record)
         bound = client.promises.bound(session)
-    record.add_file(job.oracle_csv)
-    record.add_served(index, place=job.shown_place, data_hash=None)
-    results = bound_values(bound) | {"design": params.design}
+    results = bound_values(bound) | {"design": job.design}
     with outputs.staged() as files:
         files.add_json(job.out, results)
         record.add_to(files, job.out, results | {"session": session.name})
     say_bound(bound)
+
+
+def _labelling(
+    job: AcceptanceJob, client: Client, index: str, record: JobRecord
+) -> Labelling:
+    """Checks of the items of the batch that are drawn."""
+    reader = Reader(client, index, record)
+    batch = reader.ids(job.batch)
+    drawn = None if job.drawn is None else reader.ids(job.drawn)
+    params = job.params(drawn=None if drawn is None else len(drawn))
+    names = IdMap(batch, n=len(batch))
+    checks = read_answers(
+        job.oracle_csv, names, with_values=False, yes_columns=FAILED_COLUMNS
+    )
+
+    def start(request_id: str) -> SessionInfo:
+        return client.promises.start_audit(
+            index, batch, params=params, drawn=drawn, request_id=request_id
+        )
+
+    return Labelling(
+        index=index,
+        kind="audit",
+        params=params,
+        start=start,
+        next_batch=client.promises.next_batch,
+        submit=client.promises.submit_labels,
+        ask=lambda ids: checks.ask(ids)[0],
+        names=names,
+    )

@@ -11,6 +11,7 @@ from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.selection.estimate.means import MeansParams, Statistic
 from gleann.selection.estimate.means.params import Joint
 from gleann.selection.promises import AuditParams, PromiseParams
+from gleann.selection.promises.batch_audit import Design
 from gleann.selection.promises.params import Promise
 from gleann.service.cli.curate.served.options import ServedOptions
 from gleann.service.cli.place import place_options
@@ -131,6 +132,11 @@ class AcceptanceJob(SessionOptions):
                 f"give --size or --drawn, one of them: got {given}"
             )
 
+    @property
+    def design(self) -> Design:
+        """Who draws the items: the audit by its seed, or the user."""
+        return "seeded" if self.drawn is None else "uniform"
+
     def params(self, *, drawn: int | None) -> AuditParams:
         """Parameters of the audit; `drawn` is how many ids the user drew, or None."""
         size = self.size if drawn is None else drawn
@@ -139,7 +145,7 @@ class AcceptanceJob(SessionOptions):
             size=size,
             confidence=self.confidence,
             seed=self.seed,
-            design="seeded" if drawn is None else "uniform",
+            design=self.design,
         )
 
 

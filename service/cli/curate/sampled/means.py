@@ -4,7 +4,7 @@ Works like `gleann estimate`: a person fills in a csv file of answers, and every
 goes on with those that are there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar, get_args
 
 import click
@@ -71,6 +71,13 @@ def _item_options(function: Callback) -> Callback:
             help="Column of groups known of every item, such as its source. Repeat for"
             " more.",
         ),
+    ]
+    return _decorated(function, decorators)
+
+
+def _strata_options(function: Callback) -> Callback:
+    """How the items are cut into strata."""
+    decorators = [
         click.option(
             "--stratify-by",
             help="Column of numbers that cuts the items into strata; it is a control"
@@ -87,6 +94,13 @@ def _item_options(function: Callback) -> Callback:
             help="Rule for strata bounds; sqrt_mass for a probability.",
         ),
     ]
+    return _decorated(function, decorators)
+
+
+def _decorated(
+    function: Callback, decorators: Sequence[Callable[[Callback], Callback]]
+) -> Callback:
+    """The function with all decorators, in the order of their lines."""
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
@@ -118,6 +132,7 @@ def _statistic_options(function: Callback) -> Callback:
     ),
 )
 @_item_options
+@_strata_options
 @_statistic_options
 @click.option(
     "--oracle-csv",

@@ -11,9 +11,9 @@ from gleann.service.cli.curate.sampled.jobs import MeansJob
 from gleann.service.cli.curate.sampled.means_inputs import read_values
 from gleann.service.cli.curate.sampled.session import (
     KEPT_THERE,
+    Labelling,
     index_of,
     labelled,
-    session_of,
 )
 from gleann.service.cli.curate.sampled.words import means_values, say_means
 from gleann.service.cli.curate.served.files import Reader
@@ -25,6 +25,7 @@ from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.tables import read_table
 from gleann.service.cli.labelling import require_outputs
 from gleann.service.cli.place import opened
+from gleann.service.client.client import Client
 from gleann.service.values import SessionInfo
 
 Columns = dict[str, tuple[Ids, NDArray[np.generic]] | str]
@@ -45,45 +46,43 @@ def means_served(job: MeansJob) -> None:
     )
     record = JobRecord("curate means", job)
     with opened(job.place) as client, record.timed("estimate"):
-        names, controls, groups = _known(job, Reader(client, index, record), record)
-        answers = read_values(job.oracle_csv, names, job.statistics)
-
-        def start(request_id: str) -> SessionInfo:
-            return client.means.start(
-                index,
-                params=job.params,
-                controls=controls,
-                groups=groups,
-                by_list=True,
-                request_id=request_id,
-                **job.filter,
-            )
-
-        session = session_of(
-            job,
-            client,
-            start,
-            index=index,
-            kind="means",
-            params=job.params,
-            record=record,
-        )
-        labelled(
-            job,
-            session,
-            next_batch=client.means.next_batch,
-            submit=client.means.submit_values,
-            ask=answers.ask,
-            names=names,
-        )
+        labelling = _labelling(job, client, index, record)
+        session = labelled(job, client, labelling, record)
         made = client.means.get(session)
         count = client.get_index(index).count
-    record.add_file(job.oracle_csv)
-    record.add_served(index, place=job.shown_place, data_hash=None)
     with outputs.staged() as files:
         files.add_table(job.out, made.table().columns)
         record.add_to(files, job.out, means_values(made) | {"session": session.name})
     say_means(made, room=among_words(made.provenance, count, "items"))
+
+
+def _labelling(
+    job: MeansJob, client: Client, index: str, record: JobRecord
+) -> Labelling:
+    """Values of the items that are sampled."""
+    names, controls, groups = _known(job, Reader(client, index, record), record)
+
+    def start(request_id: str) -> SessionInfo:
+        return client.means.start(
+            index,
+            params=job.params,
+            controls=controls,
+            groups=groups,
+            by_list=True,
+            request_id=request_id,
+            **job.filter,
+        )
+
+    return Labelling(
+        index=index,
+        kind="means",
+        params=job.params,
+        start=start,
+        next_batch=client.means.next_batch,
+        submit=client.means.submit_values,
+        ask=read_values(job.oracle_csv, names, job.statistics).ask,
+        names=names,
+    )
 
 
 def _known(

@@ -11,7 +11,8 @@ from gleann.selection.promises import PromisedSet
 from gleann.service.cli.options import ReportOptions
 from gleann.service.cli.reports import FileItems, command_with, in_python, sibling
 from gleann.service.report.asked import Asked, Step
-from gleann.service.report.pages.promise import PromiseReport, Shown, promise_page
+from gleann.service.report.examples import ExampleSet
+from gleann.service.report.pages.promise import PromiseReport, promise_page
 
 MOST_SHOWN = 8
 """Items of each kind on the page."""
@@ -53,7 +54,7 @@ def promise_report(
 
 def _shown(
     made: PromisedSet, proxy: NDArray[np.float64], population: Rows, items: FileItems
-) -> list[Shown]:
+) -> list[ExampleSet]:
     """Items on both sides of the threshold, and the labels that the proxy misses."""
     by_proxy = population[np.argsort(-proxy[population], kind="stable")]
     inside = np.isin(by_proxy, made.rows)
@@ -67,7 +68,7 @@ def _shown(
         "Labelled negative, those with the highest proxy": _ordered(negatives, -proxy),
     }
     return [
-        Shown(
+        ExampleSet(
             title=title,
             examples=items.examples(
                 rows[:MOST_SHOWN],

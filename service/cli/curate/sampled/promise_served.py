@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Ids, Mask
+from gleann.index.arrays import Ids
 from gleann.selection.checks import IdMap
 from gleann.service.cli.curate.sampled.jobs import PromiseJob
 from gleann.service.cli.curate.sampled.session import (
     KEPT_THERE,
+    Labelling,
     index_of,
     labelled,
-    session_of,
 )
 from gleann.service.cli.curate.sampled.words import say_promised
 from gleann.service.cli.curate.served.files import Reader
@@ -23,6 +23,7 @@ from gleann.service.cli.files.answers import read_answers
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.labelling import require_outputs
 from gleann.service.cli.place import opened
+from gleann.service.client.client import Client
 from gleann.service.values import SessionInfo
 
 
@@ -40,41 +41,9 @@ def promise_served(job: PromiseJob) -> None:
     )
     record = JobRecord("curate promise", job)
     with opened(job.place) as client, record.timed("promise"):
-        proxy, names = _proxy(job, Reader(client, index, record))
-        answers = read_answers(job.oracle_csv, names, with_values=False)
-
-        def start(request_id: str) -> SessionInfo:
-            return client.promises.start(
-                index,
-                params=job.params,
-                proxy=proxy,
-                request_id=request_id,
-                **job.filter,
-            )
-
-        def ask(ids: Ids) -> Mask:
-            return answers.ask(ids)[0]
-
-        session = session_of(
-            job,
-            client,
-            start,
-            index=index,
-            kind="promise",
-            params=job.params,
-            record=record,
-        )
-        labelled(
-            job,
-            session,
-            next_batch=client.promises.next_batch,
-            submit=client.promises.submit_labels,
-            ask=ask,
-            names=names,
-        )
+        labelling = _labelling(job, client, index, record)
+        session = labelled(job, client, labelling, record)
         made = client.promises.get(session)
-    record.add_file(job.oracle_csv)
-    record.add_served(index, place=job.shown_place, data_hash=None)
     results = made.summary | {"provenance": made.provenance, "session": session.name}
     with outputs.staged() as files:
         files.add_table(job.out, made.table().columns)
@@ -82,6 +51,30 @@ def promise_served(job: PromiseJob) -> None:
     facts: dict[str, Any] = dict(made.summary)
     room = among_words(made.provenance, facts["out_of"], "items")
     say_promised(facts, room=room)
+
+
+def _labelling(
+    job: PromiseJob, client: Client, index: str, record: JobRecord
+) -> Labelling:
+    """Labels of the items that the promise needs."""
+    proxy, names = _proxy(job, Reader(client, index, record))
+    answers = read_answers(job.oracle_csv, names, with_values=False)
+
+    def start(request_id: str) -> SessionInfo:
+        return client.promises.start(
+            index, params=job.params, proxy=proxy, request_id=request_id, **job.filter
+        )
+
+    return Labelling(
+        index=index,
+        kind="promise",
+        params=job.params,
+        start=start,
+        next_batch=client.promises.next_batch,
+        submit=client.promises.submit_labels,
+        ask=lambda ids: answers.ask(ids)[0],
+        names=names,
+    )
 
 
 def _proxy(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -41,39 +41,73 @@ def index_of(job: SessionOptions, index: object) -> str:
     return str(index)
 
 
-def session_of(  # noqa: PLR0913 (what tells sessions apart)
-    job: SessionOptions,
-    client: Client,
-    start: Start,
-    *,
-    index: str,
-    kind: str,
-    params: "DataclassInstance",
-    record: JobRecord,
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Labelling:
+    """What tells a session apart, and how its items are labelled.
+
+    Attributes:
+        index: its index.
+        kind: of the session, such as "promise".
+        params: of the session.
+        start: starts a session.
+        next_batch: the items that the session asks for.
+        submit: takes ids and their answers.
+        ask: the answers of ids; raises LabelsNeeded.
+        names: the ids that may have answers.
+    """
+
+    index: str
+    kind: str
+    params: "DataclassInstance"
+    start: Start
+    next_batch: Callable[[SessionInfo], Selected]
+    submit: Callable[[SessionInfo, Ids, ArrayLike], object]
+    ask: Callable[[Ids], ArrayLike]
+    names: IdMap
+
+
+def labelled(
+    job: SessionOptions, client: Client, labelling: Labelling, record: JobRecord
+) -> SessionInfo:
+    """The session of a command, with all its labels.
+
+    Args:
+        job: of the command.
+        client: of the place.
+        labelling: tells the session, and its answers.
+        record: has the input files; gets the answers and the index.
+
+    Raises:
+        InvalidInputError: --session is of another kind or index.
+        UnknownJobError: there is no such session.
+        click.exceptions.Exit: some answers are needed.
+    """
+    session = _session_of(job, client, labelling, record)
+    _label(job, session, labelling)
+    record.add_file(job.oracle_csv)
+    record.add_served(labelling.index, place=job.shown_place, data_hash=None)
+    return session
+
+
+def _session_of(
+    job: SessionOptions, client: Client, labelling: Labelling, record: JobRecord
 ) -> SessionInfo:
     """The session that goes on, or a new one.
 
     The same command on the same state of the index goes on with its own session.
 
-    Args:
-        job: of the command.
-        client: of the place.
-        start: starts a session.
-        index: its index.
-        kind: of the session, such as "promise".
-        params: of the session.
-        record: has the input files.
-
     Raises:
         InvalidInputError: --session is of another kind or index.
         UnknownJobError: there is no such session.
     """
+    kind, index = labelling.kind, labelling.index
     if job.session is None:
         held = client.get_index(index)
-        asked = [kind, index, held.etag, held.version, held.sequence, asdict(params)]
-        asked += [job.where, job.param, job.columns, record.hashes]
+        asked: list[object] = [kind, index, held.etag, held.version, held.sequence]
+        asked += [asdict(labelling.params), job.where, job.param, job.columns]
+        asked += [record.hashes]
         digest = sha256(json.dumps(asked, default=str).encode()).hexdigest()
-        return _begun(client, start, f"gleann-curate-{digest[:32]}")
+        return _begun(client, labelling.start, f"gleann-curate-{digest[:32]}")
     session = client.sessions.get(full_name(job.session, PREFIX))
     if (session.kind, session.index) != (kind, index):
         raise InvalidInputError(
@@ -94,34 +128,19 @@ def _begun(client: Client, start: Start, request_id: str) -> SessionInfo:
             turn += 1
 
 
-def labelled(
-    job: SessionOptions,
-    session: SessionInfo,
-    *,
-    next_batch: Callable[[SessionInfo], Selected],
-    submit: Callable[[SessionInfo, Ids, ArrayLike], object],
-    ask: Callable[[Ids], ArrayLike],
-    names: IdMap,
-) -> None:
+def _label(job: SessionOptions, session: SessionInfo, labelling: Labelling) -> None:
     """Submit the answers, a whole round at a time; write what to label, and exit.
-
-    Args:
-        job: of the command.
-        session: to label.
-        next_batch: the items that the session asks for.
-        submit: takes ids and their answers.
-        ask: the answers of ids; raises LabelsNeeded.
-        names: the ids that may have answers.
 
     Raises:
         click.exceptions.Exit: some answers are needed.
     """
+    lookup = labelling.names.lookup
     try:
-        while len(batch := next_batch(session)):
-            absent = names.lookup.find(hold_id_array(batch.ids)) < 0
+        while len(batch := labelling.next_batch(session)):
+            absent = lookup.find(hold_id_array(batch.ids)) < 0
             if absent.any():
                 raise LabelsNeeded(batch.ids[absent])
-            submit(session, batch.ids, ask(batch.ids))
+            labelling.submit(session, batch.ids, labelling.ask(batch.ids))
     except LabelsNeeded as needed:
         ask_for(
             {"id": needed.ids},

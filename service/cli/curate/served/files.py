@@ -1,5 +1,6 @@
 """Files that a served command reads here and sends, with ids as the index has them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,46 @@ def vectors_of(path: Path, record: JobRecord) -> tuple[NDArray[np.generic], IdMa
     record.add_file(path)
     vectors = as_vectors(np.asarray(read.vectors), name=f"{path}: vectors")
     return vectors, IdMap(read.ids, n=len(vectors))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SentVectors:
+    """Vectors of a file that a request has, or ids of vectors of the index.
+
+    Attributes:
+        path: of the file of vectors; None without one.
+        vectors: (m, d); None without a file.
+        names: what they are called; None without a file.
+    """
+
+    path: Path | None
+    vectors: NDArray[np.generic] | None
+    names: IdMap | None
+
+    def reader(self, client: Client, index: str, record: JobRecord) -> Reader:
+        """Reads more files for an index, whose dimension the vectors have.
+
+        Raises:
+            DimensionMismatchError: they have another.
+        """
+        require_dim(client, index, self.vectors, self.path)
+        return Reader(client, index, record)
+
+    def or_ids(self, path: Path | None, reader: Reader) -> tuple[Ids | None, IdMap]:
+        """Ids of a file in place of vectors, or None; and what either is called."""
+        if path is None:
+            assert self.names is not None, "vectors or ids are there"
+            return None, self.names
+        ids = reader.ids(path)
+        return ids, IdMap(ids, n=len(ids))
+
+
+def sent_vectors(path: Path | None, record: JobRecord) -> SentVectors:
+    """The vectors of a file, if there is one."""
+    if path is None:
+        return SentVectors(path=None, vectors=None, names=None)
+    vectors, names = vectors_of(path, record)
+    return SentVectors(path=path, vectors=vectors, names=names)
 
 
 def require_dim(client: Client, index: str, vectors: object, path: Path | None) -> None:

@@ -112,13 +112,7 @@ def opened(job: SimilarJob, record: JobRecord, report: Report) -> Opened:
         report: called with the progress of a build.
     """
     with record.timed("read"):
-        source = sources.open_source(
-            job.source,
-            record,
-            vectors_column=job.vectors_column,
-            id_column=job.id_column,
-            metric=job.metric,
-        )
+        source = sources.open_source(job, record)
         among = source.among(job, record)
         items = reports.open_items(job, source.names, own=source.path)
     return Opened(

@@ -1,6 +1,6 @@
 """Near-duplicates and joins of an index of a server or of a data directory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,22 +56,9 @@ RETHRESHOLDED = (METHOD, "leakage")
 def find_duplicates(job: DuplicatesJob) -> None:
     """Find near-duplicates where the index is, and write them here."""
     refuse(job, {"state": KEPT_THERE})
-    if job.known is not None and job.known.suffix == ".npz":
-        raise InvalidInputError(
-            f"--known {job.known} is a file of --state, and a server goes on from a"
-            " curation: give its name, such as curations/3f2a"
-        )
-    scores = None
-    if job.scores is not None and not job.scores.startswith(":"):
-        scores = inputs.split_column(job.scores, "score")
-    out = output_paths.table("--out", job.out)
-    output_paths.require_writable(
-        out,
-        output_paths.manifest(out),
-        *results.result_paths(job.pairs, None),
-        inputs=(None if scores is None else scores[0], _file(job.against)),
-        overwrite=job.overwrite,
-    )
+    _require_curation(job.known)
+    scores = _score_file(job.scores)
+    _require_tables(job, inputs=(scores and scores[0], _file(job.against)))
     record, index = JobRecord("curate duplicates", job), str(job.source)
     against, names = _other(job.against, record)
 
@@ -80,19 +67,7 @@ def find_duplicates(job: DuplicatesJob) -> None:
         given: Any = job.scores and job.scores.removeprefix(":")
         if scores is not None:
             given = Reader(client, index, record).scores(*scores)
-        known = "" if job.known is None else full_name(str(job.known), CURATIONS)
-        return client.curation.near_duplicates(
-            index,
-            radius=job.radius,
-            similarity=job.similarity,
-            keep_by=job.keep_by,
-            scores=given,
-            against=against,
-            known=known,
-            curve=True,
-            **typed(job, ["max_pairs"]),
-            **job.filter,
-        )
+        return _started(job, client, against, given)
 
     with curated(
         job, record, start, index=index, method=METHOD, progress=job.progress
@@ -112,16 +87,65 @@ def find_duplicates(job: DuplicatesJob) -> None:
         )
 
 
-def rethreshold_served(job: RethresholdJob) -> None:
-    """Answer for a smaller radius from a stored curation."""
-    refuse(job, {"state": KEPT_THERE})
+def _require_curation(known: Path | None) -> None:
+    """Refuse a file of what is known.
+
+    Raises:
+        InvalidInputError: it is one of --state.
+    """
+    if known is not None and known.suffix == ".npz":
+        raise InvalidInputError(
+            f"--known {known} is a file of --state, and a server goes on from a"
+            " curation: give its name, such as curations/3f2a"
+        )
+
+
+def _score_file(given: str | None) -> tuple[Path, str] | None:
+    """The file of the scores and its column; None without, and for one of payload."""
+    if given is None or given.startswith(":"):
+        return None
+    return inputs.split_column(given, "score")
+
+
+def _require_tables(
+    job: DuplicatesJob | RethresholdJob, *, inputs: Iterable[Path | None]
+) -> None:
+    """Refuse paths of tables that cannot be written, before any work."""
     out = output_paths.table("--out", job.out)
     output_paths.require_writable(
         out,
         output_paths.manifest(out),
         *results.result_paths(job.pairs, None),
+        inputs=inputs,
         overwrite=job.overwrite,
     )
+
+
+def _started(
+    job: DuplicatesJob,
+    client: Client,
+    against: str | NDArray[np.generic] | None,
+    scores: Any,
+) -> Operation[Curation]:
+    """The job, with what it compares with and the scores of all rows."""
+    return client.curation.near_duplicates(
+        str(job.source),
+        radius=job.radius,
+        similarity=job.similarity,
+        keep_by=job.keep_by,
+        scores=scores,
+        against=against,
+        known="" if job.known is None else full_name(str(job.known), CURATIONS),
+        curve=True,
+        **typed(job, ["max_pairs"]),
+        **job.filter,
+    )
+
+
+def rethreshold_served(job: RethresholdJob) -> None:
+    """Answer for a smaller radius from a stored curation."""
+    refuse(job, {"state": KEPT_THERE})
+    _require_tables(job, inputs=())
     record = JobRecord("curate rethreshold", job)
     name = full_name(str(job.found), CURATIONS)
 

@@ -113,13 +113,7 @@ def read(job: NegativesJob, record: JobRecord) -> NegativesInputs:
         UnknownIdError: an id of no item or of no query; names its row.
         DuplicateIdError: a query twice.
     """
-    source = sources.open_source(
-        job.source,
-        record,
-        vectors_column=job.vectors_column,
-        id_column=job.id_column,
-        metric=job.metric,
-    )
+    source = sources.open_source(job, record)
     require_queries(job)
     names, vectors, rows = _queries(job, record, source)
     offsets, positive_rows = _positives(job, record, names, source.names)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import HeldIds, Ids
 from gleann.index.ids.held import take_ids
 from gleann.selection.checks import IdMap
-from gleann.service.cli.curate.served.files import Reader, require_dim, vectors_of
+from gleann.service.cli.curate.served.files import Reader, SentVectors, sent_vectors
 from gleann.service.cli.curate.served.options import refuse
 from gleann.service.cli.curate.served.running import Served, curated
 from gleann.service.cli.curate.training.negatives_inputs import (
@@ -37,34 +37,10 @@ def mine_served(job: NegativesJob) -> None:
     require_outputs(job)
     require_queries(job)
     record, index = JobRecord("curate negatives", job), str(job.source)
-    vectors = names = None
-    if job.queries is not None:
-        vectors, names = vectors_of(job.queries, record)
+    sent = sent_vectors(job.queries, record)
 
     def start(client: Client) -> Operation[Curation]:
-        require_dim(client, index, vectors, job.queries)
-        reader = Reader(client, index, record)
-        query_ids, called = None, names
-        if job.query_ids is not None:
-            query_ids = reader.ids(job.query_ids)
-            called = IdMap(query_ids, n=len(query_ids))
-        assert called is not None, "one kind of queries is there"
-        return client.curation.mine_negatives(
-            index,
-            vectors,
-            query_ids=query_ids,
-            positives=_positives(job, record, called, reader),
-            per_query=job.per_query,
-            window=job.window,
-            max_similarity=job.max_similarity,
-            margin=job.margin,
-            relative_margin=job.relative_margin,
-            duplicate_radius=job.duplicate_radius,
-            sampling=job.sampling,
-            target_recall=job.target_recall,
-            seed=job.seed,
-            **job.filter,
-        )
+        return _started(job, client, sent, record)
 
     with curated(
         job,
@@ -74,20 +50,52 @@ def mine_served(job: NegativesJob) -> None:
         method="hard_negatives",
         progress=job.progress,
     ) as done:
-        lines = _named(done, "negatives", names)
-        with outputs.staged() as files:
-            files.add_table(job.out, lines)
-            if job.shortfall is not None:
-                files.add_table(job.shortfall, _named(done, "queries", names))
-            record.add_to(files, job.out, done.results)
-        say_negatives(
-            job,
-            done.summary,
-            np.asarray(lines["similarity"], np.float32),
-            room=done.room("items"),
-            seconds=record.seconds("serve"),
-            metric=done.metric,
-        )
+        _write(job, done, sent.names, record)
+
+
+def _started(
+    job: NegativesJob, client: Client, sent: SentVectors, record: JobRecord
+) -> Operation[Curation]:
+    """The job, with the queries and their positives."""
+    index = str(job.source)
+    reader = sent.reader(client, index, record)
+    query_ids, names = sent.or_ids(job.query_ids, reader)
+    return client.curation.mine_negatives(
+        index,
+        sent.vectors,
+        query_ids=query_ids,
+        positives=_positives(job, record, names, reader),
+        per_query=job.per_query,
+        window=job.window,
+        max_similarity=job.max_similarity,
+        margin=job.margin,
+        relative_margin=job.relative_margin,
+        duplicate_radius=job.duplicate_radius,
+        sampling=job.sampling,
+        target_recall=job.target_recall,
+        seed=job.seed,
+        **job.filter,
+    )
+
+
+def _write(
+    job: NegativesJob, done: Served, names: IdMap | None, record: JobRecord
+) -> None:
+    """Write the negatives and what queries lack, and say how many there are."""
+    lines = _named(done, "negatives", names)
+    with outputs.staged() as files:
+        files.add_table(job.out, lines)
+        if job.shortfall is not None:
+            files.add_table(job.shortfall, _named(done, "queries", names))
+        record.add_to(files, job.out, done.results)
+    say_negatives(
+        job,
+        done.summary,
+        np.asarray(lines["similarity"], np.float32),
+        room=done.room("items"),
+        seconds=record.seconds("serve"),
+        metric=done.metric,
+    )
 
 
 def _positives(

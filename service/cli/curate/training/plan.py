@@ -120,13 +120,7 @@ def command(job: PlanJob) -> None:
     _require_outputs(job)
     record = JobRecord("curate plan", job)
     with record.timed("read"):
-        source = sources.open_source(
-            job.source,
-            record,
-            vectors_column=job.vectors_column,
-            id_column=job.id_column,
-            metric=job.metric,
-        )
+        source = sources.open_source(job, record)
         among = source.among(job, record)
         strata = _strata(job, record, source)
         items = reports.open_items(job, source.names, own=job.source)

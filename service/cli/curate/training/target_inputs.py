@@ -149,13 +149,7 @@ def read(job: TargetJob, record: JobRecord) -> TargetInputs:
         UnknownIdError: an id of no item.
         DuplicateIdError: one id twice.
     """
-    source = sources.open_source(
-        job.source,
-        record,
-        vectors_column=job.vectors_column,
-        id_column=job.id_column,
-        metric=job.metric,
-    )
+    source = sources.open_source(job, record)
     targets, names, rows = _targets(job, record, source)
     among = source.among(job, record)
     return TargetInputs(

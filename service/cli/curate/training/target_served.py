@@ -1,11 +1,9 @@
 """Items for a target from an index of a server or of a data directory."""
 
-from typing import Any
-
 import numpy as np
 
 from gleann.selection.checks import IdMap
-from gleann.service.cli.curate.served.files import Reader, require_dim, vectors_of
+from gleann.service.cli.curate.served.files import SentVectors, sent_vectors
 from gleann.service.cli.curate.served.options import payload_column, refuse
 from gleann.service.cli.curate.served.running import Served, curated, renamed
 from gleann.service.cli.curate.training.target_inputs import (
@@ -40,32 +38,11 @@ def target_served(job: TargetJob) -> None:
     job.require_options()
     require_outputs(job)
     record, index = JobRecord("curate target", job), str(job.source)
-    group_column = payload_column(job.groups, "--groups")
-    vectors = names = None
-    if job.targets is not None:
-        vectors, names = vectors_of(job.targets, record)
+    payload_column(job.groups, "--groups")  # refuses a file before any is read
+    sent = sent_vectors(job.targets, record)
 
     def start(client: Client) -> Operation[Curation]:
-        require_dim(client, index, vectors, job.targets)
-        reader = Reader(client, index, record)
-        return client.curation.for_target(
-            index,
-            vectors,
-            budget=job.budget,
-            mode=job.mode.replace("-", "_"),
-            allow_targets=job.allow_targets,
-            excluded_ids=None if job.exclude is None else reader.ids(job.exclude),
-            group_column=group_column,
-            caps=job.caps,
-            target_recall=job.target_recall,
-            shares=job.shares,
-            smoothing=job.smoothing,
-            sample_size=job.sample_size,
-            positive_fraction=job.positive_fraction,
-            seed=job.seed,
-            **_targets(job, record, reader, names),
-            **job.filter,
-        )
+        return _started(job, client, sent, record)
 
     with curated(
         job,
@@ -75,41 +52,68 @@ def target_served(job: TargetJob) -> None:
         method=METHODS[job.mode],
         progress=job.progress,
     ) as done:
-        told = done.results | {"distances": UNITS.get(done.metric, "")}
-        told |= {"chosen": done.curation.info.tables["chosen"].rows}
-        with outputs.staged() as files:
-            files.add_table(job.out, _chosen(done, names))
-            if job.scores is not None:
-                files.add_table(
-                    job.scores, renamed(done.columns("scores"), score="proxy")
-                )
-            record.add_to(files, job.out, told)
-        scores = done.curation.info.tables.get("scores")
-        say_target(
-            job,
-            told,
-            targets=done.summary["targets"],
-            tasks=_count_tasks(job.tasks),
-            scores=None if scores is None else scores.rows,
-            room=done.room("items"),
-            seconds=record.seconds("serve"),
-            metric=done.metric,
-        )
+        _write(job, done, sent.names, record)
 
 
-def _targets(
-    job: TargetJob, record: JobRecord, reader: Reader, names: IdMap | None
-) -> dict[str, Any]:
-    """Ids of the targets, and the task of each."""
-    own, given = job.targets, {}
-    if job.target_ids is not None:
-        own, ids = job.target_ids, reader.ids(job.target_ids)
-        names, given = IdMap(ids, n=len(ids)), {"target_ids": ids}
-    assert names is not None, "one kind of targets is there"
+def _started(
+    job: TargetJob, client: Client, sent: SentVectors, record: JobRecord
+) -> Operation[Curation]:
+    """The job, with the targets and their tasks."""
+    index = str(job.source)
+    reader = sent.reader(client, index, record)
+    excluded = None if job.exclude is None else reader.ids(job.exclude)
+    target_ids, names = sent.or_ids(job.target_ids, reader)
+    return client.curation.for_target(
+        index,
+        sent.vectors,
+        budget=job.budget,
+        target_ids=target_ids,
+        tasks=_tasks(job, record, names),
+        mode=job.mode.replace("-", "_"),
+        allow_targets=job.allow_targets,
+        excluded_ids=excluded,
+        group_column=payload_column(job.groups, "--groups"),
+        caps=job.caps,
+        target_recall=job.target_recall,
+        shares=job.shares,
+        smoothing=job.smoothing,
+        sample_size=job.sample_size,
+        positive_fraction=job.positive_fraction,
+        seed=job.seed,
+        **job.filter,
+    )
+
+
+def _tasks(job: TargetJob, record: JobRecord, names: IdMap) -> tuple[str, ...]:
+    """The task of each target (m,); none for one task."""
+    own = job.targets if job.target_ids is None else job.target_ids
     assert own is not None, "one kind of targets is there"
     tasks = tasks_of(job, record, names, own)
-    words = () if tasks is None else tuple(map(str, tasks.tolist()))
-    return {**given, "tasks": words}
+    return () if tasks is None else tuple(map(str, tasks.tolist()))
+
+
+def _write(
+    job: TargetJob, done: Served, names: IdMap | None, record: JobRecord
+) -> None:
+    """Write the chosen items and the scores, and say how many there are."""
+    tables = done.curation.info.tables
+    told = done.results | {"distances": UNITS.get(done.metric, "")}
+    told |= {"chosen": tables["chosen"].rows}
+    with outputs.staged() as files:
+        files.add_table(job.out, _chosen(done, names))
+        if job.scores is not None:
+            files.add_table(job.scores, renamed(done.columns("scores"), score="proxy"))
+        record.add_to(files, job.out, told)
+    say_target(
+        job,
+        told,
+        targets=done.summary["targets"],
+        tasks=_count_tasks(job.tasks),
+        scores=tables["scores"].rows if "scores" in tables else None,
+        room=done.room("items"),
+        seconds=record.seconds("serve"),
+        metric=done.metric,
+    )
 
 
 def _count_tasks(given: str | None) -> int | None:

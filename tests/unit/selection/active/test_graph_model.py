@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from active_world import Exact, begin, picks
 
 from gleann.index import BuildParams, SoarIndex, knn_graph
 from gleann.index.errors import DimensionMismatchError, InvalidParamsError
@@ -15,7 +16,6 @@ from gleann.selection import (
     run_active,
 )
 from gleann.selection.curation.graph_labels import PropagationRequest, propagate
-from tests.support.active_world import Exact, begin, picks
 
 
 def world(seed=0, per=60):

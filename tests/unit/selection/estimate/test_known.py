@@ -1,6 +1,8 @@
 """Labels that are there before a session begins, in every kind of session."""
 
 import json
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -158,6 +160,40 @@ def test_everything_labelled_or_known_is_the_truth_with_no_width():
         assert classes[name].low <= truth[k]["sum"] <= classes[name].high
 
 
+class Case(NamedTuple):
+    """A session of a kind: what makes it, what is known, and how it is finished."""
+
+    make: type
+    known: object
+    finish: Callable
+
+
+def case_of(kind, answers, one, many):
+    return {
+        "choosing": Case(
+            ChoosingSession,
+            one,
+            lambda s: run_estimate(s, lambda names: answers(names, 0)),
+        ),
+        "groups": Case(
+            OverlappingGroupsSession,
+            {"a": one},
+            lambda s: run_overlapping_groups(
+                s,
+                {
+                    "a": lambda names: answers(names, 0),
+                    "b": lambda names: answers(names, 1),
+                },
+            ),
+        ),
+        "classes": Case(
+            DisjointGroupsSession,
+            many,
+            lambda s: run_disjoint_groups(s, answers),
+        ),
+    }[kind]
+
+
 @pytest.mark.parametrize("after", [0, 50, 150, 240])
 @pytest.mark.parametrize("kind", ["choosing", "groups", "classes"])
 def test_kill_and_resume_keeps_what_was_known(kind, after):
@@ -172,29 +208,7 @@ def test_kill_and_resume_keeps_what_was_known(kind, after):
         asked = np.array([int(name[1:]) for name in names.tolist()])
         return group[asked] if k is None else group[asked] == k, values[asked]
 
-    make, known, finish = {
-        "choosing": (
-            ChoosingSession,
-            one,
-            lambda s: run_estimate(s, lambda names: answers(names, 0)),
-        ),
-        "groups": (
-            OverlappingGroupsSession,
-            {"a": one},
-            lambda s: run_overlapping_groups(
-                s,
-                {
-                    "a": lambda names: answers(names, 0),
-                    "b": lambda names: answers(names, 1),
-                },
-            ),
-        ),
-        "classes": (
-            DisjointGroupsSession,
-            many,
-            lambda s: run_disjoint_groups(s, answers),
-        ),
-    }[kind]
+    make, known, finish = case_of(kind, answers, one, many)
     expected = finish(make.start(proxies, params, ids=ids, known=known))
     session = make.start(proxies, params, ids=ids, known=known)
     while (left := after - session.labels_used) > 0:

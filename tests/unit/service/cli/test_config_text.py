@@ -16,7 +16,7 @@ from gleann.service.config import Config, load_config
 from gleann.service.config.given import Given
 from gleann.service.config.load import given_settings
 from gleann.service.config.table import FLAGS, SETTINGS, TABLES
-from gleann.service.values import OPTIMIZER_DEFAULTS
+from gleann.service.optimizer_params import OPTIMIZER_DEFAULTS
 
 TOP = Path(__file__).parents[4]
 PAGE = (TOP / "docs/configuration.md").read_text()

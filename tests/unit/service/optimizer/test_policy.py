@@ -11,7 +11,7 @@ from gleann.service.optimizer.policy import (
     kind_wanted,
     waiting_time,
 )
-from gleann.service.values import OPTIMIZER_DEFAULTS, OptimizerParams
+from gleann.service.optimizer_params import OPTIMIZER_DEFAULTS, OptimizerParams
 
 PARAMS = OPTIMIZER_DEFAULTS
 WHOLE = Measured(

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from means_population import STATISTICS, params, population, truths
 
 from gleann.index.errors import (
     CorruptDataError,
@@ -21,34 +22,6 @@ from gleann.selection.estimate.means import (
     estimate_means,
     run_means,
 )
-
-STATISTICS = (
-    Statistic(name="length"),
-    Statistic(name="good", kind="share"),
-    Statistic(name="price", kind="avg"),
-)
-
-
-def population(n=3000, *, seed=0):
-    """Values (n, 3), controls and groups."""
-    rng = np.random.default_rng(seed)
-    proxy = rng.beta(0.5, 1.5, n)
-    lists = rng.integers(12, size=n)
-    good = rng.random(n) < proxy
-    length = 40 + 25 * proxy + 6 * (lists % 3) + rng.normal(0, 2, n)
-    price = np.where(good, 10 + rng.normal(0, 3, n), np.nan)
-    values = np.column_stack([length, good, price])
-    return values, {"proxy": proxy}, {"list": lists}
-
-
-def params(budget=400, **more):
-    return MeansParams(
-        statistics=STATISTICS, budget=budget, stratify_by="proxy", **more
-    )
-
-
-def truths(values):
-    return np.nanmean(values, axis=0)
 
 
 def test_all_labels_give_the_truth_without_a_width():

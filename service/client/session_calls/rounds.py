@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from gleann.service.client.active_calls import ActiveCalls
 from gleann.service.client.connection import Calls, Connection
 from gleann.service.client.modes import M, method
+from gleann.service.client.session_calls.active import ActiveCalls
 from gleann.service.scores import Scores
 from gleann.service.values import Selected, SessionInfo
 from gleann.service.wire.arrays import labels_to_wire, optional_ids_to_wire

@@ -1,0 +1,1 @@
+"""Client calls for sessions, one module a kind of session."""
