@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.ann import Options, Run
@@ -52,35 +53,8 @@ def main() -> int:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    _add_ann(commands.add_parser("ann", help="gleann beside its peers"))
-    add_compaction(commands.add_parser("compaction", help="folding beside building"))
-    add_costs(commands.add_parser("costs", help="what a search's steps take"))
-    add_curation(commands.add_parser("curation", help="what curation is worth"))
-    add_data(commands.add_parser("data", help="memory of reading large files"))
-    add_effort(commands.add_parser("effort", help="lists a query by its effort"))
-    add_estimators(commands.add_parser("estimators", help="graphs in pipelines"))
-    add_filters(commands.add_parser("filters", help="recall or speed under filters"))
-    add_grpc(commands.add_parser("grpc", help="what gRPC leaves of the speed"))
-    add_growth(commands.add_parser("growth", help="what grows with the rows, and how"))
-    add_hard(commands.add_parser("hard", help="recall on data hard for small codes"))
-    add_ingest(commands.add_parser("ingest", help="durable upserts a second"))
-    add_imports(commands.add_parser("imports", help="what an import costs"))
-    add_knn_graph(commands.add_parser("knn-graph", help="neighbour graphs of all rows"))
-    _add_kmeans(commands.add_parser("kmeans", help="our k-means beside faiss'"))
-    add_memory(commands.add_parser("memory", help="bytes and speed of each layout"))
-    add_on_disk(commands.add_parser("on-disk", help="memory of a build out of core"))
-    add_plans(commands.add_parser("plans", help="what long work takes beside its plan"))
-    add_promise(commands.add_parser("promise", help="whether recall is as asked"))
-    add_reads(commands.add_parser("reads", help="entries read for each recall"))
-    add_scale(commands.add_parser("scale", help="millions of rows beside the peers"))
-    add_selection(commands.add_parser("selection", help="what selection is worth"))
-    add_service(commands.add_parser("service", help="a server under load"))
-    add_single(commands.add_parser("single", help="latency of calls of few queries"))
-    add_table(commands.add_parser("table", help="the recorded results as markdown"))
-    add_tenants(commands.add_parser("tenants", help="many tenants in one collection"))
-    add_updates(commands.add_parser("updates", help="searches with newer rows"))
-    work = commands.add_parser("work", help="work counts on seeded data")
-    work.set_defaults(run=_work)
+    for name, (add_arguments, words) in sorted(COMMANDS.items()):
+        add_arguments(commands.add_parser(name, help=words))
     return parser
 
 
@@ -172,6 +146,43 @@ def _default_out(options: Options) -> Path:
 def _work(_: argparse.Namespace) -> int:
     print(work_table())
     return 0
+
+
+def _add_work(work: argparse.ArgumentParser) -> None:
+    work.set_defaults(run=_work)
+
+
+COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
+    "ann": (_add_ann, "gleann beside its peers"),
+    "compaction": (add_compaction, "folding beside building"),
+    "costs": (add_costs, "what a search's steps take"),
+    "curation": (add_curation, "what curation is worth"),
+    "data": (add_data, "memory of reading large files"),
+    "effort": (add_effort, "lists a query by its effort"),
+    "estimators": (add_estimators, "graphs in pipelines"),
+    "filters": (add_filters, "recall or speed under filters"),
+    "grpc": (add_grpc, "what gRPC leaves of the speed"),
+    "growth": (add_growth, "what grows with the rows, and how"),
+    "hard": (add_hard, "recall on data hard for small codes"),
+    "ingest": (add_ingest, "durable upserts a second"),
+    "imports": (add_imports, "what an import costs"),
+    "knn-graph": (add_knn_graph, "neighbour graphs of all rows"),
+    "kmeans": (_add_kmeans, "our k-means beside faiss'"),
+    "memory": (add_memory, "bytes and speed of each layout"),
+    "on-disk": (add_on_disk, "memory of a build out of core"),
+    "plans": (add_plans, "what long work takes beside its plan"),
+    "promise": (add_promise, "whether recall is as asked"),
+    "reads": (add_reads, "entries read for each recall"),
+    "scale": (add_scale, "millions of rows beside the peers"),
+    "selection": (add_selection, "what selection is worth"),
+    "service": (add_service, "a server under load"),
+    "single": (add_single, "latency of calls of few queries"),
+    "table": (add_table, "the recorded results as markdown"),
+    "tenants": (add_tenants, "many tenants in one collection"),
+    "updates": (add_updates, "searches with newer rows"),
+    "work": (_add_work, "work counts on seeded data"),
+}
+"""What adds the arguments of each command, and its help."""
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.needed import needing
+from gleann._needed import needing
 
 NEEDING = "an array of texts, such as ids,"
 """What needs pyarrow, in messages."""

@@ -25,7 +25,7 @@ def lazy_names(
             raise AttributeError(
                 f"module {module['__name__']!r} has no attribute {name!r}"
             )
-        from gleann.index.needed import needing
+        from gleann._needed import needing
 
         with needing(f"{module['__name__']}.{name}"):
             found = module[name] = getattr(import_module(homes[name]), name)

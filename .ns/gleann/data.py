@@ -8,7 +8,7 @@ What it returns has ids, vectors and payload, and is built from:
     index = SoarIndex.build(pages)
 """
 
-from gleann.index.needed import needing as _needing
+from gleann._needed import needing as _needing
 
 with _needing("gleann.data"):
     from gleann.index.data.dataset import Batch, Dataset

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gleann._needed import needing
 from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.assign import assign_blocks, nearest_lists
 from gleann.index.build.contract import Assigned, TrainingRows
@@ -13,7 +14,6 @@ from gleann.index.build.spill import scale_of
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines import native
 from gleann.index.exact import exact_search_prepared
-from gleann.index.needed import needing
 from gleann.index.params import BuildParams, Metric
 
 

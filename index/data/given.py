@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gleann._needed import needing
 from gleann.index.data.dataset import Dataset
-from gleann.index.needed import needing
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from gleann._needed import needing
 from gleann.index.arrays import HeldIds, Mask
 from gleann.index.errors import DimensionMismatchError, InvalidFilterError
-from gleann.index.needed import needing
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gleann._needed import needing
 from gleann.index.arrays import Distances, HeldIds, Ids, Mask, Rows
 from gleann.index.checks import as_mask, require_integer, require_threads
 from gleann.index.errors import InvalidInputError, InvalidParamsError
@@ -21,7 +22,6 @@ from gleann.index.graph.neighbours import Neighbours, find_neighbours
 from gleann.index.graph.projection import projected_join
 from gleann.index.heartbeat import repeating
 from gleann.index.ids.held import ids_at, take_ids, to_numpy
-from gleann.index.needed import needing
 from gleann.index.progress import Progress, ignore
 from gleann.index.soar_index import SoarIndex
 from gleann.index.tables.tabular import Table, Tabular

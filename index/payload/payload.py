@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from gleann._needed import needing
 from gleann.index.arrays import Rows
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
     InvalidInputError,
 )
-from gleann.index.needed import needing
 from gleann.index.payload.schema import Column, Schema
 from gleann.index.storage.array_file import refusing_disk
 from gleann.index.storage.mapped_file import MappedFile

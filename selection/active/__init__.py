@@ -1,6 +1,6 @@
 """Active learning: query the labels that help most."""
 
-from gleann.index.needed import needing as _needing
+from gleann._needed import needing as _needing
 
 with _needing("gleann.selection.active"):
     from gleann.selection.active.coverage import Coverage

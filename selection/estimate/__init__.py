@@ -1,6 +1,6 @@
 """Estimates of counts, sums and averages from few labels, with intervals."""
 
-from gleann.index.needed import needing as _needing
+from gleann._needed import needing as _needing
 
 with _needing("gleann.selection.estimate"):
     from gleann.selection.estimate.baselines.abae import abae_estimate

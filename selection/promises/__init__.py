@@ -1,6 +1,6 @@
 """Promises about a chosen set: its recall, its precision, and failures in a batch."""
 
-from gleann.index.needed import needing as _needing
+from gleann._needed import needing as _needing
 
 with _needing("gleann.selection.promises"):
     from gleann.selection.promises.acceptance import (

@@ -1,6 +1,6 @@
 """Training sets chosen in rounds: label a batch, train, pick the next."""
 
-from gleann.index.needed import needing as _needing
+from gleann._needed import needing as _needing
 
 with _needing("gleann.selection.rounds"):
     from gleann.selection.rounds.one_batch import pick_batch

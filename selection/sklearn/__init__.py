@@ -1,6 +1,6 @@
 """scikit-learn estimators: neighbour graphs for its algorithms, and row selectors."""
 
-from gleann.index.needed import needing as _needing
+from gleann._needed import needing as _needing
 
 with _needing("gleann.sklearn"):
     from gleann.selection.sklearn.kernel import knn_kernel

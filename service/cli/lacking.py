@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gleann._needed import needing
 from gleann.index.errors import MissingPackageError
-from gleann.index.needed import needing
 from gleann.service.cli.exit_codes import FAILED
 
 

@@ -17,8 +17,8 @@ with leaving_on_interrupt(), leaving_without_packages():
     from click.shell_completion import shell_complete
 
     import gleann
+    from gleann._needed import needing
     from gleann.index.errors import GleannError
-    from gleann.index.needed import needing
     from gleann.service.cli.completion import VARIABLE
     from gleann.service.cli.groups import Entry, SectionedGroup
     from gleann.service.cli.options import examples, exit_codes

@@ -5,7 +5,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Self
 
-from gleann.index.needed import needing
+from gleann._needed import needing
 from gleann.service.client.link.threads import Directory
 from gleann.service.client.methods import ClientMethods
 from gleann.service.client.modes import Awaiting

@@ -4,7 +4,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Self
 
-from gleann.index.needed import needing
+from gleann._needed import needing
 from gleann.service.client.link.at_once import at_once
 from gleann.service.client.methods import ClientMethods
 from gleann.service.client.modes import Blocking

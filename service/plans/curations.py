@@ -41,7 +41,6 @@ from gleann.service.views.passing import passing_rows
 from gleann.service.views.payload_values import words_at
 from gleann.service.wire.curation.duplicates import near_of
 from gleann.service.wire.curation.negatives import (
-    count_queries,
     negatives_request_of,
 )
 from gleann.service.wire.curation.queries import count_queries
@@ -272,7 +271,10 @@ def _similarity_split(asked: Asked) -> Planned:
 
 def _mine_negatives(asked: Asked) -> Planned:
     message, reading = asked.message, _taking_part(asked)
-    request, queries = negatives_request_of(message, None), count_queries(message)
+    request, queries = (
+        negatives_request_of(message, None),
+        count_queries(message, "query"),
+    )
     end_rank = request.window[1]
     return Planned(
         rows=len(reading),

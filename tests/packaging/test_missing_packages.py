@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gleann._needed import PACKAGES, missing_packages, needing, package_of
 from gleann.index.errors import EngineUnavailableError, MissingPackageError
-from gleann.index.needed import PACKAGES, missing_packages, needing, package_of
 from tests.packaging.test_dependencies import DISTRIBUTION, NEEDED
 
 ABSENT = (
