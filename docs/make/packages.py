@@ -84,6 +84,7 @@ ADAPTERS = (
     "modal.GleannStrategy",
     "skactiveml.GleannStrategy",
     "small_text.GleannStrategy",
+    "umap.GleannUMAP",
     "vicinity.GleannBackend",
     "vicinity.load",
 )
