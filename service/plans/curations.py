@@ -27,9 +27,10 @@ from gleann.selection.curation.forecast.searches import (
     forecast_resample,
 )
 from gleann.selection.curation.forecast.value import Forecast
-from gleann.selection.curation.leakage.audit import TARGET_RECALL
+from gleann.selection.curation.leakage.audit import TARGET_RECALL, training_rows
 from gleann.selection.curation.radius import radius_of
 from gleann.selection.curation.target.distil import SAMPLE_SIZE
+from gleann.selection.groups import Groups
 from gleann.selection.heads import TARGET_RECALL as HEADS_RECALL
 from gleann.service.jobs.curation import allocate_labels, audit, epoch_plan, leakage
 from gleann.service.jobs.curation.pairs import most_pairs
@@ -39,13 +40,13 @@ from gleann.service.plans.reading import Reading, shares_of
 from gleann.service.views.live_index import View
 from gleann.service.views.passing import passing_rows
 from gleann.service.views.payload_values import words_at
+from gleann.service.wire.arrays import vectors_of
 from gleann.service.wire.curation.duplicates import near_of
-from gleann.service.wire.curation.negatives import (
-    negatives_request_of,
-)
+from gleann.service.wire.curation.negatives import negatives_request_of
 from gleann.service.wire.curation.queries import count_queries
 from gleann.service.wire.curation.target import mode_of, options_of
 from gleann.service.wire.filter_messages import condition_of
+from gleann.v1 import types_pb2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,34 +110,56 @@ class _Pairs:
         # Pairs within a list are compared from both ends.
         compared = f"{min(self.all, round(self.compared)):,} of {self.all:,} {what}"
         if not self.drawn:
-            return [f"It compares the codes of at most about {compared}."]
-        found = f"about {round(self.found):,} are" if self.found else "few or none are"
+            return [f"It compares the codes of perhaps {compared}: no list tells yet."]
+        count = round(self.found)
+        found = f"about {count:,} are" if count else "few or none are"
         return [
             f"It compares the codes of about {compared};"
             f" {found} within the radius, by {self.drawn:,} vectors of some lists."
         ]
 
 
-def _own_pairs(reading: Reading, radius: float) -> _Pairs:
+def _own_pairs(
+    reading: Reading, radius: float, *, equal_as_one: bool = False
+) -> _Pairs:
     """The pairs of vectors with each other."""
     n = len(reading)
-    return _Pairs.of(n * (n - 1) // 2, shares_of(reading, radius=radius))
+    shares = shares_of(reading, radius=radius, equal_as_one=equal_as_one)
+    return _Pairs.of(n * (n - 1) // 2, shares)
+
+
+def _sent_pairs(
+    reading: Reading,
+    sent: types_pb2.Vectors,
+    radius: float,
+    *,
+    equal_as_one: bool = False,
+) -> _Pairs:
+    """The pairs with vectors of the request, which were checked."""
+    shares = shares_of(
+        reading,
+        vectors_of(sent, name="vectors"),
+        radius=radius,
+        equal_as_one=equal_as_one,
+    )
+    return _Pairs.of(len(reading) * sent.count, shares)
 
 
 def _near_duplicates(asked: Asked) -> Planned:
     message, reading, radius = asked.message, _taking_part(asked), _radius(asked)
     n = len(reading)
-    own = _own_pairs(reading, radius)
+    own = _own_pairs(reading, radius, equal_as_one=True)
     steps = [*own.steps("pairs"), *_above(own, asked, default=MAX_PAIRS)]
     opened, others, across = [asked.view], 0, None
     if message.WhichOneof("against") == "against_index":
         other = _all_of(asked, message.against_index)
         opened.append(other.view)
         others = len(other)
-        across = _Pairs.of(n * others, shares_of(reading, other, radius=radius))
+        shares = shares_of(reading, other, radius=radius, equal_as_one=True)
+        across = _Pairs.of(n * others, shares)
     elif message.HasField("against_vectors"):
-        others = message.against_vectors.count
-        across = _Pairs.of(n * others, shares_of(reading, radius=radius))
+        sent, others = message.against_vectors, message.against_vectors.count
+        across = _sent_pairs(reading, sent, radius, equal_as_one=True)
     forecast = forecast_duplicates(
         n,
         0,
@@ -199,7 +222,7 @@ def _join(asked: Asked) -> Planned:
         pairs = _Pairs.of(n * others, shares)
     elif message.HasField("other_vectors"):
         others = message.other_vectors.count
-        pairs = _Pairs.of(n * others, shares_of(reading, radius=radius))
+        pairs = _sent_pairs(reading, message.other_vectors, radius)
     if pairs is None:
         pairs = _own_pairs(reading, radius)
     else:
@@ -237,8 +260,11 @@ def _leakage(asked: Asked) -> Planned:
     opened = [asked.view]
     if message.WhichOneof("trained_on") == "splits":
         words = words_at(asked.view, message.splits.column, reading.rows)
-        trained_on = list(message.splits.trained_on) or list(leakage.TRAIN)
-        trained = np.isin(words.astype(str), trained_on)
+        trained = training_rows(
+            Groups.of(words, name="splits"),
+            list(message.splits.trained_on) or list(leakage.TRAIN),
+            np.ones(len(words), np.bool_),
+        )
         audited = reading.among(np.flatnonzero(~trained))
         training = reading.among(np.flatnonzero(trained))
     else:
@@ -271,11 +297,9 @@ def _similarity_split(asked: Asked) -> Planned:
 
 def _mine_negatives(asked: Asked) -> Planned:
     message, reading = asked.message, _taking_part(asked)
-    request, queries = (
-        negatives_request_of(message, None),
-        count_queries(message, "query"),
-    )
-    end_rank = request.window[1]
+    request = negatives_request_of(message, None)
+    queries = count_queries(message, "query")
+    end_rank = min(request.window[1], len(reading))
     return Planned(
         rows=len(reading),
         forecast=forecast_negatives(
@@ -333,18 +357,19 @@ def _propagate(asked: Asked) -> Planned:
     message, n = asked.message, len(_taking_part(asked))
     request = request_of(message, among=None)
     classes = len(request.labelled(np.arange(len(np.asarray(request.ids)))).classes)
+    k = min(request.k, max(1, n - 1))
     return Planned(
         rows=n,
         forecast=forecast_propagation(
             n,
             asked.view.dim,
-            k=request.k,
+            k=k,
             classes=classes,
-            uncertain=message.uncertain,
+            uncertain=min(message.uncertain, n),
         ),
         steps=(
-            f"It finds the {request.k:,} nearest neighbours of {n:,} vectors.",
-            f"It spreads labels of {classes:,} classes over {n * request.k:,} edges.",
+            f"It finds the {k:,} nearest neighbours of {n:,} vectors.",
+            f"It spreads labels of {classes:,} classes over {n * k:,} edges.",
         ),
         opened=(asked.view,),
     )
