@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index import BuildParams
-from gleann.index.arrays import Rows, Vectors
+from gleann.index.arrays import Rows
 from gleann.index.build.arrange import resolve_nlist
 from gleann.index.join.side import JoinSide, side_of_index, side_of_rows
 from gleann.index.params import DEFAULT_TARGET_RECALL
@@ -84,7 +85,7 @@ class Reading:
 
 def shares_of(
     reading: Reading,
-    other: Reading | Vectors | None = None,
+    other: Reading | NDArray[np.generic] | None = None,
     *,
     radius: float,
     equal_as_one: bool = False,
@@ -111,7 +112,7 @@ def shares_of(
     return pair_shares(side, beside, radius=radius, equal_as_one=equal_as_one)
 
 
-def _sent(vectors: Vectors | None, *, like: JoinSide) -> JoinSide | None:
+def _sent(vectors: NDArray[np.generic] | None, *, like: JoinSide) -> JoinSide | None:
     """Sent vectors, or some of them, in the lists that they are joined with."""
     if vectors is None:
         return None
