@@ -187,6 +187,18 @@ def test_more_pairs_than_it_may_hold_are_foretold(client: gleann.Client) -> None
     assert "would fail" not in " ".join(plan.steps)
     joined = plan_of(plans.join("docs", max_pairs=1000, **everything))
     assert "more than the 1,000 pairs" in " ".join(joined.steps)
+    # It ends there, and holds and stores no more.
+    wide = plan_of(plans.near_duplicates("docs", max_pairs=50_000, **everything))
+    few = plan_of(plans.near_duplicates("docs", max_pairs=1000, **everything))
+    assert few.memory_bytes < wide.memory_bytes - 40_000 * 12
+    assert few.disk_bytes < wide.disk_bytes - 40_000 * 12
+    assert joined.disk_bytes < 50_000
+    # Leakage goes on, and lists the nearest of each vector.
+    leaked = {"split_column": "split", **everything}
+    listed = plan_of(plans.leakage("docs", **leaked))
+    most = plan_of(plans.leakage("docs", max_pairs=1000, **leaked))
+    assert "20,000 are within the radius" in most.steps[0]
+    assert most.disk_bytes < listed.disk_bytes - 20_000 * 12
 
 
 def test_equal_vectors_are_no_pairs_of_near_duplicates(
