@@ -11,6 +11,7 @@ import gleann
 from gleann.index import BuildParams, errors
 from gleann.service.application import Application
 from gleann.service.config import Config
+from gleann.service.features import FEATURES
 from gleann.service.jobs.curation.methods import METHODS
 from gleann.service.local import application_stubs
 from gleann.service.plans.curations import PLANNED
@@ -85,8 +86,10 @@ def stored(client: gleann.Client, twins: np.ndarray) -> dict[str, str]:
     return {"found": found, "spread": calls["propagate"]().wait(timeout=60).name}
 
 
-def test_every_method_has_a_plan() -> None:
+def test_every_method_has_a_plan_and_is_a_feature() -> None:
     assert PLANNED.keys() == METHODS.keys()
+    told = [name for name in FEATURES if name.startswith("curate:")]
+    assert told == [f"curate:{name}" for name in sorted(METHODS)]
 
 
 @pytest.mark.parametrize("method", METHODS)
