@@ -35,6 +35,7 @@ from gleann.selection.heads import TARGET_RECALL as HEADS_RECALL
 from gleann.service.jobs.curation import allocate_labels, audit, epoch_plan, leakage
 from gleann.service.jobs.curation.pairs import most_pairs
 from gleann.service.jobs.curation.propagate import request_of
+from gleann.service.jobs.curation.similarity_split import folds_of
 from gleann.service.jobs.curation.work import Asked
 from gleann.service.plans.pairs import Pairs, own_pairs, sent_pairs
 from gleann.service.plans.reading import Reading, shares_of
@@ -225,11 +226,15 @@ def _leakage(asked: Asked) -> Planned:
 
 
 def _similarity_split(asked: Asked) -> Planned:
-    n = len(_taking_part(asked))
+    reading, folds = _taking_part(asked), folds_of(asked.message)
+    n = len(reading)
+    steps = [f"It puts {n:,} vectors into {folds:,} folds by their lists."]
+    if folds > (lists := min(n, reading.nlist)):
+        steps.append(f"There are {lists:,} lists for {folds:,} folds: it would fail.")
     return Planned(
         rows=n,
         forecast=forecast_split(n),
-        steps=(f"It puts {n:,} vectors into buckets by their lists.",),
+        steps=tuple(steps),
         opened=(asked.view,),
     )
 

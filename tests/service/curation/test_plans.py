@@ -239,6 +239,15 @@ def test_vectors_that_are_sent_are_compared_themselves(
         plans.join("docs", np.full((2, DIM), np.nan, np.float32), radius=RADIUS)
 
 
+def test_more_folds_than_lists_are_foretold(client: gleann.Client) -> None:
+    plan = plan_of(client.plans.curation.similarity_split("docs", folds=6))
+    assert plan.steps == ("It puts 300 vectors into 6 folds by their lists.",)
+    plan = plan_of(client.plans.curation.similarity_split("docs", folds=7))
+    assert plan.steps[-1] == "There are 6 lists for 7 folds: it would fail."
+    with pytest.raises(errors.InvalidParamsError, match="folds must be at most 6"):
+        client.curation.similarity_split("docs", folds=7).wait(timeout=60)
+
+
 def test_splits_of_one_kind_have_no_leakage(client: gleann.Client) -> None:
     for where, said in (
         ({"trained_on": ["none"]}, "outside the classes"),
