@@ -58,13 +58,14 @@ def pair_shares(
         equal_as_one: whether of equal rows of x one alone is joined.
     """
     alike = y is None or np.array_equal(x.centroids, y.centroids)
-    lists = _drawn_lists(x)
-    some_y = None
+    lists, others = _drawn_lists(x), None
     if y is not None:
-        some_y = _Some.of(y, _drawn_lists(y))
-        if alike:  # pairs within a list are most of those that are found
-            lists = np.union1d(lists, some_y.lists)
+        others = _drawn_lists(y)
+        if alike:  # most pairs are within a list
+            common = _drawn_common(x, y)
+            lists, others = np.union1d(lists, common), np.union1d(others, common)
     some_x = _Some.of(x, lists)
+    some_y = None if y is None or others is None else _Some.of(y, others)
     joined = some_x.distinct() if equal_as_one else some_x
     counted = _counted(joined, some_y, radius=radius, alike=alike)
     if counted is None:
@@ -86,9 +87,20 @@ def pair_shares(
 
 def _drawn_lists(side: JoinSide) -> NDArray[np.int64]:
     """Numbers of lists whose rows are about `DRAWN_ROWS`, ascending; none is empty."""
-    held = np.flatnonzero(np.diff(side.offsets))
-    mean = len(side) / len(held)
-    count = int(np.clip(DRAWN_ROWS / mean, LEAST_LISTS, MOST_LISTS))
+    return _drawn(np.diff(side.offsets))
+
+
+def _drawn_common(x: JoinSide, y: JoinSide) -> NDArray[np.int64]:
+    """As `_drawn_lists`, of lists in which both sides have rows, if there are any."""
+    of_x, of_y = np.diff(x.offsets), np.diff(y.offsets)
+    return _drawn(np.where((of_x > 0) & (of_y > 0), np.maximum(of_x, of_y), 0))
+
+
+def _drawn(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    held = np.flatnonzero(sizes)
+    if not len(held):
+        return held
+    count = int(np.clip(DRAWN_ROWS / sizes[held].mean(), LEAST_LISTS, MOST_LISTS))
     rng = np.random.default_rng(0)
     return np.sort(rng.permutation(held)[:count])
 

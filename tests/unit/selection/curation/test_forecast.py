@@ -70,15 +70,31 @@ def test_shares_of_two_sides() -> None:
         assert shares.found * 1.5e6 == pytest.approx(found)
 
 
-def test_few_rows_beside_many_lists() -> None:
+@pytest.mark.parametrize("few_first", [False, True])
+def test_few_rows_beside_many_lists(few_first: bool) -> None:
     rows = clustered(20_000)
-    x = side_of_index(index_of(rows, nlist=1000))
-    y = side_of_rows(rows[:20] + np.float32(0.001), like=x)
+    many = side_of_index(index_of(rows, nlist=1000))
+    few = side_of_rows(rows[:20] + np.float32(0.001), like=many)
+    x, y = (few, many) if few_first else (many, few)
     shares = pair_shares(x, y, radius=RADIUS)
     compared, found = counted(x, y)
     assert found >= 20
+    assert shares.drawn < 20_000
     assert shares.found * 400_000 == pytest.approx(found, rel=0.5)
     assert compared < 2 * shares.compared * 400_000 < 4 * compared
+
+
+def test_few_rows_in_each_of_many_lists_draw_few_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pairs, "DRAWN_ROWS", 500)
+    rows = clustered(20_000)
+    many = side_of_index(index_of(rows, nlist=300))
+    few = side_of_rows(rows[::50] + np.float32(0.001), like=many)
+    shares = pair_shares(few, many, radius=RADIUS)
+    assert shares.drawn < 3000
+    _, found = counted(few, many)
+    assert shares.found * 400 * 20_000 == pytest.approx(found, rel=0.5)
 
 
 @pytest.mark.parametrize("two", [False, True])
