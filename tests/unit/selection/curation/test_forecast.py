@@ -97,6 +97,22 @@ def test_few_rows_in_each_of_many_lists_draw_few_of_the_others(
     assert shares.found * 400 * 20_000 == pytest.approx(found, rel=0.5)
 
 
+@pytest.mark.parametrize("few_first", [False, True])
+def test_rows_that_are_all_in_few_lists(
+    monkeypatch: pytest.MonkeyPatch, few_first: bool
+) -> None:
+    monkeypatch.setattr(pairs, "DRAWN_ROWS", 500)
+    rows = clustered(20_000)
+    many = side_of_index(index_of(rows, nlist=300))
+    near = np.argsort(np.square(rows - rows[3000]).sum(axis=1))[:30]
+    few = side_of_rows(rows[near] + np.float32(0.001), like=many)
+    x, y = (few, many) if few_first else (many, few)
+    _, found = counted(x, y)
+    assert found >= 30
+    shares = pair_shares(x, y, radius=RADIUS)
+    assert shares.found * 600_000 == pytest.approx(found, rel=0.5)
+
+
 @pytest.mark.parametrize("two", [False, True])
 def test_shares_of_some_lists_are_right_on_average(
     monkeypatch: pytest.MonkeyPatch, two: bool
