@@ -14,7 +14,13 @@ from gleann.index.arrays import Ids
 from gleann.index.params import EntryCodes, Keep, Metric, Spill
 from gleann.index.payload.schema import Column
 from gleann.index.tables.tabular import Table, Tabular
-from gleann.service.optimizer_params import OptimizerState
+from gleann.service import optimizer_params
+
+# They are imported from here too, where they were.
+CompactionKind: TypeAlias = optimizer_params.CompactionKind
+OptimizerParams: TypeAlias = optimizer_params.OptimizerParams
+OptimizerState: TypeAlias = optimizer_params.OptimizerState
+OPTIMIZER_DEFAULTS = optimizer_params.OPTIMIZER_DEFAULTS
 
 JsonObject: TypeAlias = dict[str, object]
 """A JSON object: text keys, and values that JSON has."""

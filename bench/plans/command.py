@@ -12,12 +12,15 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from bench.datasets import DatasetError
 from bench.plans.works import of_builds, of_curations
 from bench.say import say
 from bench.tables import markdown
 
 PARTS = {"builds": of_builds, "curations": of_curations}
 MB = 1e6
+LEAST_ROWS = 1000
+"""Fewer have too few lists for some of the work."""
 
 
 def add_plans(command: argparse.ArgumentParser) -> None:
@@ -31,7 +34,13 @@ def add_plans(command: argparse.ArgumentParser) -> None:
 
 
 def run_plans(args: argparse.Namespace) -> int:
-    """Measure, and print a table."""
+    """Measure, and print a table.
+
+    Raises:
+        DatasetError: fewer than `LEAST_ROWS` rows.
+    """
+    if args.rows < LEAST_ROWS:
+        raise DatasetError(f"--rows is {args.rows}: {LEAST_ROWS} at least are needed")
     # Threads of BLAS that wait for work would count as CPU time.
     with TemporaryDirectory(dir=args.folder) as folder, threadpool_limits(1):
         found = PARTS[args.part](Path(folder), n=args.rows, dim=args.dim)

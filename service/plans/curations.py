@@ -18,7 +18,6 @@ from gleann.selection.curation.forecast.graphs import (
     forecast_propagation,
 )
 from gleann.selection.curation.forecast.joins import forecast_duplicates, forecast_join
-from gleann.selection.curation.forecast.pairs import PairShares
 from gleann.selection.curation.forecast.searches import (
     forecast_distil,
     forecast_nearest,
@@ -27,22 +26,24 @@ from gleann.selection.curation.forecast.searches import (
     forecast_resample,
 )
 from gleann.selection.curation.forecast.value import Forecast
-from gleann.selection.curation.leakage.audit import TARGET_RECALL
+from gleann.selection.curation.leakage.audit import MAX_PAIRS as LEAKED_PAIRS
+from gleann.selection.curation.leakage.audit import TARGET_RECALL, training_rows
 from gleann.selection.curation.radius import radius_of
 from gleann.selection.curation.target.distil import SAMPLE_SIZE
+from gleann.selection.groups import Groups
 from gleann.selection.heads import TARGET_RECALL as HEADS_RECALL
 from gleann.service.jobs.curation import allocate_labels, audit, epoch_plan, leakage
 from gleann.service.jobs.curation.pairs import most_pairs
 from gleann.service.jobs.curation.propagate import request_of
+from gleann.service.jobs.curation.similarity_split import folds_of
 from gleann.service.jobs.curation.work import Asked
+from gleann.service.plans.pairs import Pairs, own_pairs, sent_pairs
 from gleann.service.plans.reading import Reading, shares_of
 from gleann.service.views.live_index import View
 from gleann.service.views.passing import passing_rows
 from gleann.service.views.payload_values import words_at
 from gleann.service.wire.curation.duplicates import near_of
-from gleann.service.wire.curation.negatives import (
-    negatives_request_of,
-)
+from gleann.service.wire.curation.negatives import negatives_request_of
 from gleann.service.wire.curation.queries import count_queries
 from gleann.service.wire.curation.target import mode_of, options_of
 from gleann.service.wire.filter_messages import condition_of
@@ -86,64 +87,29 @@ def _radius(asked: Asked) -> float:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pairs:
-    """Pairs of a join: in all, those that are compared, and those that are found."""
-
-    all: int
-    compared: float
-    found: float
-    drawn: int
-
-    @classmethod
-    def of(cls, count: int, shares: PairShares) -> "_Pairs":
-        return cls(
-            all=count,
-            compared=shares.compared * count,
-            found=shares.found * count,
-            drawn=shares.drawn,
-        )
-
-    def steps(self, what: str) -> list[str]:
-        """What is compared and found, in words."""
-        # Pairs within a list are compared from both ends.
-        compared = f"{min(self.all, round(self.compared)):,} of {self.all:,} {what}"
-        if not self.drawn:
-            return [f"It compares the codes of at most about {compared}."]
-        found = f"about {round(self.found):,} are" if self.found else "few or none are"
-        return [
-            f"It compares the codes of about {compared};"
-            f" {found} within the radius, by {self.drawn:,} vectors of some lists."
-        ]
-
-
-def _own_pairs(reading: Reading, radius: float) -> _Pairs:
-    """The pairs of vectors with each other."""
-    n = len(reading)
-    return _Pairs.of(n * (n - 1) // 2, shares_of(reading, radius=radius))
-
-
 def _near_duplicates(asked: Asked) -> Planned:
     message, reading, radius = asked.message, _taking_part(asked), _radius(asked)
     n = len(reading)
-    own = _own_pairs(reading, radius)
-    steps = [*own.steps("pairs"), *_above(own, asked, default=MAX_PAIRS)]
+    own = own_pairs(reading, radius, equal_as_one=True)
+    most = most_pairs(message, asked.limits, default=MAX_PAIRS)
+    steps = [*own.steps("pairs"), *own.above(most)]
     opened, others, across = [asked.view], 0, None
     if message.WhichOneof("against") == "against_index":
         other = _all_of(asked, message.against_index)
         opened.append(other.view)
         others = len(other)
-        across = _Pairs.of(n * others, shares_of(reading, other, radius=radius))
+        shares = shares_of(reading, other, radius=radius, equal_as_one=True)
+        across = Pairs.of(n * others, shares)
     elif message.HasField("against_vectors"):
-        others = message.against_vectors.count
-        across = _Pairs.of(n * others, shares_of(reading, radius=radius))
+        sent, others = message.against_vectors, message.against_vectors.count
+        across = sent_pairs(reading, sent, radius, equal_as_one=True)
     forecast = forecast_duplicates(
         n,
         0,
         asked.view.dim,
         nlist=reading.nlist,
         compared=own.compared,
-        found=own.found,
+        found=own.at_most(most).found,
     )
     if across is not None:
         steps += across.steps(f"pairs with the {others:,} vectors of the other side")
@@ -157,7 +123,7 @@ def _near_duplicates(asked: Asked) -> Planned:
     )
 
 
-def _joined(reading: Reading, others: int, pairs: _Pairs) -> Forecast:
+def _joined(reading: Reading, others: int, pairs: Pairs) -> Forecast:
     return forecast_join(
         len(reading),
         others,
@@ -177,14 +143,6 @@ def _without_answer(forecast: Forecast) -> Forecast:
     )
 
 
-def _above(pairs: _Pairs, asked: Asked, *, default: int | None) -> list[str]:
-    """A warning where more pairs are expected than may be held."""
-    most = most_pairs(asked.message, asked.limits, default=default)
-    if pairs.found <= most:
-        return []
-    return [f"That is more than the {most:,} pairs that it may have: it would fail."]
-
-
 def _join(asked: Asked) -> Planned:
     message, reading, near = asked.message, _taking_part(asked), near_of(asked.message)
     if "k" in near:
@@ -196,18 +154,19 @@ def _join(asked: Asked) -> Planned:
         opened.append(other.view)
         others = len(other)
         shares = shares_of(reading, other, radius=radius)
-        pairs = _Pairs.of(n * others, shares)
+        pairs = Pairs.of(n * others, shares)
     elif message.HasField("other_vectors"):
         others = message.other_vectors.count
-        pairs = _Pairs.of(n * others, shares_of(reading, radius=radius))
+        pairs = sent_pairs(reading, message.other_vectors, radius)
     if pairs is None:
-        pairs = _own_pairs(reading, radius)
+        pairs = own_pairs(reading, radius)
     else:
         what = f"pairs with the {others:,} vectors of the other side"
-    steps = [*pairs.steps(what), *_above(pairs, asked, default=None)]
+    most = most_pairs(message, asked.limits)
+    steps = [*pairs.steps(what), *pairs.above(most)]
     return Planned(
         rows=n + others,
-        forecast=_joined(reading, others, pairs),
+        forecast=_joined(reading, others, pairs.at_most(most)),
         steps=(*steps, "It stores the pairs as they are found."),
         opened=tuple(opened),
     )
@@ -237,20 +196,27 @@ def _leakage(asked: Asked) -> Planned:
     opened = [asked.view]
     if message.WhichOneof("trained_on") == "splits":
         words = words_at(asked.view, message.splits.column, reading.rows)
-        trained_on = list(message.splits.trained_on) or list(leakage.TRAIN)
-        trained = np.isin(words.astype(str), trained_on)
+        trained = training_rows(
+            Groups.of(words, name="splits"),
+            list(message.splits.trained_on) or list(leakage.TRAIN),
+            np.ones(len(words), np.bool_),
+        )
         audited = reading.among(np.flatnonzero(~trained))
         training = reading.among(np.flatnonzero(trained))
     else:
         audited, training = reading, _all_of(asked, message.reference_index)
         opened.append(training.view)
     m, others = len(audited), len(training)
-    pairs = _Pairs.of(m * others, shares_of(audited, training, radius=radius))
+    pairs = Pairs.of(m * others, shares_of(audited, training, radius=radius))
     searched = training.searched(target_recall=TARGET_RECALL)
     nearest = forecast_nearest(searched, rows=m, k=1)
+    # Of too many pairs the nearest of each vector are listed, which `nearest` stores.
+    work = _joined(audited, others, pairs)
+    if pairs.found > most_pairs(message, asked.limits, default=LEAKED_PAIRS):
+        work = _without_answer(work)
     return Planned(
         rows=m + others,
-        forecast=_joined(audited, others, pairs).then(nearest),
+        forecast=work.then(nearest),
         steps=(
             *pairs.steps(f"pairs of {m:,} vectors and {others:,} training vectors"),
             "It searches for the nearest training vector of those without a pair.",
@@ -260,22 +226,24 @@ def _leakage(asked: Asked) -> Planned:
 
 
 def _similarity_split(asked: Asked) -> Planned:
-    n = len(_taking_part(asked))
+    reading, folds = _taking_part(asked), folds_of(asked.message)
+    n = len(reading)
+    steps = [f"It puts {n:,} vectors into {folds:,} folds by their lists."]
+    if folds > (lists := min(n, reading.nlist)):
+        steps.append(f"There are {lists:,} lists for {folds:,} folds: it would fail.")
     return Planned(
         rows=n,
         forecast=forecast_split(n),
-        steps=(f"It puts {n:,} vectors into buckets by their lists.",),
+        steps=tuple(steps),
         opened=(asked.view,),
     )
 
 
 def _mine_negatives(asked: Asked) -> Planned:
     message, reading = asked.message, _taking_part(asked)
-    request, queries = (
-        negatives_request_of(message, None),
-        count_queries(message, "query"),
-    )
-    end_rank = request.window[1]
+    request = negatives_request_of(message, None)
+    queries = count_queries(message, "query")
+    end_rank = min(request.window[1], len(reading))
     return Planned(
         rows=len(reading),
         forecast=forecast_negatives(
@@ -333,18 +301,19 @@ def _propagate(asked: Asked) -> Planned:
     message, n = asked.message, len(_taking_part(asked))
     request = request_of(message, among=None)
     classes = len(request.labelled(np.arange(len(np.asarray(request.ids)))).classes)
+    k = min(request.k, max(1, n - 1))
     return Planned(
         rows=n,
         forecast=forecast_propagation(
             n,
             asked.view.dim,
-            k=request.k,
+            k=k,
             classes=classes,
-            uncertain=message.uncertain,
+            uncertain=min(message.uncertain, n),
         ),
         steps=(
-            f"It finds the {request.k:,} nearest neighbours of {n:,} vectors.",
-            f"It spreads labels of {classes:,} classes over {n * request.k:,} edges.",
+            f"It finds the {k:,} nearest neighbours of {n:,} vectors.",
+            f"It spreads labels of {classes:,} classes over {n * k:,} edges.",
         ),
         opened=(asked.view,),
     )

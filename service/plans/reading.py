@@ -4,18 +4,22 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index import BuildParams
 from gleann.index.arrays import Rows
 from gleann.index.build.arrange import resolve_nlist
-from gleann.index.join.side import JoinSide, side_of_index
+from gleann.index.join.side import JoinSide, side_of_index, side_of_rows
 from gleann.index.params import DEFAULT_TARGET_RECALL
 from gleann.selection.curation.forecast.pairs import PairShares, pair_shares
 from gleann.selection.curation.forecast.searches import Searched
 from gleann.service.views.live_index import View
 
 UNKNOWN_SHARE = 0.1
-"""Of the pairs, compared where no list tells."""
+"""Of the pairs, compared where no list tells, at least."""
+
+MOST_SENT = 16_384
+"""Sent vectors that are looked at, of more."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,14 +84,39 @@ class Reading:
 
 
 def shares_of(
-    reading: Reading, other: Reading | None = None, *, radius: float
+    reading: Reading,
+    other: Reading | NDArray[np.generic] | None = None,
+    *,
+    radius: float,
+    equal_as_one: bool = False,
 ) -> PairShares:
     """Shares of the pairs of vectors that a join compares and finds.
 
     Without sealed vectors a share is assumed, and `drawn` is 0.
+
+    Args:
+        reading: vectors of an index.
+        other: those of another, or sent ones (m, d); None for pairs of `reading`.
+        radius: the greatest distance of a pair.
+        equal_as_one: whether of equal vectors of `reading` one alone is joined.
+
+    Raises:
+        ZeroVectorError: a sent vector is zero, under cosine.
     """
     side = reading.side
-    other_side = None if other is None else other.side
-    if side is None or (other is not None and other_side is None):
-        return PairShares(compared=UNKNOWN_SHARE, found=0.0, drawn=0)
-    return pair_shares(side, other_side, radius=radius)
+    if side is None or (isinstance(other, Reading) and other.side is None):
+        # Vectors of a list are compared from both ends.
+        share = min(1.0, max(UNKNOWN_SHARE, 2 / reading.nlist))
+        return PairShares(compared=share, found=0.0, drawn=0)
+    beside = other.side if isinstance(other, Reading) else _sent(other, like=side)
+    return pair_shares(side, beside, radius=radius, equal_as_one=equal_as_one)
+
+
+def _sent(vectors: NDArray[np.generic] | None, *, like: JoinSide) -> JoinSide | None:
+    """Sent vectors, or some of them, in the lists that they are joined with."""
+    if vectors is None:
+        return None
+    if len(vectors) > MOST_SENT:
+        drawn = np.random.default_rng(0).permutation(len(vectors))[:MOST_SENT]
+        vectors = vectors[drawn]
+    return side_of_rows(vectors, like=like)

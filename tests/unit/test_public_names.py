@@ -66,6 +66,10 @@ def test_all_is_exactly_what_is_public(name):
         ("gleann.service.server", ["Server", "serve"]),
         ("gleann.service.config", ["Config", "load_config"]),
         ("gleann.service.cli.main", ["cli", "main"]),
+        (
+            "gleann.service.values",
+            ["CompactionKind", "OptimizerParams", "OptimizerState", "Plan"],
+        ),
     ],
 )
 def test_modules_that_users_import_stay_where_they_are(module, names):

@@ -167,13 +167,8 @@ class _Sides:
         assert splits is not None, "one of both is there"
         named = Groups.of(splits, n=n, name="splits")
         listed = trained_on if isinstance(trained_on, list | tuple) else [trained_on]
-        trained = np.isin(named.numbers, named.words.numbers_of(listed))
-        audited, training = np.flatnonzero(mask & ~trained), mask & trained
-        if not len(audited) or not training.any():
-            raise InvalidInputError(
-                f"the splits have {len(audited)} rows to audit and"
-                f" {int(training.sum())} training rows: both are needed"
-            )
+        training = training_rows(named, listed, mask)
+        audited = np.flatnonzero(mask & ~training)
         return cls(
             index=index,
             reference=index,
@@ -189,6 +184,23 @@ class _Sides:
         mask = np.zeros(len(self.index), np.bool_)
         mask[self.audited] = True
         return mask
+
+
+def training_rows(splits: Groups, trained_on: Sequence[Hashable], mask: Mask) -> Mask:
+    """The rows (n,) of `mask` (n,) that are training data; its others are audited.
+
+    Raises:
+        InvalidInputError: a split that no row has, or rows of one kind alone.
+    """
+    trained = np.isin(splits.numbers, splits.words.numbers_of(trained_on))
+    training = mask & trained
+    audited, count = int((mask & ~trained).sum()), int(training.sum())
+    if not audited or not count:
+        raise InvalidInputError(
+            f"the splits have {audited} rows to audit and {count} training rows: both"
+            " are needed"
+        )
+    return training
 
 
 class _Hits:

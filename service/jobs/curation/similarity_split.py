@@ -32,7 +32,7 @@ def check(asked: Asked) -> None:
         UnknownColumnError: no such column.
     """
     message: leakage_pb2.SimilaritySplit = asked.message
-    require_count("folds", _folds(message), at_least=2)
+    require_count("folds", folds_of(message), at_least=2)
     require_between("held_out", _held_out(message), low=0, high=1)
     require_count("seed", message.seed, at_least=0)
     if message.together_column:
@@ -53,7 +53,7 @@ def run(work: Work) -> Curated:
         together = _groups_of(work.shelf, message.together_curation, pool)
     split = similarity_split(
         pool.index,
-        folds=_folds(message),
+        folds=folds_of(message),
         held_out=_held_out(message),
         together=together,
         among=pool.among,
@@ -71,7 +71,8 @@ def run(work: Work) -> Curated:
     )
 
 
-def _folds(message: leakage_pb2.SimilaritySplit) -> int:
+def folds_of(message: leakage_pb2.SimilaritySplit) -> int:
+    """How many folds a request asks for."""
     return message.folds if message.HasField("folds") else FOLDS
 
 

@@ -11,6 +11,7 @@ import gleann
 from gleann.index import BuildParams, errors
 from gleann.service.application import Application
 from gleann.service.config import Config
+from gleann.service.features import FEATURES
 from gleann.service.jobs.curation.methods import METHODS
 from gleann.service.local import application_stubs
 from gleann.service.plans.curations import PLANNED
@@ -85,8 +86,10 @@ def stored(client: gleann.Client, twins: np.ndarray) -> dict[str, str]:
     return {"found": found, "spread": calls["propagate"]().wait(timeout=60).name}
 
 
-def test_every_method_has_a_plan() -> None:
+def test_every_method_has_a_plan_and_is_a_feature() -> None:
     assert PLANNED.keys() == METHODS.keys()
+    told = [name for name in FEATURES if name.startswith("curate:")]
+    assert told == [f"curate:{name}" for name in sorted(METHODS)]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -121,7 +124,9 @@ def test_steps_have_the_numbers_of_the_work(
     near_pairs = near.info.tables["pairs"].rows
     assert f"of {300 * 299 // 2:,} pairs" in steps("near_duplicates")
     assert near_pairs > pairs > 80  # equal vectors are one
-    assert f"about {near_pairs:,} are within the radius" in steps("near_duplicates")
+    assert f"about {pairs:,} are within the radius" in steps("near_duplicates")
+    joined = " ".join(plan_of(client.plans.curation.join("docs", radius=RADIUS)).steps)
+    assert f"about {near_pairs:,} are within the radius" in joined
     assert "of 27,000 pairs with the 90 vectors" in steps("join")
     leaked = "of 20,000 pairs of 100 vectors and 200 training vectors"
     assert leaked in steps("leakage")
@@ -171,7 +176,7 @@ def test_an_index_that_was_never_built_is_built_for_it(
     plan = plan_of(client.plans.curation.near_duplicates("raw", radius=RADIUS))
     assert plan.rows == 300
     assert FOLDED in plan.steps[0]
-    assert "at most about 4,485 of 44,850 pairs" in plan.steps[1]
+    assert "perhaps 22,425 of 44,850 pairs: no list tells yet" in plan.steps[1]
     assert plan.disk_bytes > twins.nbytes
 
 
@@ -185,6 +190,88 @@ def test_more_pairs_than_it_may_hold_are_foretold(client: gleann.Client) -> None
     assert "would fail" not in " ".join(plan.steps)
     joined = plan_of(plans.join("docs", max_pairs=1000, **everything))
     assert "more than the 1,000 pairs" in " ".join(joined.steps)
+    # It ends there, and holds and stores no more.
+    wide = plan_of(plans.near_duplicates("docs", max_pairs=50_000, **everything))
+    few = plan_of(plans.near_duplicates("docs", max_pairs=1000, **everything))
+    assert few.memory_bytes < wide.memory_bytes - 40_000 * 12
+    assert few.disk_bytes < wide.disk_bytes - 40_000 * 12
+    assert joined.disk_bytes < 50_000
+    # Leakage goes on, and lists the nearest of each vector.
+    leaked = {"split_column": "split", **everything}
+    listed = plan_of(plans.leakage("docs", **leaked))
+    most = plan_of(plans.leakage("docs", max_pairs=1000, **leaked))
+    assert "20,000 are within the radius" in most.steps[0]
+    assert most.disk_bytes < listed.disk_bytes - 20_000 * 12
+
+
+def test_equal_vectors_are_no_pairs_of_near_duplicates(
+    client: gleann.Client, twins: np.ndarray
+) -> None:
+    columns = {"split": "string", "topic": "int64"}
+    client.create_index("equal", dim=DIM, metric="l2", columns=columns)
+    client.upsert("equal", np.arange(300), np.tile(twins[:2], (150, 1)))
+    client.build("equal", params()).wait(timeout=60)
+    call = {"radius": 1e-9, "max_pairs": 100}
+    plan = plan_of(client.plans.curation.near_duplicates("equal", **call))
+    assert "few or none are within the radius" in plan.steps[0]
+    assert "would fail" not in " ".join(plan.steps)
+    client.curation.near_duplicates("equal", **call).wait(timeout=60)
+    joined = plan_of(client.plans.curation.join("equal", **call))
+    assert "would fail" in " ".join(joined.steps)
+    with pytest.raises(errors.LimitError):
+        client.curation.join("equal", **call).wait(timeout=60)
+
+
+def test_vectors_that_are_sent_are_compared_themselves(
+    client: gleann.Client, twins: np.ndarray
+) -> None:
+    plans, far = client.plans.curation, twins[:50] + 1000
+    for sent in (twins[:50], far):
+        made = client.curation.join("docs", sent, radius=RADIUS).wait(timeout=60)
+        found = made.info.tables["pairs"].rows
+        said = f"about {found:,} are" if found else "few or none are"
+        joined = plan_of(plans.join("docs", sent, radius=RADIUS))
+        assert said in joined.steps[0]
+        assert ("about" in said) == (sent is not far)
+        beside = plan_of(plans.near_duplicates("docs", radius=RADIUS, against=sent))
+        assert ("few or none" in beside.steps[1]) == (sent is far)
+    with pytest.raises(errors.InvalidInputError, match="NaN"):
+        plans.join("docs", np.full((2, DIM), np.nan, np.float32), radius=RADIUS)
+
+
+def test_more_folds_than_lists_are_foretold(client: gleann.Client) -> None:
+    plan = plan_of(client.plans.curation.similarity_split("docs", folds=6))
+    assert plan.steps == ("It puts 300 vectors into 6 folds by their lists.",)
+    plan = plan_of(client.plans.curation.similarity_split("docs", folds=7))
+    assert plan.steps[-1] == "There are 6 lists for 7 folds: it would fail."
+    with pytest.raises(errors.InvalidParamsError, match="folds must be at most 6"):
+        client.curation.similarity_split("docs", folds=7).wait(timeout=60)
+
+
+def test_splits_of_one_kind_have_no_leakage(client: gleann.Client) -> None:
+    for where, said in (
+        ({"trained_on": ["none"]}, "outside the classes"),
+        ({"trained_on": ["train", "test"]}, "0 rows to audit and 300 training rows"),
+        ({"where": "split = 'train'"}, "0 rows to audit and 200 training rows"),
+    ):
+        call = {"split_column": "split", "radius": RADIUS, **where}
+        with pytest.raises(errors.InvalidInputError, match=said):
+            client.plans.curation.leakage("docs", **call)
+
+
+def test_numbers_beyond_the_vectors_are_those_of_the_vectors(
+    client: gleann.Client, twins: np.ndarray
+) -> None:
+    plans, given = client.plans.curation, {"ids": FEW, "labels": FEW // 30 % 2}
+    usual = plan_of(plans.propagate("docs", uncertain=300, **given))
+    wide = plan_of(plans.propagate("docs", uncertain=10**9, **given))
+    assert wide.disk_bytes - usual.disk_bytes < 100
+    all_near = plan_of(plans.propagate("docs", k=999, **given))
+    assert "finds the 299 nearest" in all_near.steps[0]
+    mined = plans.mine_negatives(
+        "docs", twins[:5], positives=[[1]] * 5, per_query=4, window=(1, 10**6)
+    )
+    assert "the first 300 ranks" in plan_of(mined).steps[0]
 
 
 def test_what_the_request_refuses_its_plan_refuses(

@@ -70,6 +70,49 @@ def test_shares_of_two_sides() -> None:
         assert shares.found * 1.5e6 == pytest.approx(found)
 
 
+@pytest.mark.parametrize("few_first", [False, True])
+def test_few_rows_beside_many_lists(few_first: bool) -> None:
+    rows = clustered(20_000)
+    many = side_of_index(index_of(rows, nlist=1000))
+    few = side_of_rows(rows[:20] + np.float32(0.001), like=many)
+    x, y = (few, many) if few_first else (many, few)
+    shares = pair_shares(x, y, radius=RADIUS)
+    compared, found = counted(x, y)
+    assert found >= 20
+    assert shares.drawn < 20_000
+    assert shares.found * 400_000 == pytest.approx(found, rel=0.5)
+    assert compared < 2 * shares.compared * 400_000 < 4 * compared
+
+
+def test_few_rows_in_each_of_many_lists_draw_few_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pairs, "DRAWN_ROWS", 500)
+    rows = clustered(20_000)
+    many = side_of_index(index_of(rows, nlist=300))
+    few = side_of_rows(rows[::50] + np.float32(0.001), like=many)
+    shares = pair_shares(few, many, radius=RADIUS)
+    assert shares.drawn < 3000
+    _, found = counted(few, many)
+    assert shares.found * 400 * 20_000 == pytest.approx(found, rel=0.5)
+
+
+@pytest.mark.parametrize("few_first", [False, True])
+def test_rows_that_are_all_in_few_lists(
+    monkeypatch: pytest.MonkeyPatch, few_first: bool
+) -> None:
+    monkeypatch.setattr(pairs, "DRAWN_ROWS", 500)
+    rows = clustered(20_000)
+    many = side_of_index(index_of(rows, nlist=300))
+    near = np.argsort(np.square(rows - rows[3000]).sum(axis=1))[:30]
+    few = side_of_rows(rows[near] + np.float32(0.001), like=many)
+    x, y = (few, many) if few_first else (many, few)
+    _, found = counted(x, y)
+    assert found >= 30
+    shares = pair_shares(x, y, radius=RADIUS)
+    assert shares.found * 600_000 == pytest.approx(found, rel=0.5)
+
+
 @pytest.mark.parametrize("two", [False, True])
 def test_shares_of_some_lists_are_right_on_average(
     monkeypatch: pytest.MonkeyPatch, two: bool
@@ -96,19 +139,61 @@ def test_shares_of_some_lists_are_right_on_average(
     assert abs(mean - found / all_pairs) < 4 * spread + 0.02 * mean
 
 
-def test_beyond_the_diameter_all_pairs_are_compared_and_found(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_beyond_the_diameter_all_pairs_are_compared_and_found() -> None:
     side = side_of_index(index_of(clustered(600), nlist=8))
     shares = pair_shares(side, radius=1e6)
     assert shares.found == pytest.approx(1)
     assert shares.compared * 600 * 599 / 2 == pytest.approx(
         counted(side, radius=1e6)[0]
     )
-    # It ends early where there are very many pairs.
-    monkeypatch.setattr(pairs, "MOST_FOUND", 10)
-    shares = pair_shares(side, radius=RADIUS)
-    assert (shares.compared, shares.found) == (1, 1)
+
+
+@pytest.mark.parametrize("two", [False, True])
+@pytest.mark.parametrize("radius", [40.0, 60.0, 1e6])
+def test_very_many_pairs_are_estimated_from_few_rows(
+    monkeypatch: pytest.MonkeyPatch, two: bool, radius: float
+) -> None:
+    rows = clustered(3000)
+    x = side_of_index(index_of(rows))
+    y = side_of_index(index_of(rows[:2000], nlist=25)) if two else None
+    monkeypatch.setattr(pairs, "MOST_FOUND", 100_000)
+    shares = pair_shares(x, y, radius=radius)
+    compared, found = counted(x, y, radius=radius)
+    all_pairs = 3000 * 2000 if two else 3000 * 2999 / 2
+    assert found > 100_000
+    assert shares.found * all_pairs == pytest.approx(found, rel=0.15)
+    assert shares.compared * all_pairs == pytest.approx(compared, rel=0.15)
+
+
+def test_equal_rows_are_one_where_they_are_to_be() -> None:
+    rows = clustered(1000)
+    copied = np.concatenate([rows, np.tile(rows[:10], (50, 1))])
+    side = side_of_index(index_of(copied))
+    first = np.zeros(len(copied), np.bool_)
+    first[np.sort(np.unique(copied, axis=0, return_index=True)[1])] = True
+    compared, found = counted(side.among(first))
+    all_pairs = 1500 * 1499 / 2
+    one = pair_shares(side, radius=RADIUS, equal_as_one=True)
+    assert one.drawn == 1500
+    assert one.found * all_pairs == pytest.approx(found)
+    assert one.compared * all_pairs == pytest.approx(compared, rel=0.01)
+    assert pair_shares(side, radius=RADIUS).found > 10 * one.found
+    zeros = np.zeros((4, DIM), np.float32)
+    zeros[1::2] *= -1
+    both = side_of_index(index_of(zeros, nlist=1))
+    assert pair_shares(both, radius=RADIUS, equal_as_one=True).found == 0
+
+
+def test_lists_that_a_filter_leaves_empty_are_not_drawn() -> None:
+    rows = clustered(4000)
+    whole = side_of_index(index_of(rows, nlist=600))
+    near = np.argsort(np.square(rows - rows[0]).sum(axis=1))[:50]
+    mask = np.zeros(4000, np.bool_)
+    mask[near] = True
+    some = whole.among(mask)
+    shares = pair_shares(some, radius=10.0)
+    assert shares.drawn == 50
+    assert shares.found * 50 * 49 / 2 == pytest.approx(counted(some, radius=10.0)[1])
 
 
 def test_one_row_has_no_pair() -> None:
