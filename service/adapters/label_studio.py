@@ -115,7 +115,7 @@ def tasks_of(
         raise InvalidInputError(f"{ID!r} holds the ids: call the data otherwise")
     if scores is not None and guesses is None:
         raise InvalidInputError("scores are of guesses, and there are no guesses")
-    listed = {} if guesses is None else {"guesses": guesses}
+    listed: dict[str, Sequence[Any]] = {} if guesses is None else {"guesses": guesses}
     points: list[float | None] = [None] * len(names)
     if scores is not None:
         points = _scores(scores)

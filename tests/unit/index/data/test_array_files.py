@@ -1,5 +1,7 @@
 """Files that hold arrays alone: every format against what NumPy wrote."""
 
+import os
+import resource
 import struct
 
 import numpy as np
@@ -327,3 +329,18 @@ class TestPayload:
             data.open(tmp_path / "v.npy", columns=["lang"])
         with pytest.raises(InvalidInputError, match="has no columns, but vectors is"):
             data.open(tmp_path / "v.npy", vectors="v")
+
+
+def test_more_files_than_may_be_open(tmp_path):
+    """Each stays open: the system's limit is an error that names a file."""
+    for part in range(40):
+        np.save(tmp_path / f"{part}.npy", np.ones((2, 3), np.float32))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    last = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (last + 8, hard))
+    try:
+        with pytest.raises(MissingFileError, match=r"\.npy: Too many open files"):
+            data.open(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(data.open(tmp_path)) == 80
