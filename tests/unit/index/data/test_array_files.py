@@ -336,8 +336,9 @@ def test_more_files_than_may_be_open(tmp_path):
     for part in range(40):
         np.save(tmp_path / f"{part}.npy", np.ones((2, 3), np.float32))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    last = max(int(name) for name in os.listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (last + 8, hard))
+    taken = {int(name) for name in os.listdir("/proc/self/fd")}
+    free = [number for number in range(1000) if number not in taken]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[8], hard))
     try:
         with pytest.raises(MissingFileError, match=r"\.npy: Too many open files"):
             data.open(tmp_path)
