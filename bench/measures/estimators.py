@@ -69,7 +69,8 @@ class Done:
 
     Attributes:
         fit: seconds, of the graph of all rows and the classifier.
-        predict: seconds, of the classes of all queries.
+        predict: seconds, of the classes of all queries. gleann makes the index that new
+            rows are searched in when they first come, which is among these.
         graph_recall: of a sample of the graph's rows, without the rows themselves.
         query_recall: of the neighbours of the first queries.
         right: share of the queries of which the class is that of their place.
@@ -156,7 +157,8 @@ def estimators_table(result: dict[str, Any]) -> str:
     ]
     about = (
         f"{data['name']} ({data['n']:,} x {data['dim']}, {data['metric']}),"
-        f" {result['k']} neighbours, {result['threads']} threads"
+        f" {result['k']} neighbours, {result['threads']} threads; the seconds of gleann's"
+        " queries have the build of its index"
     )
     return f"{about}\n\n{markdown(heading, rows)}"
 
