@@ -157,8 +157,8 @@ def estimators_table(result: dict[str, Any]) -> str:
     ]
     about = (
         f"{data['name']} ({data['n']:,} x {data['dim']}, {data['metric']}),"
-        f" {result['k']} neighbours, {result['threads']} threads; the seconds of gleann's"
-        " queries have the build of its index"
+        f" {result['k']} neighbours, {result['threads']} threads; the seconds of"
+        " gleann's queries have the build of its index"
     )
     return f"{about}\n\n{markdown(heading, rows)}"
 

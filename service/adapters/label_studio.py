@@ -6,7 +6,7 @@ format with predictions, exports in "JSON" or "JSON-MIN".
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isinf, isnan
 from pathlib import Path
@@ -79,9 +79,7 @@ def require_distinct(classes: Sequence[str]) -> None:
     for at, one in enumerate(classes):
         if not str(one).strip() or one in classes[:at]:
             why = "is there twice" if str(one).strip() else "is empty"
-            raise InvalidInputError(
-                f"class {at} of {len(classes)}, {one!r:.60}, {why}"
-            )
+            raise InvalidInputError(f"class {at} of {len(classes)}, {one!r:.60}, {why}")
 
 
 def tasks_of(

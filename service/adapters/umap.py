@@ -22,8 +22,8 @@ class GleannUMAP(UMAP):
     """`umap.UMAP` with the neighbour graph of `GleannNeighbors`.
 
     Its arguments are those of `UMAP`; `metric` is one of `GleannNeighbors`, and
-    `n_neighbors` counts a row itself, as there. `transform` of new rows and `unique` are
-    refused, as UMAP refuses them for every `precomputed_knn`.
+    `n_neighbors` counts a row itself, as there. `transform` of new rows and `unique`
+    are refused, as UMAP refuses them for every `precomputed_knn`.
     """
 
     precomputed_knn: Any  # of UMAP, which has no types

@@ -65,7 +65,8 @@ import numpy as np
 import gleann
 rows = np.eye(2, dtype="f4")
 index = gleann.SoarIndex.load(plain)
-found, graph = index.search(rows, gleann.SearchParams(k=1)), gleann.knn_graph(index, k=1)
+found = index.search(rows, gleann.SearchParams(k=1))
+graph = gleann.knn_graph(index, k=1)
 said = {}
 for words in cases:
     try:

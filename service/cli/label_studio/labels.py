@@ -168,7 +168,9 @@ def _with_earlier(
 
 def _earlier_ids(before: Table, ids: Ids) -> Ids:
     """The ids of --after; a csv file does not tell the text "7" from the integer."""
-    if before.is_csv and any(isinstance(x, str) and x.isdecimal() for x in ids.tolist()):
+    if before.is_csv and any(
+        isinstance(x, str) and x.isdecimal() for x in ids.tolist()
+    ):
         held = columns.ids_like(before, ID_COLUMN, hold_id_array(ids))
         name = f"{before.path}: {ID_COLUMN}"
         return to_numpy(hold_ids(held, n=len(held), name=name))
@@ -181,18 +183,18 @@ def _earlier_labels(
     """The labels of --after, of the kind of those of the export.
 
     Raises:
-        InvalidInputError: numbers there, and names in the export, or the reverse.
+        InvalidInputError: numbers there, and names in the export.
     """
     if labels.dtype.kind == "i":
         return columns.labels(before, job.column)
     words = columns.words(before, job.column)
-    if len(labels) and len(words) and all(map(_is_number, words.tolist())):
-        if strange := [one for one in labels.tolist() if not _is_number(one)]:
-            raise InvalidInputError(
-                f"{job.after} has numbers as labels, such as {words[0]}, and"
-                f" {job.export} names, such as {strange[0]!r:.60}: give --positive or"
-                " --classes"
-            )
+    are_numbers = len(words) > 0 and all(map(_is_number, words.tolist()))
+    strange = [one for one in labels.tolist() if not _is_number(one)]
+    if are_numbers and strange:
+        raise InvalidInputError(
+            f"{job.after} has numbers as labels, such as {words[0]}, and {job.export}"
+            f" names, such as {strange[0]!r:.60}: give --positive or --classes"
+        )
     return words
 
 

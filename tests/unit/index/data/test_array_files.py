@@ -1,8 +1,8 @@
 """Files that hold arrays alone: every format against what NumPy wrote."""
 
-import os
 import resource
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -336,7 +336,7 @@ def test_more_files_than_may_be_open(tmp_path):
     for part in range(40):
         np.save(tmp_path / f"{part}.npy", np.ones((2, 3), np.float32))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = {int(name) for name in os.listdir("/proc/self/fd")}
+    taken = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
     free = [number for number in range(1000) if number not in taken]
     resource.setrlimit(resource.RLIMIT_NOFILE, (free[8], hard))
     try:
