@@ -1,6 +1,7 @@
 """A client is installed without most packages: what needs one says what installs it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import gleann
 from gleann._needed import PACKAGES, missing_packages, needing, package_of
 from gleann.index.errors import EngineUnavailableError, MissingPackageError
+from gleann.service.cli.completion import VARIABLE
 from tests.packaging.test_dependencies import DISTRIBUTION, NEEDED
 
 ABSENT = (
@@ -132,6 +134,25 @@ def test_the_command_line_says_it_in_one_line(tmp_path: Path, absent: str) -> No
     begin = "the command line" if absent == "click" else "gleann search"
     needed = f"needs the package {absent}, which is not installed: pip install {absent}"
     assert line == f"gleann: error: {begin} {needed}"
+
+
+def test_completion_says_it_in_one_line() -> None:
+    script = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from gleann.service.cli.main import main\n"
+        "main()"
+    )
+    line = {"COMP_WORDS": "gleann build ", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **line, VARIABLE: "bash_complete"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    needed = "the command line needs the package pyarrow, which is not installed"
+    assert done.stderr.startswith(f"gleann: error: {needed}")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
 def test_every_dependency_has_its_module():
