@@ -106,6 +106,7 @@ protos: $(VENV)/.test
 # In the environments that these tests make there are no other packages.
 test-wheels: $(VENV)/.test wheels protos
 	GLEANN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/packaging
+	GLEANN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/docs/test_stopwatch.py -k language
 
 gpu-pack:
 	bench/gpu/pack.sh

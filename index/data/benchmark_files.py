@@ -168,7 +168,8 @@ def _h5py(path: Path) -> Any:
         import h5py
     except ImportError as error:
         raise EngineUnavailableError(
-            f"{path.name} needs the package h5py, which cannot be imported: {error}"
+            f"{path.name} needs the package h5py, which cannot be imported: {error};"
+            " pip install h5py"
         ) from error
     return h5py
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import CorruptDataError, MissingFileError
-from gleann.index.storage.regular_file import open_regular
+from gleann.index.storage.regular_file import regular_descriptor
 
 
 class ByteFile(Protocol):
@@ -49,13 +49,16 @@ class LocalFile:
             descriptor: of the file where it is open already; it is closed with this.
 
         Raises:
-            MissingFileError: it does not exist, or is no regular file.
+            MissingFileError: it does not exist, is no regular file, or is one more than
+                the system allows to be open.
         """
         self.name = path.name
         self._path = path
         if descriptor is None:
-            with open_regular(path) as file:
-                descriptor = os.dup(file.fileno())
+            try:
+                descriptor = regular_descriptor(path)
+            except OSError as error:
+                raise MissingFileError(f"{path}: {error.strerror}") from error
         self._descriptor = descriptor
         weakref.finalize(self, os.close, descriptor)
         found = os.fstat(descriptor)

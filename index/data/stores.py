@@ -35,9 +35,19 @@ _CLIENT = (
     "allow_http",
     "allow_invalid_certificates",
     "connect_timeout",
+    "http1_only",
+    "http2_keep_alive_interval",
+    "http2_keep_alive_timeout",
+    "http2_keep_alive_while_idle",
+    "http2_max_frame_size",
+    "http2_only",
+    "pool_idle_timeout",
+    "pool_max_idle_per_host",
     "proxy_ca_certificate",
     "proxy_excludes",
     "proxy_url",
+    "randomize_addresses",
+    "read_timeout",
     "timeout",
     "user_agent",
 )
@@ -47,6 +57,13 @@ _VARIABLES = {"s3": "AWS", "s3a": "AWS", "gs": "GOOGLE"} | dict.fromkeys(
     ("az", "adl", "azure", "abfs", "abfss"), "AZURE"
 )
 """What the names of these variables begin with, by the scheme of the URL."""
+_HOSTS = {
+    "amazonaws.com": "AWS",
+    "r2.cloudflarestorage.com": "AWS",
+    "core.windows.net": "AZURE",
+    "fabric.microsoft.com": "AZURE",
+}
+"""The same by the end of the host, of an URL that begins with https://."""
 
 
 def stored_files(
@@ -239,11 +256,19 @@ def _client_options(base: str, patience: float) -> dict[str, Any]:
         "connect_timeout": timedelta(seconds=min(patience, CONNECT_SECONDS)),
         "timeout": timedelta(seconds=max(patience, 0.001)),  # 0 would be without end
     }
-    scheme = base.partition("://")[0]
-    if scheme == "http":
+    if base.startswith("http://"):
         # obstore refuses plain HTTP where nobody asks for it, as this URL does.
         options["allow_http"] = True
-    if scheme in _VARIABLES:
-        names = {key: f"{_VARIABLES[scheme]}_{key.upper()}" for key in _CLIENT}
+    if (begin := _begin_of_variables(base)) is not None:
+        names = {key: f"{begin}_{key.upper()}" for key in _CLIENT}
         options |= {k: os.environ[v] for k, v in names.items() if v in os.environ}
     return options
+
+
+def _begin_of_variables(base: str) -> str | None:
+    """What the variables of a store begin with; None for one that has none."""
+    scheme, _, rest = base.partition("://")
+    if scheme != "https":
+        return _VARIABLES.get(scheme)
+    host = rest.partition("/")[0]
+    return next((found for end, found in _HOSTS.items() if host.endswith(end)), None)

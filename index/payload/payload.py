@@ -205,7 +205,8 @@ class Payload:
             MissingFileError: it is not there.
             CorruptDataError: not such a file, not of this schema, or another SHA-256.
         """
-        from gleann.index.payload.file import open_file
+        with needing("payload"):
+            from gleann.index.payload.file import open_file
 
         file = open_file(Path(path), schema)
         if sha256 is not None and file.sha256 != sha256:

@@ -20,7 +20,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.errors import EngineUnavailableError, StorageError
+from gleann._needed import needing
+from gleann.index.errors import (
+    EngineUnavailableError,
+    MissingPackageError,
+    StorageError,
+)
 from gleann.index.texts import Texts
 
 Values: TypeAlias = NDArray[Any] | Texts
@@ -61,7 +66,7 @@ class Tabular(ABC):
         Each fact, such as "summary" or "provenance", is a JSON text under its name.
 
         Raises:
-            EngineUnavailableError: the package pyarrow is not installed.
+            MissingPackageError: the package pyarrow is not installed.
         """
         pa = _package("pyarrow", "to_arrow")
         table = self.table()
@@ -89,7 +94,7 @@ class Tabular(ABC):
         An existing file is replaced. NaN and null are empty fields; lists are JSON.
 
         Raises:
-            EngineUnavailableError: the package pyarrow is not installed.
+            MissingPackageError: the package pyarrow is not installed.
             StorageError: the file cannot be written.
         """
         csv = _package("pyarrow.csv", "to_csv")
@@ -213,15 +218,19 @@ def _package(name: str, wanted_by: str) -> Any:
     """Import a package that one form of a result needs.
 
     Raises:
-        EngineUnavailableError: it is not installed.
+        EngineUnavailableError: it is not installed; a `MissingPackageError` where
+            gleann installs it.
     """
     try:
-        return import_module(name)
+        with needing(wanted_by):
+            return import_module(name)
+    except MissingPackageError:
+        raise
     except ImportError as error:
         package = name.partition(".")[0]
         raise EngineUnavailableError(
             f"{wanted_by} needs the package {package}, which cannot be imported:"
-            f" {error}"
+            f" {error}; pip install {package}"
         ) from error
 
 

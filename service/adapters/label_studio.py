@@ -6,8 +6,9 @@ format with predictions, exports in "JSON" or "JSON-MIN".
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isinf, isnan
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -46,7 +47,8 @@ def labelling_config(
         several: whether an item may have several classes.
 
     Raises:
-        InvalidInputError: no such object, or no classes.
+        InvalidInputError: no such object, no classes, or one that is empty or there
+            twice.
     """
     if shows not in _OBJECTS:
         raise InvalidInputError(
@@ -54,6 +56,7 @@ def labelling_config(
         )
     if not classes:
         raise InvalidInputError("classes must be one or more texts, got none")
+    require_distinct(classes)
     choice = "multiple" if several else "single"
     return "\n".join(
         [
@@ -65,6 +68,18 @@ def labelling_config(
             "</View>",
         ]
     )
+
+
+def require_distinct(classes: Sequence[str]) -> None:
+    """Refuse classes of which one is empty or there twice.
+
+    Raises:
+        InvalidInputError: for the first such.
+    """
+    for at, one in enumerate(classes):
+        if not str(one).strip() or one in classes[:at]:
+            why = "is there twice" if str(one).strip() else "is empty"
+            raise InvalidInputError(f"class {at} of {len(classes)}, {one!r:.60}, {why}")
 
 
 def tasks_of(
@@ -84,12 +99,13 @@ def tasks_of(
         ids: (m,) of the items, such as a batch to label.
         data: m values of each key that the labelling configuration shows.
         guesses: m classes that a model gives; None for no guess, of one or of all.
-        scores: (m,) of the guesses, such as their probabilities.
+        scores: (m,) of the guesses, such as their probabilities; NaN for none.
         model: the name under which guesses are stored.
 
     Raises:
         DimensionMismatchError: not m values of a key, guesses or scores.
-        InvalidInputError: a key that is the adapter's own; scores without guesses.
+        InvalidInputError: a key that is the adapter's own; scores without guesses, or
+            infinite ones.
     """
     names = as_array(ids, name="ids").tolist()
     columns: dict[str, Sequence[Any]] = dict(data)
@@ -97,10 +113,10 @@ def tasks_of(
         raise InvalidInputError(f"{ID!r} holds the ids: call the data otherwise")
     if scores is not None and guesses is None:
         raise InvalidInputError("scores are of guesses, and there are no guesses")
-    listed = {} if guesses is None else {"guesses": guesses}
-    points = [None] * len(names)
+    listed: dict[str, Sequence[Any]] = {} if guesses is None else {"guesses": guesses}
+    points: list[float | None] = [None] * len(names)
     if scores is not None:
-        points = as_array(scores, name="scores").tolist()
+        points = _scores(scores)
         listed["scores"] = points
     for what, values in (columns | listed).items():
         if len(values) != len(names):
@@ -167,7 +183,7 @@ def labels_of(
 
     Raises:
         MissingFileError: no such file.
-        CorruptDataError: no such export.
+        CorruptDataError: no such export, or annotations of another form.
         InvalidInputError: a task without the id of an item, an item twice, or an
             annotation with several choices.
     """
@@ -211,6 +227,19 @@ def _prediction(guess: str | None, score: float | None, model: str) -> dict[str,
     }
     scored = {} if score is None else {"score": float(score)}
     return {"model_version": model, "result": [result], **scored}
+
+
+def _scores(scores: ArrayLike) -> list[float | None]:
+    """Numbers that JSON holds, None for NaN.
+
+    Raises:
+        InvalidInputError: an infinite one; names its place.
+    """
+    values = as_array(scores, name="scores").tolist()
+    for at, value in enumerate(values):
+        if value is not None and isinf(value):
+            raise InvalidInputError(f"score {at} of {len(values)} is {value}")
+    return [None if value is None or isnan(value) else value for value in values]
 
 
 def _plain(value: Any) -> Any:
@@ -258,6 +287,8 @@ def _id_of(task: Mapping[str, Any], number: int) -> int | str:
             f"task {number} (Label Studio's id {task.get('id')}) has no {ID}: it was"
             " not written by this adapter"
         )
+    if isinstance(name, int) and not -(1 << 63) <= name < 1 << 63:
+        raise InvalidInputError(f"task {number} has the {ID} {name}, beyond int64")
     return name
 
 
@@ -268,26 +299,46 @@ def _choices(task: Mapping[str, Any], control: str, number: int) -> Iterator[str
         InvalidInputError: an annotation gives several.
     """
     if "annotations" not in task:  # JSON-MIN, one annotation an entry
-        if control in task:
+        if task.get(control) is not None:
             yield _one(task[control], number)
         return
-    given = [one for one in task["annotations"] if not one.get("was_cancelled")]
+    listed = _objects(task["annotations"], "annotations", number)
+    given = [one for one in listed if not one.get("was_cancelled")]
     marked = [one for one in given if one.get("ground_truth")]
     for annotation in marked or given:
-        for result in annotation.get("result") or ():
+        for result in _objects(annotation.get("result"), "result", number):
             if result.get("from_name") == control:
-                yield _one(result.get("value", {}).get("choices", ()), number)
+                yield _one(result.get("value"), number)
 
 
-def _one(choices: str | Mapping[str, Any] | Iterable[str], number: int) -> str:
+def _objects(found: Any, what: str, number: int) -> list[Mapping[str, Any]]:
+    """The objects of a list of an export; none for null.
+
+    Raises:
+        CorruptDataError: it is none, or holds others.
+    """
+    listed = [] if found is None else found
+    are_objects = isinstance(listed, list | tuple) and all(
+        isinstance(one, Mapping) for one in listed
+    )
+    if not are_objects:
+        raise CorruptDataError(
+            f"task {number}: {what} is no list of objects: {found!r:.80}"
+        )
+    return list(listed)
+
+
+def _one(found: Any, number: int) -> str:
     """The choice of an annotation.
 
     Raises:
+        CorruptDataError: it has no list of choices.
         InvalidInputError: there are several, or none.
     """
-    if isinstance(choices, Mapping):
-        choices = choices.get("choices", ())
-    listed = [choices] if isinstance(choices, str) else list(choices)
+    choices = found.get("choices") if isinstance(found, Mapping) else found
+    listed = [choices] if isinstance(choices, str) else choices
+    if not isinstance(listed, list | tuple):
+        raise CorruptDataError(f"task {number} has no list of choices: {found!r:.80}")
     if len(listed) != 1:
         raise InvalidInputError(
             f"task {number} has {len(listed)} choices, expected 1: {listed}"

@@ -22,8 +22,8 @@ class GleannUMAP(UMAP):
     """`umap.UMAP` with the neighbour graph of `GleannNeighbors`.
 
     Its arguments are those of `UMAP`; `metric` is one of `GleannNeighbors`, and
-    `n_neighbors` counts a row itself, as there. `transform` of new rows is refused, as
-    UMAP refuses it for every `precomputed_knn`.
+    `n_neighbors` counts a row itself, as there. `transform` of new rows and `unique`
+    are refused, as UMAP refuses them for every `precomputed_knn`.
     """
 
     precomputed_knn: Any  # of UMAP, which has no types
@@ -39,7 +39,7 @@ class GleannUMAP(UMAP):
 
         Raises:
             InvalidParamsError: a metric that `GleannNeighbors` has not, `metric_kwds`,
-                or a `precomputed_knn`.
+                a `precomputed_knn`, or fewer rows than `n_neighbors`, which UMAP cuts.
         """
         if self.metric_kwds or self.precomputed_knn[0] is not None:
             wrong = "metric_kwds" if self.metric_kwds else "precomputed_knn"

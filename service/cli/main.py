@@ -172,7 +172,8 @@ def main() -> None:
     """Entry point of the `gleann` script."""
     _escape_what_streams_cannot_encode()
     if instruction := os.environ.get(VARIABLE):
-        sys.exit(shell_complete(cli, {}, "gleann", VARIABLE, instruction))
+        with leaving_without_packages():
+            sys.exit(shell_complete(cli, {}, "gleann", VARIABLE, instruction))
     sys.exit(run(sys.argv[1:]))
 
 

@@ -1,14 +1,18 @@
 """A client is installed without most packages: what needs one says what installs it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import gleann
 from gleann._needed import PACKAGES, missing_packages, needing, package_of
 from gleann.index.errors import EngineUnavailableError, MissingPackageError
+from gleann.service.cli.completion import VARIABLE
 from tests.packaging.test_dependencies import DISTRIBUTION, NEEDED
 
 ABSENT = (
@@ -44,17 +48,27 @@ CASES = {
     "gleann.Condition('n > 1').bound(gleann.Schema())": "sqlglot",
     "gleann.Client(folder)": "pyarrow",
     "gleann.AsyncClient(folder)": "pyarrow",
+    "gleann.SoarIndex.load(with_payload)": "pyarrow",
+    "gleann.SoarIndex.load(with_texts).ids": "pyarrow",
+    "found.to_arrow()": "pyarrow",
+    "found.to_csv('found.csv')": "pyarrow",
+    "graph.to_scipy()": "scipy",
+    "from gleann.service.server import serve": "grpcio-reflection",
 }
 """What is written, and the package that it lacks first."""
 
 SCRIPT = """
 import json, sys
 absent, cases, folder = json.loads(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
+plain, with_payload, with_texts = sys.argv[4:]
 for name in absent:
     sys.modules[name] = None
 import numpy as np
 import gleann
 rows = np.eye(2, dtype="f4")
+index = gleann.SoarIndex.load(plain)
+found = index.search(rows, gleann.SearchParams(k=1))
+graph = gleann.knn_graph(index, k=1)
 said = {}
 for words in cases:
     try:
@@ -71,7 +85,11 @@ print(json.dumps(said))
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What each case ends in, in a Python without these packages."""
     folder = tmp_path_factory.mktemp("missing")
-    words = [json.dumps(ABSENT), json.dumps(list(CASES)), folder / "data"]
+    rows, saved = np.eye(2, dtype=np.float32), []
+    for more in ({}, {"payload": {"n": [1, 2]}}, {"ids": ["a", "b"]}):
+        saved.append(folder / f"{len(saved)}.gleann")
+        gleann.SoarIndex.build(rows, **more).save(saved[-1])
+    words = [json.dumps(ABSENT), json.dumps(list(CASES)), folder / "data", *saved]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *words],
         capture_output=True,
@@ -116,6 +134,25 @@ def test_the_command_line_says_it_in_one_line(tmp_path: Path, absent: str) -> No
     begin = "the command line" if absent == "click" else "gleann search"
     needed = f"needs the package {absent}, which is not installed: pip install {absent}"
     assert line == f"gleann: error: {begin} {needed}"
+
+
+def test_completion_says_it_in_one_line() -> None:
+    script = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from gleann.service.cli.main import main\n"
+        "main()"
+    )
+    line = {"COMP_WORDS": "gleann build ", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **line, VARIABLE: "bash_complete"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    needed = "the command line needs the package pyarrow, which is not installed"
+    assert done.stderr.startswith(f"gleann: error: {needed}")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
 def test_every_dependency_has_its_module():

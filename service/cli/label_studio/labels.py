@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -10,13 +9,14 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids
 from gleann.index.errors import DuplicateIdError, InvalidInputError
+from gleann.index.ids.checks import hold_id_array, hold_ids
 from gleann.index.ids.held import shown_id, to_numpy
-from gleann.service.adapters.label_studio import CONTROL, labels_of
+from gleann.service.adapters.label_studio import CONTROL, labels_of, require_distinct
 from gleann.service.cli import options
 from gleann.service.cli.files import columns, outputs
 from gleann.service.cli.files.inputs import ID_COLUMN
 from gleann.service.cli.files.output_paths import require_writable, table
-from gleann.service.cli.files.tables import read_table
+from gleann.service.cli.files.tables import Table, read_table
 from gleann.service.cli.say import result, say, warn
 
 
@@ -94,6 +94,8 @@ def command(job: LabelsJob) -> None:
     )
     if job.positive is not None and job.classes is not None:
         raise InvalidInputError("give --positive or --classes, not both")
+    if job.column == ID_COLUMN:
+        raise InvalidInputError(f"--column {ID_COLUMN} is the column of the ids")
     found = labels_of(job.export, control=job.control)
     labels = _labels(job, found.labels)
     ids, labels = _with_earlier(job, found.ids, labels)
@@ -116,10 +118,17 @@ def command(job: LabelsJob) -> None:
 def _labels(job: LabelsJob, names: NDArray[np.str_]) -> NDArray[np.generic]:
     """The labels as they are written: names, or numbers of classes."""
     if job.positive is not None:
+        if len(names) and job.positive not in names:
+            others = np.unique(names)
+            warn(
+                f"none of the {len(names):,} labels is --positive {job.positive!r:.60},"
+                f" but one of {len(others):,} others, such as {str(others[0])!r:.60}"
+            )
         return (names == job.positive).astype(np.int64)
     if job.classes is None:
         return names
     known = job.classes.split(",")
+    require_distinct(known)
     if strange := sorted(set(names.tolist()) - set(known)):
         raise InvalidInputError(
             f"{job.export} has {len(strange)} classes that --classes lacks, such as"
@@ -134,13 +143,13 @@ def _with_earlier(
     """These labels behind those of --after.
 
     Raises:
-        InvalidInputError: ids of another kind than there.
+        InvalidInputError: ids or labels of another kind than there.
         DuplicateIdError: an item that is labelled there.
     """
     if job.after is None:
         return ids, labels
     before = read_table(job.after, columns=[ID_COLUMN, job.column])
-    theirs = to_numpy(columns.own_ids(before, ID_COLUMN))
+    theirs = _earlier_ids(before, ids)
     if len(ids) and len(theirs) and theirs.dtype.kind != ids.dtype.kind:
         raise InvalidInputError(
             f"{job.after} has the id {shown_id(theirs[0].item())}, and {job.export} has"
@@ -151,9 +160,43 @@ def _with_earlier(
             f"{job.export} labels {len(twice):,} items that {job.after} has labels of,"
             f" such as {shown_id(twice[0])}"
         )
-    is_number = labels.dtype.kind == "i"
-    read: Any = columns.labels if is_number else columns.words
     return (
         np.concatenate([theirs, ids]) if len(ids) else theirs,
-        np.concatenate([read(before, job.column), labels]),
+        np.concatenate([_earlier_labels(job, before, labels), labels]),
     )
+
+
+def _earlier_ids(before: Table, ids: Ids) -> Ids:
+    """The ids of --after; a csv file does not tell the text "7" from the integer."""
+    if before.is_csv and any(
+        isinstance(x, str) and x.isdecimal() for x in ids.tolist()
+    ):
+        held = columns.ids_like(before, ID_COLUMN, hold_id_array(ids))
+        name = f"{before.path}: {ID_COLUMN}"
+        return to_numpy(hold_ids(held, n=len(held), name=name))
+    return to_numpy(columns.own_ids(before, ID_COLUMN))
+
+
+def _earlier_labels(
+    job: LabelsJob, before: Table, labels: NDArray[np.generic]
+) -> NDArray[np.generic]:
+    """The labels of --after, of the kind of those of the export.
+
+    Raises:
+        InvalidInputError: numbers there, and names in the export.
+    """
+    if labels.dtype.kind == "i":
+        return columns.labels(before, job.column)
+    words = columns.words(before, job.column)
+    are_numbers = len(words) > 0 and all(map(_is_number, words.tolist()))
+    strange = [one for one in labels.tolist() if not _is_number(one)]
+    if are_numbers and strange:
+        raise InvalidInputError(
+            f"{job.after} has numbers as labels, such as {words[0]}, and {job.export}"
+            f" names, such as {strange[0]!r:.60}: give --positive or --classes"
+        )
+    return words
+
+
+def _is_number(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()

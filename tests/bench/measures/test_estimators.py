@@ -1,9 +1,11 @@
 import json
 from dataclasses import replace
+from time import sleep
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from sklearn.neighbors import KNeighborsTransformer
 
 from bench.__main__ import make_parser
 from bench.datasets import DatasetError
@@ -80,3 +82,39 @@ def test_another_metric_is_refused(data):
     arguments = make_parser().parse_args(["estimators", "--data", str(data)])
     with pytest.raises(DatasetError, match="'ip', not one of cosine, l2"):
         arguments.run(arguments)
+
+
+def test_fewer_rows_than_classes_are_refused(data):
+    line = ["estimators", "--data", str(data), "--rows", "49"]
+    arguments = make_parser().parse_args(line)
+    with pytest.raises(DatasetError, match="small has 49 rows, of which 50 are cl"):
+        arguments.run(arguments)
+
+
+def test_the_first_run_is_not_counted(data, monkeypatch):
+    """What a peer compiles is compiled by then."""
+    seen = []
+
+    class Slow(KNeighborsTransformer):
+        def fit(self, rows, y=None):
+            if not seen:
+                sleep(0.5)
+            seen.append(len(rows))
+            return super().fit(rows, y)
+
+    made = Slow(n_neighbors=3, algorithm="brute")
+    monkeypatch.setattr(estimators, "_transformer", lambda *_: made)
+    asked = estimators.Asked(
+        data=data,
+        rows=0,
+        quick=False,
+        peer="brute",
+        k=3,
+        recall=0.95,
+        threads=1,
+        seed=0,
+    )
+    done = estimators.measured(asked)
+    assert seen == [estimators.FIRST_ROWS, 3000]
+    assert done.fit + done.predict < 0.5
+    assert done.graph_recall > 0.999

@@ -1,6 +1,8 @@
 """Files that hold arrays alone: every format against what NumPy wrote."""
 
+import resource
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -327,3 +329,19 @@ class TestPayload:
             data.open(tmp_path / "v.npy", columns=["lang"])
         with pytest.raises(InvalidInputError, match="has no columns, but vectors is"):
             data.open(tmp_path / "v.npy", vectors="v")
+
+
+def test_more_files_than_may_be_open(tmp_path):
+    """Each stays open: the system's limit is an error that names a file."""
+    for part in range(40):
+        np.save(tmp_path / f"{part}.npy", np.ones((2, 3), np.float32))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
+    free = [number for number in range(1000) if number not in taken]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[8], hard))
+    try:
+        with pytest.raises(MissingFileError, match=r"\.npy: Too many open files"):
+            data.open(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(data.open(tmp_path)) == 80

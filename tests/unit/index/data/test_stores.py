@@ -285,6 +285,44 @@ def test_the_environment_may_allow_more_seconds(silent_port, monkeypatch):
     assert time.monotonic() - begun > 0.25
 
 
+def connection_options():
+    """What obstore reads from the environment, which it refuses where it is no value.
+
+    Others, such as the URL of a proxy, are texts that it does not look at.
+    """
+    names = """
+        allow_http allow_invalid_certificates connect_timeout http1_only http2_only
+        http2_keep_alive_interval http2_keep_alive_timeout http2_keep_alive_while_idle
+        http2_max_frame_size pool_idle_timeout pool_max_idle_per_host
+        randomize_addresses read_timeout timeout user_agent
+    """
+    return names.upper().split()
+
+
+@pytest.mark.parametrize("name", connection_options())
+@pytest.mark.parametrize(
+    ("begin", "url"),
+    [
+        ("AWS", "s3://bucket/v.npy"),
+        ("AWS", "https://bucket.s3.amazonaws.com/v.npy"),
+        ("GOOGLE", "gs://bucket/v.npy"),
+        ("AZURE", "https://account.blob.core.windows.net/folder/v.npy"),
+    ],
+)
+def test_all_options_of_connections_are_read(begin, url, name, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv(f"{begin}_{name}", "\x01")
+    with pytest.raises(obstore.exceptions.BaseError, match="failed to parse"):
+        obstore.store.from_url(url.removesuffix("/v.npy"))
+    with pytest.raises(InvalidInputError, match="failed to parse"):
+        stored_files(url)
+
+
+def test_a_store_of_no_account_reads_none(monkeypatch):
+    monkeypatch.setenv("AWS_TIMEOUT", "\x01")
+    assert stored_files("https://example.org/v.npy").kind == "npy"
+
+
 def test_a_read_is_cut_into_requests(s3, monkeypatch):
     """Each must end in time, however large the file."""
     monkeypatch.setattr(stores, "MOST_BYTES", 100)

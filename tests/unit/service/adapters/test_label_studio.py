@@ -194,3 +194,67 @@ def test_label_studio_accepts_tasks_and_configuration():
     assert not interface.validate_task(tasks_of([3], {"other": ["c"]})[0])
     (wrong,) = tasks_of([3], {"text": ["c"]}, guesses=["bird"])[0]["predictions"]
     assert not interface.validate_prediction(wrong)
+
+
+@pytest.mark.parametrize(
+    ("classes", "says"),
+    [
+        (["a", "", "b"], "class 1 of 3, '', is empty"),
+        (["a", "b", "a"], "class 2 of 3, 'a', is there twice"),
+    ],
+)
+def test_classes_that_nobody_can_choose(classes, says):
+    with pytest.raises(InvalidInputError, match=says):
+        labelling_config(classes)
+
+
+def test_a_guess_may_have_no_score(tmp_path):
+    """JSON has no NaN."""
+    guessed = tasks_of(
+        [1, 2], {"text": ["a", "b"]}, guesses=["x", "y"], scores=[np.nan, 0.5]
+    )
+    assert [one["predictions"][0].get("score") for one in guessed] == [None, 0.5]
+    assert "score" not in guessed[0]["predictions"][0]
+    write_tasks(guessed, tmp_path / "tasks.json")
+    assert "NaN" not in (tmp_path / "tasks.json").read_text()
+    with pytest.raises(InvalidInputError, match="score 1 of 2 is -inf"):
+        tasks_of([1, 2], {}, guesses=["x", "y"], scores=[0.5, -np.inf])
+
+
+@pytest.mark.parametrize(
+    ("annotations", "says"),
+    [
+        ({}, "task 0: annotations is no list of objects: {}"),
+        ([5], r"task 0: annotations is no list of objects: \[5\]"),
+        ([{"result": [7]}], r"task 0: result is no list of objects: \[7\]"),
+        ([{"result": "x"}], "task 0: result is no list of objects: 'x'"),
+        (
+            [{"result": [{"from_name": "label", "value": {"choices": 5}}]}],
+            "task 0 has no list of choices: {'choices': 5}",
+        ),
+        (
+            [{"result": [{"from_name": "label", "value": None}]}],
+            "task 0 has no list of choices: None",
+        ),
+    ],
+)
+def test_an_export_of_another_form(annotations, says):
+    with pytest.raises(CorruptDataError, match=says):
+        labels_of([{"data": {"gleann_id": 3}, "annotations": annotations}])
+
+
+def test_null_is_no_label():
+    found = labels_of(
+        [
+            {"data": {"gleann_id": 3}, "annotations": None},
+            {"gleann_id": 4, "id": 1, "label": None},
+        ]
+    )
+    assert found.skipped.tolist() == [3, 4]
+
+
+def test_an_id_beyond_int64():
+    with pytest.raises(InvalidInputError, match=f"gleann_id {2**63}, beyond int64"):
+        labels_of([exported(2**63, annotation("cat"))])
+    least = labels_of([exported(-(2**63), annotation("cat"))])
+    assert least.ids.tolist() == [-(2**63)]

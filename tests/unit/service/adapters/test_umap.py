@@ -75,6 +75,13 @@ def test_what_umap_alone_takes(made, digits, wrong, says):
         made(**wrong).fit(digits[:300])
 
 
+@pytest.mark.parametrize("rows", [1, 14])
+def test_fewer_rows_than_neighbours(made, digits, rows):
+    says = f"n_neighbors is 15, of {rows} fitted rows"
+    with pytest.raises(InvalidParamsError, match=says):
+        made(**SETTINGS).fit(digits[:rows])
+
+
 def test_new_rows_are_refused(made, digits):
     ours = made(**SETTINGS).fit(digits)
     with pytest.raises(NotImplementedError):

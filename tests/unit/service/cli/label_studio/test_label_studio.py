@@ -162,6 +162,39 @@ def test_labels_behind_those_so_far(export, ids, options):
     assert table("all.csv") == {"id": names + ids[:2], "label": old + new}
 
 
+def test_texts_of_digits_behind_those_so_far(tmp_path, monkeypatch):
+    """A csv file does not tell them from integers."""
+    monkeypatch.chdir(tmp_path)
+    made = annotated({"data": {"gleann_id": "12"}}, "cat")
+    Path("export.json").write_text(json.dumps([made]))
+    pacsv.write_csv(pa.table({"id": [7, 40], "label": ["cat", "dog"]}), "seed.csv")
+    line = "label-studio labels export.json --after seed.csv --out all.parquet"
+    assert run(words(line)) == 0
+    assert pq.read_table("all.parquet")["id"].to_pylist() == ["7", "40", "12"]
+    pacsv.write_csv(pa.table({"id": [12], "label": ["cat"]}), "seed.csv")
+    assert run(words(f"{line} --overwrite")) == 1
+
+
+def test_a_positive_class_that_nobody_gave_is_said(export, capsys):
+    line = "label-studio labels export.json --out found.csv --positive"
+    assert run(words(f"{line} cats")) == 0
+    said = capsys.readouterr().err
+    assert "none of the 2 labels is --positive 'cats', but one of 2 others" in said
+    assert run(words(f"{line} cat --overwrite")) == 0
+    assert "none of" not in capsys.readouterr().err
+
+
+def test_a_guess_without_a_score(files, ids):
+    items = {"id": ids, "text": ["a", "b", "c"], "label": ["cat"] * 3}
+    pacsv.write_csv(pa.table({**items, "sure": ["", "nan", "0.5"]}), "items.csv")
+    line = (
+        "label-studio tasks batch.parquet --items items.csv --guess-column label"
+        " --score-column sure --out tasks.json"
+    )
+    assert run(words(line)) == 0
+    assert [t["predictions"][0].get("score") for t in tasks()] == [None, None, 0.5]
+
+
 def test_nothing_new_leaves_the_labels_so_far(files, ids):
     (files / "export.json").write_text("[]")
     pacsv.write_csv(pa.table({"id": ids, "label": [1, 0, 1]}), "seed.csv")
@@ -175,6 +208,9 @@ def test_nothing_new_leaves_the_labels_so_far(files, ids):
     [
         ("--positive cat --classes cat", "give --positive or --classes"),
         ("--classes cat", "1 classes that --classes lacks, such as 'dog'"),
+        ("--classes cat,dog,cat", "class 2 of 3, 'cat', is there twice"),
+        ("--column id --positive cat", "--column id is the column of the ids"),
+        ("--after numbers.csv", "numbers.csv has numbers as labels, such as 1, and"),
         ("--after same.csv", "labels 1 items that same.csv has labels of, such as"),
         ("--after other.csv", "one is an integer and one a text"),
         ("--control other", ""),
@@ -182,6 +218,8 @@ def test_nothing_new_leaves_the_labels_so_far(files, ids):
 )
 def test_labels_that_cannot_be_read(export, ids, capsys, options, says):
     pacsv.write_csv(pa.table({"id": ids[:1], "label": ["cat"]}), "same.csv")
+    free = [50] if isinstance(ids[0], int) else ["item 50"]
+    pacsv.write_csv(pa.table({"id": free, "label": [1]}), "numbers.csv")
     kind = ["x"] if isinstance(ids[0], int) else [1]
     pacsv.write_csv(pa.table({"id": kind, "label": ["cat"]}), "other.csv")
     code = run(words(f"label-studio labels export.json {options} --out found.csv"))
