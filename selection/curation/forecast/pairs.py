@@ -58,30 +58,38 @@ def pair_shares(
         equal_as_one: whether of equal rows of x one alone is joined.
     """
     alike = y is None or np.array_equal(x.centroids, y.centroids)
-    lists, others = _drawn_lists(x), None
+    lists = _drawn_lists(x)
+    others = None if y is None else _drawn_lists(y)
+
+    def joined(
+        lists: NDArray[np.int64], others: NDArray[np.int64] | None
+    ) -> tuple[_Counted, _Scale]:
+        some = _Some.of(x, lists)
+        some_x = some.distinct() if equal_as_one else some
+        some_y = None if y is None or others is None else _Some.of(y, others)
+        counted = _counted(some_x, some_y, radius=radius, alike=alike)
+        if counted is None:
+            counted = _of_few(some_x, some_y, radius=radius, alike=alike)
+        own_y = None if y is None or others is None else _Sizes.of(y, others)
+        return counted, _Scale.of(_Sizes.of(x, lists), own_y, alike=alike)
+
+    counted, scale = own, own_scale = joined(lists, others)
+    if y is not None and alike and len(common := _drawn_common(x, y)):
+        # Lists that are drawn for each side alone are hardly ever the same.
+        own, own_scale = joined(common, common)
+    drawn = np.diff(x.offsets)[lists].sum()
     if y is not None:
-        others = _drawn_lists(y)
-        if alike:  # most pairs are within a list
-            common = _drawn_common(x, y)
-            lists, others = np.union1d(lists, common), np.union1d(others, common)
-    some_x = _Some.of(x, lists)
-    some_y = None if y is None or others is None else _Some.of(y, others)
-    joined = some_x.distinct() if equal_as_one else some_x
-    counted = _counted(joined, some_y, radius=radius, alike=alike)
-    if counted is None:
-        counted = _of_few(joined, some_y, radius=radius, alike=alike)
-    own_y = None if y is None or some_y is None else _Sizes.of(y, some_y.lists)
-    scale = _Scale.of(_Sizes.of(x, lists), own_y, alike=alike)
+        drawn += np.diff(y.offsets)[others].sum()
     return PairShares(
         compared=scale.share(
-            scale.own_compared * counted.compared_share(scale.own_compared_drawn),
+            scale.own_compared * own.compared_share(own_scale.own_compared_drawn),
             between=counted.compared_between,
         ),
         found=scale.share(
-            scale.own * counted.within / (scale.own_drawn or 1),
+            scale.own * own.within / (own_scale.own_drawn or 1),
             between=counted.between,
         ),
-        drawn=len(some_x.side) + (0 if some_y is None else len(some_y.side)),
+        drawn=int(drawn),
     )
 
 

@@ -107,9 +107,10 @@ def test_rows_that_are_all_in_few_lists(
     near = np.argsort(np.square(rows - rows[3000]).sum(axis=1))[:30]
     few = side_of_rows(rows[near] + np.float32(0.001), like=many)
     x, y = (few, many) if few_first else (many, few)
-    _, found = counted(x, y)
+    compared, found = counted(x, y)
     assert found >= 30
     shares = pair_shares(x, y, radius=RADIUS)
+    assert compared < 2 * shares.compared * 600_000 < 4 * compared
     assert shares.found * 600_000 == pytest.approx(found, rel=0.5)
 
 
