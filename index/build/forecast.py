@@ -52,7 +52,7 @@ BYTES_A_ROW = 46
 """Memory of a row while it is built: its lists, its number and its id."""
 BASE_BYTES = 8_000_000
 """Memory of any build: buffers of files and threads."""
-PAIR_BYTES = 25
+PAIR_BYTES = 19
 """Memory for a number of a pair while its distance is computed, in float64."""
 NEAR_PAIRS, MOST_PAIR_BYTES = 150, 150_000_000
 """Rows of a sample query that are measured together, and memory for that at most."""
