@@ -217,7 +217,7 @@ def measured(asked: Asked) -> Done:
     centres = dataset.base[rng.choice(len(dataset.base), CLASSES, replace=False)]
     classes = exact_search(dataset.base, centres, metric=dataset.metric, k=1)[0][:, 0]
     truth = exact_search(dataset.queries, centres, metric=dataset.metric, k=1)[0][:, 0]
-    transformer = _transformer(asked, METRICS[dataset.metric])
+    transformer = transformer_of(asked, METRICS[dataset.metric])
     vote = KNeighborsClassifier(n_neighbors=asked.k, metric="precomputed")
     pipeline = make_pipeline(transformer, vote)
     with threadpool_limits(asked.threads):
@@ -243,7 +243,7 @@ def measured(asked: Asked) -> Done:
     )
 
 
-def _transformer(asked: Asked, metric: str) -> Any:
+def transformer_of(asked: Asked, metric: str) -> Any:
     if asked.peer == "gleann":
         from gleann.sklearn import GleannNeighbors
 

@@ -103,7 +103,7 @@ def test_the_first_run_is_not_counted(data, monkeypatch):
             return super().fit(rows, y)
 
     made = Slow(n_neighbors=3, algorithm="brute")
-    monkeypatch.setattr(estimators, "_transformer", lambda *_: made)
+    monkeypatch.setattr(estimators, "transformer_of", lambda *_: made)
     asked = estimators.Asked(
         data=data,
         rows=0,
