@@ -1,7 +1,6 @@
 """The example in Node searches a server by TLS, with a key, from the protos alone."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -22,16 +21,11 @@ from gleann.service.server import serve
 pytest.importorskip("trustme", reason="needs trustme (pip install '.[test]')")
 pytest.importorskip("grpc_tools", reason="needs grpcio-tools (pip install '.[test]')")
 from certificates import Authority
+from node_packages import install_packages
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs/examples/node"
 KEY = "a-key-of-the-example"
-NO_WAITING = ("--fetch-retries=1", "--fetch-timeout=20000")
-UNREACHABLE = re.compile(
-    r"code (EAI_AGAIN|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ENOTFOUND"
-    r"|ERR_SOCKET_TIMEOUT|ETIMEDOUT|E403|E407)\b"
-)
-"""Codes of npm for a registry that there is no way to."""
 
 
 @pytest.fixture(scope="module")
@@ -58,20 +52,6 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(folder / "protos")
     return folder
-
-
-def install_packages(folder: Path) -> None:
-    """What package.json names, from npm; skips where npm cannot be reached."""
-    done = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *NO_WAITING],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if UNREACHABLE.search(done.stderr):
-        pytest.skip(f"npm is not reached: {done.stderr.splitlines()[0]}")
-    assert done.returncode == 0, done.stderr
 
 
 @dataclass(frozen=True)
