@@ -42,7 +42,7 @@ TASKS = (
         peer="faiss HNSW",
         theirs="npy-faiss.py",
         needs="faiss",
-        note="The recall of the peer is not known; ours is 0.95 or more.",
+        note="The recall of the peer is not known; ours is asked for 0.95.",
     ),
     Task(
         name="own parquet with text ids",
@@ -92,7 +92,7 @@ TASKS = (
         theirs="umap-umap.py",
         needs="umap",
         ours_needs="umap",
-        note="The recall of the peer's graph is not known; ours is 0.95 or more.",
+        note="The recall of the peer's graph is not known; ours is asked for 0.95.",
     ),
     Task(
         name="serve with a key and TLS, search from another language",

@@ -141,38 +141,40 @@ def dataset_of_table(table: Columns) -> Dataset:
     return _of_columns(table, Wanted(vectors=None, ids=None, columns=(), payload=None))
 
 
-def columns_of_path(source: str) -> Columns | None:
-    """The columns of what a path or an URL names; None where rows have none.
+def named_by(
+    source: str, *, split: str | None = None, store: Any = None
+) -> Columns | Files:
+    """What a path or an URL names: its columns, or files of rows that have none.
+
+    Args:
+        source: as of `open_dataset`, and so are the others.
 
     Raises:
         As `open_dataset`.
     """
-    if "://" not in source and is_folder(Path(source)):
-        stored = stored_columns(Path(source), None)
-        if stored is not None:
-            return stored
-    files = _files_of(source, None)
-    return columns_of_files(files) if files.kind in TABLES else None
-
-
-def _of_path(source: str, wanted: Wanted, *, split: str | None, store: Any) -> Dataset:
     if not source or "\0" in source:
         kind = "has a null character" if source else "is empty"
         raise InvalidInputError(f"the path of the vectors {kind}")
-    if store is None and "://" not in source and is_folder(Path(source)):
+    is_here = store is None and "://" not in source
+    if is_here and is_folder(Path(source)):
         stored = stored_columns(Path(source), split)
         if stored is not None:
-            return _of_columns(stored, wanted)
+            return stored
     _require_none("has no splits", split=split)
-    return _of_files(_files_of(source, store), wanted)
+    if is_here:
+        files = local_files(source)
+    else:
+        from gleann.index.data.stores import stored_files
+
+        files = stored_files(source, store)
+    return columns_of_files(files) if files.kind in TABLES else files
 
 
-def _files_of(source: str, store: Any) -> Files:
-    if store is None and "://" not in source:
-        return local_files(source)
-    from gleann.index.data.stores import stored_files
-
-    return stored_files(source, store)
+def _of_path(source: str, wanted: Wanted, *, split: str | None, store: Any) -> Dataset:
+    found = named_by(source, split=split, store=store)
+    if isinstance(found, Files):
+        return _of_files(found, wanted)
+    return _of_columns(found, wanted)
 
 
 def _of_array(source: Any, wanted: Wanted) -> Dataset:

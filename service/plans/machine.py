@@ -16,6 +16,11 @@ class _Machine:
         self._least = float("inf")
 
     def nominal_second(self) -> float:
+        """Seconds that a nominal second of one core takes here.
+
+        It takes a millisecond, and never grows: a machine that is busy for a while is
+        no slower one.
+        """
         row = np.ones(NUMBERS, np.float32)
         tries = [_products_seconds(row) for _ in range(TRIES)]
         self._least = min(self._least, *tries)
@@ -29,12 +34,4 @@ def _products_seconds(row: np.ndarray) -> float:
     return perf_counter() - began
 
 
-_MACHINE = _Machine()
-
-
-def nominal_second() -> float:
-    """Seconds that a nominal second of one core takes here; measured in a millisecond.
-
-    It never grows: a machine that is busy for a while is no slower one.
-    """
-    return _MACHINE.nominal_second()
+nominal_second = _Machine().nominal_second

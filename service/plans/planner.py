@@ -130,7 +130,7 @@ class Planner:
 
     def curation(self, asked: Asked) -> Plan:
         """The plan of a curation job; errors as `Curating.asked`."""
-        # Not at the start of a server: forecasts load the library, which takes 0.3 s.
+        # Not at the start of a server: forecasts load the library.
         from gleann.service.plans.curating import curation_plan
 
         return curation_plan(asked, cores=self._cores)

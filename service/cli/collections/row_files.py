@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
 from gleann.index.data.csv_payload import parsed
-from gleann.index.data.files import source_text
+from gleann.index.data.files import Files, source_text
 from gleann.index.data.jsonl_payload import value_of
-from gleann.index.data.open import columns_of_path, open_dataset
+from gleann.index.data.open import named_by, open_files
 from gleann.index.data.vector_columns import require_columns
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.payload.schema import Schema
@@ -123,9 +123,9 @@ class RowFile:
 
     def _stored(self, size: int) -> Iterator[RowBatch]:
         """Batches of a file with typed columns, or of a folder or glob of some."""
-        table = columns_of_path(source_text(self.path))
-        if table is None:
-            yield from self._without_columns(size)
+        table = named_by(source_text(self.path))
+        if isinstance(table, Files):
+            yield from self._without_columns(table, size)
             return
         names = self._names(table.names)
         wanted = list(dict.fromkeys([*self._own, *names]))
@@ -133,7 +133,7 @@ class RowFile:
             found = {name: part.batch.column(name) for name in wanted}
             yield self._batch(found, names)
 
-    def _without_columns(self, size: int) -> Iterator[RowBatch]:
+    def _without_columns(self, files: Files, size: int) -> Iterator[RowBatch]:
         """Batches of an array of vectors; rows are numbered where it has no ids."""
         if self.vectors_column is None or self.take:
             raise InvalidInputError(
@@ -142,8 +142,8 @@ class RowFile:
             )
         if self.id_column != ID_COLUMN and self.path.suffix.lower() in ROW_SUFFIXES:
             raise InvalidInputError(f"{self.path} has no column {self.id_column!r}")
-        found = open_dataset(
-            source_text(self.path),
+        found = open_files(
+            files,
             vectors=_unless(VECTORS_COLUMN, self.vectors_column),
             ids=_unless(ID_COLUMN, self.id_column),
         )

@@ -168,7 +168,7 @@ class Curating:
 
 
 def _method_of(request: curation_pb2.CreateCurationJobRequest) -> Method:
-    # Not at the start of a server: the methods load the library, which takes 0.3 s.
+    # Not at the start of a server: the methods load the library.
     from gleann.service.jobs.curation.methods import METHODS
 
     name = request.WhichOneof("method")
