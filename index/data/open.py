@@ -147,7 +147,9 @@ def named_by(
     """What a path or an URL names: its columns, or files of rows that have none.
 
     Args:
-        source: as of `open_dataset`, and so are the others.
+        source: a path or an URL, as `open_dataset` takes.
+        split: as there.
+        store: as there.
 
     Raises:
         As `open_dataset`.
