@@ -29,7 +29,7 @@ from gleann.selection.curation.forecast.value import Forecast
 from gleann.selection.curation.leakage.audit import MAX_PAIRS as LEAKED_PAIRS
 from gleann.selection.curation.leakage.audit import TARGET_RECALL, training_rows
 from gleann.selection.curation.radius import radius_of
-from gleann.selection.curation.target.distil import SAMPLE_SIZE
+from gleann.selection.curation.target.distil import POSITIVE_FRACTION, SAMPLE_SIZE
 from gleann.selection.groups import Groups
 from gleann.selection.heads import TARGET_RECALL as HEADS_RECALL
 from gleann.service.jobs.curation import allocate_labels, audit, epoch_plan, leakage
@@ -275,8 +275,15 @@ def _for_target(asked: Asked) -> Planned:
         sample = SAMPLE_SIZE
         if message.HasField("sample_size"):
             sample = message.sample_size
+        fraction = POSITIVE_FRACTION
+        if message.HasField("positive_fraction"):
+            fraction = message.positive_fraction
         forecast = forecast_distil(
-            searched, targets=count, budget=budget, sample_size=sample
+            searched,
+            targets=count,
+            budget=budget,
+            sample_size=sample,
+            positive_fraction=fraction,
         )
         how = f"learns best ranks from {min(sample, len(reading)):,} vectors, for"
     else:

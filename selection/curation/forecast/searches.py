@@ -198,12 +198,26 @@ def forecast_resample(searched: Searched, *, targets: int, budget: int) -> Forec
 
 
 def forecast_distil(
-    searched: Searched, *, targets: int, budget: int, sample_size: int
+    searched: Searched,
+    *,
+    targets: int,
+    budget: int,
+    sample_size: int,
+    positive_fraction: float,
 ) -> Forecast:
-    """Forecast a probe of best ranks, and its choice."""
+    """Forecast a probe of best ranks, and its choice.
+
+    Args:
+        searched: the index.
+        targets: number of them.
+        budget: rows to choose.
+        sample_size: rows to learn from.
+        positive_fraction: share of them that is ranked best.
+    """
     dim, n = searched.dim, searched.rows
     sample = min(sample_size, n)
-    ranks = _ranks(searched, targets=targets, takers=targets, rows=sample)
+    positive = max(1, round(positive_fraction * sample))
+    ranks = _ranks(searched, targets=targets, takers=targets, rows=positive)
     learned = Forecast(
         serial=sample * dim * PROBE_NUMBER + n * (dim * SCORED_NUMBER + DRAWN_ROW),
         memory_bytes=BASE_BYTES + 4 * sample * dim + POOL_ROW_BYTES * n,

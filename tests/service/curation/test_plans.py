@@ -337,3 +337,17 @@ def test_every_mode_and_side_has_a_plan(
     assert "pairs of 300 vectors and 90 training vectors" in audited.steps[0]
     listed = plan_of(plans.epoch_plan("docs", fraction=0.1, by_lists=True))
     assert listed.rows == 300
+
+
+def test_a_probe_is_planned_by_the_share_that_it_ranks_best(
+    client: gleann.Client, twins: np.ndarray
+) -> None:
+    plans, wanted = client.plans.curation, twins[:1]
+
+    def memory(fraction: float) -> int:
+        planned = plans.for_target(
+            "docs", wanted, budget=5, mode="distil", positive_fraction=fraction
+        )
+        return plan_of(planned).memory_bytes
+
+    assert memory(0.1) < memory(0.9)
