@@ -3,12 +3,16 @@
 import re
 import socket
 import ssl
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from gleann.service.client.tls import Tls
 from gleann.service.config.address import socket_path, split_address
 
 PROBE_SECONDS = 1.0
+"""Each of connecting, sending and receiving."""
+TLS_RECORDS = (b"\x15", b"\x16")
+"""First byte of an alert and of a handshake; HTTP/2 begins with a length (RFC 9113)."""
 
 _UNTRUSTED = re.compile(r"CERTIFICATE_VERIFY_FAILED: ([^:\"]+)")
 _TLS_WANTED = "the server speaks TLS: use grpcs:// and say which ca to trust"
@@ -57,18 +61,41 @@ def _untrusted(reason: str, tls: Tls) -> str:
 
 
 def _speaks_tls(address: str) -> bool:
-    """Whether a server answers a TLS handshake; it takes a second at most."""
+    """Whether a server answers a TLS hello in TLS; it takes some seconds at most."""
+    with suppress(OSError, ValueError), _connected(address) as plain:
+        plain.sendall(_hello())
+        return plain.recv(1) in TLS_RECORDS
+    return False
+
+
+def _hello() -> bytes:
+    """What a TLS client sends first.
+
+    Of a hello in memory: `SSLContext.wrap_socket` leaks the socket where the server
+    resets the connection before it (CPython 3.11).
+    """
+    sent = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        _anyone().wrap_bio(ssl.MemoryBIO(), sent).do_handshake()
+    return sent.read()
+
+
+def _anyone() -> ssl.SSLContext:
+    """TLS with a server whoever it is: nothing is sent but the hello."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    with suppress(OSError, ValueError):
-        if (path := socket_path(address)) is not None:
-            plain = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            plain.settimeout(PROBE_SECONDS)
-            plain.connect(str(path))
-        else:
-            host, port = split_address(address.rpartition("///")[2])
-            plain = socket.create_connection((host, port), PROBE_SECONDS)
-        with plain, context.wrap_socket(plain) as secured:
-            return secured.version() is not None
-    return False
+    return context
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[socket.socket]:
+    if (path := socket_path(address)) is None:
+        host, port = split_address(address.rpartition("///")[2])
+        with socket.create_connection((host, port), PROBE_SECONDS) as plain:
+            yield plain
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as plain:
+        plain.settimeout(PROBE_SECONDS)
+        plain.connect(str(path))
+        yield plain
