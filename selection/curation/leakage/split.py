@@ -215,11 +215,7 @@ def _buckets_of_lists(
 
     sizes = np.bincount(first, minlength=index.nlist)
     used = np.flatnonzero(sizes)
-    if len(used) < folds:
-        raise InvalidParamsError(
-            f"folds must be at most {len(used)}, the lists that have rows; got {folds}:"
-            " build the index with more lists"
-        )
+    require_lists(folds, len(used))
     centroids = index.data.centroids[used].astype(np.float64)
     means = KMeans(folds, n_init=10, random_state=seed)
     labels = means.fit(centroids, sample_weight=sizes[used]).labels_
@@ -227,6 +223,19 @@ def _buckets_of_lists(
     _, appears, again = np.unique(labels, return_index=True, return_inverse=True)
     buckets[used] = np.argsort(np.argsort(appears))[again]
     return buckets
+
+
+def require_lists(folds: int, lists: int) -> None:
+    """Refuse more buckets than lists that have rows.
+
+    Raises:
+        InvalidParamsError: with both numbers.
+    """
+    if lists < folds:
+        raise InvalidParamsError(
+            f"folds must be at most {lists}, the lists that have rows; got {folds}:"
+            " build the index with more lists"
+        )
 
 
 def _heads(together: ArrayLike | None, rows: Rows, *, n: int) -> Rows:

@@ -137,7 +137,7 @@ class Pool:
             among=among_of(limits.among, index),
             excluded=excluded,
             groups=groups,
-            room=_room(groups, limits.caps),
+            room=room_of(groups, limits.caps),
         )
 
     @classmethod
@@ -211,7 +211,12 @@ class Pool:
         return ids_at(self.index.held_ids, rows)
 
 
-def _room(groups: Groups | None, caps: Caps | None) -> NDArray[np.int64]:
+def room_of(groups: Groups | None, caps: Caps | None) -> NDArray[np.int64]:
+    """The most rows (g,) of each group; none without groups.
+
+    Raises:
+        InvalidParamsError: a cap of a group that no row has.
+    """
     if groups is None:
         return np.empty(0, np.int64)
     if not isinstance(caps, Mapping):

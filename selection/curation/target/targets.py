@@ -50,6 +50,9 @@ class Targets:
         require_one_of("own_rows", self.own_rows, get_args(OwnRows))
 
 
+NO_TASK = ""
+"""The name of the task of all targets, where they have none."""
+
 TargetsLike = Targets | ArrayLike
 """`Targets`, or their vectors (m, d)."""
 
@@ -110,9 +113,9 @@ class CheckedTargets:
         )
 
     def members(self) -> dict[Hashable, Rows]:
-        """The targets (numbers, ascending) of each task; one task has the name ""."""
+        """The targets (numbers, ascending) of each task; of one task as `NO_TASK`."""
         if self.tasks is None:
-            return {"": np.arange(len(self))}
+            return {NO_TASK: np.arange(len(self))}
         return {label: self.tasks.rows(label) for label in self.tasks.labels}
 
 

@@ -47,6 +47,13 @@ def require_near(message: Near, metric: Metric) -> None:
     Raises:
         InvalidParamsError: none is set, or one out of its range.
     """
+    if "k" not in near_of(message):
+        radius_in(message, metric)
+
+
+def radius_in(message: Near, metric: Metric) -> float:
+    """The greatest distance that a request asks for; errors as `require_near`."""
     near = near_of(message)
-    if "k" not in near:
-        radius_of(metric, radius=near.get("radius"), similarity=near.get("similarity"))
+    return radius_of(
+        metric, radius=near.get("radius"), similarity=near.get("similarity")
+    )

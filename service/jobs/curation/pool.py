@@ -13,6 +13,7 @@ import numpy as np
 
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import HeldIds, Rows
+from gleann.index.build.arrange import resolve_nlist
 from gleann.index.filters.condition import Condition
 from gleann.index.progress import Report
 from gleann.service.devices.devices import Devices
@@ -56,6 +57,14 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+def lists_of(view: View) -> int:
+    """Lists that an index of the live vectors has, if `opened` makes one."""
+    sealed, count = view.sealed, view.count
+    if sealed is not None and count >= sealed.index.nlist:
+        return sealed.index.nlist
+    return resolve_nlist(BuildParams(metric=view.metric), count)
 
 
 def opened(
