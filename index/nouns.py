@@ -21,6 +21,11 @@ def counted(count: int, things: str) -> str:
     return f"{count:,} {noun(count, things)}"
 
 
+def number_of(count: int, things: str) -> str:
+    """As `counted`, with the count as errors have it: "2000 rows"."""
+    return f"{count} {noun(count, things)}"
+
+
 def verb(count: float, singular: str, plural: str) -> str:
     """The verb of a subject that a count comes before: "is" or "are"."""
     return singular if count == 1 else plural

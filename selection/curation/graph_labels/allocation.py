@@ -11,6 +11,7 @@ from gleann.index.arrays import HeldIds, Ids, Mask, Rows
 from gleann.index.checks import as_array
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.held import ids_at
+from gleann.index.nouns import number_of
 from gleann.index.tables.tabular import Table, Tabular, as_json
 from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import IdMap, as_probabilities
@@ -77,7 +78,8 @@ class AllocationRequest:
         if (empty := np.flatnonzero(~seen & (shares > 0))).size:
             named = [words.words[number] for number in empty.tolist()]
             raise InvalidInputError(
-                f"{empty.size} of {c} classes have a share above 0, but no row has a"
+                f"{empty.size} of {number_of(c, 'classes')} have a share above 0, but"
+                " no row has a"
                 f" probability of them above 0: {shown_words(named)}"
             )
         return shares
@@ -139,8 +141,8 @@ class Allocation(Tabular):
         table = as_probabilities(probabilities)
         if table.shape[1] != len(self.words):
             raise DimensionMismatchError(
-                f"probabilities has {table.shape[1]} columns for"
-                f" {len(self.words)} classes"
+                f"probabilities has {number_of(table.shape[1], 'columns')} for"
+                f" {number_of(len(self.words), 'classes')}"
             )
         return soft_labels(_logs(table, self.gamma), self.potentials)
 
@@ -193,7 +195,7 @@ def allocate_labels(
     )
     if plan.error > params.tolerance:
         raise InvalidInputError(
-            f"after {plan.sweeps} sweeps the total of a class is off by"
+            f"after {number_of(plan.sweeps, 'sweeps')} the total of a class is off by"
             f" {plan.error:.3g} of it, above the tolerance {params.tolerance:g}: lower"
             f" gamma (it is {params.gamma:g}), or raise the bounds"
         )
@@ -243,7 +245,8 @@ class CheckedRequest:
         words = words_of(list(classes), stated=list(classes))
         if len(words) != columns:
             raise DimensionMismatchError(
-                f"probabilities has {columns} columns for {len(words)} classes"
+                f"probabilities has {number_of(columns, 'columns')} for"
+                f" {number_of(len(words), 'classes')}"
             )
         return cls(
             held_ids=names.held,
@@ -283,7 +286,8 @@ def _rows_with_evidence(table: NDArray[Any], among: Among | None) -> Rows:
     rows = np.flatnonzero(has if among is None else has & among.mask)
     if not len(rows):
         raise InvalidInputError(
-            f"0 of {len(table)} rows have a probability above 0: none can be labelled"
+            f"0 of {number_of(len(table), 'rows')} have a probability above 0: none can"
+            " be labelled"
         )
     return rows
 

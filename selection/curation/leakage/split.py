@@ -11,6 +11,7 @@ from gleann.index.checks import require_integer
 from gleann.index.errors import InvalidParamsError
 from gleann.index.ids.held import take_ids
 from gleann.index.lists import assignment
+from gleann.index.nouns import number_of
 from gleann.index.params import SearchParams
 from gleann.index.soar_index import SoarIndex
 from gleann.index.tables.tabular import Table, Tabular
@@ -190,7 +191,8 @@ def resampled_training(
     training[asked] = False
     if not training.any() or not len(asked):
         raise InvalidParamsError(
-            f"tests are {len(asked)} of {n} rows: both test and training rows are"
+            f"tests are {len(asked)} of {number_of(n, 'rows')}: both test and training"
+            " rows are"
             " needed"
         )
     params = SearchParams(k=per_test, target_recall=TARGET_RECALL, allowed=training)

@@ -14,6 +14,7 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.index.ids.held import ids_at
+from gleann.index.nouns import number_of
 from gleann.selection.among import Among, AmongLike
 from gleann.selection.checks import require_count
 from gleann.selection.groups import Groups
@@ -130,7 +131,8 @@ class Pool:
         groups = None if limits.groups is None else Groups.of(limits.groups)
         if groups is not None and len(groups) != n:
             raise DimensionMismatchError(
-                f"groups has {len(groups)} entries for {n} rows"
+                f"groups has {number_of(len(groups), 'entries')} for"
+                f" {number_of(n, 'rows')}"
             )
         return cls(
             index,

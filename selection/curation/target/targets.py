@@ -13,6 +13,7 @@ from gleann.index.checks import as_queries, require_one_of
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_distinct
 from gleann.index.metric import prepare
+from gleann.index.nouns import number_of
 from gleann.selection.groups import Groups
 
 OwnRows = Literal["exclude", "allow"]
@@ -132,6 +133,7 @@ def _tasks_of(tasks: ArrayLike | None, count: int) -> Groups | None:
     groups = Groups.of(tasks)
     if len(groups) != count:
         raise DimensionMismatchError(
-            f"tasks has {len(groups)} entries for {count} targets"
+            f"tasks has {number_of(len(groups), 'entries')} for"
+            f" {number_of(count, 'targets')}"
         )
     return groups

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import InvalidInputError
 from gleann.index.ids.held import take_ids
+from gleann.index.nouns import number_of
 from gleann.index.texts import Texts
 from gleann.selection.curation.graph_labels import (
     Allocation,
@@ -73,7 +74,8 @@ def check(asked: Asked) -> None:
     require_within(
         BYTES_A_PROBABILITY * rows * len(classes),
         asked.limits.work_bytes,
-        f"bytes of {rows} vectors with {len(classes)} classes",
+        f"bytes of {number_of(rows, 'vectors')} with"
+        f" {number_of(len(classes), 'classes')}",
     )
     _bounds(message, classes)
 
@@ -226,7 +228,8 @@ def _passing(asked: Asked, source: Source) -> tuple[NDArray[np.int64], int]:
     kept = np.flatnonzero(mask[view.find(source.ids)])
     if not len(kept):
         raise InvalidInputError(
-            f"0 of {len(source.ids)} vectors with probabilities pass the filter"
+            f"0 of {number_of(len(source.ids), 'vectors')} with probabilities pass the"
+            " filter"
         )
     return kept, int(mask.sum())
 

@@ -11,6 +11,7 @@ from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.ids.checks import hold_distinct, hold_id_array
 from gleann.index.ids.held import take_ids, to_numpy
 from gleann.index.metric import refuse_zeros
+from gleann.index.nouns import number_of
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.tables.tabular import as_json
 from gleann.selection.checks import IdMap
@@ -70,7 +71,8 @@ def check(asked: Asked) -> None:
     require_within(
         MEASURED * count * len(chosen),
         asked.limits.distances,
-        f"distances of {count} vectors to {MEASURED} sets of {len(chosen)}",
+        f"distances of {number_of(count, 'vectors')} to {MEASURED} sets of"
+        f" {len(chosen)}",
     )
 
 
@@ -166,7 +168,8 @@ def chosen_ids(asked: Asked) -> HeldIds:
         ids = _ids_of_lines(asked, message.lines)
     if not len(ids):
         raise InvalidInputError(
-            f"{kind} has 0 ids: nothing of {asked.view.count} vectors is chosen"
+            f"{kind} has 0 ids: nothing of {number_of(asked.view.count, 'vectors')} is"
+            " chosen"
         )
     return hold_distinct(ids)
 

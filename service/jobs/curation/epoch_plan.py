@@ -11,6 +11,7 @@ from gleann.index.arrays import HeldIds
 from gleann.index.errors import InvalidParamsError
 from gleann.index.ids.held import take_ids
 from gleann.index.ids.order import id_order
+from gleann.index.nouns import number_of
 from gleann.selection.checks import require_between, require_count
 from gleann.selection.curation.plans import (
     EpochPlan,
@@ -59,7 +60,8 @@ def check(asked: Asked) -> None:
     if message.stratum_column:
         require_words(asked, message.stratum_column)
     lines = most_lines(message, asked.view.count)
-    name = f"bytes of {lines} lines of {_epochs(message)} epochs"
+    epochs = number_of(_epochs(message), "epochs")
+    name = f"bytes of {number_of(lines, 'lines')} of {epochs}"
     require_within(LINE_BYTES * lines, asked.limits.work_bytes, name)
 
 

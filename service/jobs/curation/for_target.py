@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Ids
 from gleann.index.errors import DimensionMismatchError
 from gleann.index.ids.checks import hold_distinct
+from gleann.index.nouns import number_of
 from gleann.selection import Selection
 from gleann.selection.checks import require_count
 from gleann.selection.curation.target import (
@@ -89,7 +90,8 @@ def _check_targets(asked: Asked, targets: Targets) -> None:
     count = asked.require_queries("target")
     if targets.tasks is not None and len(message.tasks) != count:
         raise DimensionMismatchError(
-            f"tasks has {len(message.tasks)} entries for {count} targets"
+            f"tasks has {number_of(len(message.tasks), 'entries')} for"
+            f" {number_of(count, 'targets')}"
         )
 
 
@@ -134,7 +136,8 @@ def _check_limit(asked: Asked) -> None:
         most = message.sample_size if message.HasField("sample_size") else SAMPLE_SIZE
     depth = min(most, asked.view.count)
     count = count_queries(message, "target")
-    name = f"bytes of {count} targets and {depth} ranks of each"
+    targets, ranks = number_of(count, "targets"), number_of(depth, "ranks")
+    name = f"bytes of {targets} and {ranks} of each"
     require_within(NEIGHBOUR_BYTES * count * depth, asked.limits.work_bytes, name)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gleann.index import SoarIndex
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidParamsError, LimitError
+from gleann.index.nouns import number_of
 from gleann.index.params import SearchParams
 from gleann.selection.curation.duplicates import JoinedPairs, join, nearest_join
 from gleann.selection.provenance import provenance
@@ -63,7 +64,7 @@ def _check_nearest(asked: Asked, message: duplicates_pb2.Join, most: int) -> Non
 def _require_few(count: int, message: duplicates_pb2.Join, most: int) -> None:
     """Refuse more pairs by `k` than are allowed, before any is searched for."""
     if message.WhichOneof("near") == "k":
-        name = f"pairs of {count} vectors and their {message.k} nearest"
+        name = f"pairs of {number_of(count, 'vectors')} and their {message.k} nearest"
         require_within(count * message.k, most, name)
 
 
@@ -133,7 +134,8 @@ def _lines(work: Work, most: int) -> Iterator[Columns]:
         count += len(block)
         if count > most:
             raise LimitError(
-                f"more than {most} pairs are found: {count} so far. Choose a smaller"
+                f"more than {number_of(most, 'pairs')} are found: {count} so far."
+                " Choose a smaller"
                 " distance, or raise max_pairs"
             )
         yield {

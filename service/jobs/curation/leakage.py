@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidParamsError
+from gleann.index.nouns import number_of
 from gleann.selection.curation.leakage import leakage
 from gleann.selection.curation.leakage.audit import BINS, MAX_PAIRS, training_rows
 from gleann.selection.groups import Groups
@@ -139,7 +140,7 @@ def _require_few_lines(
         LimitError: with both numbers.
     """
     count = 1 if groups is None else len(set(groups.tolist()))
-    name = f"bytes of {count} groups with {bins} bins each"
+    name = f"bytes of {number_of(count, 'groups')} with {number_of(bins, 'bins')} each"
     require_within(LINE_BYTES * count * bins, asked.limits.work_bytes, name)
 
 

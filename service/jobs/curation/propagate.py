@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.ids.checks import hold_distinct
+from gleann.index.nouns import number_of
 from gleann.index.tables.tabular import as_json
 from gleann.selection.among import Among
 from gleann.selection.checks import IdMap, require_count
@@ -55,8 +56,9 @@ def check(asked: Asked) -> None:
     require_within(
         BYTES_A_NUMBER * asked.view.count * width,
         asked.limits.work_bytes,
-        f"bytes of {asked.view.count} vectors with {request.k} neighbours and"
-        f" {len(labelled.classes)} classes",
+        f"bytes of {number_of(asked.view.count, 'vectors')} with"
+        f" {number_of(request.k, 'neighbours')} and"
+        f" {number_of(len(labelled.classes), 'classes')}",
     )
 
 
@@ -209,7 +211,7 @@ def _require_open(most: int, *, n: int, given: int) -> None:
     """
     if given == n:
         raise InvalidParamsError(
-            f"uncertain is {most}, but all {n} vectors have a given label"
+            f"uncertain is {most}, but all {number_of(n, 'vectors')} have a given label"
         )
 
 

@@ -18,6 +18,7 @@ from gleann.index.errors import (
 )
 from gleann.index.ids.checks import hold_distinct
 from gleann.index.metric import require_distances
+from gleann.index.nouns import number_of
 from gleann.index.progress import Report
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.curation.curated import Curated
@@ -96,7 +97,7 @@ class Asked:
         vectors = vectors_of(message, name=name)
         if vectors.shape[1] != self.view.dim:
             raise DimensionMismatchError(
-                f"{name} has {vectors.shape[1]} dimensions, the index has"
+                f"{name} has {number_of(vectors.shape[1], 'dimensions')}, the index has"
                 f" {self.view.dim}"
             )
         rows = as_vectors(vectors, name=name)
@@ -142,7 +143,7 @@ class Asked:
             )
         if other.dim != self.view.dim:
             raise DimensionMismatchError(
-                f"{name!r} has {other.dim} dimensions, {self.view.name!r}"
+                f"{name!r} has {number_of(other.dim, 'dimensions')}, {self.view.name!r}"
                 f" {self.view.dim}"
             )
         require_not_empty(other)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gleann.index.nouns import counted, noun, verb
+from gleann.index.nouns import counted, noun, number_of, verb
 
 
 @pytest.mark.parametrize(
@@ -24,5 +24,7 @@ def test_one_takes_the_singular(things: str, one: str) -> None:
 def test_numbers_have_their_nouns_and_verbs() -> None:
     assert counted(1, "pairs") == "1 pair"
     assert counted(0, "pairs") == "0 pairs"
+    assert number_of(1, "training rows") == "1 training row"
+    assert number_of(12_345, "entries") == "12345 entries"
     assert counted(12_345, "entries") == "12,345 entries"
     assert [verb(count, "is", "are") for count in (0, 1, 2)] == ["are", "is", "are"]

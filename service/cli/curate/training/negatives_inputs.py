@@ -10,6 +10,7 @@ from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import InvalidInputError, UnknownIdError
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import id_at, shown_id
+from gleann.index.nouns import number_of
 from gleann.index.params import Metric
 from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
@@ -200,6 +201,7 @@ def known_rows(table: Table, name: str, pool: IdMap, *, what: str) -> Rows:
         row = int(absent[0])
         raise UnknownIdError(
             f"{table.where(row)}: there is no {what} {shown_id(id_at(held, row))} among"
-            f" the {len(pool)} ({absent.size} of {len(rows)} rows name none)"
+            f" the {len(pool)} ({absent.size} of {number_of(len(rows), 'rows')} name"
+            " none)"
         )
     return rows
