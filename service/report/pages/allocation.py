@@ -102,7 +102,8 @@ def allocation_page(report: AllocationReport) -> str:
     """One self-contained HTML document."""
     found = report.found
     lead = (
-        f"{len(found):,} of {found.summary['rows']:,} items of {report.asked.data} have"
+        f"{len(found):,} of {counted(found.summary['rows'], 'items')} of"
+        f" {report.asked.data} have"
         f" a label, in {report.asked.total:.1f} s."
     )
     sections = [

@@ -73,7 +73,7 @@ def say_allocation(
     """
     say(
         f"{job.out}: {facts['labelled']:,} of {room} have a label, in {seconds:.2f} s"
-        f" and {facts['sweeps']:,} sweeps"
+        f" and {counted(facts['sweeps'], 'sweeps')}"
     )
     if bare := facts["without_evidence"]:
         none = f"{counted(bare, 'items')} {verb(bare, 'has', 'have')} none"

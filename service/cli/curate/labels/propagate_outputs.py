@@ -81,7 +81,8 @@ def say_propagation(
         say(line)
     if facts["outvoted"]:
         say(
-            f"{facts['outvoted']:,} of {facts['given']:,} given labels are outvoted by"
+            f"{facts['outvoted']:,} of {counted(facts['given'], 'given labels')} are"
+            " outvoted by"
             " their neighbours: see whether they are right (--hold clamped keeps them)"
         )
     if job.uncertain_out is not None:

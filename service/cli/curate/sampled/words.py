@@ -35,7 +35,8 @@ def say_promised(facts: Mapping[str, Any], *, room: str) -> None:
         else f"kept for a proxy of {threshold:.6g} or more"
     )
     say(
-        f"{facts['labels_used']:,} labels, {facts['positives_labelled']:,} positive;"
+        f"{counted(facts['labels_used'], 'labels')}, {facts['positives_labelled']:,}"
+        " positive;"
         f" {kept}"
     )
     if facts["note"]:

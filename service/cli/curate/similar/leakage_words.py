@@ -37,7 +37,7 @@ def say_leakage(
     if training is not None:
         near = f"one of {counted(training, 'training rows')}"
     say(
-        f"{out}: {facts['leaked']:,} of {facts['rows']:,} audited rows"
+        f"{out}: {facts['leaked']:,} of {counted(facts['rows'], 'audited rows')}"
         f" ({percent(share)}) have {near} within {facts['radius']:.4g}, in"
         f" {seconds:.2f} s"
     )
@@ -62,7 +62,7 @@ def say_fewer_leaked(
     """
     share = facts["leaked"] / facts["rows"] if facts["rows"] else 0.0
     say(
-        f"{out}: {facts['leaked']:,} of {facts['rows']:,} audited rows"
+        f"{out}: {facts['leaked']:,} of {counted(facts['rows'], 'audited rows')}"
         f" ({percent(share)}) have a training row within {facts['radius']:.4g}"
         + _before(before)
     )

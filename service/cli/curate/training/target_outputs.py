@@ -88,6 +88,6 @@ def say_target(  # noqa: PLR0913 (what a line says)
 def _say_probe(job: TargetJob, facts: Mapping[str, Any], scores: int) -> None:
     auc = facts["held_out_auc"]
     judged = "not measured" if auc is None else f"{auc:.3f}"
-    say(f"probe of {facts['sample']:,} items: held-out AUC {judged}")
+    say(f"probe of {counted(facts['sample'], 'items')}: held-out AUC {judged}")
     if job.scores is not None:
         say(f"{job.scores}: a proxy of {counted(scores, 'items')}, in 0..1")
