@@ -32,10 +32,13 @@ from gleann.selection.curation.target.targets import NO_TASK
 from gleann.selection.groups import Groups
 from gleann.service.jobs.curation.curated import Columns, Curated
 from gleann.service.jobs.curation.pool import Pool
-from gleann.service.jobs.curation.words import NONE, column_words, require_words
+from gleann.service.jobs.curation.words import (
+    column_words,
+    require_words,
+    words_taking_part,
+)
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.limits import require_within
-from gleann.service.views.payload_values import words_at
 from gleann.service.wire.arrays import optional_ids_of
 from gleann.service.wire.curation.queries import count_queries
 from gleann.service.wire.curation.target import (
@@ -106,10 +109,7 @@ def inspect(asked: Asked) -> None:
     message: target_pb2.ForTarget = asked.message
     passing = asked.passing
     if (caps := caps_of(message)) is not None:
-        words = words_at(asked.view, message.group_column, passing)
-        if len(words) < asked.view.count:
-            words = np.append(words, NONE)  # as `column_words` has others
-        room_of(Groups.of(words), caps)
+        room_of(Groups.of(words_taking_part(asked, message.group_column)), caps)
     if mode_of(message) == "distil":
         require_sample(len(passing) - _barred(asked))
 

@@ -13,7 +13,11 @@ from gleann.selection.groups import Groups
 from gleann.service.jobs.curation.curated import Curated
 from gleann.service.jobs.curation.leakage_tables import curated_of
 from gleann.service.jobs.curation.pairs import most_pairs, require_near
-from gleann.service.jobs.curation.words import column_words, require_words
+from gleann.service.jobs.curation.words import (
+    column_words,
+    require_words,
+    words_taking_part,
+)
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.limits import require_within
 from gleann.service.views.payload_values import words_at
@@ -75,9 +79,10 @@ def inspect(asked: Asked) -> None:
     message: leakage_pb2.Leakage = asked.message
     groups: NDArray[np.object_] | None = None
     if message.WhichOneof("trained_on") == "splits":
-        groups = words_at(asked.view, message.splits.column, asked.passing)
-        named = Groups.of(groups, name="splits")
-        training_rows(named, trained_on(message), np.ones(len(groups), np.bool_))
+        words = words_taking_part(asked, message.splits.column)
+        mask = np.arange(len(words)) < len(asked.passing)
+        training_rows(Groups.of(words, name="splits"), trained_on(message), mask)
+        groups = words[mask]
     if message.group_column:
         groups = words_at(asked.view, message.group_column, asked.passing)
     _require_few_lines(asked, groups, bins_of(message))

@@ -150,6 +150,17 @@ CASES: dict[str, tuple[Callable[[Any], Any], type[errors.GleannError], str]] = {
         errors.NotReadyError,
         "empty",
     ),
+    "leakage: a split of no row of a part": (
+        lambda c: c.leakage(
+            "docs",
+            split_column="split",
+            trained_on=["dev"],
+            radius=RADIUS,
+            **TRAIN,
+        ),
+        errors.InvalidInputError,
+        "splits 'dev' are outside the classes ['', 'train']",
+    ),
     "leakage: training rows alone": (
         lambda c: c.leakage("docs", split_column="split", radius=RADIUS, **TRAIN),
         errors.InvalidInputError,
