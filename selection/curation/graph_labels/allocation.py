@@ -79,8 +79,7 @@ class AllocationRequest:
             named = [words.words[number] for number in empty.tolist()]
             raise InvalidInputError(
                 f"{empty.size} of {number_of(c, 'classes')} have a share above 0, but"
-                " no row has a"
-                f" probability of them above 0: {shown_words(named)}"
+                f" no row has a probability of them above 0: {shown_words(named)}"
             )
         return shares
 

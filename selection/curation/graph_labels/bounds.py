@@ -24,8 +24,7 @@ def as_shares(values: ArrayLike, *, classes: int) -> NDArray[np.float64]:
     if abs(total := float(shares.sum()) - 1) > SUM_TOLERANCE:
         raise InvalidInputError(
             f"shares of {number_of(classes, 'classes')} sum to {total + 1:.6g}, not to"
-            " 1: give"
-            " upper_bounds where they are no more than bounds"
+            " 1: give upper_bounds where they are no more than bounds"
         )
     return shares / shares.sum()
 

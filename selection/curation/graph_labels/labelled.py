@@ -158,8 +158,7 @@ def words_of(values: Sequence[Hashable], *, stated: Sequence[Hashable] | None) -
         if len(set(listed)) != len(listed):
             raise InvalidInputError(
                 f"classes has {number_of(len(listed), 'entries')}, of which"
-                f" {len(set(listed))}"
-                f" distinct: {shown(words.array)}"
+                f" {len(set(listed))} distinct: {shown(words.array)}"
             )
     if len(words) < FEWEST:
         raise InvalidInputError(

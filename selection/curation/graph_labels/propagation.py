@@ -269,7 +269,6 @@ def _rows_of(graph: KnnGraph, among: Among | None, *, n: int) -> Among | None:
     if not np.array_equal(rows, among.rows):
         raise InvalidInputError(
             f"the graph is of {number_of(len(rows), 'rows')}, not of the {len(among)}"
-            f" of {n} in"
-            " among: make it of these rows (knn_graph(..., among=))"
+            f" of {n} in among: make it of these rows (knn_graph(..., among=))"
         )
     return among

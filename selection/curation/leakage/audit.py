@@ -152,8 +152,7 @@ class _Sides:
         if reference is index:
             raise InvalidParamsError(
                 f"reference is the index itself, each of whose {number_of(n, 'rows')}"
-                " would be found"
-                " for itself: give splits"
+                " would be found for itself: give splits"
             )
         if reference is not None:
             require_alike(side_of_index(index), side_of_index(reference))
@@ -200,8 +199,7 @@ def training_rows(splits: Groups, trained_on: Sequence[Hashable], mask: Mask) ->
     if not audited or not count:
         raise InvalidInputError(
             f"the splits have {number_of(audited, 'rows')} to audit and"
-            f" {number_of(count, 'training rows')}: both"
-            " are needed"
+            f" {number_of(count, 'training rows')}: both are needed"
         )
     return training
 

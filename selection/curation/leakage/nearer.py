@@ -71,6 +71,5 @@ def require_all_pairs(*, listed: int, pairs: int, complete: bool) -> None:
     if not complete:
         raise InvalidParamsError(
             f"the audit lists {listed} of {number_of(pairs, 'pairs')}, the nearest of"
-            " each row: a"
-            f" smaller cut needs all of them, which max_pairs={pairs} lists"
+            f" each row: a smaller cut needs all of them, which max_pairs={pairs} lists"
         )

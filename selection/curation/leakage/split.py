@@ -192,8 +192,7 @@ def resampled_training(
     if not training.any() or not len(asked):
         raise InvalidParamsError(
             f"tests are {len(asked)} of {number_of(n, 'rows')}: both test and training"
-            " rows are"
-            " needed"
+            " rows are needed"
         )
     params = SearchParams(k=per_test, target_recall=TARGET_RECALL, allowed=training)
     found, _ = index.search_rows(index.stored_rows[asked], params)

@@ -101,6 +101,5 @@ def _require_window(window: object, per_query: int) -> None:
     if high - low < per_query:
         raise InvalidParamsError(
             f"window {low}..{high} has {number_of(max(0, high - low), 'ranks')}, but"
-            " per_query is"
-            f" {per_query}"
+            f" per_query is {per_query}"
         )

@@ -135,8 +135,7 @@ def _lines(work: Work, most: int) -> Iterator[Columns]:
         if count > most:
             raise LimitError(
                 f"more than {number_of(most, 'pairs')} are found: {count} so far."
-                " Choose a smaller"
-                " distance, or raise max_pairs"
+                " Choose a smaller distance, or raise max_pairs"
             )
         yield {
             "id": block.ids,

@@ -60,8 +60,7 @@ def acceptance_page(report: AcceptanceReport) -> str:
     bound = report.bound
     lead = (
         f"{bound.audited:,} of the {counted(bound.batch, 'items')} of a batch were"
-        " checked. At"
-        f" most {bound.at_most:,} of the other {bound.rest:,} fail, with"
+        f" checked. At most {bound.at_most:,} of the other {bound.rest:,} fail, with"
         f" {percent(bound.confidence)} confidence."
     )
     sections = [

@@ -102,9 +102,8 @@ def allocation_page(report: AllocationReport) -> str:
     """One self-contained HTML document."""
     found = report.found
     lead = (
-        f"{len(found):,} of {counted(found.summary['rows'], 'items')} of"
-        f" {report.asked.data} have"
-        f" a label, in {report.asked.total:.1f} s."
+        f"{len(found):,} of {counted(int(found.summary['rows']), 'items')} of"
+        f" {report.asked.data} have a label, in {report.asked.total:.1f} s."
     )
     sections = [
         Section(
@@ -145,10 +144,9 @@ def caveats(report: AllocationReport) -> list[str]:
         words.append(
             f"{counted(report.without_evidence, 'items')}"
             f" {verb(report.without_evidence, 'has', 'have')} no label: all"
-            " probabilities"
-            " are 0."
+            " probabilities are 0."
         )
-    if above := report.found.summary["above_bounds"]:
+    if above := int(report.found.summary["above_bounds"]):
         words.append(
             f"{counted(above, 'labels')} {verb(above, 'is', 'are')} above the bounds of"
             " their classes: masses keep the"

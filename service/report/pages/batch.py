@@ -77,8 +77,7 @@ def batch_page(report: BatchReport) -> str:
     """One self-contained HTML document."""
     lead = (
         f"{len(report.picked):,} of {counted(report.n, 'items')} of {report.asked.data}"
-        " to label"
-        f" next, by {report.how}."
+        f" to label next, by {report.how}."
     )
     glance = (
         tiles([*key_figures(report), *report.key_figures]),

@@ -78,8 +78,7 @@ def coreset_page(report: CoresetReport) -> str:
     chosen, n = report.chosen, len(report.ids)
     lead = (
         f"{len(chosen.rows):,} of {counted(n, 'items')} of {report.asked.data}, chosen"
-        " by"
-        f" {report.asked.command.removeprefix('select ')} in"
+        f" by {report.asked.command.removeprefix('select ')} in"
         f" {report.asked.total:.1f} s."
     )
     sections = [
@@ -181,8 +180,7 @@ def _epochs(report: CoresetReport) -> str:
         " Stratified is random too, with its share from each cell of the space. Random"
         " items drawn anew for each epoch of training have been all items after"
         f" {counted(report.baselines.random_epochs, 'epochs')}: that is what a fixed"
-        " choice has"
-        " to beat."
+        " choice has to beat."
     )
 
 

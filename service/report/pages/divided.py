@@ -46,10 +46,8 @@ def divided_page(report: DividedReport) -> str:
     training = len(near) + len(far)
     lead = (
         f"{len(near):,} of {counted(training, 'training rows')} of {asked.data} are"
-        " among the"
-        f" {report.per_test} nearest of any of"
-        f" {counted(len(report.tests), 'test rows')}, in"
-        f" {asked.total:.1f} s."
+        f" among the {report.per_test} nearest of any of"
+        f" {counted(len(report.tests), 'test rows')}, in {asked.total:.1f} s."
     )
     glance = [
         (f"{len(report.tests):,}", "test rows"),

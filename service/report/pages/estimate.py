@@ -88,8 +88,7 @@ def estimate_page(report: EstimateReport) -> str:
     used = f"from {counted(first.labels_used, 'labels')}"
     lead = (
         f"The {WORDS[first.target]} among"
-        f" {counted(report.n, 'items')}{_of_data(report)},"
-        f" estimated {labels or used}."
+        f" {counted(report.n, 'items')}{_of_data(report)}, estimated {labels or used}."
     )
     sections = [
         Section(title="At a glance", body=_glance(report)),

@@ -58,8 +58,7 @@ def leakage_page(report: LeakageReport) -> str:
     leaked = int(found.leaked.sum())
     lead = (
         f"{leaked:,} of {counted(len(found), 'audited rows')} of {asked.data} have a"
-        " training row"
-        f" within {short(found.radius)} ({UNITS[found.metric]}), in"
+        f" training row within {short(found.radius)} ({UNITS[found.metric]}), in"
         f" {asked.total:.1f} s."
     )
     groups = sorted(found.by_group(), key=lambda one: (-one.leaked, str(one.group)))

@@ -68,8 +68,7 @@ def means_page(report: MeansReport) -> str:
         f"{counted(len(made.estimates), 'numbers')} about"
         f" {counted(made.rows, 'items')}{of_data},"
         f" estimated from {counted(made.labels_used, 'labels')}. All intervals hold"
-        " together with"
-        f" {percent(made.confidence)} confidence."
+        f" together with {percent(made.confidence)} confidence."
     )
     sections = [
         Section(title="At a glance", body=_glance(made)),

@@ -63,8 +63,7 @@ def promise_page(report: PromiseReport) -> str:
     made = report.made
     lead = (
         f"{len(made):,} of {counted(made.out_of, 'items')}{_of_data(report)}, chosen"
-        " from"
-        f" {counted(len(made.labels), 'labels')}: {_promise(made)}."
+        f" from {counted(len(made.labels), 'labels')}: {_promise(made)}."
     )
     sections = [
         Section(title="At a glance", body=_glance(made)),

@@ -49,8 +49,7 @@ def split_page(report: SplitReport) -> str:
     split, asked = report.split, report.asked
     lead = (
         f"{counted(len(_rows(split)), 'rows')} of {asked.data} in"
-        f" {number_of(split.folds, 'buckets')} of"
-        f" similar rows, in {asked.total:.1f} s."
+        f" {number_of(split.folds, 'buckets')} of similar rows, in {asked.total:.1f} s."
     )
     sections = [
         Section(title="At a glance", body=(tiles(_glance(split)),)),

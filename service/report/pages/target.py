@@ -91,8 +91,7 @@ def target_page(report: TargetReport) -> str:
     chosen = report.chosen
     lead = (
         f"{len(chosen):,} of {counted(report.n, 'items')} of {report.asked.data},"
-        " chosen for"
-        f" {counted(len(report.targets), 'targets')} by {report.mode} in"
+        f" chosen for {counted(len(report.targets), 'targets')} by {report.mode} in"
         f" {report.asked.total:.1f} s."
     )
     sections = [

@@ -146,8 +146,7 @@ def class_numbers_of(
     if unknown or len(numbers) != len(named):
         raise InvalidInputError(
             f"{name} has {number_of(len(named), 'numbers')}, {len(unknown)} of them of"
-            " classes that"
-            f" are not among the {len(wanted)}: {_shown(unknown)}"
+            f" classes that are not among the {len(wanted)}: {_shown(unknown)}"
             if unknown
             else f"{name} has {number_of(len(named), 'numbers')} for"
             f" {number_of(len(numbers), 'distinct classes')}"
@@ -155,8 +154,7 @@ def class_numbers_of(
     if missing := [word for word in wanted if word not in numbers]:
         raise InvalidInputError(
             f"{name} has none for {len(missing)} of"
-            f" {number_of(len(wanted), 'classes')}:"
-            f" {_shown(missing)}"
+            f" {number_of(len(wanted), 'classes')}: {_shown(missing)}"
         )
     return np.array([numbers[word] for word in wanted])
 

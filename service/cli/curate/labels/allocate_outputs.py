@@ -87,8 +87,7 @@ def say_allocation(
     for name, labels, mass, bound in classes[:MOST_CLASSES]:
         say(
             f"{name}: {counted(labels, 'labels')}, mass {mass:,.1f}, at most"
-            f" {bound:.4g} of the"
-            " items"
+            f" {bound:.4g} of the items"
         )
     if (left := len(classes) - MOST_CLASSES) > 0:
         say(f"and {counted(left, 'more classes')}, in the record")

@@ -36,8 +36,7 @@ def say_promised(facts: Mapping[str, Any], *, room: str) -> None:
     )
     say(
         f"{counted(facts['labels_used'], 'labels')}, {facts['positives_labelled']:,}"
-        " positive;"
-        f" {kept}"
+        f" positive; {kept}"
     )
     if facts["note"]:
         say(facts["note"])

@@ -136,8 +136,7 @@ def require_dim(client: Client, index: str, vectors: object, path: Path | None) 
     if vectors.shape[1] != dim:
         raise DimensionMismatchError(
             f"{path}: vectors has {number_of(vectors.shape[1], 'dimensions')}, the"
-            f" index {index!r}"
-            f" has {dim}"
+            f" index {index!r} has {dim}"
         )
 
 

@@ -102,8 +102,7 @@ def command(job: JoinJob) -> None:
     room = said_of(given.among, len(given.index), what="rows")
     say(
         f"{job.out}: {counted(counts[0], 'pairs')} of {room} in"
-        f" {record.seconds('join'):.2f} s"
-        f" (metric {given.index.metric})"
+        f" {record.seconds('join'):.2f} s (metric {given.index.metric})"
     )
 
 
@@ -164,8 +163,7 @@ def _tables(
         if counts[0] > most:
             raise LimitError(
                 f"more than {number_of(most, 'pairs')} are found: {counts[0]} so far."
-                " Choose a"
-                " smaller distance, or raise max_pairs"
+                " Choose a smaller distance, or raise max_pairs"
             )
         yield _table(
             given.index.held_ids, held, block.rows, block.others, block.distances

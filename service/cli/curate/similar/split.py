@@ -202,8 +202,7 @@ def _divide(job: SplitJob, given: Opened, record: JobRecord) -> None:
         record.add_to(files, job.out, results)
     say(
         f"{job.out}: {counted(len(near), 'training rows')} are among the {per_test}"
-        " nearest of"
-        f" any of {counted(len(tests), 'test rows')}, {len(far):,} are not"
+        f" nearest of any of {counted(len(tests), 'test rows')}, {len(far):,} are not"
     )
     if given.items is not None:
         page = divided_page(

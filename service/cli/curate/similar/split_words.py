@@ -20,8 +20,7 @@ def say_split(
     """
     say(
         f"{out}: {counted(facts['rows'], 'rows')} in {facts['folds']} buckets of"
-        " similar rows,"
-        f" {facts['held_out']:,} held out"
+        f" similar rows, {facts['held_out']:,} held out"
     )
     for one in folds:
         say(
