@@ -1,6 +1,6 @@
 """Texts, pictures and classes of single rows, from columns of a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,7 +183,7 @@ class ItemTable:
 
 
 def _require_once(
-    table: Table, ids: list[int | str], first: dict[int | str, int], places: Rows
+    table: Table, ids: Sequence[int | str], first: dict[int | str, int], places: Rows
 ) -> None:
     """Refuse two rows of an item of the job: which is meant, nobody can tell.
 

@@ -70,7 +70,7 @@ def duplicates_page(report: DuplicatesReport) -> str:
     found, asked = report.found, report.asked
     facts = found.summary()
     lead = (
-        f"{facts['dropped']:,} of {counted(facts['rows'], 'rows')} of {asked.data} go"
+        f"{facts['dropped']:,} of {counted(int(facts['rows']), 'rows')} of {asked.data} go"
         " within"
         f" {short(found.radius)} ({UNITS[found.metric]}), in {asked.total:.1f} s."
     )
