@@ -70,9 +70,9 @@ def duplicates_page(report: DuplicatesReport) -> str:
     found, asked = report.found, report.asked
     facts = found.summary()
     lead = (
-        f"{facts['dropped']:,} of {counted(int(facts['rows']), 'rows')} of {asked.data} go"
-        " within"
-        f" {short(found.radius)} ({UNITS[found.metric]}), in {asked.total:.1f} s."
+        f"{facts['dropped']:,} of {counted(int(facts['rows']), 'rows')} of {asked.data}"
+        f" go within {short(found.radius)} ({UNITS[found.metric]}), in"
+        f" {asked.total:.1f} s."
     )
     sections = [
         Section(title="At a glance", body=(tiles(glance(found)),)),
