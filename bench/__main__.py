@@ -29,6 +29,7 @@ from bench.measures.promise import add_promise
 from bench.measures.reads import add_reads
 from bench.measures.single import add_single
 from bench.measures.updates import add_updates
+from bench.option_types import natural, positive
 from bench.peers import DEFAULT_PEERS, PEERS
 from bench.plans.command import add_plans
 from bench.provenance import BUSY_LOAD, allowed_cores, load
@@ -69,14 +70,18 @@ def _add_ann(ann: argparse.ArgumentParser) -> None:
     )
     modes = ("batch", "batch100", "single", "build")
     ann.add_argument("--mode", choices=modes, default="batch")
-    ann.add_argument("--threads", type=int, help="default: all cores; 1 with single")
-    ann.add_argument("--k", type=int, default=10)
+    ann.add_argument(
+        "--threads", type=positive, help="default: all cores; 1 with single"
+    )
+    ann.add_argument("--k", type=positive, default=10)
     ann.add_argument("--levels", type=float, nargs="+", default=[0.90, 0.95, 0.99])
-    ann.add_argument("--rounds", type=int, help="default: 7, 3 with build or --quick")
+    ann.add_argument(
+        "--rounds", type=positive, help="default: 7, 3 with build or --quick"
+    )
     ann.add_argument(
         "--minutes", type=float, help="tuning budget of a peer (default 1.5)"
     )
-    ann.add_argument("--seed", type=int, default=0)
+    ann.add_argument("--seed", type=natural, default=0)
     ann.add_argument(
         "--out", type=Path, help="default: bench/results/<data>-<mode>-t<threads>.json"
     )
@@ -90,11 +95,11 @@ def _add_ann(ann: argparse.ArgumentParser) -> None:
 
 def _add_kmeans(kmeans: argparse.ArgumentParser) -> None:
     kmeans.add_argument("--data", type=Path, required=True, help="folder or HDF5 file")
-    kmeans.add_argument("--nlist", type=int, help="default: about 2 sqrt(n)")
-    kmeans.add_argument("--iterations", type=int, default=10)
-    kmeans.add_argument("--rounds", type=int, default=3)
-    kmeans.add_argument("--threads", type=int, default=len(allowed_cores()))
-    kmeans.add_argument("--seed", type=int, default=0)
+    kmeans.add_argument("--nlist", type=positive, help="default: about 2 sqrt(n)")
+    kmeans.add_argument("--iterations", type=positive, default=10)
+    kmeans.add_argument("--rounds", type=positive, default=3)
+    kmeans.add_argument("--threads", type=positive, default=len(allowed_cores()))
+    kmeans.add_argument("--seed", type=natural, default=0)
     kmeans.add_argument(
         "--out", type=Path, help="default: bench/results/kmeans-<data>.json"
     )

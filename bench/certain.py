@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.datasets import load_dataset
+from bench.option_types import natural, positive
 from bench.say import say
 from bench.tables import markdown
 from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search, recall_at_k
@@ -22,12 +23,12 @@ def main() -> int:
     """Print recall with and without certainty, at 0.95 and with all lists probed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--queries", type=int, default=1000)
-    parser.add_argument("--nlist", type=int, default=820)
+    parser.add_argument("--rows", type=positive, default=200_000)
+    parser.add_argument("--queries", type=positive, default=1000)
+    parser.add_argument("--nlist", type=positive, default=820)
     parser.add_argument("--target", type=float, default=0.95)
-    parser.add_argument("--saturation", type=int, default=160, help="probes")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--saturation", type=positive, default=160, help="probes")
+    parser.add_argument("--seed", type=natural, default=0)
     given = parser.parse_args()
     dataset = load_dataset(given.data)
     rows, queries = dataset.base[: given.rows], dataset.queries[: given.queries]

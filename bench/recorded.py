@@ -36,6 +36,7 @@ from bench.measures.memory import memory_table
 from bench.measures.on_disk import on_disk_table
 from bench.measures.promise import promise_table
 from bench.measures.updates import updates_table
+from bench.plans.command import plans_table
 from bench.records import RESULTS, read_results
 from bench.say import say
 from bench.scale.growth_table import growth_table
@@ -72,6 +73,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "knn-graph": graph_table,
     "memory": memory_table,
     "on-disk": on_disk_table,
+    "plans": plans_table,
     "promise": promise_table,
     "scale": scale_table,
     "selection-choices": choices_table,

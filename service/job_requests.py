@@ -172,7 +172,7 @@ class JobRequests(ABC):
         self, request: curation_pb2.CreateCurationJobRequest
     ) -> operations_pb2.Operation:
         """Check the request as `asked_to_curate` does; return what it would take."""
-        plan = self.planner.curation(self.curating.asked(request))
+        plan = self.planner.curation(self.curating.inspected(request))
         return planned_operation("curate", index=request.index, plan=plan)
 
     def asked_again(self, request: job_pb2.RetryJobRequest) -> Asked:

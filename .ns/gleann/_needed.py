@@ -1,8 +1,9 @@
-"""Packages that are needed and not installed: an error that says what installs them.
+"""Packages that are missing or too old: an error that says what installs them.
 
 A client of a server is installed without most of them (docs/packaging.md).
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -33,26 +34,32 @@ _ALSO = {"google.longrunning": "googleapis-common-protos", "google": "protobuf"}
 """Other modules of these packages."""
 
 
+_LEAST = re.compile(r"([\w.-]+)(?:\[[^]]*\])?\s*>=\s*([0-9][0-9.]*)")
+"""The name and the lower bound of a requirement."""
+
+
 @contextmanager
 def needing(what: str) -> Iterator[None]:
-    """Say which package is missing, and what installs it, where an import fails.
+    """Say which package is missing or too old, and what installs it.
 
     Args:
         what: needs the package, in words of the caller.
 
     Raises:
-        MissingPackageError: a dependency of gleann is not installed. What fails for
-            another reason, or lacks another module, fails as it did.
+        MissingPackageError: an import failed, as a dependency of gleann is not
+            installed, or is older than gleann needs it. What fails for another reason,
+            or lacks another module, fails as it did.
     """
     try:
         yield
     except MissingPackageError:
         raise
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         package = package_of(error.name or "")
-        if package is None:
+        said = None if package is None else _why(what, package)
+        if said is None:
             raise
-        raise MissingPackageError(_said(what, package), name=error.name) from error
+        raise MissingPackageError(said, name=error.name) from error
 
 
 def package_of(module: str) -> str | None:
@@ -68,6 +75,42 @@ def package_of(module: str) -> str | None:
 def missing_packages() -> list[str]:
     """All dependencies that are not installed."""
     return [package for module, package in PACKAGES.items() if not _is_there(module)]
+
+
+def _why(what: str, package: str) -> str | None:
+    """Why an import from a package failed; None where it is there, and new enough."""
+    if package in missing_packages():
+        return _said(what, package)
+    found, least = _versions(package)
+    if found is None or least is None or _numbers(found) >= _numbers(least):
+        return None
+    return (
+        f"{what} needs the package {package} {least} or newer, but {found} is"
+        f" installed: pip install '{package}>={least}'"
+    )
+
+
+def _versions(package: str) -> tuple[str | None, str | None]:
+    """The version that is installed, and the least that gleann needs."""
+    # What imports well does not need it.
+    from importlib import metadata
+
+    try:
+        found = metadata.version(package)
+        needed = metadata.requires("gleann") or []
+    except metadata.PackageNotFoundError:  # of a checkout, gleann itself may be
+        return None, None
+    bounds = dict(match.groups() for one in needed if (match := _LEAST.match(one)))
+    return found, bounds.get(package)
+
+
+def _numbers(version: str) -> list[int]:
+    """The numbers of a release, without zeros at its end."""
+    release = re.match(r"[0-9]+(\.[0-9]+)*", version)
+    numbers = [int(one) for one in (release[0] if release else "0").split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return numbers
 
 
 def _said(what: str, package: str) -> str:

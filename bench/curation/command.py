@@ -9,6 +9,7 @@ from typing import Any
 from bench.curation.part import Measured, Part
 from bench.curation.parts import PARTS
 from bench.datasets import DatasetError
+from bench.option_types import natural, positive
 from bench.provenance import BUSY_LOAD, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -49,8 +50,8 @@ def add_curation(
         metavar="NAME,NAME",
         help=f"only these results (default: all); {'; '.join(alone)}",
     )
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=positive, default=2)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--out", type=Path, help="folder of the results (default: bench/results)"
     )

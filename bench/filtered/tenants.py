@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.comparison.worker import status_bytes
+from bench.option_types import natural, positive
 from bench.provenance import provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -37,12 +38,14 @@ SCHEMA = Schema([Column("tenant", "string", indexed=True)])
 def add_tenants(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     parser.add_argument("--data", type=Path, required=True, help="folder")
-    parser.add_argument("--rows", type=int, default=300_000)
-    parser.add_argument("--tenants", type=int, default=1000)
-    parser.add_argument("--compared", type=int, default=50, help="with own indexes")
-    parser.add_argument("--queries", type=int, default=40, help="for each tenant")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rows", type=positive, default=300_000)
+    parser.add_argument("--tenants", type=positive, default=1000)
+    parser.add_argument(
+        "--compared", type=positive, default=50, help="with own indexes"
+    )
+    parser.add_argument("--queries", type=positive, default=40, help="for each tenant")
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--out", type=Path, help="default: bench/results/tenants-<data>.json"
     )

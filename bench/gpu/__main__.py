@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from time import monotonic
 
+from bench.option_types import natural, positive
 from gleann.index.engines.torch import unavailable_reason
 
 if unavailable_reason():
@@ -70,8 +71,8 @@ def add_setup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="of torch; default: the first CUDA device")
     parser.add_argument("--data", type=Path, default=data_folder())
     parser.add_argument("--out", type=Path, default=ROOT / "bench/results/gpu.json")
-    parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--repeats", type=positive, default=20)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     parser.add_argument(
         "--seconds", type=float, default=float("inf"), help="for everything together"
@@ -90,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         help="default: all that are made, and sift-128 where it is",
     )
     parser.add_argument("--levels", nargs="+", type=float, default=LEVELS)
-    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
+    parser.add_argument("--batches", nargs="+", type=positive, default=BATCHES)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--segments", nargs="+", choices=SEGMENTS, default=SEGMENTS)
     parser.add_argument(

@@ -19,6 +19,7 @@ from bench.datasets import Dataset, load_dataset
 from bench.gpu.data import CLUSTER_SPREAD, MADE, generate, inner_dimension
 from bench.gpu.engines import least_nprobe
 from bench.gpu.worker import command_line, data_folder
+from bench.option_types import natural, positive
 from bench.provenance import ROOT, provenance
 from bench.say import say
 from gleann.index import (
@@ -178,8 +179,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench.gpu.check_data", description=__doc__
     )
     parser.add_argument("--data", type=Path, default=data_folder())
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rows", type=positive, default=ROWS)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--out", type=Path, default=ROOT / "bench/results/gpu-data.json"
     )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bench.datasets import Dataset, load_dataset
+from bench.option_types import positive
 from gleann.index import BuildParams, SoarIndex, exact_search
 from gleann.index.engines.contract import IndexData, ScanRequest
 from gleann.index.engines.device.layout.layout import lay_out
@@ -89,12 +90,12 @@ def _built(found: Dataset, rows: np.ndarray, *, nlist: int) -> IndexData:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="a folder that load_dataset reads")
-    parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--queries", type=int, default=2500)
-    parser.add_argument("--nlist", type=int, default=820)
+    parser.add_argument("--rows", type=positive, default=200_000)
+    parser.add_argument("--queries", type=positive, default=2500)
+    parser.add_argument("--nlist", type=positive, default=820)
     parser.add_argument(
         "--probes",
-        type=int,
+        type=positive,
         nargs=2,
         default=(15, 30),
         help="with second copies, and without",

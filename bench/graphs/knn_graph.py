@@ -18,6 +18,7 @@ from bench.comparison.worker import GraphAsk
 from bench.datasets import Dataset, describe, load_dataset
 from bench.graphs import GRAPHS, OURS
 from bench.graphs.result import Entry, Made, graph_table, times
+from bench.option_types import natural, positive
 from bench.peers.contract import Params, Setting, Shape
 from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
 from bench.quality import Judge
@@ -220,11 +221,11 @@ def add_knn_graph(parser: argparse.ArgumentParser) -> None:
         default=list(GRAPHS),
         help=f"of {', '.join(GRAPHS)} (default: all)",
     )
-    parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--k", type=positive, default=10)
     parser.add_argument("--level", type=float, default=0.95, help="recall to reach")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=len(allowed_cores()))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rounds", type=positive, default=3)
+    parser.add_argument("--threads", type=positive, default=len(allowed_cores()))
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--out",
         type=Path,

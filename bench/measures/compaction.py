@@ -20,6 +20,7 @@ import numpy as np
 
 from bench.datasets import Dataset, describe, load_dataset, true_distances
 from bench.measures.on_disk import write_rows
+from bench.option_types import natural, positive
 from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -54,12 +55,16 @@ def add_compaction(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, help="folder or HDF5 file; default: seeded clustered rows"
     )
-    parser.add_argument("--rows", type=int, default=1_000_000, help="without --data")
-    parser.add_argument("--dim", type=int, default=128, help="without --data")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--rows", type=positive, default=1_000_000, help="without --data"
+    )
+    parser.add_argument("--dim", type=positive, default=128, help="without --data")
+    parser.add_argument("--rounds", type=positive, default=3)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--batches", type=int, default=60, help="of 1,000 rows each")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--batches", type=positive, default=60, help="of 1,000 rows each"
+    )
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--folder", type=Path, help="with room for three times the data"
     )

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from bench.datasets import Dataset, describe, load_dataset
+from bench.option_types import natural, positive
 from bench.provenance import load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -30,8 +31,8 @@ TIER = "avx512"
 def add_costs(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--repeats", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--repeats", type=positive, default=4)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--out", type=Path, help="default: bench/results/costs-<data>....json"
     )

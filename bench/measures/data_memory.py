@@ -18,6 +18,7 @@ import numpy as np
 
 from bench.comparison.worker import status_bytes
 from bench.measures.on_disk import watching
+from bench.option_types import natural, positive
 from bench.provenance import provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -47,9 +48,9 @@ class Read:
 
 def add_data(command: argparse.ArgumentParser) -> None:
     """Give the command its options."""
-    command.add_argument("--rows", type=int, default=10_000_000)
-    command.add_argument("--dim", type=int, default=16)
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--rows", type=positive, default=10_000_000)
+    command.add_argument("--dim", type=positive, default=16)
+    command.add_argument("--seed", type=natural, default=0)
     command.add_argument("--folder", type=Path, help="with room for the rows, thrice")
     name = "data-<rows>x<dim>.json"
     command.add_argument("--out", type=Path, help=f"default: bench/results/{name}")

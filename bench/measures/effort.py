@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bench.datasets import Dataset, describe, load_dataset
+from bench.option_types import natural, positive
 from bench.provenance import load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -43,11 +44,11 @@ SLACK = 0.0002
 def add_effort(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--k", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch", type=int, nargs="+", default=BATCHES)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--k", type=positive, default=10)
+    parser.add_argument("--rounds", type=positive, default=15)
+    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--batch", type=positive, nargs="+", default=BATCHES)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--out", type=Path, help="default: bench/results/effort-<data>.json"
     )

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from bench.datasets import Dataset, DatasetError, describe, load_dataset
+from bench.option_types import natural, positive
 from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -86,13 +87,15 @@ class Done:
 def add_estimators(command: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     command.add_argument("--data", type=Path, required=True, help="folder or HDF5 file")
-    command.add_argument("--rows", type=int, default=0, help="the first ones; 0: all")
+    command.add_argument(
+        "--rows", type=positive, default=0, help="the first ones; 0: all"
+    )
     command.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
-    command.add_argument("--k", type=int, default=15)
+    command.add_argument("--k", type=positive, default=15)
     command.add_argument("--recall", type=float, default=0.95)
-    command.add_argument("--rounds", type=int, default=3)
-    command.add_argument("--threads", type=int, default=len(allowed_cores()))
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--rounds", type=positive, default=3)
+    command.add_argument("--threads", type=positive, default=len(allowed_cores()))
+    command.add_argument("--seed", type=natural, default=0)
     command.add_argument("--quick", action="store_true", help="see that it runs")
     command.add_argument(
         "--out", type=Path, help="default: bench/results/estimators-<data>.json"

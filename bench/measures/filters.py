@@ -15,6 +15,7 @@ import numpy as np
 from bench.filtered.contenders import CONTENDERS
 from bench.filtered.masks import filters_of
 from bench.filtered.speed import run_speed
+from bench.option_types import natural, positive
 from bench.provenance import provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -31,10 +32,12 @@ K = 10
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     parser.add_argument("--data", type=Path, required=True, help="folder")
-    parser.add_argument("--rows", type=int, default=100_000, help="drawn from the base")
-    parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument(
+        "--rows", type=positive, default=100_000, help="drawn from the base"
+    )
+    parser.add_argument("--queries", type=positive, default=1000)
     parser.add_argument("--recall", type=float, nargs="+", default=[0.95, 0.99])
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--out", type=Path, help="default: bench/results/filters-<data>.json"
     )
@@ -54,7 +57,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         default=["independent", "along", "against"],
         help="of filters, with --peers",
     )
-    parser.add_argument("--rounds", type=int, default=5, help="with --peers")
+    parser.add_argument("--rounds", type=positive, default=5, help="with --peers")
     parser.set_defaults(run=run_filters)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from bench.datasets import Dataset, describe, load_dataset
+from bench.option_types import natural, positive
 from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -37,8 +38,8 @@ Search = Callable[[Vectors], Any]
 def add_grpc(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.add_argument("--data", type=Path, required=True, help="folder or HDF5 file")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 256, 1024])
-    parser.add_argument("--callers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--sizes", type=positive, nargs="+", default=[64, 256, 1024])
+    parser.add_argument("--callers", type=positive, nargs="+", default=[1, 2, 4])
     parser.add_argument(
         "--transport",
         choices=("tcp", "unix"),
@@ -46,10 +47,10 @@ def add_grpc(parser: argparse.ArgumentParser) -> None:
         help="a port of this machine, or a socket file",
     )
     parser.add_argument("--ids", choices=("int64", "string"), default="int64")
-    parser.add_argument("--k", type=int, default=10)
+    parser.add_argument("--k", type=positive, default=10)
     parser.add_argument("--target-recall", type=float, default=0.95)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rounds", type=positive, default=9)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--out",
         type=Path,

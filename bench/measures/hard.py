@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from bench.measures.hard_sets import HardSet, MissingSourceError, make, names
+from bench.option_types import natural, positive
 from bench.provenance import BUSY_LOAD, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -34,15 +35,15 @@ QUICK_ROWS = 3_000
 def add_hard(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     parser.add_argument("--sets", nargs="+", choices=names(), default=list(names()))
-    parser.add_argument("--rows", type=int, default=50_000, help="at most, a set")
-    parser.add_argument("--queries", type=int, default=1000, help="held out")
+    parser.add_argument("--rows", type=positive, default=50_000, help="at most, a set")
+    parser.add_argument("--queries", type=positive, default=1000, help="held out")
     parser.add_argument("--recall", type=float, nargs="+", default=[0.95, 0.99])
     parser.add_argument(
         "--data", type=Path, help="folder of the shared data sets, for `anisotropic`"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="timed searches")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rounds", type=positive, default=3, help="timed searches")
+    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--out", type=Path, help="default: bench/results/hard.json")
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     parser.set_defaults(run=run_hard)

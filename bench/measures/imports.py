@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from bench.measures.on_disk import watching, write_rows
+from bench.option_types import natural, positive
 from bench.provenance import BUSY_LOAD, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -36,9 +37,9 @@ SMALL_BYTES = 8_000_000
 
 def add_imports(command: argparse.ArgumentParser) -> None:
     """Give the command its options."""
-    command.add_argument("--rows", type=int, default=1_000_000)
-    command.add_argument("--dim", type=int, default=128)
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--rows", type=positive, default=1_000_000)
+    command.add_argument("--dim", type=positive, default=128)
+    command.add_argument("--seed", type=natural, default=0)
     command.add_argument("--folder", type=Path, help="with room for 8 times the file")
     command.add_argument("--out", type=Path, help="default: bench/results/imports.json")
     command.add_argument("--quick", action="store_true", help="see that it runs")

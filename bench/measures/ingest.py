@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.option_types import natural, positive
 from bench.provenance import BUSY_LOAD, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -40,12 +41,12 @@ SYNC_BYTES = 4096
 
 def add_ingest(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each case")
     parser.add_argument(
         "--directory", type=Path, help="on the disk to measure (default: temporary)"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--out", type=Path, help="default: bench/results/ingest.json")
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     parser.set_defaults(run=run_ingest)

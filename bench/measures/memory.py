@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench.option_types import natural, positive
 from bench.provenance import provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -49,11 +50,11 @@ SINGLES = 200
 def add_memory(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     parser.add_argument("--data", type=Path, required=True, help="folder")
-    parser.add_argument("--queries", type=int, default=2000)
+    parser.add_argument("--queries", type=positive, default=2000)
     parser.add_argument("--recall", type=float, nargs="+", default=[0.95, 0.99])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rounds", type=positive, default=7)
+    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--out", type=Path, help="default: memory-<data>.json")
     parser.set_defaults(run=run_memory)
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench.comparison.worker import status_bytes
+from bench.option_types import natural, positive
 from bench.provenance import BUSY_LOAD, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -32,11 +33,11 @@ SAMPLE_SECONDS = 0.01
 
 def add_on_disk(command: argparse.ArgumentParser) -> None:
     """Give the command its options."""
-    command.add_argument("--rows", type=int, default=10_000_000)
-    command.add_argument("--dim", type=int, default=100)
-    command.add_argument("--nlist", type=int, help="default: the index's own")
+    command.add_argument("--rows", type=positive, default=10_000_000)
+    command.add_argument("--dim", type=positive, default=100)
+    command.add_argument("--nlist", type=positive, help="default: the index's own")
     command.add_argument("--metric", default="l2", choices=("ip", "cosine", "l2"))
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=natural, default=0)
     command.add_argument("--folder", type=Path, help="with room for twice the vectors")
     name = "on-disk-<rows>x<dim>-<metric>.json"
     command.add_argument("--out", type=Path, help=f"default: bench/results/{name}")

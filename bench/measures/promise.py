@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from bench.datasets import Dataset, describe, load_dataset
+from bench.option_types import natural, positive
 from bench.provenance import provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -36,11 +37,11 @@ WITHIN = 0.002
 def add_promise(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     parser.add_argument("--data", type=Path, required=True, help="folder or HDF5 file")
-    parser.add_argument("--seeds", type=int, default=20, help="builds, one a seed")
+    parser.add_argument("--seeds", type=positive, default=20, help="builds, one a seed")
     parser.add_argument("--recall", type=float, nargs="+", default=[0.90, 0.95, 0.99])
     parser.add_argument(
         "--given",
-        type=int,
+        type=natural,
         default=0,
         help="held-out queries that every build gets as sample queries (default: none)",
     )

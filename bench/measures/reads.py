@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.option_types import positive
 from bench.provenance import provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -68,9 +69,11 @@ def cases(nlists: list[int], lambdas: list[float]) -> Iterator[tuple[int, str, f
 def add_reads(reads: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     reads.add_argument("--data", type=Path, required=True, help="folder")
-    reads.add_argument("--nlist", type=int, nargs="*", help="default: the index's own")
+    reads.add_argument(
+        "--nlist", type=positive, nargs="*", help="default: the index's own"
+    )
     reads.add_argument("--spill-lambda", type=float, nargs="*", default=[0.5, 1, 2])
-    reads.add_argument("--queries", type=int, default=2000)
+    reads.add_argument("--queries", type=positive, default=2000)
     reads.add_argument(
         "--out", type=Path, help="default: bench/results/reads-<data>.json"
     )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.datasets import describe, load_dataset
+from bench.option_types import natural, positive
 from bench.provenance import load, provenance
 from bench.quality import Judge
 from bench.records import default_file, write_json
@@ -28,11 +29,11 @@ CALLS = 64
 def add_single(single: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     single.add_argument("--data", type=Path, required=True, help="folder or HDF5 file")
-    single.add_argument("--k", type=int, default=10)
+    single.add_argument("--k", type=positive, default=10)
     single.add_argument("--levels", type=float, nargs="+", default=[0.95, 0.99])
-    single.add_argument("--threads", type=int, default=1)
-    single.add_argument("--rounds", type=int, default=15)
-    single.add_argument("--seed", type=int, default=0)
+    single.add_argument("--threads", type=positive, default=1)
+    single.add_argument("--rounds", type=positive, default=15)
+    single.add_argument("--seed", type=natural, default=0)
     single.add_argument(
         "--out", type=Path, help="default: bench/results/small-<data>-t<threads>.json"
     )

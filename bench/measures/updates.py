@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.datasets import Dataset, load_dataset
+from bench.option_types import natural, positive
 from bench.provenance import allowed_cores, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -66,10 +67,10 @@ def add_updates(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     parser.add_argument("--data", type=Path, required=True, help="folder or HDF5 file")
     parser.add_argument("--recall", type=float, default=0.95)
-    parser.add_argument("--queries", type=int, default=1000)
-    parser.add_argument("--turns", type=int, help="default: 60, 5 with --quick")
-    parser.add_argument("--threads", type=int, default=len(allowed_cores()))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--queries", type=positive, default=1000)
+    parser.add_argument("--turns", type=positive, help="default: 60, 5 with --quick")
+    parser.add_argument("--threads", type=positive, default=len(allowed_cores()))
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     parser.add_argument(
         "--out", type=Path, help="default: bench/results/updates-<data>.json"

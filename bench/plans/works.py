@@ -17,6 +17,9 @@ from gleann.service.config import Config
 from gleann.service.local import application_stubs
 
 NAME, OTHER, WARM = "p", "other", "warm"
+GROWN = "-grown"
+"""Of an index to which a tenth of the rows came after its near-duplicates."""
+NEW = 10
 CLUSTERS, NOISE = 100, 0.01
 WARM_ROWS = 600
 QUERIES, BUDGET = 500, 2000
@@ -54,7 +57,7 @@ def build_works(folder: Path) -> Mapping[str, Work]:
 def curation_works(rows: Vectors) -> Mapping[str, Work]:
     """Every method of curation, of an index with these rows."""
     n, dim = rows.shape
-    radius = 4 * dim * NOISE**2
+    radius = _radius(dim)
     rng = np.random.default_rng(5)
     few = rng.choice(n, min(QUERIES, n // 4), replace=False)
     wanted = rows[few] + 0.1 * rng.normal(size=(len(few), dim)).astype(np.float32)
@@ -65,6 +68,11 @@ def curation_works(rows: Vectors) -> Mapping[str, Work]:
         ),
         "near_duplicates, against": lambda c, name: c.curation.near_duplicates(
             name, radius=radius, against=OTHER
+        ),
+        "near_duplicates, known": lambda c, name: c.curation.near_duplicates(
+            name + GROWN,
+            radius=radius,
+            known=_stored(c, name + GROWN, "near_duplicates"),
         ),
         "join": lambda c, name: c.curation.join(name, radius=radius),
         "join, k": lambda c, name: c.curation.join(name, OTHER, k=5),
@@ -97,6 +105,11 @@ def curation_works(rows: Vectors) -> Mapping[str, Work]:
             shares=dict.fromkeys(range(10), 0.1),
         ),
     }
+
+
+def _radius(dim: int) -> float:
+    """Four times the expected squared distance of a row and its copy."""
+    return 4 * dim * NOISE**2
 
 
 def _chosen(wanted: Vectors, *, mode: str, budget: int) -> Work:
@@ -160,6 +173,20 @@ def of_curations(folder: Path, *, n: int, dim: int) -> dict[str, dict[str, Any]]
             splits = np.where(np.arange(len(some)) % 3 > 0, "train", "test")
             client.upsert(name, np.arange(len(some)), some, {"split": splits.tolist()})
             client.build(name).wait(timeout=300)
+        for name, some in (WARM, warm), (NAME, rows):
+            _grow(client, name + GROWN, some)
         for work in curation_works(warm).values():
             work(client, WARM).wait(timeout=120)
         return measured(client, folder, curation_works(rows))
+
+
+def _grow(client: gleann.Client, name: str, rows: Vectors) -> None:
+    """Make an index whose near-duplicates were found before a tenth of `rows` came."""
+    new = np.arange(len(rows)) % NEW == 0
+    client.create_index(name, dim=rows.shape[1], metric="l2")
+    for some in np.flatnonzero(~new), np.flatnonzero(new):
+        client.upsert(name, some, rows[some])
+        client.build(name).wait(timeout=300)
+        if not new[some].any():
+            found = client.curation.near_duplicates(name, radius=_radius(rows.shape[1]))
+            found.wait(timeout=300)

@@ -19,6 +19,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from bench.option_types import natural, positive
 from bench.provenance import provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -42,25 +43,31 @@ def add_growth(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--intrinsic",
-        type=int,
+        type=positive,
         nargs="*",
         default=[5, 10, 15, 20, 40],
         help="dimensions of the surfaces that rows are drawn on",
     )
     parser.add_argument(
-        "--clusters", type=int, nargs="+", default=[Manifold.clusters], help="of each"
+        "--clusters",
+        type=positive,
+        nargs="+",
+        default=[Manifold.clusters],
+        help="of each",
     )
-    parser.add_argument("--dim", type=int, default=Manifold.dim, help="of the rows")
+    parser.add_argument(
+        "--dim", type=positive, default=Manifold.dim, help="of the rows"
+    )
     parser.add_argument(
         "--data", type=Path, nargs="*", default=[], help="folders of real sets as well"
     )
     sizes = [100_000, 300_000, 1_000_000, 3_000_000, 10_000_000]
-    parser.add_argument("--rows", type=int, nargs="+", default=sizes)
-    parser.add_argument("--queries", type=int, default=2000, help="held out")
+    parser.add_argument("--rows", type=positive, nargs="+", default=sizes)
+    parser.add_argument("--queries", type=positive, default=2000, help="held out")
     parser.add_argument("--recall", type=float, nargs="+", default=[0.95, 0.99])
-    parser.add_argument("--rounds", type=int, default=5, help="timed batches")
+    parser.add_argument("--rounds", type=positive, default=5, help="timed batches")
     parser.add_argument("--spill", choices=get_args(Spill), default="auto")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument(
         "--folder",

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from bench.comparison.process import PeerFailedError
+from bench.option_types import natural, positive
 from bench.provenance import allowed_cores, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -61,19 +62,22 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
     """Give the command its options."""
     parser.description = __doc__
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--dim", type=int, default=Manifold.dim)
-    parser.add_argument("--intrinsic", type=int, default=15)
+    parser.add_argument("--rows", type=positive, default=10_000_000)
+    parser.add_argument("--dim", type=positive, default=Manifold.dim)
+    parser.add_argument("--intrinsic", type=positive, default=15)
     parser.add_argument(
-        "--batch", type=int, default=10_000, help="held-out queries of a timed search"
+        "--batch",
+        type=positive,
+        default=10_000,
+        help="held-out queries of a timed search",
     )
     parser.add_argument(
-        "--queries", type=int, default=1000, help="of them, whose recall is known"
+        "--queries", type=positive, default=1000, help="of them, whose recall is known"
     )
     parser.add_argument("--recall", type=float, default=0.95)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=len(allowed_cores()))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rounds", type=positive, default=7)
+    parser.add_argument("--threads", type=positive, default=len(allowed_cores()))
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--engines",
         nargs="+",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ending import refusing_data
+from bench.option_types import natural, positive
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -77,10 +78,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         default=[root / "wordnet-384", root / "intents-384"],
         help="folders with labels (default: two of $GLEANN_DATA)",
     )
-    parser.add_argument("--concepts", type=int, default=12)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--budget", type=int, default=500)
-    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--concepts", type=positive, default=12)
+    parser.add_argument("--seeds", type=positive, default=3)
+    parser.add_argument("--budget", type=positive, default=500)
+    parser.add_argument("--batch", type=positive, default=25)
     parser.add_argument(
         "--strategies", nargs="+", default=["entropy"], help="of ActiveParams"
     )
@@ -88,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument(
         "--methods", nargs="+", choices=names, default=names, help="global always is"
     )
-    parser.add_argument("--seed", type=int, default=0, help="draws the concepts")
+    parser.add_argument("--seed", type=natural, default=0, help="draws the concepts")
     parser.add_argument("--out", type=Path, help="default: bench/results/")
     return parser
 

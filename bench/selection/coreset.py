@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ending import refusing_data
+from bench.option_types import natural, positive
 from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -57,18 +58,18 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     accuracy = commands.add_parser("accuracy", help="of a classifier on the subset")
     accuracy.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.05])
-    accuracy.add_argument("--rows", type=int, help="a random part of the rows")
-    accuracy.add_argument("--seeds", type=int, choices=T_975, default=5)
+    accuracy.add_argument("--rows", type=positive, help="a random part of the rows")
+    accuracy.add_argument("--seeds", type=positive, choices=T_975, default=5)
     accuracy.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
     accuracy.add_argument("--c", type=float, default=10.0, help="of the classifier")
     accuracy.set_defaults(measure=measure_accuracy)
     speed = commands.add_parser("speed", help="farthest-first beside NumPy")
-    speed.add_argument("--k", type=int, default=2000)
-    speed.add_argument("--rows", type=int, default=300_000)
-    speed.add_argument("--checked", type=int, help="picks checked in float64")
-    speed.add_argument("--rounds", type=int, default=1)
-    speed.add_argument("--threads", type=int, default=len(allowed_cores()))
-    speed.add_argument("--seed", type=int, default=0)
+    speed.add_argument("--k", type=positive, default=2000)
+    speed.add_argument("--rows", type=positive, default=300_000)
+    speed.add_argument("--checked", type=positive, help="picks checked in float64")
+    speed.add_argument("--rounds", type=positive, default=1)
+    speed.add_argument("--threads", type=positive, default=len(allowed_cores()))
+    speed.add_argument("--seed", type=natural, default=0)
     speed.set_defaults(measure=measure_speed)
     for command in (accuracy, speed):
         command.add_argument("--data", type=Path, required=True)

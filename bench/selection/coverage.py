@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.option_types import natural, positive
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -322,9 +323,9 @@ def main() -> int:
         "--data", type=Path, required=True, help="folder with supg.npz (supg-proxies)"
     )
     parser.add_argument("--sets", nargs="+", default=["tacred", "onto", "imagenet"])
-    parser.add_argument("--trials", type=int, default=TRIALS)
-    parser.add_argument("--fresh", type=int, default=FRESH, help="of doubted cells")
-    parser.add_argument("--seed", type=int, default=0, help="of the first trial")
+    parser.add_argument("--trials", type=positive, default=TRIALS)
+    parser.add_argument("--fresh", type=natural, default=FRESH, help="of doubted cells")
+    parser.add_argument("--seed", type=natural, default=0, help="of the first trial")
     parser.add_argument("--out", type=Path, default=RESULTS / "selection-coverage.json")
     parser.add_argument(
         "--noted", action="store_true", help="only the cells that are measured already"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ending import refusing_data
+from bench.option_types import positive
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -126,9 +127,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         default=[root / "wordnet-384", root / "intents-384", Path("digits")],
         help="folders with labels, and digits (default: two of $GLEANN_DATA, digits)",
     )
-    parser.add_argument("--seeds", type=int, help="default: 1 to tune, 5 to confirm")
     parser.add_argument(
-        "--concepts", type=int, help="default: 6 to tune, 14 to confirm"
+        "--seeds", type=positive, help="default: 1 to tune, 5 to confirm"
+    )
+    parser.add_argument(
+        "--concepts", type=positive, help="default: 6 to tune, 14 to confirm"
     )
     parser.add_argument(
         "--settings", nargs="+", help='such as "classifier 25/15"; default: all'

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bench.ending import refusing_data
+from bench.option_types import positive
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -232,7 +233,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="folder with supg.npz (supg-proxies)"
     )
-    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--trials", type=positive, default=1000)
     parser.add_argument(
         "--methods",
         nargs="+",

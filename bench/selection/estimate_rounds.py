@@ -21,6 +21,7 @@ import numpy as np
 
 from bench.datasets import DatasetError
 from bench.ending import refusing_data
+from bench.option_types import positive
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -73,9 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         default=["made-200000x128", "made-200000x384", words],
         help="folders with labels, or made-<rows>x<dimensions>",
     )
-    parser.add_argument("--budget", type=int, default=12_000)
-    parser.add_argument("--representatives", type=int, default=300)
-    parser.add_argument("--rounds", type=int, nargs="+", default=list(PLANS))
+    parser.add_argument("--budget", type=positive, default=12_000)
+    parser.add_argument("--representatives", type=positive, default=300)
+    parser.add_argument("--rounds", type=positive, nargs="+", default=list(PLANS))
     parser.add_argument("--out", type=Path, help="default: bench/results/")
     return parser
 

@@ -21,6 +21,7 @@ import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from bench.ending import refusing_data
+from bench.option_types import natural, positive
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -65,11 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Give a command its options."""
     root = Path(os.environ.get("GLEANN_DATA", "../shared/data"))
     parser.add_argument("--data", type=Path, default=root / "wordnet-384")
-    parser.add_argument("--nlist", type=int, default=663)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--budget", type=int, default=500)
-    parser.add_argument("--batch", type=int, default=25)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--nlist", type=positive, default=663)
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument("--budget", type=positive, default=500)
+    parser.add_argument("--batch", type=positive, default=25)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--out", type=Path, help="default: bench/results/")
     return parser
 

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.datasets import load_dataset
 from bench.ending import refusing_data
+from bench.option_types import natural, positive
 from bench.provenance import provenance
 from bench.records import RESULTS, write_json
 from bench.say import say
@@ -92,9 +93,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Give a command its options."""
     root = Path(os.environ.get("GLEANN_DATA", "../shared/data"))
     parser.add_argument("--root", type=Path, default=root, help="folder of the sets")
-    parser.add_argument("--most", type=int, default=300_000, help="rows at most")
-    parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--most", type=positive, default=300_000, help="rows at most")
+    parser.add_argument("--repeats", type=positive, default=REPEATS)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument(
         "--refit", action="store_true", help="the recorded points, measuring nothing"
     )

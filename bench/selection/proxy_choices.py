@@ -17,6 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bench.ending import refusing_data
+from bench.option_types import positive
 from bench.provenance import provenance
 from bench.records import default_file
 from bench.say import say
@@ -126,7 +127,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench selection proxy_choices")
     root = Path(os.environ.get("GLEANN_DATA", "../shared/data"))
     parser.add_argument("--data", type=Path, default=root / "supg-proxies")
-    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--trials", type=positive, default=100)
     add_trial_options(parser)
     with threadpool_limits(1):
         print(choices_table(run(parser.parse_args())))

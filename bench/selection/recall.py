@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bench.ending import refusing_data
+from bench.option_types import natural, positive
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -57,13 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, default=root / "wordnet-384")
     parser.add_argument("--targets", type=float, nargs="+", default=list(TARGETS))
     parser.add_argument("--pools", nargs="+", default=["seals", "classifier"])
-    parser.add_argument("--neighbours", type=int, default=15)
-    parser.add_argument("--concepts", type=int, default=12)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--budget", type=int, default=500)
-    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--neighbours", type=positive, default=15)
+    parser.add_argument("--concepts", type=positive, default=12)
+    parser.add_argument("--seeds", type=positive, default=3)
+    parser.add_argument("--budget", type=positive, default=500)
+    parser.add_argument("--batch", type=positive, default=25)
     parser.add_argument("--strategy", default="entropy", help="of ActiveParams")
-    parser.add_argument("--seed", type=int, default=0, help="draws the concepts")
+    parser.add_argument("--seed", type=natural, default=0, help="draws the concepts")
     parser.add_argument("--out", type=Path, help="default: bench/results/")
     return parser
 

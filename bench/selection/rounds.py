@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ending import refusing_data
+from bench.option_types import positive
 from bench.provenance import provenance
 from bench.records import RESULTS
 from bench.say import say
@@ -94,11 +95,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", nargs="+", required=True, help="folders; digits is scikit-learn's"
     )
-    parser.add_argument("--rows", type=int, default=10_000, help="most rows of a pool")
-    parser.add_argument("--classes", type=int, default=60, help="most classes")
+    parser.add_argument(
+        "--rows", type=positive, default=10_000, help="most rows of a pool"
+    )
+    parser.add_argument("--classes", type=positive, default=60, help="most classes")
     parser.add_argument("--share", type=float, default=0.02, help="of rows, a round")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seeds", type=int, choices=T_975, default=5)
+    parser.add_argument("--rounds", type=positive, default=9)
+    parser.add_argument("--seeds", type=positive, choices=T_975, default=5)
     parser.add_argument(
         "--pickers", nargs="+", choices=VARIANTS, default=list(VARIANTS)
     )

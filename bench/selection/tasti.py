@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bench.ending import refusing_data
+from bench.option_types import positive
 from bench.provenance import provenance
 from bench.records import default_file
 from bench.say import say
@@ -242,10 +243,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     root = Path(os.environ.get("GLEANN_DATA", "../shared/data"))
     both = [root / "wordnet-384", root / "intents-384"]
     parser.add_argument("--data", type=Path, nargs="+", default=both)
-    parser.add_argument("--rows", type=int, default=20_000, help="drawn of each set")
-    parser.add_argument("--concepts", type=int, default=3, help="of each set")
-    parser.add_argument("--labels", type=int, default=1000)
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument(
+        "--rows", type=positive, default=20_000, help="drawn of each set"
+    )
+    parser.add_argument("--concepts", type=positive, default=3, help="of each set")
+    parser.add_argument("--labels", type=positive, default=1000)
+    parser.add_argument("--trials", type=positive, default=40)
     add_trial_options(parser)
 
 

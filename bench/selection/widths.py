@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bench.ending import refusing_data
+from bench.option_types import positive
 from bench.provenance import provenance
 from bench.records import default_file
 from bench.say import say
@@ -213,9 +214,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, nargs="+", default=[root / name for name in names]
     )
-    parser.add_argument("--rows", type=int, default=20_000, help="drawn of each set")
-    parser.add_argument("--concepts", type=int, default=2, help="of each set")
-    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument(
+        "--rows", type=positive, default=20_000, help="drawn of each set"
+    )
+    parser.add_argument("--concepts", type=positive, default=2, help="of each set")
+    parser.add_argument("--trials", type=positive, default=200)
     add_trial_options(parser)
 
 

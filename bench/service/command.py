@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.option_types import natural, positive
 from bench.provenance import BUSY_LOAD, allowed_cores, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -49,14 +50,23 @@ def add_service(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS)
     )
-    parser.add_argument("--rows", type=int, default=100_000, help="of the collection")
-    parser.add_argument("--dim", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--clients", type=int, nargs="+", default=[1, 32, 64], help="numbers of clients"
+        "--rows", type=positive, default=100_000, help="of the collection"
+    )
+    parser.add_argument("--dim", type=positive, default=128)
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument(
+        "--clients",
+        type=positive,
+        nargs="+",
+        default=[1, 32, 64],
+        help="numbers of clients",
     )
     parser.add_argument(
-        "--processes", type=int, default=2, help="that the clients are divided among"
+        "--processes",
+        type=positive,
+        default=2,
+        help="that the clients are divided among",
     )
     parser.add_argument("--seconds", type=float, default=4.0, help="of each case")
     parser.add_argument("--factor", type=float, default=5.0, help="of the overload")
@@ -70,10 +80,13 @@ def add_service(parser: argparse.ArgumentParser) -> None:
         "--rate", type=float, default=100.0, help="searches a second beside a build"
     )
     parser.add_argument(
-        "--restart-rows", type=int, default=1_000_000, help="of the restarted server"
+        "--restart-rows",
+        type=positive,
+        default=1_000_000,
+        help="of the restarted server",
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="of the soak")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--folder", type=Path, help="for data (default: temporary)")
     parser.add_argument(
         "--out", type=Path, help="folder of the results (default: bench/results)"

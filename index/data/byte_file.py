@@ -1,9 +1,10 @@
 """Bytes of a file by offset, wherever the file is."""
 
+import io
 import os
 import weakref
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,27 @@ class LocalFile:
             return os.preadv(self._descriptor, [room], at)
         except OSError as error:
             raise MissingFileError(f"{self._path}: {error.strerror}") from error
+
+
+def stream_of(file: ByteFile) -> io.BufferedReader:
+    """The bytes of a file, front to back."""
+    return io.BufferedReader(_Raw(file))
+
+
+class _Raw(io.RawIOBase):
+    """A `ByteFile` as Python's files are."""
+
+    def __init__(self, file: ByteFile) -> None:
+        self._file = file
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        got = self._file.read_some(memoryview(buffer).cast("B"), self._at)
+        self._at += got
+        return got
 
 
 def fill(out: NDArray[np.generic], file: ByteFile, at: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from gleann.index.errors import InvalidInputError
 from gleann.index.payload.moments import RFC_3339_RE2
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, ColumnType, Schema
-from gleann.index.storage.regular_file import open_regular
+from gleann.index.storage.regular_file import Opening
 
 BLOCK_BYTES = 1 << 24
 """Bytes of a file that are read at once; no row may be longer."""
@@ -43,15 +44,18 @@ class CsvPayload:
 
     has_all_names = True
 
-    def __init__(self, path: Path, *, typed_rows: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, opening: Opening, typed_rows: int | None = None
+    ) -> None:
         """Read the heading.
 
         Args:
-            path: the file.
+            path: the file, for messages.
+            opening: opens it.
             typed_rows: rows from which the types are found, and the first block of
                 `BLOCK_BYTES` at most; None for all of the file.
         """
-        self._path = path
+        self._opening = opening
         self._typed_rows = typed_rows
         with self._open() as file:
             self.names = tuple(name.strip() for name in file.schema.names)
@@ -102,24 +106,29 @@ class CsvPayload:
                 table = pa.Table.from_batches([batch])
                 yield table.rename_columns(list(self.names))
 
-    def _open(self) -> Any:
-        with open_regular(self._path) as file:
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        with self._opening() as file:
             heading = pa.csv.open_csv(
                 file, pa.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)
             )
             names = heading.schema.names
             heading.close()
-        return pa.csv.open_csv(
-            str(self._path),
-            pa.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-            pa.csv.ParseOptions(newlines_in_values=True),
-            pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
+        texts = pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
         )
+        with self._opening() as file:
+            reader = pa.csv.open_csv(
+                file,
+                pa.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
+                pa.csv.ParseOptions(newlines_in_values=True),
+                texts,
+            )
+            with reader:
+                yield reader
 
 
 def _fits(texts: Any, kind: ColumnType) -> bool:

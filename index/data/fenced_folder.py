@@ -1,6 +1,5 @@
 """Files of this machine that stay within a folder, wherever links below it lead."""
 
-import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,8 @@ import pyarrow.fs
 from gleann.index.data.arrow_view import ArrowView
 from gleann.index.data.byte_file import ByteFile, LocalFile
 from gleann.index.data.files import Files, fixed_folder, is_glob, listed_files
-from gleann.index.errors import (
-    CorruptDataError,
-    ForbiddenPathError,
-    MissingFileError,
-)
-from gleann.index.storage.regular_file import require_regular
-
-_FOLDER = (
-    getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-)
-"""O_PATH: folders that one may only go through are gone through."""
-_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+from gleann.index.errors import CorruptDataError, ForbiddenPathError
+from gleann.index.storage.regular_file import open_without_links
 
 
 def fenced_files(path: str, fence: Path) -> Files:
@@ -91,30 +80,3 @@ class FencedFolder:
         if self._versions.setdefault(name, file.version) != file.version:
             raise CorruptDataError(f"{name} was replaced while it was read")
         return file
-
-
-def open_without_links(path: Path, shown: str) -> int:
-    """A descriptor of the regular file at a path without links, part by part.
-
-    A link that was put there since the path was resolved is not followed.
-
-    Raises:
-        ForbiddenPathError: it is a link.
-        MissingFileError: it is not there, in no folder, or no regular file.
-    """
-    *folders, last = path.parts[1:] or ("",)
-    at = os.open(path.anchor, _FOLDER)
-    try:
-        for part in folders:
-            before, at = at, os.open(part, _FOLDER, dir_fd=at)
-            os.close(before)
-        found = os.open(last, _FILE, dir_fd=at)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise ForbiddenPathError(
-                f"{shown!r:.200} was made a link while it was opened"
-            ) from error
-        raise MissingFileError(f"{shown!r:.200}: {error.strerror}") from error
-    finally:
-        os.close(at)
-    return require_regular(found, shown)

@@ -30,8 +30,8 @@ TABLES: tuple[Kind, ...] = ("parquet", "arrow")
 """Kinds that have columns."""
 _URL = re.compile(r"^([a-z][a-z0-9]+):/+(?=.)")
 _WILD = re.compile(r"[*?\[]")
-KNOWN_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
-"""What tells a file from a folder where nothing else does."""
+MAYBE_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
+"""What may be the suffix of a file of no kind."""
 
 
 class Place(Protocol):
@@ -62,6 +62,9 @@ class ThisMachine:
     def byte_file(self, name: str) -> ByteFile:
         """A file by its path."""
         return LocalFile(Path(name))
+
+
+THIS_MACHINE = ThisMachine()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +105,7 @@ def local_files(source: str | Path) -> Files:
         MissingFileError: there is none.
         InvalidInputError: files of no kind that is read, or of several; says how many.
     """
-    text, place = str(source), ThisMachine()
+    text, place = str(source), THIS_MACHINE
     path = Path(source)
     if is_glob(text) and not _is(path.exists):
         names = glob.glob(text, recursive=True)  # noqa: PTH207  it takes whole paths
@@ -125,15 +128,16 @@ def listed_files(shown: str, name: str, place: ListedPlace) -> Files:
 
     Args:
         shown: what messages call them.
-        name: a file; a glob in its last parts; or a folder, without a suffix, of which
-            files below that begin with "." or "_" are left out.
+        name: a file, which ends as one of a kind does; a glob in its last parts; or a
+            folder, of which files below that begin with "." or "_" are left out. One
+            that ends as a file does is a folder with a "/" behind it.
         place: where they are.
 
     Raises:
         MissingFileError: there is none.
         InvalidInputError: files of no kind that is read, or of several.
     """
-    if name and not is_glob(name) and KNOWN_SUFFIX.search(name):
+    if not is_glob(name) and is_named_as_file(name):
         return Files(shown=shown, names=(name,), kind=kind_of_file(name), place=place)
     if is_glob(name):
         names = place.names(fixed_folder(name))
@@ -144,7 +148,14 @@ def listed_files(shown: str, name: str, place: ListedPlace) -> Files:
         for one in place.names(folder)
         if not _hidden(PurePath(one[len(folder) :].lstrip("/")))
     ]
+    if not below and MAYBE_SUFFIX.search(shown):
+        kind_of_file(shown)  # says which kinds there are
     return of_one_kind(shown, below, place=place, root=folder)
+
+
+def is_named_as_file(name: str) -> bool:
+    """Whether a name, without a "/" at its end, ends as files of a kind do."""
+    return not name.endswith("/") and _suffix(name) in KINDS
 
 
 def is_folder(path: Path) -> bool:

@@ -10,7 +10,7 @@ from gleann.index.errors import InvalidInputError, LimitError
 from gleann.index.payload.moments import to_microseconds
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, ColumnType, Schema
-from gleann.index.storage.regular_file import open_regular
+from gleann.index.storage.regular_file import Opening
 
 BLOCK_ROWS = 16_384
 MOST_LINE_BYTES = 1 << 26
@@ -34,15 +34,19 @@ class JsonlPayload:
         has_all_names: whether they are those of all rows.
     """
 
-    def __init__(self, path: Path, *, typed_rows: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, opening: Opening, typed_rows: int | None = None
+    ) -> None:
         """Find the columns and their types.
 
         Args:
-            path: the file.
+            path: the file, for messages.
+            opening: opens it.
             typed_rows: rows that are read for that, and `PEEKED_BYTES` at most; None
                 for all of the file.
         """
         self._path = path
+        self._opening = opening
         self._typed_rows = typed_rows
         self.has_all_names = typed_rows is None
         self.names = tuple(self._types)
@@ -109,7 +113,7 @@ class JsonlPayload:
             yield block
 
     def _lines(self) -> Iterator[bytes]:
-        with open_regular(self._path) as file:
+        with self._opening() as file:
             while line := file.readline(MOST_LINE_BYTES):
                 if len(line) == MOST_LINE_BYTES:
                     raise LimitError(

@@ -10,14 +10,18 @@ text are kept as JSON.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from gleann.index.data import csv_payload, jsonl_payload
+from gleann.index.data.byte_file import stream_of
+from gleann.index.data.files import THIS_MACHINE, Files, Place, kind_of_file
 from gleann.index.data.vector_columns import reading, require_columns
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
+from gleann.index.storage.regular_file import open_regular
 
 JSONL = (".jsonl", ".ndjson")
 SUFFIXES = (".csv", *JSONL, ".parquet", ".pq")
@@ -51,22 +55,21 @@ class PayloadFile:
     reader: _Reader
 
     @classmethod
-    def open(cls, path: Path) -> "PayloadFile":
+    def open(cls, path: Path, *, place: Place = THIS_MACHINE) -> "PayloadFile":
         """Open a file; its suffix decides the format.
+
+        Args:
+            path: of the file.
+            place: that has it by its path.
 
         Raises:
             MissingFileError: it cannot be read.
             InvalidInputError: another suffix, or contents of another format.
         """
-        with _reading_suffix(path) as suffix:
-            if suffix == ".csv":
-                return cls(path=path, reader=csv_payload.CsvPayload(path))
-            if suffix in JSONL:
-                return cls(path=path, reader=jsonl_payload.JsonlPayload(path))
-            return cls(path=path, reader=_table(path))
+        return cls(path=path, reader=_reader(path, place, typed_rows=None))
 
     @classmethod
-    def peek(cls, path: Path) -> "PayloadFile":
+    def peek(cls, path: Path, *, place: Place = THIS_MACHINE) -> "PayloadFile":
         """As `open`, where the first rows of text stand for all of them.
 
         It takes hardly longer for a large file than for a small one. A value in a later
@@ -76,14 +79,7 @@ class PayloadFile:
         Raises:
             As `open`.
         """
-        with _reading_suffix(path) as suffix:
-            if suffix == ".csv":
-                csv = csv_payload.CsvPayload(path, typed_rows=PEEKED_ROWS)
-                return cls(path=path, reader=csv)
-            if suffix in JSONL:
-                jsonl = jsonl_payload.JsonlPayload(path, typed_rows=PEEKED_ROWS)
-                return cls(path=path, reader=jsonl)
-            return cls(path=path, reader=_table(path))
+        return cls(path=path, reader=_reader(path, place, typed_rows=PEEKED_ROWS))
 
     @property
     def has_all_names(self) -> bool:
@@ -173,6 +169,24 @@ class PayloadFile:
             raise InvalidInputError(f"{self.path.name}: {error}") from error
 
 
+def _reader(path: Path, place: Place, *, typed_rows: int | None) -> _Reader:
+    opening = partial(_opened, path, place)
+    with _reading_suffix(path) as suffix:
+        if suffix == ".csv":
+            return csv_payload.CsvPayload(path, opening=opening, typed_rows=typed_rows)
+        if suffix in JSONL:
+            return jsonl_payload.JsonlPayload(
+                path, opening=opening, typed_rows=typed_rows
+            )
+        return _table(path, place)
+
+
+def _opened(path: Path, place: Place) -> BinaryIO:
+    if place is THIS_MACHINE:
+        return open_regular(path)
+    return stream_of(place.byte_file(str(path)))
+
+
 @contextmanager
 def _reading_suffix(path: Path) -> Iterator[str]:
     """The format of a file; converts the errors of its first read.
@@ -188,13 +202,10 @@ def _reading_suffix(path: Path) -> Iterator[str]:
         yield suffix
 
 
-def _table(path: Path) -> _Reader:
+def _table(path: Path, place: Place) -> _Reader:
     """The columns of a parquet file."""
-    from gleann.index.data.files import Files, ThisMachine, kind_of_file
     from gleann.index.data.tables import columns_of_files
 
     name = str(path)
-    files = Files(
-        shown=path.name, names=(name,), kind=kind_of_file(name), place=ThisMachine()
-    )
+    files = Files(shown=path.name, names=(name,), kind=kind_of_file(name), place=place)
     return columns_of_files(files)

@@ -12,7 +12,7 @@ import pyarrow.fs
 
 from gleann.index.data.arrow_view import ArrowView
 from gleann.index.data.byte_file import ByteFile
-from gleann.index.data.files import KNOWN_SUFFIX, Files, is_glob, listed_files
+from gleann.index.data.files import Files, is_glob, is_named_as_file, listed_files
 from gleann.index.errors import (
     CorruptDataError,
     EngineUnavailableError,
@@ -72,7 +72,8 @@ def stored_files(
     """The files that an URL, or a path within a store, names.
 
     Args:
-        source: a file; a glob in its last parts; or a folder, without a suffix.
+        source: a file, a glob in its last parts, or a folder, as `listed_files` tells
+            them apart.
         store: of obstore; None makes the one of the URL, with the credentials of the
             environment, as obstore reads them.
         patience: seconds after which a request that failed is not sent again, of a
@@ -230,7 +231,7 @@ def _split(url: str) -> tuple[str, str]:
     parts = rest.split("/")
     fixed = next((n for n, part in enumerate(parts) if is_glob(part)), None)
     if fixed is None:
-        has_file = len(parts) > 1 and KNOWN_SUFFIX.search(parts[-1])
+        has_file = len(parts) > 1 and is_named_as_file(parts[-1])
         fixed = len(parts) - 1 if has_file else len(parts)
     fixed = max(fixed, 1)
     return f"{scheme}://{'/'.join(parts[:fixed])}", "/".join(parts[fixed:])

@@ -172,7 +172,7 @@ def unpack(
     Raises:
         CorruptDataError: an array is missing, or has the wrong dtype, shape or range.
     """
-    known = _unpack_header(header)
+    known = unpack_header(header)
     keep = known.params.keep
     check_layout(rerank_layout, keep)
     arrays, rows = _without_rows(arrays, keep)
@@ -279,7 +279,12 @@ def _unpack_codes(
     return Codes(values=arrays["codes"], scales=arrays["code_scales"], biases=biases)
 
 
-def _unpack_header(header: Mapping[str, Any]) -> Header:
+def unpack_header(header: Mapping[str, Any]) -> Header:
+    """What `pack_header` packed.
+
+    Raises:
+        CorruptDataError: it does not fit.
+    """
     try:
         report, training = header.get("spill_report"), header.get("training")
         return Header(

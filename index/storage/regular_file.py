@@ -1,11 +1,22 @@
 """Opening files that others placed: never a pipe or a device."""
 
+import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
-from gleann.index.errors import MissingFileError
+from gleann.index.errors import ForbiddenPathError, MissingFileError
+
+_FOLDER = (
+    getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+)
+"""O_PATH: folders that one may only go through are gone through."""
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+Opening: TypeAlias = Callable[[], BinaryIO]
+"""Opens a file for reading."""
 
 
 def open_regular(path: Path, flags: int = 0, *, buffering: int = -1) -> BinaryIO:
@@ -46,3 +57,30 @@ def require_regular(descriptor: int, shown: str) -> int:
         os.close(descriptor)
         raise MissingFileError(f"{shown} is not a regular file")
     return descriptor
+
+
+def open_without_links(path: Path, shown: str) -> int:
+    """A descriptor of the regular file at a path without links, part by part.
+
+    A link that was put there since the path was resolved is not followed.
+
+    Raises:
+        ForbiddenPathError: it is a link.
+        MissingFileError: it is not there, in no folder, or no regular file.
+    """
+    *folders, last = path.parts[1:] or ("",)
+    at = os.open(path.anchor, _FOLDER)
+    try:
+        for part in folders:
+            before, at = at, os.open(part, _FOLDER, dir_fd=at)
+            os.close(before)
+        found = os.open(last, _FILE, dir_fd=at)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ForbiddenPathError(
+                f"{shown!r:.200} was made a link while it was opened"
+            ) from error
+        raise MissingFileError(f"{shown!r:.200}: {error.strerror}") from error
+    finally:
+        os.close(at)
+    return require_regular(found, shown)

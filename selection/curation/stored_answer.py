@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import HeldIds
 from gleann.index.data.npz_file import DAMAGED_NPZ
 from gleann.index.errors import CorruptDataError, MissingFileError, StorageError
+from gleann.index.nouns import number_of
 from gleann.index.params import Metric
 from gleann.index.texts import Texts
 
@@ -155,7 +156,7 @@ class StoredAnswer:
         if values.dtype != kind or values.ndim != 1:
             self.refuse(f"its {name} are {values.dtype} {values.shape}")
         if n is not None and len(values) != n:
-            self.refuse(f"its {name} have {len(values)} entries, not {n}")
+            self.refuse(f"its {name} have {number_of(len(values), 'entries')}, not {n}")
         return values
 
     def row_arrays(

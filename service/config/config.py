@@ -34,7 +34,8 @@ class Config:
         listen: "host:port", where port 0 picks a free one, or "unix:path" for a socket
             file.
         allow_remote: whether other machines may reach the `listen` address.
-        import_roots: directories under which files may be imported; none by default.
+        import_roots: directories under which files may be imported; none by default. A
+            link below one that leads out of it is refused.
         import_urls: prefixes of URLs of object stores, such as "s3://bucket/vectors/",
             under which files may be imported; none by default. A link below the folder
             of a file:// prefix that leads out of it is refused.

@@ -28,6 +28,18 @@ def allowed_path(path: str, roots: tuple[Path, ...]) -> Path:
     return real
 
 
+def fence_around(path: Path, roots: tuple[Path, ...]) -> Path:
+    """The widest of the roots that a path of `allowed_path` is under.
+
+    Raises:
+        ForbiddenPathError: none is; a root was moved meanwhile.
+    """
+    around = [root for root in roots if path.is_relative_to(root.resolve())]
+    if not around:
+        raise ForbiddenPathError(f"{str(path)!r:.200} is outside the import roots")
+    return min(around, key=lambda root: len(root.resolve().parts))
+
+
 def allowed_source(path: str, roots: tuple[Path, ...]) -> Path:
     """The real path of a file or directory under one of the import roots.
 

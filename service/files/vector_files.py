@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
+from gleann.index.data.files import Place
 from gleann.index.data.npy_file import NpyFile
 from gleann.index.data.vector_columns import reading
 from gleann.index.errors import (
@@ -78,7 +79,7 @@ def unchanged(source: Files) -> Iterator[None]:
 
 def _stamp(path: Path) -> tuple[int, ...]:
     with missing_as_error(path.name):
-        found = path.stat()
+        found = path.lstat()  # it has no links
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
@@ -98,17 +99,35 @@ class NpyVectors:
     path: Path
     ids_path: Path | None
     shape: tuple[int, int]
+    place: Place
+    ids_place: Place
 
     @classmethod
-    def open(cls, path: Path, *, ids_path: Path | None, dim: int) -> "NpyVectors":
+    def open(
+        cls,
+        path: Path,
+        *,
+        ids_path: Path | None,
+        dim: int,
+        place: Place,
+        ids_place: Place,
+    ) -> "NpyVectors":
         """Open the file and check its header.
+
+        Args:
+            path: of the vectors.
+            ids_path: of the ids; None numbers the rows.
+            dim: that the vectors must have.
+            place: that has the vectors by their path.
+            ids_place: that has the ids.
 
         Raises:
             InvalidInputError: not .npy, or not a matrix of numbers.
             DimensionMismatchError: rows of another dimension than `dim`.
+            ForbiddenPathError: a link leads out of the place.
             MissingFileError: it cannot be read.
         """
-        file = NpyFile(path)
+        file = NpyFile(path, file=place.byte_file(str(path)))
         shape, dtype = file.shape, file.dtype
         if len(shape) != 2:
             raise InvalidInputError(
@@ -117,7 +136,13 @@ class NpyVectors:
         if dtype.kind not in "fiu":
             raise InvalidInputError(f"{path.name} must hold numbers, got {dtype}")
         _require_dim(path, shape[1], dim)
-        return cls(path=path, ids_path=ids_path, shape=(shape[0], shape[1]))
+        return cls(
+            path=path,
+            ids_path=ids_path,
+            shape=(shape[0], shape[1]),
+            place=place,
+            ids_place=ids_place,
+        )
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -133,7 +158,8 @@ class NpyVectors:
         """All ids, by default the row numbers."""
         if self.ids_path is None:
             return np.arange(self.count)
-        file = NpyFile(self.ids_path)
+        opened = self.ids_place.byte_file(str(self.ids_path))
+        file = NpyFile(self.ids_path, file=opened)
         if file.shape != (self.count,):
             raise InvalidInputError(
                 f"{self.ids_path.name} must have shape ({self.count},), an id for each"
@@ -145,7 +171,7 @@ class NpyVectors:
 
     def blocks(self) -> Iterator[NDArray[np.generic]]:
         """The vectors in order, block by block."""
-        file = NpyFile(self.path)
+        file = NpyFile(self.path, file=self.place.byte_file(str(self.path)))
         if file.shape != self.shape:
             raise CorruptDataError(
                 f"{self.path.name} has shape {file.shape}, and had {self.shape} before"
@@ -166,13 +192,27 @@ class ParquetVectors:
 
     @classmethod
     def open(
-        cls, path: Path, *, vector_column: str, id_column: str | None, dim: int
+        cls,
+        path: Path,
+        *,
+        vector_column: str,
+        id_column: str | None,
+        dim: int,
+        place: Place,
     ) -> "ParquetVectors":
         """Open the file and check its schema and declared size.
+
+        Args:
+            path: of the file.
+            vector_column: of the vectors.
+            id_column: of the ids; None numbers the rows.
+            dim: that the vectors must have.
+            place: that has it by its path.
 
         Raises:
             InvalidInputError: not parquet, or a column is missing or of another type.
             DimensionMismatchError: more numbers than rows times `dim`.
+            ForbiddenPathError: a link leads out of the place.
             MissingFileError: it cannot be read.
         """
         from gleann.index.data.columns import Columns
@@ -180,7 +220,8 @@ class ParquetVectors:
         from gleann.index.data.pieces import ParquetPiece
         from gleann.index.data.vector_rows import VectorColumn
 
-        piece = ParquetPiece(path.name, partial(str, path), local=path)
+        opening = partial(place.filesystem.open_input_file, str(path))
+        piece = ParquetPiece(path.name, opening, local=None)
         columns = Columns(path.name, [piece])
         if id_column:
             require_ids(path.name, id_column, columns.field(id_column).type)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from gleann.index.data.files import THIS_MACHINE, Place
 from gleann.index.data.payload_files import PayloadFile
 from gleann.index.errors import InvalidInputError, LimitError
 from gleann.service.files.import_payload import (
@@ -13,6 +14,7 @@ from gleann.service.files.import_payload import (
 from gleann.service.files.roots import (
     allowed_path,
     allowed_url,
+    fence_around,
     fence_of,
     is_url,
 )
@@ -82,7 +84,7 @@ def open_source(
     payload = ImportPayload()
     if (wanted := _wanted(request, file, roots=rules.roots)) is not None:
         payload = chosen_payload(
-            wanted.stored or PayloadFile.open(wanted.path),
+            wanted.stored or PayloadFile.open(wanted.path, place=wanted.place),
             view.schema,
             index=view.name,
             wanted=request.columns,
@@ -107,7 +109,7 @@ def check_source(
     payload = ImportPayload()
     if (wanted := _wanted(request, file, roots=rules.roots)) is not None:
         payload = peeked_payload(
-            wanted.stored or PayloadFile.peek(wanted.path),
+            wanted.stored or PayloadFile.peek(wanted.path, place=wanted.place),
             view.schema,
             index=view.name,
             wanted=request.columns,
@@ -138,20 +140,34 @@ def _look_at(
     if is_url(request.npy.path) or is_url(request.parquet.path):
         return _stored(request, dim=dim, urls=rules.urls)
     if kind == "npy":
-        ids_path = request.npy.ids_path
+        path, ids_path = allowed_path(request.npy.path, roots), None
+        if request.npy.ids_path:
+            ids_path = allowed_path(request.npy.ids_path, roots)
         return NpyVectors.open(
-            allowed_path(request.npy.path, roots),
-            ids_path=allowed_path(ids_path, roots) if ids_path else None,
+            path,
+            ids_path=ids_path,
             dim=dim,
+            place=_fenced(path, roots),
+            ids_place=_fenced(ids_path or path, roots),
         )
     if kind == "parquet":
+        path = allowed_path(request.parquet.path, roots)
         return ParquetVectors.open(
-            allowed_path(request.parquet.path, roots),
+            path,
             vector_column=request.parquet.vector_column or DEFAULT_VECTOR_COLUMN,
             id_column=request.parquet.id_column or None,
             dim=dim,
+            place=_fenced(path, roots),
         )
     raise InvalidInputError("source is required: npy or parquet")
+
+
+def _fenced(path: Path, roots: tuple[Path, ...]) -> Place:
+    """The files of the root that `path` is under, opened without following links."""
+    # Not at the start of a server: it loads Arrow.
+    from gleann.index.data.fenced_folder import FencedFolder
+
+    return FencedFolder(fence_around(path, roots))
 
 
 def _stored(
@@ -187,9 +203,11 @@ class _Wanted:
         path: the file.
         leave_out: columns that are no payload.
         stored: the file, where it is opened already.
+        place: that has the file by its path.
     """
 
     path: Path
+    place: Place = THIS_MACHINE
     leave_out: tuple[str, ...] = ()
     stored: PayloadFile | None = None
 
@@ -208,9 +226,11 @@ def _wanted(
             table = file.dataset.table
             return _Wanted(path=file.path, leave_out=leave_out, stored=table)
         file_path = allowed_path(request.parquet.path, roots)
-        return _Wanted(path=file_path, leave_out=leave_out)
-    if path := request.npy.payload_path:
-        return _Wanted(path=allowed_path(path, roots))
+        place = _fenced(file_path, roots)
+        return _Wanted(path=file_path, leave_out=leave_out, place=place)
+    if request.npy.payload_path:
+        file_path = allowed_path(request.npy.payload_path, roots)
+        return _Wanted(path=file_path, place=_fenced(file_path, roots))
     if request.columns or request.add_columns:
         raise InvalidInputError("columns of payload need a payload_path beside npy")
     return None

@@ -2,6 +2,7 @@
 
 from gleann.index import BuildParams
 from gleann.index.build.forecast import Forecast, forecast_build, forecast_fold
+from gleann.index.nouns import counted
 from gleann.service.jobs.curation.work import Asked
 from gleann.service.plans.curations import PLANNED
 from gleann.service.plans.machine import nominal_second
@@ -30,8 +31,9 @@ def curation_plan(asked: Asked, *, cores: int) -> Plan:
     # The request stays with the job; the log of the database has it for a while too.
     stored = work.stored_bytes + STORED_BYTES + asked.message.ByteSize()
     steps = [
-        f"It writes the {view.count:,} vectors of {view.name!r} to a folder that is"
-        " removed at the end, as some are newer or removed since the last build."
+        f"It writes the {counted(view.count, 'vectors')} of {view.name!r} to a folder"
+        " that is removed at the end, as some are newer or removed since the last"
+        " build."
         for view in copied
     ]
     return Plan(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from gleann.index.nouns import counted, verb
 from gleann.selection.curation.forecast.pairs import PairShares
 from gleann.service.plans.reading import Reading, shares_of
 from gleann.service.wire.arrays import vectors_of
@@ -34,6 +35,13 @@ class Pairs:
             drawn=shares.drawn,
         )
 
+    def part(self, count: int) -> "Pairs":
+        """So many of them, of which as large a share is compared and found."""
+        share = count / self.all
+        return replace(
+            self, all=count, compared=share * self.compared, found=share * self.found
+        )
+
     def at_most(self, most: int) -> "Pairs":
         """These, where work ends at more than `most` that are found."""
         return replace(self, found=min(self.found, most))
@@ -43,7 +51,8 @@ class Pairs:
         if self.found <= most:
             return []
         return [
-            f"That is more than the {most:,} pairs that it may have: it would fail."
+            f"That is more than the {counted(most, 'pairs')} that it may have: it would"
+            " fail."
         ]
 
     def steps(self, what: str) -> list[str]:
@@ -53,10 +62,11 @@ class Pairs:
         if not self.drawn:
             return [f"It compares the codes of perhaps {compared}: no list tells yet."]
         count = round(self.found)
-        found = f"about {count:,} are" if count else "few or none are"
+        found = f"about {count:,} {verb(count, 'is', 'are')}"
         return [
             f"It compares the codes of about {compared};"
-            f" {found} within the radius, by {self.drawn:,} vectors of some lists."
+            f" {found if count else 'few or none are'} within the radius, by"
+            f" {counted(self.drawn, 'vectors')} of some lists."
         ]
 
 

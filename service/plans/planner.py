@@ -10,6 +10,7 @@ from gleann.index.build.forecast import (
     forecast_fold,
 )
 from gleann.index.build.sample import sample_size
+from gleann.index.nouns import counted
 from gleann.index.parallel.cores import usable_cores
 from gleann.service.jobs.building import Building
 from gleann.service.jobs.candidates import resolve
@@ -144,9 +145,11 @@ class Planner:
             n, view.dim, params, id_bytes=sizes.id_bytes, cores=cores
         )
         nlist = resolve_nlist(params, n)
-        steps = [f"It trains {nlist:,} lists and assigns {n:,} vectors to them."]
+        lists, vectors = counted(nlist, "lists"), counted(n, "vectors")
+        steps = [f"It trains {lists} and assigns {vectors} to them."]
         if queries := sample_size(n, params):
-            steps.append(f"It measures recall with {queries:,} sample queries.")
+            sample = counted(queries, "sample queries")
+            steps.append(f"It measures recall with {sample}.")
         return self._published(view, forecast, sizes, steps)
 
     def _folded(self, view: View, sizes: IndexSizes, *, newer: int) -> Plan:
@@ -160,7 +163,8 @@ class Planner:
             params=index.params,
             id_bytes=sizes.id_bytes,
         )
-        steps = [f"It adds {newer:,} vectors to {index.nlist:,} lists."]
+        lists = counted(index.nlist, "lists")
+        steps = [f"It adds {counted(newer, 'vectors')} to {lists}."]
         return self._published(view, forecast, sizes, steps)
 
     def _published(
@@ -202,11 +206,12 @@ class Planner:
                 params=sealed.index.params,
                 id_bytes=sizes.id_bytes,
             )
-            how = f"the {sealed.index.nlist:,} lists there are"
+            how = f"the {counted(sealed.index.nlist, 'lists')} that it has"
         payload = sizes.payload_bytes + source.payload.size_bytes
         grown = replace(sizes, payload_bytes=payload)
         step = (
-            f"It writes {source.count:,} vectors of {source.file.path.name} to {how}."
+            f"It writes {counted(source.count, 'vectors')} of {source.file.path.name}"
+            f" to {how}."
         )
         plan = self._published(view, forecast, grown, [step])
         return replace(
@@ -229,7 +234,8 @@ class Planner:
             disk_bytes=2 * logged,
             disk_bytes_after=logged + min(logged, MOST_LOG_BYTES),
             steps=(
-                f"It logs {source.count:,} vectors of {source.file.path.name}.",
+                f"It logs {counted(source.count, 'vectors')} of"
+                f" {source.file.path.name}.",
                 "They are searched beside the sealed version until they are sealed.",
             ),
         )

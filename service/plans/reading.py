@@ -6,13 +6,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index import BuildParams
 from gleann.index.arrays import Rows
-from gleann.index.build.arrange import resolve_nlist
 from gleann.index.join.side import JoinSide, side_of_index, side_of_rows
 from gleann.index.params import DEFAULT_TARGET_RECALL
 from gleann.selection.curation.forecast.pairs import PairShares, pair_shares
 from gleann.selection.curation.forecast.searches import Searched
+from gleann.service.jobs.curation.pool import lists_of
 from gleann.service.views.live_index import View
 
 UNKNOWN_SHARE = 0.1
@@ -40,10 +39,7 @@ class Reading:
     @property
     def nlist(self) -> int:
         """Lists that a library index of the live vectors has."""
-        sealed, count = self.view.sealed, self.view.count
-        if sealed is not None and count >= sealed.index.nlist:
-            return sealed.index.nlist
-        return resolve_nlist(BuildParams(metric=self.view.metric), count)
+        return lists_of(self.view)
 
     @cached_property
     def side(self) -> JoinSide | None:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from gleann.index.nouns import counted
 from gleann.service.jobs.candidates import Candidates
 from gleann.service.plans.machine import nominal_second
 from gleann.service.values import Plan
@@ -58,7 +59,7 @@ def selection_plan(
         disk_bytes=stored,
         disk_bytes_after=stored,
         steps=(
-            f"It reads {n:,} candidates of {view.name!r}.",
+            f"It reads {counted(n, 'candidates')} of {view.name!r}.",
             f"It chooses {k:,} of them by {method}.",
         ),
     )

@@ -20,7 +20,7 @@ from gleann.index.errors import (
 )
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import sync_dir
-from gleann.index.storage.regular_file import open_regular
+from gleann.index.storage.regular_file import open_without_links
 from gleann.service.snapshots.manifest import (
     MANIFEST,
     MOST_MANIFEST_BYTES,
@@ -72,11 +72,12 @@ def _write(
     directory: Path, manifest: SnapshotManifest, handle: BinaryIO, report: Report
 ) -> None:
     meter = Meter("export", manifest.size_bytes, report)
+    real = directory.resolve()
     with tarfile.open(fileobj=handle, mode="w", format=tarfile.GNU_FORMAT) as archive:
         content = manifest.to_json()
         archive.addfile(_member(MANIFEST, len(content), manifest), BytesIO(content))
         for path, expected in manifest.files.items():
-            with opened(directory, path) as source:
+            with opened(real, path) as source:
                 reader = CheckedReader(
                     source, expected, shown=str(directory / path), meter=meter
                 )
@@ -168,12 +169,16 @@ class Archive:
 def open_archive(file: Path) -> Iterator[Archive]:
     """Open a tar file without compression.
 
+    Args:
+        file: its path has no links.
+
     Raises:
+        ForbiddenPathError: it is a link.
         MissingFileError: it cannot be read.
         InvalidInputError: it is not the tar file of a snapshot.
         CorruptDataError: its manifest is damaged.
     """
-    with open_regular(file) as handle:
+    with os.fdopen(open_without_links(file, str(file)), "rb") as handle:
         with _reading(file):
             archive = tarfile.TarFile(
                 fileobj=cast(BinaryIO, _Limited(handle)), mode="r", errorlevel=2

@@ -15,10 +15,15 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from gleann.index.errors import CorruptDataError, GleannError, MissingFileError
+from gleann.index.errors import (
+    CorruptDataError,
+    ForbiddenPathError,
+    GleannError,
+    MissingFileError,
+)
 from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
-from gleann.index.storage.regular_file import open_regular
+from gleann.index.storage.regular_file import open_without_links
 from gleann.service.optimizer_params import OptimizerParams
 
 FORMAT = "gleann-snapshot"
@@ -111,19 +116,22 @@ class SnapshotManifest:
 def read_manifest(directory: Path) -> SnapshotManifest:
     """The manifest of the snapshot in a directory.
 
+    Args:
+        directory: its path has no links.
+
     Raises:
         MissingFileError: there is no snapshot.
         CorruptDataError: its manifest is damaged.
     """
     file = directory / MANIFEST
     try:
-        with open_regular(file, os.O_NOFOLLOW) as handle:
+        with os.fdopen(open_without_links(file, str(file)), "rb") as handle:
             content = handle.read(MOST_MANIFEST_BYTES + 1)
     except OSError as error:
         raise MissingFileError(
             f"no snapshot in {directory}: {error.strerror}"
         ) from error
-    except MissingFileError as error:
+    except (ForbiddenPathError, MissingFileError) as error:
         raise MissingFileError(f"no snapshot in {directory}: {error}") from error
     return parse_manifest(content, shown=str(file))
 

@@ -99,7 +99,7 @@ class Shelf:
         """
         path = self.path(name)
         try:
-            manifest = read_manifest(path)
+            manifest = read_manifest(path.resolve())
         except MissingFileError as error:
             raise UnknownSnapshotError(f"there is no snapshot {name[:80]!r}") from error
         if manifest.name != path.name:

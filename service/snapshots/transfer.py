@@ -18,7 +18,7 @@ from gleann.index.errors import (
 )
 from gleann.index.progress import Report
 from gleann.index.storage.manifest import sync_dir
-from gleann.index.storage.regular_file import open_regular
+from gleann.index.storage.regular_file import open_without_links
 from gleann.service.snapshots.manifest import MANIFEST, SnapshotFile, SnapshotManifest
 from gleann.service.state.database import disk_errors
 from gleann.service.state.disk_room import require_room
@@ -244,12 +244,19 @@ def _regular_files(directory: Path, *, shown: str) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def opened(directory: Path, path: str) -> Iterator[BinaryIO]:
-    """Open a file of a snapshot for reading; a link is not followed.
+    """Open a file of a snapshot for reading; no link is followed.
+
+    Args:
+        directory: of the snapshot; its path has no links.
+        path: of the file below it.
 
     Raises:
+        ForbiddenPathError: it is a link.
         MissingFileError: it cannot be read.
     """
-    with open_regular(directory / path, os.O_NOFOLLOW, buffering=0) as handle:
+    file = directory / path
+    descriptor = open_without_links(file, str(file))
+    with os.fdopen(descriptor, "rb", buffering=0) as handle:
         yield handle
 
 

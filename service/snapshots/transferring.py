@@ -36,6 +36,9 @@ from gleann.v1 import snapshot_pb2
 def manifest_at(source: Path) -> SnapshotManifest:
     """The manifest of the snapshot in a directory or a tar file.
 
+    Args:
+        source: its path has no links.
+
     Raises:
         MissingFileError: there is nothing.
         InvalidInputError: it is no snapshot.
@@ -70,8 +73,9 @@ def verify_files(
         MissingFileError: a file cannot be read.
     """
     meter = Meter("verify", sum(file.bytes for file in files.values()), report)
+    real = directory.resolve()
     for path, expected in files.items():
-        with opened(directory, path) as source:
+        with opened(real, path) as source:
             reader = CheckedReader(
                 source, expected, shown=f"{directory}: {path}", meter=meter
             )
@@ -81,7 +85,7 @@ def verify_files(
 
 def verify_archive(file: Path, *, report: Report) -> SnapshotManifest:
     """Compare every file in a tar file with its checksum; as `verify_directory`."""
-    with open_archive(file) as archive:
+    with open_archive(file.resolve()) as archive:
         meter = Meter("verify", archive.manifest.size_bytes, report)
         intake = Intake(archive.manifest, None, shown=file.name, meter=meter)
         archive.take_all(intake)
@@ -103,8 +107,9 @@ def export_snapshot(
     if target.suffix == SUFFIX:
         write_archive(directory, manifest, target, report=report)
         return
+    real = directory.resolve()
     with new_directory(target) as scratch:
-        copy_directory(directory, manifest, scratch, phase="export", report=report)
+        copy_directory(real, manifest, scratch, phase="export", report=report)
 
 
 def copy_directory(
@@ -115,7 +120,10 @@ def copy_directory(
     phase: str,
     report: Report,
 ) -> None:
-    """Copy the snapshot in `directory` to the empty directory `target`, checked."""
+    """Copy the snapshot in `directory` to the empty directory `target`, checked.
+
+    No link is followed, so the path of `directory` must have none.
+    """
     require_files(directory, manifest, shown=str(directory))
     meter = Meter(phase, manifest.size_bytes, report)
     intake = Intake(manifest, target, shown=str(directory), meter=meter)
@@ -224,7 +232,7 @@ class Importing:
 def is_snapshot_at(path: Path, manifest: SnapshotManifest) -> bool:
     """Whether there is this very snapshot."""
     try:
-        return manifest_at(path).checksum == manifest.checksum
+        return manifest_at(path.resolve()).checksum == manifest.checksum
     except GleannError:
         return False
 

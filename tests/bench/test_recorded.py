@@ -19,7 +19,9 @@ def recorded():
     return read_results(RESULTS)
 
 
-@pytest.mark.parametrize("document", ["README.md", "bench/README.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "bench/README.md", "service/DECISIONS.md"]
+)
 def test_documents_show_what_was_recorded(document, recorded):
     text = (ROOT / document).read_text()
     assert "<!-- results: " in text

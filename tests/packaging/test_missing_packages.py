@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy
 
 import gleann
 from gleann._needed import PACKAGES, missing_packages, needing, package_of
@@ -187,7 +189,47 @@ def test_other_modules_and_other_errors_stay():
     assert type(other.value) is ImportError
 
 
-def test_the_inner_door_says_it():
+NEEDS = ["numpy>=1.26", "scipy>=99.1; python_version > '3'", "tqdm>=4.66"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModuleNotFoundError("No module named 'scipy.newer'", name="scipy.newer"),
+        ImportError("cannot import name 'newer' from 'scipy'", name="scipy"),
+    ],
+)
+def test_a_package_that_is_too_old_is_told_with_both_versions(monkeypatch, error):
+    monkeypatch.setattr(metadata, "requires", lambda _: NEEDS)
+    with pytest.raises(MissingPackageError) as raised, needing("it"):
+        raise error
+    said = f"it needs the package scipy 99.1 or newer, but {scipy.__version__} is"
+    assert str(raised.value) == f"{said} installed: pip install 'scipy>=99.1'"
+
+
+@pytest.mark.parametrize(
+    ("found", "least"), [("1.26", "1.26"), ("1.26.0", "1.26"), ("2.0rc1", "1.30")]
+)
+def test_a_package_that_is_new_enough_fails_as_it_did(monkeypatch, found, least):
+    monkeypatch.setattr(metadata, "requires", lambda _: [f"scipy>={least}"])
+    monkeypatch.setattr(metadata, "version", lambda _: found)
+    with pytest.raises(ModuleNotFoundError) as raised, needing("it"):
+        raise ModuleNotFoundError(name="scipy.newer")
+    assert type(raised.value) is ModuleNotFoundError
+
+
+def test_a_gleann_without_metadata_tells_no_versions(monkeypatch):
+    def refuse(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", refuse)
+    with pytest.raises(ImportError) as raised, needing("it"):
+        raise ImportError("cannot import name 'newer'", name="scipy")
+    assert type(raised.value) is ImportError
+
+
+def test_the_inner_door_says_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
     with (
         pytest.raises(MissingPackageError, match=r"^inside needs") as raised,
         needing("outside"),

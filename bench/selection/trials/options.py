@@ -3,10 +3,12 @@
 import argparse
 from pathlib import Path
 
+from bench.option_types import natural
+
 
 def add_trial_options(parser: argparse.ArgumentParser) -> None:
     """Give a command the options of its first seed and of its result file."""
-    parser.add_argument("--seed", type=int, default=0, help="of the first trial")
+    parser.add_argument("--seed", type=natural, default=0, help="of the first trial")
     parser.add_argument("--out", type=Path, help="default: bench/results/")
     parser.add_argument(
         "--quick",

@@ -11,6 +11,7 @@ from gleann.index.arrays import HeldIds, Rows, Vectors
 from gleann.index.checks import as_vectors, require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.metric import prepare
+from gleann.index.nouns import number_of
 from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import IdMap, as_rows, require_between, require_count
 from gleann.selection.curation.audit.coverage import CoverageCurve, coverage_curve
@@ -101,7 +102,7 @@ def audit(
     within = Among.of(among, n=len(rows), names=own)
     chosen = as_rows(request.chosen, n=len(rows), name="chosen", names=own)
     if not len(chosen):
-        raise InvalidInputError(f"chosen has 0 of {len(rows)} rows")
+        raise InvalidInputError(f"chosen has 0 of {number_of(len(rows), 'rows')}")
     columns = [
         Column.of(name, values, n=len(rows)) for name, values in request.labels.items()
     ]

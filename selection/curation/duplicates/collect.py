@@ -11,6 +11,7 @@ from gleann.index.errors import LimitError
 from gleann.index.join.block import JoinWork, PairBlock
 from gleann.index.join.pairs import PairJoin
 from gleann.index.join.side import JoinSide
+from gleann.index.nouns import number_of
 from gleann.index.progress import Progress
 from gleann.selection.curation.duplicates.groups import Outside, PairTable
 from gleann.selection.curation.duplicates.pool import Pool
@@ -102,9 +103,10 @@ class Collector:
         self._count += len(pairs)
         if self._count > self.most:
             raise LimitError(
-                f"more than {self.most} pairs of distinct rows are within"
+                f"more than {number_of(self.most, 'pairs')} of distinct rows are within"
                 f" {self.radius:g} of each other: {self._count} were found in"
-                f" {at.done} of {at.total} lists. Choose a smaller radius, or raise"
+                f" {at.done} of {number_of(at.total, 'lists')}. Choose a smaller"
+                " radius, or raise"
                 f" max_pairs (each takes {PAIR_BYTES} bytes); join() streams them"
             )
         self._parts.append(pairs)

@@ -12,14 +12,17 @@ _SHIFT = np.uint64(29)
 
 def hashes_of(pool: Pool, rows: Rows) -> NDArray[np.uint64]:
     """A hash (m,) of the vector of each of `rows`: equal for equal ones."""
-    factors = np.random.default_rng(19).integers(
-        1, 1 << 63, size=pool.dim, dtype=np.uint64
-    )
+    factors = _factors(pool.dim)
     hashes = np.empty(len(rows), np.uint64)
     for block, vectors in pool.blocks_of(rows):
-        hashes[block] = _hashes(vectors, 2 * factors + np.uint64(1))
+        hashes[block] = _hashes(vectors, factors)
         beat()
     return hashes
+
+
+def vector_hashes(vectors: Vectors) -> NDArray[np.uint64]:
+    """As `hashes_of`, of prepared vectors (m, d)."""
+    return _hashes(vectors, _factors(vectors.shape[1]))
 
 
 def first_equal(pool: Pool, rows: Rows, hashes: NDArray[np.uint64]) -> Rows:
@@ -36,6 +39,11 @@ def first_equal(pool: Pool, rows: Rows, hashes: NDArray[np.uint64]) -> Rows:
         strange = alike[block][(vectors != other).any(axis=1)]
         first[strange] = strange
     return rows[first]
+
+
+def _factors(dim: int) -> NDArray[np.uint64]:
+    drawn = np.random.default_rng(19).integers(1, 1 << 63, size=dim, dtype=np.uint64)
+    return 2 * drawn + np.uint64(1)
 
 
 def _hashes(vectors: Vectors, factors: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidParamsError
 from gleann.index.ids.held import take_ids
+from gleann.index.params import Metric
 from gleann.selection.curation.duplicates.groups import PairTable
 from gleann.selection.curation.duplicates.pool import Pool
 from gleann.selection.curation.duplicates.result import Duplicates
@@ -47,15 +48,12 @@ def known_pairs(
     Raises:
         InvalidParamsError: the earlier answer has another metric, or a smaller radius.
     """
-    if known.metric != pool.metric:
-        raise InvalidParamsError(
-            f"the known answer has the metric {known.metric}, the index {pool.metric}"
-        )
-    if np.float32(known.radius) < np.float32(radius):
-        raise InvalidParamsError(
-            f"the known answer has pairs up to {known.radius:g}, below the radius"
-            f" {radius:g}: it must have all"
-        )
+    require_covers(
+        metric=pool.metric,
+        radius=radius,
+        known_metric=known.metric,
+        known_radius=known.radius,
+    )
     before = known.rows
     now = pool.names.lookup.find(take_ids(known.held_ids, before))
     there = (now >= 0) & (first[now] >= 0) & (hashes[now] == known.hashes[before])
@@ -73,3 +71,28 @@ def known_pairs(
         distances=near.distances[both],
     )
     return KnownPairs(pairs=pairs, joined=joined)
+
+
+def require_covers(
+    *, metric: Metric, radius: float, known_metric: Metric, known_radius: float
+) -> None:
+    """Refuse an earlier answer that lacks pairs within the radius.
+
+    Args:
+        metric: of the pool.
+        radius: of the pairs.
+        known_metric: of the earlier answer.
+        known_radius: up to which it has all pairs.
+
+    Raises:
+        InvalidParamsError: another metric, or a smaller radius.
+    """
+    if known_metric != metric:
+        raise InvalidParamsError(
+            f"the known answer has the metric {known_metric}, the index {metric}"
+        )
+    if np.float32(known_radius) < np.float32(radius):
+        raise InvalidParamsError(
+            f"the known answer has pairs up to {known_radius:g}, below the radius"
+            f" {radius:g}: it must have all"
+        )

@@ -15,6 +15,7 @@ from gleann.index.errors import (
 )
 from gleann.index.ids.held import joined_ids, kind_of
 from gleann.index.join.side import JoinSide, require_distance, side_of_index
+from gleann.index.nouns import number_of
 from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.params import Metric
 from gleann.index.soar_index import SoarIndex
@@ -123,7 +124,8 @@ def _require_alike(indexes: tuple[SoarIndex, ...]) -> None:
             )
         if index.dim != first.dim:
             raise DimensionMismatchError(
-                f"index {number} has {index.dim} dimensions, index 0 {first.dim}"
+                f"index {number} has {number_of(index.dim, 'dimensions')}, index 0"
+                f" {first.dim}"
             )
         if kind_of(index.held_ids) != kind_of(first.held_ids):
             raise InvalidInputError(

@@ -4,6 +4,8 @@ The constants were fitted by `python -m bench plans`, as those of `searches.py`,
 `graphs.py` and `choices.py` (`service/DECISIONS.md` "Plans of curations").
 """
 
+from dataclasses import dataclass
+
 from gleann.selection.curation.forecast.value import Forecast
 
 TOWARD, TOWARD_NUMBER = 0.8e-9, 25e-12
@@ -25,6 +27,8 @@ HELD_PAIR_BYTES, STREAMED_PAIR_BYTES = 60, 12
 MOST_STREAMED = 5_000_000
 CHOSEN_ROW_BYTES = 120
 """Memory of a row while near-duplicates are chosen and stored."""
+KNOWN_ROW_BYTES, KNOWN_PAIR_BYTES = 90, 40
+"""Memory of a row and of a pair of an earlier answer, besides."""
 
 STORED_PAIR, STORED_ROW = 36, 84
 """Bytes of a pair and of a row of near-duplicates on disk, with the state."""
@@ -61,16 +65,54 @@ def forecast_join(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPart:
+    """What an earlier answer spares near-duplicates.
+
+    Attributes:
+        rows: whose pairs with each other it has.
+        pairs: that are taken from it.
+    """
+
+    rows: int = 0
+    pairs: float = 0.0
+
+
+NOTHING_KNOWN = KnownPart()
+
+
 def forecast_duplicates(
-    rows: int, others: int, dim: int, *, nlist: int, compared: float, found: float
+    rows: int,
+    dim: int,
+    *,
+    nlist: int,
+    compared: float,
+    found: float,
+    known: KnownPart = NOTHING_KNOWN,
 ) -> Forecast:
-    """Forecast near-duplicates, whose pairs are held; arguments as `forecast_join`."""
-    join = forecast_join(rows, others, dim, nlist=nlist, compared=compared, found=found)
+    """Forecast near-duplicates, whose pairs are held.
+
+    Args:
+        rows: that take part.
+        dim: numbers in a row.
+        nlist: lists of the index.
+        compared: pairs whose codes are compared.
+        found: pairs within the radius that are found so; none where all rows are known.
+        known: of an earlier answer.
+    """
+    join, new = Forecast(memory_bytes=BASE_BYTES), rows - known.rows
+    if new:
+        join = forecast_join(
+            new, known.rows, dim, nlist=nlist, compared=compared, found=found
+        )
+    pairs = found + known.pairs
+    # The join counts the bytes of a pair that it lists.
+    stored = STORED_ROW * rows + STORED_PAIR * pairs - JOINED_PAIR * found
+    held = CHOSEN_ROW_BYTES * rows + HELD_PAIR_BYTES * pairs
+    held += KNOWN_ROW_BYTES * known.rows + KNOWN_PAIR_BYTES * known.pairs
     choice = Forecast(
-        serial=rows * (dim * HASHED_NUMBER + CHOSEN_ROW),
-        stored_bytes=round(STORED_ROW * rows + (STORED_PAIR - JOINED_PAIR) * found),
-        memory_bytes=round(
-            BASE_BYTES + CHOSEN_ROW_BYTES * rows + HELD_PAIR_BYTES * found
-        ),
+        serial=rows * (dim * HASHED_NUMBER + CHOSEN_ROW) + known.pairs * FOUND,
+        stored_bytes=round(stored),
+        memory_bytes=round(BASE_BYTES + held),
     )
     return join.then(choice)

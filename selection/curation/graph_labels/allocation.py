@@ -11,6 +11,7 @@ from gleann.index.arrays import HeldIds, Ids, Mask, Rows
 from gleann.index.checks import as_array
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.held import ids_at
+from gleann.index.nouns import number_of
 from gleann.index.tables.tabular import Table, Tabular, as_json
 from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import IdMap, as_probabilities
@@ -77,8 +78,8 @@ class AllocationRequest:
         if (empty := np.flatnonzero(~seen & (shares > 0))).size:
             named = [words.words[number] for number in empty.tolist()]
             raise InvalidInputError(
-                f"{empty.size} of {c} classes have a share above 0, but no row has a"
-                f" probability of them above 0: {shown_words(named)}"
+                f"{empty.size} of {number_of(c, 'classes')} have a share above 0, but"
+                f" no row has a probability of them above 0: {shown_words(named)}"
             )
         return shares
 
@@ -139,8 +140,8 @@ class Allocation(Tabular):
         table = as_probabilities(probabilities)
         if table.shape[1] != len(self.words):
             raise DimensionMismatchError(
-                f"probabilities has {table.shape[1]} columns for"
-                f" {len(self.words)} classes"
+                f"probabilities has {number_of(table.shape[1], 'columns')} for"
+                f" {number_of(len(self.words), 'classes')}"
             )
         return soft_labels(_logs(table, self.gamma), self.potentials)
 
@@ -182,31 +183,18 @@ def allocate_labels(
             that cannot be met; or the totals are not met within `params.max_sweeps`.
         DimensionMismatchError: another number of shares than of classes.
     """
-    table = _as_table(request.probabilities)
-    names = IdMap(request.ids, n=len(table))
-    within = Among.of(
-        request.among, n=len(table), names=None if request.ids is None else names
-    )
-    rows = _rows_with_evidence(table, within)
-    usable = as_probabilities(table[rows])
-    classes = range(usable.shape[1]) if request.classes is None else request.classes
-    words = words_of(list(classes), stated=list(classes))
-    if len(words) != usable.shape[1]:
-        raise DimensionMismatchError(
-            f"probabilities has {usable.shape[1]} columns for {len(words)} classes"
-        )
-    bounds = request.bounds(words, seen=usable.max(axis=0) > 0)
-    params = request.params
+    given, params = CheckedRequest.of(request), request.params
+    n, bounds = len(given.rows), given.bounds
     plan = sinkhorn(
-        _logs(usable, params.gamma),
-        totals_of(bounds, n=len(rows), share=params.share),
+        _logs(given.usable, params.gamma),
+        totals_of(bounds, n=n, share=params.share),
         tolerance=params.tolerance,
         max_sweeps=params.max_sweeps,
         progress=progress,
     )
     if plan.error > params.tolerance:
         raise InvalidInputError(
-            f"after {plan.sweeps} sweeps the total of a class is off by"
+            f"after {number_of(plan.sweeps, 'sweeps')} the total of a class is off by"
             f" {plan.error:.3g} of it, above the tolerance {params.tolerance:g}: lower"
             f" gamma (it is {params.gamma:g}), or raise the bounds"
         )
@@ -214,13 +202,59 @@ def allocate_labels(
         "allocation",
         params={**asdict(params), "upper_bounds": bounds.tolist()},
         seed=None,
-        data_hash=fingerprint(usable),
+        data_hash=fingerprint(given.usable),
     )
-    found = _answer(
-        plan, words, rows, names.held, params=params, made=made | origin_of(within)
-    )
-    above = _above(found.numbers, len(rows) * bounds)
+    found = _answer(plan, given, params=params, made=made | origin_of(given.within))
+    above = _above(found.numbers, n * bounds)
     return replace(found, summary={**found.summary, "above_bounds": above})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CheckedRequest:
+    """A request that can be met, but for the totals.
+
+    Attributes:
+        held_ids: (n,) of all rows.
+        within: the rows that may get labels; None for all.
+        rows: int64 (m,), of these the rows with evidence, ascending.
+        usable: float64 (m, c), their probabilities.
+        words: the classes.
+        bounds: float64 (c,), upper bounds of their shares.
+    """
+
+    held_ids: HeldIds
+    within: Among | None
+    rows: Rows
+    usable: NDArray[np.float64]
+    words: Words
+    bounds: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, request: AllocationRequest) -> "CheckedRequest":
+        """Check all that needs no plan; errors as `allocate_labels`."""
+        table = _as_table(request.probabilities)
+        names = IdMap(request.ids, n=len(table))
+        within = Among.of(
+            request.among, n=len(table), names=None if request.ids is None else names
+        )
+        rows = _rows_with_evidence(table, within)
+        usable = as_probabilities(table[rows])
+        columns = usable.shape[1]
+        classes = range(columns) if request.classes is None else request.classes
+        words = words_of(list(classes), stated=list(classes))
+        if len(words) != columns:
+            raise DimensionMismatchError(
+                f"probabilities has {number_of(columns, 'columns')} for"
+                f" {number_of(len(words), 'classes')}"
+            )
+        return cls(
+            held_ids=names.held,
+            within=within,
+            rows=rows,
+            usable=usable,
+            words=words,
+            bounds=request.bounds(words, seen=usable.max(axis=0) > 0),
+        )
 
 
 def totals_of(bounds: NDArray[np.float64], *, n: int, share: float) -> Totals:
@@ -251,7 +285,8 @@ def _rows_with_evidence(table: NDArray[Any], among: Among | None) -> Rows:
     rows = np.flatnonzero(has if among is None else has & among.mask)
     if not len(rows):
         raise InvalidInputError(
-            f"0 of {len(table)} rows have a probability above 0: none can be labelled"
+            f"0 of {number_of(len(table), 'rows')} have a probability above 0: none can"
+            " be labelled"
         )
     return rows
 
@@ -273,13 +308,12 @@ def _above(numbers: NDArray[np.int64], bounds: NDArray[np.float64]) -> int:
 
 def _answer(
     plan: Plan,
-    words: Words,
-    rows: Rows,
-    held_ids: HeldIds,
+    given: CheckedRequest,
     *,
     params: AllocationParams,
     made: dict[str, Any],
 ) -> Allocation:
+    rows, held_ids = given.rows, given.held_ids
     weights = plan.masses.sum(axis=1)
     count = min(len(rows), round(params.share * len(rows)))
     # Masses that differ by rounding only are equal.
@@ -287,7 +321,7 @@ def _answer(
     return Allocation(
         rows=rows[order],
         ids=ids_at(held_ids, rows[order]),
-        words=words,
+        words=given.words,
         numbers=plan.masses[order].argmax(axis=1),
         weights=weights[order],
         totals=plan.masses.sum(axis=0),

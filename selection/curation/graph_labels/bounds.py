@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
+from gleann.index.nouns import number_of
 from gleann.selection.checks import as_costs, as_scores, require_between
 
 SUM_TOLERANCE = 1e-6
@@ -22,8 +23,8 @@ def as_shares(values: ArrayLike, *, classes: int) -> NDArray[np.float64]:
     shares = _of_classes(values, classes=classes, name="shares")
     if abs(total := float(shares.sum()) - 1) > SUM_TOLERANCE:
         raise InvalidInputError(
-            f"shares of {classes} classes sum to {total + 1:.6g}, not to 1: give"
-            " upper_bounds where they are no more than bounds"
+            f"shares of {number_of(classes, 'classes')} sum to {total + 1:.6g}, not to"
+            " 1: give upper_bounds where they are no more than bounds"
         )
     return shares / shares.sum()
 
@@ -65,7 +66,7 @@ def wilson_upper_bounds(
     seen = as_costs(counts, n=np.size(counts), name="counts")
     total = float(seen.sum())
     if not total:
-        raise InvalidInputError(f"counts of {len(seen)} classes sum to 0")
+        raise InvalidInputError(f"counts of {number_of(len(seen), 'classes')} sum to 0")
     z = NormalDist().inv_cdf(confidence)
     share = seen / total
     spread = z * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
@@ -79,7 +80,8 @@ def _of_classes(values: ArrayLike, *, classes: int, name: str) -> NDArray[np.flo
     shares = as_scores(values, name=name)
     if len(shares) != classes:
         raise DimensionMismatchError(
-            f"{name} has {len(shares)} entries for {classes} classes"
+            f"{name} has {number_of(len(shares), 'entries')} for"
+            f" {number_of(classes, 'classes')}"
         )
     if (lowest := float(shares.min())) < 0:
         raise InvalidInputError(f"{name} must be at least 0, got {lowest:g}")

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from gleann.index.arrays import Rows
 from gleann.index.checks import as_array
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
+from gleann.index.nouns import number_of
 from gleann.selection.checks import as_costs, as_probabilities, shown
 from gleann.selection.curation.graph_labels.solver import Evidence
 from gleann.selection.words import Words, as_words, shown_words
@@ -57,7 +58,8 @@ class Labelled:
         listed = class_values(labels, name="labels")
         if len(listed) != len(rows):
             raise DimensionMismatchError(
-                f"labels has {len(listed)} entries for {len(rows)} rows"
+                f"labels has {number_of(len(listed), 'entries')} for"
+                f" {number_of(len(rows), 'rows')}"
             )
         words = words_of(listed if classes is None else classes, stated=classes)
         values = np.zeros((len(rows), len(words)))
@@ -88,13 +90,15 @@ class Labelled:
         values = as_probabilities(probabilities)
         if len(values) != len(rows):
             raise DimensionMismatchError(
-                f"probabilities has {len(values)} lines for {len(rows)} rows"
+                f"probabilities has {number_of(len(values), 'lines')} for"
+                f" {number_of(len(rows), 'rows')}"
             )
         named = list(range(values.shape[1])) if classes is None else classes
         words = words_of(named, stated=named)
         if len(words) != values.shape[1]:
             raise DimensionMismatchError(
-                f"probabilities has {values.shape[1]} columns for {len(words)} classes"
+                f"probabilities has {number_of(values.shape[1], 'columns')} for"
+                f" {number_of(len(words), 'classes')}"
             )
         return cls._of(rows, values, words, weights)
 
@@ -111,7 +115,8 @@ class Labelled:
         counted = np.flatnonzero(values.any(axis=1))
         if not len(counted):
             raise InvalidInputError(
-                f"{len(counted)} of {len(rows)} rows have a label that counts"
+                f"{len(counted)} of {number_of(len(rows), 'rows')} have a label that"
+                " counts"
             )
         order = counted[np.argsort(rows[counted], kind="stable")]
         seen = values[order].max(axis=0) > 0
@@ -152,12 +157,12 @@ def words_of(values: Sequence[Hashable], *, stated: Sequence[Hashable] | None) -
         words = Words(words=tuple(listed), name="labels")
         if len(set(listed)) != len(listed):
             raise InvalidInputError(
-                f"classes has {len(listed)} entries, of which {len(set(listed))}"
-                f" distinct: {shown(words.array)}"
+                f"classes has {number_of(len(listed), 'entries')}, of which"
+                f" {len(set(listed))} distinct: {shown(words.array)}"
             )
     if len(words) < FEWEST:
         raise InvalidInputError(
-            f"the labels have {len(words)} class{'' if len(words) == 1 else 'es'}"
+            f"the labels have {number_of(len(words), 'classes')}"
             f" [{shown_words(words.words)}], propagation needs {FEWEST}: `classes`"
             " names those that no row has"
         )

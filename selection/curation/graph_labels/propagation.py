@@ -18,6 +18,7 @@ from gleann.index import (
 from gleann.index.arrays import Rows
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.held import take_ids
+from gleann.index.nouns import number_of
 from gleann.index.params import Metric
 from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import IdMap, require_count
@@ -259,7 +260,7 @@ def _rows_of(graph: KnnGraph, among: Among | None, *, n: int) -> Among | None:
     """
     if len(graph) != n:
         raise DimensionMismatchError(
-            f"the graph is of {len(graph)} rows, the index of {n}"
+            f"the graph is of {number_of(len(graph), 'rows')}, the index of {n}"
         )
     own = None if graph.among is None else Among(rows=graph.among, n=n)
     if among is None:
@@ -267,7 +268,7 @@ def _rows_of(graph: KnnGraph, among: Among | None, *, n: int) -> Among | None:
     rows = graph.own_rows
     if not np.array_equal(rows, among.rows):
         raise InvalidInputError(
-            f"the graph is of {len(rows)} rows, not of the {len(among)} of {n} in"
-            " among: make it of these rows (knn_graph(..., among=))"
+            f"the graph is of {number_of(len(rows), 'rows')}, not of the {len(among)}"
+            f" of {n} in among: make it of these rows (knn_graph(..., among=))"
         )
     return among

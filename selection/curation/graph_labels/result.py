@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import HeldIds, Ids, Mask, Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.ids.held import ids_at, to_numpy
+from gleann.index.nouns import number_of, verb
 from gleann.index.tables.tabular import Table, Tabular, as_json
 from gleann.selection.checks import require_count
 from gleann.selection.curation.graph_labels.labelled import Labelled
@@ -156,7 +157,8 @@ class Propagation(Tabular):
         open_rows = np.flatnonzero(~self.given)
         if k > len(open_rows):
             raise InvalidParamsError(
-                f"k is {k}, but {len(open_rows)} rows have no given label"
+                f"k is {k}, but {number_of(len(open_rows), 'rows')}"
+                f" {verb(len(open_rows), 'has', 'have')} no given label"
             )
         margins = self.margins[open_rows]
         order = np.lexsort((ids_at(self.held_ids, open_rows), margins))[:k]
@@ -180,7 +182,9 @@ class Propagation(Tabular):
             InvalidInputError: no row lacks a given label.
         """
         if self.given.all():
-            raise InvalidInputError(f"all {len(self)} rows have a given label")
+            raise InvalidInputError(
+                f"all {number_of(len(self), 'rows')} have a given label"
+            )
         right = self.labels == np.asarray(labels, object)
         return float(right[~self.given].mean())
 

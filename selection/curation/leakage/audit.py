@@ -12,6 +12,7 @@ from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.join.block import PairBlock
 from gleann.index.join.pairs import PairJoin
 from gleann.index.join.side import require_alike, side_of_index
+from gleann.index.nouns import number_of
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import SearchParams
 from gleann.index.progress import Progress, ignore
@@ -150,8 +151,8 @@ class _Sides:
         mask = np.ones(n, np.bool_) if within is None else within.mask
         if reference is index:
             raise InvalidParamsError(
-                f"reference is the index itself, each of whose {n} rows would be found"
-                " for itself: give splits"
+                f"reference is the index itself, each of whose {number_of(n, 'rows')}"
+                " would be found for itself: give splits"
             )
         if reference is not None:
             require_alike(side_of_index(index), side_of_index(reference))
@@ -197,8 +198,8 @@ def training_rows(splits: Groups, trained_on: Sequence[Hashable], mask: Mask) ->
     audited, count = int((mask & ~trained).sum()), int(training.sum())
     if not audited or not count:
         raise InvalidInputError(
-            f"the splits have {audited} rows to audit and {count} training rows: both"
-            " are needed"
+            f"the splits have {number_of(audited, 'rows')} to audit and"
+            f" {number_of(count, 'training rows')}: both are needed"
         )
     return training
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from gleann.index.errors import InvalidParamsError
+from gleann.index.nouns import number_of
 from gleann.selection.curation.leakage.result import Leakage
 from gleann.selection.curation.radius import radius_of
 
@@ -69,6 +70,6 @@ def require_all_pairs(*, listed: int, pairs: int, complete: bool) -> None:
     """
     if not complete:
         raise InvalidParamsError(
-            f"the audit lists {listed} of {pairs} pairs, the nearest of each row: a"
-            f" smaller cut needs all of them, which max_pairs={pairs} lists"
+            f"the audit lists {listed} of {number_of(pairs, 'pairs')}, the nearest of"
+            f" each row: a smaller cut needs all of them, which max_pairs={pairs} lists"
         )

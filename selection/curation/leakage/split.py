@@ -11,6 +11,7 @@ from gleann.index.checks import require_integer
 from gleann.index.errors import InvalidParamsError
 from gleann.index.ids.held import take_ids
 from gleann.index.lists import assignment
+from gleann.index.nouns import number_of
 from gleann.index.params import SearchParams
 from gleann.index.soar_index import SoarIndex
 from gleann.index.tables.tabular import Table, Tabular
@@ -190,8 +191,8 @@ def resampled_training(
     training[asked] = False
     if not training.any() or not len(asked):
         raise InvalidParamsError(
-            f"tests are {len(asked)} of {n} rows: both test and training rows are"
-            " needed"
+            f"tests are {len(asked)} of {number_of(n, 'rows')}: both test and training"
+            " rows are needed"
         )
     params = SearchParams(k=per_test, target_recall=TARGET_RECALL, allowed=training)
     found, _ = index.search_rows(index.stored_rows[asked], params)
@@ -215,11 +216,7 @@ def _buckets_of_lists(
 
     sizes = np.bincount(first, minlength=index.nlist)
     used = np.flatnonzero(sizes)
-    if len(used) < folds:
-        raise InvalidParamsError(
-            f"folds must be at most {len(used)}, the lists that have rows; got {folds}:"
-            " build the index with more lists"
-        )
+    require_lists(folds, len(used))
     centroids = index.data.centroids[used].astype(np.float64)
     means = KMeans(folds, n_init=10, random_state=seed)
     labels = means.fit(centroids, sample_weight=sizes[used]).labels_
@@ -227,6 +224,19 @@ def _buckets_of_lists(
     _, appears, again = np.unique(labels, return_index=True, return_inverse=True)
     buckets[used] = np.argsort(np.argsort(appears))[again]
     return buckets
+
+
+def require_lists(folds: int, lists: int) -> None:
+    """Refuse more buckets than lists that have rows.
+
+    Raises:
+        InvalidParamsError: with both numbers.
+    """
+    if lists < folds:
+        raise InvalidParamsError(
+            f"folds must be at most {lists}, the lists that have rows; got {folds}:"
+            " build the index with more lists"
+        )
 
 
 def _heads(together: ArrayLike | None, rows: Rows, *, n: int) -> Rows:

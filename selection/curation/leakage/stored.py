@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from gleann.index.nouns import number_of
 from gleann.index.params import Metric
 from gleann.index.tables.tabular import as_json
 from gleann.selection.curation.leakage.result import Leakage, LeakedPairs
@@ -112,7 +113,8 @@ def _require_fit(stored: StoredAnswer, found: Leakage) -> None:
         stored.refuse("its pair_rows are not all among its rows")
     if found.pairs_complete and found.pair_counts.sum() != len(found.pairs):
         stored.refuse(
-            f"it has {len(found.pairs)} pairs, and counts {found.pair_counts.sum()}"
+            f"it has {number_of(len(found.pairs), 'pairs')}, and counts"
+            f" {found.pair_counts.sum()}"
         )
     if len(found.edges) < 2 or (np.diff(found.edges) <= 0).any():
         stored.refuse("its edges do not rise")

@@ -10,6 +10,7 @@ from gleann.index import SoarIndex
 from gleann.index.arrays import Rows
 from gleann.index.checks import as_array
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
+from gleann.index.nouns import number_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,7 +81,8 @@ class PositiveRows:
             )
         if len(offsets) != queries + 1:
             raise DimensionMismatchError(
-                f"positives are of {len(offsets) - 1} queries, but there are {queries}"
+                f"positives are of {number_of(len(offsets) - 1, 'queries')}, but there"
+                f" are {queries}"
             )
         wide = offsets.astype(np.int64)
         ids = as_array(positives.ids, name="ids of positives")

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from gleann.index import SearchParams
 from gleann.index.checks import require_number, require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.nouns import number_of
 from gleann.selection.among import AmongLike
 from gleann.selection.checks import require_between, require_count
 from gleann.selection.curation.negatives.positives import Positives
@@ -99,6 +100,6 @@ def _require_window(window: object, per_query: int) -> None:
     require_count("end of window", high)
     if high - low < per_query:
         raise InvalidParamsError(
-            f"window {low}..{high} has {max(0, high - low)} ranks, but per_query is"
-            f" {per_query}"
+            f"window {low}..{high} has {number_of(max(0, high - low), 'ranks')}, but"
+            f" per_query is {per_query}"
         )

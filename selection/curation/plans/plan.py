@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import DimensionMismatchError, InvalidParamsError
+from gleann.index.nouns import number_of
 from gleann.selection.among import Among, AmongLike, origin_of
 from gleann.selection.checks import IdMap, require_between, require_count
 from gleann.selection.curation.plans.permute import permuted
@@ -244,7 +245,8 @@ def _strata(strata: ArrayLike, n: int, among: Among | None) -> Strata:
     whole = Strata.of(strata, np.arange(n))
     if len(whole.rows) != n:
         raise DimensionMismatchError(
-            f"strata has {len(whole.rows)} entries for {n} rows"
+            f"strata has {number_of(len(whole.rows), 'entries')} for"
+            f" {number_of(n, 'rows')}"
         )
     if among is None:
         return whole

@@ -194,10 +194,7 @@ def _ranked_sample(
 ) -> tuple[Rows, NDArray[np.bool_]]:
     """The sample, in a random order, and which rows some target ranks best in it."""
     rows = pool.by_id(pool.open_rows)
-    if len(rows) < FEWEST:
-        raise InvalidInputError(
-            f"a sample needs {FEWEST} rows at least, but {len(rows)} may be chosen"
-        )
+    require_sample(len(rows))
     ids = take_ids(index.held_ids, rows)
     bits = keyed_hashes(ids, seed=request.seed, purpose="sample to distil")
     sample = rows[np.argsort(bits, kind="stable")[: request.sample_size]]
@@ -212,6 +209,18 @@ def _ranked_sample(
         budget=min(max(1, wanted), len(sample) - 1),
     )
     return sample, np.isin(sample, best.rows)
+
+
+def require_sample(count: int) -> None:
+    """Refuse so few rows that a sample has no positive and negative one.
+
+    Raises:
+        InvalidInputError: with both numbers.
+    """
+    if count < FEWEST:
+        raise InvalidInputError(
+            f"a sample needs {FEWEST} rows at least, but {count} may be chosen"
+        )
 
 
 def _trained(rows: Vectors, positive: NDArray[np.bool_], *, metric: Metric) -> Probe:

@@ -14,6 +14,7 @@ from gleann.index.errors import (
     InvalidParamsError,
 )
 from gleann.index.ids.held import ids_at
+from gleann.index.nouns import number_of
 from gleann.selection.among import Among, AmongLike
 from gleann.selection.checks import require_count
 from gleann.selection.groups import Groups
@@ -130,14 +131,15 @@ class Pool:
         groups = None if limits.groups is None else Groups.of(limits.groups)
         if groups is not None and len(groups) != n:
             raise DimensionMismatchError(
-                f"groups has {len(groups)} entries for {n} rows"
+                f"groups has {number_of(len(groups), 'entries')} for"
+                f" {number_of(n, 'rows')}"
             )
         return cls(
             index,
             among=among_of(limits.among, index),
             excluded=excluded,
             groups=groups,
-            room=_room(groups, limits.caps),
+            room=room_of(groups, limits.caps),
         )
 
     @classmethod
@@ -211,7 +213,12 @@ class Pool:
         return ids_at(self.index.held_ids, rows)
 
 
-def _room(groups: Groups | None, caps: Caps | None) -> NDArray[np.int64]:
+def room_of(groups: Groups | None, caps: Caps | None) -> NDArray[np.int64]:
+    """The most rows (g,) of each group; none without groups.
+
+    Raises:
+        InvalidParamsError: a cap of a group that no row has.
+    """
     if groups is None:
         return np.empty(0, np.int64)
     if not isinstance(caps, Mapping):

@@ -156,7 +156,7 @@ def _drawn(draw: "_Draw", pool: Pool, progress: ProgressCallback | None) -> list
     """Draw for one task after another."""
     request, members = draw.request, draw.targets.members()
     parts: list[_Part] = []
-    for place, count in enumerate(_shared(request, list(members))):
+    for place, count in enumerate(rows_of_tasks(request, list(members))):
         if progress is not None:
             done = sum(len(part.rows) for part in parts)
             progress(Progress(phase="draw", done=done, total=request.budget))
@@ -237,8 +237,12 @@ class _Draw:
         return {"kl_pool": before, "kl_chosen": after, "kl_reduction": before - after}
 
 
-def _shared(request: ResampleRequest, tasks: list[Hashable]) -> list[int]:
-    """Rows of each task, by largest remainder."""
+def rows_of_tasks(request: ResampleRequest, tasks: list[Hashable]) -> list[int]:
+    """Rows of each task, by largest remainder.
+
+    Raises:
+        InvalidParamsError: a share of an unknown task, or a task without a share.
+    """
     if request.shares is None:
         even = np.full(len(tasks), request.budget / len(tasks))
         return largest_remainder(even, total=request.budget)

@@ -13,6 +13,7 @@ from gleann.index.checks import as_queries, require_one_of
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_distinct
 from gleann.index.metric import prepare
+from gleann.index.nouns import number_of
 from gleann.selection.groups import Groups
 
 OwnRows = Literal["exclude", "allow"]
@@ -49,6 +50,9 @@ class Targets:
             )
         require_one_of("own_rows", self.own_rows, get_args(OwnRows))
 
+
+NO_TASK = ""
+"""The name of the task of all targets, where they have none."""
 
 TargetsLike = Targets | ArrayLike
 """`Targets`, or their vectors (m, d)."""
@@ -110,9 +114,9 @@ class CheckedTargets:
         )
 
     def members(self) -> dict[Hashable, Rows]:
-        """The targets (numbers, ascending) of each task; one task has the name ""."""
+        """The targets (numbers, ascending) of each task; of one task as `NO_TASK`."""
         if self.tasks is None:
-            return {"": np.arange(len(self))}
+            return {NO_TASK: np.arange(len(self))}
         return {label: self.tasks.rows(label) for label in self.tasks.labels}
 
 
@@ -129,6 +133,7 @@ def _tasks_of(tasks: ArrayLike | None, count: int) -> Groups | None:
     groups = Groups.of(tasks)
     if len(groups) != count:
         raise DimensionMismatchError(
-            f"tasks has {len(groups)} entries for {count} targets"
+            f"tasks has {number_of(len(groups), 'entries')} for"
+            f" {number_of(count, 'targets')}"
         )
     return groups

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.nouns import number_of
 from gleann.index.params import Metric
 from gleann.selection.among import Among
 from gleann.selection.curation.audit import AuditRequest
@@ -123,7 +124,8 @@ def chosen_rows(job: AuditJob, source: sources.Source, record: JobRecord) -> Row
     if not len(rows):
         which = f" with {flag} 1" if flag else ""
         raise InvalidInputError(
-            f"{path} has 0 ids{which}: nothing of {len(source.names)} items is chosen"
+            f"{path} has 0 ids{which}: nothing of"
+            f" {number_of(len(source.names), 'items')} is chosen"
         )
     return rows
 

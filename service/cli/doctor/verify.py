@@ -72,7 +72,7 @@ def _verify_snapshot(path: Path, report: "Report") -> None:
     from gleann.service.snapshots.manifest import read_manifest
     from gleann.service.snapshots.transferring import verify_directory
 
-    manifest = read_manifest(path)
+    manifest = read_manifest(path.resolve())
     verify_directory(path, manifest, report=report)
     say(f"{path} is whole: a snapshot of {manifest.index}, {manifest.count:,} rows")
     result(path=path, kind="snapshot", count=manifest.count)

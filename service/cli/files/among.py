@@ -9,6 +9,7 @@ from gleann.index.arrays import HeldIds, Mask
 from gleann.index.data.payload_files import SUFFIXES, PayloadFile
 from gleann.index.errors import InvalidInputError
 from gleann.index.filters.condition import Condition
+from gleann.index.nouns import counted
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.index.texts import Texts
@@ -100,5 +101,5 @@ def _mask_of_file(path: Path, condition: Condition, ids: HeldIds) -> Mask:
 def said_of(among: Among | None, n: int, *, what: str = "items") -> str:
     """How many items there are to choose from, in words."""
     if among is None:
-        return f"{n:,} {what}"
-    return f"{len(among):,} {what} (those of {n:,} that pass --where)"
+        return counted(n, what)
+    return f"{counted(len(among), what)} (those of {n:,} that pass --where)"

@@ -1,6 +1,6 @@
 """Texts, pictures and classes of single rows, from columns of a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
 from gleann.index.data.vector_columns import reading
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import DuplicateIdError, InvalidInputError
+from gleann.index.ids.held import shown_id
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import columns
 from gleann.service.cli.files.tables import (
@@ -87,6 +88,7 @@ class ItemTable:
     Raises:
         InvalidInputError: a column is missing, the file has another number of rows and
             no ids, or none of its ids is one of the job.
+        DuplicateIdError: an id of the job twice; names both rows.
     """
 
     def __init__(self, named: Columns, names: IdMap) -> None:
@@ -135,9 +137,12 @@ class ItemTable:
             return np.arange(n)
         table = self._read(self._named.id)
         ids = columns.ids_like(table, self._named.id, names.held)
-        place_of = {one: place for place, one in enumerate(ids.tolist())}
+        place_of: dict[int | str, int] = {}
+        for place, one in enumerate(ids.tolist()):
+            place_of.setdefault(one, place)
         held = names.held.tolist()
         places = np.array([place_of.get(one, -1) for one in held], np.int64)
+        _require_once(table, ids.tolist(), place_of, places)
         if n and not (places >= 0).any():
             raise InvalidInputError(
                 f"{path}: none of its {len(ids):,} ids is one of the {n:,} items"
@@ -175,6 +180,29 @@ class ItemTable:
             return Content(texts=texts)
         image, problem = _image(held[self._named.image], self._named.path.parent)
         return Content(texts=texts, image=image, problem=problem)
+
+
+def _require_once(
+    table: Table, ids: Sequence[int | str], first: dict[int | str, int], places: Rows
+) -> None:
+    """Refuse two rows of an item of the job: which is meant, nobody can tell.
+
+    Args:
+        table: has the ids.
+        ids: of its rows.
+        first: the first row of each.
+        places: of the items of the job, -1 for none.
+
+    Raises:
+        DuplicateIdError: names both rows.
+    """
+    wanted = set(places.tolist())
+    for place, one in enumerate(ids):
+        before = first[one]
+        if before != place and before in wanted:
+            raise DuplicateIdError(
+                f"{table.where(place)}: id {shown_id(one)} is that of row {before} too"
+            )
 
 
 def _text(value: object) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import InvalidInputError
 from gleann.index.ids.held import take_ids
+from gleann.index.nouns import number_of
 from gleann.index.texts import Texts
 from gleann.selection.curation.graph_labels import (
     Allocation,
@@ -20,6 +21,8 @@ from gleann.selection.curation.graph_labels import (
     allocate_labels,
     wilson_upper_bounds,
 )
+from gleann.selection.curation.graph_labels.allocation import CheckedRequest
+from gleann.selection.curation.graph_labels.bounds import as_shares, as_upper_bounds
 from gleann.service.jobs.curation.curated import Columns, Curated
 from gleann.service.jobs.curation.propagate import CLASSES
 from gleann.service.jobs.curation.shelf import Shelf
@@ -71,7 +74,8 @@ def check(asked: Asked) -> None:
     require_within(
         BYTES_A_PROBABILITY * rows * len(classes),
         asked.limits.work_bytes,
-        f"bytes of {rows} vectors with {len(classes)} classes",
+        f"bytes of {number_of(rows, 'vectors')} with"
+        f" {number_of(len(classes), 'classes')}",
     )
     _bounds(message, classes)
 
@@ -95,22 +99,25 @@ def probabilities_in(asked: Asked) -> tuple[int, tuple[Hashable, ...]]:
     return rows, _classes_of(described)
 
 
+def inspect(asked: Asked) -> None:
+    """Refuse probabilities that are none, and bounds that they cannot meet.
+
+    Raises:
+        InvalidInputError: no vector with probabilities passes the filter; values that
+            are no probabilities; shares that do not sum to one, or bounds that are too
+            low; or a share of a class without a probability.
+    """
+    source = _source(asked)
+    kept, _ = _passing(asked, source)
+    CheckedRequest.of(_request(asked, source, kept))
+
+
 def run(work: Work) -> Curated:
     """Allocate them."""
-    message: graph_labels_pb2.AllocateLabels = work.message
-    stored = message.WhichOneof("source") == "curation"
-    source = _stored(work) if stored else _given(work)
+    source = _source(work)
     kept, passing = _passing(work, source)
-    found = allocate_labels(
-        AllocationRequest(
-            probabilities=source.values[kept],
-            classes=source.classes,
-            ids=take_ids(source.ids, kept),
-            params=_params(message),
-            **_bounds(message, source.classes),
-        ),
-        progress=work.progress,
-    )
+    request = _request(work, source, kept)
+    found = allocate_labels(request, progress=work.progress)
     rows = found.to_arrow().drop_columns(["row"])
     return Curated(
         summary={
@@ -146,6 +153,25 @@ def require_propagation(
     return described
 
 
+def _source(asked: Asked) -> Source:
+    if asked.message.WhichOneof("source") == "curation":
+        return _stored(asked)
+    return _given(asked)
+
+
+def _request(
+    asked: Asked, source: Source, kept: NDArray[np.int64]
+) -> AllocationRequest:
+    message: graph_labels_pb2.AllocateLabels = asked.message
+    return AllocationRequest(
+        probabilities=source.values[kept],
+        classes=source.classes,
+        ids=take_ids(source.ids, kept),
+        params=_params(message),
+        **_bounds(message, source.classes),
+    )
+
+
 def _given(asked: Asked) -> Source:
     """The probabilities of the request.
 
@@ -161,13 +187,13 @@ def _given(asked: Asked) -> Source:
     return Source(ids=ids, classes=classes, values=values)
 
 
-def _stored(work: Work) -> Source:
+def _stored(asked: Asked) -> Source:
     """The probabilities of a stored curation, of vectors that are still there."""
-    name = work.message.curation
-    described = require_propagation(work.shelf, name, index=work.view.name)
-    table = work.shelf.table(name, "probabilities")
+    name = asked.message.curation
+    described = require_propagation(asked.shelf, name, index=asked.view.name)
+    table = asked.shelf.table(name, "probabilities")
     ids = ids_in(table)
-    there = np.flatnonzero(work.view.find(ids) >= 0)
+    there = np.flatnonzero(asked.view.find(ids) >= 0)
     values = [column.to_numpy()[there] for column in table.columns[1:]]
     return Source(
         ids=take_ids(ids, there),
@@ -190,19 +216,20 @@ def _classes_of(described: curation_pb2.Curation) -> tuple[Hashable, ...]:
     return tuple(json.loads(described.provenance_json)[CLASSES])
 
 
-def _passing(work: Work, source: Source) -> tuple[NDArray[np.int64], int]:
+def _passing(asked: Asked, source: Source) -> tuple[NDArray[np.int64], int]:
     """Lines (p,) of a source that pass the filter, and how many vectors pass it.
 
     Raises:
         InvalidInputError: none does.
     """
-    view = work.view
-    condition = condition_of(work.request)
+    view = asked.view
+    condition = condition_of(asked.request)
     mask = view.passing(None if condition is None else view.bind(condition))
     kept = np.flatnonzero(mask[view.find(source.ids)])
     if not len(kept):
         raise InvalidInputError(
-            f"0 of {len(source.ids)} vectors with probabilities pass the filter"
+            f"0 of {number_of(len(source.ids), 'vectors')} with probabilities pass the"
+            " filter"
         )
     return kept, int(mask.sum())
 
@@ -227,13 +254,19 @@ def _bounds(
     """Shares or upper bounds (c,).
 
     Raises:
-        InvalidInputError: there are none, or a class without a number.
+        InvalidInputError: there are none, a class without a number, shares that do not
+            sum to one, or bounds that are too low.
         InvalidParamsError: confidence out of its range.
     """
     kind = message.WhichOneof("bounds")
     if kind is None:
         raise InvalidInputError("give one of shares, upper_bounds and counts, got none")
     numbers = class_numbers_of(getattr(message, kind), classes, name=kind)
+    if kind == "shares":
+        as_shares(numbers, classes=len(classes))
+    elif kind == "upper_bounds":
+        share = _params(message).share
+        as_upper_bounds(numbers, classes=len(classes), share=share)
     if kind != "counts":
         return {kind: numbers}
     confidence = message.confidence if message.HasField("confidence") else CONFIDENCE
@@ -254,4 +287,4 @@ def _named(message: graph_labels_pb2.AllocateLabels) -> Sequence[str]:
     return [message.curation] if message.curation else ()
 
 
-METHOD = Method(check=check, run=run, curations=_named)
+METHOD = Method(check=check, inspect=inspect, run=run, curations=_named)

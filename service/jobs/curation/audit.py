@@ -6,11 +6,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gleann.index.arrays import HeldIds
+from gleann.index.arrays import HeldIds, Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.ids.checks import hold_distinct, hold_id_array
-from gleann.index.ids.held import take_ids
+from gleann.index.ids.held import take_ids, to_numpy
+from gleann.index.metric import refuse_zeros
+from gleann.index.nouns import number_of
+from gleann.index.parallel.blocks import BLOCK_VALUES, block_slices
 from gleann.index.tables.tabular import as_json
+from gleann.selection.checks import IdMap
 from gleann.selection.curation.audit import (
     AuditRequest,
     audit,
@@ -18,11 +22,13 @@ from gleann.selection.curation.audit import (
     group_lines,
     part_lines,
 )
+from gleann.selection.curation.audit.tables import Column
 from gleann.service.jobs.curation.allocate_labels import ids_in
 from gleann.service.jobs.curation.curated import Columns, Curated
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.limits import require_within
 from gleann.service.report.measures.groups import groups_of_column
+from gleann.service.views.live_index import View
 from gleann.service.views.passing import condition_as_json, passing_rows
 from gleann.service.wire.arrays import ids_of
 from gleann.service.wire.filter_messages import condition_of
@@ -65,8 +71,38 @@ def check(asked: Asked) -> None:
     require_within(
         MEASURED * count * len(chosen),
         asked.limits.distances,
-        f"distances of {count} vectors to {MEASURED} sets of {len(chosen)}",
+        f"distances of {number_of(count, 'vectors')} to {MEASURED} sets of"
+        f" {len(chosen)}",
     )
+
+
+def inspect(asked: Asked) -> None:
+    """Refuse what the vectors of the pool show.
+
+    Raises:
+        InvalidInputError: no vector passes the filter, or a column that has no groups.
+        UnknownIdError: a chosen vector that does not pass.
+        ZeroVectorError: a vector of length zero.
+    """
+    message: audit_pb2.AuditChoice = asked.message
+    view, passing, chosen = asked.view, asked.passing, chosen_ids(asked)
+    if (asked.places_of(chosen) < 0).any():
+        IdMap(view.ids_at(passing), n=len(passing)).rows_of(to_numpy(chosen))
+    names = list(message.group_columns)
+    payload = view.payload_at(passing, names)
+    for name in names:
+        values = groups_of_column(payload.column(name).to_pylist())
+        Column.of(name, values, n=len(passing))
+    if view.metric != "cosine":  # under which no index has one
+        _require_lengths(view, passing)
+
+
+def _require_lengths(view: View, rows: Rows) -> None:
+    zeros: list[int] = []
+    for block in block_slices(len(rows), max(1, BLOCK_VALUES // view.dim)):
+        bare = ~view.vectors_at(rows[block]).any(axis=1)
+        zeros += (block.start + np.flatnonzero(bare)).tolist()
+    refuse_zeros(zeros, n=len(rows))
 
 
 def run(work: Work) -> Curated:
@@ -132,7 +168,8 @@ def chosen_ids(asked: Asked) -> HeldIds:
         ids = _ids_of_lines(asked, message.lines)
     if not len(ids):
         raise InvalidInputError(
-            f"{kind} has 0 ids: nothing of {asked.view.count} vectors is chosen"
+            f"{kind} has 0 ids: nothing of {number_of(asked.view.count, 'vectors')} is"
+            " chosen"
         )
     return hold_distinct(ids)
 
@@ -202,4 +239,10 @@ def _selections(message: audit_pb2.AuditChoice) -> Sequence[str]:
     return [message.selection] if message.selection else ()
 
 
-METHOD = Method(check=check, run=run, curations=_curations, selections=_selections)
+METHOD = Method(
+    check=check,
+    inspect=inspect,
+    run=run,
+    curations=_curations,
+    selections=_selections,
+)

@@ -127,6 +127,17 @@ class Curating:
         method.check(asked)
         return asked
 
+    def inspected(self, request: curation_pb2.CreateCurationJobRequest) -> Asked:
+        """As `asked`, and what the work would refuse once it reads is refused too.
+
+        Raises:
+            InvalidInputError: no vector passes the filter.
+            and those of `asked` and of the method's work.
+        """
+        asked = self.asked(request)
+        _method_of(request).inspect(asked)
+        return asked
+
     def __call__(self, task: Task) -> curation_pb2.Curation:
         """Run one method, and store its result."""
         request = curation_pb2.CreateCurationJobRequest.FromString(task.request)

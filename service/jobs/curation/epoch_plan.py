@@ -11,6 +11,7 @@ from gleann.index.arrays import HeldIds
 from gleann.index.errors import InvalidParamsError
 from gleann.index.ids.held import take_ids
 from gleann.index.ids.order import id_order
+from gleann.index.nouns import number_of
 from gleann.selection.checks import require_between, require_count
 from gleann.selection.curation.plans import (
     EpochPlan,
@@ -55,13 +56,24 @@ def check(asked: Asked) -> None:
     require_count("epochs", _epochs(message))
     last = message.first_epoch + _epochs(message) - 1
     require_between("last epoch", last, low=0, high=MOST_EPOCH)
-    require_count("seed", message.seed, at_least=0)
-    _mode(message)
+    _PLANS[_mode(message)](1, fraction=message.fraction, seed=message.seed)
     if message.stratum_column:
         require_words(asked, message.stratum_column)
     lines = most_lines(message, asked.view.count)
-    name = f"bytes of {lines} lines of {_epochs(message)} epochs"
+    epochs = number_of(_epochs(message), "epochs")
+    name = f"bytes of {number_of(lines, 'lines')} of {epochs}"
     require_within(LINE_BYTES * lines, asked.limits.work_bytes, name)
+
+
+def inspect(asked: Asked) -> None:
+    """Refuse vectors without a stratum.
+
+    Raises:
+        InvalidInputError: no vector passes the filter, or one without a value.
+    """
+    message: plans_pb2.EpochPlan = asked.message
+    if message.stratum_column:
+        words_at(asked.view, message.stratum_column, asked.passing)
 
 
 def most_lines(message: plans_pb2.EpochPlan, count: int) -> int:
@@ -164,4 +176,4 @@ def _strata_name(message: plans_pb2.EpochPlan) -> str:
     return message.stratum_column or ("lists" if message.by_lists else "")
 
 
-METHOD = Method(check=check, run=run)
+METHOD = Method(check=check, inspect=inspect, run=run)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from gleann.index.arrays import Ids
 from gleann.index.errors import DimensionMismatchError
 from gleann.index.ids.checks import hold_distinct
+from gleann.index.nouns import number_of
 from gleann.selection import Selection
 from gleann.selection.checks import require_count
 from gleann.selection.curation.target import (
@@ -24,10 +25,18 @@ from gleann.selection.curation.target import (
     distil,
     for_target,
 )
-from gleann.selection.curation.target.distil import SAMPLE_SIZE
+from gleann.selection.curation.target.distil import SAMPLE_SIZE, require_sample
+from gleann.selection.curation.target.pool import room_of
+from gleann.selection.curation.target.resample import rows_of_tasks
+from gleann.selection.curation.target.targets import NO_TASK
+from gleann.selection.groups import Groups
 from gleann.service.jobs.curation.curated import Columns, Curated
 from gleann.service.jobs.curation.pool import Pool
-from gleann.service.jobs.curation.words import column_words, require_words
+from gleann.service.jobs.curation.words import (
+    column_words,
+    require_words,
+    words_taking_part,
+)
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.limits import require_within
 from gleann.service.wire.arrays import optional_ids_of
@@ -55,7 +64,8 @@ def check(asked: Asked) -> None:
     """Refuse what cannot be done, before it is queued.
 
     Raises:
-        InvalidParamsError: a parameter out of its range, or of another mode.
+        InvalidParamsError: a parameter out of its range, or of another mode; or shares
+            that are not of the tasks.
         InvalidInputError: targets or a group column that cannot be used.
         DimensionMismatchError: targets of another dimension, or not a task for each.
         UnknownIdError: a target or an excluded id that no vector has.
@@ -63,7 +73,12 @@ def check(asked: Asked) -> None:
     """
     message: target_pb2.ForTarget = asked.message
     targets, options = targets_of(message), options_of(message)
-    _REQUESTS[mode_of(message)](targets=targets, budget=message.budget, **options)
+    request = _REQUESTS[mode_of(message)](
+        targets=targets, budget=message.budget, **options
+    )
+    if isinstance(request, ResampleRequest):
+        named = [NO_TASK] if targets.tasks is None else Groups.of(targets.tasks).labels
+        rows_of_tasks(request, list(named))
     require_count("seed", message.seed, at_least=0)
     _check_targets(asked, targets)
     if (excluded := optional_ids_of(message, "excluded_ids")) is not None:
@@ -78,8 +93,37 @@ def _check_targets(asked: Asked, targets: Targets) -> None:
     count = asked.require_queries("target")
     if targets.tasks is not None and len(message.tasks) != count:
         raise DimensionMismatchError(
-            f"tasks has {len(message.tasks)} entries for {count} targets"
+            f"tasks has {number_of(len(message.tasks), 'entries')} for"
+            f" {number_of(count, 'targets')}"
         )
+
+
+def inspect(asked: Asked) -> None:
+    """Refuse caps of groups that there are not, and a probe of too few vectors.
+
+    Raises:
+        InvalidInputError: no vector passes the filter; one has no group; or fewer than
+            two may be in the sample of a probe.
+        InvalidParamsError: a cap of a group that no vector has.
+    """
+    message: target_pb2.ForTarget = asked.message
+    passing = asked.passing
+    if (caps := caps_of(message)) is not None:
+        room_of(Groups.of(words_taking_part(asked, message.group_column)), caps)
+    if mode_of(message) == "distil":
+        require_sample(len(passing) - _barred(asked))
+
+
+def _barred(asked: Asked) -> int:
+    """Vectors that pass the filter and must not be chosen."""
+    message: target_pb2.ForTarget = asked.message
+    barred = np.zeros(len(asked.passing), np.bool_)
+    for name in ("excluded_ids", "target_ids"):
+        ids = optional_ids_of(message, name)
+        if ids is not None and not (name == "target_ids" and message.allow_targets):
+            places = asked.places_of(ids)
+            barred[places[places >= 0]] = True
+    return int(barred.sum())
 
 
 def _check_limit(asked: Asked) -> None:
@@ -92,7 +136,8 @@ def _check_limit(asked: Asked) -> None:
         most = message.sample_size if message.HasField("sample_size") else SAMPLE_SIZE
     depth = min(most, asked.view.count)
     count = count_queries(message, "target")
-    name = f"bytes of {count} targets and {depth} ranks of each"
+    targets, ranks = number_of(count, "targets"), number_of(depth, "ranks")
+    name = f"bytes of {targets} and {ranks} of each"
     require_within(NEIGHBOUR_BYTES * count * depth, asked.limits.work_bytes, name)
 
 
@@ -187,4 +232,4 @@ def _compared(compared: Comparison | None) -> Columns:
     }
 
 
-METHOD = Method(check=check, run=run)
+METHOD = Method(check=check, inspect=inspect, run=run)

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from gleann.index import SoarIndex
 from gleann.index.arrays import Ids
 from gleann.index.errors import InvalidParamsError, LimitError
+from gleann.index.nouns import number_of
+from gleann.index.params import SearchParams
 from gleann.selection.curation.duplicates import JoinedPairs, join, nearest_join
-from gleann.selection.curation.radius import radius_of
 from gleann.selection.provenance import provenance
 from gleann.service.jobs.curation.curated import Columns, Curated
-from gleann.service.jobs.curation.near_duplicates import require_rows
-from gleann.service.jobs.curation.pairs import most_pairs, require_near
+from gleann.service.jobs.curation.pairs import most_pairs, radius_in, require_near
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.limits import require_within
 from gleann.service.wire.curation.duplicates import near_of
@@ -25,8 +25,10 @@ def check(asked: Asked) -> None:
 
     Raises:
         InvalidParamsError: no distance or k, one out of its range, k without another
-            index, target_recall without k, or another index of another metric.
-        InvalidInputError: vectors that cannot be read.
+            index, target_recall without k or out of its range, or another index of
+            another metric.
+        InvalidInputError: vectors that cannot be used.
+        NotReadyError: the other index is empty.
         LimitError: more pairs than the limit of work allows.
     """
     message: duplicates_pb2.Join = asked.message
@@ -35,7 +37,7 @@ def check(asked: Asked) -> None:
     if message.other_index:
         asked.like(message.other_index)
     elif message.HasField("other_vectors"):
-        require_rows(message.other_vectors, dim=asked.view.dim, name="other_vectors")
+        asked.require_vectors(message.other_vectors, name="other_vectors")
     if "k" in near_of(message):
         _check_nearest(asked, message, most)
     elif message.HasField("target_recall"):
@@ -54,8 +56,7 @@ def _check_nearest(asked: Asked, message: duplicates_pb2.Join, most: int) -> Non
         raise InvalidParamsError(
             f"{message.other_index!r} joined with itself by k finds each vector first"
         )
-    if message.k < 1:
-        raise InvalidParamsError(f"k must be at least 1, got {message.k}")
+    SearchParams(k=message.k, target_recall=_recall(message))
     if not asked.request.HasField("filter"):
         _require_few(asked.view.count, message, most)
 
@@ -63,8 +64,23 @@ def _check_nearest(asked: Asked, message: duplicates_pb2.Join, most: int) -> Non
 def _require_few(count: int, message: duplicates_pb2.Join, most: int) -> None:
     """Refuse more pairs by `k` than are allowed, before any is searched for."""
     if message.WhichOneof("near") == "k":
-        name = f"pairs of {count} vectors and their {message.k} nearest"
+        name = f"pairs of {number_of(count, 'vectors')} and their {message.k} nearest"
         require_within(count * message.k, most, name)
+
+
+def _recall(message: duplicates_pb2.Join) -> float | None:
+    return message.target_recall if message.HasField("target_recall") else None
+
+
+def inspect(asked: Asked) -> None:
+    """Refuse more pairs of the vectors that take part than are allowed.
+
+    Raises:
+        InvalidInputError: no vector passes the filter.
+        LimitError: with both numbers.
+    """
+    message: duplicates_pb2.Join = asked.message
+    _require_few(len(asked.passing), message, most_pairs(message, asked.limits))
 
 
 def run(work: Work) -> Curated:
@@ -95,14 +111,9 @@ def run(work: Work) -> Curated:
 
 
 def _radius(work: Work) -> float | None:
-    near = near_of(work.message)
-    if "k" in near:
+    if "k" in near_of(work.message):
         return None
-    return radius_of(
-        work.view.metric,
-        radius=near.get("radius"),
-        similarity=near.get("similarity"),
-    )
+    return radius_in(work.message, work.view.metric)
 
 
 def _lines(work: Work, most: int) -> Iterator[Columns]:
@@ -123,8 +134,8 @@ def _lines(work: Work, most: int) -> Iterator[Columns]:
         count += len(block)
         if count > most:
             raise LimitError(
-                f"more than {most} pairs are found: {count} so far. Choose a smaller"
-                " distance, or raise max_pairs"
+                f"more than {number_of(most, 'pairs')} are found: {count} so far."
+                " Choose a smaller distance, or raise max_pairs"
             )
         yield {
             "id": block.ids,
@@ -139,8 +150,7 @@ def _other(work: Work) -> SoarIndex | NDArray[np.generic] | None:
     if message.other_index:
         return work.other(message.other_index).index
     if message.HasField("other_vectors"):
-        dim = work.view.dim
-        return require_rows(message.other_vectors, dim=dim, name="other_vectors")
+        return work.require_vectors(message.other_vectors, name="other_vectors")
     return None
 
 
@@ -155,12 +165,11 @@ def _blocks(
     pool, near = work.pool, near_of(message)
     if "k" in near:
         assert isinstance(other, SoarIndex)
-        recall = message.target_recall if message.HasField("target_recall") else None
         return nearest_join(
             pool.index,
             other,
             k=message.k,
-            target_recall=recall,
+            target_recall=_recall(message),
             among=pool.among,
             progress=work.progress,
         )
@@ -179,4 +188,4 @@ def _named(message: duplicates_pb2.Join) -> Sequence[str]:
     return [message.other_index] if message.other_index else ()
 
 
-METHOD = Method(check=check, run=run, indexes=_named)
+METHOD = Method(check=check, inspect=inspect, run=run, indexes=_named)

@@ -6,6 +6,7 @@ from gleann.index.errors import (
     DimensionMismatchError,
     InvalidParamsError,
 )
+from gleann.index.nouns import number_of
 from gleann.selection.curation.negatives import mine_negatives
 from gleann.selection.curation.negatives.mine import QUERY_BLOCK
 from gleann.service.jobs.curation.curated import Curated
@@ -51,7 +52,8 @@ def _check_queries(asked: Asked) -> None:
     count = asked.require_queries("query")
     if len(message.positive_counts) != count:
         raise DimensionMismatchError(
-            f"positive_counts are of {len(message.positive_counts)} queries, but there"
+            "positive_counts are of"
+            f" {number_of(len(message.positive_counts), 'queries')}, but there"
             f" are {count}"
         )
 

@@ -8,24 +8,21 @@ from numpy.typing import NDArray
 
 from gleann.index import SoarIndex
 from gleann.index.arrays import Rows
-from gleann.index.errors import (
-    DimensionMismatchError,
-    InvalidInputError,
-    InvalidParamsError,
-)
+from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.selection.checks import as_scores
 from gleann.selection.curation.duplicates import Duplicates, near_duplicates
+from gleann.selection.curation.duplicates.known import require_covers
 from gleann.selection.curation.duplicates.near import MAX_PAIRS
 from gleann.service.jobs.curation.curated import Curated
-from gleann.service.jobs.curation.duplicates_tables import curated_of, stored
-from gleann.service.jobs.curation.pairs import most_pairs, require_near
+from gleann.service.jobs.curation.duplicates_tables import METRIC, curated_of, stored
+from gleann.service.jobs.curation.pairs import most_pairs, radius_in, require_near
 from gleann.service.jobs.curation.pool import Pool
 from gleann.service.jobs.curation.shelf import Shelf
 from gleann.service.jobs.curation.work import Asked, Method, Work
 from gleann.service.views.payload_values import numbers_at
-from gleann.service.wire.arrays import vectors_of
 from gleann.service.wire.curation.duplicates import keep_by_of, near_of
 from gleann.service.wire.curation.scores import given_scores, scores_of
-from gleann.v1 import curation_pb2, duplicates_pb2, types_pb2
+from gleann.v1 import curation_pb2, duplicates_pb2
 
 OF_DUPLICATES = ("near_duplicates",)
 """Methods whose stored curations have the state of near-duplicates."""
@@ -37,9 +34,11 @@ def check(asked: Asked) -> None:
     Raises:
         InvalidParamsError: no distance or one out of its range, an order that does not
             exist or lacks its scores, max_pairs below 0, the index as its own other
-            collection, or another index of another metric.
+            collection, another index of another metric, or a known curation of a
+            smaller radius.
         InvalidInputError: a score column that there is not, scores or vectors that
             cannot be read, or a known curation of another method or index.
+        NotReadyError: the other index is empty.
         LimitError: more pairs than the limit of work allows.
     """
     message: duplicates_pb2.NearDuplicates = asked.message
@@ -49,11 +48,25 @@ def check(asked: Asked) -> None:
     if message.WhichOneof("against") == "against_index":
         _check_other(asked, message.against_index)
     elif message.HasField("against_vectors"):
-        require_rows(
-            message.against_vectors, dim=asked.view.dim, name="against_vectors"
-        )
+        asked.require_vectors(message.against_vectors, name="against_vectors")
     if message.known:
-        require_duplicates(asked.shelf, message.known, index=asked.view.name)
+        _check_known(asked, message)
+
+
+def inspect(asked: Asked) -> None:
+    """Refuse scores that vectors lack.
+
+    Raises:
+        InvalidInputError: no vector passes the filter; a column of another type; or a
+            vector without a number.
+        NonFiniteError: NaN or infinity.
+    """
+    message: duplicates_pb2.NearDuplicates = asked.message
+    source, passing = message.WhichOneof("scored_by"), asked.passing
+    if source == "score_column":
+        as_scores(numbers_at(asked.view, message.score_column, passing))
+    elif source == "scores":
+        scores_of(message.scores, asked.view.ids_at(passing), asked.places_of)
 
 
 def run(work: Work) -> Curated:
@@ -64,9 +77,7 @@ def run(work: Work) -> Curated:
     if message.WhichOneof("against") == "against_index":
         against = work.other(message.against_index).index
     elif message.HasField("against_vectors"):
-        against = require_rows(
-            message.against_vectors, dim=pool.view.dim, name="against_vectors"
-        )
+        against = work.require_vectors(message.against_vectors, name="against_vectors")
     found = near_duplicates(
         pool.index,
         radius=near.get("radius"),
@@ -81,23 +92,6 @@ def run(work: Work) -> Curated:
         progress=work.progress,
     )
     return curated_of(found, with_curve=message.curve)
-
-
-def require_rows(
-    message: types_pb2.Vectors, *, dim: int, name: str
-) -> NDArray[np.generic]:
-    """The vectors (m, dim) of a request.
-
-    Raises:
-        InvalidInputError: not packed as they must be.
-        DimensionMismatchError: another dimension.
-    """
-    vectors = vectors_of(message, name=name)
-    if vectors.shape[1] != dim:
-        raise DimensionMismatchError(
-            f"{name} has {vectors.shape[1]} dimensions, the index has {dim}"
-        )
-    return vectors
 
 
 def require_duplicates(shelf: Shelf, name: str, *, index: str) -> curation_pb2.Curation:
@@ -141,6 +135,17 @@ def _check_other(asked: Asked, name: str) -> None:
             " dropped: leave it out"
         )
     asked.like(name)
+
+
+def _check_known(asked: Asked, message: duplicates_pb2.NearDuplicates) -> None:
+    described = require_duplicates(asked.shelf, message.known, index=asked.view.name)
+    known = json.loads(described.provenance_json)
+    require_covers(
+        metric=asked.view.metric,
+        radius=radius_in(message, asked.view.metric),
+        known_metric=known[METRIC],
+        known_radius=float(known["params"]["radius"]),
+    )
 
 
 def _check_order(asked: Asked, message: duplicates_pb2.NearDuplicates) -> None:
@@ -197,6 +202,7 @@ def _named_curation(message: duplicates_pb2.NearDuplicates) -> Sequence[str]:
 
 METHOD = Method(
     check=check,
+    inspect=inspect,
     run=run,
     indexes=_named_index,
     curations=_named_curation,

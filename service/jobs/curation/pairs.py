@@ -1,6 +1,7 @@
 """How many pairs a job may hold, and the other collection of a request."""
 
 from gleann.index.errors import InvalidParamsError
+from gleann.index.nouns import number_of
 from gleann.index.params import Metric
 from gleann.selection.curation.radius import radius_of
 from gleann.service.limits import require_within
@@ -36,7 +37,7 @@ def most_pairs(
         raise InvalidParamsError(
             f"max_pairs must be at least 0, got {message.max_pairs}"
         )
-    name = f"bytes of {message.max_pairs} pairs"
+    name = f"bytes of {number_of(message.max_pairs, 'pairs')}"
     require_within(PAIR_BYTES * message.max_pairs, limits.work_bytes, name)
     return message.max_pairs
 
@@ -47,6 +48,13 @@ def require_near(message: Near, metric: Metric) -> None:
     Raises:
         InvalidParamsError: none is set, or one out of its range.
     """
+    if "k" not in near_of(message):
+        radius_in(message, metric)
+
+
+def radius_in(message: Near, metric: Metric) -> float:
+    """The greatest distance that a request asks for; errors as `require_near`."""
     near = near_of(message)
-    if "k" not in near:
-        radius_of(metric, radius=near.get("radius"), similarity=near.get("similarity"))
+    return radius_of(
+        metric, radius=near.get("radius"), similarity=near.get("similarity")
+    )

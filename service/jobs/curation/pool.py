@@ -13,7 +13,9 @@ import numpy as np
 
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import HeldIds, Rows
+from gleann.index.build.arrange import resolve_nlist
 from gleann.index.filters.condition import Condition
+from gleann.index.nouns import number_of
 from gleann.index.progress import Report
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.rows_on_disk import write_index_of
@@ -58,6 +60,14 @@ class Pool:
         return len(self.rows)
 
 
+def lists_of(view: View) -> int:
+    """Lists that an index of the live vectors has, if `opened` makes one."""
+    sealed, count = view.sealed, view.count
+    if sealed is not None and count >= sealed.index.nlist:
+        return sealed.index.nlist
+    return resolve_nlist(BuildParams(metric=view.metric), count)
+
+
 def opened(
     view: View,
     condition: Condition | None,
@@ -93,7 +103,7 @@ def opened(
         index = sealed.index
     else:
         needed = view.count * (BYTES_A_NUMBER * view.dim + BYTES_A_ROW)
-        what = f"a copy of the {view.count} vectors of {view.name!r}"
+        what = f"a copy of the {number_of(view.count, 'vectors')} of {view.name!r}"
         require_room(scratch, needed=needed, what=what)
         folder = scratch / f"index-{view.number}"
         write_index_of(

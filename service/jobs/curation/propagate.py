@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.ids.checks import hold_distinct
+from gleann.index.nouns import number_of
 from gleann.index.tables.tabular import as_json
 from gleann.selection.among import Among
-from gleann.selection.checks import require_count
+from gleann.selection.checks import IdMap, require_count
 from gleann.selection.curation.graph_labels import (
     Propagation,
     PropagationParams,
@@ -55,9 +56,31 @@ def check(asked: Asked) -> None:
     require_within(
         BYTES_A_NUMBER * asked.view.count * width,
         asked.limits.work_bytes,
-        f"bytes of {asked.view.count} vectors with {request.k} neighbours and"
-        f" {len(labelled.classes)} classes",
+        f"bytes of {number_of(asked.view.count, 'vectors')} with"
+        f" {number_of(request.k, 'neighbours')} and"
+        f" {number_of(len(labelled.classes), 'classes')}",
     )
+
+
+def inspect(asked: Asked) -> None:
+    """Refuse labels of vectors that do not take part, and uncertain ones of none.
+
+    Raises:
+        InvalidInputError: no vector passes the filter, or a labelled one does not.
+        InvalidParamsError: the uncertain ones are asked for, and all have a label.
+    """
+    message: graph_labels_pb2.Propagate = asked.message
+    ids, passing = _ids(message), asked.passing
+    if (asked.places_of(ids) < 0).any():
+        live = asked.view.live_rows()
+        rows = np.searchsorted(live, asked.view.require(ids))
+        within = Among(rows=np.searchsorted(live, passing), n=len(live))
+        names = IdMap(asked.view.ids_at(live), n=len(live))
+        within.places_of(rows, name="ids", ids=names)
+    if message.uncertain:
+        labelled = request_of(message, among=None).labelled(np.arange(len(ids)))
+        given = len(labelled.evidence.rows)
+        _require_open(message.uncertain, n=len(passing), given=given)
 
 
 def run(work: Work) -> Curated:
@@ -168,12 +191,9 @@ def _classes(found: Propagation, request: PropagationRequest) -> Columns:
 
 def _uncertain(found: Propagation, most: int) -> Columns:
     """The vectors to label next; all that have no given label, if there are fewer."""
-    count = min(most, int((~found.given).sum()))
-    if not count:
-        raise InvalidParamsError(
-            f"uncertain is {most}, but all {len(found)} vectors have a given label"
-        )
-    picked = found.most_uncertain(count)
+    given = int(found.given.sum())
+    _require_open(most, n=len(found), given=given)
+    picked = found.most_uncertain(min(most, len(found) - given))
     labels = [None if one is None else str(one) for one in picked.why["label"]]
     return {
         "id": picked.ids,
@@ -183,4 +203,16 @@ def _uncertain(found: Propagation, most: int) -> Columns:
     }
 
 
-METHOD = Method(check=check, run=run)
+def _require_open(most: int, *, n: int, given: int) -> None:
+    """Refuse to look for uncertain vectors where all `n` have a given label.
+
+    Raises:
+        InvalidParamsError: with both numbers.
+    """
+    if given == n:
+        raise InvalidParamsError(
+            f"uncertain is {most}, but all {number_of(n, 'vectors')} have a given label"
+        )
+
+
+METHOD = Method(check=check, inspect=inspect, run=run)

@@ -6,18 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.ids.held import take_ids
+from gleann.index.lists import assignment
 from gleann.selection.checks import require_between, require_count
 from gleann.selection.curation.leakage import SimilaritySplit, similarity_split
-from gleann.selection.curation.leakage.split import FOLDS, HELD_OUT
+from gleann.selection.curation.leakage.split import FOLDS, HELD_OUT, require_lists
 from gleann.service.jobs.curation.curated import Columns, Curated
 from gleann.service.jobs.curation.near_duplicates import (
     known_duplicates,
     require_duplicates,
 )
-from gleann.service.jobs.curation.pool import Pool
+from gleann.service.jobs.curation.pool import Pool, lists_of
 from gleann.service.jobs.curation.shelf import Shelf
 from gleann.service.jobs.curation.words import column_words, require_words
 from gleann.service.jobs.curation.work import Asked, Method, Work
+from gleann.service.views.payload_values import words_at
 from gleann.v1 import leakage_pb2
 
 
@@ -40,6 +42,30 @@ def check(asked: Asked) -> None:
     if message.together_curation:
         name = message.together_curation
         require_duplicates(asked.shelf, name, index=asked.view.name)
+
+
+def inspect(asked: Asked) -> None:
+    """Refuse more folds than lists, and vectors without a value of `together_column`.
+
+    Raises:
+        InvalidParamsError: more folds than lists can have vectors.
+        InvalidInputError: no vector passes the filter, or one without a value.
+    """
+    message: leakage_pb2.SimilaritySplit = asked.message
+    if message.together_column:
+        words_at(asked.view, message.together_column, asked.passing)
+    require_lists(folds_of(message), _most_lists(asked))
+
+
+def _most_lists(asked: Asked) -> int:
+    """Lists that can have vectors that take part; exact where none is newer."""
+    view, rows = asked.view, asked.passing
+    sealed, nlist = view.sealed, lists_of(view)
+    if sealed is None or view.count < sealed.index.nlist:
+        return min(nlist, len(rows))
+    first, _ = assignment(sealed.index.data.lists, n=len(sealed))
+    old = rows[rows < len(sealed)]
+    return min(nlist, len(np.unique(first[old])) + len(rows) - len(old))
 
 
 def run(work: Work) -> Curated:
@@ -105,4 +131,4 @@ def _named(message: leakage_pb2.SimilaritySplit) -> Sequence[str]:
     return [message.together_curation] if message.together_curation else ()
 
 
-METHOD = Method(check=check, run=run, curations=_named)
+METHOD = Method(check=check, inspect=inspect, run=run, curations=_named)

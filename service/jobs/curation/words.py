@@ -23,6 +23,19 @@ def require_words(asked: Asked, name: str) -> None:
     payload_values.require_words(name, column.type)
 
 
+def words_taking_part(asked: Asked, name: str) -> NDArray[np.object_]:
+    """A column of payload as texts (m,) for the vectors that take part, before work.
+
+    With `NONE` behind them where there are others, as `column_words` has it: so what is
+    refused of them is told in the same words.
+
+    Raises:
+        As `column_words`.
+    """
+    words = payload_values.words_at(asked.view, name, asked.passing)
+    return words if len(words) == asked.view.count else np.append(words, NONE)
+
+
 def column_words(pool: Pool, name: str) -> NDArray[np.object_]:
     """A column of payload as texts (n,) for all vectors of a pool.
 

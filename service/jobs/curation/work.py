@@ -6,12 +6,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import HeldIds, Rows
+from gleann.index.checks import as_vectors
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
     InvalidParamsError,
 )
 from gleann.index.ids.checks import hold_distinct
+from gleann.index.metric import require_distances
+from gleann.index.nouns import number_of
 from gleann.index.progress import Report
 from gleann.service.devices.devices import Devices
 from gleann.service.jobs.curation.curated import Curated
@@ -20,11 +27,12 @@ from gleann.service.jobs.curation.shelf import Shelf
 from gleann.service.jobs.selecting import Selecting
 from gleann.service.state.registry import Registry
 from gleann.service.values import Limits
-from gleann.service.views.live_index import View
-from gleann.service.wire.arrays import ids_of
+from gleann.service.views.live_index import View, require_not_empty
+from gleann.service.views.passing import passing_rows
+from gleann.service.wire.arrays import ids_of, vectors_of
 from gleann.service.wire.curation.queries import count_queries
 from gleann.service.wire.filter_messages import condition_of
-from gleann.v1 import curation_pb2
+from gleann.v1 import curation_pb2, types_pb2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,6 +67,43 @@ class Asked:
         """The parameters of the method."""
         return getattr(self.request, self.method)
 
+    @cached_property
+    def passing(self) -> Rows:
+        """Rows (m,) of the view that pass the filter, ascending.
+
+        Raises:
+            InvalidInputError: none does.
+        """
+        return passing_rows(self.view, condition_of(self.request))
+
+    def places_of(self, ids: HeldIds) -> Rows:
+        """Places (k,) of `ids` (k,) in `passing`; -1 for those that are not there."""
+        rows = self.view.find(ids)
+        places = np.searchsorted(self.passing, rows)
+        at = np.minimum(places, len(self.passing) - 1)
+        return np.where((rows >= 0) & (self.passing[at] == rows), places, -1)
+
+    def require_vectors(
+        self, message: types_pb2.Vectors, *, name: str
+    ) -> NDArray[np.generic]:
+        """Vectors (m, d) of the request that have distances to those of the index.
+
+        Raises:
+            InvalidInputError: not packed as they must be, or too long for a distance.
+            NonFiniteError: NaN or infinity.
+            DimensionMismatchError: another dimension.
+            ZeroVectorError: a vector of length zero under cosine.
+        """
+        vectors = vectors_of(message, name=name)
+        if vectors.shape[1] != self.view.dim:
+            raise DimensionMismatchError(
+                f"{name} has {number_of(vectors.shape[1], 'dimensions')}, the index has"
+                f" {self.view.dim}"
+            )
+        rows = as_vectors(vectors, name=name)
+        require_distances(rows, self.view.metric, name=name)
+        return vectors
+
     def require_queries(self, kind: str) -> int:
         """Refuse queries that are of no use to the index; return how many there are.
 
@@ -68,7 +113,7 @@ class Asked:
         Raises:
             InvalidInputError: no ids, or one twice.
             UnknownIdError: an id that no vector has.
-            DimensionMismatchError: vectors of another dimension.
+            and those of `require_vectors`.
         """
         count, name = count_queries(self.message, kind), f"{kind}_ids"
         if self.message.HasField(name):
@@ -76,10 +121,9 @@ class Asked:
                 raise InvalidInputError(f"{name} has 0 ids, at least 1 is needed")
             ids = ids_of(getattr(self.message, name), name=name)
             self.view.require(hold_distinct(ids, name=name))
-        elif (dim := getattr(self.message, f"{kind}_vectors").dim) != self.view.dim:
-            raise DimensionMismatchError(
-                f"{kind}_vectors has {dim} dimensions, the index has {self.view.dim}"
-            )
+        else:
+            vectors = getattr(self.message, f"{kind}_vectors")
+            self.require_vectors(vectors, name=f"{kind}_vectors")
         return count
 
     def like(self, name: str) -> View:
@@ -87,6 +131,7 @@ class Asked:
 
         Raises:
             UnknownIndexError: no index has this name.
+            NotReadyError: it is empty.
             InvalidParamsError: another metric.
             DimensionMismatchError: another dimension.
         """
@@ -98,9 +143,10 @@ class Asked:
             )
         if other.dim != self.view.dim:
             raise DimensionMismatchError(
-                f"{name!r} has {other.dim} dimensions, {self.view.name!r}"
+                f"{name!r} has {number_of(other.dim, 'dimensions')}, {self.view.name!r}"
                 f" {self.view.dim}"
             )
+        require_not_empty(other)
         return other
 
 
@@ -154,6 +200,10 @@ def _nothing(_: Any) -> Sequence[str]:
     return ()
 
 
+def _all_is_seen(_: Asked) -> None:
+    """Refuse nothing: `check` sees all that the work would refuse."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """A method of curation.
@@ -161,6 +211,9 @@ class Method:
     Attributes:
         check: refuses a request before it is queued: what is quick to see, and what is
             above a limit.
+        inspect: refuses what is seen only in the vectors that take part, in their
+            payload or in a stored table. It may take as long as reading these, so it is
+            done for a plan; the work refuses the same, in the same words.
         run: does the work.
         indexes: names of other indexes that its message names; the caller needs READ on
             them.
@@ -172,6 +225,7 @@ class Method:
 
     check: Callable[[Asked], None]
     run: Callable[[Work], Curated]
+    inspect: Callable[[Asked], None] = _all_is_seen
     indexes: Callable[[Any], Sequence[str]] = _nothing
     curations: Callable[[Any], Sequence[str]] = _nothing
     selections: Callable[[Any], Sequence[str]] = _nothing

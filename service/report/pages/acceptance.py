@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import Rows
+from gleann.index.nouns import counted
 from gleann.selection.promises import AcceptanceBound, failures_bound
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.charts import Series, Whisker, line_chart, whisker_chart
@@ -58,8 +59,8 @@ def acceptance_page(report: AcceptanceReport) -> str:
     """One self-contained HTML document."""
     bound = report.bound
     lead = (
-        f"{bound.audited:,} of the {bound.batch:,} items of a batch were checked. At"
-        f" most {bound.at_most:,} of the other {bound.rest:,} fail, with"
+        f"{bound.audited:,} of the {counted(bound.batch, 'items')} of a batch were"
+        f" checked. At most {bound.at_most:,} of the other {bound.rest:,} fail, with"
         f" {percent(bound.confidence)} confidence."
     )
     sections = [

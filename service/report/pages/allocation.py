@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
+from gleann.index.nouns import counted, noun, verb
 from gleann.selection.curation.graph_labels import Allocation
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.bars import Bars, bar_chart
@@ -101,8 +102,8 @@ def allocation_page(report: AllocationReport) -> str:
     """One self-contained HTML document."""
     found = report.found
     lead = (
-        f"{len(found):,} of {found.summary['rows']:,} items of {report.asked.data} have"
-        f" a label, in {report.asked.total:.1f} s."
+        f"{len(found):,} of {counted(int(found.summary['rows']), 'items')} of"
+        f" {report.asked.data} have a label, in {report.asked.total:.1f} s."
     )
     sections = [
         Section(
@@ -141,12 +142,14 @@ def caveats(report: AllocationReport) -> list[str]:
     words = []
     if report.without_evidence:
         words.append(
-            f"{report.without_evidence:,} items have no label: all their probabilities"
-            " are 0."
+            f"{counted(report.without_evidence, 'items')}"
+            f" {verb(report.without_evidence, 'has', 'have')} no label: all"
+            " probabilities are 0."
         )
-    if above := report.found.summary["above_bounds"]:
+    if above := int(report.found.summary["above_bounds"]):
         words.append(
-            f"{above:,} labels are above the bounds of their classes: masses keep the"
+            f"{counted(above, 'labels')} {verb(above, 'is', 'are')} above the bounds of"
+            " their classes: masses keep the"
             " bounds, but items that are alike all get one label."
         )
     return words
@@ -162,8 +165,8 @@ def _classes(report: AllocationReport) -> Section:
     }
     numbers = {
         "at most": [f"{one.bound:.4g} of the items" for one in shown],
-        "labels": [f"{one.labels:,} items" for one in shown],
-        "likeliest alone": [f"{one.likeliest:,} items" for one in shown],
+        "labels": [f"{counted(one.labels, 'items')}" for one in shown],
+        "likeliest alone": [f"{counted(one.likeliest, 'items')}" for one in shown],
     }
     highest = max(max(values) for values in columns.values()) or 1.0
     chart = bar_chart(
@@ -194,7 +197,8 @@ def _classes(report: AllocationReport) -> Section:
     )
     body: list[Html] = [side_by_side([figure(chart, caption=caption), listed])]
     if (left := len(report.counts) - len(shown)) > 0:
-        body.append(note(f"{left:,} more classes are not shown, the smaller ones."))
+        more = f"{counted(left, 'more classes')} {verb(left, 'is', 'are')}"
+        body.append(note(f"{more} not shown, the smaller {noun(left, 'ones')}."))
     return Section(title="Classes", body=tuple(body))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, Rows
+from gleann.index.nouns import counted
 from gleann.selection.curation.audit import Audit, Audited, CoverageCurve, GroupTable
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.bars import Bars, bar_chart
@@ -66,7 +67,7 @@ def audit_page(report: AuditReport) -> str:
     """One self-contained HTML document."""
     found = report.found
     lead = (
-        f"{found['chosen'].rows:,} of {found['pool'].rows:,} items of"
+        f"{found['chosen'].rows:,} of {counted(found['pool'].rows, 'items')} of"
         f" {report.asked.data}, beside as many random ones, in"
         f" {report.asked.total:.1f} s."
     )
@@ -169,7 +170,7 @@ def _diversity(found: Audit) -> Section:
         "A Vendi score is an effective number of different items: 1 where all are"
         " alike. Orders below 1 count rare items more, order infinity tells how much"
         " the commonest direction dominates. Only sets of one size are comparable; the"
-        f" pool has {found['pool'].rows:,} items. Eigenvalues below"
+        f" pool has {counted(found['pool'].rows, 'items')}. Eigenvalues below"
         f" {found.floor:g} of the largest are rounding, and dropped."
     )
     of_one_size = {name: of for name, of in scores.items() if name != "pool"}

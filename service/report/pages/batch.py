@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import Distances
+from gleann.index.nouns import counted
 from gleann.selection import Coverage, Selection
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.items import Facts, Items
@@ -75,8 +76,8 @@ class BatchReport:
 def batch_page(report: BatchReport) -> str:
     """One self-contained HTML document."""
     lead = (
-        f"{len(report.picked):,} of {report.n:,} items of {report.asked.data} to label"
-        f" next, by {report.how}."
+        f"{len(report.picked):,} of {counted(report.n, 'items')} of {report.asked.data}"
+        f" to label next, by {report.how}."
     )
     glance = (
         tiles([*key_figures(report), *report.key_figures]),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import Ids, Rows
+from gleann.index.nouns import counted
 from gleann.selection import Coreset
 from gleann.selection.coreset.baselines import Baselines
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
@@ -76,8 +77,8 @@ def coreset_page(report: CoresetReport) -> str:
     """One self-contained HTML document."""
     chosen, n = report.chosen, len(report.ids)
     lead = (
-        f"{len(chosen.rows):,} of {n:,} items of {report.asked.data}, chosen by"
-        f" {report.asked.command.removeprefix('select ')} in"
+        f"{len(chosen.rows):,} of {counted(n, 'items')} of {report.asked.data}, chosen"
+        f" by {report.asked.command.removeprefix('select ')} in"
         f" {report.asked.total:.1f} s."
     )
     sections = [
@@ -178,8 +179,8 @@ def _epochs(report: CoresetReport) -> str:
     return (
         " Stratified is random too, with its share from each cell of the space. Random"
         " items drawn anew for each epoch of training have been all items after"
-        f" {report.baselines.random_epochs:,} epochs: that is what a fixed choice has"
-        " to beat."
+        f" {counted(report.baselines.random_epochs, 'epochs')}: that is what a fixed"
+        " choice has to beat."
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import Rows
+from gleann.index.nouns import counted
 from gleann.service.report.asked import SEARCHED, Asked, asked_section
 from gleann.service.report.examples import example_grid
 from gleann.service.report.items import Items
@@ -44,9 +45,9 @@ def divided_page(report: DividedReport) -> str:
     asked, near, far = report.asked, report.near, report.far
     training = len(near) + len(far)
     lead = (
-        f"{len(near):,} of {training:,} training rows of {asked.data} are among the"
-        f" {report.per_test} nearest of any of {len(report.tests):,} test rows, in"
-        f" {asked.total:.1f} s."
+        f"{len(near):,} of {counted(training, 'training rows')} of {asked.data} are"
+        f" among the {report.per_test} nearest of any of"
+        f" {counted(len(report.tests), 'test rows')}, in {asked.total:.1f} s."
     )
     glance = [
         (f"{len(report.tests):,}", "test rows"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gleann.index.arrays import Rows
+from gleann.index.nouns import counted
 from gleann.selection import Selection
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.items import Classes, Items
@@ -43,7 +44,8 @@ class DrawnReport:
 def drawn_page(report: DrawnReport) -> str:
     """One self-contained HTML document."""
     drawn = report.drawn
-    lead = f"{len(drawn):,} of {report.n:,} items of {report.asked.data}, at random."
+    items = counted(report.n, "items")
+    lead = f"{len(drawn):,} of {items} of {report.asked.data}, at random."
     shown = [
         (f"{len(drawn):,}", f"drawn, {percent(len(drawn) / report.n)} of the items")
     ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gleann.index.nouns import counted
 from gleann.selection.curation.duplicates import (
     CurvePoint,
     Duplicates,
@@ -69,8 +70,9 @@ def duplicates_page(report: DuplicatesReport) -> str:
     found, asked = report.found, report.asked
     facts = found.summary()
     lead = (
-        f"{facts['dropped']:,} of {facts['rows']:,} rows of {asked.data} go within"
-        f" {short(found.radius)} ({UNITS[found.metric]}), in {asked.total:.1f} s."
+        f"{facts['dropped']:,} of {counted(int(facts['rows']), 'rows')} of {asked.data}"
+        f" go within {short(found.radius)} ({UNITS[found.metric]}), in"
+        f" {asked.total:.1f} s."
     )
     sections = [
         Section(title="At a glance", body=(tiles(glance(found)),)),
@@ -167,13 +169,13 @@ def _sizes_section(found: Duplicates) -> Section:
 def _size_bars(counts: dict[int, int]) -> tuple[list[str], list[float], list[str]]:
     sizes = sorted(counts)
     alone, rest = sizes[:MOST_SIZES], sizes[MOST_SIZES:]
-    names = [f"{size:,} rows" for size in alone]
+    names = [f"{counted(size, 'rows')}" for size in alone]
     values = [float(counts[size]) for size in alone]
     if rest:
-        names.append(f"{rest[0]:,} to {rest[-1]:,} rows")
+        names.append(f"{rest[0]:,} to {counted(rest[-1], 'rows')}")
         values.append(float(sum(counts[size] for size in rest)))
     notes = [
-        f"{int(value):,} groups of {name}"
+        f"{counted(int(value), 'groups')} of {name}"
         for name, value in zip(names, values, strict=True)
     ]
     return names, values, notes
@@ -206,7 +208,7 @@ def _examples_section(report: DuplicatesReport) -> Section:
 
 
 def _heading(one: Example) -> Html:
-    return element("h3", {}, f"{one.size:,} rows, of which {one.kept} stays")
+    return element("h3", {}, f"{counted(one.size, 'rows')}, of which {one.kept} stays")
 
 
 def _group(report: DuplicatesReport, one: Example) -> Html:

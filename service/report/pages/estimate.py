@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gleann.index.arrays import Rows
+from gleann.index.nouns import counted, number_of
 from gleann.selection import Estimate
 from gleann.selection.estimate.result import Stratum
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
@@ -83,10 +84,11 @@ def estimate_page(report: EstimateReport) -> str:
     """One self-contained HTML document."""
     first = next(iter(report.made.values()))
     several = len(report.made) > 1
-    labels = f"for {len(report.made)} groups" if several else ""
+    labels = f"for {number_of(len(report.made), 'groups')}" if several else ""
+    used = f"from {counted(first.labels_used, 'labels')}"
     lead = (
-        f"The {WORDS[first.target]} among {report.n:,} items{_of_data(report)},"
-        f" estimated {labels or f'from {first.labels_used:,} labels'}."
+        f"The {WORDS[first.target]} among"
+        f" {counted(report.n, 'items')}{_of_data(report)}, estimated {labels or used}."
     )
     sections = [
         Section(title="At a glance", body=_glance(report)),
@@ -151,7 +153,7 @@ def _writer(made: Estimate) -> Callable[[float], str]:
 def _share(made: Estimate, n: int) -> str:
     if made.target != "count" or made.value is None or not n:
         return ""
-    return f", {percent(made.value / n)} of {n:,} items"
+    return f", {percent(made.value / n)} of {counted(n, 'items')}"
 
 
 def _glance(report: EstimateReport) -> tuple[Html, ...]:

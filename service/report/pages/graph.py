@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gleann.index import KnnGraph
 from gleann.index.arrays import Rows
+from gleann.index.nouns import counted, number_of
 from gleann.service.report.asked import (
     SEARCHED,
     Asked,
@@ -64,7 +65,8 @@ def graph_page(report: GraphReport) -> str:
     graph = report.graph
     numbers = measure_graph(graph)
     lead = (
-        f"The {graph.k} nearest neighbours of {len(graph):,} rows of"
+        f"The {number_of(graph.k, 'nearest neighbours')} of"
+        f" {counted(len(graph), 'rows')} of"
         f" {report.asked.data}, in {report.asked.total:.1f} s."
     )
     sections = [
@@ -196,7 +198,8 @@ def _pair_facts(report: GraphReport, pair: Pair, end: int) -> Facts:
 def _hubs(report: GraphReport, numbers: GraphMeasures) -> Section:
     rows = numbers.hubs(most=EXAMPLES)
     facts: list[Facts] = [
-        (("neighbour of", f"{numbers.in_degree[row]:,} rows"),) for row in rows.tolist()
+        (("neighbour of", f"{counted(numbers.in_degree[row], 'rows')}"),)
+        for row in rows.tolist()
     ]
     return Section(
         title="Hubs",

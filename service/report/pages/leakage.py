@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.ids.held import ids_at
+from gleann.index.nouns import counted
 from gleann.selection.curation.leakage import GroupLeakage, Leakage
 from gleann.service.report.asked import SEARCHED, Asked, asked_section
 from gleann.service.report.bars import Bars, Counts, bar_chart, histogram_chart
@@ -56,8 +57,8 @@ def leakage_page(report: LeakageReport) -> str:
     found, asked = report.found, report.asked
     leaked = int(found.leaked.sum())
     lead = (
-        f"{leaked:,} of {len(found):,} audited rows of {asked.data} have a training row"
-        f" within {short(found.radius)} ({UNITS[found.metric]}), in"
+        f"{leaked:,} of {counted(len(found), 'audited rows')} of {asked.data} have a"
+        f" training row within {short(found.radius)} ({UNITS[found.metric]}), in"
         f" {asked.total:.1f} s."
     )
     groups = sorted(found.by_group(), key=lambda one: (-one.leaked, str(one.group)))
@@ -97,7 +98,8 @@ def _groups_section(groups: list[GroupLeakage]) -> Section:
                 name="leaked rows",
                 values=shares,
                 notes=[
-                    f"{one.group}: {one.leaked:,} of {one.rows:,} rows" for one in shown
+                    f"{one.group}: {one.leaked:,} of {counted(one.rows, 'rows')}"
+                    for one in shown
                 ],
             )
         ],
@@ -119,7 +121,9 @@ def _groups_section(groups: list[GroupLeakage]) -> Section:
         )
     ]
     if len(groups) > len(shown):
-        body.append(note(f"{len(groups) - len(shown):,} groups more are not shown."))
+        body.append(
+            note(f"{counted(len(groups) - len(shown), 'groups')} more are not shown.")
+        )
     return Section(title="By group", body=tuple(body))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import Rows
+from gleann.index.nouns import counted
 from gleann.selection.estimate.means import JointEstimates, MeanEstimate
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.bars import Bars, bar_chart
@@ -64,9 +65,10 @@ def means_page(report: MeansReport) -> str:
     made = report.made
     of_data = f" of {report.asked.data}" if report.asked.data else ""
     lead = (
-        f"{_count(len(made.estimates), 'number')} about {made.rows:,} items{of_data},"
-        f" estimated from {made.labels_used:,} labels. All intervals hold together with"
-        f" {percent(made.confidence)} confidence."
+        f"{counted(len(made.estimates), 'numbers')} about"
+        f" {counted(made.rows, 'items')}{of_data},"
+        f" estimated from {counted(made.labels_used, 'labels')}. All intervals hold"
+        f" together with {percent(made.confidence)} confidence."
     )
     sections = [
         Section(title="At a glance", body=_glance(made)),
@@ -79,10 +81,6 @@ def means_page(report: MeansReport) -> str:
         next_section(report.steps),
     ]
     return page(f"gleann {report.asked.command}", lead, sections)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def _writer(one: MeanEstimate) -> Callable[[float], str]:

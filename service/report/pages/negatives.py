@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Rows
+from gleann.index.nouns import counted, verb
 from gleann.selection.curation.negatives import Negatives
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.charts import Series, line_chart
@@ -74,7 +75,8 @@ def negatives_page(report: NegativesReport) -> str:
     """One self-contained HTML document."""
     found = report.found
     lead = (
-        f"{int(found.summary['negatives']):,} hard negatives of {len(found):,} queries"
+        f"{int(found.summary['negatives']):,} hard negatives of"
+        f" {counted(len(found), 'queries')}"
         f" from {report.asked.data}, in {report.asked.total:.1f} s."
     )
     sections = [
@@ -98,7 +100,7 @@ def glance(report: NegativesReport) -> list[tuple[str, str]]:
         (f"{int(found.summary['negatives']):,}", "negatives"),
         (
             f"{int(found.summary['short_queries']):,}",
-            f"of {len(found):,} queries have too few",
+            f"of {counted(len(found), 'queries')} have too few",
         ),
     ]
     unit = SIMILARITIES[report.metric]
@@ -129,7 +131,8 @@ def caveats(report: NegativesReport) -> list[str]:
     missing = int(report.found.summary["shortfall"])
     if missing:
         words.append(
-            f"{missing:,} negatives are missing, as no further item qualifies: the"
+            f"{counted(missing, 'negatives')} {verb(missing, 'is', 'are')} missing, as"
+            " no further item qualifies: the"
             " table has fewer lines for these queries, and no others instead."
         )
     if same_class(report):
@@ -190,12 +193,14 @@ def _missing(report: NegativesReport) -> list[Section]:
         [str(report.queries[query]), int(shortfall[query])]
         for query in most[shortfall[most] > 0].tolist()
     ]
+    full = int(counts[0])
     figures: list[Html] = [
         histogram_figure(
             {"queries": shortfall},
             label="missing negatives",
             of="queries",
-            caption=f"{int(counts[0]):,} queries have as many as were asked for.",
+            caption=f"{counted(full, 'queries')} {verb(full, 'has', 'have')} as many as"
+            " were asked for.",
         ),
         table(["query", "missing"], rows, caption="Queries that lack the most"),
     ]

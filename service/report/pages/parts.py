@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, Rows
+from gleann.index.nouns import counted
 from gleann.service.report.bars import Bars, Counts, bar_chart, histogram_chart
 from gleann.service.report.charts import Series, line_chart
 from gleann.service.report.examples import example_grid
@@ -95,7 +96,7 @@ def groups_section(counts: GroupCounts, *, name: str, chosen: str) -> Section:
     shown = counts.shown
     chart = figure(
         _group_chart(counts, shown, chosen),
-        caption=f"Shares by {name}: of all {counts.before:,} rows, and of the"
+        caption=f"Shares by {name}: of all {counted(counts.before, 'rows')}, and of the"
         f" {counts.after:,} {chosen}.",
     )
     body = [side_by_side([chart, _group_table(counts, name, chosen)])]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
+from gleann.index.nouns import number_of
 from gleann.selection.curation.plans import EpochPlan, epoch_rows
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.charts import Series, line_chart
@@ -137,7 +138,8 @@ def _seen(report: PlanReport) -> Section:
             x=[float(one) for one in numbers],
             y=(shares := seen_shares(one, epochs=epochs)).tolist(),
             notes=[
-                f"{name}: {percent(share)} of the items in {number} epochs"
+                f"{name}: {percent(share)} of the items in"
+                f" {number_of(number, 'epochs')}"
                 for number, share in zip(numbers, shares.tolist(), strict=True)
             ],
         )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
+from gleann.index.nouns import counted
 from gleann.selection.promises import PromisedSet
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
 from gleann.service.report.charts import Series, line_chart
@@ -61,8 +62,8 @@ def promise_page(report: PromiseReport) -> str:
     """One self-contained HTML document."""
     made = report.made
     lead = (
-        f"{len(made):,} of {made.out_of:,} items{_of_data(report)}, chosen from"
-        f" {len(made.labels):,} labels: {_promise(made)}."
+        f"{len(made):,} of {counted(made.out_of, 'items')}{_of_data(report)}, chosen"
+        f" from {counted(len(made.labels), 'labels')}: {_promise(made)}."
     )
     sections = [
         Section(title="At a glance", body=_glance(made)),
@@ -134,7 +135,7 @@ def _rates_figure(bins: Sequence[RateBin]) -> Html:
         y=[one.rate for one in bins],
         notes=[
             f"proxy {short(one.low)} to {short(one.high)}: {one.positives:,} of"
-            f" {one.labels:,} labels positive"
+            f" {counted(one.labels, 'labels')} positive"
             for one in bins
         ],
     )

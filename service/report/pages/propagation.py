@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows
+from gleann.index.nouns import counted, noun, verb
 from gleann.selection.curation.graph_labels import Propagation
 from gleann.service.report.asked import (
     SEARCHED,
@@ -93,7 +94,7 @@ def propagation_page(report: PropagationReport) -> str:
     """One self-contained HTML document."""
     found = report.found
     lead = (
-        f"{int(found.has_label.sum()):,} of {len(found):,} items of"
+        f"{int(found.has_label.sum()):,} of {counted(len(found), 'items')} of"
         f" {report.asked.data} have a label, from {int(found.given.sum()):,} given"
         f" ones, in {report.asked.total:.1f} s."
     )
@@ -127,7 +128,7 @@ def glance(report: PropagationReport) -> list[tuple[str, str]]:
         (percent(float(found.has_label.mean())), "of the items have a label"),
         (
             f"{int(found.given.sum()):,}",
-            f"given labels of {len(found.words):,} classes",
+            f"given labels of {counted(len(found.words), 'classes')}",
         ),
         (f"{int((~found.has_label).sum()):,}", "items have no label"),
     ]
@@ -180,7 +181,8 @@ def _checked(report: PropagationReport) -> list[Section]:
     sure = [float(checked.confidence[one].mean()) for one in parts]
     right = [float(checked.right[one].mean()) for one in parts]
     notes = [
-        f"{len(one):,} items of confidence {short(mean)}: {percent(share)} right"
+        f"{counted(len(one), 'items')} of confidence {short(mean)}: {percent(share)}"
+        " right"
         for one, mean, share in zip(parts, sure, right, strict=True)
     ]
     chart = line_chart(
@@ -192,7 +194,8 @@ def _checked(report: PropagationReport) -> list[Section]:
         y=Axis(label="right", low=0.0, high=1.0, write=percent),
     )
     words = (
-        f"{percent(float(checked.right.mean()))} of {len(checked.right):,} items"
+        f"{percent(float(checked.right.mean()))} of"
+        f" {counted(len(checked.right), 'items')}"
         f" without a given label have the class of column {classes.name}; an item"
         " without a label counts as wrong."
     )
@@ -242,7 +245,8 @@ def _classes(report: PropagationReport) -> Section:
         side_by_side([figure(bar_chart(names, bars, x=axis), caption=caption), listed])
     ]
     if (left := len(found.words) - len(order)) > 0:
-        body.append(note(f"{left:,} more classes are not shown, the smaller ones."))
+        more = f"{counted(left, 'more classes')} {verb(left, 'is', 'are')}"
+        body.append(note(f"{more} not shown, the smaller {noun(left, 'ones')}."))
     return Section(title="Classes", body=tuple(body))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import Rows
+from gleann.index.nouns import counted, number_of
 from gleann.selection.curation.leakage import SimilaritySplit
 from gleann.service.report.asked import SEARCHED, Asked, asked_section
 from gleann.service.report.bars import Bars, bar_chart
@@ -47,8 +48,8 @@ def split_page(report: SplitReport) -> str:
     """One self-contained HTML document."""
     split, asked = report.split, report.asked
     lead = (
-        f"{len(_rows(split)):,} rows of {asked.data} in {split.folds} buckets of"
-        f" similar rows, in {asked.total:.1f} s."
+        f"{counted(len(_rows(split)), 'rows')} of {asked.data} in"
+        f" {number_of(split.folds, 'buckets')} of similar rows, in {asked.total:.1f} s."
     )
     sections = [
         Section(title="At a glance", body=(tiles(_glance(split)),)),
@@ -86,7 +87,7 @@ def _buckets_section(split: SimilaritySplit) -> Section:
                 name="rows",
                 values=sizes,
                 notes=[
-                    f"{name}: {int(size):,} rows"
+                    f"{name}: {counted(int(size), 'rows')}"
                     for name, size in zip(names, sizes, strict=True)
                 ],
             )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Ids, Rows
+from gleann.index.nouns import counted
 from gleann.selection import Selection
 from gleann.selection.curation.target import Comparison, Distilled
 from gleann.service.report.asked import Asked, Step, asked_section, next_section
@@ -89,8 +90,8 @@ def target_page(report: TargetReport) -> str:
     """One self-contained HTML document."""
     chosen = report.chosen
     lead = (
-        f"{len(chosen):,} of {report.n:,} items of {report.asked.data}, chosen for"
-        f" {len(report.targets):,} targets by {report.mode} in"
+        f"{len(chosen):,} of {counted(report.n, 'items')} of {report.asked.data},"
+        f" chosen for {counted(len(report.targets), 'targets')} by {report.mode} in"
         f" {report.asked.total:.1f} s."
     )
     sections = [

@@ -11,6 +11,7 @@ from gleann.index.arrays import HeldIds
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_distinct, hold_id_array
 from gleann.index.ids.held import shown_id
+from gleann.index.nouns import number_of
 from gleann.service.wire.arrays import (
     column_of,
     column_to_wire,
@@ -51,7 +52,8 @@ def matrix_of(data: bytes, *, rows: int, columns: int, name: str) -> NDArray[Any
     values = numbers_of(data, NUMBER, name=name)
     if len(values) != rows * columns:
         raise DimensionMismatchError(
-            f"{name} has {len(values)} entries for {rows} ids of {columns} classes"
+            f"{name} has {number_of(len(values), 'entries')} for"
+            f" {number_of(rows, 'ids')} of {number_of(columns, 'classes')}"
         )
     return values.reshape(rows, columns)
 
@@ -143,15 +145,16 @@ def class_numbers_of(
     unknown = [word for word in numbers if word not in set(wanted)]
     if unknown or len(numbers) != len(named):
         raise InvalidInputError(
-            f"{name} has {len(named)} numbers, {len(unknown)} of them of classes that"
-            f" are not among the {len(wanted)}: {_shown(unknown)}"
+            f"{name} has {number_of(len(named), 'numbers')}, {len(unknown)} of them of"
+            f" classes that are not among the {len(wanted)}: {_shown(unknown)}"
             if unknown
-            else f"{name} has {len(named)} numbers for {len(numbers)} distinct classes"
+            else f"{name} has {number_of(len(named), 'numbers')} for"
+            f" {number_of(len(numbers), 'distinct classes')}"
         )
     if missing := [word for word in wanted if word not in numbers]:
         raise InvalidInputError(
-            f"{name} has none for {len(missing)} of {len(wanted)} classes:"
-            f" {_shown(missing)}"
+            f"{name} has none for {len(missing)} of"
+            f" {number_of(len(wanted), 'classes')}: {_shown(missing)}"
         )
     return np.array([numbers[word] for word in wanted])
 

@@ -10,6 +10,7 @@ from gleann.index.arrays import HeldIds
 from gleann.index.checks import as_array
 from gleann.index.errors import InvalidInputError
 from gleann.index.ids.checks import hold_id_array
+from gleann.index.nouns import number_of
 from gleann.service.wire.arrays import (
     ids_of,
     ids_to_wire,
@@ -67,7 +68,8 @@ def positive_ids_of(message: negatives_pb2.MineNegatives) -> HeldIds:
     if (counts < 0).any() or counts.sum() != len(held):
         raise InvalidInputError(
             f"positive_counts sum to {counts.sum()}, the least is"
-            f" {counts.min(initial=0)}, and positive_ids has {len(held)} ids"
+            f" {counts.min(initial=0)}, and positive_ids has"
+            f" {number_of(len(held), 'ids')}"
         )
     return held
 

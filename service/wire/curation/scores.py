@@ -9,6 +9,7 @@ from gleann.index.arrays import HeldIds, Rows
 from gleann.index.errors import InvalidInputError
 from gleann.index.ids.checks import hold_distinct, hold_id_array
 from gleann.index.ids.held import id_at, shown_id
+from gleann.index.nouns import number_of
 from gleann.service.wire.arrays import (
     Column,
     float64s_of,
@@ -68,7 +69,7 @@ def scores_of(
         count = len(ids) if needed is None else int(np.count_nonzero(needed))
         raise InvalidInputError(
             f"scores has none for id {shown_id(id_at(ids, int(bare[0])))}"
-            f" ({bare.size} of {count} vectors have none)"
+            f" ({bare.size} of {number_of(count, 'vectors')} have none)"
         )
     scores[missing] = 0
     return scores

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.nouns import number_of
 from gleann.service.wire.arrays import (
     ids_of,
     vectors_of,
@@ -83,7 +84,7 @@ def options_of(message: target_pb2.ForTarget) -> dict[str, Any]:
         found["shares"] = {one.task: one.share for one in message.shares}
         if len(found["shares"]) < len(message.shares):
             raise InvalidParamsError(
-                f"shares has {len(message.shares)} entries of"
+                f"shares has {number_of(len(message.shares), 'entries')} of"
                 f" {len(found['shares'])} tasks"
             )
     if mode == "round_robin":
@@ -107,7 +108,8 @@ def caps_of(message: target_pb2.ForTarget) -> int | dict[Hashable, int] | None:
         raise InvalidParamsError("give cap or caps, got both")
     if len(by_group) < len(message.caps):
         raise InvalidParamsError(
-            f"caps has {len(message.caps)} entries of {len(by_group)} groups"
+            f"caps has {number_of(len(message.caps), 'entries')} of"
+            f" {number_of(len(by_group), 'groups')}"
         )
     caps = message.cap if message.HasField("cap") else by_group or None
     if (caps is None) != (not message.group_column):

@@ -14,6 +14,7 @@ import pytest
 
 import gleann
 from gleann.index import errors
+from gleann.index.data.fenced_folder import FencedFolder
 from gleann.index.data.npy_file import NpyFile
 from gleann.index.ids.checks import MAX_ID_BYTES
 from gleann.service.application import Application
@@ -235,7 +236,10 @@ def test_parquet_with_other_bytes(tmp_path: Path, at: str) -> None:
 
 
 def imported(path: Path) -> None:
-    source = ParquetVectors.open(path, vector_column="vector", id_column="id", dim=DIM)
+    place = FencedFolder(path.parent)
+    source = ParquetVectors.open(
+        path, vector_column="vector", id_column="id", dim=DIM, place=place
+    )
     source.ids()
     list(source.blocks())
 

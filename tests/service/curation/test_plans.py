@@ -1,5 +1,6 @@
 """Plans of curations: what they say, and that they change nothing."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,58 @@ def test_equal_vectors_are_no_pairs_of_near_duplicates(
         client.curation.join("equal", **call).wait(timeout=60)
 
 
+def test_pairs_that_are_known_are_not_looked_for(
+    client: gleann.Client, twins: np.ndarray
+) -> None:
+    plans, name = client.plans.curation, {"radius": RADIUS}
+    found = client.curation.near_duplicates("docs", radius=2.0).wait(timeout=60)
+    pairs = found.table("pairs").column("distance").to_numpy()
+    near = int((pairs <= np.float32(RADIUS)).sum())
+    assert 0 < near < len(pairs)
+    alone = plan_of(plans.near_duplicates("docs", **name))
+    known = plan_of(plans.near_duplicates("docs", known=found.name, **name))
+    taken = f"It takes about {near} pairs of 300 vectors from {found.name},"
+    assert known.steps[0].startswith(taken)
+    assert len(known.steps) == 2
+    assert known.seconds is not None
+    assert alone.seconds is not None
+    assert known.seconds < alone.seconds
+    few = plan_of(
+        plans.near_duplicates("docs", known=found.name, max_pairs=near - 1, **name)
+    )
+    assert f"more than the {near - 1} pairs" in few.steps[1]
+    # Ten vectors more, and ten that are others now.
+    changed = twins[:20] + 50
+    payload = {"split": ["test"] * 20, "topic": [0] * 20}
+    client.upsert("docs", np.arange(290, 310), changed, payload)
+    grown = plan_of(plans.near_duplicates("docs", known=found.name, **name))
+    assert "of 290 vectors from" in grown.steps[1]
+    left = 310 * 309 // 2 - 290 * 289 // 2
+    assert f"of {left:,} pairs" in grown.steps[2]
+    whole = plan_of(plans.near_duplicates("docs", **name))
+    assert f"of {310 * 309 // 2:,} pairs" in whole.steps[1]
+
+
+def test_one_of_a_kind_is_in_the_singular(client: gleann.Client) -> None:
+    plans, one = client.plans.curation, {"where": "id = 5"}
+    row = np.zeros((1, DIM), np.float32)
+    told = [
+        plans.for_target("docs", row, budget=1),
+        plans.join("docs", row, radius=RADIUS),
+        plans.join("docs", "old", k=1, **one),
+        plans.audit("docs", [5], **one),
+        plans.epoch_plan("docs", fraction=0.5, **one),
+        plans.mine_negatives("docs", row, positives=[[1]], per_query=1, window=(0, 1)),
+    ]
+    steps = " ".join(step for plan in told for step in plan_of(plan).steps)
+    assert "ranks vectors for 1 target." in steps
+    assert "the 1 vector of the other side" in steps
+    assert "1 line of epochs over 1 vector." in steps
+    assert "the first 1 rank of each of 1 query." in steps
+    assert "takes 1 negative of each" in steps
+    assert not re.findall(r"\b1 [a-z]+s\b", steps)
+
+
 def test_vectors_that_are_sent_are_compared_themselves(
     client: gleann.Client, twins: np.ndarray
 ) -> None:
@@ -239,13 +292,11 @@ def test_vectors_that_are_sent_are_compared_themselves(
         plans.join("docs", np.full((2, DIM), np.nan, np.float32), radius=RADIUS)
 
 
-def test_more_folds_than_lists_are_foretold(client: gleann.Client) -> None:
+def test_more_folds_than_lists_are_refused(client: gleann.Client) -> None:
     plan = plan_of(client.plans.curation.similarity_split("docs", folds=6))
     assert plan.steps == ("It puts 300 vectors into 6 folds by their lists.",)
-    plan = plan_of(client.plans.curation.similarity_split("docs", folds=7))
-    assert plan.steps[-1] == "There are 6 lists for 7 folds: it would fail."
     with pytest.raises(errors.InvalidParamsError, match="folds must be at most 6"):
-        client.curation.similarity_split("docs", folds=7).wait(timeout=60)
+        client.plans.curation.similarity_split("docs", folds=7)
 
 
 def test_splits_of_one_kind_have_no_leakage(client: gleann.Client) -> None:

@@ -162,7 +162,7 @@ def test_a_draw_by_importance_is_repeated_by_its_seed(served: gleann.Client) -> 
     [
         ({"budget": 0}, "budget must be at least 1, got 0"),
         ({"smoothing": 2.0}, "smoothing is not for round_robin"),
-        ({"tasks": ["x"]}, "tasks has 1 entries for 8 targets"),
+        ({"tasks": ["x"]}, "tasks has 1 entry for 8 targets"),
         ({"caps": 3}, "cap or caps needs group_column"),
         ({"caps": 3, "group_column": "none"}, "none"),
         ({"excluded_ids": [7]}, "7"),
@@ -256,10 +256,10 @@ def test_vectors_are_queries_too_and_may_have_no_positives(
     assert found["query"] == list(range(8))
     assert found["id"] == IDS[some][apart.argmin(axis=1)].tolist()
     for options, says in (
-        ({"positives": [[]]}, "positive_counts are of 1 queries, but there are 8"),
+        ({"positives": [[]]}, "positive_counts are of 1 query, but there are 8"),
         ({"positives": [[5]] * 8}, "5"),
         ({"relative_margin": 0.9}, "relative_margin needs the metric cosine or ip"),
-        ({"window": (0, 1), "per_query": 2}, "window 0..1 has 1 ranks"),
+        ({"window": (0, 1), "per_query": 2}, "window 0..1 has 1 rank,"),
         ({"per_query": 10**8, "window": (0, 10**8)}, "is over the limit of"),
     ):
         given: dict[str, Any] = {"positives": [[]] * 8, "per_query": 1, **options}

@@ -13,6 +13,7 @@ from pyarrow import csv
 
 import gleann
 from gleann.index import SearchParams, errors
+from gleann.index.data.fenced_folder import FencedFolder
 from gleann.service.files import vector_files
 from gleann.service.jobs import sealed_import
 from gleann.service.jobs.sealed_import import SealedImport
@@ -156,12 +157,15 @@ def test_files_outside_the_roots(
 def test_a_file_that_changes_between_look_and_read(
     tmp_path: Path, rows: np.ndarray
 ) -> None:
-    """The header is read again before the data: a swapped file is no way in."""
+    """The file is opened again before the data: a swapped one is no way in."""
     path = tmp_path / "v.npy"
     np.save(path, rows)
-    source = vector_files.NpyVectors.open(path, ids_path=None, dim=8)
+    place = FencedFolder(tmp_path)
+    source = vector_files.NpyVectors.open(
+        path, ids_path=None, dim=8, place=place, ids_place=place
+    )
     np.save(path, np.array([[{}] * 8]), allow_pickle=True)
-    with pytest.raises(errors.InvalidInputError, match="pickled"):
+    with pytest.raises(errors.CorruptDataError, match="was replaced"):
         list(source.blocks())
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
+from gleann.index.nouns import counted, verb
 from gleann.service.cli.curate.labels.jobs import AllocateJob
 from gleann.service.cli.files import columns, inputs, output_paths
 from gleann.service.cli.files.class_tables import LABEL_COLUMN, class_counts
@@ -72,19 +73,21 @@ def say_allocation(
     """
     say(
         f"{job.out}: {facts['labelled']:,} of {room} have a label, in {seconds:.2f} s"
-        f" and {facts['sweeps']:,} sweeps"
+        f" and {counted(facts['sweeps'], 'sweeps')}"
     )
     if bare := facts["without_evidence"]:
-        say(f"{bare:,} items have none: all their probabilities are 0")
+        none = f"{counted(bare, 'items')} {verb(bare, 'has', 'have')} none"
+        say(f"{none}: all probabilities are 0")
     if above := facts["above_bounds"]:
         say(
-            f"{above:,} labels are above the bounds of their classes: masses keep the"
+            f"{counted(above, 'labels')} {verb(above, 'is', 'are')} above the bounds of"
+            " their classes: masses keep the"
             " bounds, labels of items that are alike do not"
         )
     for name, labels, mass, bound in classes[:MOST_CLASSES]:
         say(
-            f"{name}: {labels:,} labels, mass {mass:,.1f}, at most {bound:.4g} of the"
-            " items"
+            f"{name}: {counted(labels, 'labels')}, mass {mass:,.1f}, at most"
+            f" {bound:.4g} of the items"
         )
     if (left := len(classes) - MOST_CLASSES) > 0:
-        say(f"and {left:,} more classes, in the record")
+        say(f"and {counted(left, 'more classes')}, in the record")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError
+from gleann.index.nouns import counted
 from gleann.service.cli.curate.labels.jobs import PropagateJob
 from gleann.service.cli.curate.labels.unlabelled import unlabelled_words
 from gleann.service.cli.files import inputs, output_paths
@@ -80,8 +81,9 @@ def say_propagation(
         say(line)
     if facts["outvoted"]:
         say(
-            f"{facts['outvoted']:,} of {facts['given']:,} given labels are outvoted by"
+            f"{facts['outvoted']:,} of {counted(facts['given'], 'given labels')} are"
+            " outvoted by"
             " their neighbours: see whether they are right (--hold clamped keeps them)"
         )
     if job.uncertain_out is not None:
-        say(f"{job.uncertain_out}: {job.uncertain:,} items to label next")
+        say(f"{job.uncertain_out}: {counted(job.uncertain, 'items')} to label next")

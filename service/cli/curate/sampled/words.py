@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from gleann.index.nouns import counted
 from gleann.index.tables.tabular import as_json
 from gleann.selection.estimate.means import JointEstimates, MeanEstimate
 from gleann.selection.promises import AcceptanceBound
@@ -34,8 +35,8 @@ def say_promised(facts: Mapping[str, Any], *, room: str) -> None:
         else f"kept for a proxy of {threshold:.6g} or more"
     )
     say(
-        f"{facts['labels_used']:,} labels, {facts['positives_labelled']:,} positive;"
-        f" {kept}"
+        f"{counted(facts['labels_used'], 'labels')}, {facts['positives_labelled']:,}"
+        f" positive; {kept}"
     )
     if facts["note"]:
         say(facts["note"])
@@ -52,7 +53,7 @@ def bound_values(bound: AcceptanceBound) -> dict[str, object]:
 
 def say_bound(bound: AcceptanceBound) -> None:
     """Print how many of a batch may fail."""
-    say(f"{bound.failed:,} of {bound.audited:,} checked items fail")
+    say(f"{bound.failed:,} of {counted(bound.audited, 'checked items')} fail")
     say(
         f"with {percent(bound.confidence)} confidence at most {bound.at_most:,} of the"
         f" other {bound.rest:,} fail ({percent(bound.share_at_most)}), and"
@@ -69,7 +70,7 @@ def means_values(made: JointEstimates) -> dict[str, Any]:
 
 def say_means(made: JointEstimates, *, room: str) -> None:
     """Print the estimates; `room` is their population, in words."""
-    say(f"over {room}, from {made.labels_used:,} labels:")
+    say(f"over {room}, from {counted(made.labels_used, 'labels')}:")
     for one in made.estimates:
         say(_sentence(one, made))
 

@@ -12,6 +12,7 @@ from gleann.index.data.files import KINDS
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.index.ids.checks import hold_distinct
 from gleann.index.ids.held import to_numpy
+from gleann.index.nouns import number_of
 from gleann.index.texts import Texts
 from gleann.selection.checks import IdMap
 from gleann.service.cli.files import columns, inputs
@@ -134,8 +135,8 @@ def require_dim(client: Client, index: str, vectors: object, path: Path | None) 
     dim = client.get_index(index).dim
     if vectors.shape[1] != dim:
         raise DimensionMismatchError(
-            f"{path}: vectors has {vectors.shape[1]} dimensions, the index {index!r}"
-            f" has {dim}"
+            f"{path}: vectors has {number_of(vectors.shape[1], 'dimensions')}, the"
+            f" index {index!r} has {dim}"
         )
 
 

@@ -15,6 +15,7 @@ from gleann.index.errors import (
     UnknownIndexError,
     UnknownJobError,
 )
+from gleann.index.nouns import counted
 from gleann.service.cli.curate.served.options import ServedOptions
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.files.outputs import Values
@@ -86,8 +87,10 @@ def among_words(provenance: Mapping[str, Any], count: int, what: str) -> str:
     """
     among = provenance.get("among")
     if among is None:
-        return f"{count:,} {what}"
-    return f"{among['rows']:,} {what} (those of {among['of']:,} that pass --where)"
+        return counted(count, what)
+    return (
+        f"{counted(among['rows'], what)} (those of {among['of']:,} that pass --where)"
+    )
 
 
 def columns_of(table: pa.Table) -> dict[str, Values]:

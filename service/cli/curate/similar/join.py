@@ -10,6 +10,7 @@ from gleann.index import SoarIndex
 from gleann.index.arrays import Distances, HeldIds, Rows
 from gleann.index.errors import InvalidParamsError, LimitError
 from gleann.index.ids.held import take_ids
+from gleann.index.nouns import counted, number_of
 from gleann.index.texts import Texts
 from gleann.selection.curation.duplicates import JoinedPairs, join, nearest_join
 from gleann.service.cli import options
@@ -100,8 +101,8 @@ def command(job: JoinJob) -> None:
         record.add_to(files, job.out, _results(given, counts[0]))
     room = said_of(given.among, len(given.index), what="rows")
     say(
-        f"{job.out}: {counts[0]:,} pairs of {room} in {record.seconds('join'):.2f} s"
-        f" (metric {given.index.metric})"
+        f"{job.out}: {counted(counts[0], 'pairs')} of {room} in"
+        f" {record.seconds('join'):.2f} s (metric {given.index.metric})"
     )
 
 
@@ -161,8 +162,8 @@ def _tables(
         counts[0] += len(block)
         if counts[0] > most:
             raise LimitError(
-                f"more than {most} pairs are found: {counts[0]} so far. Choose a"
-                " smaller distance, or raise max_pairs"
+                f"more than {number_of(most, 'pairs')} are found: {counts[0]} so far."
+                " Choose a smaller distance, or raise max_pairs"
             )
         yield _table(
             given.index.held_ids, held, block.rows, block.others, block.distances

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gleann.index.nouns import counted, number_of
 from gleann.selection.curation.leakage.result import GroupLeakage
 from gleann.service.cli.say import say
 from gleann.service.report.numerals import percent
@@ -34,9 +35,9 @@ def say_leakage(
     share = facts["leaked"] / facts["rows"] if facts["rows"] else 0.0
     near = "a training row"
     if training is not None:
-        near = f"one of {training:,} training rows"
+        near = f"one of {counted(training, 'training rows')}"
     say(
-        f"{out}: {facts['leaked']:,} of {facts['rows']:,} audited rows"
+        f"{out}: {facts['leaked']:,} of {counted(facts['rows'], 'audited rows')}"
         f" ({percent(share)}) have {near} within {facts['radius']:.4g}, in"
         f" {seconds:.2f} s"
     )
@@ -61,7 +62,7 @@ def say_fewer_leaked(
     """
     share = facts["leaked"] / facts["rows"] if facts["rows"] else 0.0
     say(
-        f"{out}: {facts['leaked']:,} of {facts['rows']:,} audited rows"
+        f"{out}: {facts['leaked']:,} of {counted(facts['rows'], 'audited rows')}"
         f" ({percent(share)}) have a training row within {facts['radius']:.4g}"
         + _before(before)
     )
@@ -81,6 +82,6 @@ def _say_groups(facts: Mapping[str, Any], groups: Sequence[GroupLeakage]) -> Non
             f" ({percent(one.share)}), median distance {one.median:.4g}"
         )
     if len(groups) > SHOWN_GROUPS:
-        say(f"  and {len(groups) - SHOWN_GROUPS} groups more")
+        say(f"  and {number_of(len(groups) - SHOWN_GROUPS, 'groups')} more")
     if not facts["pairs_complete"]:
         say("the pairs are too many to list: the nearest of each row alone")

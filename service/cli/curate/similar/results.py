@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from gleann.index.ids.held import take_ids
+from gleann.index.nouns import counted
 from gleann.selection.curation.duplicates import (
     CurvePoint,
     Duplicates,
@@ -121,7 +122,7 @@ def say_fewer(
         before: that of the greater radius; None if it is gone.
     """
     line = (
-        f"{out}: {facts['dropped']:,} of {facts['rows']:,} rows go within"
+        f"{out}: {facts['dropped']:,} of {counted(facts['rows'], 'rows')} go within"
         f" {facts['radius']:.4g}"
     )
     if before is not None:

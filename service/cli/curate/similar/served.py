@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gleann.index.errors import InvalidInputError, UnknownJobError
 from gleann.index.ids.held import take_ids
+from gleann.index.nouns import counted
 from gleann.index.texts import Texts
 from gleann.selection.checks import IdMap
 from gleann.selection.curation.duplicates import CurvePoint
@@ -215,7 +216,7 @@ def join_served(job: JoinJob) -> None:
             files.add_tables(job.out, _pages(done, names))
             record.add_to(files, job.out, done.results | {"pairs": count})
         say(
-            f"{job.out}: {count:,} pairs of {done.room('rows')} in"
+            f"{job.out}: {counted(count, 'pairs')} of {done.room('rows')} in"
             f" {record.seconds('serve'):.2f} s (metric {done.metric})"
         )
 

@@ -5,6 +5,7 @@ import numpy as np
 
 from gleann.index.errors import InvalidInputError
 from gleann.index.ids.held import take_ids
+from gleann.index.nouns import counted
 from gleann.selection.curation.leakage import (
     SimilaritySplit,
     resampled_training,
@@ -200,8 +201,8 @@ def _divide(job: SplitJob, given: Opened, record: JobRecord) -> None:
         files.add_table(job.out, {"id": ids, "part": parts})
         record.add_to(files, job.out, results)
     say(
-        f"{job.out}: {len(near):,} training rows are among the {per_test} nearest of"
-        f" any of {len(tests):,} test rows, {len(far):,} are not"
+        f"{job.out}: {counted(len(near), 'training rows')} are among the {per_test}"
+        f" nearest of any of {counted(len(tests), 'test rows')}, {len(far):,} are not"
     )
     if given.items is not None:
         page = divided_page(

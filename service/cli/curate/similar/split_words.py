@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gleann.index.nouns import counted
 from gleann.service.cli.say import say
 
 
@@ -18,8 +19,8 @@ def say_split(
         folds: by bucket: bucket, train, interpolation and extrapolation.
     """
     say(
-        f"{out}: {facts['rows']:,} rows in {facts['folds']} buckets of similar rows,"
-        f" {facts['held_out']:,} held out"
+        f"{out}: {counted(facts['rows'], 'rows')} in {facts['folds']} buckets of"
+        f" similar rows, {facts['held_out']:,} held out"
     )
     for one in folds:
         say(

@@ -10,6 +10,7 @@ from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import InvalidInputError, UnknownIdError
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import id_at, shown_id
+from gleann.index.nouns import number_of
 from gleann.index.params import Metric
 from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
@@ -178,6 +179,7 @@ def _positives(
     job: NegativesJob, record: JobRecord, queries: IdMap, items: IdMap
 ) -> tuple[Rows, Rows]:
     """Offsets (m + 1,) and rows of the positives, query after query."""
+    require_some(queries)
     table = read_table(job.positives, columns=(QUERY_COLUMN, ID_COLUMN))
     if job.positives != job.query_ids:
         record.add_file(job.positives)
@@ -186,6 +188,16 @@ def _positives(
     order = np.argsort(of_query, kind="stable")
     offsets = np.searchsorted(of_query[order], np.arange(len(queries) + 1))
     return offsets.astype(np.int64), rows[order]
+
+
+def require_some(queries: IdMap) -> None:
+    """Refuse queries that are none, before their positives are read.
+
+    Raises:
+        InvalidInputError: there is no query.
+    """
+    if not len(queries):
+        raise InvalidInputError("the queries have 0 ids, at least 1 is needed")
 
 
 def known_rows(table: Table, name: str, pool: IdMap, *, what: str) -> Rows:
@@ -200,6 +212,7 @@ def known_rows(table: Table, name: str, pool: IdMap, *, what: str) -> Rows:
         row = int(absent[0])
         raise UnknownIdError(
             f"{table.where(row)}: there is no {what} {shown_id(id_at(held, row))} among"
-            f" the {len(pool)} ({absent.size} of {len(rows)} rows name none)"
+            f" the {len(pool)} ({absent.size} of {number_of(len(rows), 'rows')} name"
+            " none)"
         )
     return rows

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gleann.index.nouns import counted
 from gleann.service.cli.curate.training.negatives_inputs import NegativesJob
 from gleann.service.cli.files import output_paths
 from gleann.service.cli.files.output_paths import OutputPath
@@ -47,13 +48,15 @@ def say_negatives(
         metric: of the similarities.
     """
     say(
-        f"{job.out}: {facts['negatives']:,} negatives of {facts['queries']:,} queries"
+        f"{job.out}: {counted(facts['negatives'], 'negatives')} of"
+        f" {counted(facts['queries'], 'queries')}"
         f" from {room} in {seconds:.2f} s (metric {metric})"
     )
     if len(similarities):
         say(f"similarity {similarities.min():.4g} to {similarities.max():.4g}")
     if short := int(facts["short_queries"]):
         warn(
-            f"{short:,} of {facts['queries']:,} queries have fewer than {job.per_query}"
+            f"{short:,} of {counted(facts['queries'], 'queries')} have fewer than"
+            f" {job.per_query}"
             f" negatives, {int(facts['shortfall']):,} are missing in all"
         )

@@ -16,6 +16,7 @@ from gleann.service.cli.curate.training.negatives_inputs import (
     NegativesJob,
     known_rows,
     require_queries,
+    require_some,
 )
 from gleann.service.cli.curate.training.negatives_outputs import (
     require_outputs,
@@ -102,6 +103,7 @@ def _positives(
     job: NegativesJob, record: JobRecord, queries: IdMap, reader: Reader
 ) -> list[Ids]:
     """The ids that answer each query (m,)."""
+    require_some(queries)
     table = read_table(job.positives, columns=(QUERY_COLUMN, ID_COLUMN))
     if job.positives != job.query_ids:
         record.add_file(job.positives)

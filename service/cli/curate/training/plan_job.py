@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gleann.index.nouns import number_of
 from gleann.index.params import Metric
 from gleann.service.cli.curate.served.options import ServedOptions
 from gleann.service.cli.say import say
@@ -83,7 +84,7 @@ def say_plan(
     if epochs_a_pass == 1:
         say("epochs are drawn independently: an item may come in several")
     else:
-        say(f"no item comes twice in {epochs_a_pass} epochs, one pass")
+        say(f"no item comes twice in {number_of(epochs_a_pass, 'epochs')}, one pass")
 
 
 def _named(job: PlanJob) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gleann.index.nouns import counted, number_of
 from gleann.service.cli.curate.training.target_inputs import TargetJob
 from gleann.service.cli.files import output_paths
 from gleann.service.cli.files.output_paths import OutputPath
@@ -58,9 +59,10 @@ def say_target(  # noqa: PLR0913 (what a line says)
         seconds: that it took.
         metric: of the distances.
     """
-    of_tasks = "" if tasks is None else f" of {tasks} tasks"
+    of_tasks = "" if tasks is None else f" of {number_of(tasks, 'tasks')}"
     say(
-        f"{job.out}: {facts['chosen']:,} of {room} for {targets:,} targets{of_tasks} by"
+        f"{job.out}: {facts['chosen']:,} of {room} for"
+        f" {counted(targets, 'targets')}{of_tasks} by"
         f" {job.mode} in {seconds:.2f} s (metric {metric})"
     )
     for name, words in (
@@ -86,6 +88,6 @@ def say_target(  # noqa: PLR0913 (what a line says)
 def _say_probe(job: TargetJob, facts: Mapping[str, Any], scores: int) -> None:
     auc = facts["held_out_auc"]
     judged = "not measured" if auc is None else f"{auc:.3f}"
-    say(f"probe of {facts['sample']:,} items: held-out AUC {judged}")
+    say(f"probe of {counted(facts['sample'], 'items')}: held-out AUC {judged}")
     if job.scores is not None:
-        say(f"{job.scores}: a proxy of {scores:,} items, in 0..1")
+        say(f"{job.scores}: a proxy of {counted(scores, 'items')}, in 0..1")

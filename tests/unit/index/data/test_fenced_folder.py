@@ -7,13 +7,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gleann.index.data.fenced_folder import (
-    FencedFolder,
-    fenced_files,
-    open_without_links,
-)
+from gleann.index.data.fenced_folder import FencedFolder, fenced_files
 from gleann.index.data.open import open_files
-from gleann.index.errors import CorruptDataError, ForbiddenPathError, MissingFileError
+from gleann.index.errors import (
+    CorruptDataError,
+    ForbiddenPathError,
+    InvalidInputError,
+    MissingFileError,
+)
+from gleann.index.storage.regular_file import open_without_links
 
 ROWS = np.arange(60, dtype=np.float32).reshape(20, 3)
 
@@ -41,6 +43,18 @@ def test_a_fence_of_one_file(home):
     assert np.array_equal(rows_of(file, file), ROWS)
     with pytest.raises(ForbiddenPathError, match="leads out"):
         rows_of(file.parent, file)
+
+
+@pytest.mark.parametrize("name", ["v1.2", "model.e5", "x.tar"])
+def test_a_folder_may_be_named_as_a_file_of_no_kind(home, name):
+    (home / "open/deep").rename(home / "open" / name)
+    assert np.array_equal(rows_of(home / "open" / name, home / "open"), ROWS)
+
+
+def test_a_file_of_no_kind_is_told(home):
+    (home / "open/v.xyz").write_text("x")
+    with pytest.raises(InvalidInputError, match=r"vectors are read from .*not '\.xyz'"):
+        rows_of(home / "open/v.xyz", home / "open")
 
 
 def test_a_folder_that_is_a_link_is_not_listed(home):

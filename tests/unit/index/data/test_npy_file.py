@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gleann.index import errors
+from gleann.index.data.files import THIS_MACHINE
 from gleann.index.data.npy_file import NpyFile
 from gleann.service.files.vector_files import NpyVectors
 
@@ -81,7 +82,9 @@ def test_an_import_notices_other_rows(tmp_path, monkeypatch):
     monkeypatch.setattr("gleann.service.files.vector_files.BLOCK_BYTES", 4 * 8 * 10)
     path = tmp_path / "v.npy"
     np.save(path, np.ones((100, 8), np.float32))
-    source = NpyVectors.open(path, ids_path=None, dim=8)
+    source = NpyVectors.open(
+        path, ids_path=None, dim=8, place=THIS_MACHINE, ids_place=THIS_MACHINE
+    )
     blocks = source.blocks()
     assert next(blocks).shape == (10, 8)
     os.truncate(path, 1000)

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gleann.index.data.fenced_folder import FencedFolder
 from gleann.index.errors import DimensionMismatchError, InvalidInputError
 from gleann.service.cli.files.inputs import read_vectors
 from gleann.service.files.vector_files import ParquetVectors
@@ -22,7 +23,10 @@ def by_the_cli(path):
 
 
 def by_an_import(path):
-    file = ParquetVectors.open(path, vector_column="word", id_column=None, dim=2)
+    place = FencedFolder(path.parent)
+    file = ParquetVectors.open(
+        path, vector_column="word", id_column=None, dim=2, place=place
+    )
     return np.concatenate(list(file.blocks()))
 
 

@@ -198,7 +198,7 @@ def test_a_class_that_no_row_can_be_of():
         (
             {"params": AllocationParams(max_sweeps=1)},
             InvalidInputError,
-            "after 1 sweeps .* above the tolerance 1e-06",
+            "after 1 sweep .* above the tolerance 1e-06",
         ),
     ],
 )

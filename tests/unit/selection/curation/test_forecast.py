@@ -11,7 +11,11 @@ from gleann.index.join.side import side_of_index, side_of_rows
 from gleann.selection.curation.forecast import pairs
 from gleann.selection.curation.forecast.choices import forecast_audit
 from gleann.selection.curation.forecast.graphs import forecast_propagation
-from gleann.selection.curation.forecast.joins import forecast_join
+from gleann.selection.curation.forecast.joins import (
+    KnownPart,
+    forecast_duplicates,
+    forecast_join,
+)
 from gleann.selection.curation.forecast.pairs import pair_shares
 from gleann.selection.curation.forecast.searches import (
     Searched,
@@ -293,3 +297,26 @@ def test_labels_and_audits_grow_with_their_classes_and_sets() -> None:
     small = forecast_audit(10_000, 64, chosen=100, sets=3, groups=1)
     large = forecast_audit(10_000, 64, chosen=5000, sets=3, groups=1)
     assert large.seconds(1) > 3 * small.seconds(1)
+
+
+def test_what_is_known_spares_the_join_and_is_stored_again() -> None:
+    alone = forecast_duplicates(1000, 64, nlist=20, compared=1e5, found=100)
+    some = forecast_duplicates(
+        1000,
+        64,
+        nlist=20,
+        compared=19_000,
+        found=19,
+        known=KnownPart(rows=900, pairs=81),
+    )
+    whole = forecast_duplicates(
+        1000,
+        64,
+        nlist=20,
+        compared=0,
+        found=0,
+        known=KnownPart(rows=1000, pairs=100),
+    )
+    assert 0 == whole.parallel < some.parallel < alone.parallel
+    assert whole.stored_bytes == some.stored_bytes == alone.stored_bytes
+    assert whole.memory_bytes > alone.memory_bytes  # of the earlier answer

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SoarIndex, errors
+from gleann.index.data.fenced_folder import FencedFolder
 from gleann.index.data.npy_file import NpyFile
 from gleann.index.data.payload_files import PayloadFile
 from gleann.index.payload.payload import Payload
@@ -21,7 +22,10 @@ from gleann.service.snapshots.transferring import manifest_at
 
 
 def parquet_vectors(path: Path) -> ParquetVectors:
-    return ParquetVectors.open(path, vector_column="v", id_column=None, dim=2)
+    place = FencedFolder(path.parent)
+    return ParquetVectors.open(
+        path, vector_column="v", id_column=None, dim=2, place=place
+    )
 
 
 def member(path: Path) -> SnapshotFile:

@@ -230,7 +230,7 @@ def test_an_allocation_is_that_of_the_library(capsys):
     assert found["weight"] == expected.weights.tolist()
     said = capsys.readouterr().out
     assert f"{len(expected)} of 90 items have a label" in said
-    assert "1 items have none: all their probabilities are 0" in said
+    assert "1 item has none: all probabilities are 0" in said
     write("shares.csv", **{"class": ["c", "a", "b"], "share": [0.5, 0.2, 0.3]})
     assert run(*arguments, "--shares", "shares.csv", "--out", "b.parquet") == 0
     assert table("b.parquet") == found

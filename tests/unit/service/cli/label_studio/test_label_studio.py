@@ -70,6 +70,32 @@ def test_tasks_have_the_order_of_the_batch(files, ids, capsys):
     assert "3 tasks in tasks.json" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_an_item_that_is_there_twice_is_refused_with_both_rows(
+    files, ids, suffix, capsys
+):
+    line = words(f"label-studio tasks batch.parquet --items twice.{suffix}")
+    line += ["--out", "tasks.json"]
+
+    def write(names):
+        twice = pa.table({"id": names, "text": [str(at) for at in range(len(names))]})
+        if suffix == "csv":
+            pacsv.write_csv(twice, "twice.csv")
+        else:
+            pq.write_table(twice, "twice.parquet")
+
+    write([*ids, ids[1]])
+    assert run(line) == 1
+    said = capsys.readouterr().err
+    assert f"twice.{suffix}: row 3" in said
+    assert f"id {ids[1]!r} is that of row 1 too" in said
+    assert not Path("tasks.json").exists()
+    other = 99 if isinstance(ids[0], int) else "item 99"
+    write([other, *ids, other])
+    assert run(line) == 0
+    assert [one["data"]["text"] for one in tasks()] == ["1", "2", "3"]
+
+
 def test_guesses_and_a_configuration(files, ids):
     line = (
         "label-studio tasks batch.parquet --items items.csv --shows image --column"
