@@ -1,0 +1,70 @@
+"""The package ray, loaded where work on a cluster begins."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gleann.index.errors import (
+    EngineUnavailableError,
+    GleannError,
+    UnavailableError,
+)
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""Settings that Ray reads from the environment alone: it sends no statistics of its
+use, and leaves the variables of devices as they are. What a user has set stays."""
+
+
+def loaded() -> Any:
+    """The module ray.
+
+    Raises:
+        EngineUnavailableError: it is not installed.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+        import ray.exceptions
+        import ray.util.scheduling_strategies
+    except ImportError as error:
+        raise EngineUnavailableError(
+            "work on a cluster needs the package ray, which cannot be imported:"
+            f" {error}; pip install 'gleann[cluster]'"
+        ) from error
+    return ray
+
+
+@contextmanager
+def errors_unwrapped(doing: str) -> Iterator[None]:
+    """Raise what a task raised as it was; what Ray itself raises as one of ours.
+
+    Args:
+        doing: what was asked of the cluster, in words, for the message.
+
+    Raises:
+        UnavailableError: Ray could not do it: workers were lost more often than they
+            are replaced, or the cluster is gone.
+    """
+    ray = loaded()
+    try:
+        yield
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, GleannError):
+            # The frames of the worker are no more than text here.
+            raise cause from None
+        if isinstance(cause, Exception):
+            raise cause from error
+        raise
+    except ray.exceptions.RayError as error:
+        raise UnavailableError(f"{doing}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"

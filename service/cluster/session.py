@@ -1,0 +1,182 @@
+"""Ray on this machine, or one that runs, for the time of a piece of work."""
+
+import signal
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from threading import current_thread, main_thread
+from typing import Any, TypeVar
+
+from gleann.index.errors import (
+    EngineUnavailableError,
+    InvalidParamsError,
+    UnavailableError,
+)
+from gleann.index.parallel.cores import usable_cores
+from gleann.service.cluster import engine
+from gleann.service.cluster.versions import require_same_versions
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+RETRIES = 3
+"""Times that a task is run again whose worker was lost."""
+
+AHEAD = 2
+"""Tasks a worker that are given out before the results of earlier ones are taken: the
+answers that wait for an earlier one stay few."""
+
+STORE_BYTES = 1 << 30
+"""Of the object store of a Ray that is started here: what tasks are given and answer.
+Rows do not travel through it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A Ray that this process has joined.
+
+    Attributes:
+        ray: the module.
+        workers: tasks that run at once.
+        address: what was joined; "" for a Ray that was started for this work.
+    """
+
+    ray: Any = field(repr=False)
+    workers: int
+    address: str = ""
+
+    def run(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        /,
+        *,
+        retries: int = RETRIES,
+    ) -> Iterator[Result]:
+        """Call `function` on each task, on the workers; results in the tasks' order.
+
+        Tasks are taken from `tasks` when there is a worker for them, `AHEAD` a worker
+        early. `function` is sent once: arrays that all tasks need belong into it
+        (`functools.partial(assign, centroids)`), where workers of a machine share them,
+        read-only. It has to be importable on the workers, and gives the same result
+        when it is run again: a task whose worker is lost is.
+
+        Raises:
+            UnavailableError: a task lost its worker `retries` + 1 times.
+            GleannError: what a task raised; tasks that run are stopped then, and where
+                the caller takes no more results.
+        """
+        ray = self.ray
+        sent = ray.put(function)
+        call = ray.remote(num_cpus=1, max_retries=retries)(_call)
+        running: deque[Any] = deque()
+        numbers = count()
+        try:
+            for task in tasks:
+                running.append(call.remote(sent, task))
+                if len(running) >= self.workers * AHEAD:
+                    yield self._first(running, next(numbers))
+            while running:
+                yield self._first(running, next(numbers))
+        finally:
+            for one in running:
+                ray.cancel(one, force=True)
+
+    def _first(self, running: deque[Any], number: int) -> Any:
+        with engine.errors_unwrapped(f"task {number} was lost"):
+            result = self.ray.get(running[0])
+        running.popleft()
+        return result
+
+
+@contextmanager
+def joined(
+    address: str | None = None, *, workers: int | None = None
+) -> Iterator[Cluster]:
+    """Join the Ray at `address`, or start one on this machine; leave or stop it after.
+
+    A process that has joined one already (its own `ray.init`, or a `joined` around this
+    one) goes on with that.
+
+    Args:
+        address: "auto" or "host:port" for a cluster that runs, "ray://host:port" for
+            one by Ray's client; None starts Ray on this machine.
+        workers: tasks at once; None takes all CPUs there are.
+
+    Raises:
+        EngineUnavailableError: the package ray is not installed, or workers have
+            another version of gleann, Ray or Python.
+        InvalidParamsError: fewer than one worker.
+        UnavailableError: there is no Ray at `address`, or it does not start.
+    """
+    if workers is not None and workers < 1:
+        raise InvalidParamsError(f"workers must be at least 1, got {workers}")
+    ray = engine.loaded()
+    with ExitStack() as stack:
+        if not ray.is_initialized():
+            stack.enter_context(
+                _started(ray, workers) if address is None else _member(ray, address)
+            )
+        if address is not None:
+            require_same_versions(ray)
+        cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        yield Cluster(
+            ray=ray, workers=min(workers or cpus, cpus), address=address or ""
+        )
+
+
+@contextmanager
+def _started(ray: Any, workers: int | None) -> Iterator[None]:
+    """A Ray on this machine, with a folder of its own; both go at the end."""
+    with tempfile.TemporaryDirectory(
+        prefix="gleann-", ignore_cleanup_errors=True
+    ) as folder:
+        _begin(
+            ray,
+            "Ray does not start on this machine",
+            num_cpus=workers or usable_cores(),
+            include_dashboard=False,
+            object_store_memory=STORE_BYTES,
+            _temp_dir=str(Path(folder).resolve()),
+        )
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _member(ray: Any, address: str) -> Iterator[None]:
+    _begin(ray, f"no Ray can be joined at {address!r}", address=address)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _begin(ray: Any, failed: str, **settings: Any) -> None:
+    """`ray.init`, without its log lines, and with the signals left as they were.
+
+    Ray puts a handler of SIGTERM in the place of the one there is.
+    """
+    in_main = current_thread() is main_thread()
+    handler = signal.getsignal(signal.SIGTERM) if in_main else None
+    try:
+        ray.init(logging_level="error", log_to_driver=False, **settings)
+    except (ConnectionError, OSError, RuntimeError, TimeoutError, ValueError) as error:
+        if "version mismatch" in str(error).lower():
+            # Ray says both: of the cluster, and of this process.
+            raise EngineUnavailableError(" ".join(str(error).split())) from error
+        raise UnavailableError(f"{failed}: {error}") from error
+    finally:
+        if in_main and handler is not None:
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _call(function: Callable[[Task], Result], task: Task) -> Result:
+    """A task, on its worker; Ray hands it the function out of its store."""
+    return function(task)
