@@ -188,7 +188,7 @@ class ShardedIndex(RowsOfShards):
             DeadlineError: a shard does not answer in time.
 
         Warns:
-            RecallWarning: as in `SoarIndex.search`.
+            RecallWarning: as in `SoarIndex.search`; or not all rows are covered.
         """
         params = params or SearchParams()
         answer = self.nearest(queries, params)
@@ -376,7 +376,12 @@ class ShardedIndex(RowsOfShards):
         return mask
 
     def recall_warning(self, stats: SearchStats, params: SearchParams) -> str | None:
-        """As `SoarIndex.recall_warning`."""
+        """As `SoarIndex.recall_warning`; and where shards did not answer, that."""
+        if stats.covered < 1:
+            return (
+                f"the answer covers {stats.covered:.1%} of the {len(self)} rows: the"
+                " shards that have the others do not answer"
+            )
         training = self._header.training
         if training is None or training.drift is None or training.fits(len(self)):
             return shortfall(stats, params)
