@@ -81,7 +81,7 @@ test-cluster: $(VENV)/.cluster
 	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/cluster $(OTHERS)
 
 cluster-demo: $(VENV)/.cluster
-	$(BIN)/python -m bench cluster --demo cluster-demo
+	$(BIN)/python -m bench.cluster.demo cluster-demo
 
 # Kernels are compiled or interpreted, as an environment variable says when they are
 # imported: so they are tested in two runs, side by side. Every shipped tile is compiled
@@ -147,7 +147,7 @@ format: $(VENV)/.test
 	$(BIN)/clang-format -i $(NATIVE)
 
 clean:
-	rm -rf $(VENV) .venv-wheels $(KERNELS) build dist demo-report index/*.so
+	rm -rf $(VENV) .venv-wheels $(KERNELS) build dist demo-report cluster-demo index/*.so
 
 $(VENV)/.demo: $(VENV)/.python $(INPUTS)
 	@echo "Installing gleann and what the demo needs into $(VENV) (a few minutes the first time)..."

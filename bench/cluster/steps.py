@@ -27,7 +27,7 @@ from gleann.index.shards.placing import shards_of
 SHARDS = 16
 """Shards that rows are placed in."""
 
-POOLED, MANY, K = 64, 4096, 120
+POOLED, MANY, K = 256, 4096, 120
 """Sample queries that are compared with all rows exactly, and by code; nearest rows."""
 
 RANKED = 32
@@ -53,17 +53,19 @@ class Sizes:
     Attributes:
         rows: in the smaller and in the greater piece of work.
         nlists: numbers of lists that rows are assigned to.
+        ranked: queries whose lists are found.
         served: rows of the index that is searched.
         tries: of which the least counts.
     """
 
-    rows: tuple[int, int] = (20_000, 60_000)
+    rows: tuple[int, int] = (20_000, 100_000)
     nlists: tuple[int, int] = (16_384, 65_536)
+    ranked: tuple[int, int] = (500, 2500)
     served: int = 100_000
     tries: int = 3
 
 
-QUICK = Sizes(rows=(2000, 4000), nlists=(256, 1024), served=4000, tries=1)
+QUICK = Sizes(rows=(2000, 4000), nlists=(256, 1024), ranked=(50, 100), served=4000, tries=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,13 @@ def measured_steps(
         for name, task in _list_steps(rows, centroids):
             cost = between(task, sizes.rows, sizes.tries)
             yield f"{name}_{nlist}", {"each": cost.each, "fixed": cost.fixed}
+        ranker = coded_lists(centroids, threads=1)
+        cost = between(
+            lambda n, ranker=ranker: ranker.rank_lists(rows[:n], nprobe=RANKED),
+            sizes.ranked,
+            sizes.tries,
+        )
+        yield f"rank_{nlist}", {"each": cost.each, "fixed": 0.0}
     yield from _searches(dim, sizes)
 
 
@@ -211,14 +220,8 @@ def _list_steps(
         training = kernels.training_rows(rows[:n])
         training.sums(training.nearest(centroids), nlist=len(centroids))
 
-    ranker = coded_lists(centroids, threads=1)
-
-    def rank(n: int) -> None:
-        ranker.rank_lists(rows[:n], nprobe=RANKED)
-
     yield "assign", assign
     yield "train", train
-    yield "rank", rank
 
 
 def _searches(dim: int, sizes: Sizes) -> Iterator[tuple[str, dict[str, float]]]:
