@@ -1,4 +1,4 @@
-"""`python -m bench cluster --part answers`: shards beside the one index they are cut of.
+"""`python -m bench cluster --part answers`: shards beside the index they are cut of.
 
 Nothing is timed, and no Ray is needed: answers and counts are those of any machine.
 """
@@ -49,9 +49,7 @@ def run_answers(args: argparse.Namespace) -> dict[str, Any]:
         for shards in SHARDS:
             path = Path(folder) / str(shards)
             cut(index, path, shards=shards)
-            found.append(
-                _asked(ShardedIndex.load(path), shards, queries, truth, whole)
-            )
+            found.append(_asked(ShardedIndex.load(path), shards, queries, truth, whole))
             say(f"{shards} shards: {found[-1]}")
     return {
         "data": {"n": n, "dim": DIM, "nlist": index.nlist, "queries": len(queries)},
@@ -81,9 +79,7 @@ def _asked(
 
 
 def _all_lists(index: SoarIndex | ShardedIndex, queries: Vectors) -> Found:
-    return index.search(
-        queries, SearchParams(k=K, nprobe=index.nlist, rerank=POOL)
-    )
+    return index.search(queries, SearchParams(k=K, nprobe=index.nlist, rerank=POOL))
 
 
 def same(found: Found, wanted: Found) -> float:

@@ -5,7 +5,6 @@ Each is a command of its own, on as many cores as it has workers; beside it,
 """
 
 import argparse
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ INTRINSIC = 15
 AGREED = 0.25
 """More than `build_on_disk` takes, at most: what was to be reached."""
 
+GLEANN = "from gleann.service.cli.main import main; main()"
 ON_DISK = """
 import sys, numpy as np
 from gleann.index import SoarIndex
@@ -67,7 +67,7 @@ def write_rows(file: Path, n: int) -> None:
 def command(file: Path, out: Path, *, workers: int, shards: int = SHARDS) -> list[str]:
     """The build of a file, as a command."""
     words = ["cluster", "build", file, out, "--shards", shards, "--workers", workers]
-    return [sys.executable, "-m", "gleann.service.cli.main", *map(str, words)]
+    return [sys.executable, "-c", GLEANN, *map(str, words)]
 
 
 def _run(file: Path, workers: int) -> dict[str, Any]:
@@ -97,15 +97,15 @@ def timed(words: Sequence[str], cores: int, peaks: dict[str, int]) -> float:
     Raises:
         CalledProcessError: it failed.
     """
-    some = allowed_cores()[:cores]
+    some = ",".join(map(str, allowed_cores()[:cores]))
     begun = perf_counter()
-    with subprocess.Popen(
-        words,
-        stdout=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, some),
-    ) as process:
-        with watching(process.pid, peaks):
-            code = process.wait()
+    with (
+        subprocess.Popen(
+            ["taskset", "--cpu-list", some, *words], stdout=subprocess.DEVNULL
+        ) as process,
+        watching(process.pid, peaks),
+    ):
+        code = process.wait()
     if code:
         raise subprocess.CalledProcessError(code, words)
     return perf_counter() - begun

@@ -130,7 +130,10 @@ def _merge(queries: int) -> None:
 def _an_index(folder: Path, sizes: Sizes) -> Path:
     rows = drawn(sizes.served, DIMS[0])
     params = BuildParams(
-        metric="l2", nlist=max(1, sizes.served // 64), tune_queries=0, spill="soar",
+        metric="l2",
+        nlist=max(1, sizes.served // 64),
+        tune_queries=0,
+        spill="soar",
         kmeans_iterations=1,
     )
     index = SoarIndex.build(rows, params)

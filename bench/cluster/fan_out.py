@@ -7,8 +7,8 @@ of a machine share its cores: where more of them work than there are cores, all 
 are slower in the same measure.
 
 The seconds of an answer are drawn from those that were measured. An actor fails after
-an exponential time, and is replaced after a fixed one; what it was asked is asked again:
-of another replica, or of itself when it is back.
+an exponential time, and is replaced after a fixed one; what it was asked is asked
+again: of another replica, or of itself when it is back.
 """
 
 import heapq
@@ -89,9 +89,7 @@ class Simulated:
         return float(np.quantile(self.latencies, share))
 
 
-def in_turn(
-    fan_out: FanOut, *, clients: int, batches: int, seed: int = 0
-) -> Simulated:
+def in_turn(fan_out: FanOut, *, clients: int, batches: int, seed: int = 0) -> Simulated:
     """Clients that each ask the next batch when they have the answer to the last."""
     return _Simulation(fan_out, seed).run(arrivals=[0.0] * clients, batches=batches)
 
@@ -223,9 +221,7 @@ class _Simulation:
             if self._of.hedge is not None and self._of.replicas > 1:
                 self._hedge_later(batch, shard)
 
-    def _ask_shard(
-        self, batch: _Batch, shard: int, *, avoiding: _Actor | None
-    ) -> None:
+    def _ask_shard(self, batch: _Batch, shard: int, *, avoiding: _Actor | None) -> None:
         """Ask the replica that has the least to do."""
         others = [one for one in self._replicas[shard] if one is not avoiding]
         living = [one for one in others if one.alive] or others

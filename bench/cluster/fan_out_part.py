@@ -195,9 +195,7 @@ def _alone(asking: Asking, batches: int) -> dict[str, Any]:
     }
 
 
-def _asked(
-    asking: Asking, clients: int, batches: int
-) -> tuple[np.ndarray, float]:
+def _asked(asking: Asking, clients: int, batches: int) -> tuple[np.ndarray, float]:
     """Clients that ask in turn: the seconds of each batch, and of all."""
     waiting: deque[tuple[float, list[Any]]] = deque()
     latencies = []
@@ -248,6 +246,8 @@ def fan_out_table(result: dict[str, Any]) -> str:
     for one in result["rows"]:
         line = [str(one["workers"]), str(one["clients"]), f"{1e3 * one['answer']:.1f}"]
         for key, unit in (("p50", 1e3), ("p99", 1e3), ("per_second", 1.0)):
-            line += [f"{unit * one[side][key]:.1f}" for side in ("measured", "simulated")]
+            line += [
+                f"{unit * one[side][key]:.1f}" for side in ("measured", "simulated")
+            ]
         rows.append(line)
     return f"{head}\n\n{markdown(heads, rows)}"

@@ -7,7 +7,7 @@ longer. What was assumed rather than measured is in `Machine` and `Growing`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, log
 from typing import Any
 
 from gleann.index import BuildParams
@@ -101,16 +101,16 @@ class Phase:
 
 
 def at_lists(constants: Constants, step: str, nlist: int, what: str = "each") -> float:
-    """Seconds of a step with `nlist` lists: a + b sqrt(nlist), through two that were
-    measured; lists are found by groups of them, of which there are so many."""
+    """Seconds of a step with `nlist` lists: the power law through two that were
+    measured. Lists that are found by groups of them take about their root."""
     measured = sorted(
         (int(name.rpartition("_")[2]), one[what])
         for name, one in constants.items()
         if name.rpartition("_")[0] == step
     )
     (few, low), (many, high) = measured
-    slope = max(0.0, (high - low) / (sqrt(many) - sqrt(few)))
-    return max(low + slope * (sqrt(nlist) - sqrt(few)), 0.0)
+    power = log(high / low) / log(many / few) if low > 0 < high else 0.0
+    return high * (nlist / many) ** max(0.0, power)
 
 
 def ranked(constants: Constants, nlist: int) -> float:

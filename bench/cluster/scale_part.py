@@ -101,7 +101,7 @@ def _recorded(folder: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def _cell(  # noqa: PLR0913, PLR0917  a size, and all that it is reckoned from
+def _cell(
     n: int,
     dim: int,
     constants: dict[str, Any],
@@ -154,9 +154,8 @@ def _fan_outs(
         "between_failures": BETWEEN_FAILURES,
         "restart": constants["ray"]["opened"],
     }
-    for of in (_with(plain, **failing), _with(two, **failing)):
-        rows.append({"what": "failures", **_availability(of)})
-    return rows
+    failed = [_with(of, **failing) for of in (plain, two)]
+    return rows + [{"what": "failures", **_availability(of)} for of in failed]
 
 
 def batch_fan_out(

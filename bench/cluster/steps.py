@@ -53,6 +53,7 @@ class Sizes:
     Attributes:
         rows: in the smaller and in the greater piece of work.
         nlists: numbers of lists that rows are assigned to.
+        assigned: rows that are.
         ranked: queries whose lists are found.
         served: rows of the index that is searched.
         tries: of which the least counts.
@@ -60,12 +61,20 @@ class Sizes:
 
     rows: tuple[int, int] = (20_000, 100_000)
     nlists: tuple[int, int] = (16_384, 65_536)
+    assigned: tuple[int, int] = (20_000, 40_000)
     ranked: tuple[int, int] = (500, 2500)
     served: int = 100_000
     tries: int = 3
 
 
-QUICK = Sizes(rows=(2000, 4000), nlists=(256, 1024), ranked=(50, 100), served=4000, tries=1)
+QUICK = Sizes(
+    rows=(2000, 4000),
+    nlists=(256, 1024),
+    assigned=(2000, 4000),
+    ranked=(50, 100),
+    served=4000,
+    tries=1,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +150,7 @@ def measured_steps(
     for nlist in sizes.nlists:
         centroids = trained(nlist, dim)
         for name, task in _list_steps(rows, centroids):
-            cost = between(task, sizes.rows, sizes.tries)
+            cost = between(task, sizes.assigned, sizes.tries)
             yield f"{name}_{nlist}", {"each": cost.each, "fixed": cost.fixed}
         ranker = coded_lists(centroids, threads=1)
         cost = between(
@@ -167,9 +176,7 @@ def _place(file: Path, n: int, folder: Path) -> None:
 
 
 def _nearest(rows: Vectors) -> None:
-    HostKernels(1).nearest_rows(
-        rows[:POOLED], rows, metric="l2", k=K, progress=None
-    )
+    HostKernels(1).nearest_rows(rows[:POOLED], rows, metric="l2", k=K, progress=None)
 
 
 def _encoding(rows: Vectors) -> Encoding:

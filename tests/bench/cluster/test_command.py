@@ -86,14 +86,13 @@ def test_the_processes_of_a_command_are_found_and_one_is_lost():
     grandchild = "import time; x = bytearray(40 << 20); time.sleep(60)"
     words = [sys.executable, "-c", CHILD.format(grandchild)]
     peaks: dict[str, int] = {}
-    with subprocess.Popen(words) as process:
-        with watching(process.pid, peaks):
-            while max(peaks.values(), default=0) < 40 << 20:
-                pass
-            assert len(descendants(process.pid)) == 1
-            [lost] = descendants(process.pid)
-            subprocess.run(["kill", "-9", str(lost)], check=True)
-            process.wait()
+    with subprocess.Popen(words) as process, watching(process.pid, peaks):
+        while max(peaks.values(), default=0) < 40 << 20:
+            pass
+        assert len(descendants(process.pid)) == 1
+        [lost] = descendants(process.pid)
+        subprocess.run(["kill", "-9", str(lost)], check=True)
+        process.wait()
     assert peaks[DRIVER] > 0
     assert descendants(process.pid) == {}
 

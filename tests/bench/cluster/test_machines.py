@@ -47,11 +47,13 @@ GROWING = Growing(n=1_000_000, entries=1000, exponent=0.5, low=0.4, high=0.6)
 MACHINE = Machine(cores=10, memory=64e9, kept_free=0.5, disk=1e9)
 
 
-def test_a_step_grows_with_the_root_of_the_lists():
+def test_a_step_grows_with_a_power_of_the_lists():
     assert at_lists(CONSTANTS, "assign", 10_000) == pytest.approx(1e-5)
     assert at_lists(CONSTANTS, "assign", 40_000) == pytest.approx(2e-5)
     assert at_lists(CONSTANTS, "assign", 90_000) == pytest.approx(3e-5)
-    assert at_lists(CONSTANTS, "assign", 90_000, "fixed") == pytest.approx(5.0)
+    fixed = at_lists(CONSTANTS, "assign", 90_000, "fixed")
+    assert fixed == pytest.approx(3 * 2.25 ** (np.log(3) / np.log(4)))
+    assert at_lists(CONSTANTS, "train", 90_000, "fixed") == 0
     assert at_lists(CONSTANTS, "train", 90_000) == pytest.approx(1e-6)
 
 

@@ -72,7 +72,9 @@ def test_every_pod_sees_the_shards_under_one_path() -> None:
         name = volume["persistentVolumeClaim"]["claimName"]
         assert name == claim["metadata"]["name"]
         for container in pod["containers"]:
-            mounts = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
+            mounts = {
+                one["mountPath"]: one["name"] for one in container["volumeMounts"]
+            }
             assert mounts["/data"] == volume["name"]
             assert set(mounts.values()) <= {one["name"] for one in pod["volumes"]}
 
