@@ -37,6 +37,7 @@ class FanOut:
             which one is drawn for each answer.
         prepare: seconds of the coordinator before shards are asked.
         merge: seconds of the coordinator for the answer of one shard.
+        delay: seconds on the way there and back, in which nobody works.
         hedge: seconds after which another replica is asked too; None asks none.
         between_failures: mean seconds between two failures of an actor; None: none
             fails.
@@ -50,6 +51,7 @@ class FanOut:
     cores: float = 1.0
     prepare: float = 0.0
     merge: float = 0.0
+    delay: float = 0.0
     hedge: float | None = None
     between_failures: float | None = None
     restart: float = 0.0
@@ -231,7 +233,10 @@ class _Simulation:
             lambda: self._answered(batch, shard),
             lambda: batch.answered[shard],
         )
-        self._give(actor, work)
+        if self._of.delay:
+            self._at(self._now + self._of.delay, lambda: self._give(actor, work))
+        else:
+            self._give(actor, work)
 
     def _hedge_later(self, batch: _Batch, shard: int) -> None:
         def hedge() -> None:

@@ -3,8 +3,8 @@
 An index is cut into 1, 2, 3 and 4 shards, each in an actor with one thread; clients ask
 batches in turn. The simulation is given what was measured of one thing at a time: the
 CPU seconds of each shard's answers while nothing else ran, those of the coordinator to
-rank the lists and to merge, and those of a question. It foretells how they queue for
-each other and for the cores of this machine.
+rank the lists, to ask and to merge, and the delay of a question. It foretells how they
+queue for each other and for the cores of this machine.
 """
 
 import argparse
@@ -37,6 +37,7 @@ CLIENTS = 1, 4
 ROWS, DIM, NLIST, NPROBE, K = 400_000, 96, 2048, 24, 10
 QUICK_ROWS = 8000
 BATCH = 200
+TIMED = "prepare", "ask", "wall", "answers", "merge"
 ALONE, ASKED = 40, 200
 """Batches that are measured on their own, and that clients ask."""
 
@@ -47,6 +48,10 @@ class AnsweringShard:
     def __init__(self, path: str, number: int) -> None:
         folder = Path(path)
         self._shard = OpenShard.load(folder, read(folder), number, threads=1)
+
+    def cpu_seconds(self) -> float:
+        """Of this process."""
+        return process_time()
 
     def answer(self, question: ScanLists) -> tuple[Any, float]:
         """The answer and its seconds."""
@@ -82,7 +87,7 @@ def run_fan_out(args: argparse.Namespace) -> dict[str, Any]:
 
 def _index(n: int) -> SoarIndex:
     params = BuildParams(nlist=min(NLIST, n // 16), spill="soar", tune_queries=0)
-    return SoarIndex.build(drawn(n, DIM), params)
+    return SoarIndex.build(drawn(n, DIM), params).with_engine("auto", threads=1)
 
 
 class Asking:
@@ -104,6 +109,12 @@ class Asking:
     def __exit__(self, *_: object) -> None:
         for actor in self.actors:
             self._ray.kill(actor)
+
+    def cpu_seconds(self) -> list[float]:
+        """Of each actor since it started."""
+        asked = [actor.cpu_seconds.remote() for actor in self.actors]
+        found: list[float] = self._ray.get(asked)
+        return found
 
     def prepared(self, queries: Vectors) -> ListNos:
         """The lists of each query."""
@@ -147,10 +158,12 @@ def _measured(
         machines=1,
         cores=float(len(allowed_cores())),
         answer=one["answers"],
-        prepare=one["prepare"],
-        merge=one["merge"] / workers + one["question"],
+        prepare=one["prepare"] + workers * one["ask"] / 2,
+        merge=one["merge"] / workers + one["ask"] / 2,
+        delay=one["delay"],
     )
     asked = 8 if quick else ASKED
+    alone = {name: float(np.median(value)) for name, value in one.items()}
     rows = []
     for clients in CLIENTS:
         latencies, seconds = _asked(asking, clients, asked)
@@ -159,10 +172,7 @@ def _measured(
             {
                 "workers": workers,
                 "clients": clients,
-                "answer": float(np.median(one["answers"])),
-                "prepare": of.prepare,
-                "merge": one["merge"],
-                "question": one["question"],
+                "alone": alone,
                 "measured": _summary(latencies, seconds),
                 "simulated": _summary(simulated.latencies, simulated.seconds),
             }
@@ -171,27 +181,42 @@ def _measured(
 
 
 def _alone(asking: Asking, batches: int) -> dict[str, Any]:
-    """Seconds of one thing at a time: of answers, of ranking, of all else."""
-    answers, prepare, merged, besides = [], [], [], []
-    for queries in _batches(batches):
+    """Seconds of one thing at a time.
+
+    Returns:
+        `answers` (batches * shards,): of one core, of an actor for a question, all that
+        it does. Medians: `prepare`, to rank the lists; `ask`, of one core, to send a
+        question and take its answer; `merge`; `delay`, what is left of a question.
+    """
+    found: dict[str, list[float]] = {name: [] for name in TIMED}
+    asked = list(_batches(batches))
+    before = asking.cpu_seconds()
+    for queries in asked:
         begun = perf_counter()
         list_nos = asking.prepared(queries)
-        prepare.append(perf_counter() - begun)
+        found["prepare"].append(perf_counter() - begun)
         parts = []
         for actor in asking.actors:
-            begun = perf_counter()
+            begun, begun_cpu = perf_counter(), process_time()
             [answer] = asking.take(asking.ask(queries, list_nos, [actor]))
-            besides.append(perf_counter() - begun - answer[1])
+            found["ask"].append(process_time() - begun_cpu)
+            found["wall"].append(perf_counter() - begun)
+            found["answers"].append(answer[1])
             parts.append(answer)
         begun = perf_counter()
         asking.merged(parts)
-        merged.append(perf_counter() - begun)
-        answers += [seconds for _, seconds in parts]
+        found["merge"].append(perf_counter() - begun)
+    all_of_actors = sum(asking.cpu_seconds()) - sum(before)
+    besides = all_of_actors / len(found["answers"]) - np.mean(found["answers"])
+    answers = np.array(found["answers"]) + max(0.0, float(besides))
+    median = {name: float(np.median(found[name])) for name in TIMED}
+    delay = median["wall"] - median["ask"] - float(np.median(answers))
     return {
-        "answers": np.array(answers),
-        "prepare": float(np.median(prepare)),
-        "merge": float(np.median(merged)),
-        "question": float(np.median(besides)),
+        "answers": answers,
+        "prepare": median["prepare"],
+        "ask": median["ask"],
+        "merge": median["merge"],
+        "delay": max(0.0, delay),
     }
 
 
@@ -199,8 +224,9 @@ def _asked(asking: Asking, clients: int, batches: int) -> tuple[np.ndarray, floa
     """Clients that ask in turn: the seconds of each batch, and of all."""
     waiting: deque[tuple[float, list[Any]]] = deque()
     latencies = []
+    asked_of = list(_batches(batches))
     begun = perf_counter()
-    for queries in _batches(batches):
+    for queries in asked_of:
         if len(waiting) == clients:
             latencies.append(_next(asking, waiting))
         asked_at = perf_counter()
@@ -232,6 +258,9 @@ def _summary(latencies: np.ndarray, seconds: float) -> dict[str, float]:
     }
 
 
+SHOWN = "answers", "prepare", "ask", "merge", "delay"
+
+
 def fan_out_table(result: dict[str, Any]) -> str:
     """Measured beside simulated."""
     data = result["data"]
@@ -239,12 +268,13 @@ def fan_out_table(result: dict[str, Any]) -> str:
         f"{data['n']:,} x {data['dim']}, {data['nprobe']} of {data['nlist']:,} lists,"
         f" batches of {result['batch']} queries, {result['cores']} cores"
     )
-    heads = ["workers", "clients", "an answer alone, ms"]
+    heads = ["workers", "clients", *(f"{name} alone, ms" for name in SHOWN)]
     for what in ("p50, ms", "p99, ms", "batches/s"):
         heads += [what, "simulated"]
     rows = []
     for one in result["rows"]:
-        line = [str(one["workers"]), str(one["clients"]), f"{1e3 * one['answer']:.1f}"]
+        line = [str(one["workers"]), str(one["clients"])]
+        line += [f"{1e3 * one['alone'][name]:.1f}" for name in SHOWN]
         for key, unit in (("p50", 1e3), ("p99", 1e3), ("per_second", 1.0)):
             line += [
                 f"{unit * one[side][key]:.1f}" for side in ("measured", "simulated")

@@ -52,6 +52,13 @@ def test_the_coordinator_prepares_and_merges_in_turn():
     assert many.per_second == pytest.approx(1 / 0.01, rel=0.03)
 
 
+def test_on_the_way_nobody_works():
+    of = FanOut(shards=3, machines=4, answer=CONSTANT, delay=0.04, cores=8)
+    found = in_turn(of, clients=1, batches=20)
+    np.testing.assert_allclose(found.latencies, 0.05)
+    assert in_turn(of, clients=5, batches=500).per_second == pytest.approx(100, rel=0.1)
+
+
 def test_throughput_is_that_of_the_shards_where_many_ask():
     of = FanOut(shards=2, machines=2, answer=EXPONENTIAL, replicas=2, cores=4)
     found = in_turn(of, clients=64, batches=4000)
