@@ -59,8 +59,6 @@ def write_inputs(folder: Path, *, rows: int) -> None:
         folder / "queries.npy",
         np.concatenate(list(source.blocks(QUERIES, stream="queries"))),
     )
-    proxies = np.clip((1 + drawn[:, 0] / np.abs(drawn[:, 0]).max()) / 2, 0, 1)
-    np.save(folder / "proxies.npy", proxies.astype(np.float64))
 
 
 def _with_gleann() -> dict[str, str]:

@@ -42,6 +42,8 @@ def test_the_commands_of_a_page_run(page: str, folder: Path, cluster, capsys) ->
     table = pq.read_table(folder / "found.parquet")
     assert table.num_rows == QUERIES * 10
     assert (folder / "pages.shards" / "shards.json").exists()
+    outs = [words[words.index("--out") + 1] for words in found if "--out" in words]
+    assert all((folder / out).exists() for out in outs)
 
 
 def test_the_demo_runs(tmp_path: Path, cluster, capsys, monkeypatch) -> None:
@@ -52,3 +54,4 @@ def test_the_demo_runs(tmp_path: Path, cluster, capsys, monkeypatch) -> None:
         assert words[0] == "gleann"
         assert run(words[1:]) == 0, capsys.readouterr().err
     assert pq.read_table(tmp_path / "found.parquet").num_rows == demo.QUERIES * 10
+    assert pq.read_table(tmp_path / "picks.parquet").num_rows == 50

@@ -13,7 +13,7 @@ from bench.__main__ import make_parser
 from bench.cluster import answers_part
 from bench.cluster.answers_part import same
 from bench.cluster.command import PARTS, cluster_table
-from bench.cluster.demo import README, commands, write_inputs
+from bench.cluster.demo import QUERIES, README, commands, write_inputs
 from bench.cluster.kills_part import Killing
 from bench.cluster.processes import DRIVER, descendants, watching
 from bench.cluster.steps import QUICK, between, measured_steps
@@ -113,7 +113,7 @@ def test_the_demo_runs_the_commands_of_the_page(tmp_path: Path) -> None:
     rows = [np.load(tmp_path / "rows" / f"rows-{part}.npy") for part in (0, 1)]
     assert [len(part) for part in rows] == [100, 100]
     np.testing.assert_allclose(rows[0][:10], rows[1][:10], atol=1e-2)
-    assert len(np.load(tmp_path / "proxies.npy")) == 200
+    assert len(np.load(tmp_path / "queries.npy")) == QUERIES
 
 
 def test_a_part_must_be_named(capsys):
