@@ -9,7 +9,7 @@ import click
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: jobs have another base with them
 class HoldingOptions:
     """Parameters of who holds shards, and of waiting for them; jobs inherit them."""
 

@@ -4,12 +4,14 @@ import pickle
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
 
 from gleann.index.errors import DeadlineError, InvalidParamsError
+from gleann.index.heartbeat import beat
 from gleann.index.shards.asking import Asked
 from gleann.service.cluster import engine
 from gleann.service.cluster.search.replicas import Replicas
@@ -24,6 +26,9 @@ AHEAD = 2
 INLINE_BYTES = 64 << 10
 """Questions up to this size travel with the call, larger ones in the object store,
 which all actors of a machine read."""
+
+BEAT_SECONDS = 0.5
+"""So often it is looked whether the answer is still wanted."""
 
 PAUSE_SECONDS = 0.05
 """Before a lost actor is asked again: it takes seconds to start."""
@@ -64,9 +69,9 @@ class _Sent:
     open: dict[Any, tuple[int, int, int]] = field(default_factory=dict)
     answers: dict[int, Any] = field(default_factory=dict)
 
-    def left(self) -> float | None:
-        """Seconds until the deadline."""
-        return None if self.deadline is None else max(0.0, self.deadline - monotonic())
+    def left(self) -> float:
+        """Seconds until the deadline; infinitely many without one."""
+        return inf if self.deadline is None else max(0.0, self.deadline - monotonic())
 
 
 class ClusterShards:
@@ -135,10 +140,11 @@ class ClusterShards:
     def _answered(self, sent: _Sent) -> Mapping[int, Any]:
         """The answers to what was sent, by shard; in the order of the numbers."""
         while sent.open:
+            beat()  # whoever asked may have gone
             ready, _ = self._ray.wait(
-                list(sent.open), num_returns=1, timeout=sent.left()
+                list(sent.open), num_returns=1, timeout=min(BEAT_SECONDS, sent.left())
             )
-            if not ready:
+            if not ready and sent.left() == 0:
                 self._too_late(sent)
             for reference in ready:
                 self._take(sent, reference)
