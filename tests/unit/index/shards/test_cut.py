@@ -1,4 +1,4 @@
-"""Shards cut from an index hold its rows, lists and codes; their manifest tells them."""
+"""Shards cut from an index have its rows and lists; their manifest names them."""
 
 import json
 from collections.abc import Callable
