@@ -1,5 +1,6 @@
 """What was decided for all rows, kept in files."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,10 @@ class Decided:
         """
         arrays = packing.pack_encoding(self.encoding) | {"centroids": self.centroids}
         with whole_folder(path) as folder:
-            np.savez(folder / _ARRAYS, **arrays)  # type: ignore[arg-type]
+            with (folder / _ARRAYS).open("wb") as handle:
+                np.savez(handle, **arrays)  # type: ignore[arg-type]
+                handle.flush()
+                os.fsync(handle.fileno())
             write_json(folder / _HEADER, {"entries": self.entries, **self.packed})
 
     @classmethod

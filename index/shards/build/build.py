@@ -108,7 +108,7 @@ class Asked:
         queries = (
             None if self.queries is None else sha256(self.queries.data).hexdigest()
         )
-        return {
+        values = {
             **self.data.described(),
             "params": asdict(self.params),
             "shards": self.shards,
@@ -116,6 +116,8 @@ class Asked:
             "block_bytes": self.block_bytes,
             "gleann": gleann.__version__,
         }
+        # As it is read again: JSON has lists only.
+        return dict(json.loads(json.dumps(values)))
 
 
 def ask_for(  # noqa: PLR0913  what a build is given
@@ -203,7 +205,9 @@ def build_shards(
         repeating(progress) as report,
     ):
         build = _Build(asked, folder, runner, report, threads)
-        if not is_finished(folder):
+        if is_finished(folder):
+            build.resumed = asked.shards
+        else:
             build.run()
         decided = Decided.read(folder.arranged)
         assert decided is not None, "it was kept before the shards were finished"

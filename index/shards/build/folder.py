@@ -88,7 +88,7 @@ def opened_folder(
         StorageError: the disk refused.
     """
     folder = BuildFolder(out=out)
-    _require_free(out, overwrite=overwrite)
+    require_free(out, overwrite=overwrite)
     with refusing_disk(out):
         folder.root.mkdir(parents=True, exist_ok=True)
     with _locked(folder.root):
@@ -131,7 +131,12 @@ def is_build_folder(path: Path) -> bool:
     )
 
 
-def _require_free(out: Path, *, overwrite: bool) -> None:
+def require_free(out: Path, *, overwrite: bool) -> None:
+    """Refuse a folder with an index that is not to be replaced, or with other things.
+
+    Raises:
+        AlreadyExistsError: it is one.
+    """
     if not out.exists():
         return
     if not out.is_dir():

@@ -19,6 +19,7 @@ from gleann.index.shards.build.build import (
     ask_for,
     build_shards,
 )
+from gleann.index.shards.build.folder import BUILDING, require_free
 from gleann.index.shards.build.forecast import forecast_shards
 from gleann.index.shards.build.sources import Wanted, list_files
 from gleann.index.shards.runner import Runner
@@ -171,11 +172,12 @@ def command(job: ClusterBuildJob) -> None:
     """
     if job.ids and job.id_column:
         raise InvalidInputError("give --ids or --id-column, not both")
+    require_free(job.out, overwrite=job.overwrite)
     if job.dry_run:
         _show_plan(job, _asked(job, map))
         return
     record = JobRecord("cluster build", job)
-    with record.timed("all"), _runner(job, record) as runner:
+    with _saying_how_to_go_on(job), _runner(job, record) as runner:
         with record.timed("read"):
             asked = _asked(job, runner)
         with record.timed("build"), progress_bars(wanted=job.progress) as report:
@@ -187,6 +189,21 @@ def command(job: ClusterBuildJob) -> None:
     record.write(job.out, asdict(built) | {"bytes": size, "files": files})
     say(_told(job.out, built))
     say(f"built {size:,} bytes in {record.seconds('build'):.2f} s")
+
+
+@contextmanager
+def _saying_how_to_go_on(job: ClusterBuildJob) -> Iterator[None]:
+    """Tell who interrupts a build that it is not lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (job.out / BUILDING).exists():
+            click.echo(
+                f"gleann: what is done is kept in {job.out / BUILDING}: the same"
+                " command goes on from there",
+                err=True,
+            )
+        raise
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def clustered(n: int = N, dim: int = DIM, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     centres = 3 * rng.standard_normal((30, dim))
     rows = centres[rng.integers(30, size=n)] + rng.standard_normal((n, dim))
-    rows[7:40:11] = rows[7]  # the same row several times
+    rows[7:40:11] = rows[7:8]  # the same row several times
     return rows.astype(np.float32)
 
 
@@ -340,7 +340,7 @@ def test_files_that_do_not_fit_are_refused_with_both_names(tmp_path: Path) -> No
         built(tmp_path / "none.npy", tmp_path / "out", params)
     with pytest.raises(InvalidParamsError, match="nlist is 301, but there are 300"):
         built(a, tmp_path / "out", BuildParams(nlist=301))
-    with pytest.raises(InvalidParamsError, match="shards must be at least 1, got 0"):
+    with pytest.raises(InvalidParamsError, match="shards must be at least 1"):
         built(a, tmp_path / "out", params, shards=0)
     with pytest.raises(InvalidParamsError, match="memory is '8GB'"):
         built(a, tmp_path / "out", BuildParams(memory="8GB"))
@@ -351,5 +351,5 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", clustered(600))
     asked = ask_for([str(tmp_path / "rows.npy")], BuildParams(nlist=9), shards=2)
     np.save(tmp_path / "rows.npy", clustered(601))
-    with pytest.raises(CorruptDataError, match="had 600 vectors .* has 601"):
+    with pytest.raises(CorruptDataError, match=r"had 600 vectors .* has 601"):
         build_shards(asked, tmp_path / "out")
