@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-import gleann
 from gleann.index.arrays import Vectors
 from gleann.index.build.arrange import (
     arrange,
@@ -94,6 +93,7 @@ class Asked:
         shards: how many there are to be.
         queries: prepared sample queries (m, d), or None.
         block_bytes: of the rows of a block.
+        version: of gleann; another one begins anew.
     """
 
     data: Input
@@ -101,6 +101,7 @@ class Asked:
     shards: int
     queries: Vectors | None
     block_bytes: int = BLOCK_BYTES
+    version: str = ""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -114,7 +115,7 @@ class Asked:
             "shards": self.shards,
             "queries": queries,
             "block_bytes": self.block_bytes,
-            "gleann": gleann.__version__,
+            "version": self.version,
         }
         # As it is read again: JSON has lists only.
         return dict(json.loads(json.dumps(values)))
@@ -128,6 +129,7 @@ def ask_for(  # noqa: PLR0913  what a build is given
     wanted: Wanted = Wanted(),  # noqa: B008  a constant
     queries: ArrayLike | None = None,
     block_bytes: int = BLOCK_BYTES,
+    version: str = "",
     runner: Runner = map,
 ) -> Asked:
     """Look into the files of a build, and refuse what it would refuse.
@@ -140,6 +142,7 @@ def ask_for(  # noqa: PLR0913  what a build is given
         wanted: what is taken of the files.
         queries: (m, d) of the kind that will be asked; None draws rows.
         block_bytes: of the float32 rows of a block, at most, unless a row is longer.
+        version: of gleann, so that a build does not go on with another one.
         runner: looks into the files.
 
     Raises:
@@ -154,6 +157,8 @@ def ask_for(  # noqa: PLR0913  what a build is given
             f"memory is {params.memory!r}, and shards are on several machines: give"
             " keep, entry_codes and projection instead"
         )
+    if wanted.ids is not None:
+        wanted = replace(wanted, ids=wanted.ids.absolute())
     data = describe_files(list_files(inputs), wanted, runner=runner)
     require_narrower(params, data.dim)
     resolve_nlist(params, data.n)
@@ -163,6 +168,7 @@ def ask_for(  # noqa: PLR0913  what a build is given
         shards=shards,
         queries=as_sample(queries, data.dim, params.metric),
         block_bytes=block_bytes,
+        version=version,
     )
 
 
@@ -201,7 +207,7 @@ def build_shards(
         StorageError: the disk refused.
     """
     with (
-        opened_folder(out, asked.values, overwrite=overwrite) as folder,
+        opened_folder(out.absolute(), asked.values, overwrite=overwrite) as folder,
         repeating(progress) as report,
     ):
         build = _Build(asked, folder, runner, report, threads)

@@ -197,8 +197,9 @@ def list_files(sources: Sequence[str]) -> list[NamedFile]:
             package datasets with splits or chosen rows; a file twice.
     """
     found: list[NamedFile] = []
-    for source in sources:
-        is_url = "://" in source
+    for given in sources:
+        is_url = "://" in given
+        source = given if is_url else _absolute(given)
         files = _files_of_url(source) if is_url else _files_here(source)
         found += [
             NamedFile(
@@ -377,9 +378,14 @@ def _stops(source: SourceFile, rows: int) -> Iterable[int]:
     yield source.n
 
 
-def _files_here(source: str) -> Files:
+def _absolute(source: str) -> str:
+    """A path that workers find, which may be in other folders."""
     if not source or "\0" in source:
         raise InvalidInputError("a path of the input is empty, or has a null character")
+    return str(Path(source).absolute())
+
+
+def _files_here(source: str) -> Files:
     if is_folder(Path(source)):
         stored_columns(Path(source), None)  # refuses splits and chosen rows
     return local_files(source)

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import click
 
+import gleann
 from gleann.index import BuildParams
 from gleann.index.data.files import source_text
 from gleann.index.errors import InvalidInputError
@@ -237,6 +238,7 @@ def _asked(job: ClusterBuildJob, runner: Runner) -> Asked:
             schema=schema,
         ),
         queries=inputs.read_array(job.queries) if job.queries else None,
+        version=gleann.__version__,
         runner=runner,
     )
 
