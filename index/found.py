@@ -39,6 +39,9 @@ class SearchStats(NamedTuple):
             95 % confidence; None where `estimated_recall` is. The setting for a
             `target_recall` is the cheapest whose low reaches it.
         recall_high: the recall that they stay below with 95 % confidence.
+        covered: share of the rows that were there to be searched; below 1 where shards
+            of an index did not answer and the caller asked for no more than the others
+            have. The recalls above are less by as much.
     """
 
     engine: str
@@ -53,6 +56,7 @@ class SearchStats(NamedTuple):
     exact: bool
     recall_low: float | None = None
     recall_high: float | None = None
+    covered: float = 1.0
 
 
 COUNTS = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed")
@@ -60,9 +64,12 @@ COUNTS = ("lists_probed", "entries_scanned", "survivors", "reranked", "completed
 
 
 def sum_stats(stats: Sequence[SearchStats]) -> SearchStats:
-    """The counts of several searches, summed; all else is that of the first."""
+    """The counts of several searches, summed; all else is that of the first.
+
+    But the share that is covered is the least of all.
+    """
     totals = {name: sum(getattr(part, name) for part in stats) for name in COUNTS}
-    return stats[0]._replace(**totals)
+    return stats[0]._replace(**totals, covered=min(part.covered for part in stats))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -207,7 +207,10 @@ def work_to_wire(
 
 def stats_to_wire(stats: SearchStats) -> search_pb2.SearchStats:
     """Pack the settings and the work of a search."""
-    return search_pb2.SearchStats(**stats._asdict())
+    fields = stats._asdict()
+    if stats.covered == 1:  # as nearly always, and what a message without it says
+        del fields["covered"]
+    return search_pb2.SearchStats(**fields)
 
 
 def stats_of(message: search_pb2.SearchStats) -> SearchStats:
@@ -229,6 +232,7 @@ def stats_of(message: search_pb2.SearchStats) -> SearchStats:
         exact=message.exact,
         recall_low=optional("recall_low"),
         recall_high=optional("recall_high"),
+        covered=message.covered if message.HasField("covered") else 1.0,
     )
 
 

@@ -53,7 +53,7 @@ class SearchRequest(_message.Message):
     def __init__(self, index: _Optional[str] = ..., queries: _Optional[_Union[_types_pb2.Vectors, _Mapping]] = ..., params: _Optional[_Union[SearchParams, _Mapping]] = ..., allowed_ids: _Optional[_Union[_types_pb2.Ids, _Mapping]] = ..., filter: _Optional[_Union[_payload_pb2.Filter, _Mapping]] = ..., columns: _Optional[_Iterable[str]] = ..., radius: _Optional[float] = ...) -> None: ...
 
 class SearchStats(_message.Message):
-    __slots__ = ("engine", "nprobe", "rerank", "lists_probed", "entries_scanned", "survivors", "reranked", "completed", "estimated_recall", "exact", "recall_low", "recall_high")
+    __slots__ = ("engine", "nprobe", "rerank", "lists_probed", "entries_scanned", "survivors", "reranked", "completed", "estimated_recall", "exact", "recall_low", "recall_high", "covered")
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     NPROBE_FIELD_NUMBER: _ClassVar[int]
     RERANK_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +66,7 @@ class SearchStats(_message.Message):
     EXACT_FIELD_NUMBER: _ClassVar[int]
     RECALL_LOW_FIELD_NUMBER: _ClassVar[int]
     RECALL_HIGH_FIELD_NUMBER: _ClassVar[int]
+    COVERED_FIELD_NUMBER: _ClassVar[int]
     engine: str
     nprobe: int
     rerank: int
@@ -78,7 +79,8 @@ class SearchStats(_message.Message):
     exact: bool
     recall_low: float
     recall_high: float
-    def __init__(self, engine: _Optional[str] = ..., nprobe: _Optional[int] = ..., rerank: _Optional[int] = ..., lists_probed: _Optional[int] = ..., entries_scanned: _Optional[int] = ..., survivors: _Optional[int] = ..., reranked: _Optional[int] = ..., completed: _Optional[int] = ..., estimated_recall: _Optional[float] = ..., exact: _Optional[bool] = ..., recall_low: _Optional[float] = ..., recall_high: _Optional[float] = ...) -> None: ...
+    covered: float
+    def __init__(self, engine: _Optional[str] = ..., nprobe: _Optional[int] = ..., rerank: _Optional[int] = ..., lists_probed: _Optional[int] = ..., entries_scanned: _Optional[int] = ..., survivors: _Optional[int] = ..., reranked: _Optional[int] = ..., completed: _Optional[int] = ..., estimated_recall: _Optional[float] = ..., exact: _Optional[bool] = ..., recall_low: _Optional[float] = ..., recall_high: _Optional[float] = ..., covered: _Optional[float] = ...) -> None: ...
 
 class SearchResponse(_message.Message):
     __slots__ = ("count", "k", "ids", "distances", "stats", "version", "payload")

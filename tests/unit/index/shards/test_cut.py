@@ -1,4 +1,4 @@
-"""Shards cut from an index hold its rows, lists and codes; their manifest tells them."""
+"""Shards cut from an index have its rows and lists; their manifest names them."""
 
 import json
 from collections.abc import Callable
@@ -58,7 +58,9 @@ def test_shards_hold_the_rows_and_lists_of_the_index(
         assert len(part) == len(rows) == shard.n
         np.testing.assert_array_equal(part.ids, index.ids[rows])
         np.testing.assert_array_equal(part.vectors, index.vectors[rows])
-        np.testing.assert_array_equal(part.data.codes.values, index.data.codes[rows].values)
+        np.testing.assert_array_equal(
+            part.data.codes.values, index.data.codes[rows].values
+        )
         np.testing.assert_array_equal(part.data.centroids, index.data.centroids)
         for mine, theirs in zip(
             assignment(part.data.lists, n=len(part)), whole, strict=True

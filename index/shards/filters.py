@@ -1,0 +1,137 @@
+"""Filters of an index in shards: which rows of each shard a search may return."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gleann.index.arrays import Rows
+from gleann.index.errors import InvalidInputError
+from gleann.index.filters.condition import Condition
+from gleann.index.params import RowFilter
+from gleann.index.search.allowed import AllowedRows
+from gleann.index.shards.open_shard import OpenShard
+
+
+class ShardFilter(Protocol):
+    """What a filter leaves of one shard."""
+
+    def allowed(self, shard: OpenShard) -> AllowedRows:
+        """The rows; kept by the shard for who asks again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ByCondition:
+    """The rows whose payload meets a condition.
+
+    Attributes:
+        condition: as the caller gave it; each shard looks at its own payload.
+    """
+
+    condition: Condition
+
+    def allowed(self, shard: OpenShard) -> AllowedRows:
+        """See `ShardFilter.allowed`."""
+        asked, index = self.condition, shard.index
+
+        def made() -> AllowedRows:
+            return index.allow(index.where(asked.where, asked.parameters))
+
+        return shard.kept(asked, made)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ByRows:
+    """Some rows, by number.
+
+    Attributes:
+        rows: int32 (m,), of the shard, ascending.
+        key: of these rows.
+    """
+
+    rows: NDArray[np.int32]
+    key: Hashable
+
+    @classmethod
+    def of(cls, rows: NDArray[np.int32]) -> "ByRows":
+        """Rows (m,) of a shard, ascending and distinct."""
+        return cls(rows=rows, key=sha256(np.ascontiguousarray(rows).data).digest())
+
+    def allowed(self, shard: OpenShard) -> AllowedRows:
+        """See `ShardFilter.allowed`."""
+        return shard.kept(self.key, lambda: shard.index.allow_rows(self.rows))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShardedFilter(RowFilter):
+    """Rows of an index in shards that searches may return.
+
+    `ShardedIndex.allow`, `allow_rows`, `allow_ids` and `allow_where` make it.
+
+    Attributes:
+        of_shard: for each shard what is allowed of it.
+        counts: for each shard how many rows that are.
+        owner: checksums of the shards it was made for.
+    """
+
+    of_shard: tuple[ShardFilter, ...]
+    counts: tuple[int, ...]
+    owner: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """Rows allowed, of all shards."""
+        return sum(self.counts)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def require_of(self, owner: tuple[str, ...]) -> None:
+        """Refuse a filter that was made for other shards.
+
+        Raises:
+            InvalidInputError: it was.
+        """
+        if self.owner != owner:
+            raise InvalidInputError(
+                f"a filter of {self.count} rows was made for another index in shards:"
+                " take allow of the one that is searched"
+            )
+
+
+def by_rows(
+    rows: Rows, *, offsets: Sequence[int], owner: tuple[str, ...]
+) -> ShardedFilter:
+    """The filter that allows some rows.
+
+    Args:
+        rows: (m,) of all shards, in any order.
+        offsets: (shards + 1,) the first row of each shard, and the end.
+        owner: checksums of the shards.
+
+    Raises:
+        InvalidInputError: not integers (m,), or a row that does not exist.
+    """
+    given = np.asarray(rows)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise InvalidInputError(
+            f"rows must be integers (m,), got {given.dtype} {given.shape}"
+        )
+    n = offsets[-1]
+    bad = given[(given < 0) | (given >= n)]
+    if bad.size:
+        raise InvalidInputError(f"row {bad[0]} is not one of {n} rows")
+    distinct = np.unique(given.astype(np.int64))
+    cuts = np.searchsorted(distinct, offsets)
+    own = [
+        (distinct[start:stop] - first).astype(np.int32)
+        for start, stop, first in zip(cuts, cuts[1:], offsets, strict=False)
+    ]
+    return ShardedFilter(
+        of_shard=tuple(map(ByRows.of, own)),
+        counts=tuple(map(len, own)),
+        owner=owner,
+    )
