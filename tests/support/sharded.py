@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,8 +51,8 @@ def sharded(
     dim: int = 6,
     metric: str = "l2",
     ids: str = "integers",
-    keep: str = "f32",
     seed: int = 4,
+    **build: Any,
 ) -> Sharded:
     """Rows with groups of equal ones, that lie in several shards, cut into shards."""
     rng = np.random.default_rng(seed)
@@ -66,7 +67,7 @@ def sharded(
         "even": np.arange(n) % 2 == 0,
     }
     order = np.argsort(shards_of(hold_ids(named, n=n), shards), kind="stable")
-    params = BuildParams(nlist=min(9, n), metric=metric, keep=keep, tune_queries=16)
+    params = BuildParams(nlist=min(9, n), metric=metric, tune_queries=16, **build)
     index = SoarIndex.build(
         rows[order],
         params,

@@ -1,57 +1,22 @@
 """Neighbours in shards are those of one index, and sessions go on with them alike."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
+from gleann.index.shards.sharded_index import ShardedIndex
 from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
 from gleann.selection.among import Among
 from gleann.selection.shard_neighbours import ShardNeighbours
 from tests.support.sharded import sharded
 
 
-class Local:
-    """Shards of this process, searched one by one and merged."""
-
-    def __init__(self, world):
-        self._world = world
-        self._starts = np.cumsum([0, *map(len, world.parts)])
-
-    def __len__(self):
-        return len(self._world.index)
-
-    def vectors_at(self, rows):
-        return self._world.vectors[rows]
-
-    def allow_rows(self, rows):
-        return rows
-
-    def search_rows(self, queries, params):
-        found, distances = [], []
-        for part, start in zip(self._world.parts, self._starts, strict=False):
-            asked = replace(params, k=min(params.k, len(part)))
-            if params.allowed is not None:
-                mask = np.isin(start + np.arange(len(part)), params.allowed)
-                asked = replace(asked, allowed=mask)
-            rows, near = part.search_rows(queries, asked)
-            found.append(np.where(rows < 0, -1, rows + start))
-            distances.append(near)
-        rows, near = np.concatenate(found, axis=1), np.concatenate(distances, axis=1)
-        order = np.lexsort((rows, near), axis=1)[:, : params.k]
-        return (
-            np.take_along_axis(rows, order, axis=1),
-            np.take_along_axis(near, order, axis=1),
-        )
-
-
 @pytest.mark.parametrize("shards", [1, 2, 5])
 @pytest.mark.parametrize("metric", ["l2", "cosine", "ip"])
 def test_neighbours_are_those_of_one_index(tmp_path, shards, metric):
-    world = sharded(tmp_path / "s", shards=shards, metric=metric, dim=12)
+    world = sharded(tmp_path / "s", shards=shards, metric=metric, dim=12, codes="float32")
     rows = np.setdiff1d(np.arange(400), np.flatnonzero(_repeated(world.vectors)))[::7]
     for nprobe in (2, 9):
-        there = ShardNeighbours(Local(world), nprobe=nprobe)
+        there = ShardNeighbours(ShardedIndex.load(world.folder), nprobe=nprobe)
         here = IndexNeighbours(world.index, nprobe=nprobe)
         assert len(there) == 400
         near = there.neighbours(rows, k=4)
@@ -91,7 +56,7 @@ def _same(world, rows, near, expected):
 
 @pytest.mark.parametrize("pool", ["seals", "global"])
 def test_a_session_picks_what_it_picks_with_one_index(tmp_path, pool):
-    world = sharded(tmp_path / "s", shards=5, dim=12, n=300)
+    world = sharded(tmp_path / "s", shards=5, dim=12, n=300, codes="float32")
     labels = (world.vectors[:, 0] > 3).astype(np.int64)
     seed = np.concatenate([np.flatnonzero(labels == one)[:4] for one in (0, 1)])
     params = ActiveParams(strategy="margin", batch=6, pool=pool, seed=2)
@@ -112,6 +77,6 @@ def test_a_session_picks_what_it_picks_with_one_index(tmp_path, pool):
             session.submit_labels(batch.ids, labels[batch.rows])
         return picked
 
-    there = batches(ShardNeighbours(Local(world), nprobe=9))
+    there = batches(ShardNeighbours(ShardedIndex.load(world.folder), nprobe=9))
     assert there == batches(IndexNeighbours(world.index, nprobe=9))
     assert len({one for batch in there for one in batch}) == 24
