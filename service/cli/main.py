@@ -51,6 +51,11 @@ SECTIONS = {
             "Estimate a number for each of several groups (ABae group-by).",
         ),
     },
+    "Work on several machines": {
+        "cluster": Entry(
+            "cluster.cluster", "Build on several machines what does not fit one."
+        ),
+    },
     "Serve": {
         "serve": Entry("serve", "Serve a data directory over gRPC."),
         "keys": Entry("keys", "Make, list, rotate and revoke API keys of a server."),

@@ -1,0 +1,1 @@
+"""`gleann cluster`: work on several machines."""
