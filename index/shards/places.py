@@ -28,17 +28,17 @@ from gleann.index.ids.held import (
     to_numpy,
 )
 from gleann.index.ids.table import require_found
-from gleann.index.shards.runner import Result, Runner, Task
 from gleann.index.params import Metric
 from gleann.index.shards.manifest import Shard, ShardsManifest, read, require_shard
 from gleann.index.shards.placing import shards_of
+from gleann.index.shards.runner import Result, Runner, Task
 from gleann.index.soar_index import SoarIndex
 
 NUMBERS = ("int64", "float64", "bool")
 """Types of the payload columns that are read as numbers."""
 
 OPENED = 64
-"""Shards that a process keeps open; they are mapped, so mostly their ids take memory."""
+"""Shards that a process keeps open; they are mapped, so their ids take most memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,11 @@ class ShardPlace:
 def _opened(folder: str, shard: Shard) -> SoarIndex:
     require_shard(Path(folder), shard)
     return SoarIndex.load(Path(folder) / shard.directory)
+
+
+def close_all() -> None:
+    """Drop the shards that this process has open; the next task opens its own anew."""
+    _opened.cache_clear()
 
 
 class RowsElsewhere:

@@ -85,7 +85,7 @@ def check_shapes(
             said = f"{name} has shape {array.shape}, expected {expected} {what}"
             require(size == expected, said)
     # A shard may have fewer rows than the lists of the whole.
-    require(1 <= sizes["lists"], f"list_mids has {sizes['lists']} lists")
+    require(sizes["lists"] >= 1, f"list_mids has {sizes['lists']} lists")
     require(sizes["entries"] <= 2 * rows, f"entry_rows has {sizes['entries']} entries")
 
 

@@ -152,7 +152,9 @@ def test_workers_killed_at_random_moments(cluster: "Cluster", tmp_path):
         for round_ in range(ROUNDS):
             with Killing(runner, seed=round_) as killing:
                 while not killing.killed and time.monotonic() < ends:
-                    require_same(farthest_first(problem_in_shards(places, k=1500)), here)
+                    require_same(
+                        farthest_first(problem_in_shards(places, k=1500)), here
+                    )
                     require_same_duplicates(
                         near_duplicates_in_shards(places, radius=3.0, threads=1), joined
                     )

@@ -39,7 +39,8 @@ class Sharded:
     def payload(self):
         names = self.index.schema.names
         return {
-            name: np.array(self.index.payload.column(name).to_pylist()) for name in names
+            name: np.array(self.index.payload.column(name).to_pylist())
+            for name in names
         }
 
 

@@ -35,12 +35,16 @@ from gleann.selection.coreset.problem import Problem
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.progress import ProgressCallback
 
+
 class Part(Protocol):
     """The rows of one shard, and where its tasks find them."""
 
     @property
     def rows(self) -> Rows:
-        """int64 (m,), open rows, ascending, at least one, above those of parts before."""
+        """int64 (m,): open rows, ascending, above those of the parts before.
+
+        At least one.
+        """
 
     def source(self) -> Source:
         """What gives a task their vectors."""
@@ -62,7 +66,9 @@ class PartInMemory:
         """The rows, copied where they are not one after another."""
         first, last = int(self.rows[0]), int(self.rows[-1])
         whole = last - first + 1 == len(self.rows)
-        return Given(self.vectors[first : last + 1] if whole else self.vectors[self.rows])
+        return Given(
+            self.vectors[first : last + 1] if whole else self.vectors[self.rows]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gleann.index.arrays import Rows, Vectors
-from gleann.index.shards.runner import Runner
 from gleann.index.shards.places import ShardPlace, ShardPlaces
+from gleann.index.shards.runner import Runner
 from gleann.selection.checks import require_between, require_count
 from gleann.selection.coreset.methods.defaults import RADIUS_STEP
 from gleann.selection.coreset.methods.weighted_k_center import (

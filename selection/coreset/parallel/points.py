@@ -150,7 +150,10 @@ class PlacedCovering:
         return [one for one in answers if one is not None]
 
     def _ask(
-        self, function: Callable[[Covered], Answer | None], before: list[int], count: int
+        self,
+        function: Callable[[Covered], Answer | None],
+        before: list[int],
+        count: int,
     ) -> list[Answer | None]:
         centres = np.concatenate(self._centres)
         questions = [
@@ -197,7 +200,7 @@ class PlacedRows:
         return PlacedPoints(self._places)
 
 
-def problem_in_shards(  # noqa: PLR0913 (the problem)
+def problem_in_shards(
     places: ShardPlaces,
     *,
     k: int,

@@ -34,7 +34,8 @@ def command(context: click.Context) -> None:
     """Build on several machines what does not fit one.
 
     Ray carries out the work: pip install 'gleann[cluster]'. Without --address it runs
-    on this machine for as long as the command does. All machines see OUT under one path.
+    on this machine for as long as the command does. All machines see OUT under one
+    path.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -59,8 +59,8 @@ class ClusterDuplicatesJob(options.FilterOptions):
     type=click.Choice(["id", "score", "newest"]),
     default="id",
     show_default=True,
-    help="Which of some near-duplicates stays: that of the lowest id, or of the greatest"
-    " number in --score-column.",
+    help="Which of some near-duplicates stays: that of the lowest id, or of the"
+    " greatest number in --score-column.",
 )
 @click.option(
     "--score-column",

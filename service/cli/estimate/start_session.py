@@ -156,7 +156,7 @@ def _single(
     return of_proxy(proxy, params, answers, run, known=known, among=among)
 
 
-def of_proxy(  # noqa: PLR0913 (what a session starts from)
+def of_proxy(
     proxy: NDArray[np.float64],
     params: EstimateParams,
     answers: Answers,
@@ -182,9 +182,7 @@ def of_proxy(  # noqa: PLR0913 (what a session starts from)
         return _unchanged(EstimateSession.resume(state, proxy, ids=ids), answers)
 
     def begin() -> EstimateSession:
-        return EstimateSession.start(
-            proxy, params, ids=ids, known=known, among=among()
-        )
+        return EstimateSession.start(proxy, params, ids=ids, known=known, among=among())
 
     condition = run.job.condition
     return run.file.resumed(resume, begin, params=params, condition=condition)

@@ -13,7 +13,9 @@ from tests.support.sharded import sharded
 @pytest.mark.parametrize("shards", [1, 2, 5])
 @pytest.mark.parametrize("metric", ["l2", "cosine", "ip"])
 def test_neighbours_are_those_of_one_index(tmp_path, shards, metric):
-    world = sharded(tmp_path / "s", shards=shards, metric=metric, dim=12, codes="float32")
+    world = sharded(
+        tmp_path / "s", shards=shards, metric=metric, dim=12, codes="float32"
+    )
     rows = np.setdiff1d(np.arange(400), np.flatnonzero(_repeated(world.vectors)))[::7]
     for nprobe in (2, 9):
         there = ShardNeighbours(ShardedIndex.load(world.folder), nprobe=nprobe)

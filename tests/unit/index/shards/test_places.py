@@ -14,11 +14,13 @@ from gleann.index.errors import (
 )
 from gleann.index.ids.held import to_numpy
 from gleann.index.shards.cut import cut
-from gleann.index.shards.places import ShardPlaces
+from gleann.index.shards.places import ShardPlaces, close_all
 from tests.support.sharded import sharded
 
 
-@pytest.fixture(scope="module", params=[(1, "integers"), (5, "strings"), (40, "integers")])
+@pytest.fixture(
+    scope="module", params=[(1, "integers"), (5, "strings"), (40, "integers")]
+)
 def world(request, tmp_path_factory):
     shards, ids = request.param
     folder = tmp_path_factory.mktemp("world") / "s"
@@ -77,9 +79,9 @@ def test_rows_of_the_last_call_are_not_asked_for_again(world):
 def test_what_is_refused(tmp_path):
     world = sharded(tmp_path / "s", shards=3, n=60)
     places = ShardPlaces(world.folder)
-    with pytest.raises(UnknownIdError, match="5 are not there|1 of 1"):
+    with pytest.raises(UnknownIdError, match="1 of 1 are not there"):
         places.rows_of([10**9])
-    with pytest.raises(UnknownIdError, match="strings.*integers"):
+    with pytest.raises(UnknownIdError, match=r"strings.*integers"):
         places.rows_of(["a"])
     with pytest.raises(DuplicateIdError):
         places.rows_of([int(world.ids[0])] * 2)
@@ -101,7 +103,7 @@ def test_columns_without_numbers(tmp_path):
     places = ShardPlaces(tmp_path / "s")
     with pytest.raises(InvalidInputError, match="'word' is of type string"):
         places.numbers("word")
-    with pytest.raises(InvalidInputError, match="no value for 1 of .* id 1"):
+    with pytest.raises(InvalidInputError, match=r"no value for 1 of .* id 1"):
         places.numbers("gap")
 
 
@@ -119,7 +121,5 @@ def test_shards_that_are_missing_or_of_another_build(tmp_path):
 
 def _fresh(folder):
     """As a worker would see it that has no shard open yet."""
-    from gleann.index.shards import places
-
-    places._opened.cache_clear()
+    close_all()
     return ShardPlaces(folder)

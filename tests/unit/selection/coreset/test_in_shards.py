@@ -14,7 +14,7 @@ from gleann.selection.coreset.methods import (
     uniform,
 )
 from gleann.selection.coreset.methods.stratified import stratified
-from gleann.selection.coreset.parallel import asked
+from gleann.selection.coreset.parallel.asked import forget
 from gleann.selection.coreset.parallel.coordinator import (
     Coordinator,
     PartInMemory,
@@ -77,7 +77,11 @@ def test_more_rows_than_candidates_of_a_batch(tmp_path):
     from gleann.index import BuildParams, SoarIndex
     from gleann.index.shards.cut import cut
 
-    cut(SoarIndex.build(grid, BuildParams(nlist=4, metric="l2")), tmp_path / "g", shards=3)
+    cut(
+        SoarIndex.build(grid, BuildParams(nlist=4, metric="l2")),
+        tmp_path / "g",
+        shards=3,
+    )
     places = ShardPlaces(tmp_path / "g")
     rows = np.concatenate([one.open().vectors for one in places.places])
     same(
@@ -132,7 +136,7 @@ def test_a_worker_that_forgets_changes_nothing(tmp_path):
     def forgetting(function, tasks):
         for task in tasks:
             if rng.random() < 0.3:
-                asked._held.clear()
+                forget()
             told.append(getattr(task, "before", None))
             yield function(task)
 
@@ -165,7 +169,7 @@ def test_one_row_and_two(tmp_path, n):
 def test_what_is_refused(tmp_path):
     world = sharded(tmp_path / "s", shards=3)
     places = ShardPlaces(world.folder)
-    with pytest.raises(InvalidParamsError, match="400 rows.*got 401"):
+    with pytest.raises(InvalidParamsError, match=r"400 rows.*got 401"):
         problem_in_shards(places, k=401)
     with pytest.raises(InvalidInputError, match="costs"):
         problem_in_shards(places, k=3, costs=[1, 2])

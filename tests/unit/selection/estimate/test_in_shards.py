@@ -32,9 +32,7 @@ def numbers(made):
 @pytest.mark.parametrize("cut", sorted(STRATA_CUTS))
 @pytest.mark.parametrize("target", ["count", "avg", "sum"])
 def test_the_number_of_shards_changes_nothing(tmp_path, kind, cut, target):
-    params = EstimateParams(
-        target=target, budget=90, strata=4, strata_cut=cut, seed=3
-    )
+    params = EstimateParams(target=target, budget=90, strata=4, strata_cut=cut, seed=3)
     made = []
     for shards in (1, 2, 5):
         world = sharded(tmp_path / str(shards), shards=shards, ids=kind)
