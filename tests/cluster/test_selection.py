@@ -140,29 +140,26 @@ class Killing:
         self._thread.join()
 
 
-def test_workers_killed_at_random_moments(cluster: "Cluster", tmp_path):
+def test_workers_killed_at_random_moments(runner, tmp_path):
     world = sharded(tmp_path / "s", shards=5, n=6000, dim=16)
     here = farthest_first(Problem.of(world.vectors, k=1500))
     joined = near_duplicates(world.index, radius=3.0)
     alone = ShardPlaces(world.folder)
     cover = weighted_k_center_in_shards(problem_in_shards(alone, k=60), alone)
-    killed, ends = 0, time.monotonic() + 90
-    with pinned(cluster) as runner:
-        places = ShardPlaces(world.folder, runner=runner)
-        for round_ in range(ROUNDS):
-            with Killing(runner, seed=round_) as killing:
-                while not killing.killed and time.monotonic() < ends:
-                    require_same(
-                        farthest_first(problem_in_shards(places, k=1500)), here
-                    )
-                    require_same_duplicates(
-                        near_duplicates_in_shards(places, radius=3.0, threads=1), joined
-                    )
-                    require_same(
-                        weighted_k_center_in_shards(
-                            problem_in_shards(places, k=60), places
-                        ),
-                        cover,
-                    )
-            killed += killing.killed
+    killed, ends = 0, time.monotonic() + 30 * ROUNDS
+    places = ShardPlaces(world.folder, runner=runner)
+    for round_ in range(ROUNDS):
+        with Killing(runner, seed=round_) as killing:
+            while not killing.killed and time.monotonic() < ends:
+                require_same(farthest_first(problem_in_shards(places, k=1500)), here)
+                require_same_duplicates(
+                    near_duplicates_in_shards(places, radius=3.0, threads=1), joined
+                )
+                require_same(
+                    weighted_k_center_in_shards(
+                        problem_in_shards(places, k=60), places
+                    ),
+                    cover,
+                )
+        killed += killing.killed
     assert killed >= ROUNDS
