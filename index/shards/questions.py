@@ -13,6 +13,7 @@ from gleann.index.arrays import HeldIds, ListNos, Rows, Vectors
 from gleann.index.codes import Encoding
 from gleann.index.engines.contract import Scanned, ScanRequest, Work
 from gleann.index.ids.held import kind_of, take_ids
+from gleann.index.ids.order import count_up_to
 from gleann.index.metric import prepare
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
@@ -231,6 +232,32 @@ class AllowedRowsOf:
     def answer(self, shard: OpenShard) -> Rows:
         """Rows (m,) of the shard, ascending."""
         return self.allowed.allowed(shard).rows.astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NextInOrder:
+    """The rows that follow in the order of the ids.
+
+    Attributes:
+        after: the last id before; None begins with the first.
+        size: most rows.
+        allowed: rows that may be returned; None for all.
+    """
+
+    after: int | str | None
+    size: int
+    allowed: ShardFilter | None = None
+
+    def answer(self, shard: OpenShard) -> tuple[Rows, HeldIds]:
+        """Rows (m,) of the shard in the order of their ids, and those."""
+        order, held = shard.id_order, shard.index.held_ids
+        if self.allowed is not None:
+            order = order[self.allowed.allowed(shard).mask[order]]
+        start = 0
+        if self.after is not None:
+            start = count_up_to(held, order, self.after)
+        rows = order[start : start + self.size]
+        return rows, take_ids(held, rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -379,4 +379,4 @@ class ShardedSearcher:
 
     def covered(self, lost: Collection[int]) -> float:
         """The share of all rows that shards other than those `lost` have."""
-        return 1 - sum(self._sizes[number] for number in lost) / self._n
+        return (self._n - sum(self._sizes[number] for number in lost)) / self._n

@@ -7,6 +7,7 @@ from gleann.service.cli.groups import Entry, SectionedGroup
 
 SECTIONS = {
     "Commands": {
+        "search": Entry("search", "Search an index in shards that a cluster holds."),
         "select": Entry("select", "Choose items of an index in shards."),
         "curate": Entry("curate", "Clean the items of an index in shards."),
         "estimate": Entry(
