@@ -12,7 +12,13 @@ import pytest
 from gleann.index.errors import InvalidParamsError, LimitError
 from gleann.index.ids.held import to_numpy
 from gleann.index.shards.places import ShardPlaces
-from gleann.selection import EstimateParams, EstimateSession
+from gleann.index.shards.sharded_index import ShardedIndex
+from gleann.selection import (
+    ActiveParams,
+    ActiveSession,
+    EstimateParams,
+    EstimateSession,
+)
 from gleann.selection.coreset.methods import farthest_first, uniform
 from gleann.selection.coreset.parallel.method import weighted_k_center_in_shards
 from gleann.selection.coreset.parallel.points import problem_in_shards
@@ -21,11 +27,14 @@ from gleann.selection.curation.duplicates import near_duplicates
 from gleann.selection.curation.duplicates.in_shards import near_duplicates_in_shards
 from gleann.selection.estimate.in_shards import proxy_in_shards
 from gleann.selection.estimate.run import run_estimate
+from gleann.selection.shard_neighbours import ShardNeighbours
 from tests.support.sharded import sharded
 
 pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
 
 from gleann.service.cluster.pinned import pinned
+from gleann.service.cluster.search.opened import held
+from gleann.service.cluster.search.replicas import Holding
 
 if TYPE_CHECKING:
     from gleann.service.cluster.session import Cluster
@@ -96,6 +105,33 @@ def test_estimates(world, runner):
         world.payload["score"][order], params, ids=world.ids[order]
     )
     assert run_estimate(there, oracle) == run_estimate(here, oracle)
+
+
+def test_a_labelling_session_with_neighbours_of_the_cluster(world, cluster: "Cluster"):
+    labels = (world.vectors[:, 0] > 3).astype(np.int64)
+    seed = np.concatenate([np.flatnonzero(labels == one)[:5] for one in (0, 1)])
+    params = ActiveParams(strategy="margin", batch=8, pool="seals", seed=1)
+
+    def batches(near):
+        session = ActiveSession.start(
+            world.vectors,
+            params,
+            ids=world.ids,
+            rows=seed,
+            labels=labels[seed],
+            neighbours=near,
+        )
+        picked = []
+        for _ in range(3):
+            batch = session.next_batch()
+            picked.append(batch.ids.tolist())
+            session.submit_labels(batch.ids, labels[batch.rows])
+        return picked
+
+    alone = ShardedIndex.load(world.folder)
+    with held(cluster, world.folder, holding=Holding(threads=1)) as index:
+        there = batches(ShardNeighbours(index, nprobe=9))
+    assert there == batches(ShardNeighbours(alone, nprobe=9))
 
 
 def test_errors_of_tasks_come_out_as_they_are(world, runner):
