@@ -67,6 +67,11 @@ def write_rows(file: Path, n: int) -> None:
 def command(file: Path, out: Path, *, workers: int, shards: int = SHARDS) -> list[str]:
     """The build of a file, as a command."""
     words = ["cluster", "build", file, out, "--shards", shards, "--workers", workers]
+    return gleann(*words)
+
+
+def gleann(*words: object) -> list[str]:
+    """A command of gleann, as this Python runs it."""
     return [sys.executable, "-c", GLEANN, *map(str, words)]
 
 
@@ -112,9 +117,9 @@ def timed(words: Sequence[str], cores: int, peaks: dict[str, int]) -> float:
 
 
 def hash_of(folder: Path) -> str:
-    """The names and bytes of all files."""
+    """The names and bytes of all files of a folder, or the bytes of a file."""
     digest = sha256()
-    for file in sorted(folder.rglob("*")):
+    for file in sorted([folder, *folder.rglob("*")]):
         if file.is_file():
             digest.update(str(file.relative_to(folder)).encode())
             with file.open("rb") as opened:

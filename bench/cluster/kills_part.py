@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.cluster.build_part import command, hash_of, write_rows
+from bench.cluster.build_part import command, gleann, hash_of, write_rows
 from bench.cluster.processes import lose, workers
 from bench.cluster.steps import drawn
 from bench.say import say
@@ -29,7 +29,7 @@ from gleann.service.cluster.session import joined
 
 ROUNDS, QUICK_ROUNDS = 20, 2
 SHARDS, ROWS, DIM = 3, 60_000, 96
-BUILD_ROWS = 60_000
+BUILD_ROWS, PICKS = 60_000, 500
 QUERIES, SEARCHES = 500, 4
 """Queries of a search, and searches of a round."""
 
@@ -50,13 +50,14 @@ class Round:
 
 
 def run_kills(args: argparse.Namespace) -> dict[str, Any]:
-    """Rounds of searches and of builds."""
+    """Rounds of searches, of builds and of selections."""
     rounds = QUICK_ROUNDS if args.quick else args.rounds or ROUNDS
     rng = np.random.default_rng(args.seed)
     with TemporaryDirectory(dir=args.folder) as folder:
         found = {
             "search": _searches(Path(folder), rounds, rng),
             "build": _builds(Path(folder), rounds, rng),
+            "selection": _selections(Path(folder), rounds, rng),
         }
     return {
         "rounds": rounds,
@@ -115,42 +116,72 @@ def _builds(
     """Builds, one of whose workers is killed."""
     file = folder / "built.npy"
     write_rows(file, BUILD_ROWS)
+    return _commands(
+        folder / "build",
+        lambda out: command(file, out, workers=2, shards=SHARDS),
+        rounds,
+        rng,
+    )
 
-    def build(out: Path, disturbing: Callable[[int], Any]) -> tuple[str, float]:
-        begun = perf_counter()
-        words = command(file, out, workers=2, shards=SHARDS)
-        with (
-            subprocess.Popen(words, stdout=subprocess.DEVNULL) as process,
-            disturbing(process.pid),
-        ):
-            code = process.wait()
-        if code:
-            raise subprocess.CalledProcessError(code, words)
-        return hash_of(out), perf_counter() - begun
 
-    wanted, undisturbed = build(folder / "whole", lambda _: _Nothing())
+def _selections(
+    folder: Path, rounds: int, rng: np.random.Generator
+) -> tuple[float, list[Round]]:
+    """Choices of rows from the shards that were searched."""
+    words = ["cluster", "select", "farthest-first", folder / "searched"]
+    words += ["--k", PICKS, "--workers", 2, "--out"]
+    return _commands(
+        folder / "select",
+        lambda out: gleann(*words, out.with_suffix(".parquet")),
+        rounds,
+        rng,
+    )
+
+
+def _commands(
+    folder: Path,
+    words_of: Callable[[Path], list[str]],
+    rounds: int,
+    rng: np.random.Generator,
+) -> tuple[float, list[Round]]:
+    """A command again and again, one of whose workers is killed.
+
+    Args:
+        folder: of what it writes, which is compared.
+        words_of: the command that writes to a path.
+        rounds: how often, besides an undisturbed run.
+        rng: draws the moments.
+    """
+    folder.mkdir()
+    begun = perf_counter()
+    subprocess.run(words_of(folder / "whole"), stdout=subprocess.DEVNULL, check=True)
+    undisturbed = perf_counter() - begun
+    [wanted] = {hash_of(path) for path in folder.glob("whole*") if _is_answer(path)}
     done = []
     for number in range(rounds):
-        killings: list[Killing] = []
-
-        def disturbing(process: int, kept: list[Killing] = killings) -> Killing:
-            after = rng.uniform(0, undisturbed)
-            kept.append(Killing(process, "", after, rng))
-            return kept[0]
-
-        found, seconds = build(folder / f"round-{number}", disturbing)
-        killed = killings[0].killed
-        done.append(Round(killed=killed, same=found == wanted, seconds=seconds))
-        say(f"build {number}: {done[-1]}")
+        words = words_of(folder / f"round-{number}")
+        begun = perf_counter()
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
+            killing = Killing(process.pid, "", rng.uniform(0, undisturbed), rng)
+            with killing:
+                code = process.wait()
+        if code:
+            raise subprocess.CalledProcessError(code, words)
+        found = {
+            hash_of(path)
+            for path in folder.glob(f"round-{number}*")
+            if _is_answer(path)
+        }
+        seconds = perf_counter() - begun
+        same = found == {wanted}
+        done.append(Round(killed=killing.killed, same=same, seconds=seconds))
+        say(f"{folder.name} {number}: {done[-1]}")
     return undisturbed, done
 
 
-class _Nothing:
-    """Disturbs nothing."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
+def _is_answer(path: Path) -> bool:
+    """Not the record of the command, which has its times."""
+    return not path.name.endswith(".manifest.json")
 
 
 class Killing:

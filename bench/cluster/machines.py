@@ -15,15 +15,11 @@ from gleann.index.build.arrange import auto_nlist
 from gleann.index.build.forecast import TRAIN_PASSES, index_bytes
 from gleann.index.build.kmeans import MOST_TRAIN_BYTES, TRAIN_ROWS_PER_LIST
 from gleann.index.build.sample import DEEP, SHALLOW, sample_size
+from gleann.index.shards.build.assigned import RANGE_ROWS
+from gleann.index.shards.build.forecast import DRIVER_ROW
 
 PARAMS = BuildParams(metric="l2")
 ID_BYTES = 8
-TASK_ROWS = 1 << 18
-"""Rows of a task that assigns."""
-
-DRIVER_ROW_BYTES = 30
-"""Memory of the driver for a row: its lists, twice while they are inverted."""
-
 PASSES = 5
 """Passes of sample queries over all rows: exact, by rank, by code; two for large k."""
 
@@ -133,7 +129,7 @@ def build_phases(
 ) -> list[Phase]:
     """The phases of a build of rows (n, dim)."""
     nlist, rows = auto_nlist(n), 4.0 * n * dim
-    queries, tasks = sample_size(n, PARAMS), ceil(n / TASK_ROWS)
+    queries, tasks = sample_size(n, PARAMS), ceil(n / RANGE_ROWS)
     each = {name: one["each"] for name, one in constants.items()}
     exact = SHALLOW.pooled * each["sample_exact"]
     by_rank = (SHALLOW.pooled + DEEP.pooled) * each["sample_ranked"]
@@ -262,7 +258,7 @@ def driver_bytes(n: int, dim: int) -> dict[str, float]:
     """Memory of the process that coordinates a build."""
     nlist = auto_nlist(n)
     return {
-        "rows": float(DRIVER_ROW_BYTES * n),
+        "rows": float(DRIVER_ROW * n),
         "training": 4.0 * dim * trained_rows(n, dim, nlist),
         "centroids": 4.0 * dim * nlist,
     }

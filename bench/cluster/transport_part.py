@@ -22,6 +22,7 @@ from bench.tables import markdown
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.engines.contract import ScanRequest, Work
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.shards.asking import numbers_of
 from gleann.index.shards.cut import cut
 from gleann.index.shards.manifest import read
 from gleann.index.shards.merge import Part, merge
@@ -140,7 +141,7 @@ class _Unscanned:
         lists = np.zeros((len(queries), self._nprobe), np.int32)
         request = ScanRequest(k=K, rerank=50)
         asked = ScanLists(queries=queries, list_nos=lists, request=request)
-        return {number: Unscanned(asked=asked) for number in self._replicas.numbers}
+        return {number: Unscanned(asked=asked) for number in numbers_of(self._manifest)}
 
     def close(self) -> None:
         """End the actors."""

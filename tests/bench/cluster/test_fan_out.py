@@ -110,6 +110,20 @@ def test_a_replica_answers_for_a_failed_one():
     assert late[1].mean() < late[0].mean() / 5
 
 
+def test_what_a_failed_actor_was_asked_goes_to_another_at_once():
+    of = FanOut(
+        shards=1,
+        machines=2,
+        replicas=2,
+        answer=CONSTANT,
+        between_failures=100.0,
+        restart=2.0,
+    )
+    found = at_rate(of, rate=120, batches=48_000)
+    assert found.lost > 0
+    assert found.latencies.max() < of.restart / 2
+
+
 def test_availability_by_hand():
     of = FanOut(
         shards=2, answer=CONSTANT, replicas=2, between_failures=90.0, restart=10.0
