@@ -120,23 +120,13 @@ def test_answers_stay_right_while_actors_are_killed(
                 assert found.stats.covered == 1
 
 
-def test_it_ends_with_all_that_it_started(one: tuple[SoarIndex, Path]) -> None:
-    """Beside a data directory, which keeps what is made."""
-    words = ["--cluster", f"docs={one[1]}", "--workers", "1"]
-    process = ServerProcess(one[1].with_name("data"), *words)
-    try:
-        with gleann.Client(process.target()) as client:
-            client.create_index("own", dim=3)
-            names = [info.name for info in client.list_indexes()]
-        assert names == ["docs", "own"]
-        started = children(process.process.pid)
-        assert started
-        assert process.stop(seconds=60) == 0
-    finally:
-        process.kill()
+def test_it_ends_with_all_that_it_started(server: ServerProcess) -> None:
+    """The last test: it stops the server."""
+    started = children(server.process.pid)
+    assert started
+    assert server.stop(seconds=60) == 0
     ends = time.monotonic() + 20
-    left = started
-    while left and time.monotonic() < ends:
+    while started and time.monotonic() < ends:
         time.sleep(0.1)
-        left = [one for one in left if Path(f"/proc/{one}/exe").exists()]
-    assert not left
+        started = [one for one in started if Path(f"/proc/{one}/exe").exists()]
+    assert not started
