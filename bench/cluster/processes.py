@@ -11,6 +11,9 @@ LOOK_SECONDS = 0.05
 WORKER = "ray::"
 """What the title of a worker of Ray begins with."""
 
+AGENTS = "Agent"
+"""What the titles of its agents end with: where one is lost, Ray ends the machine's."""
+
 DRIVER = "driver"
 OTHERS = "services of Ray"
 
@@ -32,12 +35,16 @@ def descendants(process: int) -> dict[int, str]:
 
 def workers(process: int, name: str = "") -> list[int]:
     """The workers of Ray among the descendants whose title begins with `name`."""
-    begin = WORKER + name
     return sorted(
         number
         for number, title in descendants(process).items()
-        if title.startswith(begin)
+        if is_worker(title) and title.startswith(WORKER + name)
     )
+
+
+def is_worker(title: str) -> bool:
+    """Whether a process with this title runs tasks or is an actor."""
+    return title.startswith(WORKER) and not title.endswith(AGENTS)
 
 
 def lose(process: int) -> None:
@@ -60,7 +67,7 @@ def watching(process: int, peaks: dict[str, int]) -> Iterator[None]:
         while not ended.wait(LOOK_SECONDS):
             _note(peaks, DRIVER, process)
             for number, title in descendants(process).items():
-                name = WORKER if title.startswith(WORKER) else OTHERS
+                name = WORKER if is_worker(title) else OTHERS
                 _note(peaks, name, number)
 
     watcher = threading.Thread(target=watch, daemon=True)

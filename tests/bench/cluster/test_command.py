@@ -15,7 +15,7 @@ from bench.cluster.answers_part import same
 from bench.cluster.command import PARTS, cluster_table
 from bench.cluster.demo import QUERIES, README, commands, write_inputs
 from bench.cluster.kills_part import Killing
-from bench.cluster.processes import DRIVER, descendants, watching
+from bench.cluster.processes import DRIVER, descendants, is_worker, watching
 from bench.cluster.steps import QUICK, between, measured_steps
 from bench.recorded import TABLES
 from bench.records import RESULTS, read_results
@@ -95,6 +95,20 @@ def test_the_processes_of_a_command_are_found_and_one_is_lost():
         process.wait()
     assert peaks[DRIVER] > 0
     assert descendants(process.pid) == {}
+
+
+@pytest.mark.parametrize(
+    ("title", "works"),
+    [
+        ("ray::IDLE", True),
+        ("ray::ShardActor.answer", True),
+        ("ray::DashboardAgent", False),
+        ("ray::RuntimeEnvAgent", False),
+        ("/opt/ray/core/src/ray/raylet/raylet --raylet_socket_name=x", False),
+    ],
+)
+def test_agents_of_ray_are_no_workers(title, works):
+    assert is_worker(title) is works
 
 
 def test_nothing_is_killed_where_there_is_no_worker():
