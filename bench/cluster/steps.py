@@ -59,9 +59,9 @@ class Sizes:
         tries: of which the least counts.
     """
 
-    rows: tuple[int, int] = (20_000, 100_000)
+    rows: tuple[int, int] = (20_000, 120_000)
     nlists: tuple[int, int] = (16_384, 65_536)
-    assigned: tuple[int, int] = (20_000, 40_000)
+    assigned: tuple[int, int] = (20_000, 120_000)
     ranked: tuple[int, int] = (500, 2500)
     served: int = 100_000
     tries: int = 3
