@@ -6,6 +6,8 @@
 # make protos  dist/gleann-protos.zip, for clients in other languages
 # make test-wheels  both, installed into environments of their own and tried
 # make check  format, lint, types, import contracts, generated protos
+# make test-cluster  builds, searches and selections on Ray, on this machine (400 MB)
+# make cluster-demo  a build, searches and a selection on two workers; 2 minutes
 # make test-kernels  the torch engine and the Triton kernels, without a GPU (2 GB)
 # make gpu-pack, gpu-run PART=A  what a GPU machine needs; one of three calls on it
 # make docs   the documentation as a site, in build/docs/site
@@ -19,13 +21,14 @@ KERNELS := .venv-kernels
 KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest -q
 HALVES := $(if $(filter 1,$(shell nproc 2>/dev/null)),1,2)
 SERVED := tests/service tests/session tests/faults tests/bench
+OTHERS := tests/cluster
 NATIVE := $(wildcard index/native/*/*.cpp index/native/*/*.hpp)
 INPUTS := pyproject.toml setup.py .ns/gleann/__init__.py $(NATIVE)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' .ns/gleann/__init__.py)
 
 .PHONY: demo docs image wheels protos test-wheels test test-library test-served test-slow \
   test-kills test-fuzz test-overload test-soak test-sanitizers test-kernels kernels-compiled \
-  kernels-interpreted gpu-pack gpu-run check format clean python
+  kernels-interpreted test-cluster cluster-demo gpu-pack gpu-run check format clean python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -33,14 +36,15 @@ demo: $(VENV)/.demo
 
 # In two halves side by side, where there are two cores: each starts its own servers on
 # free ports, in folders of its own, and prints its results when it ends. What is in
-# SERVED is left out of the first half, so that every test is in one of them.
+# SERVED is left out of the first half, so that every test is in one of them; what is in
+# OTHERS has a lane of its own.
 test: $(VENV)/.test
 	@echo "Testing in two halves; each prints its results when it ends (minutes)..."
 	@$(MAKE) --no-print-directory --jobs $(HALVES) --output-sync --keep-going \
 	  test-library test-served
 
 test-library:
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(SERVED))
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(SERVED) $(OTHERS))
 
 test-served:
 	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/served $(SERVED)
@@ -70,6 +74,14 @@ test-soak: $(VENV)/.test
 # their tests and forged index files; needs gcc.
 test-sanitizers: $(VENV)/.test
 	GLEANN_FUZZ_SECONDS=300 tests/slow/sanitizers.sh $(BIN)/python
+
+# With Ray on this machine alone, started and stopped by the tests. Where Ray cannot be
+# installed, `python -m pytest tests/cluster` skips them and says why.
+test-cluster: $(VENV)/.cluster
+	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/cluster $(OTHERS)
+
+cluster-demo: $(VENV)/.cluster
+	$(BIN)/python -m bench.cluster.demo cluster-demo
 
 # Kernels are compiled or interpreted, as an environment variable says when they are
 # imported: so they are tested in two runs, side by side. Every shipped tile is compiled
@@ -135,7 +147,7 @@ format: $(VENV)/.test
 	$(BIN)/clang-format -i $(NATIVE)
 
 clean:
-	rm -rf $(VENV) .venv-wheels $(KERNELS) build dist demo-report index/*.so
+	rm -rf $(VENV) .venv-wheels $(KERNELS) build dist demo-report cluster-demo index/*.so
 
 $(VENV)/.demo: $(VENV)/.python $(INPUTS)
 	@echo "Installing gleann and what the demo needs into $(VENV) (a few minutes the first time)..."
@@ -150,6 +162,11 @@ $(VENV)/.test: $(VENV)/.python $(INPUTS)
 # The kernels are built already.
 $(VENV)/.docs: $(VENV)/.test
 	GLEANN_NATIVE=off $(PIP) install -e '.[docs]'
+	@touch $@
+
+$(VENV)/.cluster: $(VENV)/.test
+	@echo "Installing Ray into $(VENV) (400 MB)..."
+	GLEANN_NATIVE=off $(PIP) install -e '.[cluster]'
 	@touch $@
 
 # Its own environment: torch and triton take 2 GB that nothing else here needs, and the

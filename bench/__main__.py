@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.ann import Options, Run
+from bench.cluster.command import add_cluster
 from bench.comparison.building import run_builds
 from bench.comparison.plots import plot_recall
 from bench.curation.command import add_curation
@@ -159,6 +160,7 @@ def _add_work(work: argparse.ArgumentParser) -> None:
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "ann": (_add_ann, "gleann beside its peers"),
+    "cluster": (add_cluster, "builds and searches of shards on Ray"),
     "compaction": (add_compaction, "folding beside building"),
     "costs": (add_costs, "what a search's steps take"),
     "curation": (add_curation, "what curation is worth"),

@@ -26,6 +26,7 @@ PACKAGES = (
     "usearch",
     "pynndescent",
     "numba",
+    "ray",
 )
 CPU_FLAGS = {
     "amx": "amx_int8",

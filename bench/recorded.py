@@ -15,6 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.cluster.command import PARTS as CLUSTER_PARTS
+from bench.cluster.command import cluster_table
+from bench.cluster.scale_part import scale_tables
 from bench.curation.command import curation_table
 from bench.curation.parts import PARTS
 from bench.demo_table import demo_table
@@ -85,6 +88,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "selection-widths": widths_table,
     "tenants": tenants_table,
     "updates": updates_table,
+    **{f"cluster-{name}": cluster_table for name in CLUSTER_PARTS},
     **{f"curation-{name}": curation_table for name in PARTS},
     **{f"service-{name}": service_table for name in SCENARIOS},
 }
@@ -126,6 +130,8 @@ def tables(results: dict[str, dict[str, Any]]) -> list[tuple[str, str]]:
     for name, result in results.items():
         if (make := _maker(result)) is not None:
             found.append((name, make(result)))
+        if result.get("mode") == "cluster-scale":
+            found += scale_tables(result).items()
     return found
 
 

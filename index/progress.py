@@ -12,7 +12,8 @@ class Progress:
         phase: "prepare" (on disk only), "train", "assign", "tune", "encode", then
             "done"; "copy", "assign", "encode" and "done" where newer rows are folded
             in; "plan" and "join" for a neighbour graph; "read", "join", "search" and
-            "choose" for near-duplicates and leakage.
+            "choose" for near-duplicates and leakage. A build of shards has "place" and
+            "gather" before "train", and "write" after "tune".
         done: units of this phase finished.
         total: units of this phase in all.
     """

@@ -89,6 +89,7 @@ OWN = {
     "docs/first_steps.md": "first_steps.md",
     "docs/comparison.md": "comparison.md",
     "docs/data.md": "howto/data.md",
+    "docs/scale.md": "howto/scale.md",
     "docs/packaging.md": "howto/packaging.md",
     "docs/stopwatch.md": "stopwatch.md",
     "docs/this_site.md": "project/this_site.md",
@@ -130,7 +131,9 @@ def contents(titles: Mapping[str, str], made: Mapping[str, list[str]]) -> Conten
 
 
 def _howtos() -> tuple[str, ...]:
-    return ("data", *HOWTOS, "packaging")
+    names = list(HOWTOS)
+    names.insert(names.index("cluster") + 1, "scale")
+    return ("data", *names, "packaging")
 
 
 def _reference(

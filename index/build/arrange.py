@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike
 from gleann.index.arrays import ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.choose_spill import choose_spill
 from gleann.index.build.contract import BuildKernels
-from gleann.index.build.distortion import total_distortion
 from gleann.index.build.effort import measure_efforts
 from gleann.index.build.kmeans import train_centroids
 from gleann.index.build.make_sample import make_sample
@@ -89,6 +88,7 @@ def arrange(
     queries: Vectors | None,
     report: Report,
     kernels: BuildKernels,
+    centroids: Vectors | None = None,
 ) -> Arranged:
     """Assign prepared rows (n, d) to lists and measure the cost of searching them.
 
@@ -101,6 +101,7 @@ def arrange(
         queries: prepared sample queries (m, d); None draws from the rows.
         report: called with the progress of each phase.
         kernels: the numeric kernels of the build.
+        centroids: (nlist, d), trained before on the same rows; None trains them.
     """
     nlist = resolve_nlist(params, len(rows))
     fitting, queries = _apart(queries, params)
@@ -108,7 +109,10 @@ def arrange(
     kept_out = None if asking is None else asking.own
     encoding = _encoding(rows, params, queries=fitting, kept_out=kept_out)
     shift = encoding.center if encoding.is_centred else None
-    centroids = _train(rows, nlist, params, report, kernels, shift, kept_out=kept_out)
+    if centroids is None:
+        centroids = _train(
+            rows, nlist, params, report, kernels, shift, kept_out=kept_out
+        )
     primary, secondary, distortion = _assign(
         rows, centroids, params, report, kernels, shift
     )
@@ -255,7 +259,7 @@ def _assign(
     assigned = kernels.assign_blocks(rows, centroids, params=params, center=shift)
     for block, first, second in assigned:
         primary[block], secondary[block] = first, second
-        distortion += total_distortion(rows[block], centroids, first)
+        distortion += kernels.distortion(rows, block, centroids, first)
         report(Progress(phase="assign", done=block.stop, total=len(rows)))
     # Rounded: blocks of other sizes add up to another last digit.
     return primary, secondary, float(np.float32(distortion / len(rows)))

@@ -4,7 +4,7 @@ Both follow the rules of `spill.py` in float32; they can differ where two lists 
 equally good to rounding, and where lists are many (`shortlist.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def nearest_lists(vectors: Vectors, centroids: Vectors, *, threads: int = 0) -> 
     return np.concatenate([primary for _, primary, _ in blocks])
 
 
-def assign_blocks(
+def assign_blocks(  # noqa: PLR0913  the index so far, and how it is assigned
     vectors: RowMatrix,
     centroids: Vectors,
     *,
@@ -41,6 +41,7 @@ def assign_blocks(
     scale: float,
     threads: int = 0,
     center: Vectors | None = None,
+    blocks: Sequence[slice] | None = None,
 ) -> Iterator[tuple[slice, ListNos, ListNos]]:
     """Assign all rows, block after block.
 
@@ -53,10 +54,14 @@ def assign_blocks(
         center: (d,), subtracted from rows and centroids. Distances do not change, and
             float32 products stay accurate for rows far from the origin; None
             subtracts nothing.
+        blocks: some of `blocks_to_assign`, which alone are assigned, as they are among
+            all; None for all.
 
     Yields:
         Each block of rows, the first list of each, and its second, -1 for none.
     """
+    if blocks is None:
+        blocks = blocks_to_assign(len(vectors), len(centroids))
     if center is not None:
         centroids = centroids - center
     if native.available():
@@ -71,16 +76,22 @@ def assign_blocks(
             widths=WIDTHS,
             threads=threads,
         )
-        for block in block_slices(len(vectors), PROGRESS_ROWS):
+        for block in blocks:
             yield block, *assign(np.ascontiguousarray(less(vectors[block], center)))
         return
     spiller = Spiller(centroids, params, scale=scale)
-    blocks = block_slices(len(vectors), BLOCK_SCORES // len(centroids))
     for block, lists in map_blocks(
-        lambda b: spiller.assign(less(vectors[b], center)), blocks
+        lambda b: spiller.assign(less(vectors[b], center)), [*blocks]
     ):
         beat()
         yield block, *lists
+
+
+def blocks_to_assign(n: int, nlist: int) -> list[slice]:
+    """The blocks of n rows that are assigned to `nlist` lists at once."""
+    if native.available():
+        return block_slices(n, PROGRESS_ROWS)
+    return block_slices(n, BLOCK_SCORES // nlist)
 
 
 def _nearest_natively(vectors: Vectors, centroids: Vectors, *, threads: int) -> ListNos:

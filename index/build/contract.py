@@ -9,6 +9,8 @@ and decisions are the same code on both.
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import numpy as np
+
 from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.codes import Codes, Encoding
 from gleann.index.params import BuildParams, Metric
@@ -43,6 +45,18 @@ class BuildKernels(Protocol):
     ) -> Assigned:
         """Assign all rows (n, d), which may be memory-mapped; see `assign_blocks`."""
 
+    def distortion(
+        self, vectors: RowMatrix, block: slice, centroids: Vectors, primary: ListNos
+    ) -> float:
+        """The distortion of a block that was assigned just now; see `distortion.py`.
+
+        Args:
+            vectors: (n, d), all rows.
+            block: (m,) of them.
+            centroids: (nlist, d).
+            primary: (m,), first list of each row of the block.
+        """
+
     def nearest_rows(
         self,
         queries: Vectors,
@@ -68,6 +82,19 @@ class BuildKernels(Protocol):
 
         See `near_rows.nearest_by_code`; kernels without codes compare all rows.
         """
+
+    def rank_by_code(  # noqa: PLR0913  as the function
+        self,
+        encoding: Encoding,
+        vectors: RowMatrix,
+        queries: Vectors,
+        *,
+        own: Rows | None,
+        width: int,
+        rng: np.random.Generator,
+        progress: Callable[[int, int], None] | None,
+    ) -> Rows:
+        """The rows with the best codes for each query; see `rank_by_code`."""
 
     def prepare(
         self, vectors: Vectors, metric: Metric, *, first_row: int = 0

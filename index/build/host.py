@@ -8,7 +8,9 @@ from gleann._needed import needing
 from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.assign import assign_blocks, nearest_lists
 from gleann.index.build.contract import Assigned, TrainingRows
+from gleann.index.build.distortion import total_distortion
 from gleann.index.build.near_rows import nearest_by_code
+from gleann.index.build.rank_by_code import rank_by_code
 from gleann.index.build.rows import code_rows, prepare_rows
 from gleann.index.build.spill import scale_of
 from gleann.index.codes import Codes, Encoding
@@ -49,6 +51,12 @@ class HostKernels:
             center=center,
         )
 
+    def distortion(
+        self, vectors: RowMatrix, block: slice, centroids: Vectors, primary: ListNos
+    ) -> float:
+        """See `BuildKernels.distortion`."""
+        return total_distortion(vectors[block], centroids, primary)
+
     def nearest_rows(
         self,
         queries: Vectors,
@@ -84,6 +92,28 @@ class HostKernels:
             encoding,
             k=k,
             threads=self._threads,
+            progress=progress,
+        )
+
+    def rank_by_code(  # noqa: PLR0913  as the function
+        self,
+        encoding: Encoding,
+        vectors: RowMatrix,
+        queries: Vectors,
+        *,
+        own: Rows | None,
+        width: int,
+        rng: np.random.Generator,
+        progress: Callable[[int, int], None] | None,
+    ) -> Rows:
+        """See `BuildKernels.rank_by_code`."""
+        return rank_by_code(
+            encoding,
+            vectors,
+            queries,
+            own=own,
+            width=width,
+            rng=rng,
             progress=progress,
         )
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.contract import BuildKernels
-from gleann.index.build.rank_by_code import distances_of_ranked, rank_by_code
+from gleann.index.build.rank_by_code import distances_of_ranked
 from gleann.index.build.sample import (
     DEEP,
     SHALLOW,
@@ -259,7 +259,7 @@ class _Scan:
         wide: int,
     ) -> tuple[Rows, Distances]:
         """The `wide` rows of the best codes, with distances of the `depth` nearest."""
-        rows = rank_by_code(
+        rows = self.kernels.rank_by_code(
             encoding,
             self.vectors,
             queries.vectors,

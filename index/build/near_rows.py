@@ -59,8 +59,8 @@ def nearest_by_code(
     n, dim = vectors.shape
     rows = np.empty((len(queries), 0), np.int64)
     distances = np.empty((len(queries), 0), np.float32)
-    width = encoding.width if encoding.kind == "int8" else 4 * dim
-    for block in block_slices(n, BLOCK_BYTES // width):
+    width = _row_bytes(encoding, dim)
+    for block in block_slices(n, rows_at_once(encoding, dim)):
         some = np.ascontiguousarray(vectors[block])
         lists = _runs(len(some), size=max(1, LIST_BYTES // width))
         engine = _engine_of(some, lists, encoding, threads=threads)
@@ -73,6 +73,15 @@ def nearest_by_code(
         if progress is not None:
             progress(block.stop, n)
     return rows, distances
+
+
+def rows_at_once(encoding: Encoding, dim: int) -> int:
+    """Rows of a block, which are packed, scanned and re-ranked apart from others."""
+    return max(1, BLOCK_BYTES // _row_bytes(encoding, dim))
+
+
+def _row_bytes(encoding: Encoding, dim: int) -> int:
+    return encoding.width if encoding.kind == "int8" else 4 * dim
 
 
 def _engine_of(

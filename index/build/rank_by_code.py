@@ -1,11 +1,14 @@
 """Exhaustive ranking of all rows by code score, for sample queries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.arrays import Distances, RowMatrix, Rows, Vectors
 from gleann.index.codes import Encoding
+from gleann.index.hashing import mixed
 from gleann.index.metric import pair_distances
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Metric
@@ -15,6 +18,30 @@ SCORES_HELD = 1 << 21
 
 VALUES_HELD = 1 << 21
 """Values of rows kept in memory at once, in a few copies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ranked:
+    """The rows with the best scores for each query, best first, ties by their keys.
+
+    Attributes:
+        scores: float32 (nq, w).
+        rows: int64 (nq, w).
+        keys: uint64 (nq, w), random, and the same wherever a row is scanned.
+    """
+
+    scores: Vectors
+    rows: Rows
+    keys: NDArray[np.uint64]
+
+    def cut(self, width: int) -> "Ranked":
+        """The best `width`, in order."""
+        order = np.lexsort((self.keys, -self.scores), axis=1)[:, :width]
+        return Ranked(
+            scores=np.take_along_axis(self.scores, order, axis=1),
+            rows=np.take_along_axis(self.rows, order, axis=1),
+            keys=np.take_along_axis(self.keys, order, axis=1),
+        )
 
 
 def rank_by_code(  # noqa: PLR0913  the sample, and what is asked of it
@@ -45,20 +72,62 @@ def rank_by_code(  # noqa: PLR0913  the sample, and what is asked of it
     Returns:
         int64 (nq, width).
     """
-    scores = np.empty((len(queries), 0), np.float32)
-    rows = np.empty((len(queries), 0), np.int64)
-    held = min(SCORES_HELD // len(queries), VALUES_HELD // vectors.shape[1])
-    for block in block_slices(len(vectors), held):
+    return best_of_blocks(
+        encoding,
+        vectors,
+        queries,
+        own=own,
+        width=width,
+        salt=draw_salt(rng),
+        blocks=code_blocks(vectors.shape, queries=len(queries)),
+        progress=progress,
+    ).rows
+
+
+def best_of_blocks(  # noqa: PLR0913  as `rank_by_code`, of some of its blocks
+    encoding: Encoding,
+    vectors: RowMatrix,
+    queries: Vectors,
+    *,
+    own: Rows | None,
+    width: int,
+    salt: np.uint64,
+    blocks: Sequence[slice],
+    progress: Callable[[int, int], None] | None = None,
+) -> Ranked:
+    """`rank_by_code` among the rows of some of the `code_blocks`.
+
+    `merge_ranked` of the answers of all blocks is that of all rows.
+
+    Returns:
+        At most `width` rows a query.
+    """
+    scanned = _Scanned(width, salt)
+    for block in blocks:
         found = encoding.scan_scores(queries, encoding.encode(vectors[block]))
         if own is not None:
             inside = np.flatnonzero((own >= block.start) & (own < block.stop))
             found[inside, own[inside] - block.start] = -np.inf
-        numbers = np.arange(block.start, block.stop)
-        scores, rows = _best(scores, rows, found, numbers, width)
+        scanned.offer(found, first=block.start)
         if progress is not None:
             progress(block.stop, len(vectors))
-    order = np.lexsort((rng.random(scores.shape), -scores), axis=1)
-    return np.take_along_axis(rows, order, axis=1)
+    return scanned.best()
+
+
+def merge_ranked(parts: Sequence[Ranked], width: int) -> Ranked:
+    """The best `width` rows of all parts, at least one, for each query."""
+    return _joined(parts).cut(width)
+
+
+def code_blocks(shape: tuple[int, ...], *, queries: int) -> list[slice]:
+    """The blocks in which rows (n, d) are scanned for so many queries."""
+    n, dim = shape
+    return block_slices(n, min(SCORES_HELD // queries, VALUES_HELD // dim))
+
+
+def draw_salt(rng: np.random.Generator) -> np.uint64:
+    """What keys of rows are made with."""
+    return np.uint64(rng.integers(1 << 63))
 
 
 def distances_of_ranked(  # noqa: PLR0913  the sample, and what is known of it
@@ -97,32 +166,82 @@ def distances_of_ranked(  # noqa: PLR0913  the sample, and what is known of it
     return found
 
 
-def _best(
-    scores: Vectors, rows: Rows, found: Vectors, numbers: Rows, width: int
-) -> tuple[Vectors, Rows]:
-    """The `width` best of the kept rows and of a block (nq, m) of scores."""
-    if scores.shape[1] == width:
-        kept = found > scores.min(axis=1, keepdims=True)
-        found, columns = _left_aligned(found, kept)
-        numbers = numbers[columns]
-    else:
-        numbers = np.broadcast_to(numbers, found.shape)
-    scores = np.concatenate([scores, found], axis=1)
-    rows = np.concatenate([rows, numbers], axis=1)
-    if scores.shape[1] <= width:
-        return scores, rows
-    part = np.argpartition(-scores, width - 1, axis=1)[:, :width]
-    return np.take_along_axis(scores, part, 1), np.take_along_axis(rows, part, 1)
+class _Scanned:
+    """The best rows of the blocks so far.
+
+    What may be among them is collected, and sorted only when it is twice as much as is
+    wanted.
+    """
+
+    def __init__(self, width: int, salt: np.uint64) -> None:
+        self._width = width
+        self._salt = salt
+        self._parts: list[Ranked] = []
+        self._cut: Ranked | None = None
+
+    def offer(self, scores: Vectors, *, first: int) -> None:
+        """Take of a block what beats the worst of the best, or ties with a lower key.
+
+        Args:
+            scores: (nq, m), of consecutive rows.
+            first: the number of the first of them.
+        """
+        if scores.shape[1] > self._width and self._cut is None:
+            least = -np.partition(-scores, self._width - 1, axis=1)[:, self._width - 1]
+        elif self._cut is None:
+            least = np.full(len(scores), -np.inf, np.float32)
+        else:
+            least = self._cut.scores[:, -1]
+        query, column = np.nonzero(scores >= least[:, None])
+        rows = column + first
+        keys = _keys(query, rows, self._salt)
+        found = scores[query, column]
+        if self._cut is not None:
+            lower = keys < self._cut.keys[query, -1]
+            kept = (found > least[query]) | lower
+            query, rows, keys, found = (x[kept] for x in (query, rows, keys, found))
+        self._parts.append(_left_aligned(query, found, rows, keys, count=len(scores)))
+        if sum(part.rows.shape[1] for part in self._parts) >= 2 * self._width:
+            self._sort()
+
+    def best(self) -> Ranked:
+        """The best rows, at most the width for each query."""
+        self._sort()
+        return self._parts[0]
+
+    def _sort(self) -> None:
+        self._parts = [_joined(self._parts).cut(self._width)]
+        if self._parts[0].rows.shape[1] == self._width:
+            self._cut = self._parts[0]
 
 
-def _left_aligned(found: Vectors, kept: np.ndarray) -> tuple[Vectors, Rows]:
-    """The best scores of a block for each query and their columns, padded with -inf."""
-    query, column = np.divmod(np.flatnonzero(kept), kept.shape[1])
-    counts = np.bincount(query, minlength=len(kept))
+def _joined(parts: Sequence[Ranked]) -> Ranked:
+    return Ranked(
+        scores=np.concatenate([part.scores for part in parts], axis=1),
+        rows=np.concatenate([part.rows for part in parts], axis=1),
+        keys=np.concatenate([part.keys for part in parts], axis=1),
+    )
+
+
+def _keys(query: Rows, rows: Rows, salt: np.uint64) -> NDArray[np.uint64]:
+    """A random number for each pair (m,) of a query and a row."""
+    apart = mixed(query.astype(np.uint64) + np.asarray(salt, np.uint64))
+    return mixed(rows.astype(np.uint64) + apart)
+
+
+def _left_aligned(
+    query: Rows, found: Vectors, rows: Rows, keys: NDArray[np.uint64], *, count: int
+) -> Ranked:
+    """What was found for each of `count` queries (m,), as rows padded with -inf."""
+    counts = np.bincount(query, minlength=count)
     place = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
-    shape = len(kept), int(counts.max(initial=0))
-    scores = np.full(shape, -np.inf, np.float32)
-    columns = np.zeros(shape, np.int64)
-    scores[query, place] = found[query, column]
-    columns[query, place] = column
-    return scores, columns
+    shape = count, int(counts.max(initial=0))
+    aligned = Ranked(
+        scores=np.full(shape, -np.inf, np.float32),
+        rows=np.zeros(shape, np.int64),
+        keys=np.full(shape, np.iinfo(np.uint64).max, np.uint64),
+    )
+    aligned.scores[query, place] = found
+    aligned.rows[query, place] = rows
+    aligned.keys[query, place] = keys
+    return aligned

@@ -13,6 +13,7 @@ absolutely. And r.c' is computed from x.c' and the products among centroids, whi
 the second product of rows and centroids.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,9 +162,28 @@ def less(vectors: Vectors, center: Vectors | None) -> Vectors:
 
 def scale_of(vectors: RowMatrix, center: Vectors | None = None) -> float:
     """Mean squared length of the rows (n, d) minus `center` (d,)."""
-    total = 0.0
-    for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
+    blocks = scale_blocks(vectors.shape)
+    return mean_of(squared_lengths(vectors, center, blocks), n=len(vectors))
+
+
+def scale_blocks(shape: tuple[int, ...]) -> list[slice]:
+    """The blocks of rows (n, d) whose squared lengths are added up one by one."""
+    return block_slices(shape[0], BLOCK_VALUES // shape[1])
+
+
+def squared_lengths(
+    vectors: RowMatrix, center: Vectors | None, blocks: Iterable[slice]
+) -> Iterator[float]:
+    """The sum of the squared lengths of the rows of each block, less `center` (d,)."""
+    for block in blocks:
         beat()
         wide = less(vectors[block], center).astype(np.float64)
-        total += float(np.einsum("ij,ij->", wide, wide))
-    return total / len(vectors)
+        yield float(np.einsum("ij,ij->", wide, wide))
+
+
+def mean_of(sums: Iterable[float], *, n: int) -> float:
+    """The mean of n numbers of which there are `sums`, added in their order."""
+    total = 0.0
+    for one in sums:  # as it stands: `sum` makes up for rounding in newer Pythons
+        total += one
+    return total / n

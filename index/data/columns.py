@@ -99,11 +99,11 @@ class Columns:
         (column,) = Schema.of(pa.schema([self.field(name)])).columns
         return column
 
-    def blocks(self, schema: Schema) -> Iterator[Payload]:
-        """The columns of `schema` as payload, block by block."""
-        names, first = list(schema.names), 0
+    def blocks(self, schema: Schema, *, first: int = 0) -> Iterator[Payload]:
+        """The columns of `schema` as payload, block by block, from row `first` on."""
+        names = list(schema.names)
         read = names or [self.names[0]]
-        for part in self.parts(read, rows=PAYLOAD_ROWS):
+        for part in self.parts(read, rows=PAYLOAD_ROWS, first=first):
             rows = len(part.batch)
             if names:
                 yield Payload.of(part.batch, schema, first=first)

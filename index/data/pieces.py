@@ -283,6 +283,11 @@ class KeyedPiece:
                 )
             self.schema = self.schema.append(schema.field(name))
 
+    @property
+    def inner(self) -> Piece:
+        """The file."""
+        return self._piece
+
     def batches(
         self, names: Sequence[str], *, rows: int, first: int = 0, words: bool = False
     ) -> Iterator[Any]:

@@ -92,6 +92,19 @@ def stored_files(
     return listed_files(source, name, StoredPlace(obstore, store, shown=base))
 
 
+def place_of_url(source: str) -> "StoredPlace":
+    """The store that an URL is of, without a look into it.
+
+    Raises:
+        EngineUnavailableError: the package obstore is not installed.
+        InvalidInputError: no such kind of store.
+    """
+    obstore = _obstore(source)
+    base, _ = _split(source)
+    store = _store_of(obstore, base, patience=PATIENCE)
+    return StoredPlace(obstore, store, shown=base)
+
+
 class StoredPlace:
     """A `Place` in an object store.
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import HeldIds
+from gleann.index.hashing import mixed
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.texts import Texts
 
@@ -28,11 +29,7 @@ def shards_of(ids: HeldIds, shards: int) -> NDArray[np.int32]:
 
 
 def _of_integers(ids: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014) of each id (n,)."""
-    mixed = ids.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    return mixed(ids.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15))
 
 
 def _of_texts(ids: Texts) -> NDArray[np.uint64]:

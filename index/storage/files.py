@@ -201,6 +201,16 @@ class Draft:
         """A finished array, memory-mapped, read-only."""
         return np.load(self._data_dir / f"{name}.npy", mmap_mode="r")
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the manifest is to say of what was written so far, without a header."""
+        content = {
+            "data": self._data_dir.name,
+            "arrays": self._entries,
+            **self._others,
+        }
+        return content | ({"requires": self._required} if self._required else {})
+
     def publish(self, header: Mapping[str, Any]) -> None:
         """Make what was written the index at the path, in one step.
 
@@ -208,17 +218,9 @@ class Draft:
             StorageError: the disk refused; either index may be the one at the path,
                 and it is whole.
         """
-        content = {
-            "data": self._data_dir.name,
-            "arrays": self._entries,
-            "index": dict(header),
-            **self._others,
-        }
-        if self._required:
-            content["requires"] = self._required
         with refusing_disk(self._path):
             sync_dir(self._data_dir)
-            publish_manifest(self._path, content)
+            publish_manifest(self._path, {**self.content, "index": dict(header)})
         _sweep(self._path, keep={self._data_dir.name})
 
 

@@ -84,7 +84,8 @@ def check_shapes(
             expected = sizes.get(what, size)
             said = f"{name} has shape {array.shape}, expected {expected} {what}"
             require(size == expected, said)
-    require(1 <= sizes["lists"] <= rows, f"list_mids has {sizes['lists']} lists")
+    # A shard may have fewer rows than the lists of the whole.
+    require(sizes["lists"] >= 1, f"list_mids has {sizes['lists']} lists")
     require(sizes["entries"] <= 2 * rows, f"entry_rows has {sizes['entries']} entries")
 
 

@@ -57,15 +57,19 @@ def add_to_manifest(path: Path, name: str, value: Mapping[str, Any]) -> None:
     publish_manifest(path, {**content, name: dict(value)})
 
 
-def publish_empty(path: Path) -> None:
+def publish_empty(path: Path, *, exist_ok: bool = False) -> None:
     """Make the directory `path`, with a manifest that stands for no rows.
 
     No index can be loaded from it; an older gleann names what it does not know.
 
+    Args:
+        path: of the directory.
+        exist_ok: whether it may be there already.
+
     Raises:
         OSError: the disk refused, or there is something at `path`.
     """
-    path.mkdir()
+    path.mkdir(exist_ok=exist_ok)
     content = {"data": f"data-{0:016x}", "arrays": {}, "index": {}}
     publish_manifest(path, {**content, "requires": [EMPTY]})
 

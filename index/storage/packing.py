@@ -119,14 +119,18 @@ def pack_lists(
     centroids: Vectors, lists: InvertedLists, ids: HeldIds
 ) -> dict[str, Array]:
     """The other arrays of `FORMAT.md`."""
-    arrays: dict[str, Array] = {
+    return pack_entries(centroids, lists) | pack_ids(ids)
+
+
+def pack_entries(centroids: Vectors, lists: InvertedLists) -> dict[str, Array]:
+    """The arrays of `FORMAT.md` that hold the lists."""
+    return {
         "centroids": centroids,
         "list_offsets": lists.offsets,
         "list_mids": lists.mids,
         "entry_rows": lists.rows,
         "entry_others": lists.others,
     }
-    return arrays | _pack_ids(ids)
 
 
 def pack_header(header: Header, encoding: Encoding) -> dict[str, Any]:
@@ -179,7 +183,7 @@ def unpack(
     if version == 1:
         arrays, known = _upgraded(arrays, rows, known)
         header = {**header, "codes": known.params.codes}
-    encoding = _unpack_encoding(arrays, header, known.params)
+    encoding = unpack_encoding(arrays, header, known.params)
     _check_dtypes(arrays, _DTYPES | _CENTER | _code_dtypes(encoding))
     check_shapes(arrays, rows.shape, code_dim=known.params.projection)
     check_lengths(arrays)
@@ -241,9 +245,14 @@ def _upgraded(
     return upgraded, replace(known, params=replace(known.params, codes="int8"))
 
 
-def _unpack_encoding(
+def unpack_encoding(
     arrays: Mapping[str, Array], header: Mapping[str, Any], params: BuildParams
 ) -> Encoding:
+    """What `pack_encoding` packed.
+
+    Raises:
+        CorruptDataError: it does not fit the header.
+    """
     kinds: dict[object, CodeKind] = {kind: kind for kind in get_args(CodeKind)}
     kind = kinds.get(str(header.get("codes")))
     if kind is None:
@@ -309,7 +318,8 @@ def _unpack_report(report: Mapping[str, Any]) -> SpillReport:
     return SpillReport(**{**report, **lists})
 
 
-def _pack_ids(ids: HeldIds) -> dict[str, Array]:
+def pack_ids(ids: HeldIds) -> dict[str, Array]:
+    """The arrays of `FORMAT.md` that hold the ids (n,)."""
     if not isinstance(ids, Texts):
         return {"ids": ids}
     return {

@@ -1,5 +1,6 @@
 """Subsets that represent the whole data set."""
 
+from gleann.index.shards.runner import Runner
 from gleann.selection.coreset import methods
 from gleann.selection.coreset.baselines import Baselines, choose_baselines
 from gleann.selection.coreset.cover import measure, metric_vectors
@@ -21,7 +22,6 @@ from gleann.selection.coreset.methods.facility_location import (
     facility_location,
 )
 from gleann.selection.coreset.methods.farthest_first import Traversal
-from gleann.selection.coreset.parallel.coordinator import Runner
 from gleann.selection.coreset.problem import CostOn, Method, Problem
 from gleann.selection.coreset.quotas import equal_quotas, proportional_quotas
 from gleann.selection.coreset.result import Coreset

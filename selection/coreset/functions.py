@@ -6,6 +6,7 @@ from typing import Unpack
 
 from numpy.typing import ArrayLike
 
+from gleann.index.shards.runner import Runner
 from gleann.selection.among import AmongLike
 from gleann.selection.coreset import methods
 from gleann.selection.coreset.methods.defaults import (
@@ -15,7 +16,6 @@ from gleann.selection.coreset.methods.defaults import (
     THRESHOLD_STEP,
 )
 from gleann.selection.coreset.methods.farthest_first import Traversal, traversal
-from gleann.selection.coreset.parallel.coordinator import Runner
 from gleann.selection.coreset.parallel.method import (
     parallel_weighted_k_center as solve_in_shards,
 )

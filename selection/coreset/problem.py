@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, Protocol, TypedDict, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index import Progress, as_vectors, exact_search
-from gleann.index.arrays import Distances, Rows, Vectors
+from gleann.index.arrays import Distances, RowMatrix, Rows, Vectors
 from gleann.index.checks import require_one_of
 from gleann.index.errors import (
     DimensionMismatchError,
@@ -44,6 +44,17 @@ CostOn = Literal["sum", "mean"]
 """Whether cost_weight weighs the sum of the chosen rows' costs or their mean."""
 
 
+class Elsewhere(Protocol):
+    """Rows that are not in this process, as a `Problem` needs them."""
+
+    @property
+    def data_hash(self) -> str:
+        """Of all rows."""
+
+    def points(self) -> Points:
+        """The rows, prepared for distances."""
+
+
 class ProblemOptions(TypedDict, total=False):
     """Arguments of `Problem.of` that every method takes as a function of vectors."""
 
@@ -75,6 +86,8 @@ class Problem:
         names: the caller's ids of all rows; None where none were given.
         among: the caller's rows that the problem has; None for all.
         origin: what the provenance says of them.
+        elsewhere: prepares and hashes rows that are not in this process; None for rows
+            that are. `vectors` then only gives rows by their numbers.
     """
 
     vectors: Vectors
@@ -88,6 +101,7 @@ class Problem:
     names: IdMap | None = None
     among: Among | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
+    elsewhere: Elsewhere | None = None
 
     @classmethod
     def of(  # noqa: PLR0913 (the problem)
@@ -144,7 +158,7 @@ class Problem:
             rows, closed = rows[within.rows], within.places_of(closed, name="locked")
         m = len(rows)
         prices = np.zeros(m) if costs is None else as_costs(costs, n=m)
-        _require_measurable(rows)
+        require_measurable(rows)
         _require_room(k, n=m, locked=len(closed))
         require_one_of("cost_on", cost_on, ("sum", "mean"))
         _require_summable(prices, cost_weight)
@@ -159,6 +173,48 @@ class Problem:
             names=names,
             among=within,
             origin=origin,
+        )
+
+    @classmethod
+    def held_elsewhere(  # noqa: PLR0913 (the problem)
+        cls,
+        vectors: RowMatrix,
+        elsewhere: Elsewhere,
+        *,
+        k: int,
+        costs: ArrayLike | None = None,
+        cost_weight: float = 0.0,
+        cost_on: CostOn = "sum",
+        locked: Rows | None = None,
+    ) -> "Problem":
+        """The problem of rows that are not in this process, and were checked.
+
+        Args:
+            vectors: (n, d), gives float32 rows by their numbers.
+            elsewhere: prepares and hashes them.
+            k: as `of`.
+            costs: as `of`.
+            cost_weight: as `of`.
+            cost_on: as `of`.
+            locked: (m,) rows.
+
+        Raises:
+            InvalidInputError, InvalidParamsError: as `of`.
+        """
+        n = len(vectors)
+        closed = as_rows([] if locked is None else locked, n=n, name="locked")
+        prices = np.zeros(n) if costs is None else as_costs(costs, n=n)
+        _require_room(k, n=n, locked=len(closed))
+        require_one_of("cost_on", cost_on, ("sum", "mean"))
+        _require_summable(prices, cost_weight)
+        return cls(
+            vectors=cast("Vectors", vectors),  # rows are taken by number only
+            k=k,
+            costs=prices,
+            weight_given=cost_weight,
+            cost_on=cost_on,
+            locked=closed,
+            elsewhere=elsewhere,
         )
 
     def reporting(self, progress: ProgressCallback | None) -> "Problem":
@@ -208,11 +264,15 @@ class Problem:
     @cached_property
     def points(self) -> Points:
         """`vectors` prepared for distances, on first use."""
+        if self.elsewhere is not None:
+            return self.elsewhere.points()
         return make_points(self.vectors, device=self.device)
 
     @cached_property
     def data_hash(self) -> str:
         """SHA-256 of `vectors`."""
+        if self.elsewhere is not None:
+            return self.elsewhere.data_hash
         return fingerprint(self.vectors)
 
     @property
@@ -328,7 +388,12 @@ class DrawingMethod(Protocol):
         """Choose as `Method` does; `seed` is the only source of randomness."""
 
 
-def _require_measurable(vectors: Vectors) -> None:
+def require_measurable(vectors: RowMatrix) -> None:
+    """Refuse rows so long that their distances would be beyond float32.
+
+    Raises:
+        InvalidInputError: with the first one, and its length.
+    """
     for block in block_slices(len(vectors), BLOCK_VALUES // vectors.shape[1]):
         wide = vectors[block].astype(np.float64)
         lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))

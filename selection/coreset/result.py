@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Distances, Rows
+from gleann.index.arrays import Distances, Ids, Rows
 from gleann.index.tables.tabular import Table, Tabular
 from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
@@ -105,9 +105,12 @@ class Coreset(Tabular):
         Raises:
             DuplicateIdError: one id twice.
         """
-        k = len(self.rows)
         held = self.names if ids is None else None
-        names = (held or IdMap(ids, n=len(self.nearest))).ids_of(self.rows)
+        return self.named((held or IdMap(ids, n=len(self.nearest))).ids_of(self.rows))
+
+    def named(self, names: Ids) -> Selection:
+        """`to_selection`, where the ids (k,) of the chosen rows alone are known."""
+        k = len(self.rows)
         mine = self.nearest >= 0
         reach = np.zeros(k, np.float32)
         np.maximum.at(reach, self.nearest[mine], self.distances[mine])

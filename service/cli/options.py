@@ -113,13 +113,24 @@ def _in_flags(message: str, flags: dict[str, str]) -> str:
 
 
 def layout_options(function: Callback) -> Callback:
+    """Add the options of what an index holds in memory, and of a budget for it."""
+    memory = click.option(
+        "--memory",
+        metavar="SIZE",
+        help="Memory that the index may take, such as 8GB: chooses --keep,"
+        " --entry-codes and --projection where they are not given.",
+    )
+    return kept_options(memory(function))
+
+
+def kept_options(function: Callback) -> Callback:
     """Add the options of what an index holds in memory."""
-    for option in reversed(_LAYOUT_OPTIONS):
+    for option in reversed(_KEPT_OPTIONS):
         function = option(function)
     return function
 
 
-_LAYOUT_OPTIONS = (
+_KEPT_OPTIONS = (
     click.option(
         "--keep",
         type=click.Choice(get_args(Keep)),
@@ -138,12 +149,6 @@ _LAYOUT_OPTIONS = (
         metavar="P",
         help="Dimensions of the int8 codes; all by default. Fewer take less memory, and"
         " more rows are re-ranked.",
-    ),
-    click.option(
-        "--memory",
-        metavar="SIZE",
-        help="Memory that the index may take, such as 8GB: chooses --keep,"
-        " --entry-codes and --projection where they are not given.",
     ),
 )
 

@@ -3,10 +3,7 @@
 from typing import Any
 
 from gleann.index.errors import EngineUnavailableError
-from gleann.service.cluster import engine
-
-SECONDS = 60.0
-"""That a machine may take to say what it has, its first import of gleann among them."""
+from gleann.service.cluster.nodes import on_each_machine
 
 
 def require_same_versions(ray: Any) -> None:
@@ -14,29 +11,17 @@ def require_same_versions(ray: Any) -> None:
 
     Raises:
         EngineUnavailableError: one has other versions than this process, or no gleann.
-        UnavailableError: one does not answer within `SECONDS`.
+        UnavailableError: one does not answer.
     """
-    pinned = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     here = versions()
-    asked = [
-        (
-            node["NodeManagerHostname"],
-            ray.remote(num_cpus=0, max_retries=1)(_asking())
-            .options(scheduling_strategy=pinned(node_id=node["NodeID"], soft=False))
-            .remote(),
-        )
-        for node in ray.nodes()
-        if node["Alive"]
-    ]
-    for host, answer in asked:
-        with engine.errors_unwrapped(f"{host} does not say what it has installed"):
-            there = ray.get(answer, timeout=SECONDS)
+    answers = on_each_machine(ray, _asking(), doing="say what it has installed")
+    for host, there in answers:
         compare(host, here, there)
 
 
 def versions() -> dict[str, str]:
     """The versions of this process, by what has them."""
-    return _asking()()  # type: ignore[no-any-return]
+    return _asking()()
 
 
 def compare(host: str, here: dict[str, str], there: dict[str, str]) -> None:

@@ -50,6 +50,11 @@ ELSEWHERE = {
         "tests/session/test_first_hour.py",
         '"serve", "--data"',
     ),
+    ("README.md", "gleann cluster build"): ("tests/cluster/test_pages.py", "README"),
+    ("docs/howto/cluster.md", "gleann cluster build"): (
+        "tests/cluster/test_pages.py",
+        "docs/howto/cluster.md",
+    ),
     ("docs/first_steps.md", "gleann serve"): (
         "tests/session/test_first_hour.py",
         '"serve", "--data"',
@@ -87,6 +92,8 @@ NOT_RUN = {
     ("README.md", "make demo"): "`.ci/run` and tests/slow run it",
     ("README.md", "pip install '.[gpu]'"): "needs a GPU; bench/GPU.md has its runs",
     ("docs/howto/gpu.md", "pip install '.[gpu]'"): "needs a GPU",
+    ("README.md", "gleann serve --cluster"): "a server does not end",
+    ("docs/howto/cluster.md", "gleann serve --cluster"): "a server does not end",
     ("docs/this_site.md", "make docs"): "`.ci/run` makes the site",
 }
 """Blocks that no test runs, and why."""

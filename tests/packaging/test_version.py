@@ -44,9 +44,10 @@ def test_the_citation_and_the_images_are_of_it() -> None:
     assert citation["version"] == gleann.__version__
     deployed = "".join(
         (ROOT / "service/deploy" / name).read_text("utf-8")
-        for name in ("compose.yaml", "kubernetes.yaml")
+        for name in ("compose.yaml", "kubernetes.yaml", "kuberay.yaml")
     )
-    assert set(re.findall(r"image: gleann:(\S+)", deployed)) == {gleann.__version__}
+    tags = set(re.findall(r"image: gleann(?:-ray)?:(\S+)", deployed))
+    assert tags == {gleann.__version__}
 
 
 def test_make_reads_it() -> None:

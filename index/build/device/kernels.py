@@ -17,7 +17,9 @@ from torch import Tensor
 from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
 from gleann.index.build.contract import Assigned
 from gleann.index.build.device.assigner import DeviceAssigner
+from gleann.index.build.distortion import total_distortion
 from gleann.index.build.host import HostKernels
+from gleann.index.build.rank_by_code import rank_by_code
 from gleann.index.build.rows import code_rows, prepare_rows
 from gleann.index.codes import Codes, Encoding
 from gleann.index.engines.device.exact import DeviceExact
@@ -69,6 +71,12 @@ class DeviceKernels:
         for block, (first, second) in parts:
             yield block, first, second
 
+    def distortion(
+        self, vectors: RowMatrix, block: slice, centroids: Vectors, primary: ListNos
+    ) -> float:
+        """See `BuildKernels.distortion`."""
+        return total_distortion(vectors[block], centroids, primary)
+
     def nearest_rows(
         self,
         queries: Vectors,
@@ -103,6 +111,28 @@ class DeviceKernels:
         """See `BuildKernels.nearest_by_code`; on the host, as builds there do."""
         return HostKernels().nearest_by_code(
             queries, vectors, encoding, metric=metric, k=k, progress=progress
+        )
+
+    def rank_by_code(  # noqa: PLR0913  as the function
+        self,
+        encoding: Encoding,
+        vectors: RowMatrix,
+        queries: Vectors,
+        *,
+        own: Rows | None,
+        width: int,
+        rng: np.random.Generator,
+        progress: Callable[[int, int], None] | None,
+    ) -> Rows:
+        """See `BuildKernels.rank_by_code`; on the host."""
+        return rank_by_code(
+            encoding,
+            vectors,
+            queries,
+            own=own,
+            width=width,
+            rng=rng,
+            progress=progress,
         )
 
     def prepare(

@@ -1,14 +1,15 @@
 """The coordinator of parallel weighted k-center: it combines the rounds of shards."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
 from gleann.index import Progress
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.errors import InvalidParamsError
+from gleann.index.shards.runner import Result, Runner
 from gleann.selection.coreset.distance.choose import make_points
 from gleann.selection.coreset.distance.walk import Walk
 from gleann.selection.coreset.methods.certificate import (
@@ -20,9 +21,11 @@ from gleann.selection.coreset.methods.certificate import (
 from gleann.selection.coreset.methods.weighted_k_center import GUESSES_MEASURED
 from gleann.selection.coreset.parallel.shards import (
     Answer,
+    Given,
     Measuring,
     Question,
     Shard,
+    Source,
     Summary,
     answer,
     measure_sets,
@@ -32,17 +35,40 @@ from gleann.selection.coreset.problem import Problem
 from gleann.selection.coreset.result import Coreset
 from gleann.selection.progress import ProgressCallback
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+
+class Part(Protocol):
+    """The rows of one shard, and where its tasks find them."""
+
+    @property
+    def rows(self) -> Rows:
+        """int64 (m,): open rows, ascending, above those of the parts before.
+
+        At least one.
+        """
+
+    def source(self) -> Source:
+        """What gives a task their vectors."""
 
 
-class Runner(Protocol):
-    """Runs the tasks of the shards: `map`, or that of an executor."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PartInMemory:
+    """A part of rows in memory, or memory-mapped, that tasks carry.
 
-    def __call__(
-        self, function: Callable[[Task], Result], tasks: Iterable[Task], /
-    ) -> Iterable[Result]:
-        """Call `function` on each task; results in the order of the tasks."""
+    Attributes:
+        rows: see `Part`.
+        vectors: (n, d), all rows.
+    """
+
+    rows: Rows
+    vectors: Vectors
+
+    def source(self) -> Source:
+        """The rows, copied where they are not one after another."""
+        first, last = int(self.rows[0]), int(self.rows[-1])
+        whole = last - first + 1 == len(self.rows)
+        return Given(
+            self.vectors[first : last + 1] if whole else self.vectors[self.rows]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,23 +91,30 @@ class _Balls:
 
 
 class Coordinator:
-    """Runs the rounds; reads the vectors of the rows that shards named."""
+    """Runs the rounds; reads the vectors of the rows that shards named.
 
-    def __init__(self, problem: Problem, *, shards: int, runner: Runner) -> None:
+    Args:
+        problem: of all rows.
+        parts: that its open rows are in.
+        runner: runs the tasks of a round.
+    """
+
+    def __init__(
+        self, problem: Problem, *, parts: Sequence[Part], runner: Runner
+    ) -> None:
         self._problem = problem
         self._runner = runner
         self._locked = problem.vectors[problem.locked]
-        open_rows = np.setdiff1d(np.arange(len(problem.vectors)), problem.locked)
-        self._parts = [rows for rows in np.array_split(open_rows, shards) if len(rows)]
+        self._parts = parts
 
     def _shards(self) -> Iterator[Shard]:
         """The shards, made one at a time on demand."""
         problem = self._problem
-        for rows in self._parts:
+        for part in self._parts:
             yield Shard(
-                rows=rows,
-                vectors=_taken(problem.vectors, rows),
-                costs=problem.costs[rows],
+                rows=part.rows,
+                source=part.source(),
+                costs=problem.costs[part.rows],
                 locked=self._locked,
                 k=problem.k,
                 device=problem.device,
@@ -243,17 +276,24 @@ class Coordinator:
             nearest = np.full(len(problem.vectors), -1, np.int64)
             distances = np.zeros(len(problem.vectors), np.float32)
             for part, one in zip(self._parts, answers, strict=True):
-                nearest[part], distances[part] = one[at]
+                nearest[part.rows], distances[part.rows] = one[at]
             found = problem.achieved(rows, nearest, distances, method=method)
             coresets.append(replace(found, radius_guess=guess))
         return coresets
 
 
-def _taken(vectors: Vectors, rows: Rows) -> Vectors:
-    """`vectors[rows]` of ascending rows, without a copy if they are contiguous."""
-    first, last = int(rows[0]), int(rows[-1])
-    whole = last - first + 1 == len(rows)
-    return vectors[first : last + 1] if whole else vectors[rows]
+def parts_of(problem: Problem, *, shards: int) -> list[Part]:
+    """The open rows of a problem in memory, in parts as equal as can be."""
+    return [
+        PartInMemory(rows=rows, vectors=problem.vectors)
+        for rows in np.array_split(open_rows_of(problem), shards)
+        if len(rows)
+    ]
+
+
+def open_rows_of(problem: Problem) -> Rows:
+    """The rows (m,) that may be chosen, ascending."""
+    return np.setdiff1d(np.arange(len(problem.vectors)), problem.locked)
 
 
 def _tell(progress: ProgressCallback | None, done: int) -> None:

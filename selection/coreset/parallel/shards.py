@@ -5,6 +5,7 @@ arrays and numbers only. Rows are numbered as in the whole matrix.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,31 @@ from gleann.selection.coreset.distance.choose import make_points
 from gleann.selection.coreset.distance.walk import Walk
 
 
+class Source(Protocol):
+    """Where the vectors of a shard are: read by its tasks, on their worker."""
+
+    def read(self) -> Vectors:
+        """Float32 (m, d)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """Vectors (m, d) that a task carries."""
+
+    vectors: Vectors
+
+    def read(self) -> Vectors:
+        """See `Source`."""
+        return self.vectors
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Shard:
     """A part of the rows.
 
     Attributes:
         rows: int64 (m,), the open rows it holds, ascending, at least one.
-        vectors: (m, d).
+        source: gives their vectors (m, d).
         costs: float64 (m,).
         locked: (l, d), all locked rows of the whole.
         k: rows to choose in all.
@@ -28,7 +47,7 @@ class Shard:
     """
 
     rows: Rows
-    vectors: Vectors
+    source: Source
     costs: NDArray[np.float64]
     locked: Vectors
     k: int
@@ -102,7 +121,7 @@ class Measuring:
 def summarise(shard: Shard) -> Summary:
     """Round 1: farthest-first on the shard's own rows."""
     m = len(shard.rows)
-    matrix = np.concatenate([shard.vectors, shard.locked])
+    matrix = np.concatenate([shard.source.read(), shard.locked])
     points = make_points(matrix, device=shard.device)
     walk = Walk(points, m + np.arange(len(shard.locked)))
     by_cost = np.argsort(shard.costs, kind="stable")
@@ -120,7 +139,7 @@ def answer(question: Question) -> list[Answer]:
     """Round 3: the cheapest row in each ball of each guess."""
     shard = question.shard
     m, locked, seeds = len(shard.rows), len(shard.locked), len(question.seeds)
-    matrix = np.concatenate([shard.vectors, shard.locked, question.seeds])
+    matrix = np.concatenate([shard.source.read(), shard.locked, question.seeds])
     covering = make_points(matrix, device=shard.device).covering()
     covering.cover(m + np.arange(locked))
     seed_rows = m + locked + np.arange(seeds)
@@ -164,7 +183,7 @@ def measure_sets(measuring: Measuring) -> list[tuple[Rows, Distances]]:
     """
     shard = measuring.shard
     m = len(shard.rows)
-    matrix = np.concatenate([shard.vectors, *measuring.sets, shard.locked])
+    matrix = np.concatenate([shard.source.read(), *measuring.sets, shard.locked])
     points = make_points(matrix, device=shard.device)
     locked = len(matrix) - len(shard.locked) + np.arange(len(shard.locked))
     found, first = [], m

@@ -102,14 +102,22 @@ class Collector:
     def _take(self, pairs: PairTable, at: Progress) -> None:
         self._count += len(pairs)
         if self._count > self.most:
-            raise LimitError(
-                f"more than {number_of(self.most, 'pairs')} of distinct rows are within"
-                f" {self.radius:g} of each other: {self._count} were found in"
-                f" {at.done} of {number_of(at.total, 'lists')}. Choose a smaller"
-                " radius, or raise"
-                f" max_pairs (each takes {PAIR_BYTES} bytes); join() streams them"
+            raise too_many(
+                self.most,
+                self.radius,
+                f"{self._count} were found in {at.done} of"
+                f" {number_of(at.total, 'lists')}",
             )
         self._parts.append(pairs)
+
+
+def too_many(most: int, radius: float, found: str) -> LimitError:
+    """The error of more pairs than may be held."""
+    return LimitError(
+        f"more than {number_of(most, 'pairs')} of distinct rows are within"
+        f" {radius:g} of each other: {found}. Choose a smaller radius, or raise"
+        f" max_pairs (each takes {PAIR_BYTES} bytes); join() streams them"
+    )
 
 
 def joined_pairs(parts: Sequence[PairTable]) -> PairTable:

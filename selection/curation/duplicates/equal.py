@@ -1,16 +1,32 @@
 """Rows that are equal: found by hash, so that all of them are one row to the join."""
 
+from collections.abc import Iterator
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gleann.index.arrays import Rows, Vectors
 from gleann.index.heartbeat import beat
-from gleann.selection.curation.duplicates.pool import Pool
 
 _SHIFT = np.uint64(29)
 
 
-def hashes_of(pool: Pool, rows: Rows) -> NDArray[np.uint64]:
+class Readable(Protocol):
+    """Rows that are read by their numbers: a `Pool`, or the rows of shards."""
+
+    @property
+    def dim(self) -> int:
+        """Of all rows."""
+
+    def vectors_of(self, rows: Rows) -> Vectors:
+        """Some rows (m, d)."""
+
+    def blocks_of(self, rows: Rows) -> Iterator[tuple[slice, Vectors]]:
+        """Some rows (m,), block after block."""
+
+
+def hashes_of(pool: Readable, rows: Rows) -> NDArray[np.uint64]:
     """A hash (m,) of the vector of each of `rows`: equal for equal ones."""
     factors = _factors(pool.dim)
     hashes = np.empty(len(rows), np.uint64)
@@ -25,7 +41,7 @@ def vector_hashes(vectors: Vectors) -> NDArray[np.uint64]:
     return _hashes(vectors, _factors(vectors.shape[1]))
 
 
-def first_equal(pool: Pool, rows: Rows, hashes: NDArray[np.uint64]) -> Rows:
+def first_equal(pool: Readable, rows: Rows, hashes: NDArray[np.uint64]) -> Rows:
     """The first row (m,) with the vector of each of `rows` (m,), which ascend."""
     order = np.argsort(hashes, kind="stable")
     starts = np.flatnonzero(np.diff(hashes[order], prepend=hashes[order[:1]] + 1))

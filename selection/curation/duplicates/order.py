@@ -1,17 +1,17 @@
 """The order in which near-duplicates are kept: the first of them stays."""
 
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Iterator
+from typing import Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Rows
+from gleann.index.arrays import HeldIds, Rows, Vectors
 from gleann.index.checks import as_array, require_one_of
 from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.metric import pair_distances
 from gleann.index.texts import Texts
 from gleann.selection.checks import as_scores
-from gleann.selection.curation.duplicates.pool import Pool
 
 KeepBy: TypeAlias = Literal[
     "id", "score", "newest", "near_centroid", "far_from_centroid"
@@ -20,7 +20,33 @@ KeepBy: TypeAlias = Literal[
 newest, or the one nearest to or farthest from the mean of all rows."""
 
 
-def ranks_of(pool: Pool, keep_by: KeepBy, scores: ArrayLike | None) -> Rows:
+class Ranked(Protocol):
+    """Rows that have an order of keeping: a `Pool`, or the rows of shards."""
+
+    def __len__(self) -> int:
+        """All rows, n."""
+
+    @property
+    def rows(self) -> Rows:
+        """int64 (m,), the rows that take part, ascending."""
+
+    @property
+    def held_ids(self) -> HeldIds:
+        """The ids (n,) of all rows."""
+
+    @property
+    def parts(self) -> int:
+        """Indexes or shards that have the rows; those of several have no order."""
+
+    @property
+    def dim(self) -> int:
+        """Of all rows."""
+
+    def blocks_of(self, rows: Rows) -> Iterator[tuple[slice, Vectors]]:
+        """Some rows (m,), block after block."""
+
+
+def ranks_of(pool: Ranked, keep_by: KeepBy, scores: ArrayLike | None) -> Rows:
     """Places (n,) in the order of keeping, from 0 up; n for rows that do not take part.
 
     Ties are broken by id, so that the order of rows and indexes does not matter.
@@ -41,27 +67,27 @@ def ranks_of(pool: Pool, keep_by: KeepBy, scores: ArrayLike | None) -> Rows:
     return ranks
 
 
-def _by_id(pool: Pool, rows: Rows) -> Rows:
+def _by_id(pool: Ranked, rows: Rows) -> Rows:
     """Places (m,) of `rows` by ascending id."""
-    held = pool.names.held
+    held = pool.held_ids
     ids = held.take(rows).to_numpy() if isinstance(held, Texts) else held[rows]
     return np.argsort(ids, kind="stable")
 
 
 def _keys(
-    pool: Pool, keep_by: KeepBy, scores: ArrayLike | None, rows: Rows
+    pool: Ranked, keep_by: KeepBy, scores: ArrayLike | None, rows: Rows
 ) -> NDArray[np.number] | None:
     """What `rows` (m,), by ascending id, are sorted by; None for the id."""
     if keep_by in ("score", "newest"):
         if scores is not None:
             return -_numbers(scores, n=len(pool))[rows]
-        if keep_by == "newest" and len(pool.indexes) == 1:
+        if keep_by == "newest" and pool.parts == 1:
             return -rows
         raise InvalidParamsError(
             f"keep_by={keep_by!r} needs scores"
             + (
                 ": the times of the rows, as there are"
-                f" {len(pool.indexes)} indexes, whose rows have no common order"
+                f" {pool.parts} indexes, whose rows have no common order"
                 if keep_by == "newest"
                 else ", one a row"
             )
@@ -95,7 +121,7 @@ def _moments(times: NDArray[np.datetime64]) -> NDArray[np.number]:
     return np.unique(times, return_inverse=True)[1].reshape(times.shape)
 
 
-def _from_mean(pool: Pool, rows: Rows) -> NDArray[np.float32]:
+def _from_mean(pool: Ranked, rows: Rows) -> NDArray[np.float32]:
     """Distance (m,) of each of `rows` to their mean, summed in the order of `rows`."""
     total = np.zeros(pool.dim)
     for _, vectors in pool.blocks_of(rows):

@@ -7,7 +7,7 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Mask, Rows, Vectors
+from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
 from gleann.index.errors import (
     DimensionMismatchError,
     InvalidInputError,
@@ -62,6 +62,16 @@ class Pool:
 
     def __len__(self) -> int:
         return int(self.starts[-1])
+
+    @property
+    def parts(self) -> int:
+        """Number of indexes."""
+        return len(self.indexes)
+
+    @property
+    def held_ids(self) -> HeldIds:
+        """The ids (n,) of all rows."""
+        return self.names.held
 
     @property
     def metric(self) -> Metric:

@@ -7,7 +7,13 @@ from gleann.service.cli.groups import Entry, SectionedGroup
 
 SECTIONS = {
     "Commands": {
+        "build": Entry("build", "Build an index in shards from files of vectors."),
         "search": Entry("search", "Search an index in shards that a cluster holds."),
+        "select": Entry("select", "Choose items of an index in shards."),
+        "curate": Entry("curate", "Clean the items of an index in shards."),
+        "estimate": Entry(
+            "estimate", "Estimate a count, mean or sum over an index in shards."
+        ),
     },
 }
 

@@ -11,11 +11,9 @@ from dataclasses import asdict, replace
 import click
 
 from gleann.selection import Estimate
-from gleann.selection.estimate.result import INTERVALS
-from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options, reports
 from gleann.service.cli.estimate.estimate_job import EstimateJob, params_of
-from gleann.service.cli.estimate.estimate_options import question_options
+from gleann.service.cli.estimate.estimate_options import question_options, round_options
 from gleann.service.cli.estimate.estimate_report import (
     answer_page,
     first_proxy,
@@ -84,48 +82,7 @@ from gleann.service.report.asked import Asked
     help="The answers: id, positive or label (0 or 1) and, for avg and sum, value.",
 )
 @question_options(budget="Labels to spend.", todo="id")
-@click.option(
-    "--strata-cut",
-    type=click.Choice(tuple(STRATA_CUTS)),
-    help="Rule for strata bounds; geometric for a count with --index, whose proxies"
-    " only rank, else sqrt_mass.",
-)
-@click.option(
-    "--rounds",
-    type=int,
-    help="Labelling rounds; 2. Where labelling may stop early the labels decide.",
-)
-@click.option(
-    "--pilot-share",
-    type=float,
-    help="Budget share of the first round; 0.2, but 50 labels or half the budget at"
-    " least, and 100 labels at most if it may stop early.",
-)
-@click.option(
-    "--interval",
-    type=click.Choice(tuple(INTERVALS)),
-    default="auto",
-    show_default=True,
-    help="Method for the confidence interval; auto is delta for a count that few"
-    " positives do not skew, else polya, which reaches to what was not labelled.",
-)
-@click.option(
-    "--stop-at-width",
-    type=float,
-    help="Stop labelling when the interval is at most this wide.",
-)
-@click.option(
-    "--stop-at-relative-width",
-    type=float,
-    help="The same width, relative to the estimate.",
-)
-@click.option(
-    "--anytime",
-    is_flag=True,
-    help="Widen the intervals so that those of all rounds hold together. For whoever"
-    " looks after every round and stops by the number; --stop-at-width does not need"
-    " it.",
-)
+@round_options
 @options.out_option("estimate.json")
 @session_options
 @options.report_options
@@ -160,10 +117,27 @@ def command(job: EstimateJob) -> None:
             started = start(job, run)
             names = started.answers.names
             items = reports.open_items(job, names, own=first_proxy(job.proxy))
-            _label(started, file)
+            label_rounds(started, file)
             made = started.session.estimate()
     except LabelsNeeded as needed:
         ask_for({"id": needed.ids}, job.todo, job.oracle_csv)
+    uniform, results = write_estimate(job, started, made, record)
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        answers, among = started.answers, started.session.among
+        answers, items = answers.limited(among), items.limited(among)
+        page = answer_page(job, answers, items, (made, uniform), asked)
+        reports.write(items, page)
+
+
+def write_estimate(
+    job: EstimateJob, started: Started, made: Estimate, record: JobRecord
+) -> tuple[Estimate | None, dict[str, object]]:
+    """Write an estimate and its record, and print it beside its baselines.
+
+    Returns:
+        What as many uniform draws give, where all have answers; and what was recorded.
+    """
     answers, among = started.answers, started.session.among
     params = replace(params_of(job), budget=made.labels_used)
     uniform = drawn_uniformly(answers.ask, answers.names, params, among)
@@ -175,11 +149,7 @@ def command(job: EstimateJob) -> None:
         files.add_json(job.out, results)
         record.add_to(files, job.out, results)
     _say(job, started, made, uniform)
-    if items is not None:
-        asked = Asked.of(record.contents(job.out, results))
-        answers, items = answers.limited(among), items.limited(among)
-        page = answer_page(job, answers, items, (made, uniform), asked)
-        reports.write(items, page)
+    return uniform, results
 
 
 def _say(
@@ -194,7 +164,7 @@ def _say(
         say(line)
 
 
-def _label(started: Started, file: SessionFile) -> None:
+def label_rounds(started: Started, file: SessionFile) -> None:
     """Submit the answers, a whole round at a time, and keep the session after each.
 
     A person then gets all questions of a round at once.

@@ -6,7 +6,9 @@ from typing import TypeVar, get_args
 
 import click
 
+from gleann.selection.estimate.result import INTERVALS
 from gleann.selection.estimate.stratified.allocate import TargetName
+from gleann.selection.estimate.stratified.strata import STRATA_CUTS
 from gleann.service.cli import options
 from gleann.service.cli.labelling import todo_option
 
@@ -49,12 +51,18 @@ value_range_option = click.option(
 )
 
 
-def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback]:
+def question_options(
+    *,
+    budget: str,
+    todo: str,
+    among: Callable[[Callback], Callback] = options.among_options,
+) -> Callable[[Callback], Callback]:
     """Options for the target, the label budget and the file of label requests.
 
     Args:
         budget: help text of --budget.
         todo: columns of the --todo file.
+        among: options of the items that the estimate is over.
     """
     question = (
         target_option,
@@ -66,7 +74,7 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
             "--confidence", default=0.95, show_default=True, help="Confidence level."
         ),
         value_range_option,
-        options.among_options,
+        among,
         options.seed_option,
         todo_option(todo),
     )
@@ -75,3 +83,56 @@ def question_options(*, budget: str, todo: str) -> Callable[[Callback], Callback
         return reduce(lambda wrapped, option: option(wrapped), question[::-1], function)
 
     return add
+
+
+def round_options(function: Callback) -> Callback:
+    """Options for strata, rounds, the interval and when to stop."""
+    decorators = (
+        click.option(
+            "--strata-cut",
+            type=click.Choice(tuple(STRATA_CUTS)),
+            help="Rule for strata bounds; sqrt_mass, but geometric for a count whose"
+            " proxies an index computes, as these only rank.",
+        ),
+        click.option(
+            "--rounds",
+            type=int,
+            help="Labelling rounds; 2. Where labelling may stop early the labels"
+            " decide.",
+        ),
+        click.option(
+            "--pilot-share",
+            type=float,
+            help="Budget share of the first round; 0.2, but 50 labels or half the"
+            " budget at least, and 100 labels at most if it may stop early.",
+        ),
+        click.option(
+            "--interval",
+            type=click.Choice(tuple(INTERVALS)),
+            default="auto",
+            show_default=True,
+            help="Method for the confidence interval; auto is delta for a count that"
+            " few positives do not skew, else polya, which reaches to what was not"
+            " labelled.",
+        ),
+        click.option(
+            "--stop-at-width",
+            type=float,
+            help="Stop labelling when the interval is at most this wide.",
+        ),
+        click.option(
+            "--stop-at-relative-width",
+            type=float,
+            help="The same width, relative to the estimate.",
+        ),
+        click.option(
+            "--anytime",
+            is_flag=True,
+            help="Widen the intervals so that those of all rounds hold together. For"
+            " whoever looks after every round and stops by the number; --stop-at-width"
+            " does not need it.",
+        ),
+    )
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function

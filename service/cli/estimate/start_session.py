@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,7 +121,7 @@ def _of_files(job: EstimateJob, params: EstimateParams, run: Run) -> Started:
     names, proxies = read_proxies(by_file_name(job.proxy))
     for path in job.proxy:
         run.record.add_file(path)
-    answers = _read_answers(job, names)
+    answers = answers_of(job, names)
     if len(proxies) == 1:
         (proxy,) = proxies.values()
         session = _single(proxy, params, answers, run)
@@ -151,6 +152,29 @@ def _single(
     index: SoarIndex | None = None,
 ) -> EstimateSession:
     """A session with one proxy (n,)."""
+    among = partial(run.among, answers.names, index=index)
+    return of_proxy(proxy, params, answers, run, known=known, among=among)
+
+
+def of_proxy(
+    proxy: NDArray[np.float64],
+    params: EstimateParams,
+    answers: Answers,
+    run: Run,
+    *,
+    known: Known | None = None,
+    among: Callable[[], Among | None],
+) -> EstimateSession:
+    """A session with one proxy (n,): that of --state, or a new one.
+
+    Args:
+        proxy: of all items.
+        params: of the estimate.
+        answers: of all items.
+        run: of the command.
+        known: labels known before.
+        among: gives the items that pass --where now.
+    """
     ids = answers.names.held
 
     def resume(state: dict[str, Any]) -> EstimateSession:
@@ -158,8 +182,7 @@ def _single(
         return _unchanged(EstimateSession.resume(state, proxy, ids=ids), answers)
 
     def begin() -> EstimateSession:
-        among = run.among(answers.names, index=index)
-        return EstimateSession.start(proxy, params, ids=ids, known=known, among=among)
+        return EstimateSession.start(proxy, params, ids=ids, known=known, among=among())
 
     condition = run.job.condition
     return run.file.resumed(resume, begin, params=params, condition=condition)
@@ -178,7 +201,7 @@ def _of_index(
             f"--index {path} ranks by inner product, which is no distance: build it"
             " with --metric cosine or l2"
         )
-    answers = _read_answers(job, IdMap(index.held_ids, n=len(index)))
+    answers = answers_of(job, IdMap(index.held_ids, n=len(index)))
     if job.labelled is None:
         first = job.representatives or 0
         _require_rows(job, first=first, rows=len(index))
@@ -291,7 +314,8 @@ def _is_of(kept: Arrays, source: str) -> bool:
     ]
 
 
-def _read_answers(job: EstimateJob, names: IdMap) -> Answers:
+def answers_of(job: EstimateJob, names: IdMap) -> Answers:
+    """The answers so far, with values where the target needs them."""
     return read_answers(
         job.oracle_csv, names, with_values=statistic_of(job.target) != "count"
     )

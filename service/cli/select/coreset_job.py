@@ -143,7 +143,7 @@ def _run_draw(
         drawn = draw(request, n=len(given.source.ids), ids=given.source.ids)
     results = {"chosen": len(drawn), "provenance": drawn.provenance}
     with outputs.staged() as files:
-        files.add_table(job.out, _picks(drawn))
+        files.add_table(job.out, picks_table(drawn))
         record.add_to(files, job.out, results)
     room = said_of(given.among, len(given.source.ids))
     say(
@@ -166,10 +166,10 @@ def _write(
     """Write the picks and the record; return the record's results."""
     chosen, baselines = answer.chosen, answer.baselines
     compared = {} if baselines is None else baselines.summary()
-    results = _results(chosen) | compared | {"device": where}
+    results = results_of(chosen) | compared | {"device": where}
     results["metric"] = given.source.metric
     with outputs.staged() as files:
-        files.add_table(job.out, _picks(chosen.to_selection(given.source.ids)))
+        files.add_table(job.out, picks_table(chosen.to_selection(given.source.ids)))
         if job.coverage:
             coverage = _coverage(chosen, given.source.names, given.among)
             files.add_table(job.coverage, coverage)
@@ -205,7 +205,8 @@ def _say(
         say(chosen.note)
 
 
-def _results(chosen: Coreset) -> dict[str, object]:
+def results_of(chosen: Coreset) -> dict[str, object]:
+    """The numbers of a choice, for its record."""
     return {
         "chosen": len(chosen.rows),
         "radius": chosen.radius,
@@ -219,7 +220,8 @@ def _results(chosen: Coreset) -> dict[str, object]:
     }
 
 
-def _picks(selection: Selection) -> dict[str, NDArray[np.generic]]:
+def picks_table(selection: Selection) -> dict[str, NDArray[np.generic]]:
+    """The columns of the file with the chosen items."""
     return {
         "id": selection.ids,
         "rank": np.arange(len(selection), dtype=np.int32),

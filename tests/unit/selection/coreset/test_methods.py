@@ -282,7 +282,9 @@ def test_shards_are_views_made_one_at_a_time():
         parallel_weighted_k_center(points, **shared, locked=locked, runner=runner)
         assert runner.lists == 0
         first = runner.tasks[:3]
-        assert sum(np.shares_memory(one.vectors, points) for one in first) == views
+        assert (
+            sum(np.shares_memory(one.source.read(), points) for one in first) == views
+        )
         assert len(runner.tasks) == 9
 
 

@@ -1,0 +1,101 @@
+"""What a build of shards would take: seconds, memory and disk."""
+
+from dataclasses import dataclass
+
+from gleann.index.build.arrange import resolve_nlist
+from gleann.index.build.forecast import (
+    BASE_BYTES,
+    ROW_NUMBER,
+    forecast_build,
+    index_bytes,
+)
+from gleann.index.build.near_rows import BLOCK_BYTES as NEAR_BYTES
+from gleann.index.shards.build.build import Asked
+
+DRIVER_ROW = 30
+"""Bytes of a row in the process that decides: its lists, and the entries of all."""
+
+SHARD_ROW = 60
+"""Bytes of a row of a shard while it is put together: its id, thrice, or its lists."""
+
+BLOCK_COPIES = 4
+"""A block as it was read, as float32, prepared, and in the order of the shards."""
+
+NEAR_COPIES = 7
+"""Rows whose codes are compared at once: in float32, coded, and packed in lists."""
+
+TASK = 0.01
+"""Seconds that a task takes beside its work."""
+
+MANY = 1 << 20
+"""Cores that leave only what one core does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardsForecast:
+    """What a build of shards would take.
+
+    Attributes:
+        seconds: nominal; multiply by what a nominal second takes.
+        driver_bytes: memory of the process that asks, at most.
+        worker_bytes: memory of a worker, at most.
+        disk_bytes: of OUT at most while it runs.
+        file_bytes: of OUT afterwards, without payload.
+        steps: what would be done, one sentence each.
+    """
+
+    seconds: float
+    driver_bytes: int
+    worker_bytes: int
+    disk_bytes: int
+    file_bytes: int
+    steps: tuple[str, ...]
+
+
+def forecast_shards(asked: Asked, *, workers: int) -> ShardsForecast:
+    """Forecast `build_shards`, without the start of Ray.
+
+    Args:
+        asked: what is to be built.
+        workers: tasks at once.
+    """
+    data, params = asked.data, asked.params
+    n, dim = data.n, data.dim
+    nlist = resolve_nlist(params, n)
+    id_bytes = 8.0 if data.id_kind == "integers" else 24.0
+    one = forecast_build(n, dim, params, id_bytes=id_bytes, cores=1)
+    serial = forecast_build(n, dim, params, id_bytes=id_bytes, cores=MANY)
+    training = serial.memory_bytes - BASE_BYTES - 46 * n
+    blocks = data.blocks(block_bytes=asked.block_bytes)
+    files = index_bytes(n, dim, params, nlist=nlist, id_bytes=id_bytes)
+    files += asked.shards * 4 * nlist * (dim + 4)
+    kept = 2 if params.keep in ("f16", "bf16") else 4
+    placed = round(n * (kept * dim + id_bytes))
+    # Rows are written, read again and hashed once more than in one process.
+    seconds = (one.seconds + ROW_NUMBER * n * dim) / workers + TASK * len(blocks)
+    worker = max(
+        BLOCK_COPIES * min(asked.block_bytes, 4 * n * dim),
+        NEAR_COPIES * min(NEAR_BYTES, n * dim),
+        SHARD_ROW * -(-n // asked.shards),
+    )
+    return ShardsForecast(
+        seconds=seconds,
+        driver_bytes=BASE_BYTES + DRIVER_ROW * n + max(0, training),
+        worker_bytes=BASE_BYTES + worker,
+        disk_bytes=max(2 * placed, files),
+        file_bytes=files,
+        steps=_steps(asked, workers, len(blocks), nlist, BASE_BYTES + worker),
+    )
+
+
+def _steps(
+    asked: Asked, workers: int, blocks: int, nlist: int, worker_bytes: int
+) -> tuple[str, ...]:
+    data = asked.data
+    return (
+        f"read {len(data.sources):,} files in {blocks:,} blocks, and place their rows"
+        f" in {asked.shards:,} shards",
+        f"train {nlist:,} lists on rows of all files, and assign {data.n:,} rows",
+        f"write the lists and codes of {asked.shards:,} shards",
+        f"{workers:,} workers, each with about {worker_bytes:,} bytes of memory",
+    )

@@ -1,0 +1,204 @@
+"""`gleann cluster select farthest-first` and `weighted-k-center`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from gleann.index.progress import Progress
+from gleann.index.shards.places import ShardPlaces
+from gleann.selection.coreset.methods import defaults, farthest_first, uniform
+from gleann.selection.coreset.parallel.method import weighted_k_center_in_shards
+from gleann.selection.coreset.parallel.points import problem_in_shards
+from gleann.selection.coreset.problem import CostOn, Problem
+from gleann.selection.coreset.result import Coreset
+from gleann.service.cli import options
+from gleann.service.cli.cluster.placed import placed, placed_options, rows_in_file
+from gleann.service.cli.files import output_paths, outputs
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.progress import Report, progress_bars
+from gleann.service.cli.say import say
+from gleann.service.cli.select.coreset_job import picks_table, results_of
+
+Solve = Callable[[Problem, ShardPlaces, Report], Coreset]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterCoresetJob:
+    """Parameters of a command that chooses a coreset of an index in shards."""
+
+    shards: Path
+    out: Path
+    k: int
+    locked: Path | None
+    workers: int | None
+    address: str | None
+    overwrite: bool
+    progress: bool
+    costs_column: str | None = None
+    cost_weight: float = 0.0
+    cost_on: CostOn = "sum"
+    eps: float = defaults.RADIUS_STEP
+    seed: int = 0
+
+
+k_option = click.option("--k", type=int, required=True, help="Items to choose.")
+
+locked_option = click.option(
+    "--locked",
+    type=options.PATH,
+    help="Ids that count as already chosen (.npy, or csv with a column id).",
+)
+
+
+@click.command(
+    "farthest-first",
+    short_help="Cover the rest (farthest-first traversal).",
+    epilog=options.examples(
+        "gleann cluster select farthest-first pages.shards --k 500 --out picks.parquet",
+        "gleann cluster select farthest-first /mnt/all/pages --k 5000 --locked"
+        " labelled.csv --address auto --out picks.parquet",
+    ),
+)
+@placed_options("picks.parquet")
+@k_option
+@locked_option
+@options.seed_option
+@options.takes(ClusterCoresetJob)
+def farthest_first_command(job: ClusterCoresetJob) -> None:
+    """Choose K times the item of INDEX farthest from the chosen items.
+
+    The items are those that one machine chooses of the same rows. All shards are asked
+    once for every 150 or so.
+    """
+
+    def solve(problem: Problem, _: ShardPlaces, report: Report) -> Coreset:
+        return farthest_first(problem, seed=job.seed, progress=report)
+
+    _run("farthest-first", job, solve)
+
+
+@click.command(
+    "weighted-k-center",
+    short_help="Cover the rest and prefer uncertain items (weighted k-center).",
+    epilog=options.examples(
+        "gleann cluster select weighted-k-center pages.shards --k 500 --costs-column"
+        " cost --cost-weight 0.1 --cost-on mean --out picks.parquet",
+    ),
+)
+@placed_options("picks.parquet")
+@k_option
+@locked_option
+@click.option(
+    "--costs-column",
+    metavar="COLUMN",
+    help="Payload column with one cost per item: low where the model is uncertain.",
+)
+@click.option(
+    "--cost-weight",
+    default=defaults.COST_WEIGHT,
+    show_default=True,
+    help="Weight of one unit of cost relative to one unit of radius.",
+)
+@click.option(
+    "--cost-on",
+    type=click.Choice(["sum", "mean"]),
+    default="sum",
+    show_default=True,
+    help="Weight the sum or the mean of the chosen items' costs.",
+)
+@click.option(
+    "--eps",
+    default=defaults.RADIUS_STEP,
+    show_default=True,
+    help="Relative step between radius guesses.",
+)
+@options.seed_option
+@options.takes(ClusterCoresetJob)
+def weighted_k_center_command(job: ClusterCoresetJob) -> None:
+    """Choose K items of INDEX with a small radius + COST_WEIGHT * cost.
+
+    Without costs it is k-center: coverage alone. In four rounds of all shards; prints a
+    certificate, an upper bound on the ratio to the optimum. --seed draws the items that
+    it is compared with.
+    """
+
+    def solve(problem: Problem, places: ShardPlaces, report: Report) -> Coreset:
+        return weighted_k_center_in_shards(
+            problem, places, eps=job.eps, progress=report
+        )
+
+    _run("weighted-k-center", job, solve)
+
+
+def _run(name: str, job: ClusterCoresetJob, solve: Solve) -> None:
+    """Choose, write the choice and its record, and print it beside random items."""
+    out = output_paths.table("--out", job.out)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        inputs=(job.shards, job.locked),
+        overwrite=job.overwrite,
+    )
+    record = JobRecord(f"cluster select {name}", job)
+    with placed(job) as places, progress_bars(wanted=job.progress) as report:
+        with record.timed("read"):
+            problem = _problem(job, places, record)
+        with record.timed("select"):
+            chosen = solve(problem, places, report)
+        report(Progress(phase="compare", done=0, total=1))
+        drawn = uniform(problem, seed=job.seed)
+        selection = chosen.named(places.ids_at(chosen.rows))
+    results = results_of(chosen) | {
+        "shards": len(places.places),
+        "metric": places.metric,
+        "random_radius": drawn.radius,
+        "random_cost": drawn.cost,
+        "random_objective": drawn.objective,
+    }
+    with outputs.staged() as files:
+        files.add_table(job.out, picks_table(selection))
+        record.add_to(files, job.out, results)
+    _say(job, places, chosen, drawn, seconds=record.seconds("select"))
+
+
+def _problem(job: ClusterCoresetJob, places: ShardPlaces, record: JobRecord) -> Problem:
+    locked = None
+    if job.locked is not None:
+        locked = rows_in_file(job.locked, places)
+        record.add_file(job.locked)
+    problem = problem_in_shards(
+        places,
+        k=job.k,
+        costs=None if job.costs_column is None else places.numbers(job.costs_column),
+        cost_weight=job.cost_weight,
+        cost_on=job.cost_on,
+        locked=locked,
+    )
+    record.add_index(job.shards, problem.data_hash)
+    return problem
+
+
+def _say(
+    job: ClusterCoresetJob,
+    places: ShardPlaces,
+    chosen: Coreset,
+    drawn: Coreset,
+    *,
+    seconds: float,
+) -> None:
+    def shown(coreset: Coreset) -> str:
+        cost = "" if job.costs_column is None else f", cost {coreset.cost:.4g}"
+        return f"radius {coreset.radius:.4g}{cost}"
+
+    say(
+        f"{job.out}: {len(chosen.rows):,} of {len(places):,} items in"
+        f" {len(places.places)} shards in {seconds:.2f} s, {shown(chosen)} (metric"
+        f" {places.metric})"
+    )
+    say(f"as many random items: {shown(drawn)}")
+    if chosen.ratio is not None:
+        say(f"at most {chosen.ratio:.2f} times the best possible objective")
+    if chosen.note:
+        say(chosen.note)

@@ -1,0 +1,134 @@
+"""`gleann cluster curate duplicates`: near-duplicates of an index in shards."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from gleann.index.filters.condition import Condition
+from gleann.index.shards.places import ShardPlaces
+from gleann.selection.among import Among
+from gleann.selection.curation.duplicates import Duplicates, curve
+from gleann.selection.curation.duplicates.in_shards import near_duplicates_in_shards
+from gleann.selection.curation.duplicates.near import MAX_PAIRS
+from gleann.service.cli import options
+from gleann.service.cli.cluster.among import among_of
+from gleann.service.cli.cluster.placed import placed, placed_options
+from gleann.service.cli.curate.similar import results
+from gleann.service.cli.curate.similar.inputs import near_options
+from gleann.service.cli.files import output_paths
+from gleann.service.cli.files.among import said_of
+from gleann.service.cli.files.manifest import JobRecord
+from gleann.service.cli.progress import Report, progress_bars
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterDuplicatesJob(options.FilterOptions):
+    """Parameters of `gleann cluster curate duplicates`."""
+
+    shards: Path
+    out: Path
+    radius: float | None
+    similarity: float | None
+    keep_by: Literal["id", "score", "newest"]
+    score_column: str | None
+    pairs: Path | None
+    state: Path | None
+    max_pairs: int
+    workers: int | None
+    address: str | None
+    overwrite: bool
+    progress: bool
+
+
+@click.command(
+    "duplicates",
+    short_help="Find near-duplicates, and which rows stay.",
+    epilog=options.examples(
+        "gleann cluster curate duplicates pages.shards --similarity 0.95 --out"
+        " found.parquet",
+        "gleann cluster curate duplicates /mnt/all/pages --similarity 0.9 --keep-by"
+        " score --score-column quality --address auto --out found.parquet",
+    ),
+)
+@placed_options("found.parquet")
+@near_options
+@click.option(
+    "--keep-by",
+    type=click.Choice(["id", "score", "newest"]),
+    default="id",
+    show_default=True,
+    help="Which of some near-duplicates stays: that of the lowest id, or of the"
+    " greatest number in --score-column.",
+)
+@click.option(
+    "--score-column",
+    metavar="COLUMN",
+    help="Payload column with one score or time per row.",
+)
+@options.filter_options
+@results.result_options
+@click.option(
+    "--max-pairs",
+    default=MAX_PAIRS,
+    show_default=True,
+    help="Pairs that may be held; each takes 12 bytes.",
+)
+@options.takes(ClusterDuplicatesJob)
+def command(job: ClusterDuplicatesJob) -> None:
+    """Find all rows of INDEX that are near-duplicates, and keep the first of them.
+
+    Finds what `gleann curate duplicates` finds among the same rows, and writes the same
+    columns. Shards are joined two by two.
+    """
+    out = output_paths.table("--out", job.out)
+    output_paths.require_writable(
+        out,
+        output_paths.manifest(out),
+        *results.result_paths(job.pairs, job.state),
+        inputs=(job.shards,),
+        overwrite=job.overwrite,
+    )
+    record = JobRecord("cluster curate duplicates", job)
+    with placed(job) as places, progress_bars(wanted=job.progress) as report:
+        with record.timed("read"):
+            among = among_of(places, Condition.of(job.where, job.parameters))
+        found = _found(job, places, among, record, report)
+    points = curve(found)
+    results.write(
+        found, record, out=job.out, pairs=job.pairs, state=job.state, points=points
+    )
+    results.say_found(
+        job.out,
+        found.summary(),
+        points,
+        room=said_of(among, len(places), what="rows"),
+        seconds=record.seconds("find"),
+        metric=found.metric,
+        against=None,
+    )
+
+
+def _found(
+    job: ClusterDuplicatesJob,
+    places: ShardPlaces,
+    among: Among | None,
+    record: JobRecord,
+    report: Report,
+) -> Duplicates:
+    scores = None if job.score_column is None else places.numbers(job.score_column)
+    with record.timed("find"):
+        found = near_duplicates_in_shards(
+            places,
+            radius=job.radius,
+            similarity=job.similarity,
+            keep_by=job.keep_by,
+            scores=scores,
+            among=among,
+            max_pairs=job.max_pairs,
+            threads=1,  # a worker has one CPU
+            progress=report,
+        )
+    record.add_index(job.shards, str(found.provenance["data_hash"]))
+    return found

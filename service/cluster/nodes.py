@@ -1,0 +1,44 @@
+"""One task on each machine of a cluster."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from gleann.service.cluster import engine
+
+Result = TypeVar("Result")
+
+SECONDS = 60.0
+"""That a machine may take to answer, its first import of gleann among them."""
+
+
+def on_each_machine(
+    ray: Any, function: Callable[..., Result], *arguments: Any, doing: str
+) -> Iterator[tuple[str, Result]]:
+    """Call `function` on each machine at once; yields their names and answers.
+
+    Args:
+        ray: the module, of a cluster that was joined.
+        function: what is called.
+        *arguments: of it.
+        doing: what the machine fails to do where it does not answer, for the message.
+
+    Raises:
+        UnavailableError: a machine does not answer within `SECONDS`.
+        GleannError: what `function` raised.
+    """
+    pinned = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    call = ray.remote(num_cpus=0, max_retries=1)(function)
+    asked = [
+        (
+            node["NodeManagerHostname"],
+            call.options(
+                scheduling_strategy=pinned(node_id=node["NodeID"], soft=False)
+            ).remote(*arguments),
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+    for host, answer in asked:
+        with engine.errors_unwrapped(f"the machine {host} does not {doing}"):
+            there = ray.get(answer, timeout=SECONDS)
+        yield host, there

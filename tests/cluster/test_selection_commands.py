@@ -1,0 +1,118 @@
+"""`gleann cluster select`, `curate` and `estimate` write what one machine does."""
+
+import csv
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from gleann.service.cli.main import run
+from tests.support.sharded import sharded
+
+if TYPE_CHECKING:
+    from gleann.service.cluster.session import Cluster
+
+
+@pytest.fixture
+def world(cluster: "Cluster", tmp_path):
+    world = sharded(tmp_path / "cut", shards=3, n=500)
+    world.index.save(tmp_path / "one")
+    return world
+
+
+def table(path):
+    return pq.read_table(path).to_pydict()
+
+
+def test_farthest_first(world, tmp_path, capsys):
+    locked = tmp_path / "locked.csv"
+    locked.write_text("id\n" + "\n".join(map(str, world.ids[[4, 300]].tolist())) + "\n")
+    for command, name in ((["select"], "one"), (["cluster", "select"], "cut")):
+        out = ["--out", str(tmp_path / f"{name}.parquet"), "--locked", str(locked)]
+        source = str(tmp_path / name)
+        more = ["--k", "60", "--seed", "3"]
+        assert run([*command, "farthest-first", source, *more, *out]) == 0
+    assert table(tmp_path / "cut.parquet") == table(tmp_path / "one.parquet")
+    said = capsys.readouterr().out
+    assert "60 of 500 items in 3 shards" in said
+    record = json.loads((tmp_path / "cut.parquet.manifest.json").read_text())
+    one = json.loads((tmp_path / "one.parquet.manifest.json").read_text())
+    assert record["results"]["radius"] == one["results"]["radius"]
+    assert record["results"]["random_radius"] == one["results"]["random_radius"]
+
+
+def test_weighted_k_center(world, tmp_path, capsys):
+    out = tmp_path / "picks.parquet"
+    asked = ["--k", "20", "--costs-column", "cost", "--cost-weight", "0.1"]
+    command = ["cluster", "select", "weighted-k-center", str(tmp_path / "cut")]
+    assert run([*command, *asked, "--out", str(out)]) == 0
+    assert "times the best possible objective" in capsys.readouterr().out
+    chosen = table(out)["id"]
+    assert len(set(chosen)) == 20 <= len(set(chosen) & set(world.ids.tolist()))
+
+
+def test_duplicates(world, tmp_path, capsys):
+    asked = ["--radius", "1.5", "--where", "score > $1", "--param", "2"]
+    lines = []
+    for command, name in ((["curate"], "one"), (["cluster", "curate"], "cut")):
+        out = ["--out", str(tmp_path / f"{name}.parquet")]
+        kept = ["--pairs", str(tmp_path / f"{name}-pairs.parquet")]
+        source = str(tmp_path / name)
+        assert run([*command, "duplicates", source, *asked, *out, *kept]) == 0
+        lines.append(capsys.readouterr().out.split("\n")[1:])
+    assert table(tmp_path / "cut.parquet") == table(tmp_path / "one.parquet")
+    pairs = [table(tmp_path / f"{name}-pairs.parquet") for name in ("one", "cut")]
+    assert pairs[0] == pairs[1]
+    assert lines[0] == lines[1]
+
+
+def test_an_estimate_in_rounds(world, tmp_path, capsys):
+    answers, todo = tmp_path / "answers.csv", tmp_path / "todo.csv"
+    order = np.argsort(world.ids)
+    proxy = tmp_path / "proxy.parquet"
+    import pyarrow as pa
+
+    columns = {"id": world.ids[order], "proxy": world.payload["score"][order]}
+    pq.write_table(pa.table(columns), proxy)
+    truth = {one: one % 3 == 0 for one in world.ids.tolist()}
+    found = []
+    for source in (
+        ["estimate", "--proxy", str(proxy)],
+        ["cluster", "estimate", str(tmp_path / "cut"), "--proxy-column", "score"],
+    ):
+        out = tmp_path / f"{source[0]}.json"
+        more = ["--oracle-csv", str(answers), "--budget", "100", "--todo", str(todo)]
+        state = ["--state", str(tmp_path / f"{source[0]}-state.json")]
+        labelled: list[int] = []
+        answers.write_text("id,positive\n")
+        while (code := run([*source, *more, *state, "--out", str(out)])) == 3:
+            asked = [int(line["id"]) for line in csv.DictReader(todo.open())]
+            assert not set(asked) & set(labelled)
+            labelled += asked
+            with answers.open("a") as file:
+                file.writelines(f"{one},{int(truth[one])}\n" for one in asked)
+        assert code == 0
+        found.append((labelled, json.loads(out.read_text())["estimate"]["value"]))
+    assert found[0] == found[1]
+    assert len(found[0][0]) == 100
+    capsys.readouterr()
+
+
+def test_what_is_refused(world, tmp_path, capsys):
+    cut, out = str(tmp_path / "cut"), ["--out", str(tmp_path / "x.parquet")]
+    one = str(tmp_path / "one")
+    select = ["cluster", "select", "farthest-first"]
+    curate = ["cluster", "curate", "duplicates"]
+    for command, said in (
+        ([*select, one, "--k", "3"], "no index in shards"),
+        ([*select, cut, "--k", "501"], "--k must be in 1..500"),
+        ([*curate, cut], "--radius"),
+        ([*curate, cut, "--radius", "1", "--keep-by", "newest"], "needs scores"),
+        ([*curate, cut, "--radius", "1", "--score-column", "colour"], "colour"),
+        ([*curate, cut, "--radius", "1", "--where", "score > 99"], "0 of 500"),
+    ):
+        assert run([*command, *out]) != 0
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "x.parquet").exists()

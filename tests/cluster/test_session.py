@@ -1,0 +1,189 @@
+"""Tasks on a Ray: in order, again where a worker is lost, with their own errors."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from gleann.index.errors import (
+    EngineUnavailableError,
+    InvalidParamsError,
+    MissingFileError,
+    UnavailableError,
+)
+from gleann.index.shards.rows import FileRows
+from gleann.index.storage.manifest import read_manifest
+from tests.support import ray_workers
+
+if TYPE_CHECKING:
+    from gleann.service.cluster.session import Cluster
+
+
+def by_value(cluster: "Cluster") -> None:
+    """Let functions of this file travel whole: workers do not see the tests."""
+    import sys
+
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.fixture
+def travelling(cluster: "Cluster") -> "Cluster":
+    by_value(cluster)
+    return cluster
+
+
+def test_results_come_in_the_order_of_the_tasks(travelling: "Cluster") -> None:
+    import time
+
+    def slow_first(number: int) -> int:
+        time.sleep(0.3 if number == 0 else 0)
+        return number * number
+
+    assert list(travelling.run(slow_first, range(9))) == [n * n for n in range(9)]
+    assert list(travelling.run(slow_first, [])) == []
+
+
+def test_tasks_are_taken_as_there_are_workers(travelling: "Cluster") -> None:
+    taken = []
+
+    def tasks() -> Iterator[int]:
+        for number in range(40):
+            taken.append(number)
+            yield number
+
+    found = travelling.run(abs, tasks())
+    next(found)
+    assert len(taken) <= 2 * travelling.workers
+    assert list(found) == list(range(1, 40))
+
+
+def test_arrays_in_the_function_travel_once(travelling: "Cluster") -> None:
+    def total(rows: np.ndarray, number: int) -> float:
+        assert not rows.flags.writeable
+        return float(rows[number].sum())
+
+    rows = np.arange(300_000.0).reshape(3, -1)
+    found = list(travelling.run(partial(total, rows), range(3)))
+    assert found == rows.sum(axis=1).tolist()
+
+
+def test_errors_of_a_task_are_its_own(cluster: "Cluster") -> None:
+    with pytest.raises(MissingFileError, match="no index at /nowhere") as caught:
+        list(cluster.run(read_manifest, [Path("/nowhere")]))
+    assert type(caught.value) is MissingFileError
+    with pytest.raises(TypeError, match="bad operand type"):
+        list(cluster.run(abs, ["text"]))
+
+
+def test_a_task_whose_worker_is_killed_is_run_again(
+    travelling: "Cluster", tmp_path: Path
+) -> None:
+    def die_once(number: int) -> int:
+        mark = tmp_path / str(number)
+        if number % 3 == 0 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    assert list(travelling.run(die_once, range(7))) == list(range(7))
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_task_that_always_loses_its_worker_is_named(travelling: "Cluster") -> None:
+    def die(number: int) -> int:
+        if number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    with pytest.raises(UnavailableError, match="task 1 was lost: WorkerCrashedError"):
+        list(travelling.run(die, range(3), retries=1))
+
+
+def test_other_versions_are_refused_with_both() -> None:
+    pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    from gleann.service.cluster.versions import compare, versions
+
+    here = versions()
+    compare("host", here, dict(here))
+    for name in here:
+        other = here | {name: "0.0.7"}
+        text = f"host has {name} 0.0.7 where this process has {here[name]}"
+        with pytest.raises(EngineUnavailableError, match=text.replace(".", r"\.")):
+            compare("host", here, other)
+
+
+def test_machines_are_asked_for_versions_and_folders(
+    cluster: "Cluster", tmp_path: Path
+) -> None:
+    from gleann.service.cluster import shared_folder
+    from gleann.service.cluster.versions import require_same_versions
+
+    require_same_versions(cluster.ray)
+    shared_folder.require_shared(cluster, tmp_path / "a/b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_a_machine_does_not_see_is_refused(
+    cluster: "Cluster", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gleann.service.cluster import shared_folder
+
+    monkeypatch.setattr(
+        shared_folder, "on_each_machine", lambda *_, **__: iter([("far", False)])
+    )
+    with pytest.raises(
+        MissingFileError, match=f"far does not see the folder {tmp_path}"
+    ):
+        shared_folder.require_shared(cluster, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_ray_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    from gleann.service.cluster.session import joined
+
+    def refuse(**settings: object) -> None:
+        raise ConnectionError("nobody is there")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    handler = signal.getsignal(signal.SIGTERM)
+    with (
+        pytest.raises(
+            UnavailableError, match=r"no Ray can be joined at '10\.0\.0\.1:6379'"
+        ),
+        joined("10.0.0.1:6379"),
+    ):
+        pass
+    assert signal.getsignal(signal.SIGTERM) is handler
+    with pytest.raises(InvalidParamsError, match="workers must be at least 1, got 0"):
+        joined(workers=0).__enter__()
+
+
+def test_a_process_goes_on_with_the_ray_that_it_joined(cluster: "Cluster") -> None:
+    from gleann.service.cluster.session import joined
+
+    with joined(workers=1) as inner:
+        assert inner.workers == 1
+        assert list(inner.run(abs, [-3, -4])) == [3, 4]
+    assert cluster.ray.is_initialized()
+    assert list(replace(cluster, workers=1).run(abs, [-5])) == [5]
+
+
+def test_rows_travel_by_the_name_of_their_file(
+    cluster: "Cluster", tmp_path: Path
+) -> None:
+    rows = np.arange(12, dtype=np.float32).reshape(4, 3)
+    np.save(tmp_path / "vectors.npy", rows)
+    there = FileRows(tmp_path / "vectors.npy", "f32", (4, 3))
+    (found,) = cluster.run(np.asarray, [there])
+    np.testing.assert_array_equal(found, rows)
+    assert ray_workers.workers_of()

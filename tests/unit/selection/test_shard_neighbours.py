@@ -1,0 +1,84 @@
+"""Neighbours in shards are those of one index, and sessions go on with them alike."""
+
+import numpy as np
+import pytest
+
+from gleann.index.shards.sharded_index import ShardedIndex
+from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
+from gleann.selection.among import Among
+from gleann.selection.shard_neighbours import ShardNeighbours
+from tests.support.sharded import sharded
+
+
+@pytest.mark.parametrize("shards", [1, 2, 5])
+@pytest.mark.parametrize("metric", ["l2", "cosine", "ip"])
+def test_neighbours_are_those_of_one_index(tmp_path, shards, metric):
+    world = sharded(
+        tmp_path / "s", shards=shards, metric=metric, dim=12, codes="float32"
+    )
+    rows = np.setdiff1d(np.arange(400), np.flatnonzero(_repeated(world.vectors)))[::7]
+    for nprobe in (2, 9):
+        there = ShardNeighbours(ShardedIndex.load(world.folder), nprobe=nprobe)
+        here = IndexNeighbours(world.index, nprobe=nprobe)
+        assert len(there) == 400
+        near = there.neighbours(rows, k=4)
+        _same(world, rows, near, here.neighbours(rows, k=4))
+        assert not (near == rows[:, None]).any()
+        allowed = np.arange(400) % 3 > 0
+        _same(
+            world,
+            rows,
+            there.open_neighbours(rows, k=4, allowed=allowed),
+            here.open_neighbours(rows, k=4, allowed=allowed),
+        )
+        among = Among(rows=np.arange(0, 400, 2), n=400)
+        _same(
+            world,
+            rows,
+            there.limited_to(among).neighbours(rows, k=4),
+            here.limited_to(among).neighbours(rows, k=4),
+        )
+    assert there.neighbours(rows[:0], k=3).shape == (0, 3)
+
+
+def _repeated(vectors):
+    _, inverse, counts = np.unique(
+        vectors, axis=0, return_inverse=True, return_counts=True
+    )
+    return counts[inverse.ravel()] > 1
+
+
+def _same(world, rows, near, expected):
+    """The same rows, or others as near: equal rows are in another order."""
+    differ = near != expected
+    assert (near < 0).tolist() == (expected < 0).tolist()
+    assert differ.mean() < 0.2
+    np.testing.assert_array_equal(world.vectors[near], world.vectors[expected])
+
+
+@pytest.mark.parametrize("pool", ["seals", "global"])
+def test_a_session_picks_what_it_picks_with_one_index(tmp_path, pool):
+    world = sharded(tmp_path / "s", shards=5, dim=12, n=300, codes="float32")
+    labels = (world.vectors[:, 0] > 3).astype(np.int64)
+    seed = np.concatenate([np.flatnonzero(labels == one)[:4] for one in (0, 1)])
+    params = ActiveParams(strategy="margin", batch=6, pool=pool, seed=2)
+
+    def batches(near):
+        session = ActiveSession.start(
+            world.vectors,
+            params,
+            ids=world.ids,
+            rows=seed,
+            labels=labels[seed],
+            neighbours=near,
+        )
+        picked = []
+        for _ in range(4):
+            batch = session.next_batch()
+            picked.append(batch.ids.tolist())
+            session.submit_labels(batch.ids, labels[batch.rows])
+        return picked
+
+    there = batches(ShardNeighbours(ShardedIndex.load(world.folder), nprobe=9))
+    assert there == batches(IndexNeighbours(world.index, nprobe=9))
+    assert len({one for batch in there for one in batch}) == 24

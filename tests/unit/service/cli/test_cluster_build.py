@@ -1,0 +1,117 @@
+"""`gleann cluster build` without a cluster: plans, options, and what it is given."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gleann.index.shards.manifest import read
+from gleann.service.cli.cluster import build
+from gleann.service.cli.main import run
+from tests.support.shard_builds import files_of, write_parquet
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Path:
+    rows = np.random.default_rng(0).standard_normal((500, 8))
+    return write_parquet(
+        tmp_path / "pages", rows, ids=[f"p{n}" for n in range(500)], score=range(500)
+    )
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks run in this process."""
+
+    @contextmanager
+    def runner(*_: Any) -> Iterator[Any]:
+        yield map
+
+    monkeypatch.setattr(build, "_runner", runner)
+
+
+def test_a_plan_says_what_it_takes(
+    pages: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = pages.parent / "out"
+    words = [
+        "cluster",
+        "build",
+        str(pages),
+        str(out),
+        "--shards",
+        "3",
+        "--workers",
+        "2",
+    ]
+    assert run([*words, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "read 3 files in 3 blocks, and place their rows in 3 shards" in said
+    assert "train 7 lists" in said
+    assert "2 workers, each with about" in said
+    assert "rows: 500" in said
+    assert not out.exists()
+    assert run([*words, "--dry-run", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["rows"] == 500
+    assert plan["workers"] == 2
+    assert plan["memory_bytes"] > 0 < plan["worker_bytes"]
+    assert plan["disk_bytes"] >= plan["disk_bytes_after"] > 500 * 8 * 4
+
+
+@pytest.mark.usefixtures("here")
+def test_it_builds_and_leaves_a_record(
+    pages: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = pages.parent / "out"
+    words = ["cluster", "build", str(pages), str(out), "--shards", "2"]
+    assert run([*words, "--columns", "score:float64", "--metric", "l2"]) == 0
+    said = capsys.readouterr().out
+    assert f"{out}: 500 vectors of 8 dimensions in 2 shards of" in said
+    record = json.loads((pages.parent / "out.manifest.json").read_text())
+    assert record["command"] == "cluster build"
+    assert len(record["results"]["files"]) == 3
+    assert sum(record["results"]["shards"]) == 500
+    manifest = read(out)
+    assert manifest.id_kind == "strings"
+    assert manifest.header["params"]["metric"] == "l2"
+    before = files_of(out)
+    assert run(words) == 1
+    assert "there is an index in shards at" in capsys.readouterr().err
+    assert files_of(out) == before
+    assert run([*words, "--overwrite"]) == 0
+    assert files_of(out) != before
+
+
+@pytest.mark.parametrize(
+    ("more", "message", "code"),
+    [
+        (["--shards", "0"], "--shards", 2),
+        (["--shards", "2", "--nlist", "501"], "--nlist is 501, but there are 500", 1),
+        (["--shards", "2", "--columns", "nothing"], "no column 'nothing'", 1),
+        (["--shards", "2", "--id-column", "vector"], "must hold integers or texts", 1),
+        (
+            ["--shards", "2", "--projection", "9"],
+            "--projection is 9, and rows have 8",
+            1,
+        ),
+        ([], "--shards", 2),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_what_cannot_be_is_refused(
+    pages: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    message: str,
+    code: int,
+) -> None:
+    for dry in ([], ["--dry-run"]):
+        words = ["cluster", "build", str(pages), str(pages.parent / "out"), *more, *dry]
+        assert run(words) == code
+        assert message in capsys.readouterr().err
+    assert not (pages.parent / "out").exists()
