@@ -120,7 +120,7 @@ def _require_fitting(job: ClusterDuplicatesJob) -> None:
 
     Raises:
         InvalidParamsError: neither or both of radius and similarity, one out of range,
-            or a column of scores without an order that reads it, or the other way round.
+            or a column of scores without an order that reads it, or the reverse.
     """
     metric = read(job.shards).unpacked().params.metric
     require_distance(metric)
