@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gleann.index.arrays import HeldIds, ListNos, Rows, Vectors
+from gleann.index.arrays import HeldIds, ListNos, Mask, Rows, Vectors
 from gleann.index.codes import Encoding
 from gleann.index.engines.contract import Scanned, ScanRequest, Work
 from gleann.index.ids.held import kind_of, take_ids
@@ -251,12 +251,12 @@ class NextInOrder:
     def answer(self, shard: OpenShard) -> tuple[Rows, HeldIds]:
         """Rows (m,) of the shard in the order of their ids, and those."""
         order, held = shard.id_order, shard.index.held_ids
-        if self.allowed is not None:
-            order = order[self.allowed.allowed(shard).mask[order]]
-        start = 0
-        if self.after is not None:
-            start = count_up_to(held, order, self.after)
-        rows = order[start : start + self.size]
+        start = 0 if self.after is None else count_up_to(held, order, self.after)
+        if self.allowed is None:
+            rows = order[start : start + self.size]
+        else:
+            mask = self.allowed.allowed(shard).mask
+            rows = first_allowed(order[start:], mask, self.size)
         return rows, take_ids(held, rows)
 
 
@@ -325,6 +325,22 @@ class TakePayload:
         if self.columns is not None:
             payload = payload.select(self.columns)
         return payload.take(self.rows)
+
+
+def first_allowed(rows: Rows, mask: Mask, size: int) -> Rows:
+    """The first `size` of some rows (m,) that a mask (n,) allows, or all there are.
+
+    No more of them are looked at than that takes, and as many again.
+    """
+    found: list[Rows] = [rows[:0]]
+    missing, start, look = size, 0, 4 * size
+    while missing > 0 and start < len(rows):
+        some = rows[start : start + look]
+        some = some[mask[some]][:missing]
+        found.append(some)
+        missing -= len(some)
+        start, look = start + look, 2 * look
+    return np.concatenate(found)
 
 
 def _compared(

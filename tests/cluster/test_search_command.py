@@ -1,5 +1,6 @@
 """`gleann cluster search` writes what `gleann search` does."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.shards.cut import cut
+from gleann.service.cli.cluster.search import command
 from gleann.service.cli.main import run
 
 if TYPE_CHECKING:
@@ -44,14 +46,32 @@ def test_the_same_table(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     tables = []
-    for command, name in ((["search"], "one"), (["cluster", "search"], "cut")):
+    for words, name in ((["search"], "one"), (["cluster", "search"], "cut")):
         out = folder / f"{name}.parquet"
         files = [str(folder / name), str(folder / "queries.npy"), "--out", str(out)]
-        assert run([*command, *files, *more]) == 0
+        assert run([*words, *files, *more]) == 0
         tables.append(pq.read_table(out))
         assert "30 queries" in capsys.readouterr().out
     assert tables[1].equals(tables[0])
     assert (folder / "cut.parquet.manifest.json").exists()
+
+
+def test_the_examples(
+    cluster: "Cluster", folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of --help, with the files of this test."""
+    examples = (command.epilog or "").partition("Examples:\n")[2].splitlines()
+    lines = [line.strip() for line in examples if "cluster search" in line]
+    assert len(lines) == 3
+    for line in lines:
+        words = [_NAMES.get(word, word) for word in shlex.split(line)[1:]]
+        words = [str(folder / word) if word in _FILES else word for word in words]
+        assert run([*words, "--overwrite"]) == 0, line
+        assert "30 queries" in capsys.readouterr().out
+
+
+_NAMES = {"pages.shards": "cut", "/mnt/all/pages": "cut"}
+_FILES = {"cut", "queries.npy", "found.parquet"}
 
 
 def test_what_is_refused(
@@ -65,7 +85,7 @@ def test_what_is_refused(
         ("cut", ["--replicas", "0"], "--replicas"),
         ("cut", ["--where", "weight = 2"], "weight"),
     ):
-        command = ["cluster", "search", str(folder / index), queries, "--out", out]
-        assert run([*command, *more]) != 0
+        words = ["cluster", "search", str(folder / index), queries, "--out", out]
+        assert run([*words, *more]) != 0
         assert said in capsys.readouterr().err
         assert not Path(out).exists()
