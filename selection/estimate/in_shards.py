@@ -42,7 +42,7 @@ def proxy_in_shards(places: ShardPlaces, column: str) -> ProxyInShards:
     """Read a proxy from a payload column of all shards.
 
     8 bytes a row travel, and the ids: as much as a session holds several times over, as
-    exact strata and draws need all proxies in one order (`selection/DECISIONS.md` X).
+    exact strata and draws need all proxies in one order (`selection/DECISIONS.md` 65).
 
     Args:
         places: of the shards.

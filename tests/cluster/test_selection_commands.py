@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from gleann.service.cluster.session import Cluster
 
 
+ONE = ("--workers", "1")
+"""A worker, which takes a second or two to start."""
+
+
 @pytest.fixture
 def world(cluster: "Cluster", tmp_path):
     world = sharded(tmp_path / "cut", shards=3, n=500)
@@ -47,7 +51,7 @@ def test_weighted_k_center(world, tmp_path, capsys):
     out = tmp_path / "picks.parquet"
     asked = ["--k", "20", "--costs-column", "cost", "--cost-weight", "0.1"]
     command = ["cluster", "select", "weighted-k-center", str(tmp_path / "cut")]
-    assert run([*command, *asked, "--out", str(out)]) == 0
+    assert run([*command, *asked, *ONE, "--out", str(out)]) == 0
     assert "times the best possible objective" in capsys.readouterr().out
     chosen = table(out)["id"]
     assert len(set(chosen)) == 20 <= len(set(chosen) & set(world.ids.tolist()))
@@ -77,10 +81,10 @@ def test_an_estimate_in_rounds(world, tmp_path, capsys):
     columns = {"id": world.ids[order], "proxy": world.payload["score"][order]}
     pq.write_table(pa.table(columns), proxy)
     truth = {one: one % 3 == 0 for one in world.ids.tolist()}
-    found = []
+    found, cut = [], str(tmp_path / "cut")
     for source in (
         ["estimate", "--proxy", str(proxy)],
-        ["cluster", "estimate", str(tmp_path / "cut"), "--proxy-column", "score"],
+        ["cluster", "estimate", cut, "--proxy-column", "score", *ONE],
     ):
         out = tmp_path / f"{source[0]}.json"
         more = ["--oracle-csv", str(answers), "--budget", "100", "--todo", str(todo)]
@@ -88,7 +92,8 @@ def test_an_estimate_in_rounds(world, tmp_path, capsys):
         labelled: list[int] = []
         answers.write_text("id,positive\n")
         while (code := run([*source, *more, *state, "--out", str(out)])) == 3:
-            asked = [int(line["id"]) for line in csv.DictReader(todo.open())]
+            with todo.open() as file:
+                asked = [int(line["id"]) for line in csv.DictReader(file)]
             assert not set(asked) & set(labelled)
             labelled += asked
             with answers.open("a") as file:
@@ -107,11 +112,14 @@ def test_what_is_refused(world, tmp_path, capsys):
     curate = ["cluster", "curate", "duplicates"]
     for command, said in (
         ([*select, one, "--k", "3"], "no index in shards"),
-        ([*select, cut, "--k", "501"], "--k must be in 1..500"),
+        ([*select, cut, "--k", "501", *ONE], "--k must be in 1..500"),
         ([*curate, cut], "--radius"),
-        ([*curate, cut, "--radius", "1", "--keep-by", "newest"], "needs scores"),
-        ([*curate, cut, "--radius", "1", "--score-column", "colour"], "colour"),
-        ([*curate, cut, "--radius", "1", "--where", "score > 99"], "0 of 500"),
+        (
+            [*curate, cut, "--radius", "1", "--keep-by", "newest"],
+            "needs --score-column",
+        ),
+        ([*curate, cut, "--radius", "1", "--score-column", "score"], "--keep-by"),
+        ([*curate, cut, "--radius", "1", "--where", "score > 99", *ONE], "0 of 500"),
     ):
         assert run([*command, *out]) != 0
         assert said in capsys.readouterr().err

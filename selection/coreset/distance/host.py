@@ -130,19 +130,6 @@ class NumpyCovering:
         """See `Covering`."""
         return self._nearest.copy()
 
-    def go_on(self, squared: Squares, nearest: Rows, *, count: int) -> None:
-        """Go on from where another covering of the first rows is.
-
-        Args:
-            squared: (m,), of the first m of these n rows.
-            nearest: (m,), of these; the other rows are not looked at any more.
-            count: centres that there were.
-        """
-        m = len(squared)
-        self._squared[:m], self._squared[m:] = squared, 0
-        self._nearest[:m] = nearest
-        self._count = count
-
     def cover(self, rows: Rows) -> None:
         """See `Covering`."""
         n, done = len(self._squared), 0

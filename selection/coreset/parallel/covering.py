@@ -9,19 +9,20 @@ import numpy as np
 
 from gleann.index.arrays import RowMatrix, Rows, Vectors
 from gleann.index.parallel.blocks import block_slices
+from gleann.selection.coreset.distance.choose import make_points
 from gleann.selection.coreset.distance.contract import Squares
-from gleann.selection.coreset.distance.host import (
-    BLOCK_ROWS,
-    NumpyCovering,
-    NumpyPoints,
-)
+
+BLOCK_VALUES = 1 << 23
+"""Values of rows, and of centres with them, that are prepared at once: 32 MB, and 8 MB
+of codes."""
 
 
 class ShardCovering:
     """The centres so far, and the nearest one of every row of a shard.
 
     It holds 16 bytes a row, and a block of rows while it works: O(n * d) for every
-    batch of centres, of which lower bounds leave few distances to be computed.
+    batch of centres, of which lower bounds leave few distances to be computed. Rows are
+    compared with the centres of a batch alone, and then with what was before.
 
     Args:
         rows: (n, d), of the shard.
@@ -37,12 +38,15 @@ class ShardCovering:
         """Add `centres` (m, d); ties go to the earlier centre."""
         if not len(centres):
             return
-        for block in block_slices(len(self._rows), BLOCK_ROWS):
+        dim = self._rows.shape[1]
+        for block in block_slices(len(self._rows), BLOCK_VALUES // dim):
             rows = np.ascontiguousarray(self._rows[block], np.float32)
-            m = len(rows)
-            covering = NumpyCovering(NumpyPoints(np.concatenate([rows, centres])))
-            covering.go_on(self.squared[block], self.nearest[block], count=self.count)
-            covering.cover(m + np.arange(len(centres)))
-            self.squared[block] = covering.squared[:m]
-            self.nearest[block] = covering.nearest[:m]
+            covering = make_points(np.concatenate([rows, centres])).covering()
+            covering.cover(len(rows) + np.arange(len(centres)))
+            found = covering.squared[: len(rows)]
+            nearer = found < self.squared[block]
+            self.squared[block][nearer] = found[nearer]
+            self.nearest[block][nearer] = (
+                self.count + covering.nearest[: len(rows)][nearer]
+            )
         self.count += len(centres)

@@ -70,7 +70,7 @@ def farthest_first_command(job: ClusterCoresetJob) -> None:
     """Choose K times the item of INDEX farthest from the chosen items.
 
     The items are those that one machine chooses of the same rows. All shards are asked
-    once for every 150 or so.
+    once for every batch of them, which has from some thirty to 190.
     """
 
     def solve(problem: Problem, _: ShardPlaces, report: Report) -> Coreset:

@@ -6,12 +6,16 @@ from typing import Literal
 
 import click
 
+from gleann.index.errors import InvalidParamsError
 from gleann.index.filters.condition import Condition
+from gleann.index.join.side import require_distance
+from gleann.index.shards.manifest import read
 from gleann.index.shards.places import ShardPlaces
 from gleann.selection.among import Among
 from gleann.selection.curation.duplicates import Duplicates, curve
 from gleann.selection.curation.duplicates.in_shards import near_duplicates_in_shards
 from gleann.selection.curation.duplicates.near import MAX_PAIRS
+from gleann.selection.curation.radius import radius_of
 from gleann.service.cli import options
 from gleann.service.cli.cluster.among import among_of
 from gleann.service.cli.cluster.placed import placed, placed_options
@@ -90,6 +94,7 @@ def command(job: ClusterDuplicatesJob) -> None:
         inputs=(job.shards,),
         overwrite=job.overwrite,
     )
+    _require_fitting(job)
     record = JobRecord("cluster curate duplicates", job)
     with placed(job) as places, progress_bars(wanted=job.progress) as report:
         with record.timed("read"):
@@ -108,6 +113,27 @@ def command(job: ClusterDuplicatesJob) -> None:
         metric=found.metric,
         against=None,
     )
+
+
+def _require_fitting(job: ClusterDuplicatesJob) -> None:
+    """Refuse, before Ray is started, what the work would refuse.
+
+    Raises:
+        InvalidParamsError: neither or both of radius and similarity, one out of range,
+            or a column of scores without an order that reads it, or the reverse.
+    """
+    metric = read(job.shards).unpacked().params.metric
+    require_distance(metric)
+    radius_of(metric, radius=job.radius, similarity=job.similarity)
+    if job.keep_by != "id" and job.score_column is None:
+        raise InvalidParamsError(
+            f"--keep-by {job.keep_by} needs --score-column, with scores or times"
+        )
+    if job.keep_by == "id" and job.score_column is not None:
+        raise InvalidParamsError(
+            f"--score-column is {job.score_column}, but --keep-by id does not read it:"
+            " take score or newest"
+        )
 
 
 def _found(

@@ -141,7 +141,7 @@ def write_estimate(
     answers, among = started.answers, started.session.among
     params = replace(params_of(job), budget=made.labels_used)
     uniform = drawn_uniformly(answers.ask, answers.names, params, among)
-    results = {
+    results: dict[str, object] = {
         "estimate": asdict(made),
         "uniform": None if uniform is None else asdict(uniform),
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import reduce
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import click
 
@@ -55,7 +55,7 @@ def question_options(
     *,
     budget: str,
     todo: str,
-    among: Callable[[Callback], Callback] = options.among_options,
+    among: Callable[[Any], Any] = options.among_options,
 ) -> Callable[[Callback], Callback]:
     """Options for the target, the label budget and the file of label requests.
 
@@ -64,7 +64,7 @@ def question_options(
         todo: columns of the --todo file.
         among: options of the items that the estimate is over.
     """
-    question = (
+    question: tuple[Callable[[Any], Any], ...] = (
         target_option,
         click.option("--budget", type=int, required=True, help=budget),
         click.option(
