@@ -22,8 +22,8 @@ from gleann.service.limits import require_values, require_within
 from gleann.service.state.registry import Registry
 from gleann.service.state.row_writer import Targets, require_fitting
 from gleann.service.values import IndexVersion, Limits
-from gleann.service.views.live_index import View
-from gleann.service.views.scrolling import scrolled
+from gleann.service.views.scrolling import require_kind, scrolled
+from gleann.service.views.sharded_view import Readable, ShardedView
 from gleann.service.wire.payload_messages import payload_sizes
 
 Counted: TypeAlias = tuple[int, IndexVersion]
@@ -203,7 +203,9 @@ class RowOperations(ABC):
             UnknownIndexError: no index has this name.
             InvalidFilterError: a condition that does not fit the index.
         """
-        view = self.registry.view(name)
+        view = self.registry.readable(name)
+        if isinstance(view, ShardedView):
+            return view.count_of(condition), view.state
         if condition is None:
             return view.count, view.state
         passing = view.passing(view.bind(condition))
@@ -216,7 +218,7 @@ class RowOperations(ABC):
         *,
         after_id: int | str | None = None,
         size: int,
-    ) -> tuple[Rows, View]:
+    ) -> tuple[Rows, Readable]:
         """The next vectors of a condition in the order of their ids.
 
         Args:
@@ -233,7 +235,10 @@ class RowOperations(ABC):
             InvalidFilterError: a condition that does not fit the index.
             InvalidParamsError: `after_id` of the other kind of ids.
         """
-        view = self.registry.view(name)
+        view = self.registry.readable(name)
+        if isinstance(view, ShardedView):
+            require_kind(view, after_id)
+            return view.rows_after(after_id, size=size, condition=condition), view
         bound = None if condition is None else view.bind(condition)
         return scrolled(view, bound, after_id=after_id, size=size), view
 

@@ -25,7 +25,7 @@ from gleann.service.search.merging import Outcome, answer_together
 from gleann.service.search.task import SearchTask
 from gleann.service.state.registry import Registry
 from gleann.service.values import Limits
-from gleann.service.views.live_index import View
+from gleann.service.views.sharded_view import Readable, ShardedView
 from gleann.service.wire.paging import message_room
 
 
@@ -53,7 +53,7 @@ class SearchOperations(ABC):
         allowed_ids: HeldIds | None = None,
         condition: Condition | None = None,
         radius: float | None = None,
-    ) -> tuple[FoundRows, View]:
+    ) -> tuple[FoundRows, Readable]:
         """Neighbours of queries (nq, dim), as rows of the view that answered.
 
         Args:
@@ -127,7 +127,7 @@ class SearchOperations(ABC):
             LimitError: too many hits.
             InvalidParamsError: a radius that is no number.
         """
-        view = self.registry.view(name)
+        view = self.registry.readable(name)
         require_within(len(queries) * params.k, self.limits.hits, "queries x k")
         require_few_distances(
             self.limits, queries=len(queries), vectors=view.count, params=params
@@ -150,7 +150,7 @@ class SearchOperations(ABC):
         target_recall: float = 1.0,
         limit: int | None = None,
         condition: Condition | None = None,
-    ) -> tuple[RowsWithin, View]:
+    ) -> tuple[RowsWithin, Readable]:
         """All vectors within a distance, as rows of the view that answered.
 
         Args:
@@ -167,9 +167,18 @@ class SearchOperations(ABC):
             InvalidInputError: queries that are invalid.
             and what `radius_search.search_radius` raises.
         """
-        view = self.registry.view(name)
+        view = self.registry.readable(name)
         checked = as_vectors(queries, name="queries", dim=view.dim)
         require_distances(checked, view.metric, name="queries")
+        if isinstance(view, ShardedView):
+            held = view.search_radius(
+                checked,
+                radius,
+                target_recall=target_recall,
+                limit=limit,
+                condition=condition,
+            )
+            return held, view
         found = radius_search.search_radius(
             view,
             checked,
@@ -180,7 +189,7 @@ class SearchOperations(ABC):
         )
         return found, view
 
-    def require_room(self, rows: Rows, view: View, *, queries: int) -> None:
+    def require_room(self, rows: Rows, view: Readable, *, queries: int) -> None:
         """Refuse an answer above the message limit before its ids are gathered.
 
         Args:

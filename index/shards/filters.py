@@ -6,9 +6,8 @@ from hashlib import sha256
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from gleann.index.arrays import Rows
 from gleann.index.errors import InvalidInputError
 from gleann.index.filters.condition import Condition
 from gleann.index.params import RowFilter
@@ -103,7 +102,7 @@ class ShardedFilter(RowFilter):
 
 
 def by_rows(
-    rows: Rows, *, offsets: Sequence[int], owner: tuple[str, ...]
+    rows: ArrayLike, *, offsets: Sequence[int], owner: tuple[str, ...]
 ) -> ShardedFilter:
     """The filter that allows some rows.
 

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
@@ -9,6 +10,7 @@ from gleann.index.arrays import Distances, Rows
 from gleann.index.engines.contract import Scanned, Work
 from gleann.index.errors import CorruptDataError
 from gleann.index.ids.held import take_ids
+from gleann.index.ids.order import id_order
 from gleann.index.search.allowed import AllowedRows
 from gleann.index.shards.manifest import Shard, ShardsManifest, require_shard
 from gleann.index.shards.merge import Part
@@ -66,6 +68,11 @@ class OpenShard:
         index = SoarIndex.load(folder, engine=engine, threads=threads, checks=checks)
         _require_described(folder, index, manifest, shard)
         return cls(index)
+
+    @cached_property
+    def id_order(self) -> Rows:
+        """(n,) the rows in the order of their ids."""
+        return id_order(self.index.held_ids)
 
     def kept(self, key: Hashable, make: Callable[[], AllowedRows]) -> AllowedRows:
         """The rows that a filter allows, made once and kept for who asks again."""

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gleann.index.arrays import HeldIds, ListNos, Rows, Vectors
+from gleann.index.arrays import HeldIds, ListNos, Mask, Rows, Vectors
 from gleann.index.codes import Encoding
 from gleann.index.engines.contract import Scanned, ScanRequest, Work
 from gleann.index.ids.held import kind_of, take_ids
+from gleann.index.ids.order import count_up_to
 from gleann.index.metric import prepare
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
@@ -234,6 +235,32 @@ class AllowedRowsOf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NextInOrder:
+    """The rows that follow in the order of the ids.
+
+    Attributes:
+        after: the last id before; None begins with the first.
+        size: most rows.
+        allowed: rows that may be returned; None for all.
+    """
+
+    after: int | str | None
+    size: int
+    allowed: ShardFilter | None = None
+
+    def answer(self, shard: OpenShard) -> tuple[Rows, HeldIds]:
+        """Rows (m,) of the shard in the order of their ids, and those."""
+        order, held = shard.id_order, shard.index.held_ids
+        start = 0 if self.after is None else count_up_to(held, order, self.after)
+        if self.allowed is None:
+            rows = order[start : start + self.size]
+        else:
+            mask = self.allowed.allowed(shard).mask
+            rows = first_allowed(order[start:], mask, self.size)
+        return rows, take_ids(held, rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FindIds:
     """The rows that have some ids.
 
@@ -298,6 +325,22 @@ class TakePayload:
         if self.columns is not None:
             payload = payload.select(self.columns)
         return payload.take(self.rows)
+
+
+def first_allowed(rows: Rows, mask: Mask, size: int) -> Rows:
+    """The first `size` of some rows (m,) that a mask (n,) allows, or all there are.
+
+    No more of them are looked at than that takes, and as many again.
+    """
+    found: list[Rows] = [rows[:0]]
+    missing, start, look = size, 0, 4 * size
+    while missing > 0 and start < len(rows):
+        some = rows[start : start + look]
+        some = some[mask[some]][:missing]
+        found.append(some)
+        missing -= len(some)
+        start, look = start + look, 2 * look
+    return np.concatenate(found)
 
 
 def _compared(

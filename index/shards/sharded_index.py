@@ -22,7 +22,8 @@ from gleann.index.found import (
     drift_warning,
     shortfall,
 )
-from gleann.index.ids.held import to_numpy
+from gleann.index.ids.held import joined_ids, to_numpy
+from gleann.index.ids.order import first_in_order
 from gleann.index.operating.points import OperatingPoint
 from gleann.index.params import BuildParams, Metric, RowFilter, SearchParams
 from gleann.index.search.within import require_limit, require_radius
@@ -35,6 +36,7 @@ from gleann.index.shards.questions import (
     CountAllowed,
     Describe,
     HashRows,
+    NextInOrder,
     ShardFacts,
 )
 from gleann.index.shards.radius import HitsWithin, ShardedRadius
@@ -367,6 +369,41 @@ class ShardedIndex(RowsOfShards):
         )
         parts = [answers[number] + self._offsets[number] for number in sorted(answers)]
         return np.concatenate([np.empty(0, np.int64), *parts])
+
+    def rows_after(
+        self,
+        after: int | str | None,
+        *,
+        size: int,
+        allowed: ShardedFilter | None = None,
+    ) -> Rows:
+        """The rows (m,) that follow in the order of the ids, at most `size`.
+
+        Args:
+            after: the last id before, of the kind of the ids; None begins with the
+                first.
+            size: most rows.
+            allowed: rows that may be returned; None for all.
+
+        Raises:
+            UnavailableError, DeadlineError: a shard does not answer.
+        """
+        if allowed is not None:
+            allowed.require_of(self._owner)
+        questions = {
+            number: NextInOrder(
+                after=after,
+                size=size,
+                allowed=None if allowed is None else allowed.of_shard[number],
+            )
+            for number in self._searcher.numbers(allowed)
+        }
+        if not questions:
+            return np.empty(0, np.int64)
+        answers = self._ask(questions)
+        parts = [rows + self._offsets[n] for n, (rows, _) in answers.items()]
+        ids = joined_ids([ids for _, ids in answers.values()])
+        return np.concatenate(parts)[first_in_order(ids, size)]
 
     def where(self, where: str, parameters: Sequence[object] = ()) -> Mask:
         """The rows (n,) that meet a condition, as `SoarIndex.where`; read-only."""

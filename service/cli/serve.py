@@ -6,17 +6,20 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, fields
 from itertools import repeat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gleann.service.cli import options
+from gleann.service.cli.cluster.holding import HoldingOptions, holding_options
+from gleann.service.cli.cluster.joining import cluster_options
 from gleann.service.cli.say import echo_json, result, say
 from gleann.service.config import Config
 from gleann.service.config.load import given_settings, load_config
@@ -24,6 +27,7 @@ from gleann.service.config.table import FLAGS, REQUIRED, SETTINGS, Setting
 
 if TYPE_CHECKING:
     from gleann.service.server import Server
+    from gleann.service.views.sharded_view import ShardedView
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +35,11 @@ GRACE_SECONDS = 3.0
 """For calls under way when the server is told to stop."""
 SPARE_SECONDS = 3.0
 """For what stopping itself may take, before the process ends without it."""
+
+_NOTHING_KEPT = (
+    "this server has no data directory, and only reads the indexes of --cluster: give"
+    " it --data to make others"
+)
 
 _METAVARS = {"listen": "HOST:PORT"}
 
@@ -43,20 +52,37 @@ class ServeJob:
         config: the file of settings.
         print_config: print the settings and exit.
         settings: settings by name; None defers to the file and the environment.
+        cluster: indexes in shards to serve besides, each a path or name=path.
+        holding: who holds them.
     """
 
     config: Path | None
     print_config: bool
     settings: Mapping[str, object]
+    cluster: tuple[str, ...]
+    holding: HoldingOptions
 
     @classmethod
     def of(
-        cls, config: Path | None, print_config: bool, **settings: object
+        cls,
+        config: Path | None,
+        print_config: bool,
+        cluster: tuple[str, ...],
+        **parsed: Any,
     ) -> "ServeJob":
         """The job of parsed parameters."""
+        names = [one.name for one in fields(HoldingOptions)]
+        holding = HoldingOptions(**{name: parsed.pop(name) for name in names})
+        settings: dict[str, object] = parsed
         by_name = {key.replace("__", "."): value for key, value in settings.items()}
         given = {name: None if one == () else one for name, one in by_name.items()}
-        return cls(config=config, print_config=print_config, settings=given)
+        return cls(
+            config=config,
+            print_config=print_config,
+            settings=given,
+            cluster=cluster,
+            holding=holding,
+        )
 
 
 def _setting_options(function: options.Callback) -> options.Callback:
@@ -100,6 +126,7 @@ def _help(setting: Setting) -> str:
         "GLEANN_API_KEY=... gleann serve --config gleann.toml",
         "gleann serve --data library --keys keys.json --tls-cert server.pem --tls-key"
         " server.key --listen 0.0.0.0:50051 --allow-remote",
+        "gleann serve --cluster /mnt/all/pages --address auto --replicas 2",
         "gleann serve --data library --print-config > gleann.toml",
     ),
 )
@@ -113,6 +140,16 @@ def _help(setting: Setting) -> str:
     help="Print every setting with its value, origin and meaning as a TOML file"
     " (without secrets), and exit.",
 )
+@click.option(
+    "--cluster",
+    metavar="[NAME=]PATH",
+    multiple=True,
+    help="An index in shards to serve besides, to calls that only read; a cluster holds"
+    " it (pip install 'gleann[cluster]'). Without --data nothing else is served. May be"
+    " repeated.",
+)
+@cluster_options
+@holding_options
 @options.takes(ServeJob.of)
 def command(job: ServeJob) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish running calls within 3 seconds.
@@ -122,29 +159,35 @@ def command(job: ServeJob) -> None:
 
     Settings come from --config, GLEANN_* variables and these options; later ones win.
     An API key is read from GLEANN_API_KEY or the file, never from the command line.
+
+    --address, --workers, --replicas, --partial and --seconds are for --cluster.
     """
     from gleann.service.cli.config_text import config_text, config_values
     from gleann.service.logs.setup import ServerLog
     from gleann.service.server import serve
     from gleann.service.server.reloading import Reloading
 
-    overrides = job.settings
     if job.print_config:
-        found = given_settings(job.config, overrides=overrides, flags=FLAGS)
+        found = given_settings(job.config, overrides=job.settings, flags=FLAGS)
         say(config_text(found))
         result(**config_values(found))
         return
-
-    def load() -> Config:
-        return load_config(job.config, overrides=overrides, flags=FLAGS)
-
-    config = load()
     # Files hold vectors, keys and names: other users must not be able to read them.
     os.umask(0o077)
-    with closing(ServerLog(config.log)) as log:
+    with ExitStack() as stack:
+        overrides, is_kept = stack.enter_context(_settings(job))
+
+        def load() -> Config:
+            return load_config(job.config, overrides=overrides, flags=FLAGS)
+
+        config = load()
+        log = stack.enter_context(closing(ServerLog(config.log)))
         _allow_many_connections()
+        shards = stack.enter_context(_shards(job))
         signals = _signals()
-        server = serve(config)
+        server = serve(config, shards=shards)
+        if not is_kept:
+            server.application.registry.close_to_new(_NOTHING_KEPT)
         applying = [lambda new: log.apply(new.log), server.reload]
         reloading = Reloading(config, load, applying)
         say(f"listening on {server.target}, data in {config.data_dir}")
@@ -154,6 +197,33 @@ def command(job: ServeJob) -> None:
             reloading.reload()
         _log.info("stopping")
         _stop(server)
+
+
+@contextmanager
+def _settings(job: ServeJob) -> Iterator[tuple[Mapping[str, object], bool]]:
+    """The settings, and whether there is a data directory that stays.
+
+    Without one, indexes in shards have a passing one: for what a server keeps for
+    itself, such as answers to repeated requests.
+    """
+    found = given_settings(job.config, overrides=job.settings, flags=FLAGS)
+    if "data_dir" in found or not job.cluster:
+        yield job.settings, True
+        return
+    with TemporaryDirectory(prefix="gleann-serve-") as folder:
+        yield {**job.settings, "data_dir": Path(folder)}, False
+
+
+@contextmanager
+def _shards(job: ServeJob) -> "Iterator[Sequence[ShardedView]]":
+    """The indexes of --cluster, held until the end of the block."""
+    if not job.cluster:
+        yield ()
+        return
+    from gleann.service.cli.cluster.serving import held_shards
+
+    with held_shards(job.cluster, job.holding) as views:
+        yield views
 
 
 def _stop(server: "Server") -> None:

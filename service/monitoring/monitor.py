@@ -28,6 +28,7 @@ from gleann.service.state.store import Store
 from gleann.service.telemetry.distribution import Distribution, recent_of
 from gleann.service.telemetry.telemetry import IndexCounts, Telemetry
 from gleann.service.views.live_index import View
+from gleann.service.views.sharded_view import ShardedView
 
 Queues = Callable[[], Iterable[QueueStatus]]
 Sessions = Callable[[], Mapping[int, Sequence[object]]]
@@ -158,8 +159,12 @@ class Monitor:
                 found.append(IndexStatus(name=name, broken=broken[name]))
                 continue
             try:
-                view = self._registry.view(name)
-                found.append(self._index_status(view, until=measuring))
+                view = self._registry.readable(name)
+                found.append(
+                    self._shards_status(view)
+                    if isinstance(view, ShardedView)
+                    else self._index_status(view, until=measuring)
+                )
             except GleannError:
                 continue  # it was deleted meanwhile
         return tuple(found)
@@ -182,6 +187,11 @@ class Monitor:
             learned_queries=counts.learned if is_learned else 0,
             learned_lists=counts.learned_lists if is_learned else 1.0,
         )
+
+    def _shards_status(self, view: ShardedView) -> IndexStatus:
+        """Of an index in shards, which other processes hold."""
+        counts = self._telemetry.indexes().get(view.name, IndexCounts())
+        return IndexStatus(name=view.name, count=view.count, queries=counts.queries)
 
     def _sizes_of(self, view: View, *, until: float) -> _Sizes:
         """The bytes of an index; those that are kept, after `until` also old ones."""

@@ -12,6 +12,7 @@ from gleann.service.monitoring.probe import RecallProbe
 from gleann.service.search.merging import Outcome
 from gleann.service.search.task import SearchTask
 from gleann.service.telemetry.telemetry import Telemetry
+from gleann.service.views.live_index import View
 
 
 class Searches:
@@ -75,6 +76,8 @@ class Searches:
         self._telemetry.searched(index, queries, seconds, stats, calls=len(answered))
         is_alone = queries == 1
         for task, found in answered:
+            if not isinstance(task.view, View):
+                continue  # its rows are elsewhere: the probe cannot compare them
             if task.is_whole and not found.stats.exact:
                 # By effort, the statistics have a mean: it says nothing of one query of
                 # several.

@@ -25,8 +25,8 @@ from gleann.index.storage.manifest import (
 from gleann.index.storage.row_layout import keep_of, unpack_rows
 from gleann.service.recovery.examination import ExaminedIndex
 from gleann.service.recovery.snapshot import Snapshot
+from gleann.service.state.index_names import NAME
 from gleann.service.state.log.change import Change, fitting, read_change
-from gleann.service.state.registry import NAME
 from gleann.service.views.delta import Delta
 from gleann.service.views.live_index import View
 from gleann.service.views.live_payload import LivePayload

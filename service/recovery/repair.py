@@ -30,8 +30,8 @@ from gleann.service.state.checksums import CHECKED, change_checksum, sequence_bi
 from gleann.service.state.commits.acknowledged import NAME as ACKNOWLEDGED
 from gleann.service.state.commits.group import Transaction
 from gleann.service.state.database import NAME as DATABASE
+from gleann.service.state.index_names import NAME
 from gleann.service.state.packed_change import PackedChange
-from gleann.service.state.registry import NAME
 from gleann.service.state.seal import Seal, seal_of, write_seal
 from gleann.service.state.store import Store
 from gleann.service.state.versions import LOST

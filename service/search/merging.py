@@ -16,6 +16,7 @@ from gleann.index.metric import require_distances
 from gleann.service.search import view_search
 from gleann.service.search.allowed import allowed_in
 from gleann.service.search.task import SearchTask
+from gleann.service.views.sharded_view import ShardedView
 
 Outcome = FoundRows | GleannError
 
@@ -91,6 +92,13 @@ def _merged(task: SearchTask, queries: NDArray[Any]) -> FoundRows | None:
 def _scan(task: SearchTask, queries: NDArray[Any]) -> FoundRows:
     """Search for queries with what `task` asks for."""
     view = task.view
+    if isinstance(view, ShardedView):
+        return view.search(
+            queries,
+            task.params,
+            allowed_ids=task.allowed_ids,
+            condition=task.condition,
+        )
     allowed = allowed_in(view, allowed_ids=task.allowed_ids, condition=task.condition)
     return view_search.search(view, queries, task.params, allowed=allowed)
 

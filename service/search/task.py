@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gleann.index import SearchParams
 from gleann.index.arrays import HeldIds
 from gleann.index.filters.condition import Condition
-from gleann.service.views.live_index import View
+from gleann.service.views.sharded_view import Readable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,7 +25,7 @@ class SearchTask:
         radius: the greatest distance of a neighbour; None for any.
     """
 
-    view: View
+    view: Readable
     queries: NDArray[Any]
     params: SearchParams
     allowed_ids: HeldIds | None = None

@@ -3,6 +3,7 @@
 from gleann.index import SearchParams
 from gleann.service.search.task import SearchTask
 from gleann.service.views.live_index import View
+from gleann.service.views.sharded_view import ShardedView
 
 LIGHT_NUMBERS = 1 << 24
 """Numbers of vectors that a light search reads, at most: some milliseconds."""
@@ -17,6 +18,8 @@ LIGHT_ROWS = 1 << 20
 def is_light(task: SearchTask) -> bool:
     """Whether a search reads few lists, or few rows, and returns few hits."""
     view, params, count = task.view, task.params, len(task.queries)
+    if isinstance(view, ShardedView):
+        return False  # it waits for other processes
     if count * params.k > LIGHT_HITS or count * (params.rerank or 0) > LIGHT_HITS:
         return False
     if task.condition is not None and view.count > LIGHT_ROWS:

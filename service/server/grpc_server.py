@@ -44,6 +44,7 @@ from gleann.service.servicers.search import SearchServicer
 from gleann.service.servicers.session import SessionServicer
 from gleann.service.servicers.snapshot import SnapshotServicer
 from gleann.service.servicers.vector import VectorServicer
+from gleann.service.views.sharded_view import ShardedView
 from gleann.v1 import (
     active_pb2_grpc,
     admin_pb2_grpc,
@@ -139,11 +140,13 @@ class Server:
         target: address for `gleann.Client` on this machine.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, shards: Iterable[ShardedView] = ()) -> None:
         """Open the data directory and listen; errors as `serve`."""
         self.application = Application(config)
         self.metrics: MetricsPort | None = None
         try:
+            for one in shards:
+                self.application.registry.serve_shards(one)
             self._open(config)
         except BaseException:
             self._close_metrics()
@@ -321,17 +324,23 @@ class Server:
         )
 
 
-def serve(config: Config) -> Server:
+def serve(config: Config, *, shards: Iterable[ShardedView] = ()) -> Server:
     """Start a server, which runs in its own threads.
 
+    Args:
+        config: of the server.
+        shards: indexes in shards to serve besides, to calls that only read. Whoever
+            holds them does so until the server has stopped.
+
     Raises:
+        AlreadyExistsError: an index in shards has the name of one in the directory.
         NotReadyError: another process has the data directory open.
         ServiceError: listening on the address failed.
         StorageError: the data directory cannot be created or written.
         CorruptDataError: its contents cannot be read.
         EngineUnavailableError: the required device is not usable.
     """
-    return Server(config)
+    return Server(config, shards)
 
 
 class _Methods:

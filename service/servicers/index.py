@@ -10,7 +10,7 @@ from gleann.index.params import Metric
 from gleann.index.payload.schema import Schema
 from gleann.service.application import Application
 from gleann.service.optimizer_params import OptimizerParams
-from gleann.service.state.registry import NAME
+from gleann.service.state.index_names import NAME
 from gleann.service.wire import index_messages
 from gleann.service.wire.field_mask import masked, require_mask
 from gleann.service.wire.optimizer_messages import optimizer_params_of

@@ -14,7 +14,7 @@ from gleann.index.payload.schema import Schema
 from gleann.service.application import Application
 from gleann.service.limits import require_within
 from gleann.service.values import Limits
-from gleann.service.views.live_index import View
+from gleann.service.views.sharded_view import Readable
 from gleann.service.wire.arrays import ids_of, ids_to_wire, vectors_to_wire
 from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.index_messages import version_to_wire
@@ -37,7 +37,7 @@ BLOCK_ROWS = 4096
 
 
 def payload_within(
-    view: View, rows: Rows, names: Sequence[str], others: Sizes, room: int
+    view: Readable, rows: Rows, names: Sequence[str], others: Sizes, room: int
 ) -> Payload:
     """The payload of the first of `rows` (n,), of as many as there is room for.
 
@@ -68,7 +68,7 @@ def payload_within(
 
 
 def whole_payload(
-    view: View, rows: Rows, names: Sequence[str], others: Sizes, limits: Limits
+    view: Readable, rows: Rows, names: Sequence[str], others: Sizes, limits: Limits
 ) -> Payload:
     """The payload of all `rows` in one message; arguments as `payload_within`.
 
@@ -94,7 +94,7 @@ def get_reply(
         UnknownColumnError: unknown column.
         LimitError: too many, or too large for a message.
     """
-    limits, view = application.limits, application.registry.view(request.index)
+    limits, view = application.limits, application.registry.readable(request.index)
     names = wanted_names(request.columns, view.schema)
     ids = ids_of(request.ids, name="ids")
     require_within(len(ids), limits.rows, "ids")

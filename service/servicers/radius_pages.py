@@ -24,7 +24,7 @@ from gleann.index.texts import Texts
 from gleann.service.application import Application
 from gleann.service.limits import require_within
 from gleann.service.servicers.pages import payload_within
-from gleann.service.views.live_index import View
+from gleann.service.views.sharded_view import Readable
 from gleann.service.wire.arrays import ids_to_wire, vectors_of
 from gleann.service.wire.filter_messages import condition_of
 from gleann.service.wire.index_messages import stats_to_wire, version_to_wire
@@ -105,7 +105,7 @@ class Page:
     parts: list[tuple[Hits, Payload]] = field(default_factory=list)
     stats: list[SearchStats] = field(default_factory=list)
     complete: bool = True
-    view: View
+    view: Readable
 
     def add(self, hits: Hits, names: tuple[str, ...], *, following: int) -> bool:
         """Add the hits of a block of queries; whether all of them had room.
@@ -142,7 +142,7 @@ def radius_reply(
         and what `Application.search_radius` raises.
     """
     limits = application.limits
-    view = application.registry.view(request.index)
+    view = application.registry.readable(request.index)
     names = wanted_names(request.columns, view.schema)
     queries = vectors_of(request.queries, name="queries")
     compared = len(queries) * view.count

@@ -23,7 +23,8 @@ from gleann.service.snapshots.transferring import (
     manifest_at,
 )
 from gleann.service.state.commits.group import Transaction
-from gleann.service.state.registry import NAME, Registry
+from gleann.service.state.index_names import NAME
+from gleann.service.state.registry import Registry
 from gleann.service.state.store import Store
 from gleann.service.state.versions import Versions
 from gleann.service.wire.filter_messages import condition_of

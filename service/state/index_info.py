@@ -7,6 +7,7 @@ from gleann.index import SoarIndex
 from gleann.service.state.etag import etag_of
 from gleann.service.values import IndexInfo, MemoryPart
 from gleann.service.views.live_index import View
+from gleann.service.views.sharded_view import ShardedView
 
 
 def index_info(view: View, row: Row) -> IndexInfo:
@@ -34,6 +35,31 @@ def index_info(view: View, row: Row) -> IndexInfo:
         projection=None if sealed is None else sealed.params.projection,
         memory=() if sealed is None else memory_parts(sealed),
         etag=etag_of(row),
+    )
+
+
+def shards_info(view: ShardedView) -> IndexInfo:
+    """Describe an index in shards."""
+    index = view.index
+    made = datetime.fromtimestamp(view.created, UTC)
+    return IndexInfo(
+        name=view.name,
+        dim=view.dim,
+        metric=view.metric,
+        id_type=view.id_type,
+        count=view.count,
+        pending=0,
+        version=view.state.sealed,
+        sequence=view.state.sequence,
+        nlist=index.nlist,
+        spill=index.params.spill,
+        engine=index.engine_name,
+        created_at=made,
+        built_at=made,
+        columns=view.schema.columns,
+        keep=index.params.keep,
+        entry_codes=index.params.entry_codes,
+        projection=index.params.projection,
     )
 
 

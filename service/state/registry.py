@@ -1,8 +1,7 @@
 """Registry of the indexes of a data directory."""
 
 import json
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from sqlite3 import Row
@@ -11,8 +10,6 @@ from gleann.index import BuildParams, SoarIndex
 from gleann.index.arrays import HeldIds, Vectors
 from gleann.index.errors import (
     AlreadyExistsError,
-    InvalidParamsError,
-    NotReadyError,
     UnknownIndexError,
 )
 from gleann.index.params import Metric
@@ -25,7 +22,9 @@ from gleann.service.state.adoption import Adopted, Adoption
 from gleann.service.state.broken_index import Broken
 from gleann.service.state.commits.group import Transaction
 from gleann.service.state.etag import require_etag
-from gleann.service.state.index_info import index_info
+from gleann.service.state.idle import require_idle
+from gleann.service.state.index_info import index_info, shards_info
+from gleann.service.state.index_names import require_name
 from gleann.service.state.loading import Loading
 from gleann.service.state.log.columns import log_columns
 from gleann.service.state.row_writer import RowWriter, Targets
@@ -38,9 +37,7 @@ from gleann.service.values import IndexInfo, IndexVersion
 from gleann.service.views.delta import Delta
 from gleann.service.views.live_index import View
 from gleann.service.views.live_payload import LivePayload
-
-NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
-
+from gleann.service.views.sharded_view import Readable, ShardedView
 
 CompactionOf = Callable[[View], OptimizerState | None]
 
@@ -114,10 +111,7 @@ class Registry:
             InvalidParamsError: a bad name.
             AlreadyExistsError: the name is taken.
         """
-        if not NAME.fullmatch(name):
-            raise InvalidParamsError(
-                f"name must match ^[a-z][a-z0-9-]{{0,62}}$, got {name[:80]!r}"
-            )
+        require_name(name)
         schema = Schema() if schema is None else schema
         columns = schema.to_json()
         self._store.disk.require_room()
@@ -193,6 +187,30 @@ class Registry:
         """
         return self._served.view(name)
 
+    def readable(self, name: str) -> Readable:
+        """The current view of an index, or what a call that only reads takes for it.
+
+        Raises:
+            As `view`.
+        """
+        return self._served.readable(name)
+
+    def serve_shards(self, view: ShardedView) -> None:
+        """Serve an index in shards to calls that only read.
+
+        Raises:
+            InvalidParamsError: a bad name.
+            AlreadyExistsError: the name is taken.
+        """
+        require_name(view.name)
+        if self._served.is_taken(view.name):
+            raise AlreadyExistsError(f"there is an index {view.name!r} already")
+        self._served.serve_shards(view)
+
+    def close_to_new(self, why: str) -> None:
+        """Refuse to add indexes from now on, with the reason `why`."""
+        self._served.closed = why
+
     def names(self) -> list[str]:
         """Names of all indexes, sorted; also those that cannot be served."""
         return self._served.names()
@@ -209,7 +227,8 @@ class Registry:
         """
         if (left := self._served.left(name)) is not None:
             return left.info
-        return self.info(self.view(name))
+        view = self.readable(name)
+        return shards_info(view) if isinstance(view, ShardedView) else self.info(view)
 
     def info(self, view: View) -> IndexInfo:
         """Describe an index in the state `view`.
@@ -265,7 +284,7 @@ class Registry:
                 self._served.latest(transaction, name)
             number = self._number(transaction, name)
             require_etag(_row_of(transaction, number), etag, name=name)
-            _require_idle(transaction, name, number)
+            require_idle(transaction, name, number)
             transaction.run("DELETE FROM indexes WHERE number = ?", number)
             # Until its files are removed, this record explains them.
             transaction.run(
@@ -424,22 +443,3 @@ def _row_of(transaction: Transaction, number: int) -> Row:
     sql = "SELECT * FROM indexes WHERE number = ?"
     row: Row = transaction.run(sql, number).fetchone()
     return row
-
-
-def _require_idle(transaction: Transaction, name: str, number: int) -> None:
-    queries: Iterable[tuple[str, str, int | str]] = (
-        (
-            "operation",
-            # A compaction is nobody's wish: it ends by itself without its index.
-            "SELECT name FROM operations WHERE index_name = ?"
-            " AND state IN ('queued', 'running', 'paused') AND kind != 'optimize'",
-            name,
-        ),
-        ("session", "SELECT name FROM sessions WHERE index_number = ?", number),
-    )
-    for what, query, value in queries:
-        if open_ones := transaction.run(query, value).fetchall():
-            raise NotReadyError(
-                f"{name!r} has {len(open_ones)} open {what}s: end"
-                f" {open_ones[0]['name']!r} first"
-            )

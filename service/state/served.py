@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from gleann.index.errors import UnknownIndexError
+from gleann.index.errors import NotReadyError, UnknownIndexError
 from gleann.service.state.broken_index import Broken
 from gleann.service.state.commits.group import Transaction
 from gleann.service.state.log.change import Change, applied_upserts
 from gleann.service.state.log.changes import log_packed, set_sequence
 from gleann.service.state.packed_change import PackedChange
 from gleann.service.views.live_index import View
+from gleann.service.views.sharded_view import Readable, ShardedView, refuse
 
 Watcher = Callable[[str, bool | None], None]
 
@@ -41,19 +42,21 @@ class Served:
     def __init__(self) -> None:
         self._views: dict[str, View] = {}
         self._broken: dict[str, Broken] = {}
+        self._in_shards: dict[str, ShardedView] = {}
         self._heads: dict[str, Head] = {}
         self._undo: list[Callable[[], None]] = []
         self._tell: Watcher = _nobody
+        self.closed = ""  # why no index may be added; "" where one may
 
     def watch(self, tell: Watcher) -> None:
         """Register `tell` for the health of all indexes, now and on changes."""
         self._tell = tell
         for name in self.names():
-            tell(name, name in self._views)
+            tell(name, name in self._views or name in self._in_shards)
 
     def names(self) -> list[str]:
         """Names of all indexes, sorted; also those that cannot be served."""
-        return sorted({*self._views, *self._broken})
+        return sorted({*self._views, *self._broken, *self._in_shards})
 
     def views(self) -> list[View]:
         """The published views."""
@@ -80,6 +83,19 @@ class Served:
         """
         return self._found(self._views.get(name), name)
 
+    def readable(self, name: str) -> Readable:
+        """What a call that only reads takes of an index; errors as `view`."""
+        held = self._in_shards.get(name)
+        return self.view(name) if held is None else held
+
+    def serve_shards(self, view: ShardedView) -> None:
+        """Publish an index in shards; its name is not taken.
+
+        It stays, whatever is committed.
+        """
+        self._in_shards[view.name] = view
+        self._tell(view.name, True)
+
     def serve(self, view: View) -> None:
         """Publish a view that was loaded."""
         is_new = view.name not in self._views
@@ -95,10 +111,16 @@ class Served:
     # The rest is for the writer in turn.
 
     def is_taken(self, name: str) -> bool:
-        """Whether an index has this name."""
+        """Whether an index has this name, which another is to have.
+
+        Raises:
+            NotReadyError: no index may be added.
+        """
+        if self.closed:
+            raise NotReadyError(self.closed)
         if (head := self._heads.get(name)) is not None:
             return head.view is not None
-        return name in self._views or name in self._broken
+        return name in self.names()
 
     def latest(self, transaction: Transaction, name: str) -> View:
         """The view that the next change is made to, with all before it in the log.
@@ -220,6 +242,8 @@ class Served:
             return view
         if (left := self._broken.get(name)) is not None:
             raise left.kind(left.reason)
+        if name in self._in_shards:
+            raise refuse(name)
         raise UnknownIndexError(f"there is no index {name[:80]!r}")
 
 

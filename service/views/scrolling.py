@@ -8,6 +8,7 @@ from gleann.index.filters.condition import BoundCondition
 from gleann.index.ids.held import shown_id, take_ids
 from gleann.index.ids.order import above, count_up_to, first_in_order
 from gleann.service.views.live_index import Sealed, View
+from gleann.service.views.sharded_view import Readable
 
 FIRST_LOOK = 4
 """Sealed rows looked at first, for each row that a page has."""
@@ -44,7 +45,7 @@ def scrolled(
     return rows[first_in_order(view.ids_at(rows), size)]
 
 
-def require_kind(view: View, after_id: int | str | None) -> None:
+def require_kind(view: Readable, after_id: int | str | None) -> None:
     """Refuse an id of another kind than those of the view.
 
     Raises:

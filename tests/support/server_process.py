@@ -14,9 +14,16 @@ SERVE = (
 class ServerProcess:
     """A server, on a free port by default; what it says on stderr goes to a file."""
 
-    def __init__(self, data: Path, *words: str, **environment: str) -> None:
-        """Start it on a directory, with further options and variables."""
-        line = ["serve", "--data", str(data), "--log-level", "error", *words]
+    def __init__(
+        self, data: Path, *words: str, is_kept: bool = True, **environment: str
+    ) -> None:
+        """Start it on a directory, with further options and variables.
+
+        Where the directory is not kept, it is only the name of the file of its log.
+        """
+        line = ["serve", "--log-level", "error", *words]
+        if is_kept:
+            line += ["--data", str(data)]
         if "--listen" not in words:
             line += ["--listen", "127.0.0.1:0"]
         self._target = ""

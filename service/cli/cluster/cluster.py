@@ -8,6 +8,7 @@ from gleann.service.cli.groups import Entry, SectionedGroup
 SECTIONS = {
     "Commands": {
         "build": Entry("build", "Build an index in shards from files of vectors."),
+        "search": Entry("search", "Search an index in shards that a cluster holds."),
     },
 }
 

@@ -308,6 +308,25 @@ def test_rows_by_id_and_by_number(pair: tuple[SoarIndex, ShardedIndex]) -> None:
     np.testing.assert_array_equal(np.sort(everything), np.sort(index.ids))
 
 
+@pytest.mark.parametrize("where", [None, "size >= 6", "size = 3"])
+@pytest.mark.parametrize("size", [1, 7, 5000])
+def test_rows_in_the_order_of_their_ids(
+    pair: tuple[SoarIndex, ShardedIndex], where: str | None, size: int
+) -> None:
+    index, whole = pair
+    mask = np.ones(N, np.bool_) if where is None else index.where(where)
+    allowed = None if where is None else whole.allow_where(where)
+    names = index.ids[mask].tolist()
+    expected = sorted(names, key=lambda n: n.encode() if isinstance(n, str) else n)
+    after = None
+    for start in range(0, min(len(expected), 3 * size), size):
+        rows = whole.rows_after(after, size=size, allowed=allowed)
+        found = whole.ids_at(rows).tolist()
+        assert found == expected[start : start + size]
+        after = found[-1]
+    assert whole.rows_after(expected[-1], size=size, allowed=allowed).size == 0
+
+
 def test_what_is_not_there_is_named(pair: tuple[SoarIndex, ShardedIndex]) -> None:
     index, whole = pair
     missing, other = ("nobody", 7) if index.ids.dtype.kind == "U" else (1, "7")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search
-from gleann.service.cli import search
+from gleann.service.cli import searching
 from gleann.service.cli.main import run
 
 N, D, NQ = 600, 12, 40
@@ -189,7 +189,7 @@ def test_search_in_blocks_equals_one_search(folder, queries, tmp_path, monkeypat
     whole, parts = tmp_path / "whole.parquet", tmp_path / "parts.parquet"
     arguments = ["search", str(folder / "index"), str(folder / "queries.npy"), "--out"]
     assert run([*arguments, str(whole)]) == 0
-    monkeypatch.setattr("gleann.service.cli.search.QUERY_BLOCK", 7)
+    monkeypatch.setattr("gleann.service.cli.searching.QUERY_BLOCK", 7)
     assert run([*arguments, str(parts)]) == 0
     assert pq.read_table(whole).equals(pq.read_table(parts))
 
@@ -393,7 +393,8 @@ def test_neighbours_are_those_that_have_an_id(vectors):
     found = index.find_rows(vectors[:2], SearchParams(k=3))
     found.distances[1, 2] = np.inf
     found.rows[0, 2] = -1
-    columns = search.columns_of(index, [found], np.array([5, 6]))
+    ids = index.held_ids[searching.rows_of([found])]
+    columns = searching.columns_of([found], np.array([5, 6]), ids)
     assert columns["query"].tolist() == [5, 5, 6, 6, 6]
     assert columns["rank"].tolist() == [0, 1, 0, 1, 2]
 

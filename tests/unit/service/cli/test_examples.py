@@ -77,6 +77,14 @@ def examples() -> list[str]:
 EXAMPLES = examples()
 
 
+def is_on_a_cluster(example: str) -> bool:
+    """Whether it needs Ray: those are run in tests/cluster."""
+    return example.startswith("gleann cluster ") or " --cluster " in example
+
+
+HERE = [one for one in EXAMPLES if one not in NOT_RUN and not is_on_a_cluster(one)]
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> tuple[Path, dict[str, str]]:
     folder = tmp_path_factory.mktemp("examples")
@@ -144,10 +152,7 @@ def is_for_a_shell(example: str) -> bool:
     )
 
 
-@pytest.mark.parametrize(
-    "example",
-    [one for one in EXAMPLES if one not in NOT_RUN and not is_for_a_shell(one)],
-)
+@pytest.mark.parametrize("example", [one for one in HERE if not is_for_a_shell(one)])
 def test_an_example_succeeds(example, folder, world, monkeypatch, capsys):
     began = monotonic()
     for before in before_of(example):
@@ -189,9 +194,7 @@ def shell(folder: Path, command: str) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.parametrize(
-    "example", [one for one in EXAMPLES if one not in NOT_RUN and is_for_a_shell(one)]
-)
+@pytest.mark.parametrize("example", [one for one in HERE if is_for_a_shell(one)])
 def test_an_example_for_a_shell_succeeds(example, folder, world, monkeypatch, capsys):
     for before in before_of(example):
         assert run(shlex.split(before)) == 0, capsys.readouterr().err

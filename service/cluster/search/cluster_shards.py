@@ -1,0 +1,209 @@
+"""Asks the shards that actors hold; the answers of lost actors are asked for again."""
+
+import pickle
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import inf
+from time import monotonic, sleep
+from typing import Any
+
+import numpy as np
+
+from gleann.index.errors import DeadlineError, InvalidParamsError
+from gleann.index.heartbeat import beat
+from gleann.index.shards.asking import Asked
+from gleann.service.cluster import engine
+from gleann.service.cluster.search.replicas import Replicas
+
+BLOCK = 512
+"""Queries that are sent together: merging one block takes place while shards scan the
+next."""
+
+AHEAD = 2
+"""Blocks that shards have beside the one whose answers are taken."""
+
+INLINE_BYTES = 64 << 10
+"""Questions up to this size travel with the call, larger ones in the object store,
+which all actors of a machine read."""
+
+BEAT_SECONDS = 0.5
+"""So often it is looked whether the answer is still wanted."""
+
+PAUSE_SECONDS = 0.05
+"""Before a lost actor is asked again: it takes seconds to start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What to do about a shard that does not answer.
+
+    Attributes:
+        seconds: for an answer; None waits as long as it takes.
+        partial: answer without it, and say which share of the rows is covered; else a
+            lost actor is waited for, and too late an answer is an error.
+    """
+
+    seconds: float | None = None
+    partial: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seconds is not None and not self.seconds > 0:
+            raise InvalidParamsError(f"seconds must be above 0, got {self.seconds}")
+
+
+@dataclass(slots=True, eq=False)
+class _Sent:
+    """Questions that shards have.
+
+    Attributes:
+        questions: as they were sent.
+        deadline: by `monotonic`; None without one.
+        open: what is not answered, by its reference: the shard, its actor's place, and
+            how often it was asked.
+        answers: by shard.
+    """
+
+    questions: Any
+    deadline: float | None
+    open: dict[Any, tuple[int, int, int]] = field(default_factory=dict)
+    answers: dict[int, Any] = field(default_factory=dict)
+
+    def left(self) -> float:
+        """Seconds until the deadline; infinitely many without one."""
+        return inf if self.deadline is None else max(0.0, self.deadline - monotonic())
+
+
+class ClusterShards:
+    """`Shards` that actors hold; any number of threads may ask.
+
+    Args:
+        ray: the module.
+        replicas: the actors.
+        waiting: what to do where one does not answer.
+        block: queries that go together.
+    """
+
+    def __init__(
+        self, ray: Any, replicas: Replicas, waiting: Waiting, *, block: int = BLOCK
+    ) -> None:
+        self._ray = ray
+        self._replicas = replicas
+        self._waiting = waiting
+        self._block = block
+        lost = ray.exceptions
+        self._lost = (lost.RayActorError, lost.ObjectLostError, lost.NodeDiedError)
+
+    @property
+    def replicas(self) -> Replicas:
+        """The actors."""
+        return self._replicas
+
+    def waiting_for(self, waiting: Waiting) -> "ClusterShards":
+        """The same actors, asked by who waits otherwise."""
+        return ClusterShards(self._ray, self._replicas, waiting, block=self._block)
+
+    @property
+    def block(self) -> int:
+        """See `Shards.block`."""
+        return self._block
+
+    def ask_each(self, questions: Iterable[Asked]) -> Iterator[Mapping[int, Any]]:
+        """See `Shards.ask_each`; `AHEAD` of them are asked ahead."""
+        sent: deque[_Sent] = deque()
+        for asked in questions:
+            sent.append(self._send(asked))
+            if len(sent) > AHEAD:
+                yield self._answered(sent.popleft())
+        while sent:
+            yield self._answered(sent.popleft())
+
+    def _send(self, asked: Asked) -> _Sent:
+        # Pickled at once: what several questions have in common is in it once.
+        packed: Any = pickle.dumps(dict(asked), protocol=pickle.HIGHEST_PROTOCOL)
+        if len(packed) > INLINE_BYTES:
+            packed = self._ray.put(np.frombuffer(packed, np.uint8))
+        seconds = self._waiting.seconds
+        deadline = None if seconds is None else monotonic() + seconds
+        sent = _Sent(questions=packed, deadline=deadline)
+        for number in asked:
+            self._ask(sent, number, tried=0)
+        return sent
+
+    def _ask(self, sent: _Sent, number: int, *, tried: int) -> None:
+        partial = self._waiting.partial
+        asked = self._replicas.ask(number, sent.questions, tried=tried, up_only=partial)
+        if asked is not None:
+            place, reference = asked
+            sent.open[reference] = number, place, tried
+
+    def _answered(self, sent: _Sent) -> Mapping[int, Any]:
+        """The answers to what was sent, by shard; in the order of the numbers."""
+        while sent.open:
+            beat()  # whoever asked may have gone
+            ready, _ = self._ray.wait(
+                list(sent.open), num_returns=1, timeout=min(BEAT_SECONDS, sent.left())
+            )
+            if not ready and sent.left() == 0:
+                self._too_late(sent)
+            for reference in ready:
+                self._take(sent, reference)
+        return dict(sorted(sent.answers.items()))
+
+    def _take(self, sent: _Sent, reference: Any) -> None:
+        """Keep an answer, or ask again where the actor was lost."""
+        number, place, tried = sent.open.pop(reference)
+        try:
+            with engine.errors_unwrapped(f"shard {number} does not answer"):
+                sent.answers[number] = self._get(reference)
+        except _LostError as error:
+            self._lost_one(sent, number, place, tried, error)
+
+    def _get(self, reference: Any) -> Any:
+        try:
+            return self._ray.get(reference)
+        except self._lost as error:
+            raise _LostError(gone=_is_gone(self._ray, error)) from error
+
+    def _lost_one(
+        self, sent: _Sent, number: int, place: int, tried: int, error: "_LostError"
+    ) -> None:
+        self._replicas.lost(number, place, gone=error.gone)
+        if self._waiting.partial and tried + 1 >= self._replicas.count(number):
+            return
+        if not self._waiting.partial:
+            sleep(PAUSE_SECONDS)
+        self._ask(sent, number, tried=tried + 1)
+
+    def _too_late(self, sent: _Sent) -> None:
+        """Give up what is not answered, or leave it out.
+
+        Raises:
+            DeadlineError: it is not to be left out.
+        """
+        late = sorted(number for number, _, _ in sent.open.values())
+        sent.open.clear()
+        if not self._waiting.partial:
+            raise DeadlineError(
+                f"{len(late)} of {len(late) + len(sent.answers)} shards do not answer"
+                f" within {self._waiting.seconds:g} seconds, the first is number"
+                f" {late[0]}"
+            )
+
+
+class _LostError(Exception):
+    """The actor that was asked is lost.
+
+    Attributes:
+        gone: whether Ray does not start it again.
+    """
+
+    def __init__(self, *, gone: bool) -> None:
+        super().__init__()
+        self.gone = gone
+
+
+def _is_gone(ray: Any, error: Exception) -> bool:
+    """Whether the actor is lost for good, and not only being started again."""
+    died = isinstance(error, ray.exceptions.ActorDiedError)
+    return died and not isinstance(error, ray.exceptions.ActorUnavailableError)

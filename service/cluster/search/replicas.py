@@ -1,0 +1,174 @@
+"""The actors of one index: some for each shard, replaced where they are lost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import gleann
+from gleann.index.errors import InvalidParamsError
+from gleann.index.shards.asking import numbers_of
+from gleann.index.shards.manifest import ShardsManifest
+from gleann.service.cluster import engine
+from gleann.service.cluster.search.shard_actor import Opening, ShardActor
+from gleann.service.cluster.session import Cluster
+
+AT_ONCE = 4
+"""Questions that an actor answers at once: while one waits for a file, others run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """How the shards of an index are held.
+
+    Attributes:
+        replicas: actors a shard.
+        engine: as in `SoarIndex.load`.
+        threads: of each actor; None divides the CPUs of the cluster among them.
+    """
+
+    replicas: int = 1
+    engine: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.replicas < 1:
+            raise InvalidParamsError(
+                f"replicas must be at least 1, got {self.replicas}"
+            )
+
+
+class Replicas:
+    """Actors that hold the shards of an index, spread over the machines.
+
+    An actor that ends is started again by Ray, on another machine if need be, and opens
+    its shard anew.
+
+    Args:
+        cluster: that is joined.
+        path: of the index, seen by all machines.
+        manifest: of the index.
+        holding: how many, and how.
+    """
+
+    def __init__(
+        self, cluster: Cluster, path: Path, manifest: ShardsManifest, holding: Holding
+    ) -> None:
+        self._ray = cluster.ray
+        numbers = numbers_of(manifest)
+        threads = holding.threads
+        if threads is None:
+            threads = max(1, cluster.workers // (len(numbers) * holding.replicas))
+        self._opening = Opening(
+            path=path.absolute(),
+            manifest=manifest,
+            number=0,
+            engine=holding.engine,
+            threads=threads,
+            version=gleann.__version__,
+        )
+        self._guard = Lock()
+        self._turns = count()
+        self._opening_again: dict[tuple[int, int], Any] = {}
+        self._actors = {
+            number: [self._started(number) for _ in range(holding.replicas)]
+            for number in numbers
+        }
+
+    @property
+    def actors(self) -> Mapping[int, Sequence[Any]]:
+        """Those of each shard."""
+        return self._actors
+
+    def count(self, number: int) -> int:
+        """How many actors a shard has."""
+        return len(self._actors[number])
+
+    def wait(self, seconds: float | None) -> Mapping[int, list[int]]:
+        """Wait until every actor has opened its shard; the processes, by shard.
+
+        Raises:
+            GleannError: why one cannot.
+            UnavailableError: one does not start, or not within `seconds`.
+        """
+        asked = {
+            number: [actor.process.remote() for actor in actors]
+            for number, actors in self._actors.items()
+        }
+        with engine.errors_unwrapped("the shards are not open"):
+            return {
+                number: self._ray.get(one, timeout=seconds)
+                for number, one in asked.items()
+            }
+
+    def ask(
+        self, number: int, questions: Any, *, tried: int = 0, up_only: bool = False
+    ) -> tuple[int, Any] | None:
+        """Send a question to an actor of a shard, one that is up if there is one.
+
+        Args:
+            number: of the shard.
+            questions: as `ShardActor.answer` takes them.
+            tried: how often it was asked and lost.
+            up_only: send it to none that is being started again, where it would wait.
+
+        Returns:
+            Which of the actors it is, and the reference of the answer; None where all
+            are being started again and `up_only` is set.
+        """
+        with self._guard:
+            actors = self._actors[number]
+            places = [
+                place for place in range(len(actors)) if self._is_up(number, place)
+            ]
+            if not places and up_only:
+                return None
+            places = places or list(range(len(actors)))
+            place = places[(next(self._turns) + tried) % len(places)]
+            return place, actors[place].answer.remote(questions)
+
+    def lost(self, number: int, place: int, *, gone: bool) -> None:
+        """Take an actor for lost until it says that it has its shard.
+
+        Args:
+            number: of the shard.
+            place: which of its actors.
+            gone: whether Ray does not start it again, so that another has to be.
+        """
+        with self._guard:
+            if gone:
+                self._actors[number][place] = self._started(number)
+            if gone or self._is_up(number, place):
+                actor = self._actors[number][place]
+                self._opening_again[number, place] = actor.process.remote()
+
+    def _is_up(self, number: int, place: int) -> bool:
+        """Whether an actor is not known to be started again; under the guard."""
+        probe = self._opening_again.get((number, place))
+        if probe is None:
+            return True
+        ready, _ = self._ray.wait([probe], timeout=0)
+        if not ready:
+            return False
+        del self._opening_again[number, place]
+        return True
+
+    def close(self) -> None:
+        """End all actors."""
+        with self._guard:
+            for actors in self._actors.values():
+                for actor in actors:
+                    self._ray.kill(actor, no_restart=True)
+            self._actors = {}
+
+    def _started(self, number: int) -> Any:
+        """An actor; it takes no CPU from tasks, and may be on any machine."""
+        made = self._ray.remote(
+            num_cpus=0,
+            max_restarts=-1,
+            max_concurrency=AT_ONCE,
+            scheduling_strategy="SPREAD",
+        )(ShardActor)
+        return made.remote(replace(self._opening, number=number))

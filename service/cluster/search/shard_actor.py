@@ -1,0 +1,100 @@
+"""An actor: one shard, opened on a machine of the cluster."""
+
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gleann
+from gleann.index.errors import EngineUnavailableError, GleannError
+from gleann.index.shards.manifest import ShardsManifest
+from gleann.index.shards.open_shard import OpenShard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How an actor opens its shard.
+
+    Attributes:
+        path: the directory of the index, which all machines see.
+        manifest: as whoever asks has read it.
+        number: of the shard.
+        engine: as in `SoarIndex.load`.
+        threads: of the engine; 0 for all cores of the machine.
+        version: of the gleann that asks.
+    """
+
+    path: Path
+    manifest: ShardsManifest
+    number: int
+    engine: str
+    threads: int
+    version: str
+
+
+class ShardActor:
+    """Answers questions about one shard.
+
+    A shard that cannot be opened does not end the actor, which would be started again
+    and again: whoever asks is told why.
+    """
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._shard: OpenShard | None = None
+        self._failure: GleannError | None = None
+        try:
+            self._shard = opened(opening)
+        except GleannError as error:
+            self._failure = error
+
+    def process(self) -> int:
+        """The process that has the shard; asked when it is to be there.
+
+        Raises:
+            GleannError: the shard cannot be opened.
+        """
+        self._opened()
+        return os.getpid()
+
+    def answer(self, questions: Any) -> Any:
+        """The answer to the question for this shard.
+
+        Args:
+            questions: pickled, to all shards by number; bytes or an array of them.
+
+        Raises:
+            GleannError: the shard cannot be opened, or what it raised.
+        """
+        shard = self._opened()
+        asked = pickle.loads(questions)
+        return asked[self._opening.number].answer(shard)
+
+    def _opened(self) -> OpenShard:
+        if self._failure is not None:
+            raise self._failure
+        assert self._shard is not None
+        return self._shard
+
+
+def opened(opening: Opening) -> OpenShard:
+    """The shard of an actor.
+
+    Raises:
+        EngineUnavailableError: this machine has another gleann.
+        MissingFileError: the shard is not there.
+        CorruptDataError: it is damaged, or of another build.
+    """
+    if opening.version != gleann.__version__:
+        raise EngineUnavailableError(
+            f"shard {opening.number} was to be opened by gleann {gleann.__version__},"
+            f" and is asked by gleann {opening.version}: install one on all machines"
+        )
+    return OpenShard.load(
+        opening.path,
+        opening.manifest,
+        opening.number,
+        engine=opening.engine,
+        threads=opening.threads,
+    )
