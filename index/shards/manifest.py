@@ -6,8 +6,8 @@
 - `n`, `dim`, `placing` (`placing.py`), `id_kind` ("integers" or "strings");
 - `shards`: for each its directory, its rows, and the checksum of its manifest, which
   holds those of its files: so a shard of another build is told from its own;
-- `index`: the header of the whole, as `storage/FORMAT.md` has it for an index: its
-  operating points hold for all shards together.
+- `index`: the header of the whole, as `index/storage/FORMAT.md` has it for an index:
+  its operating points hold for all shards together.
 
 It is written last, in one step.
 """

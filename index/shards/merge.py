@@ -163,7 +163,7 @@ def of_queries(whole: Neighbours, queries: Rows) -> Neighbours:
 
 def widened(found: Neighbours, *, k: int) -> Neighbours:
     """`found` with k places a query, no row in those behind its last."""
-    return merge([found], offsets=[0], k=k)
+    return found if found.rows.shape[1] == k else merge([found], offsets=[0], k=k)
 
 
 def cut_neighbours(found: Neighbours, radius: float) -> Neighbours:

@@ -265,7 +265,10 @@ class ShardedSearcher:
         self, run: _Run, queries: Vectors, prepared: Vectors, parts: Mapping[int, Part]
     ) -> Neighbours:
         """The answer to a block, from the parts that shards found at first."""
-        self._take(run, self.numbers(run.allowed), parts)
+        numbers = self.numbers(run.allowed)
+        if numbers and not parts:
+            raise UnavailableError(f"none of {len(numbers)} shards answers")
+        self._take(run, numbers, parts)
         found = self._merged(run, parts, count=len(queries))
         found = self._asked_again(run, queries, prepared, parts, found)
         return self._completed(run, prepared, found)
@@ -274,10 +277,7 @@ class ShardedSearcher:
         self, run: _Run, numbers: Sequence[int], parts: Mapping[int, Any]
     ) -> None:
         """Count what answers cost, and which shards gave none."""
-        lost = set(numbers) - set(parts)
-        run.lost |= lost
-        if lost and not parts:
-            raise UnavailableError(f"none of {len(numbers)} shards answers")
+        run.lost |= set(numbers) - set(parts)
         run.works.extend(part.work for part in parts.values())
         if not run.engine and parts:
             run.engine = next(iter(parts.values())).engine
@@ -348,6 +348,8 @@ class ShardedSearcher:
             },
         )
         self._take(run, numbers, answers)
+        if not answers:
+            return found
         run.completed += len(short)
         return with_answers(found, short, self._merged(run, answers, count=len(short)))
 

@@ -14,7 +14,11 @@ from gleann.index.errors import DeadlineError, InvalidParamsError
 from gleann.index.heartbeat import beat
 from gleann.index.shards.asking import Asked
 from gleann.service.cluster import engine
-from gleann.service.cluster.search.replicas import Replicas
+from gleann.service.cluster.search.replicas import (
+    PAUSE_SECONDS,
+    LostError,
+    Replicas,
+)
 
 BLOCK = 512
 """Queries that are sent together: merging one block takes place while shards scan the
@@ -29,9 +33,6 @@ which all actors of a machine read."""
 
 BEAT_SECONDS = 0.5
 """So often it is looked whether the answer is still wanted."""
-
-PAUSE_SECONDS = 0.05
-"""Before a lost actor is asked again: it takes seconds to start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +59,15 @@ class _Sent:
 
     Attributes:
         questions: as they were sent.
-        deadline: by `monotonic`; None without one.
-        open: what is not answered, by its reference: the shard, its actor's place, and
-            how often it was asked.
+        deadline: by `monotonic`, from when it is waited for; None without one.
+        open: what is not answered, by its reference: the shard, the actor, and how
+            often it was asked.
         answers: by shard.
     """
 
     questions: Any
-    deadline: float | None
-    open: dict[Any, tuple[int, int, int]] = field(default_factory=dict)
+    deadline: float | None = None
+    open: dict[Any, tuple[int, Any, int]] = field(default_factory=dict)
     answers: dict[int, Any] = field(default_factory=dict)
 
     def left(self) -> float:
@@ -91,8 +92,6 @@ class ClusterShards:
         self._replicas = replicas
         self._waiting = waiting
         self._block = block
-        lost = ray.exceptions
-        self._lost = (lost.RayActorError, lost.ObjectLostError, lost.NodeDiedError)
 
     @property
     def replicas(self) -> Replicas:
@@ -123,9 +122,7 @@ class ClusterShards:
         packed: Any = pickle.dumps(dict(asked), protocol=pickle.HIGHEST_PROTOCOL)
         if len(packed) > INLINE_BYTES:
             packed = self._ray.put(np.frombuffer(packed, np.uint8))
-        seconds = self._waiting.seconds
-        deadline = None if seconds is None else monotonic() + seconds
-        sent = _Sent(questions=packed, deadline=deadline)
+        sent = _Sent(questions=packed)
         for number in asked:
             self._ask(sent, number, tried=0)
         return sent
@@ -134,11 +131,13 @@ class ClusterShards:
         partial = self._waiting.partial
         asked = self._replicas.ask(number, sent.questions, tried=tried, up_only=partial)
         if asked is not None:
-            place, reference = asked
-            sent.open[reference] = number, place, tried
+            actor, reference = asked
+            sent.open[reference] = number, actor, tried
 
     def _answered(self, sent: _Sent) -> Mapping[int, Any]:
         """The answers to what was sent, by shard; in the order of the numbers."""
+        if self._waiting.seconds is not None:
+            sent.deadline = monotonic() + self._waiting.seconds
         while sent.open:
             beat()  # whoever asked may have gone
             ready, _ = self._ray.wait(
@@ -152,28 +151,20 @@ class ClusterShards:
 
     def _take(self, sent: _Sent, reference: Any) -> None:
         """Keep an answer, or ask again where the actor was lost."""
-        number, place, tried = sent.open.pop(reference)
+        number, actor, tried = sent.open.pop(reference)
         try:
             with engine.errors_unwrapped(f"shard {number} does not answer"):
-                sent.answers[number] = self._get(reference)
-        except _LostError as error:
-            self._lost_one(sent, number, place, tried, error)
+                sent.answers[number] = self._replicas.answer_of(reference)
+        except LostError as error:
+            self._replicas.lost(number, actor, gone=error.gone)
+            self._ask_again(sent, number, tried=tried + 1)
 
-    def _get(self, reference: Any) -> Any:
-        try:
-            return self._ray.get(reference)
-        except self._lost as error:
-            raise _LostError(gone=_is_gone(self._ray, error)) from error
-
-    def _lost_one(
-        self, sent: _Sent, number: int, place: int, tried: int, error: "_LostError"
-    ) -> None:
-        self._replicas.lost(number, place, gone=error.gone)
-        if self._waiting.partial and tried + 1 >= self._replicas.count(number):
+    def _ask_again(self, sent: _Sent, number: int, *, tried: int) -> None:
+        if self._waiting.partial and tried >= self._replicas.count(number):
             return
         if not self._waiting.partial:
             sleep(PAUSE_SECONDS)
-        self._ask(sent, number, tried=tried + 1)
+        self._ask(sent, number, tried=tried)
 
     def _too_late(self, sent: _Sent) -> None:
         """Give up what is not answered, or leave it out.
@@ -189,21 +180,3 @@ class ClusterShards:
                 f" within {self._waiting.seconds:g} seconds, the first is number"
                 f" {late[0]}"
             )
-
-
-class _LostError(Exception):
-    """The actor that was asked is lost.
-
-    Attributes:
-        gone: whether Ray does not start it again.
-    """
-
-    def __init__(self, *, gone: bool) -> None:
-        super().__init__()
-        self.gone = gone
-
-
-def _is_gone(ray: Any, error: Exception) -> bool:
-    """Whether the actor is lost for good, and not only being started again."""
-    died = isinstance(error, ray.exceptions.ActorDiedError)
-    return died and not isinstance(error, ray.exceptions.ActorUnavailableError)

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from threading import Lock
+from time import monotonic, sleep
 from typing import Any
 
 import gleann
-from gleann.index.errors import InvalidParamsError
+from gleann.index.errors import InvalidParamsError, UnavailableError
 from gleann.index.shards.asking import numbers_of
 from gleann.index.shards.manifest import ShardsManifest
 from gleann.service.cluster import engine
@@ -17,6 +18,22 @@ from gleann.service.cluster.session import Cluster
 
 AT_ONCE = 4
 """Questions that an actor answers at once: while one waits for a file, others run."""
+
+
+PAUSE_SECONDS = 0.05
+"""Before a lost actor is asked again: it takes seconds to start."""
+
+
+class LostError(Exception):
+    """The actor that was asked is lost.
+
+    Attributes:
+        gone: whether Ray does not start it again.
+    """
+
+    def __init__(self, *, gone: bool) -> None:
+        super().__init__()
+        self.gone = gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,26 +103,67 @@ class Replicas:
         """How many actors a shard has."""
         return len(self._actors[number])
 
-    def wait(self, seconds: float | None) -> Mapping[int, list[int]]:
+    def wait(self, seconds: float) -> Mapping[int, list[int]]:
         """Wait until every actor has opened its shard; the processes, by shard.
+
+        An actor that is lost meanwhile is waited for again.
 
         Raises:
             GleannError: why one cannot.
-            UnavailableError: one does not start, or not within `seconds`.
+            UnavailableError: one has not within `seconds`.
         """
+        ends = monotonic() + seconds
         asked = {
-            number: [actor.process.remote() for actor in actors]
+            number: [(actor, actor.process.remote()) for actor in actors]
             for number, actors in self._actors.items()
         }
-        with engine.errors_unwrapped("the shards are not open"):
-            return {
-                number: self._ray.get(one, timeout=seconds)
-                for number, one in asked.items()
-            }
+        return {
+            number: [
+                self._opened(number, actor, reference, ends=ends)
+                for actor, reference in pairs
+            ]
+            for number, pairs in asked.items()
+        }
+
+    def _opened(self, number: int, actor: Any, reference: Any, *, ends: float) -> int:
+        """The process of an actor, once it has its shard."""
+        while True:
+            left = max(0.0, ends - monotonic())
+            try:
+                with engine.errors_unwrapped(f"shard {number} is not open"):
+                    process: int = self.answer_of(reference, seconds=left)
+                    return process
+            except LostError as error:
+                actor = self.lost(number, actor, gone=error.gone)
+                if not left:
+                    raise UnavailableError(
+                        f"shard {number} is not open: its process is lost again and"
+                        " again"
+                    ) from error
+            sleep(PAUSE_SECONDS)
+            reference = actor.process.remote()
+
+    def answer_of(self, reference: Any, *, seconds: float | None = None) -> Any:
+        """What an actor answered.
+
+        Args:
+            reference: of the answer.
+            seconds: to wait for it; None waits.
+
+        Raises:
+            LostError: the actor is lost, or the machine that had the answer.
+            Exception: what the actor raised, as Ray wraps it.
+        """
+        lost = self._ray.exceptions
+        try:
+            return self._ray.get(reference, timeout=seconds)
+        except (lost.RayActorError, lost.ObjectLostError, lost.NodeDiedError) as error:
+            died = isinstance(error, lost.ActorDiedError)
+            raise LostError(gone=died) from error
 
     def ask(
         self, number: int, questions: Any, *, tried: int = 0, up_only: bool = False
-    ) -> tuple[int, Any] | None:
+    ) -> tuple[Any, Any] | None:
         """Send a question to an actor of a shard, one that is up if there is one.
 
         Args:
@@ -115,8 +173,8 @@ class Replicas:
             up_only: send it to none that is being started again, where it would wait.
 
         Returns:
-            Which of the actors it is, and the reference of the answer; None where all
-            are being started again and `up_only` is set.
+            The actor, and the reference of the answer; None where all are being started
+            again and `up_only` is set.
         """
         with self._guard:
             actors = self._actors[number]
@@ -127,22 +185,30 @@ class Replicas:
                 return None
             places = places or list(range(len(actors)))
             place = places[(next(self._turns) + tried) % len(places)]
-            return place, actors[place].answer.remote(questions)
+            return actors[place], actors[place].answer.remote(questions)
 
-    def lost(self, number: int, place: int, *, gone: bool) -> None:
+    def lost(self, number: int, actor: Any, *, gone: bool) -> Any:
         """Take an actor for lost until it says that it has its shard.
 
         Args:
             number: of the shard.
-            place: which of its actors.
+            actor: which of its actors.
             gone: whether Ray does not start it again, so that another has to be.
+
+        Returns:
+            What is there in its place: itself, or another.
         """
         with self._guard:
+            actors = self._actors[number]
+            place = next((i for i, one in enumerate(actors) if one is actor), None)
+            if place is None:  # it was replaced when another answer of it was lost
+                return actors[0]
             if gone:
-                self._actors[number][place] = self._started(number)
+                actors[place] = self._started(number)
             if gone or self._is_up(number, place):
-                actor = self._actors[number][place]
-                self._opening_again[number, place] = actor.process.remote()
+                probe = actors[place].process.remote()
+                self._opening_again[number, place] = probe
+            return actors[place]
 
     def _is_up(self, number: int, place: int) -> bool:
         """Whether an actor is not known to be started again; under the guard."""

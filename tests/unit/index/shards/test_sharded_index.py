@@ -437,13 +437,16 @@ def test_queries_in_blocks_have_the_answers_of_all_at_once(
 
 
 class Lossy(LocalShards):
-    """Shards of which some do not answer."""
+    """Shards of which some do not answer, after so many questions."""
 
     lost: frozenset[int] = frozenset()
+    after = 0
 
     def ask_each(self, questions: Iterable[Asked]) -> Iterator[Mapping[int, Any]]:
         for asked in questions:
-            there = {n: one for n, one in asked.items() if n not in self.lost}
+            lost = self.lost if self.after <= 0 else frozenset()
+            there = {n: one for n, one in asked.items() if n not in lost}
+            self.after -= 1
             yield from super().ask_each([there])
 
 
@@ -475,6 +478,37 @@ def test_a_share_that_is_not_covered_is_said(tmp_path: Path) -> None:
         whole.search(queries())
     with pytest.raises(UnavailableError, match="do not answer"):
         whole.vectors_at(np.arange(N))
+
+
+@pytest.mark.parametrize("lost", [{1}, {0, 1, 2, 3, 4}])
+@pytest.mark.parametrize("asked", ["again", "for all rows"])
+def test_shards_that_are_lost_when_they_are_asked_again(
+    tmp_path: Path, lost: set[int], asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found before stays, and it is said that more may be there."""
+    index = built()
+    manifest = cut(index, tmp_path / "cut", shards=5)
+    shards = Lossy.load(tmp_path / "cut", manifest, threads=1)
+    assert isinstance(shards, Lossy)
+    whole = ShardedIndex(shards, manifest)
+    params = SearchParams(k=400, nprobe=1)
+    if asked == "again":
+        params = SearchParams(k=60, target_recall=0.5, rerank=N)
+        monkeypatch.setattr(shard_search, "SMALL_K", 8)
+        monkeypatch.setattr(shard_search, "per_shard_k", lambda *_, **__: 12)
+    true = whole.find_rows(queries(), params)
+    shards.lost, shards.after = frozenset(lost), 1
+    found = whole.find_rows(queries(), params)
+    left = N - sum(manifest.shards[number].n for number in lost)
+    assert true.stats.covered == 1
+    assert found.stats.covered == pytest.approx(left / N)
+    there = found.rows >= 0
+    assert there.any(axis=1).all()
+    assert np.isin(found.rows[there], np.arange(N)).all()
+    for rows, distances in zip(found.rows, found.distances, strict=True):
+        own = rows[rows >= 0].tolist()
+        assert len(set(own)) == len(own)
+        assert sorted(distances.tolist()) == distances.tolist()
 
 
 def manifest_numbers(whole: ShardedIndex, ids: np.ndarray) -> np.ndarray:
