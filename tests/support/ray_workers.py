@@ -11,11 +11,14 @@ from time import sleep
 
 
 def workers_of(parent: int | None = None) -> list[int]:
-    """Processes that carry out tasks of Ray, or wait for some, below a process."""
+    """Processes that carry out tasks of Ray, or wait for some, below a process.
+
+    Its agents, without which a machine is lost, are none.
+    """
     return [
         pid
         for pid in descendants(parent or os.getpid())
-        if _name(pid).startswith("ray::")
+        if _name(pid).startswith("ray::") and not _name(pid).endswith("Agent")
     ]
 
 
@@ -50,7 +53,7 @@ def killed_at_random(seed: int, *, kills: int, most: float) -> Iterator[list[int
         kills: how many.
         most: seconds between two of them.
     """
-    rng, dead = random.Random(seed), list[int]()
+    rng, dead, ended = random.Random(seed), list[int](), threading.Event()
 
     def kill() -> None:
         while len(dead) < kills and not ended.wait(rng.uniform(0.05, most)):
@@ -61,7 +64,7 @@ def killed_at_random(seed: int, *, kills: int, most: float) -> Iterator[list[int
                     os.kill(pid, signal.SIGKILL)
                     dead.append(pid)
 
-    with _meanwhile(kill) as ended:
+    with _meanwhile(kill, ended):
         yield dead
 
 
@@ -69,23 +72,23 @@ def killed_at_random(seed: int, *, kills: int, most: float) -> Iterator[list[int
 def most_memory() -> Iterator[dict[int, int]]:
     """The most `rss_anon` of each worker while the body runs."""
     most: dict[int, int] = {}
+    ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(0.02):
             for pid in workers_of():
                 most[pid] = max(most.get(pid, 0), rss_anon(pid))
 
-    with _meanwhile(look) as ended:
+    with _meanwhile(look, ended):
         yield most
 
 
 @contextmanager
-def _meanwhile(work: Callable[[], None]) -> Iterator[threading.Event]:
-    ended = threading.Event()
+def _meanwhile(work: Callable[[], None], ended: threading.Event) -> Iterator[None]:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
-        yield ended
+        yield
     finally:
         ended.set()
         thread.join()
