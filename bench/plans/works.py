@@ -138,6 +138,7 @@ def measured(
 ) -> dict[str, dict[str, Any]]:
     """What each work took beside its plan: seconds, memory and disk."""
     found = {}
+    sleep(SETTLE_SECONDS)  # memory of what was before goes back
     for what, work in works.items():
         plan = work(client.plans, name).plan
         assert plan is not None

@@ -72,11 +72,11 @@ class FencedFolder:
         Raises:
             ForbiddenPathError: it is outside the fence.
             MissingFileError: it cannot be read, or is no regular file.
-            CorruptDataError: it was replaced since it was opened first.
+            CorruptDataError: it was changed since it was opened first.
         """
         file = LocalFile(
             Path(name), descriptor=open_without_links(self.real(name), name)
         )
         if self._versions.setdefault(name, file.version) != file.version:
-            raise CorruptDataError(f"{name} was replaced while it was read")
+            raise CorruptDataError(f"{Path(name).name} was changed while it was read")
         return file

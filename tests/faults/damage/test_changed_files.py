@@ -134,7 +134,7 @@ def test_a_parquet_file_that_is_replaced_while_it_is_imported(
             patched.setattr(ParquetVectors, "ids", replacing)
             with pytest.raises(
                 errors.CorruptDataError,
-                match=rf"v\.parquet was changed .* had 10 vectors .* has {n}",
+                match=r"^v\.parquet was changed while it was read",
             ):
                 client.import_vectors("a", path, **settings).wait(timeout=60)
     with gleann.Client(tmp_path / "d") as client:
