@@ -95,8 +95,10 @@ def test_a_killed_driver_is_gone_on_from(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    placed = out / ".building/placed"
-    assert wait_for(lambda: len(list(placed.glob("block-*"))) >= 3, seconds=100)
+    building = out / ".building"
+    assert wait_for(
+        lambda: len(list(building.glob("*/placed/block-*"))) >= 3, seconds=100
+    )
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (out / "shards.json").exists()

@@ -26,7 +26,11 @@ from gleann.index.params import BuildParams
 from gleann.index.progress import Progress, Report, ignore
 from gleann.index.shards.build.arranged import Decided
 from gleann.index.shards.build.assigned import AssignedFiles
-from gleann.index.shards.build.folder import BuildFolder, opened_folder
+from gleann.index.shards.build.folder import (
+    BuildFolder,
+    opened_folder,
+    remove_pieces,
+)
 from gleann.index.shards.build.gather import (
     Gathering,
     gather_shard,
@@ -219,7 +223,7 @@ def build_shards(
         assert decided is not None, "it was kept before the shards were finished"
         report(Progress(phase="done", done=asked.data.n, total=asked.data.n))
         manifest = publish_shards(folder)
-        shutil.rmtree(folder.root, ignore_errors=True)
+        remove_pieces(folder)
     return _summary(manifest, decided, resumed=build.resumed)
 
 
@@ -296,7 +300,7 @@ class _Build:
                 id_kind=asked.data.id_kind,
                 keep=asked.params.keep,
                 schema=asked.data.wanted.schema,
-                build=_name_of(asked),
+                build=self._folder.name,
             )
             sizes = counts.sum(axis=0)[missing].tolist()
             done = self._runner(partial(gather_shard, job), missing)
@@ -374,11 +378,6 @@ class _Build:
     def _assigned(self, n: int) -> AssignedFiles:
         nlist = resolve_nlist(self._asked.params, n)
         return AssignedFiles(folder=self._folder.assigned, nlist=nlist)
-
-
-def _name_of(asked: Asked) -> str:
-    """What tells a build from others: the same for the same files."""
-    return sha256(json.dumps(asked.values, sort_keys=True).encode()).hexdigest()
 
 
 def _summary(
