@@ -138,6 +138,7 @@ def _started(ray: Any, workers: int | None) -> Iterator[None]:
         _begin(
             ray,
             "Ray does not start on this machine",
+            address="local",  # not what RAY_ADDRESS names
             num_cpus=workers or usable_cores(),
             include_dashboard=False,
             object_store_memory=STORE_BYTES,
