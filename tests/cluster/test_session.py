@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -160,16 +161,38 @@ def test_no_ray_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", refuse)
     handler = signal.getsignal(signal.SIGTERM)
-    with (
-        pytest.raises(
-            UnavailableError, match=r"no Ray can be joined at '10\.0\.0\.1:6379'"
-        ),
-        joined("10.0.0.1:6379"),
-    ):
-        pass
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with (
+            pytest.raises(
+                UnavailableError, match=f"joined at '{address}': nobody is there"
+            ),
+            joined(address),
+        ):
+            pass
     assert signal.getsignal(signal.SIGTERM) is handler
     with pytest.raises(InvalidParamsError, match="workers must be at least 1, got 0"):
         joined(workers=0).__enter__()
+
+
+@pytest.mark.parametrize("client", ["", "ray://"])
+def test_an_address_that_nobody_listens_at_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    ray = pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    from gleann.service.cluster.session import joined
+
+    begun: list[object] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **settings: begun.append(settings))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"{client}127.0.0.1:{other.getsockname()[1]}"
+    with (
+        pytest.raises(UnavailableError, match=f"joined at '{address}': .*refused"),
+        joined(address),
+    ):
+        pass
+    assert not begun
 
 
 def test_a_ray_of_its_own_is_started_whatever_the_environment_names(
