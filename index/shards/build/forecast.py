@@ -10,6 +10,7 @@ from gleann.index.build.forecast import (
     index_bytes,
 )
 from gleann.index.build.near_rows import BLOCK_BYTES as NEAR_BYTES
+from gleann.index.nouns import counted
 from gleann.index.shards.build.build import Asked
 
 DRIVER_ROW = 30
@@ -91,11 +92,13 @@ def forecast_shards(asked: Asked, *, workers: int) -> ShardsForecast:
 def _steps(
     asked: Asked, workers: int, blocks: int, nlist: int, worker_bytes: int
 ) -> tuple[str, ...]:
-    data = asked.data
+    data, shards = asked.data, counted(asked.shards, "shards")
     return (
-        f"read {len(data.sources):,} files in {blocks:,} blocks, and place their rows"
-        f" in {asked.shards:,} shards",
-        f"train {nlist:,} lists on rows of all files, and assign {data.n:,} rows",
-        f"write the lists and codes of {asked.shards:,} shards",
-        f"{workers:,} workers, each with about {worker_bytes:,} bytes of memory",
+        f"read {counted(len(data.sources), 'files')} in {counted(blocks, 'blocks')},"
+        f" and place their rows in {shards}",
+        f"train {counted(nlist, 'lists')} on rows of all files, and assign"
+        f" {counted(data.n, 'rows')}",
+        f"write the lists and codes of {shards}",
+        f"{counted(workers, 'workers')}, each with about {worker_bytes:,} bytes of"
+        " memory",
     )
