@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gleann.index.build.arrange import resolve_nlist
 from gleann.index.build.forecast import (
     BASE_BYTES,
+    BYTES_A_ROW,
     ROW_NUMBER,
     forecast_build,
     index_bytes,
@@ -66,7 +67,7 @@ def forecast_shards(asked: Asked, *, workers: int) -> ShardsForecast:
     id_bytes = 8.0 if data.id_kind == "integers" else 24.0
     one = forecast_build(n, dim, params, id_bytes=id_bytes, cores=1)
     serial = forecast_build(n, dim, params, id_bytes=id_bytes, cores=MANY)
-    training = serial.memory_bytes - BASE_BYTES - 46 * n
+    training = serial.memory_bytes - BASE_BYTES - BYTES_A_ROW * n
     blocks = data.blocks(block_bytes=asked.block_bytes)
     files = index_bytes(n, dim, params, nlist=nlist, id_bytes=id_bytes)
     files += asked.shards * 4 * nlist * (dim + 4)
