@@ -28,6 +28,7 @@ from gleann.index.shards.build.arranged import Decided
 from gleann.index.shards.build.assigned import AssignedFiles
 from gleann.index.shards.build.folder import (
     BuildFolder,
+    names_in,
     opened_folder,
     remove_pieces,
 )
@@ -273,9 +274,10 @@ class _Build:
         )
         counts = np.zeros((len(self._blocks), self._asked.shards), np.int64)
         missing: list[Block] = []
+        there = names_in(self._folder.placed(0).parent)
         for block in self._blocks:
             path = self._folder.placed(block.number)
-            if path.is_dir():
+            if path.name in there:
                 counts[block.number] = placed_counts(path)
             else:
                 missing.append(block)
@@ -343,7 +345,8 @@ class _Build:
         )
         sizes = np.diff(offsets)
         wanted = np.flatnonzero(sizes).tolist()
-        missing = [n for n in wanted if not self._folder.scanned(n).is_dir()]
+        there = names_in(self._folder.scanned(0).parent)
+        missing = [n for n in wanted if self._folder.scanned(n).name not in there]
         self.resumed += len(wanted) - len(missing)
         done = self._runner(partial(scan_shard, job), missing)
         for _ in self._heard("write", done, sizes[missing].tolist()):
@@ -361,7 +364,10 @@ class _Build:
 
     def _not_gathered(self) -> list[int]:
         folder = self._folder
-        return [n for n in range(self._asked.shards) if not folder.shard(n).is_dir()]
+        there = names_in(folder.shard(0).parent)
+        return [
+            n for n in range(self._asked.shards) if folder.shard(n).name not in there
+        ]
 
     def _offsets(self) -> tuple[int, ...]:
         counts = [shard_content(self._folder, n)[0] for n in range(self._asked.shards)]

@@ -77,6 +77,11 @@ class BuildFolder:
         """The folder with what was decided for all rows."""
         return self.pieces / "arranged"
 
+    @property
+    def of_tasks(self) -> tuple[Path, ...]:
+        """The folders in which tasks put folders."""
+        return tuple(self.pieces / name for name in ("placed", "shards", "scanned"))
+
     def placed(self, block: int) -> Path:
         """The folder of a block, its rows by shard."""
         return self.pieces / "placed" / f"block-{block:06d}"
@@ -126,7 +131,19 @@ def opened_folder(
                 _empty(folder.root)
             write_json(folder.root / ASKED, asked)
         _sweep(folder.root)
+        with refusing_disk(folder.root):
+            for one in (folder.assigned, *folder.of_tasks):
+                one.mkdir(parents=True, exist_ok=True)
         yield folder
+
+
+def names_in(folder: Path) -> set[str]:
+    """The names of the pieces in a folder, by a list.
+
+    Not by a look for each: file systems of several machines may remember for a while
+    that a name was not there, when a task elsewhere has long written it.
+    """
+    return {child.name for child in folder.iterdir()} if folder.is_dir() else set()
 
 
 def remove_pieces(folder: BuildFolder) -> None:

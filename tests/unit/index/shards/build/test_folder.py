@@ -127,6 +127,37 @@ def test_a_build_that_ended_meanwhile_is_not_replaced(
     assert len(read(out).shards) == 2
 
 
+def test_nothing_that_tasks_write_is_looked_for_before_it_is_there(
+    tmp_path: Path, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """File systems of several machines remember what was not there."""
+    in_vain: set[Path] = set()
+    written: set[Path] = set()
+    stat, in_task = Path.stat, False
+
+    def watched(self: Path, **options: Any) -> os.stat_result:
+        try:
+            return stat(self, **options)
+        except FileNotFoundError:
+            if not in_task:
+                in_vain.add(self)
+            raise
+
+    def tasks_apart(function: Callable[[Any], Any], tasks: Iterable[Any]) -> Any:
+        nonlocal in_task
+        for task in list(tasks):
+            before, in_task = set((tmp_path / "out").rglob("*")), True
+            result = function(task)
+            written.update(set((tmp_path / "out").rglob("*")) - before)
+            in_task = False
+            yield result
+
+    monkeypatch.setattr(Path, "stat", watched)
+    built(rows, tmp_path / "out", runner=tasks_apart)
+    assert len(written) > 10
+    assert not written & in_vain
+
+
 def test_one_process_builds_in_a_folder(tmp_path: Path, rows: Path) -> None:
     asked = ask_for([str(rows)], PARAMS, shards=2)
     with (
