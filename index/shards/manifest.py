@@ -14,6 +14,7 @@ It is written last, in one step.
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,11 @@ class ShardsManifest:
 def shard_name(number: int) -> str:
     """The directory of a shard."""
     return f"shard-{number:05d}"
+
+
+def is_shard_name(name: str) -> bool:
+    """Whether a directory of this name can be a shard."""
+    return re.fullmatch(r"shard-[0-9]{5,}", name) is not None
 
 
 def is_sharded(path: Path) -> bool:
@@ -176,9 +182,13 @@ def _check(file: Path, content: Any) -> None:
     try:
         shards = [Shard(**shard) for shard in content["shards"]]
         fits = (
-            content["n"] == sum(shard.n for shard in shards)
+            content["n"] == sum(shard.n for shard in shards) > 0
+            and min(shard.n for shard in shards) >= 0
             and all(s.directory == shard_name(i) for i, s in enumerate(shards))
+            and all(isinstance(shard.manifest, str) for shard in shards)
             and content["id_kind"] in ("integers", "strings")
+            and isinstance(content["dim"], int)
+            and isinstance(content["index"], dict)
         )
     except (KeyError, TypeError) as error:
         raise CorruptDataError(f"{file} lacks something: {error}") from error

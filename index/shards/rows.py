@@ -114,7 +114,11 @@ class JoinedRows:
         return self.shape[0]
 
     def __getitem__(self, rows: Any, /) -> Vectors:
-        """Float32 of some rows, as an array is indexed: a slice, a mask, or numbers."""
+        """Float32 of some rows, as an array is indexed: a slice, a mask, or numbers.
+
+        Raises:
+            IndexError: rows that are not there, a mask of another length, or neither.
+        """
         if isinstance(rows, slice):
             start, stop, step = rows.indices(len(self))
             if step == 1:
@@ -122,7 +126,13 @@ class JoinedRows:
             return self._gathered(np.arange(start, stop, step))
         wanted = np.asarray(rows)
         if wanted.dtype == np.bool_:
+            if wanted.shape != (len(self),):
+                raise IndexError(
+                    f"a mask {wanted.shape} is not one of {len(self)} rows"
+                )
             wanted = np.flatnonzero(wanted)
+        elif wanted.size and wanted.dtype.kind not in "iu":
+            raise IndexError(f"rows are integers or a mask, not {wanted.dtype}")
         return self._gathered(wanted.astype(np.int64, copy=False))
 
     def __array__(

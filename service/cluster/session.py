@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from socket import create_connection
 from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
@@ -29,6 +30,9 @@ RETRIES = 3
 AHEAD = 2
 """Tasks a worker that are given out before the results of earlier ones are taken: the
 answers that wait for an earlier one stay few."""
+
+CONNECT_SECONDS = 10.0
+"""That the head of a cluster may take to accept a connection."""
 
 STORE_BYTES = 1 << 30
 """Of the object store of a Ray that is started here: what tasks are given and answer.
@@ -109,7 +113,7 @@ def joined(
 
     Raises:
         EngineUnavailableError: the package ray is not installed, or workers have
-            another version of gleann, Ray or Python.
+            another version of gleann, Ray or Python, or other kernels.
         InvalidParamsError: fewer than one worker.
         UnavailableError: there is no Ray at `address`, or it does not start.
     """
@@ -138,6 +142,7 @@ def _started(ray: Any, workers: int | None) -> Iterator[None]:
         _begin(
             ray,
             "Ray does not start on this machine",
+            address="local",  # not what RAY_ADDRESS names
             num_cpus=workers or usable_cores(),
             include_dashboard=False,
             object_store_memory=STORE_BYTES,
@@ -151,11 +156,24 @@ def _started(ray: Any, workers: int | None) -> Iterator[None]:
 
 @contextmanager
 def _member(ray: Any, address: str) -> Iterator[None]:
-    _begin(ray, f"no Ray can be joined at {address!r}", address=address)
+    failed = f"no Ray can be joined at {address!r}"
+    _require_listener(address, failed)
+    _begin(ray, failed, address=address)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_listener(address: str, failed: str) -> None:
+    """Refuse a host and port that nobody listens at: Ray tries it for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UnavailableError(f"{failed}: {error}") from error
 
 
 def _begin(ray: Any, failed: str, **settings: Any) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from gleann.index.errors import MissingFileError
+from gleann.index.shards.build.folder import PROBE
 from gleann.index.storage.array_file import refusing_disk
 from gleann.service.cluster.nodes import on_each_machine
 from gleann.service.cluster.session import Cluster
@@ -27,7 +28,7 @@ def require_shared(cluster: Cluster, folder: Path) -> None:
     there = folder.absolute()
     while not there.is_dir() and there.parent != there:
         there = there.parent
-    file = there / f".gleann-{secrets.token_hex(8)}"
+    file = there / f"{PROBE}{secrets.token_hex(8)}"
     with refusing_disk(folder):
         file.touch()
     try:

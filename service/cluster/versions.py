@@ -1,4 +1,8 @@
-"""That all machines of a cluster run the same gleann, Ray and Python."""
+"""That all machines of a cluster run the same gleann, Ray and Python.
+
+Whether they have the C++ kernels is compared, too: blocks of a build end elsewhere
+without them.
+"""
 
 from typing import Any
 
@@ -47,14 +51,19 @@ def _asking() -> Any:
 
         import ray
 
+        version, kernels = "not installed", "not known"
         try:
             import gleann
 
             version = gleann.__version__
+            from gleann.index.extension import available
+
+            kernels = "compiled" if available() else "not compiled"
         except ImportError:
-            version = "not installed"
+            pass
         return {
             "gleann": version,
+            "kernels": kernels,
             "Ray": ray.__version__,
             "Python": ".".join(platform.python_version_tuple()[:2]),
         }

@@ -76,10 +76,14 @@ def test_killed_workers_change_nothing(
     files = write_parquet(tmp_path / "in", rows_of(seed=seed), groups=700)
     asked = asked_for(files)
     build_shards(asked, tmp_path / "calm")
-    with killed_at_random(seed, kills=3, most=1.0) as dead:
-        build_shards(asked, tmp_path / "killed", runner=cluster.run)
+    for number in range(5):  # under load, a build may end before a worker is killed
+        out = tmp_path / f"killed-{number}"
+        with killed_at_random(seed + 1000 * number, kills=3, most=1.0) as dead:
+            build_shards(asked, out, runner=cluster.run)
+        assert files_of(out) == files_of(tmp_path / "calm")
+        if dead:
+            break
     assert dead
-    assert files_of(tmp_path / "killed") == files_of(tmp_path / "calm")
 
 
 def test_a_killed_driver_is_gone_on_from(tmp_path: Path) -> None:
@@ -95,8 +99,10 @@ def test_a_killed_driver_is_gone_on_from(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    placed = out / ".building/placed"
-    assert wait_for(lambda: len(list(placed.glob("block-*"))) >= 3, seconds=100)
+    building = out / ".building"
+    assert wait_for(
+        lambda: len(list(building.glob("*/placed/block-*"))) >= 3, seconds=100
+    )
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (out / "shards.json").exists()

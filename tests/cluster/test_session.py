@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ from gleann.index.errors import (
     MissingFileError,
     UnavailableError,
 )
+from gleann.index.shards.build.folder import PROBE, require_free
 from gleann.index.shards.rows import FileRows
 from gleann.index.storage.manifest import read_manifest
 from tests.support import ray_workers
@@ -129,6 +131,9 @@ def test_machines_are_asked_for_versions_and_folders(
     require_same_versions(cluster.ray)
     shared_folder.require_shared(cluster, tmp_path / "a/b")
     assert list(tmp_path.iterdir()) == []
+    # A command that is killed while it looks leaves the file it looks for.
+    (tmp_path / f"{PROBE}1234").touch()
+    require_free(tmp_path, overwrite=False)
 
 
 def test_a_folder_that_a_machine_does_not_see_is_refused(
@@ -156,16 +161,55 @@ def test_no_ray_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", refuse)
     handler = signal.getsignal(signal.SIGTERM)
-    with (
-        pytest.raises(
-            UnavailableError, match=r"no Ray can be joined at '10\.0\.0\.1:6379'"
-        ),
-        joined("10.0.0.1:6379"),
-    ):
-        pass
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with (
+            pytest.raises(
+                UnavailableError, match=f"joined at '{address}': nobody is there"
+            ),
+            joined(address),
+        ):
+            pass
     assert signal.getsignal(signal.SIGTERM) is handler
     with pytest.raises(InvalidParamsError, match="workers must be at least 1, got 0"):
         joined(workers=0).__enter__()
+
+
+@pytest.mark.parametrize("client", ["", "ray://"])
+def test_an_address_that_nobody_listens_at_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    ray = pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    from gleann.service.cluster.session import joined
+
+    begun: list[object] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **settings: begun.append(settings))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"{client}127.0.0.1:{other.getsockname()[1]}"
+    with (
+        pytest.raises(UnavailableError, match=f"joined at '{address}': .*refused"),
+        joined(address),
+    ):
+        pass
+    assert not begun
+
+
+def test_a_ray_of_its_own_is_started_whatever_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ray = pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    from gleann.service.cluster.session import joined
+
+    begun: list[dict[str, object]] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **settings: begun.append(settings))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with joined(workers=2) as cluster:
+        assert cluster.workers == 2
+    # Without it, RAY_ADDRESS is joined, or refused for the number of CPUs.
+    assert begun[0]["address"] == "local"
 
 
 def test_a_process_goes_on_with_the_ray_that_it_joined(cluster: "Cluster") -> None:

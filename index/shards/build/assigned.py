@@ -11,7 +11,7 @@ from gleann.index.build.assign import assign_blocks, blocks_to_assign
 from gleann.index.build.distortion import total_distortion
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams
-from gleann.index.shards.build.folder import whole_file
+from gleann.index.shards.build.folder import names_in, whole_file
 from gleann.index.shards.rows import JoinedRows
 
 RANGE_ROWS = 1 << 18
@@ -81,7 +81,8 @@ class AssignedFiles:
 
     def missing(self, n: int) -> list[slice]:
         """The rows of the files that are not there."""
-        return [span for span in self.spans(n) if not self._file(span).exists()]
+        there = names_in(self.folder)
+        return [span for span in self.spans(n) if self._file(span).name not in there]
 
     def write(self, span: slice, found: list[AssignedBlock]) -> None:
         """Keep the lists of a span.

@@ -26,7 +26,12 @@ from gleann.index.params import BuildParams
 from gleann.index.progress import Progress, Report, ignore
 from gleann.index.shards.build.arranged import Decided
 from gleann.index.shards.build.assigned import AssignedFiles
-from gleann.index.shards.build.folder import BuildFolder, opened_folder
+from gleann.index.shards.build.folder import (
+    BuildFolder,
+    names_in,
+    opened_folder,
+    remove_pieces,
+)
 from gleann.index.shards.build.gather import (
     Gathering,
     gather_shard,
@@ -219,7 +224,7 @@ def build_shards(
         assert decided is not None, "it was kept before the shards were finished"
         report(Progress(phase="done", done=asked.data.n, total=asked.data.n))
         manifest = publish_shards(folder)
-        shutil.rmtree(folder.root, ignore_errors=True)
+        remove_pieces(folder)
     return _summary(manifest, decided, resumed=build.resumed)
 
 
@@ -269,9 +274,10 @@ class _Build:
         )
         counts = np.zeros((len(self._blocks), self._asked.shards), np.int64)
         missing: list[Block] = []
+        there = names_in(self._folder.placed(0).parent)
         for block in self._blocks:
             path = self._folder.placed(block.number)
-            if path.is_dir():
+            if path.name in there:
                 counts[block.number] = placed_counts(path)
             else:
                 missing.append(block)
@@ -296,7 +302,7 @@ class _Build:
                 id_kind=asked.data.id_kind,
                 keep=asked.params.keep,
                 schema=asked.data.wanted.schema,
-                build=_name_of(asked),
+                build=self._folder.name,
             )
             sizes = counts.sum(axis=0)[missing].tolist()
             done = self._runner(partial(gather_shard, job), missing)
@@ -339,7 +345,8 @@ class _Build:
         )
         sizes = np.diff(offsets)
         wanted = np.flatnonzero(sizes).tolist()
-        missing = [n for n in wanted if not self._folder.scanned(n).is_dir()]
+        there = names_in(self._folder.scanned(0).parent)
+        missing = [n for n in wanted if self._folder.scanned(n).name not in there]
         self.resumed += len(wanted) - len(missing)
         done = self._runner(partial(scan_shard, job), missing)
         for _ in self._heard("write", done, sizes[missing].tolist()):
@@ -357,7 +364,10 @@ class _Build:
 
     def _not_gathered(self) -> list[int]:
         folder = self._folder
-        return [n for n in range(self._asked.shards) if not folder.shard(n).is_dir()]
+        there = names_in(folder.shard(0).parent)
+        return [
+            n for n in range(self._asked.shards) if folder.shard(n).name not in there
+        ]
 
     def _offsets(self) -> tuple[int, ...]:
         counts = [shard_content(self._folder, n)[0] for n in range(self._asked.shards)]
@@ -374,11 +384,6 @@ class _Build:
     def _assigned(self, n: int) -> AssignedFiles:
         nlist = resolve_nlist(self._asked.params, n)
         return AssignedFiles(folder=self._folder.assigned, nlist=nlist)
-
-
-def _name_of(asked: Asked) -> str:
-    """What tells a build from others: the same for the same files."""
-    return sha256(json.dumps(asked.values, sort_keys=True).encode()).hexdigest()
 
 
 def _summary(

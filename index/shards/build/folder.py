@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,25 @@ from gleann.index.errors import (
     CorruptDataError,
     MissingFileError,
 )
-from gleann.index.shards.manifest import MANIFEST, NEW_MANIFEST, shard_name
+from gleann.index.shards.manifest import (
+    MANIFEST,
+    NEW_MANIFEST,
+    is_shard_name,
+    shard_name,
+)
 from gleann.index.storage.array_file import refusing_disk
 from gleann.index.storage.manifest import sync_dir
 
 BUILDING = ".building"
 ASKED = "asked.json"
 """What is built of what, in the folder of a build."""
+
+LOCK = "lock"
+"""What the process that builds has locked: a file, which file systems of several
+machines lock for all of them."""
+
+PROBE = ".gleann-"
+"""Begins the names of files that show whether machines share a folder."""
 
 _UNFINISHED = "tmp-"
 
@@ -38,36 +51,48 @@ class BuildFolder:
 
     Attributes:
         out: the folder of the index in shards.
+        name: what tells this build from others: the same for the same files.
     """
 
     out: Path
+    name: str
 
     @property
     def root(self) -> Path:
-        """The folder of the build itself."""
+        """The folder of all that is not published."""
         return self.out / BUILDING
+
+    @property
+    def pieces(self) -> Path:
+        """The folder of the pieces of this build."""
+        return self.root / self.name[:16]
 
     @property
     def assigned(self) -> Path:
         """The folder with the lists of the rows."""
-        return self.root / "assigned"
+        return self.pieces / "assigned"
 
     @property
     def arranged(self) -> Path:
         """The folder with what was decided for all rows."""
-        return self.root / "arranged"
+        return self.pieces / "arranged"
+
+    @property
+    def of_tasks(self) -> tuple[Path, ...]:
+        """The folders in which tasks put folders."""
+        return tuple(self.pieces / name for name in ("placed", "shards", "scanned"))
 
     def placed(self, block: int) -> Path:
         """The folder of a block, its rows by shard."""
-        return self.root / "placed" / f"block-{block:06d}"
+        return self.pieces / "placed" / f"block-{block:06d}"
 
     def shard(self, number: int) -> Path:
         """The folder of a shard to be."""
-        return self.root / "shards" / shard_name(number)
+        return self.pieces / "shards" / shard_name(number)
 
     def scanned(self, number: int) -> Path:
         """The folder with lists and codes of a shard to be."""
-        return self.root / "scanned" / shard_name(number)
+        return self.pieces / "scanned" / shard_name(number)
 
 
 @contextmanager
@@ -87,24 +112,47 @@ def opened_folder(
         ConflictError: another process builds there.
         StorageError: the disk refused.
     """
-    folder = BuildFolder(out=out)
+    text = json.dumps(asked, sort_keys=True)
+    folder = BuildFolder(out=out, name=sha256(text.encode()).hexdigest())
     require_free(out, overwrite=overwrite)
     with refusing_disk(out):
         folder.root.mkdir(parents=True, exist_ok=True)
     with _locked(folder.root):
+        # Again: the one that was there may have ended just now.
+        require_free(out, overwrite=overwrite)
         known = _read(folder.root / ASKED)
-        if known is not None and known != asked:
-            if not overwrite:
-                raise AlreadyExistsError(
-                    f"{folder.root} is left of another build:"
-                    f" {differences(known, asked)}; build that, or overwrite it"
-                )
-            _empty(folder.root)
-            known = None
-        if known is None:
+        if known is not None and known != asked and not overwrite:
+            raise AlreadyExistsError(
+                f"{folder.root} is left of another build:"
+                f" {differences(known, asked)}; build that, or overwrite it"
+            )
+        if known != asked:
+            with refusing_disk(folder.root):
+                _empty(folder.root)
             write_json(folder.root / ASKED, asked)
         _sweep(folder.root)
+        with refusing_disk(folder.root):
+            for one in (folder.assigned, *folder.of_tasks):
+                one.mkdir(parents=True, exist_ok=True)
         yield folder
+
+
+def names_in(folder: Path) -> set[str]:
+    """The names of the pieces in a folder, by a list.
+
+    Not by a look for each: file systems of several machines may remember for a while
+    that a name was not there, when a task elsewhere has long written it.
+    """
+    return {child.name for child in folder.iterdir()} if folder.is_dir() else set()
+
+
+def remove_pieces(folder: BuildFolder) -> None:
+    """Remove the folder of a build that was published.
+
+    What it is of goes first: the rest of a folder without it is not gone on with.
+    """
+    (folder.root / ASKED).unlink(missing_ok=True)
+    shutil.rmtree(folder.root, ignore_errors=True)
 
 
 def differences(known: dict[str, Any], asked: dict[str, Any]) -> str:
@@ -123,11 +171,18 @@ def _shown(value: object) -> str:
 
 
 def is_build_folder(path: Path) -> bool:
-    """Whether a folder holds nothing but an index in shards, or what is to be one."""
+    """Whether a folder holds nothing but an index in shards, or what is to be one.
+
+    Folders that are named as shards are, without a manifest or a build, are not ours.
+    """
+    children = list(path.iterdir())
+    names = {child.name for child in children}
+    is_ours = MANIFEST in names or BUILDING in names
     return all(
         child.name in (MANIFEST, NEW_MANIFEST, BUILDING)
-        or child.name.startswith("shard-")
-        for child in path.iterdir()
+        or child.name.startswith(PROBE)
+        or (is_ours and is_shard_name(child.name) and child.is_dir())
+        for child in children
     )
 
 
@@ -152,23 +207,46 @@ def require_free(out: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
+    path = root / LOCK
     with refusing_disk(root):
-        descriptor = os.open(root, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConflictError(f"another process builds in {root}") from error
+        with refusing_disk(root):
+            is_ours = _has_lock(descriptor) and _is_at(descriptor, path)
+        if not is_ours:
+            raise ConflictError(f"another process builds in {root}")
         yield
     finally:
         os.close(descriptor)
 
 
+def _has_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the locked file is still the one that others would lock."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def _empty(root: Path) -> None:
+    """Remove what is left of another build, or of one that is not known.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    (root / ASKED).unlink(missing_ok=True)
     for child in root.iterdir():
         if child.is_dir():
-            shutil.rmtree(child, ignore_errors=True)
-        else:
+            shutil.rmtree(child)
+        elif child.name != LOCK:
             child.unlink(missing_ok=True)
 
 

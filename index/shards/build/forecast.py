@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from gleann.index.build.arrange import resolve_nlist
 from gleann.index.build.forecast import (
     BASE_BYTES,
+    BYTES_A_ROW,
     ROW_NUMBER,
     forecast_build,
     index_bytes,
 )
 from gleann.index.build.near_rows import BLOCK_BYTES as NEAR_BYTES
+from gleann.index.nouns import counted
 from gleann.index.shards.build.build import Asked
 
 DRIVER_ROW = 30
@@ -65,7 +67,7 @@ def forecast_shards(asked: Asked, *, workers: int) -> ShardsForecast:
     id_bytes = 8.0 if data.id_kind == "integers" else 24.0
     one = forecast_build(n, dim, params, id_bytes=id_bytes, cores=1)
     serial = forecast_build(n, dim, params, id_bytes=id_bytes, cores=MANY)
-    training = serial.memory_bytes - BASE_BYTES - 46 * n
+    training = serial.memory_bytes - BASE_BYTES - BYTES_A_ROW * n
     blocks = data.blocks(block_bytes=asked.block_bytes)
     files = index_bytes(n, dim, params, nlist=nlist, id_bytes=id_bytes)
     files += asked.shards * 4 * nlist * (dim + 4)
@@ -91,11 +93,13 @@ def forecast_shards(asked: Asked, *, workers: int) -> ShardsForecast:
 def _steps(
     asked: Asked, workers: int, blocks: int, nlist: int, worker_bytes: int
 ) -> tuple[str, ...]:
-    data = asked.data
+    data, shards = asked.data, counted(asked.shards, "shards")
     return (
-        f"read {len(data.sources):,} files in {blocks:,} blocks, and place their rows"
-        f" in {asked.shards:,} shards",
-        f"train {nlist:,} lists on rows of all files, and assign {data.n:,} rows",
-        f"write the lists and codes of {asked.shards:,} shards",
-        f"{workers:,} workers, each with about {worker_bytes:,} bytes of memory",
+        f"read {counted(len(data.sources), 'files')} in {counted(blocks, 'blocks')},"
+        f" and place their rows in {shards}",
+        f"train {counted(nlist, 'lists')} on rows of all files, and assign"
+        f" {counted(data.n, 'rows')}",
+        f"write the lists and codes of {shards}",
+        f"{counted(workers, 'workers')}, each with about {worker_bytes:,} bytes of"
+        " memory",
     )

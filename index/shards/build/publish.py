@@ -20,6 +20,7 @@ from gleann.index.shards.manifest import (
     Shard,
     ShardsManifest,
     describe_shard,
+    is_shard_name,
     publish,
     require_shard,
     shard_name,
@@ -44,7 +45,7 @@ def finish_shards(
     with refusing_disk(folder.out):
         finished = [_finish(folder, number, decided) for number in range(shards)]
     write_json(
-        folder.root / FINISHED,
+        folder.pieces / FINISHED,
         {
             "n": sum(shard.n for shard in finished),
             "dim": dim,
@@ -57,7 +58,7 @@ def finish_shards(
 
 def is_finished(folder: BuildFolder) -> bool:
     """Whether all shards are finished."""
-    return (folder.root / FINISHED).exists()
+    return (folder.pieces / FINISHED).exists()
 
 
 def publish_shards(folder: BuildFolder) -> ShardsManifest:
@@ -69,7 +70,7 @@ def publish_shards(folder: BuildFolder) -> ShardsManifest:
         CorruptDataError: a shard is not the one that was finished.
         StorageError: the disk refused.
     """
-    values = read_json(folder.root / FINISHED)
+    values = read_json(folder.pieces / FINISHED)
     manifest = _manifest_of(values)
     with refusing_disk(folder.out):
         (folder.out / MANIFEST).unlink(missing_ok=True)
@@ -77,7 +78,7 @@ def publish_shards(folder: BuildFolder) -> ShardsManifest:
             _put_in_place(folder.shard(number), folder.out / shard_name(number))
         names = {shard.directory for shard in manifest.shards}
         for old in folder.out.glob("shard-*"):
-            if old.name not in names:
+            if is_shard_name(old.name) and old.name not in names:
                 shutil.rmtree(old)
         sync_dir(folder.out)
         for shard in manifest.shards:

@@ -193,8 +193,8 @@ def list_files(sources: Sequence[str]) -> list[NamedFile]:
 
     Raises:
         MissingFileError: one names none.
-        InvalidInputError: files of no kind that is read, or of several; a folder of the
-            package datasets with splits or chosen rows; a file twice.
+        InvalidInputError: no names; files of no kind that is read, or of several; a
+            folder of the package datasets with splits or chosen rows; a file twice.
     """
     found: list[NamedFile] = []
     for given in sources:
@@ -211,10 +211,14 @@ def list_files(sources: Sequence[str]) -> list[NamedFile]:
             )
             for name in files.names
         ]
-    names = [(one.is_url and one.source, one.name) for one in found]
-    for at, name in enumerate(names):
-        if name in names[:at]:
-            raise InvalidInputError(f"the input has {name[1]} twice")
+    if not found:
+        raise InvalidInputError("the input has no files: name at least one")
+    names: set[tuple[str | Literal[False], str]] = set()
+    for one in found:
+        name = one.is_url and one.source, one.name
+        if name in names:
+            raise InvalidInputError(f"the input has {one.name} twice")
+        names.add(name)
     return found
 
 
@@ -260,13 +264,17 @@ def describe_file(wanted: Wanted, file: NamedFile) -> SourceFile:
     """Look into a file.
 
     Raises:
-        As `gleann.data.open`.
+        As `gleann.data.open`; and
+        DimensionMismatchError: vectors of 0 dimensions, or more or fewer ids than
+            vectors.
     """
     data = file.opened(wanted.vectors)
+    if len(data) and not data.dim:
+        raise DimensionMismatchError(f"{file.name} has vectors of 0 dimensions")
     table = columns_of(data)
     if wanted.schema.columns and table is None:
         raise InvalidInputError(f"{file.name} has no columns, only vectors")
-    column, kind = _id_column(file, table, wanted)
+    column, kind = _id_column(file, table, wanted, n=len(data))
     return SourceFile(
         file=file,
         stamp=_stamp(file),
@@ -287,7 +295,7 @@ def columns_of(data: Dataset) -> Columns | None:
 
 
 def _id_column(
-    file: NamedFile, table: Columns | None, wanted: Wanted
+    file: NamedFile, table: Columns | None, wanted: Wanted, *, n: int
 ) -> tuple[str | None, IdKind]:
     """The column, or the array of a .npz file, that ids are in, and their kind."""
     if wanted.ids is not None:
@@ -296,7 +304,7 @@ def _id_column(
     name = wanted.id_column
     if table is None:
         if file.kind == "npz" and name != ROW_NUMBERS:
-            return _npz_ids(file, name)
+            return _npz_ids(file, name, n=n)
         if name:
             raise InvalidInputError(f"{file.name} has no columns, but ids are {name!r}")
         return None, "integers"
@@ -308,13 +316,16 @@ def _id_column(
     return name, _kind_of(kind)
 
 
-def _npz_ids(file: NamedFile, name: str | None) -> tuple[str | None, IdKind]:
+def _npz_ids(file: NamedFile, name: str | None, *, n: int) -> tuple[str | None, IdKind]:
     read = ids_of_npz(file.files(), name)
     if read is None:
         return None, "integers"
     from gleann.index.ids.held import kind_of
 
-    return name or ID_COLUMN, "strings" if kind_of(read()) == "strings" else "integers"
+    ids = read()
+    if len(ids) != n:
+        raise DimensionMismatchError(f"{file.name} has {len(ids)} ids for {n} vectors")
+    return name or ID_COLUMN, "strings" if kind_of(ids) == "strings" else "integers"
 
 
 def _has_ids(table: Columns) -> bool:

@@ -12,6 +12,7 @@ import gleann
 from gleann.index import BuildParams
 from gleann.index.data.files import source_text
 from gleann.index.errors import InvalidInputError
+from gleann.index.nouns import counted
 from gleann.index.params import CodesChoice, EntryCodes, Keep, Metric, Spill
 from gleann.index.payload.schema import Schema
 from gleann.index.shards.build.build import (
@@ -173,6 +174,10 @@ def command(job: ClusterBuildJob) -> None:
     """
     if job.ids and job.id_column:
         raise InvalidInputError("give --ids or --id-column, not both")
+    if "://" in (out := source_text(job.out)):
+        raise InvalidInputError(
+            f"OUT is the URL {out}: give a directory that all machines see"
+        )
     require_free(job.out, overwrite=job.overwrite)
     if job.dry_run:
         _show_plan(job, _asked(job, map))
@@ -266,10 +271,13 @@ def _told(out: Path, built: ShardsSummary) -> str:
     recall = "not measured"
     if built.best_recall is not None:
         recall = f"@10 up to {built.best_recall:.3f}"
-    resumed = f"; {built.resumed:,} tasks were done before" if built.resumed else ""
+    resumed = (
+        f"; done before: {counted(built.resumed, 'tasks')}" if built.resumed else ""
+    )
+    shards = counted(len(built.shards), "shards")
     return (
-        f"{out}: {built.n:,} vectors of {built.dim} dimensions in"
-        f" {len(built.shards)} shards of {least:,} to {most:,}, {built.params.metric},"
-        f" {built.nlist:,} lists, {built.spilled_share:.1%} spilled, recall {recall}"
-        f"{resumed}"
+        f"{out}: {counted(built.n, 'vectors')} of {counted(built.dim, 'dimensions')} in"
+        f" {shards} of {least:,} to {most:,}, {built.params.metric},"
+        f" {counted(built.nlist, 'lists')}, {built.spilled_share:.1%} spilled, recall"
+        f" {recall}{resumed}"
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from gleann.index.shards.manifest import (
     shard_name,
 )
 from gleann.index.shards.placing import shards_of
+from gleann.index.storage.manifest import manifest_checksum
 from gleann.index.texts import Texts
 
 N, DIM = 1500, 12
@@ -123,10 +125,14 @@ def test_what_cannot_be_cut(tmp_path: Path, whole: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def _edit(change: Callable[[dict[str, object]], object]) -> Callable[[Path], None]:
+def _edit(
+    change: Callable[[dict[str, Any]], object], *, signed: bool = False
+) -> Callable[[Path], None]:
     def edit(folder: Path) -> None:
         content = json.loads((folder / MANIFEST).read_text())
         change(content)
+        if signed:
+            content["checksum"] = manifest_checksum(content)
         (folder / MANIFEST).write_text(json.dumps(content))
 
     return edit
@@ -138,6 +144,15 @@ def _edit(change: Callable[[dict[str, object]], object]) -> Callable[[Path], Non
         (_edit(lambda content: content.update(n=7)), "checksum"),
         (_edit(lambda content: content.update(version=2)), "version 2"),
         (lambda folder: (folder / MANIFEST).write_text("{"), "not JSON"),
+        (_edit(lambda content: content.update(n=7), signed=True), "contradicts itself"),
+        (_edit(lambda content: content.pop("index"), signed=True), "lacks something"),
+        (_edit(lambda content: content.pop("dim"), signed=True), "lacks something"),
+        (_edit(lambda content: content.update(index=[]), signed=True), "contradicts"),
+        (_edit(lambda content: content.update(shards=[], n=0), signed=True), "contra"),
+        (
+            _edit(lambda content: content["shards"][0].update(n=-1), signed=True),
+            "contradicts itself",
+        ),
     ],
 )
 def test_damaged_manifests(

@@ -50,6 +50,17 @@ INDEXES = [
 ]
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [12, -13, np.ones(N - 1, np.bool_), np.ones((N, 1), np.bool_), np.array([1.5])],
+)
+def test_what_an_array_refuses_is_refused(
+    tmp_path: Path, rows: np.ndarray, bad: object
+) -> None:
+    with pytest.raises(IndexError):
+        joined(tmp_path, rows)[bad]
+
+
 @pytest.mark.parametrize("at", range(len(INDEXES)))
 def test_any_index_gives_what_an_array_gives(
     tmp_path: Path, rows: np.ndarray, at: int

@@ -115,3 +115,26 @@ def test_what_cannot_be_is_refused(
         assert run(words) == code
         assert message in capsys.readouterr().err
     assert not (pages.parent / "out").exists()
+
+
+def test_one_of_each_is_counted_in_the_singular(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "one.npy", np.ones((1, 8), np.float32))
+    words = ["cluster", "build", str(tmp_path / "one.npy"), str(tmp_path / "out")]
+    assert run([*words, "--shards", "1", "--workers", "1", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "read 1 file in 1 block, and place their rows in 1 shard\n" in said
+    assert "train 1 list on rows of all files, and assign 1 row\n" in said
+    assert "1 worker, each with about" in said
+
+
+def test_the_index_is_a_directory(
+    pages: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pages.parent)
+    words = ["cluster", "build", str(pages), "s3://bucket/out", "--shards", "2"]
+    for dry in ([], ["--dry-run"]):
+        assert run([*words, *dry]) == 1
+        assert "OUT is the URL s3://bucket/out: give a dir" in capsys.readouterr().err
+    assert [path.name for path in pages.parent.iterdir()] == ["pages"]

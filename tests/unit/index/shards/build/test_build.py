@@ -10,7 +10,6 @@ import pytest
 from gleann.index import BuildParams, Progress
 from gleann.index.errors import (
     AlreadyExistsError,
-    ConflictError,
     CorruptDataError,
     DimensionMismatchError,
     DuplicateIdError,
@@ -21,7 +20,7 @@ from gleann.index.errors import (
 )
 from gleann.index.payload.schema import Schema
 from gleann.index.shards.build.build import ask_for, build_shards
-from gleann.index.shards.build.folder import BUILDING, opened_folder
+from gleann.index.shards.build.folder import BUILDING
 from gleann.index.shards.build.sources import Wanted
 from gleann.index.shards.manifest import read, require_shard
 from tests.support.shard_builds import (
@@ -273,16 +272,6 @@ def test_an_index_is_replaced_only_if_asked(tmp_path: Path) -> None:
         built(tmp_path / "rows.npy", tmp_path / "foreign", params, overwrite=True)
 
 
-def test_one_process_builds_in_a_folder(tmp_path: Path) -> None:
-    np.save(tmp_path / "rows.npy", clustered(600))
-    asked = ask_for([str(tmp_path / "rows.npy")], BuildParams(nlist=9), shards=2)
-    with (
-        opened_folder(tmp_path / "out", asked.values, overwrite=False),
-        pytest.raises(ConflictError, match="another process builds in"),
-    ):
-        build_shards(asked, tmp_path / "out")
-
-
 def bad(kind: str, rows: np.ndarray, ids: list[Any]) -> None:
     if kind == "nan":
         rows[1777, 3] = np.nan
@@ -344,6 +333,21 @@ def test_files_that_do_not_fit_are_refused_with_both_names(tmp_path: Path) -> No
         built(a, tmp_path / "out", params, shards=0)
     with pytest.raises(InvalidParamsError, match="memory is '8GB'"):
         built(a, tmp_path / "out", BuildParams(memory="8GB"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_without_as_many_ids_or_without_dimensions_are_refused(
+    tmp_path: Path,
+) -> None:
+    rows, params = clustered(300), BuildParams(nlist=4)
+    np.savez(tmp_path / "few.npz", vectors=rows, id=np.arange(299))
+    with pytest.raises(DimensionMismatchError, match=r"few.npz has 299 ids for 300 v"):
+        built(tmp_path / "few.npz", tmp_path / "out", params)
+    np.save(tmp_path / "flat.npy", rows[:, :0])
+    with pytest.raises(DimensionMismatchError, match=r"flat.npy has vectors of 0 dim"):
+        built(tmp_path / "flat.npy", tmp_path / "out", params)
+    with pytest.raises(InvalidInputError, match="the input has no files"):
+        built([], tmp_path / "out", params)
     assert not (tmp_path / "out").exists()
 
 
