@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from gleann.index import SoarIndex
 from gleann.index.shards.asking import Asked, LocalShards
 
 
@@ -18,3 +19,6 @@ class Lossy(LocalShards):
             there = {n: one for n, one in asked.items() if n not in lost}
             self.after -= 1
             yield from super().ask_each([there])
+
+    def of(self, number: int) -> SoarIndex:
+        return self._shards[number].index
