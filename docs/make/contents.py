@@ -30,6 +30,7 @@ TUTORIALS = (
     "negatives",
     "audit",
     "baselines",
+    "shards",
     "report",
 )
 """One for each row of the README's table, in its order."""
