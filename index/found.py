@@ -253,10 +253,14 @@ def shortfall(stats: SearchStats, params: SearchParams) -> str | None:
 
     Where nothing was measured, only a recall that the caller named is missed.
 
+    Where not all rows are covered, that is what it says.
+
     Args:
         stats: of the answer.
         params: of the search.
     """
+    if (text := uncovered(stats)) is not None:
+        return text
     target = params.target_recall or DEFAULT_TARGET_RECALL
     estimate = stats.estimated_recall
     if params.nprobe is not None:
@@ -268,6 +272,22 @@ def shortfall(stats: SearchStats, params: SearchParams) -> str | None:
     return (
         f"recall {target:g} was asked for, but the most that was measured on this index"
         f" at k = {params.k} is {estimate:.4f}; an exact search looks at every row"
+    )
+
+
+def uncovered(stats: SearchStats, n: int | None = None) -> str | None:
+    """The warning text if parts of the index did not answer; None if all did.
+
+    Args:
+        stats: of the answer.
+        n: rows of the index, where they are known.
+    """
+    if stats.covered == 1:
+        return None
+    rows = "rows" if n is None else f"{n} rows"
+    return (
+        f"the answer covers {stats.covered:.1%} of the {rows}: the shards that have the"
+        " others do not answer"
     )
 
 

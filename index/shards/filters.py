@@ -1,6 +1,6 @@
 """Filters of an index in shards: which rows of each shard a search may return."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
@@ -12,6 +12,7 @@ from gleann.index.errors import InvalidInputError
 from gleann.index.filters.condition import Condition
 from gleann.index.params import RowFilter
 from gleann.index.search.allowed import AllowedRows
+from gleann.index.shards.manifest import Shard
 from gleann.index.shards.open_shard import OpenShard
 
 
@@ -72,17 +73,19 @@ class ShardedFilter(RowFilter):
 
     Attributes:
         of_shard: for each shard what is allowed of it.
-        counts: for each shard how many rows that are.
+        counts: for each shard how many rows that are, at most.
         owner: checksums of the shards it was made for.
+        silent: shards that did not say how many of their rows that are.
     """
 
     of_shard: tuple[ShardFilter, ...]
     counts: tuple[int, ...]
     owner: tuple[str, ...]
+    silent: tuple[int, ...] = ()
 
     @property
     def count(self) -> int:
-        """Rows allowed, of all shards."""
+        """Rows allowed, of all shards; at most, where some are silent."""
         return sum(self.counts)
 
     def __len__(self) -> int:
@@ -99,6 +102,24 @@ class ShardedFilter(RowFilter):
                 f"a filter of {self.count} rows was made for another index in shards:"
                 " take allow of the one that is searched"
             )
+
+
+def by_condition(
+    wanted: ByCondition, counts: Mapping[int, int], shards: Sequence[Shard]
+) -> ShardedFilter:
+    """The filter that allows the rows of a condition.
+
+    Args:
+        wanted: the condition.
+        counts: how many rows it allows, by the number of each shard that has said so.
+        shards: of the index; of a silent one all rows may be allowed.
+    """
+    return ShardedFilter(
+        of_shard=(wanted,) * len(shards),
+        counts=tuple(counts.get(n, shard.n) for n, shard in enumerate(shards)),
+        owner=tuple(shard.manifest for shard in shards),
+        silent=tuple(n for n, one in enumerate(shards) if one.n and n not in counts),
+    )
 
 
 def by_rows(

@@ -1,6 +1,6 @@
 """Ids, vectors and payload of the rows of all shards, fetched from where they are."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from gleann.index.arrays import HeldIds, Ids, Mask, Rows, Vectors
 from gleann.index.errors import UnavailableError, UnknownIdError
+from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import (
     id_at,
@@ -20,10 +21,17 @@ from gleann.index.ids.held import (
 from gleann.index.ids.table import require_found
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
-from gleann.index.shards.asking import Question, Shards, ask
+from gleann.index.shards.asking import Question, Shards, ask, numbers_of
+from gleann.index.shards.filters import ByCondition
 from gleann.index.shards.manifest import ShardsManifest
 from gleann.index.shards.placing import shards_of
-from gleann.index.shards.questions import FindIds, TakeIds, TakePayload, TakeVectors
+from gleann.index.shards.questions import (
+    CountAllowed,
+    FindIds,
+    TakeIds,
+    TakePayload,
+    TakeVectors,
+)
 from gleann.index.texts import Texts
 
 WHERE = "the index in shards"
@@ -186,6 +194,19 @@ class RowsOfShards:
         rows = np.full(len(given), -1, np.int64)
         rows[there] = self.rows_of(given[there])
         return self.payload_at(rows, columns)
+
+    def count_where(self, where: str, parameters: Sequence[object] = ()) -> int:
+        """How many rows meet a condition, as in `SoarIndex.where`.
+
+        Raises:
+            InvalidFilterError: as `SoarIndex.where`.
+            UnavailableError, DeadlineError: a shard does not answer.
+        """
+        wanted = ByCondition(condition=Condition(where, parameters))
+        numbers = numbers_of(self._manifest)
+        return sum(
+            self._ask({n: CountAllowed(allowed=wanted) for n in numbers}).values()
+        )
 
     def _of_rows(
         self, rows: Rows, question: Callable[[Rows], Question[Any]]

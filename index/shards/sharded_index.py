@@ -21,14 +21,20 @@ from gleann.index.found import (
     SearchStats,
     drift_warning,
     shortfall,
+    uncovered,
 )
 from gleann.index.ids.held import joined_ids, to_numpy
 from gleann.index.ids.order import first_in_order
 from gleann.index.operating.points import OperatingPoint
 from gleann.index.params import BuildParams, Metric, RowFilter, SearchParams
 from gleann.index.search.within import require_limit, require_radius
-from gleann.index.shards.asking import LocalShards, Shards, numbers_of
-from gleann.index.shards.filters import ByCondition, ShardedFilter, by_rows
+from gleann.index.shards.asking import LocalShards, Shards, ask, numbers_of
+from gleann.index.shards.filters import (
+    ByCondition,
+    ShardedFilter,
+    by_condition,
+    by_rows,
+)
 from gleann.index.shards.manifest import ShardsManifest, read
 from gleann.index.shards.merge import cut_neighbours
 from gleann.index.shards.questions import (
@@ -252,10 +258,15 @@ class ShardedIndex(RowsOfShards):
         Raises:
             InvalidInputError, InvalidParamsError: as `SoarIndex.search_radius`.
             UnavailableError, DeadlineError: as `search`.
+
+        Warns:
+            RecallWarning: not all rows are covered.
         """
         found = self.within(
             queries, radius, target_recall=target_recall, limit=limit, allowed=allowed
         )
+        if (text := uncovered(found.stats, len(self))) is not None:
+            warn(text, RecallWarning, stacklevel=2)
         return FoundWithin(
             offsets=found.offsets,
             ids=to_numpy(found.ids),
@@ -346,17 +357,13 @@ class ShardedIndex(RowsOfShards):
 
         Raises:
             InvalidFilterError: as `SoarIndex.where`.
-            UnavailableError, DeadlineError: a shard does not answer.
+            UnavailableError, DeadlineError: a shard does not answer, and searches are
+                not to do without it.
         """
         wanted = ByCondition(condition=Condition(where, parameters))
         numbers = numbers_of(self._manifest)
-        counts = self._ask({n: CountAllowed(allowed=wanted) for n in numbers})
-        shards = range(len(self._manifest.shards))
-        return ShardedFilter(
-            of_shard=tuple(wanted for _ in shards),
-            counts=tuple(counts.get(number, 0) for number in shards),
-            owner=self._owner,
-        )
+        counts = ask(self._shards, {n: CountAllowed(allowed=wanted) for n in numbers})
+        return by_condition(wanted, counts, self._manifest.shards)
 
     def rows_allowed(self, allowed: ShardedFilter) -> Rows:
         """The rows (m,) that a filter allows, ascending."""
@@ -414,11 +421,8 @@ class ShardedIndex(RowsOfShards):
 
     def recall_warning(self, stats: SearchStats, params: SearchParams) -> str | None:
         """As `SoarIndex.recall_warning`; and where shards did not answer, that."""
-        if stats.covered < 1:
-            return (
-                f"the answer covers {stats.covered:.1%} of the {len(self)} rows: the"
-                " shards that have the others do not answer"
-            )
+        if (text := uncovered(stats, len(self))) is not None:
+            return text
         training = self._header.training
         if training is None or training.drift is None or training.fits(len(self)):
             return shortfall(stats, params)
@@ -442,4 +446,5 @@ class ShardedIndex(RowsOfShards):
             kept = allowed
         else:
             kept = self.allow(allowed)
-        return None if kept.count == len(self) else kept
+        is_all = kept.count == len(self) and not kept.silent
+        return None if is_all else kept

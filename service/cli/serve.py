@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gleann.index.errors import InvalidParamsError
 from gleann.service.cli import options
 from gleann.service.cli.cluster.holding import HoldingOptions, holding_options
 from gleann.service.cli.cluster.joining import cluster_options
@@ -40,6 +41,11 @@ _NOTHING_KEPT = (
     "this server has no data directory, and only reads the indexes of --cluster: give"
     " it --data to make others"
 )
+
+_NOBODY = HoldingOptions(
+    workers=None, address=None, replicas=1, partial=False, seconds=None
+)
+"""What is given of who holds shards where nothing is."""
 
 _METAVARS = {"listen": "HOST:PORT"}
 
@@ -167,6 +173,7 @@ def command(job: ServeJob) -> None:
     from gleann.service.server import serve
     from gleann.service.server.reloading import Reloading
 
+    _require_cluster(job)
     if job.print_config:
         found = given_settings(job.config, overrides=job.settings, flags=FLAGS)
         say(config_text(found))
@@ -185,9 +192,8 @@ def command(job: ServeJob) -> None:
         _allow_many_connections()
         shards = stack.enter_context(_shards(job))
         signals = _signals()
-        server = serve(config, shards=shards)
-        if not is_kept:
-            server.application.registry.close_to_new(_NOTHING_KEPT)
+        closed = "" if is_kept else _NOTHING_KEPT
+        server = serve(config, shards=shards, closed=closed)
         applying = [lambda new: log.apply(new.log), server.reload]
         reloading = Reloading(config, load, applying)
         say(f"listening on {server.target}, data in {config.data_dir}")
@@ -197,6 +203,17 @@ def command(job: ServeJob) -> None:
             reloading.reload()
         _log.info("stopping")
         _stop(server)
+
+
+def _require_cluster(job: ServeJob) -> None:
+    """Refuse options of who holds shards where nobody does.
+
+    Raises:
+        InvalidParamsError: one is given without --cluster.
+    """
+    for name, value in asdict(job.holding).items():
+        if not job.cluster and value != getattr(_NOBODY, name):
+            raise InvalidParamsError(f"--{name} is for --cluster, which is not given")
 
 
 @contextmanager
@@ -222,8 +239,14 @@ def _shards(job: ServeJob) -> "Iterator[Sequence[ShardedView]]":
         return
     from gleann.service.cli.cluster.serving import held_shards
 
+    # That takes minutes; Ray, and what it has in /tmp, is then to end with the process.
+    signal.signal(signal.SIGTERM, _unwind)
     with held_shards(job.cluster, job.holding) as views:
         yield views
+
+
+def _unwind(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _stop(server: "Server") -> None:

@@ -11,7 +11,7 @@ from gleann.index import Found, SearchParams
 from gleann.index.arrays import Vectors
 from gleann.index.checks import as_queries
 from gleann.index.errors import InvalidParamsError, RecallWarning
-from gleann.index.found import FoundWithin, shortfall
+from gleann.index.found import FoundWithin, shortfall, uncovered
 from gleann.index.ids.checks import hold_distinct, hold_id_array, hold_ids
 from gleann.service.client.bulk import scrolling, searches
 from gleann.service.client.bulk.imports import ImportOptions, import_request
@@ -361,7 +361,8 @@ class VectorCalls(StreamCalls[M]):
             NotReadyError: the index is empty.
 
         Warns:
-            RecallWarning: no operating point reaches the target recall.
+            RecallWarning: no operating point reaches the target recall; or shards of
+                the index did not answer, and the server answers without them.
         """
         params = params or DEFAULTS
         matrix = wire_array(as_queries(queries, name="queries"), name="queries")
@@ -412,6 +413,9 @@ class VectorCalls(StreamCalls[M]):
 
         Raises:
             As `search`, and InvalidParamsError for a limit below 1.
+
+        Warns:
+            RecallWarning: shards of the index did not answer; see `search`.
         """
         if limit is not None and limit < 1:  # 0 is all in a message
             raise InvalidParamsError(f"limit must be at least 1 or None, got {limit}")
@@ -423,4 +427,7 @@ class VectorCalls(StreamCalls[M]):
         )
         wanted = {"radius": radius, "target_recall": target_recall, "limit": limit}
         fill(request, wanted)
-        return await searches.search_radius(self._connection, request, matrix)
+        found = await searches.search_radius(self._connection, request, matrix)
+        if (text := uncovered(found.stats)) is not None:
+            warn_caller(text, RecallWarning)
+        return found

@@ -140,13 +140,16 @@ class Server:
         target: address for `gleann.Client` on this machine.
     """
 
-    def __init__(self, config: Config, shards: Iterable[ShardedView] = ()) -> None:
+    def __init__(
+        self, config: Config, shards: Iterable[ShardedView] = (), closed: str = ""
+    ) -> None:
         """Open the data directory and listen; errors as `serve`."""
         self.application = Application(config)
         self.metrics: MetricsPort | None = None
         try:
             for one in shards:
                 self.application.registry.serve_shards(one)
+            self.application.registry.close_to_new(closed)
             self._open(config)
         except BaseException:
             self._close_metrics()
@@ -324,13 +327,16 @@ class Server:
         )
 
 
-def serve(config: Config, *, shards: Iterable[ShardedView] = ()) -> Server:
+def serve(
+    config: Config, *, shards: Iterable[ShardedView] = (), closed: str = ""
+) -> Server:
     """Start a server, which runs in its own threads.
 
     Args:
         config: of the server.
         shards: indexes in shards to serve besides, to calls that only read. Whoever
             holds them does so until the server has stopped.
+        closed: why no index may be added; "" where one may.
 
     Raises:
         AlreadyExistsError: an index in shards has the name of one in the directory.
@@ -340,7 +346,7 @@ def serve(config: Config, *, shards: Iterable[ShardedView] = ()) -> Server:
         CorruptDataError: its contents cannot be read.
         EngineUnavailableError: the required device is not usable.
     """
-    return Server(config, shards)
+    return Server(config, shards, closed)
 
 
 class _Methods:

@@ -208,7 +208,7 @@ class Registry:
         self._served.serve_shards(view)
 
     def close_to_new(self, why: str) -> None:
-        """Refuse to add indexes from now on, with the reason `why`."""
+        """Refuse to add indexes from now on, with the reason `why`; "" allows it."""
         self._served.closed = why
 
     def names(self) -> list[str]:

@@ -144,7 +144,7 @@ class ShardedView:
         """How many vectors meet a condition; all for None."""
         if condition is None:
             return self.count
-        return self.index.allow_where(condition.where, condition.parameters).count
+        return self.index.count_where(condition.where, condition.parameters)
 
     def rows_after(
         self, after: int | str | None, *, size: int, condition: Condition | None

@@ -222,6 +222,12 @@ def test_a_process_goes_on_with_the_ray_that_it_joined(cluster: "Cluster") -> No
     assert list(replace(cluster, workers=1).run(abs, [-5])) == [5]
 
 
+def test_a_ray_that_is_started_here_asks_for_a_token(cluster: "Cluster") -> None:
+    """It listens on all addresses, and SECURITY.md says that strangers run no code."""
+    assert cluster.address == ""
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
 def test_rows_travel_by_the_name_of_their_file(
     cluster: "Cluster", tmp_path: Path
 ) -> None:

@@ -183,7 +183,7 @@ def command(job: ClusterBuildJob) -> None:
         _show_plan(job, _asked(job, map))
         return
     record = JobRecord("cluster build", job)
-    with _saying_how_to_go_on(job), _runner(job, record) as runner:
+    with _saying_how_to_go_on(job), runner_of(job, record) as runner:
         with record.timed("read"):
             asked = _asked(job, runner)
         with record.timed("build"), progress_bars(wanted=job.progress) as report:
@@ -213,7 +213,8 @@ def _saying_how_to_go_on(job: ClusterBuildJob) -> Iterator[None]:
 
 
 @contextmanager
-def _runner(job: ClusterBuildJob, record: JobRecord) -> Iterator[Runner]:
+def runner_of(job: ClusterBuildJob, record: JobRecord) -> Iterator[Runner]:
+    """Who carries out the tasks; a cluster at an address sees OUT on all machines."""
     from gleann.service.cluster.session import joined
     from gleann.service.cluster.shared_folder import require_shared
 

@@ -1,11 +1,19 @@
 """`gleann cluster search`: search an index in shards that a cluster holds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import click
 import numpy as np
+from numpy.typing import ArrayLike
 
+from gleann.index import SearchParams
+from gleann.index.arrays import HeldIds, Mask, Rows
+from gleann.index.found import FoundRows, RowsWithin
+from gleann.index.ids.held import joined_ids, take_ids
+from gleann.index.params import RowFilter
+from gleann.index.payload.payload import Payload
 from gleann.index.shards.manifest import ShardsManifest, read
 from gleann.index.shards.sharded_index import ShardedIndex
 from gleann.service.cli import options
@@ -16,12 +24,10 @@ from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
 from gleann.service.cli.searching import (
     COLUMNS,
-    Blocks,
     SearchOptions,
     columns_of,
     require_radius_alone,
     require_where,
-    rows_of,
     say_searched,
     search_blocks,
     search_options,
@@ -104,14 +110,14 @@ def search_into(job: ClusterSearchJob, index: ShardedIndex, record: JobRecord) -
         allowed = index.allow_where(job.where, job.parameters)
     # No row is found beyond the last, and nothing is written for it.
     params = replace(job.params, k=min(job.params.k, len(index)), allowed=allowed)
-    columns = index.schema.select(payload.names_of(job.columns)).names
+    asking = _Asking(index, index.schema.select(payload.names_of(job.columns)).names)
     with record.timed("search"), progress_bars(wanted=job.progress) as report:
-        blocks = search_blocks(index, read_.vectors, job, params, report)
+        blocks = search_blocks(asking, read_.vectors, job, params, report)
     names = np.arange(len(read_.vectors)) if read_.ids is None else read_.ids
     seconds, stats = record.seconds("search"), summed(blocks)
     with outputs.staged() as files:
-        table = columns_of(blocks, names, index.held_ids_at(rows_of(blocks)))
-        files.add_table(job.out, table | _payload(job, index, blocks, columns))
+        table = columns_of(blocks, names, joined_ids(asking.ids))
+        files.add_table(job.out, table | _payload(job, asking.payload))
         results = {"queries": len(names), "qps": len(names) / seconds, **stats}
         record.add_to(files, job.out, results)
     say_searched(job, params, stats, count=len(names), seconds=seconds)
@@ -130,13 +136,59 @@ def hash_of(manifest: ShardsManifest) -> str:
     return digest.hexdigest()
 
 
+class _Asking:
+    """An index that keeps what is written of each hit: later its shard may be lost.
+
+    Attributes:
+        ids: of the hits of each search.
+        payload: of the same; empty without columns.
+    """
+
+    def __init__(self, index: ShardedIndex, columns: Sequence[str]) -> None:
+        self._index = index
+        self._columns = columns
+        self.ids: list[HeldIds] = []
+        self.payload: list[Payload] = []
+
+    def find_rows(self, queries: ArrayLike, params: SearchParams) -> FoundRows:
+        """See `Searched.find_rows`."""
+        answer = self._index.nearest(queries, params)
+        rows, distances = answer.found.rows, answer.found.distances
+        self._keep(rows.ravel(), answer.found.ids)
+        return FoundRows(rows=rows, distances=distances, stats=answer.stats)
+
+    def find_within(
+        self,
+        queries: ArrayLike,
+        radius: float,
+        *,
+        target_recall: float = 1.0,
+        limit: int | None = None,
+        allowed: Mask | RowFilter | None = None,
+    ) -> RowsWithin:
+        """See `Searched.find_within`."""
+        found = self._index.within(
+            queries, radius, target_recall=target_recall, limit=limit, allowed=allowed
+        )
+        self._keep(found.rows, found.ids)
+        return RowsWithin(
+            offsets=found.offsets,
+            rows=found.rows,
+            distances=found.distances,
+            complete=found.complete,
+            stats=found.stats,
+        )
+
+    def _keep(self, rows: Rows, ids: HeldIds) -> None:
+        there = np.flatnonzero(rows >= 0)
+        self.ids.append(take_ids(ids, there))
+        if self._columns:
+            self.payload.append(self._index.payload_at(rows[there], self._columns))
+
+
 def _payload(
-    job: ClusterSearchJob,
-    index: ShardedIndex,
-    blocks: Blocks,
-    names: tuple[str, ...],
+    job: ClusterSearchJob, blocks: Sequence[Payload]
 ) -> dict[str, outputs.Values]:
-    if not names:
+    if not blocks:
         return {}
-    found = index.payload_at(rows_of(blocks), names)
-    return payload.written(found, job.out, taken=COLUMNS)
+    return payload.written(Payload.concat(blocks), job.out, taken=COLUMNS)

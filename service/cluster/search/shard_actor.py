@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gleann
-from gleann.index.errors import EngineUnavailableError, GleannError
+from gleann.index.errors import EngineUnavailableError
 from gleann.index.shards.manifest import ShardsManifest
 from gleann.index.shards.open_shard import OpenShard
 
@@ -43,17 +43,17 @@ class ShardActor:
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
         self._shard: OpenShard | None = None
-        self._failure: GleannError | None = None
+        self._failure: Exception | None = None
         try:
             self._shard = opened(opening)
-        except GleannError as error:
+        except Exception as error:  # noqa: BLE001  such as MemoryError: said by `process`
             self._failure = error
 
     def process(self) -> int:
         """The process that has the shard; asked when it is to be there.
 
         Raises:
-            GleannError: the shard cannot be opened.
+            GleannError, OSError, MemoryError: the shard cannot be opened.
         """
         self._opened()
         return os.getpid()
@@ -65,7 +65,8 @@ class ShardActor:
             questions: pickled, to all shards by number; bytes or an array of them.
 
         Raises:
-            GleannError: the shard cannot be opened, or what it raised.
+            GleannError, OSError, MemoryError: the shard cannot be opened, or what it
+                raised.
         """
         shard = self._opened()
         asked = pickle.loads(questions)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lossy_shards import Lossy
 
 import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex
@@ -16,6 +17,8 @@ from gleann.index.errors import (
     InvalidParamsError,
     LimitError,
     NotReadyError,
+    RecallWarning,
+    UnavailableError,
     UnknownColumnError,
     UnknownIdError,
     UnknownIndexError,
@@ -229,9 +232,41 @@ def test_names_and_limits(tmp_path: Path, whole: ShardedIndex) -> None:
     view = ShardedView(name="pages", index=whole, created=BUILT)
     with pytest.raises(AlreadyExistsError, match="pages"):
         serve(config, shards=[view, view])
-    with serve(config, shards=[view]) as server, gleann.Client(server.target) as client:
-        server.application.registry.close_to_new("nothing is kept here")
+    closed = "nothing is kept here"
+    with (
+        serve(config, shards=[view], closed=closed) as server,
+        gleann.Client(server.target) as client,
+    ):
         with pytest.raises(LimitError, match="queries x k"):
             client.search("pages", queries(), SearchParams(k=6))
         with pytest.raises(NotReadyError, match="nothing is kept here"):
             client.create_index("other", dim=3)
+
+
+def test_an_answer_without_some_shards_warns_the_client(
+    tmp_path: Path, one: SoarIndex
+) -> None:
+    manifest = cut(one, tmp_path / "cut", shards=3)
+    shards = Lossy.load(tmp_path / "cut", manifest)
+    assert isinstance(shards, Lossy)
+    index = ShardedIndex(shards, manifest)
+    view = ShardedView(name="pages", index=index, created=BUILT)
+    config = Config(data_dir=tmp_path / "data", listen="127.0.0.1:0")
+    said = f"covers {1 - manifest.shards[1].n / N:.1%} of the rows"
+    with (
+        serve(config, shards=[view]) as server,
+        gleann.Client(server.target, retries=0) as client,
+    ):
+        shards.lost = frozenset({1})
+        probed = SearchParams(k=6, nprobe=9)
+        for params in (probed, EXACT):
+            with pytest.warns(RecallWarning, match=said):
+                found = client.search("pages", queries(), params, where="size < 5")
+            assert found.stats.covered == pytest.approx(1 - manifest.shards[1].n / N)
+        with pytest.warns(RecallWarning, match=said):
+            within = client.search_radius("pages", queries(), 9.0)
+        assert not within.complete
+        with pytest.raises(UnavailableError, match="1 of 3 shards do not answer"):
+            client.count("pages", where="size < 5")
+        with pytest.raises(UnavailableError, match="1 of 3 shards do not answer"):
+            list(client.scroll("pages"))

@@ -1,11 +1,13 @@
 """An index in shards answers as the one index that it was cut from."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from lossy_shards import Lossy
 
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.errors import (
@@ -436,20 +438,6 @@ def test_queries_in_blocks_have_the_answers_of_all_at_once(
     require_same(one, found)
 
 
-class Lossy(LocalShards):
-    """Shards of which some do not answer, after so many questions."""
-
-    lost: frozenset[int] = frozenset()
-    after = 0
-
-    def ask_each(self, questions: Iterable[Asked]) -> Iterator[Mapping[int, Any]]:
-        for asked in questions:
-            lost = self.lost if self.after <= 0 else frozenset()
-            there = {n: one for n, one in asked.items() if n not in lost}
-            self.after -= 1
-            yield from super().ask_each([there])
-
-
 def test_a_share_that_is_not_covered_is_said(tmp_path: Path) -> None:
     index = built()
     manifest = cut(index, tmp_path / "cut", shards=5)
@@ -470,7 +458,8 @@ def test_a_share_that_is_not_covered_is_said(tmp_path: Path) -> None:
         assert found.stats.estimated_recall <= there / N + 1e-9
         lost = np.isin(manifest_numbers(whole, found.ids), [1, 3])
         assert not lost.any()
-    within = whole.search_radius(queries(), 0.3)
+    with pytest.warns(RecallWarning, match=f"covers {there / N:.1%} of the {N} rows"):
+        within = whole.search_radius(queries(), 0.3)
     assert not within.complete
     assert within.stats.covered == pytest.approx(there / N)
     shards.lost = frozenset(range(5))
@@ -509,6 +498,41 @@ def test_shards_that_are_lost_when_they_are_asked_again(
         own = rows[rows >= 0].tolist()
         assert len(set(own)) == len(own)
         assert sorted(distances.tolist()) == distances.tolist()
+
+
+@pytest.mark.parametrize("kind", [{}, {"exact": True}, {"nprobe": 16, "rerank": N}])
+def test_a_condition_goes_without_shards_that_do_not_count_its_rows(
+    tmp_path: Path, kind: dict[str, Any]
+) -> None:
+    """They may answer again when they are searched; then nothing else is found."""
+    index = built()
+    manifest = cut(index, tmp_path / "cut", shards=5)
+    shards = Lossy.load(tmp_path / "cut", manifest, threads=1)
+    assert isinstance(shards, Lossy)
+    whole = ShardedIndex(shards, manifest)
+    for where, k in (("size = 3", 9), ("size >= 0", 9), ("size >= 0", N)):
+        params = SearchParams(k=k, **kind)
+        shards.lost = frozenset()
+        true = whole.search(
+            queries(), replace(params, allowed=whole.allow_where(where))
+        )
+        shards.lost = frozenset({2})
+        passing = whole.allow_where(where)
+        assert passing.silent == (2,)
+        with pytest.warns(RecallWarning, match="covers"):
+            found = whole.search(queries(), replace(params, allowed=passing))
+        assert found.stats.covered == 1 - manifest.shards[2].n / N
+        assert not np.isin(manifest_numbers(whole, found.ids), [2]).any()
+        shards.lost = frozenset()
+        again = whole.search(queries(), replace(params, allowed=passing))
+        require_same(true, again)
+        assert again.stats.covered == 1
+    for ask_all in (whole.count_where, whole.where):
+        shards.lost = frozenset()
+        ask_all("size = 3")
+        shards.lost = frozenset({2})
+        with pytest.raises(UnavailableError, match="1 of 5 shards do not answer"):
+            ask_all("size = 3")
 
 
 def manifest_numbers(whole: ShardedIndex, ids: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     def runner(*_: Any) -> Iterator[Any]:
         yield map
 
-    monkeypatch.setattr(build, "_runner", runner)
+    monkeypatch.setattr(build, "runner_of", runner)
 
 
 def test_a_plan_says_what_it_takes(

@@ -1,5 +1,11 @@
 """What `gleann serve --cluster` refuses before it starts a cluster."""
 
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +14,7 @@ import pytest
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.errors import InvalidParamsError
 from gleann.index.shards.cut import cut
+from gleann.service.cli.cluster import serving
 from gleann.service.cli.cluster.serving import name_of
 from gleann.service.cli.main import run
 
@@ -44,3 +51,51 @@ def test_what_is_no_index_in_shards(
     assert "--cluster pages=" in capsys.readouterr().err
     assert run(["serve"]) != 0
     assert "--data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--workers", "2"],
+        ["--address", "auto"],
+        ["--replicas", "2"],
+        ["--partial"],
+        ["--seconds", "3"],
+    ],
+)
+def test_who_holds_shards_is_not_said_without_shards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert run(["serve", "--data", str(tmp_path / "data"), *words]) == 1
+    said = capsys.readouterr().err
+    assert f"{words[0]} is for --cluster, which is not given" in said
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_server_that_is_stopped_while_shards_are_opened_cleans_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = []
+
+    @contextmanager
+    def opening(*_: object) -> Iterator[None]:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+            yield
+        finally:
+            ended.append(list(tmp_path.iterdir()))
+
+    monkeypatch.setattr(serving, "held_shards", opening)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = signal.getsignal(signal.SIGTERM)
+    mask = os.umask(0)
+    try:
+        with pytest.raises(SystemExit) as left:
+            run(["serve", "--cluster", "pages"])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        os.umask(mask)
+    assert left.value.code == 128 + signal.SIGTERM
+    assert len(ended[0]) == 1
+    assert not list(tmp_path.iterdir())
