@@ -10,6 +10,7 @@ The proof of the factor 5 is in `selection/DEPARTURES.md`.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -116,7 +117,7 @@ def weighted_k_center_in_shards(
         InvalidParamsError: eps out of range, or a problem of other rows.
     """
     require_between("eps", eps, low=SMALLEST_EPS, high=1)
-    if problem.vectors is not places.rows:
+    if cast("object", problem.vectors) is not places.rows:
         raise InvalidParamsError(
             f"the problem is not one that problem_in_shards made of these places, of"
             f" {places.path}"
