@@ -2,7 +2,7 @@
 
 
 def noun(count: float, things: str) -> str:
-    """The noun for a count, by the rules of English spelling.
+    """The noun for a count; messages have none in -ches, -shes, -uses or -ices.
 
     Args:
         count: 1 takes the singular.

@@ -12,6 +12,7 @@ from bench.cluster.fan_out_part import fan_out_table, run_fan_out
 from bench.cluster.kills_part import kills_table, run_kills
 from bench.cluster.scale_part import run_scale, scale_table
 from bench.cluster.transport_part import run_transport, transport_table
+from bench.option_types import natural, positive
 from bench.provenance import BUSY_LOAD, load, provenance
 from bench.records import default_file, write_json
 from bench.say import say
@@ -40,13 +41,15 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     lines = [f"  {name.ljust(width)}  {words}" for name, (*_, words) in PARTS.items()]
     parser.epilog = "\n".join(["parts:", *lines])
     parser.add_argument("--part", choices=tuple(PARTS), required=True)
-    parser.add_argument("--rows", type=int, help="of the build (default: 3,000,000)")
-    parser.add_argument("--rounds", type=int, help="of the kills (default: 20)")
+    parser.add_argument(
+        "--rows", type=positive, help="of the build (default: 3,000,000)"
+    )
+    parser.add_argument("--rounds", type=positive, help="of the kills (default: 20)")
     parser.add_argument("--folder", type=Path, help="with room for four times the rows")
     parser.add_argument(
         "--results", type=Path, help="what `scale` reads (default: bench/results)"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--quick", action="store_true", help="see that it runs")
     name = "cluster-<part>.json"
     parser.add_argument("--out", type=Path, help=f"default: bench/results/{name}")

@@ -76,8 +76,8 @@ def constants_table(result: dict[str, Any]) -> str:
         fixed = " / ".join(f"{1e3 * one['fixed']:.1f}" for one in found)
         each = [f"{1e9 * one['each']:,.1f}" for one in found]
         rows.append([_words(name), *each, "" if name == "scan" else fixed])
-    each = f"{1e9 * result['merge']['each']:,.1f}"
-    rows.append(["merge a neighbour of a shard", *[each for _ in dims], ""])
+    merged = f"{1e9 * result['merge']['each']:,.1f}"
+    rows.append(["merge a neighbour of a shard", *[merged for _ in dims], ""])
     ray = result["ray"]
     of_ray = (
         f"Ray: start {ray['start']:.1f} s, first task {ray['first_task']:.1f} s; then a"

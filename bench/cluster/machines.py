@@ -98,7 +98,8 @@ class Phase:
 
 def at_lists(constants: Constants, step: str, nlist: int, what: str = "each") -> float:
     """Seconds of a step with `nlist` lists: the power law through two that were
-    measured. Lists that are found by groups of them take about their root."""
+    measured, or the seconds of the greater number where those are the fewer. Lists that
+    are found by groups of them take about their root."""
     measured = sorted(
         (int(name.rpartition("_")[2]), one[what])
         for name, one in constants.items()

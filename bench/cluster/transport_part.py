@@ -30,7 +30,7 @@ from gleann.index.shards.open_shard import OpenShard
 from gleann.index.shards.questions import ScanLists
 from gleann.index.shards.sharded_index import ShardedIndex
 from gleann.service.cluster.search.cluster_shards import ClusterShards, Waiting
-from gleann.service.cluster.search.opened import held
+from gleann.service.cluster.search.opened import OPENING_SECONDS, held
 from gleann.service.cluster.search.replicas import Holding, Replicas
 from gleann.service.cluster.session import Cluster, joined
 
@@ -126,7 +126,7 @@ class _Unscanned:
         self._queries = queries
         self._nprobe = nprobe
         self._replicas = Replicas(cluster, path, self._manifest, Holding(threads=1))
-        self._replicas.wait(None)
+        self._replicas.wait(OPENING_SECONDS)
         self._shards = ClusterShards(cluster.ray, self._replicas, Waiting())
 
     def ask(self) -> None:

@@ -123,7 +123,11 @@ class RowsElsewhere:
         return 4 * self.shape[0] * self.shape[1]
 
     def __getitem__(self, rows: NDArray[np.integer], /) -> Vectors:
-        """Float32 (m, d) of row numbers (m,)."""
+        """Float32 (m, d) of row numbers (m,).
+
+        Raises:
+            InvalidInputError: the runner lost the rows of a shard.
+        """
         wanted = np.unique(rows)
         held, vectors = self._last
         if not np.isin(wanted, held).all():
@@ -137,7 +141,9 @@ class RowsElsewhere:
         # All are asked, for no row perhaps, so that the tasks of a shard are always at
         # the same place and can go to the worker that has it open.
         asked = [(place, place.own(rows)) for place in self._places]
-        return np.concatenate(list(self._runner(read_rows, asked)))
+        read = list(self._runner(read_rows, asked))
+        _require_all(read, self._places)
+        return np.concatenate(read)
 
 
 class ShardPlaces:
@@ -189,10 +195,7 @@ class ShardPlaces:
             InvalidInputError: the runner lost some.
         """
         answers = list(self.runner(function, tasks))
-        if len(answers) != len(self.places):
-            raise InvalidInputError(
-                f"the runner gave {len(answers)} results for {len(self.places)} shards"
-            )
+        _require_all(answers, self.places)
         return answers
 
     def held_ids(self) -> HeldIds:
@@ -255,6 +258,13 @@ class ShardPlaces:
         if len(hashes) == 1:
             return hashes[0]
         return sha256("".join(hashes).encode()).hexdigest()
+
+
+def _require_all(answers: Sequence[object], places: Sequence[ShardPlace]) -> None:
+    if len(answers) != len(places):
+        raise InvalidInputError(
+            f"the runner gave {len(answers)} results for {len(places)} shards"
+        )
 
 
 def read_rows(asked: tuple[ShardPlace, Rows]) -> Vectors:

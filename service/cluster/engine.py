@@ -14,9 +14,12 @@ from gleann.index.errors import (
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
 }
 """Settings that Ray reads from the environment alone: it sends no statistics of its
-use, and leaves the variables of devices as they are. What a user has set stays."""
+use, leaves the variables of devices as they are, and does not write to stderr how tasks
+failed whose results nobody takes, as the first error is raised. What a user has set
+stays."""
 
 
 def loaded() -> Any:

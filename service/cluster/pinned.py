@@ -18,6 +18,9 @@ class PinnedRunner:
     one. A worker that is lost is replaced, and its tasks are run again; what it kept
     is made again, as the tasks see to themselves.
 
+    Its workers have their CPUs until `close`: tasks of `Cluster.run`, or a second
+    runner, wait for others that are free, without end where there are none.
+
     Args:
         cluster: that has the workers.
     """

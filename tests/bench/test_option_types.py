@@ -31,6 +31,7 @@ def test_numbers_from_one_and_from_zero_on() -> None:
         (["growth", "--rows", "5", "-1"], "--rows: must be at least 1, got -1"),
         (["imports", "--dim", "x"], "--dim: must be a whole number, got 'x'"),
         (["service", "--seed", "-1"], "--seed: must be at least 0, got -1"),
+        (["cluster", "--part", "kills", "--rounds", "0"], "must be at least 1, got 0"),
     ],
 )
 def test_commands_refuse_them_in_words(

@@ -1,6 +1,7 @@
 """`gleann cluster select`, `curate` and `estimate` write what one machine does."""
 
 import csv
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,9 @@ def test_weighted_k_center(world, tmp_path, capsys):
     asked = ["--k", "20", "--costs-column", "cost", "--cost-weight", "0.1"]
     command = ["cluster", "select", "weighted-k-center", str(tmp_path / "cut")]
     assert run([*command, *asked, *ONE, "--out", str(out)]) == 0
-    assert "times the best possible objective" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "times the best possible objective" in said
+    assert "20 of 500 items in 3 shards" in said
     chosen = table(out)["id"]
     assert len(set(chosen)) == 20 <= len(set(chosen) & set(world.ids.tolist()))
 
@@ -70,6 +73,14 @@ def test_duplicates(world, tmp_path, capsys):
     pairs = [table(tmp_path / f"{name}-pairs.parquet") for name in ("one", "cut")]
     assert pairs[0] == pairs[1]
     assert lines[0] == lines[1]
+
+
+def require_recorded(folder, files):
+    """The estimate of the cluster says what it was made from."""
+    record = json.loads((folder / "cluster.json.manifest.json").read_text())
+    assert [(one["path"], one["sha256"]) for one in record["inputs"]] == [
+        (str(file), hashlib.sha256(file.read_bytes()).hexdigest()) for file in files
+    ]
 
 
 def test_an_estimate_in_rounds(world, tmp_path, capsys):
@@ -102,6 +113,7 @@ def test_an_estimate_in_rounds(world, tmp_path, capsys):
         found.append((labelled, json.loads(out.read_text())["estimate"]["value"]))
     assert found[0] == found[1]
     assert len(found[0][0]) == 100
+    require_recorded(tmp_path, [tmp_path / "cut" / "shards.json", answers])
     capsys.readouterr()
 
 

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
 def by_value(cluster: "Cluster") -> None:
     """Let functions of this file travel whole: workers do not see the tests."""
-    import sys
-
     from ray import cloudpickle
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -83,6 +83,35 @@ def test_errors_of_a_task_are_its_own(cluster: "Cluster") -> None:
     assert type(caught.value) is MissingFileError
     with pytest.raises(TypeError, match="bad operand type"):
         list(cluster.run(abs, ["text"]))
+
+
+FAILING = """
+from pathlib import Path
+from gleann.index.errors import MissingFileError
+from gleann.index.storage.manifest import read_manifest
+from gleann.service.cluster.pinned import pinned
+from gleann.service.cluster.session import joined
+
+def failing(run):
+    try:
+        list(run(read_manifest, [Path("/nowhere")] * 4))
+    except MissingFileError:
+        print(list(run(abs, [1, -2])))
+
+with joined(workers=1) as cluster:
+    failing(cluster.run)
+    with pinned(cluster) as runner:
+        failing(runner)
+"""
+
+
+def test_errors_of_other_tasks_are_not_written_beside_the_first() -> None:
+    pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n") == ["[1, 2]", "[1, 2]", ""]
+    assert "Unhandled" not in done.stderr
 
 
 def test_a_task_whose_worker_is_killed_is_run_again(

@@ -10,10 +10,12 @@ The proof of the factor 5 is in `selection/DEPARTURES.md`.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from gleann.index.arrays import Rows, Vectors
+from gleann.index.errors import InvalidParamsError
 from gleann.index.shards.places import ShardPlace, ShardPlaces
 from gleann.index.shards.runner import Runner
 from gleann.selection.checks import require_between, require_count
@@ -65,10 +67,16 @@ def parallel_weighted_k_center(
         progress: called before each round.
 
     Raises:
-        InvalidParamsError: eps or shards out of range.
+        InvalidParamsError: eps or shards out of range, or a problem of
+            `problem_in_shards`.
     """
     require_between("eps", eps, low=SMALLEST_EPS, high=1)
     require_count("shards", shards)
+    if problem.elsewhere is not None:
+        raise InvalidParamsError(
+            f"shards is {shards}, but the rows are in the shards of an index, which are"
+            " the parts: take weighted_k_center_in_shards"
+        )
     if shards == 1:
         return weighted_k_center(problem, eps=eps, progress=progress)
     parts = parts_of(problem, shards=shards)
@@ -95,8 +103,9 @@ def weighted_k_center_in_shards(
 
     A worker holds the rows of its shard as float32, and their int8 codes. Of vectors
     only those of representatives and centres travel, some k for each shard; besides,
-    8 bytes a row of costs in each round, and 12 bytes a row for each of the sets that
-    are measured in the last.
+    16 bytes a row of numbers and costs in each round (24 in shards with locked rows),
+    and 12 bytes a row for each of up to five sets that are measured in the last, for
+    which this process takes up to 150 bytes a row.
 
     Args:
         problem: of `problem_in_shards`.
@@ -105,9 +114,14 @@ def weighted_k_center_in_shards(
         progress: called before each round.
 
     Raises:
-        InvalidParamsError: eps out of range.
+        InvalidParamsError: eps out of range, or a problem of other rows.
     """
     require_between("eps", eps, low=SMALLEST_EPS, high=1)
+    if cast("object", problem.vectors) is not places.rows:
+        raise InvalidParamsError(
+            f"the problem is not one that problem_in_shards made of these places, of"
+            f" {places.path}"
+        )
     parts: list[Part] = []
     for place in places.places:
         rows = place.first + np.arange(len(place))

@@ -212,8 +212,8 @@ def problem_in_shards(
     """The problem of choosing among the rows of all shards, which stay where they are.
 
     `farthest_first`, `margin`, `uniform` and `stratified` solve it as they would with
-    all rows on one machine, and choose the same rows. This process holds 24 bytes a row
-    and what the answer has.
+    all rows on one machine, and choose the same rows. This process takes up to 54 bytes
+    a row, when it learns at the end what every row is covered by; 12 stay.
 
     Args:
         places: of the shards; rows are numbered one shard after another.

@@ -56,9 +56,10 @@ def near_duplicates_in_shards(  # noqa: PLR0913 (how near, of what, in which ord
     First the rows that are equal are found, in each shard and then among the first of
     each; then each shard is joined with itself and with every later one, S (S + 1) / 2
     tasks for S shards, that take what the join of one machine does and read each shard
-    S times; then this process keeps the first of every pair. It holds the ids and some
-    70 bytes a row, and 12 bytes a pair. Of a row 16 bytes and its id travel, and one
-    vector for each shard that has an equal row; a pair travels once.
+    S times; then this process keeps the first of every pair. It takes up to
+    140 bytes a row, integer ids among them, and 12 bytes a pair; 46 a row stay. Of a
+    row 16 bytes and its id travel, and one vector for each shard that has an equal row;
+    a pair travels once.
 
     Args:
         places: of the shards, whose runner runs the tasks; rows are numbered one shard

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gleann.index.nouns import counted
 from gleann.index.progress import Progress
 from gleann.index.shards.places import ShardPlaces
 from gleann.selection.coreset.methods import defaults, farthest_first, uniform
@@ -193,9 +194,9 @@ def _say(
         return f"radius {coreset.radius:.4g}{cost}"
 
     say(
-        f"{job.out}: {len(chosen.rows):,} of {len(places):,} items in"
-        f" {len(places.places)} shards in {seconds:.2f} s, {shown(chosen)} (metric"
-        f" {places.metric})"
+        f"{job.out}: {len(chosen.rows):,} of {counted(len(places), 'items')} in"
+        f" {counted(len(places.places), 'shards')} in {seconds:.2f} s, {shown(chosen)}"
+        f" (metric {places.metric})"
     )
     say(f"as many random items: {shown(drawn)}")
     if chosen.ratio is not None:

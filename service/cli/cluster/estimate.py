@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from gleann.index.shards.manifest import MANIFEST
 from gleann.selection.among import Among
 from gleann.selection.checks import IdMap
 from gleann.selection.estimate.in_shards import ProxyInShards, proxy_in_shards
@@ -91,6 +92,7 @@ def command(job: ClusterEstimateJob) -> None:
     file = SessionFile(job.state, resume=job.resume, overwrite=job.overwrite)
     record = JobRecord("cluster estimate", job)
     with record.timed("read"), placed(job) as places:
+        record.add_file(job.shards / MANIFEST)  # it has the checksums of all shards
         read = proxy_in_shards(places, job.proxy_column)
         among = _placed(among_of(places, job.condition), read)
     try:

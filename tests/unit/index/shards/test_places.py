@@ -123,3 +123,12 @@ def _fresh(folder):
     """As a worker would see it that has no shard open yet."""
     close_all()
     return ShardPlaces(folder)
+
+
+def test_rows_that_the_runner_lost_are_no_others(tmp_path):
+    """Neither at once nor from those that are kept for the next call."""
+    folder = sharded(tmp_path / "s", shards=3, n=60).folder
+    losing = ShardPlaces(folder, runner=lambda f, tasks: list(map(f, tasks))[:-1])
+    for rows in (np.arange(60), np.array([3])):
+        with pytest.raises(InvalidInputError, match="2 results for 3 shards"):
+            losing.rows[rows]

@@ -1,12 +1,15 @@
 """Rows in shards are chosen as the same rows on one machine are."""
 
 import multiprocessing
+import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 
+from gleann.index import BuildParams, SoarIndex
 from gleann.index.errors import InvalidInputError, InvalidParamsError
+from gleann.index.shards.cut import cut
 from gleann.index.shards.places import ShardPlaces
 from gleann.selection.coreset.methods import (
     farthest_first,
@@ -21,9 +24,13 @@ from gleann.selection.coreset.parallel.coordinator import (
     open_rows_of,
 )
 from gleann.selection.coreset.parallel.covering import ShardCovering
-from gleann.selection.coreset.parallel.method import weighted_k_center_in_shards
+from gleann.selection.coreset.parallel.method import (
+    parallel_weighted_k_center,
+    weighted_k_center_in_shards,
+)
 from gleann.selection.coreset.parallel.points import problem_in_shards
 from gleann.selection.coreset.problem import Problem
+from gleann.selection.curation.duplicates.in_shards import near_duplicates_in_shards
 from tests.support.sharded import sharded
 
 SHARDS = [1, 2, 5, 40]
@@ -74,9 +81,6 @@ def test_more_rows_than_candidates_of_a_batch(tmp_path):
     there = problem_in_shards(ShardPlaces(world.folder), k=700)
     same(farthest_first(there), farthest_first(Problem.of(world.vectors, k=700)))
     grid = rng.integers(0, 2, (1500, 9)).astype(np.float32)  # 512 distinct, all ties
-    from gleann.index import BuildParams, SoarIndex
-    from gleann.index.shards.cut import cut
-
     cut(
         SoarIndex.build(grid, BuildParams(nlist=4, metric="l2")),
         tmp_path / "g",
@@ -179,6 +183,38 @@ def test_what_is_refused(tmp_path):
     inner = sharded(tmp_path / "ip", shards=2, metric="ip")
     with pytest.raises(InvalidParamsError, match="true metric"):
         problem_in_shards(ShardPlaces(inner.folder), k=3)
+    problem = problem_in_shards(places, k=3)
+    for parts in (1, 2):
+        with pytest.raises(InvalidParamsError, match=f"shards is {parts}.*in_shards"):
+            parallel_weighted_k_center(problem, shards=parts)
+    for other in (Problem.of(world.vectors, k=3), problem):
+        with pytest.raises(InvalidParamsError, match="problem_in_shards made of these"):
+            weighted_k_center_in_shards(other, ShardPlaces(world.folder))
+
+
+def test_memory_of_the_process_that_coordinates(tmp_path, workers):
+    """As the docstrings say, whatever workers take."""
+    n = 100_000
+    rows = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
+    params = BuildParams(nlist=8, metric="l2", tune_queries=0, kmeans_iterations=1)
+    cut(SoarIndex.build(rows, params), tmp_path / "s", shards=24)
+
+    def one_by_one(function, tasks):
+        return (workers.submit(function, task).result() for task in tasks)
+
+    places = ShardPlaces(tmp_path / "s", runner=one_by_one)
+    for solve, most in (
+        (farthest_first, 54),
+        (lambda problem: weighted_k_center_in_shards(problem, places), 150),
+        (lambda _: near_duplicates_in_shards(places, radius=0.0), 140),
+    ):
+        tracemalloc.start()
+        try:
+            solve(problem_in_shards(places, k=3))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most / 2 < peak / n < most + 10
 
 
 @pytest.mark.parametrize("far", [0.0, 1e4, 1e18])
