@@ -10,8 +10,9 @@ from pathlib import Path
 
 from bench.plans import watch
 
-M_MMAP_THRESHOLD = -3
-"""Of malloc.h. Otherwise glibc raises it to 32 MiB when a large block is freed."""
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
+"""Of malloc.h. Otherwise glibc raises them to 32 and 64 MiB when large blocks are
+freed, and threads keep as much, which `malloc_trim` does not give back."""
 
 
 class Used:
@@ -56,6 +57,7 @@ def give_back_memory() -> None:
     gc.collect()
     libc = ctypes.CDLL(None)
     libc.mallopt(M_MMAP_THRESHOLD, 4 << 20)
+    libc.mallopt(M_TRIM_THRESHOLD, 1 << 17)
     libc.malloc_trim(0)
 
 

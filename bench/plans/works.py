@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import gleann
-from bench.plans.used import Used
+from bench.plans.used import Used, give_back_memory
 from gleann.index import BuildParams
 from gleann.index.arrays import Vectors
 from gleann.service.application import Application
@@ -124,6 +124,7 @@ def _stored(calls: Calls, index: str, method: str) -> str:
 
 def opened(folder: Path) -> gleann.Client:
     """A client whose work has one core: it takes as many seconds as of CPU."""
+    give_back_memory()  # from the start on
     config = Config(
         data_dir=folder / "data",
         threads=1,

@@ -99,7 +99,9 @@ def test_a_file_that_is_replaced(home):
     place.byte_file(name)
     np.save(home / "new.npy", ROWS)
     (home / "new.npy").replace(name)
-    with pytest.raises(CorruptDataError, match=r"^v\.npy was changed while it was read"):
+    with pytest.raises(
+        CorruptDataError, match=r"^v\.npy was changed while it was read"
+    ):
         place.byte_file(name)
 
 
