@@ -151,7 +151,7 @@ def _help(setting: Setting) -> str:
     metavar="[NAME=]PATH",
     multiple=True,
     help="An index in shards to serve besides, to calls that only read; a cluster holds"
-    " it (pip install 'gleann[cluster]'). Without --data nothing else is served. May be"
+    " it (pip install 'ray[data]'). Without --data nothing else is served. May be"
     " repeated.",
 )
 @cluster_options

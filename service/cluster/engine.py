@@ -37,7 +37,7 @@ def loaded() -> Any:
     except ImportError as error:
         raise EngineUnavailableError(
             "work on a cluster needs the package ray, which cannot be imported:"
-            f" {error}; pip install 'gleann[cluster]'"
+            f" {error}; pip install 'ray[data]'"
         ) from error
     return ray
 

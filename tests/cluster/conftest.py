@@ -14,7 +14,7 @@ WORKERS = 2
 @pytest.fixture(scope="session")
 def cluster() -> Iterator["Cluster"]:
     """Two workers; skips where Ray is not installed."""
-    pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
     from gleann.service.cluster.session import joined
 
     with joined(workers=WORKERS) as started:

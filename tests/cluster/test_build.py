@@ -87,7 +87,7 @@ def test_killed_workers_change_nothing(
 
 
 def test_a_killed_driver_is_gone_on_from(tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
     files, out = write_parquet(tmp_path / "in", rows_of(), groups=700), tmp_path / "out"
     asked = asked_for(files)
     build_shards(asked, tmp_path / "calm")

@@ -26,7 +26,7 @@ from gleann.index.shards.cut import cut
 from gleann.index.shards.manifest import ShardsManifest, shard_name
 from gleann.index.shards.sharded_index import ShardedIndex
 
-pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
 
 from gleann.service.cluster.search import replicas
 from gleann.service.cluster.search.cluster_shards import ClusterShards, Waiting

@@ -30,7 +30,7 @@ from gleann.selection.estimate.run import run_estimate
 from gleann.selection.shard_neighbours import ShardNeighbours
 from tests.support.sharded import sharded
 
-pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
 
 from gleann.service.cluster.pinned import pinned
 from gleann.service.cluster.search.opened import held

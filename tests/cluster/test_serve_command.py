@@ -15,7 +15,7 @@ from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.errors import NotReadyError
 from gleann.index.shards.cut import cut
 
-pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
 
 N, DIM = 900, 8
 

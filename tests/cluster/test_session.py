@@ -106,7 +106,7 @@ with joined(workers=1) as cluster:
 
 
 def test_errors_of_other_tasks_are_not_written_beside_the_first() -> None:
-    pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
     done = subprocess.run(
         [sys.executable, "-c", FAILING], capture_output=True, text=True, check=True
     )
@@ -139,7 +139,7 @@ def test_a_task_that_always_loses_its_worker_is_named(travelling: "Cluster") -> 
 
 
 def test_other_versions_are_refused_with_both() -> None:
-    pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
     from gleann.service.cluster.versions import compare, versions
 
     here = versions()
@@ -181,7 +181,7 @@ def test_a_folder_that_a_machine_does_not_see_is_refused(
 
 
 def test_no_ray_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    ray = pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    ray = pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
     from gleann.service.cluster.session import joined
 
     def refuse(**settings: object) -> None:
@@ -208,7 +208,7 @@ def test_no_ray_at_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_address_that_nobody_listens_at_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch, client: str
 ) -> None:
-    ray = pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    ray = pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
     from gleann.service.cluster.session import joined
 
     begun: list[object] = []
@@ -227,7 +227,7 @@ def test_an_address_that_nobody_listens_at_is_refused_at_once(
 def test_a_ray_of_its_own_is_started_whatever_the_environment_names(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ray = pytest.importorskip("ray", reason="needs ray: pip install 'gleann[cluster]'")
+    ray = pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
     from gleann.service.cluster.session import joined
 
     begun: list[dict[str, object]] = []

@@ -35,7 +35,7 @@ SECTIONS = {
 def command(context: click.Context) -> None:
     """Build on several machines what does not fit one.
 
-    Ray carries out the work: pip install 'gleann[cluster]'. Without --address it runs
+    Ray carries out the work: pip install 'ray[data]'. Without --address it runs
     on this machine for as long as the command does. All machines see OUT under one
     path.
     """

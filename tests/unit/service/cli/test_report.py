@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann.index import BuildParams, SoarIndex
+from gleann.index.nouns import counted
 from gleann.service.cli.main import run as command
 from gleann.service.report.measures.distances import spread
 from gleann.service.report.numerals import percent, short
@@ -399,7 +400,7 @@ def test_the_smallest_graphs_have_a_page(n):
     assert run("graph", "tiny.gleann", "--k", 2, "--out", "g.npz", "--report",
                "g.html") == 0  # fmt: skip
     text = read("g.html").text
-    assert f"of {n} rows" in text
+    assert f"of {counted(n, 'rows')}" in text
     assert ("distance 2" in text) == (n > 1)
 
 
