@@ -22,6 +22,8 @@ N, DIM = 30_000, 64
 CALLERS = 6
 MOMENT = 0.25
 """Seconds before the signal from which a call may not have arrived yet."""
+NOTED = 0.05
+"""Seconds by which one thread of this process may note an answer later than another."""
 
 
 @dataclass
@@ -121,7 +123,7 @@ def test_calls_under_way_end_well_and_the_build_goes_on(tmp_path: Path) -> None:
     serving = health_pb2.HealthCheckResponse
     assert [state for _, state in told] == [serving.SERVING, serving.NOT_SERVING]
     failed = [one.ended for one in (*callers.searches, *callers.upserts) if one.error]
-    assert told[-1][0] <= min(failed)
+    assert told[-1][0] <= min(failed) + NOTED
     assert_goes_on(tmp_path / "d", build, callers.written)
 
 
