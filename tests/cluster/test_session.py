@@ -110,7 +110,9 @@ def test_errors_of_other_tasks_are_not_written_beside_the_first() -> None:
     done = subprocess.run(
         [sys.executable, "-c", FAILING], capture_output=True, text=True, check=True
     )
-    assert done.stdout.split("\n") == ["[1, 2]", "[1, 2]", ""]
+    # Ray may say there that it ended a task which was no longer wanted.
+    said = [line for line in done.stdout.splitlines() if "(raylet)" not in line]
+    assert said == ["[1, 2]", "[1, 2]"]
     assert "Unhandled" not in done.stderr
 
 
