@@ -12,18 +12,21 @@
 It is written last, in one step.
 """
 
-import json
-import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gleann.index.errors import CorruptDataError, MissingFileError
+from gleann.index.errors import CorruptDataError
 from gleann.index.shards.placing import PLACING
-from gleann.index.storage.manifest import manifest_checksum, read_manifest, sync_dir
+from gleann.index.storage.manifest import (
+    manifest_checksum,
+    publish_signed,
+    read_manifest,
+    read_signed,
+    require_signed,
+)
 from gleann.index.storage.packing import Header, unpack_header
-from gleann.index.storage.regular_file import regular_descriptor
 
 FORMAT = "gleann-shards"
 VERSION = 1
@@ -110,14 +113,7 @@ def publish(path: Path, manifest: ShardsManifest) -> None:
         "shards": [asdict(shard) for shard in manifest.shards],
         "index": manifest.header,
     }
-    content["checksum"] = manifest_checksum(content)
-    new = path / NEW_MANIFEST
-    with new.open("w", encoding="utf-8") as handle:
-        json.dump(content, handle, indent=1, sort_keys=True)
-        handle.flush()
-        os.fsync(handle.fileno())
-    new.replace(path / MANIFEST)
-    sync_dir(path)
+    publish_signed(path / MANIFEST, content)
 
 
 def read(path: Path) -> ShardsManifest:
@@ -128,17 +124,7 @@ def read(path: Path) -> ShardsManifest:
         CorruptDataError: it cannot be trusted.
     """
     file = path / MANIFEST
-    try:
-        with os.fdopen(regular_descriptor(file), "rb") as handle:
-            content = json.loads(handle.read())
-    except MissingFileError as error:
-        raise MissingFileError(f"no index in shards at {path}: {error}") from error
-    except OSError as error:
-        raise MissingFileError(
-            f"no index in shards at {path}: {error.strerror}"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise CorruptDataError(f"{file} is not JSON: {error}") from error
+    content = read_signed(file, missing=f"no index in shards at {path}")
     _check(file, content)
     return ShardsManifest(
         n=content["n"],
@@ -165,15 +151,7 @@ def require_shard(path: Path, shard: Shard) -> None:
 
 
 def _check(file: Path, content: Any) -> None:
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise CorruptDataError(f"{file} is not a {FORMAT} manifest")
-    if content.get("version") != VERSION:
-        raise CorruptDataError(
-            f"{file} has format version {content.get('version')},"
-            f" this gleann reads version {VERSION}"
-        )
-    if content.get("checksum") != manifest_checksum(content):
-        raise CorruptDataError(f"{file} does not match its checksum")
+    require_signed(file, content, form=FORMAT, oldest=VERSION, newest=VERSION)
     if content.get("placing") != PLACING:
         raise CorruptDataError(
             f"{file} places rows by {content.get('placing')!r:.40}, this gleann by"

@@ -31,15 +31,19 @@ DATA_DIR = re.compile(r"data-[0-9a-f]{16}")
 
 def publish_manifest(path: Path, content: Mapping[str, Any]) -> None:
     """Put a manifest of `content` in place, in one step; `OSError` if it cannot be."""
-    signed = {"format": FORMAT, "version": VERSION, **content}
-    signed["checksum"] = manifest_checksum(signed)
-    new = path / NEW_MANIFEST
+    publish_signed(path / MANIFEST, {"format": FORMAT, "version": VERSION, **content})
+
+
+def publish_signed(file: Path, content: Mapping[str, Any]) -> None:
+    """Put JSON and its checksum in place, in one step; `OSError` if it cannot be."""
+    signed = {**content, "checksum": manifest_checksum(content)}
+    new = file.with_name(f"{file.name}.new")
     with new.open("w", encoding="utf-8") as handle:
         json.dump(signed, handle, indent=1, sort_keys=True)
         handle.flush()
         os.fsync(handle.fileno())
-    new.replace(path / MANIFEST)
-    sync_dir(path)
+    new.replace(file)
+    sync_dir(file.parent)
 
 
 def add_to_manifest(path: Path, name: str, value: Mapping[str, Any]) -> None:
@@ -87,33 +91,63 @@ def read_manifest(path: Path) -> dict[str, Any]:
         CorruptDataError: it cannot be trusted.
     """
     file = path / MANIFEST
-    try:
-        with os.fdopen(regular_descriptor(file), "rb") as handle:
-            manifest: dict[str, Any] = json.loads(handle.read())
-    except MissingFileError as error:
-        raise MissingFileError(f"no index at {file.parent}: {error}") from error
-    except OSError as error:
-        raise MissingFileError(
-            f"no index at {file.parent}: {error.strerror}"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise CorruptDataError(f"{file} is not JSON: {error}") from error
+    manifest: dict[str, Any] = read_signed(file, missing=f"no index at {file.parent}")
     _check_manifest(file, manifest)
     return manifest
 
 
-def _check_manifest(file: Path, manifest: Any) -> None:
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise CorruptDataError(f"{file} is not a {FORMAT} manifest")
-    version = manifest.get("version")
+def read_signed(file: Path, *, missing: str) -> Any:
+    """The JSON of a file, whatever it is.
+
+    Args:
+        file: to read.
+        missing: how the message begins where there is none.
+
+    Raises:
+        MissingFileError: there is none.
+        CorruptDataError: it is not JSON.
+    """
+    try:
+        with os.fdopen(regular_descriptor(file), "rb") as handle:
+            return json.loads(handle.read())
+    except MissingFileError as error:
+        raise MissingFileError(f"{missing}: {error}") from error
+    except OSError as error:
+        raise MissingFileError(f"{missing}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise CorruptDataError(f"{file} is not JSON: {error}") from error
+
+
+def require_signed(
+    file: Path, content: Any, *, form: str, oldest: int, newest: int
+) -> None:
+    """Refuse JSON of another form or version, or that is not as it was published.
+
+    Args:
+        file: it was read from.
+        content: its JSON.
+        form: what its "format" has to be.
+        oldest: version that is read.
+        newest: version that is read.
+
+    Raises:
+        CorruptDataError: with what is wrong.
+    """
+    if not isinstance(content, dict) or content.get("format") != form:
+        raise CorruptDataError(f"{file} is not a {form} manifest")
+    version = content.get("version")
     # A bool is an int, and True is 1.
-    if type(version) is not int or not OLDEST_VERSION <= version <= VERSION:
+    if type(version) is not int or not oldest <= version <= newest:
         raise CorruptDataError(
             f"{file} has format version {version},"
-            f" this gleann reads versions {OLDEST_VERSION} to {VERSION}"
+            f" this gleann reads versions {oldest} to {newest}"
         )
-    if manifest.get("checksum") != manifest_checksum(manifest):
+    if content.get("checksum") != manifest_checksum(content):
         raise CorruptDataError(f"{file} does not match its checksum")
+
+
+def _check_manifest(file: Path, manifest: Any) -> None:
+    require_signed(file, manifest, form=FORMAT, oldest=OLDEST_VERSION, newest=VERSION)
     if not DATA_DIR.fullmatch(str(manifest.get("data"))):
         raise CorruptDataError(f"{file} names a data folder it must not")
     if not all(isinstance(manifest.get(key), dict) for key in ("arrays", "index")):
