@@ -10,8 +10,8 @@ from gleann.index.arrays import HeldIds, Rows, Vectors
 from gleann.index.checks import require_finite
 from gleann.index.engines.contract import Work
 from gleann.index.errors import UnavailableError
-from gleann.index.found import FoundRows, SearchStats
-from gleann.index.ids.held import joined_ids
+from gleann.index.found import FoundRows, FoundWithin, RowsWithin, SearchStats
+from gleann.index.ids.held import joined_ids, to_numpy
 from gleann.index.metric import prepare
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import SearchParams
@@ -43,6 +43,26 @@ class HitsWithin:
     distances: NDArray[np.float32]
     complete: bool
     stats: SearchStats
+
+    def by_row(self) -> RowsWithin:
+        """The same by row."""
+        return RowsWithin(
+            offsets=self.offsets,
+            rows=self.rows,
+            distances=self.distances,
+            complete=self.complete,
+            stats=self.stats,
+        )
+
+    def by_id(self) -> FoundWithin:
+        """The same by id."""
+        return FoundWithin(
+            offsets=self.offsets,
+            ids=to_numpy(self.ids),
+            distances=self.distances,
+            complete=self.complete,
+            stats=self.stats,
+        )
 
 
 class ShardedRadius:

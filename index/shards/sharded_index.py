@@ -267,13 +267,7 @@ class ShardedIndex(RowsOfShards):
         )
         if (text := uncovered(found.stats, len(self))) is not None:
             warn(text, RecallWarning, stacklevel=2)
-        return FoundWithin(
-            offsets=found.offsets,
-            ids=to_numpy(found.ids),
-            distances=found.distances,
-            complete=found.complete,
-            stats=found.stats,
-        )
+        return found.by_id()
 
     def find_within(
         self,
@@ -285,16 +279,9 @@ class ShardedIndex(RowsOfShards):
         allowed: Mask | RowFilter | None = None,
     ) -> RowsWithin:
         """`search_radius`, answering with row numbers."""
-        found = self.within(
+        return self.within(
             queries, radius, target_recall=target_recall, limit=limit, allowed=allowed
-        )
-        return RowsWithin(
-            offsets=found.offsets,
-            rows=found.rows,
-            distances=found.distances,
-            complete=found.complete,
-            stats=found.stats,
-        )
+        ).by_row()
 
     def within(
         self,

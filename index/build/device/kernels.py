@@ -113,27 +113,7 @@ class DeviceKernels:
             queries, vectors, encoding, metric=metric, k=k, progress=progress
         )
 
-    def rank_by_code(  # noqa: PLR0913  as the function
-        self,
-        encoding: Encoding,
-        vectors: RowMatrix,
-        queries: Vectors,
-        *,
-        own: Rows | None,
-        width: int,
-        rng: np.random.Generator,
-        progress: Callable[[int, int], None] | None,
-    ) -> Rows:
-        """See `BuildKernels.rank_by_code`; on the host."""
-        return rank_by_code(
-            encoding,
-            vectors,
-            queries,
-            own=own,
-            width=width,
-            rng=rng,
-            progress=progress,
-        )
+    rank_by_code = staticmethod(rank_by_code)
 
     def prepare(
         self, vectors: Vectors, metric: Metric, *, first_row: int = 0

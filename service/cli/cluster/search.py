@@ -171,13 +171,7 @@ class _Asking:
             queries, radius, target_recall=target_recall, limit=limit, allowed=allowed
         )
         self._keep(found.rows, found.ids)
-        return RowsWithin(
-            offsets=found.offsets,
-            rows=found.rows,
-            distances=found.distances,
-            complete=found.complete,
-            stats=found.stats,
-        )
+        return found.by_row()
 
     def _keep(self, rows: Rows, ids: HeldIds) -> None:
         there = np.flatnonzero(rows >= 0)
