@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import click
 
@@ -13,7 +13,7 @@ from gleann.index.data.payload_files import PayloadFile
 from gleann.index.errors import InvalidInputError
 from gleann.index.params import CodesChoice, EntryCodes, Keep, Metric, Spill
 from gleann.index.payload.schema import Schema
-from gleann.service.cli import options
+from gleann.service.cli import build_options, options
 from gleann.service.cli.files import inputs, output_paths, payload
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
@@ -75,46 +75,9 @@ class BuildJob:
     metavar="NAME[:TYPE][:indexed],...",
     help="Columns of --payload (all by default), or else of VECTORS (none by default).",
 )
-@click.option(
-    "--metric",
-    type=click.Choice(get_args(Metric)),
-    default="cosine",
-    show_default=True,
-    help="Distance metric.",
-)
-@click.option(
-    "--spill",
-    type=click.Choice(get_args(Spill)),
-    default="auto",
-    show_default=True,
-    help="Rule for a row's second list; auto measures whether spilling pays off.",
-)
-@click.option(
-    "--codes",
-    type=click.Choice(get_args(CodesChoice)),
-    default="auto",
-    show_default=True,
-    help="Codes that are scanned; auto takes int8 if it preserves the ranking.",
-)
+@build_options.layout_of_lists
 @options.layout_options
-@click.option(
-    "--target-recall",
-    type=float,
-    help="Recall@10 to choose spilling for; both 0.95 and 0.99 by default.",
-)
-@click.option(
-    "--queries",
-    type=options.PATH,
-    help="A .npy file of typical queries to measure with; rows by default.",
-)
-@click.option(
-    "--nlist",
-    callback=options.parse_nlist,
-    metavar="auto|N",
-    default="auto",
-    show_default=True,
-    help="Number of inverted lists.",
-)
+@build_options.measured("Number of inverted lists.")
 @options.threads_option
 @options.device_option("rows are compared with centroids")
 @options.seed_option

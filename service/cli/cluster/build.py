@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import click
 
@@ -25,7 +25,7 @@ from gleann.index.shards.build.folder import BUILDING, require_free
 from gleann.index.shards.build.forecast import forecast_shards
 from gleann.index.shards.build.sources import Wanted, list_files
 from gleann.index.shards.runner import Runner
-from gleann.service.cli import options
+from gleann.service.cli import build_options, options
 from gleann.service.cli.cluster.joining import cluster_options
 from gleann.service.cli.files import inputs, payload
 from gleann.service.cli.files.manifest import JobRecord
@@ -114,46 +114,9 @@ class ClusterBuildJob:
     metavar="NAME[:TYPE][:indexed],...",
     help="Columns of the inputs to filter by; none by default.",
 )
-@click.option(
-    "--metric",
-    type=click.Choice(get_args(Metric)),
-    default="cosine",
-    show_default=True,
-    help="Distance metric.",
-)
-@click.option(
-    "--spill",
-    type=click.Choice(get_args(Spill)),
-    default="auto",
-    show_default=True,
-    help="Rule for a row's second list; auto measures whether spilling pays off.",
-)
-@click.option(
-    "--codes",
-    type=click.Choice(get_args(CodesChoice)),
-    default="auto",
-    show_default=True,
-    help="Codes that are scanned; auto takes int8 if it preserves the ranking.",
-)
+@build_options.layout_of_lists
 @options.kept_options
-@click.option(
-    "--target-recall",
-    type=float,
-    help="Recall@10 to choose spilling for; both 0.95 and 0.99 by default.",
-)
-@click.option(
-    "--queries",
-    type=options.PATH,
-    help="A .npy file of typical queries to measure with; rows by default.",
-)
-@click.option(
-    "--nlist",
-    callback=options.parse_nlist,
-    metavar="auto|N",
-    default="auto",
-    show_default=True,
-    help="Number of inverted lists, the same in all shards.",
-)
+@build_options.measured("Number of inverted lists, the same in all shards.")
 @options.seed_option
 @options.overwrite_option
 @options.progress_option

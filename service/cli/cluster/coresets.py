@@ -21,6 +21,7 @@ from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.cli.say import say
 from gleann.service.cli.select.coreset_job import picks_table, results_of
+from gleann.service.cli.select.weight_options import weight_options
 
 Solve = Callable[[Problem, ShardPlaces, Report], Coreset]
 
@@ -96,25 +97,7 @@ def farthest_first_command(job: ClusterCoresetJob) -> None:
     metavar="COLUMN",
     help="Payload column with one cost per item: low where the model is uncertain.",
 )
-@click.option(
-    "--cost-weight",
-    default=defaults.COST_WEIGHT,
-    show_default=True,
-    help="Weight of one unit of cost relative to one unit of radius.",
-)
-@click.option(
-    "--cost-on",
-    type=click.Choice(["sum", "mean"]),
-    default="sum",
-    show_default=True,
-    help="Weight the sum or the mean of the chosen items' costs.",
-)
-@click.option(
-    "--eps",
-    default=defaults.RADIUS_STEP,
-    show_default=True,
-    help="Relative step between radius guesses.",
-)
+@weight_options
 @options.seed_option
 @options.takes(ClusterCoresetJob)
 def weighted_k_center_command(job: ClusterCoresetJob) -> None:

@@ -14,6 +14,7 @@ from gleann.service.cli.select.quota_option import (
     complete_rules,
     read_quotas,
 )
+from gleann.service.cli.select.weight_options import weight_options
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
@@ -105,25 +106,7 @@ def cost_options(function: Callback) -> Callback:
 )
 @shared_options
 @cost_options
-@click.option(
-    "--cost-weight",
-    default=defaults.COST_WEIGHT,
-    show_default=True,
-    help="Weight of one unit of cost relative to one unit of radius.",
-)
-@click.option(
-    "--cost-on",
-    type=click.Choice(["sum", "mean"]),
-    default="sum",
-    show_default=True,
-    help="Weight the sum or the mean of the chosen items' costs.",
-)
-@click.option(
-    "--eps",
-    default=defaults.RADIUS_STEP,
-    show_default=True,
-    help="Relative step between radius guesses.",
-)
+@weight_options
 @click.option(
     "--shards",
     type=click.IntRange(1, MAX_PARTS),
