@@ -7,7 +7,7 @@
 # make test-wheels  both, installed into environments of their own and tried
 # make check  format, lint, types, import contracts, generated protos
 # make test-cluster  builds, searches and selections on Ray, on this machine (400 MB)
-# make cluster-demo  a build, searches and a selection on two workers; 2 minutes
+# make cluster-demo  a build, searches and a selection on two workers; a minute
 # make test-kernels  the torch engine and the Triton kernels, without a GPU (2 GB)
 # make gpu-pack, gpu-run PART=A  what a GPU machine needs; one of three calls on it
 # make docs   the documentation as a site, in build/docs/site

@@ -104,6 +104,10 @@ class Among:
         """Which of `rows` (m,) are among these."""
         return self.mask[rows]
 
+    def shared(self, rows: Rows | None) -> "Among":
+        """Those of `rows` (m,) that are among these; all of these for None."""
+        return Among(rows=self.rows if rows is None else rows[self.has(rows)], n=self.n)
+
     def places_of(self, rows: Rows, *, name: str, ids: IdMap | None = None) -> Rows:
         """Places (m,) of `rows` (m,) among these.
 

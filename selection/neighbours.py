@@ -71,14 +71,12 @@ class IndexNeighbours:
 
     def limited_to(self, among: Among) -> "IndexNeighbours":
         """The same, of which only the rows of `among` are found."""
-        if self._among is not None:
-            held = among.has(self._among.rows)
-            among = Among(rows=self._among.rows[held], n=among.n)
+        own = None if self._among is None else self._among.rows
         return IndexNeighbours(
             self._index,
             nprobe=self._nprobe,
             target_recall=self._target_recall,
-            among=among.rows,
+            among=among.shared(own).rows,
         )
 
     def open_neighbours(self, rows: Rows, *, k: int, allowed: Mask) -> Rows:

@@ -74,14 +74,12 @@ class ShardNeighbours:
 
     def limited_to(self, among: Among) -> "ShardNeighbours":
         """The same, of which only the rows of `among` are found."""
-        if self._among is not None:
-            held = among.has(self._among.rows)
-            among = Among(rows=self._among.rows[held], n=among.n)
+        own = None if self._among is None else self._among.rows
         return ShardNeighbours(
             self._index,
             nprobe=self._nprobe,
             target_recall=self._target_recall,
-            among=among.rows,
+            among=among.shared(own).rows,
         )
 
     def open_neighbours(self, rows: Rows, *, k: int, allowed: Mask) -> Rows:
