@@ -125,24 +125,32 @@ def trained_rows(n: int, dim: int, nlist: int) -> int:
     return min(n, TRAIN_ROWS_PER_LIST * nlist, most)
 
 
+def train_seconds(n: int, dim: int, constants: Constants, nlist: int) -> float:
+    """Core seconds of k-means on a sample of rows (n, dim)."""
+    rounds = PARAMS.kmeans_iterations + TRAIN_PASSES
+    return rounds * (
+        trained_rows(n, dim, nlist) * at_lists(constants, "train", nlist)
+        + at_lists(constants, "train", nlist, "fixed")
+    )
+
+
+def sample_row_seconds(n: int, each: Mapping[str, float]) -> float:
+    """Core seconds in which one of n rows is compared with all sample queries."""
+    exact = SHALLOW.pooled * each["sample_exact"]
+    by_rank = (SHALLOW.pooled + DEEP.pooled) * each["sample_ranked"]
+    by_code = (sample_size(n, PARAMS) + DEEP.most) * each["sample_by_code"]
+    return exact + by_rank + by_code
+
+
 def build_phases(
     n: int, dim: int, constants: Constants, machine: Machine
 ) -> list[Phase]:
     """The phases of a build of rows (n, dim)."""
     nlist, rows = auto_nlist(n), 4.0 * n * dim
-    queries, tasks = sample_size(n, PARAMS), ceil(n / RANGE_ROWS)
     each = {name: one["each"] for name, one in constants.items()}
-    exact = SHALLOW.pooled * each["sample_exact"]
-    by_rank = (SHALLOW.pooled + DEEP.pooled) * each["sample_ranked"]
-    by_code = (queries + DEEP.most) * each["sample_by_code"]
-    rounds = PARAMS.kmeans_iterations + TRAIN_PASSES
-    trained = trained_rows(n, dim, nlist)
-    train = rounds * (
-        trained * at_lists(constants, "train", nlist)
-        + at_lists(constants, "train", nlist, "fixed")
-    )
+    train = train_seconds(n, dim, constants, nlist)
     assign = n * at_lists(constants, "assign", nlist)
-    assign += tasks * at_lists(constants, "assign", nlist, "fixed")
+    assign += ceil(n / RANGE_ROWS) * at_lists(constants, "assign", nlist, "fixed")
     written = index_bytes(n, dim, PARAMS, nlist=nlist, id_bytes=ID_BYTES)
     return [
         Phase(
@@ -167,7 +175,7 @@ def build_phases(
         Phase(name="assign", core_seconds=assign, read=rows, written=8.0 * n),
         Phase(
             name="sample",
-            core_seconds=n * (exact + by_rank + by_code),
+            core_seconds=n * sample_row_seconds(n, each),
             read=PASSES * rows,
             written=0.0,
         ),

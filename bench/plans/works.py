@@ -11,7 +11,7 @@ import numpy as np
 import gleann
 from bench.plans.used import Used, give_back_memory
 from gleann.index import BuildParams
-from gleann.index.arrays import Vectors
+from gleann.index.arrays import Rows, Vectors
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.local import application_stubs
@@ -55,14 +55,35 @@ def build_works(folder: Path) -> Mapping[str, Work]:
 
 
 def curation_works(rows: Vectors) -> Mapping[str, Work]:
-    """Every method of curation, of an index with these rows."""
+    """Every method of curation, of an index with these rows.
+
+    The last ones read what earlier ones have stored.
+    """
     n, dim = rows.shape
     radius = _radius(dim)
     rng = np.random.default_rng(5)
     few = rng.choice(n, min(QUERIES, n // 4), replace=False)
     wanted = rows[few] + 0.1 * rng.normal(size=(len(few), dim)).astype(np.float32)
     budget = min(BUDGET, n // 4)
-    found: dict[str, Work] = {
+    return (
+        _works_within(radius)
+        | _works_of_examples(few, wanted)
+        | {
+            "epoch_plan": lambda c, name: c.curation.epoch_plan(
+                name, fraction=0.2, epochs=5
+            )
+        }
+        | {
+            f"for_target, {mode}": _chosen(wanted, mode=mode, budget=budget)
+            for mode in ("round_robin", "best_rank", "resample", "distil")
+        }
+        | _works_of_results(radius)
+    )
+
+
+def _works_within(radius: float) -> dict[str, Work]:
+    """Work that compares rows of an index with those near them."""
+    return {
         "near_duplicates": lambda c, name: c.curation.near_duplicates(
             name, radius=radius
         ),
@@ -80,6 +101,12 @@ def curation_works(rows: Vectors) -> Mapping[str, Work]:
             name, split_column="split", radius=radius
         ),
         "similarity_split": lambda c, name: c.curation.similarity_split(name),
+    }
+
+
+def _works_of_examples(few: Rows, wanted: Vectors) -> dict[str, Work]:
+    """Work that starts from a few rows, or from queries near them."""
+    return {
         "mine_negatives": lambda c, name: c.curation.mine_negatives(
             name, wanted, positives=[[one] for one in few.tolist()], per_query=8
         ),
@@ -89,13 +116,12 @@ def curation_works(rows: Vectors) -> Mapping[str, Work]:
         "audit": lambda c, name: c.curation.audit(
             name, np.sort(few), group_columns=["split"]
         ),
-        "epoch_plan": lambda c, name: c.curation.epoch_plan(
-            name, fraction=0.2, epochs=5
-        ),
     }
-    for mode in ("round_robin", "best_rank", "resample", "distil"):
-        found[f"for_target, {mode}"] = _chosen(wanted, mode=mode, budget=budget)
-    return found | {
+
+
+def _works_of_results(radius: float) -> dict[str, Work]:
+    """Work on stored results: of near-duplicates and of a propagation."""
+    return {
         "rethreshold": lambda c, name: c.curation.rethreshold(
             name, _stored(c, name, "near_duplicates"), radius=radius / 2
         ),

@@ -47,6 +47,19 @@ def add_service(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
+    _add_collection(parser)
+    _add_load(parser)
+    parser.add_argument("--seed", type=natural, default=0)
+    parser.add_argument("--folder", type=Path, help="for data (default: temporary)")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the results (default: bench/results)"
+    )
+    parser.add_argument("--quick", action="store_true", help="see that it runs")
+    parser.set_defaults(run=run_service)
+
+
+def _add_collection(parser: argparse.ArgumentParser) -> None:
+    """What is measured, and on which rows."""
     parser.add_argument(
         "--scenarios", nargs="+", choices=SCENARIOS, default=list(SCENARIOS)
     )
@@ -55,6 +68,10 @@ def add_service(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dim", type=positive, default=128)
     parser.add_argument("--rounds", type=positive, default=5)
+
+
+def _add_load(parser: argparse.ArgumentParser) -> None:
+    """What a server is asked, and for how long."""
     parser.add_argument(
         "--clients",
         type=positive,
@@ -86,13 +103,6 @@ def add_service(parser: argparse.ArgumentParser) -> None:
         help="of the restarted server",
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="of the soak")
-    parser.add_argument("--seed", type=natural, default=0)
-    parser.add_argument("--folder", type=Path, help="for data (default: temporary)")
-    parser.add_argument(
-        "--out", type=Path, help="folder of the results (default: bench/results)"
-    )
-    parser.add_argument("--quick", action="store_true", help="see that it runs")
-    parser.set_defaults(run=run_service)
 
 
 def run_service(arguments: argparse.Namespace) -> int:

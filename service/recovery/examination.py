@@ -11,7 +11,7 @@ from gleann.index.errors import CorruptDataError, GleannError
 from gleann.index.payload.schema import Schema
 from gleann.index.storage.manifest import is_empty, read_manifest
 from gleann.service.recovery.snapshot import Snapshot
-from gleann.service.state.checksums import CHECKED
+from gleann.service.state.damage.checksums import CHECKED
 from gleann.service.state.loading import require_columns
 from gleann.service.state.log.change import read_change
 from gleann.service.state.orphans import is_unpublished

@@ -26,9 +26,13 @@ from gleann.service.recovery.examination import (
 )
 from gleann.service.recovery.snapshot import Snapshot
 from gleann.service.state import schema
-from gleann.service.state.checksums import CHECKED, change_checksum, sequence_bits
 from gleann.service.state.commits.acknowledged import NAME as ACKNOWLEDGED
 from gleann.service.state.commits.group import Transaction
+from gleann.service.state.damage.checksums import (
+    CHECKED,
+    change_checksum,
+    sequence_bits,
+)
 from gleann.service.state.database import NAME as DATABASE
 from gleann.service.state.index_names import NAME
 from gleann.service.state.packed_change import PackedChange

@@ -8,7 +8,7 @@ from sqlite3 import Row
 
 from gleann.index.errors import CorruptDataError, GleannError
 from gleann.service.state import schema
-from gleann.service.state.checksums import CHECKED, damaged_rows
+from gleann.service.state.damage.checksums import CHECKED, damaged_rows
 from gleann.service.state.database import NAME, damage, disk_errors, open_read_only
 from gleann.service.state.database import require_usable as require_usable_database
 

@@ -3,7 +3,7 @@
 import logging
 
 from gleann.service import steady_clock
-from gleann.service.state.checksums import CHECKED
+from gleann.service.state.damage.checksums import CHECKED
 from gleann.service.state.store import Store
 from gleann.service.status import status_of
 

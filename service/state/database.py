@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 from gleann.index.errors import CorruptDataError, ServiceError, StorageError
 from gleann.service.state import schema
-from gleann.service.state.checksums import (
+from gleann.service.state.commits.acknowledged import read_acknowledged
+from gleann.service.state.damage.checksums import (
     keep_checksums,
     renew_widened,
     seal_unchecked,
 )
-from gleann.service.state.commits.acknowledged import read_acknowledged
 
 NAME = "gleann.sqlite3"
 CHECK_SECONDS = 10.0

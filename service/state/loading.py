@@ -6,7 +6,7 @@ from sqlite3 import Row
 
 from gleann.index.errors import CorruptDataError, GleannError
 from gleann.index.payload.schema import Schema
-from gleann.service.state.broken_index import Broken, broken
+from gleann.service.state.damage.broken_index import Broken, broken
 from gleann.service.state.log import changes
 from gleann.service.state.seal import (
     Seal,

@@ -19,8 +19,8 @@ from gleann.service import steady_clock
 from gleann.service.optimizer_params import OptimizerParams, OptimizerState
 from gleann.service.state import orphans
 from gleann.service.state.adoption import Adopted, Adoption
-from gleann.service.state.broken_index import Broken
 from gleann.service.state.commits.group import Transaction
+from gleann.service.state.damage.broken_index import Broken
 from gleann.service.state.etag import require_etag
 from gleann.service.state.idle import require_idle
 from gleann.service.state.index_info import index_info, shards_info

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from gleann.index.errors import NotReadyError, UnknownIndexError
-from gleann.service.state.broken_index import Broken
 from gleann.service.state.commits.group import Transaction
+from gleann.service.state.damage.broken_index import Broken
 from gleann.service.state.log.change import Change, applied_upserts
 from gleann.service.state.log.changes import log_packed, set_sequence
 from gleann.service.state.packed_change import PackedChange

@@ -21,7 +21,6 @@ from gleann.index.errors import (
 )
 from gleann.index.storage.manifest import MANIFEST as INDEX_MANIFEST
 from gleann.service.calls.context import current_call
-from gleann.service.state.checksums import CHECKED, damaged_rows
 from gleann.service.state.commits.acknowledged import Acknowledged
 from gleann.service.state.commits.commit import commit
 from gleann.service.state.commits.group import (
@@ -32,6 +31,7 @@ from gleann.service.state.commits.group import (
     nothing_pending,
 )
 from gleann.service.state.commits.showing import Showing
+from gleann.service.state.damage.checksums import CHECKED, damaged_rows
 from gleann.service.state.database import (
     NAME,
     commits,

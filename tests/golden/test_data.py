@@ -180,7 +180,8 @@ def test_a_migration_that_fails_leaves_the_old_one_whole(
 KILLED = """
 import os, signal, sys
 import gleann
-from gleann.service.state import checksums, database
+from gleann.service.state import database
+from gleann.service.state.damage import checksums
 name, left = sys.argv[2], int(sys.argv[3])
 real = getattr(database, name)
 def killing(*values):

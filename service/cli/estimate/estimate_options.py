@@ -87,7 +87,7 @@ def question_options(
 
 def round_options(function: Callback) -> Callback:
     """Options for strata, rounds, the interval and when to stop."""
-    decorators = (
+    rounds: tuple[Callable[[Any], Any], ...] = (
         click.option(
             "--strata-cut",
             type=click.Choice(tuple(STRATA_CUTS)),
@@ -115,6 +115,14 @@ def round_options(function: Callback) -> Callback:
             " few positives do not skew, else polya, which reaches to what was not"
             " labelled.",
         ),
+        stop_options,
+    )
+    return reduce(lambda wrapped, option: option(wrapped), rounds[::-1], function)
+
+
+def stop_options(function: Callback) -> Callback:
+    """Options for a width to stop at, and intervals of which whoever asks may stop."""
+    decorators = (
         click.option(
             "--stop-at-width",
             type=float,

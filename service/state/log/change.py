@@ -20,7 +20,7 @@ from gleann.index.ids.held import IdLookup, joined_ids, repeated_id, take_ids
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Column, Schema
-from gleann.service.state.checksums import change_checksum, sequence_bits
+from gleann.service.state.damage.checksums import change_checksum, sequence_bits
 from gleann.service.state.packed_change import (
     CHANGE_KINDS,
     ChangeKind,

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from gleann.index.arrays import HeldIds
 from gleann.index.errors import CorruptDataError, InvalidInputError
 from gleann.index.texts import Texts
-from gleann.service.state.checksums import change_checksum, sequence_bits
 from gleann.service.state.commits.group import Transaction
+from gleann.service.state.damage.checksums import change_checksum, sequence_bits
 from gleann.service.state.log.change import Change, LoggedChange, read_change
 from gleann.service.state.packed_change import PackedChange
 from gleann.service.state.store import Store

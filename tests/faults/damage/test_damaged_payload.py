@@ -177,7 +177,7 @@ def test_columns_of_the_database_that_are_not_those_of_the_log(
 ) -> None:
     """As of a database that was put together of two."""
     with closing(sqlite3.connect(data / "gleann.sqlite3")) as connection:
-        from gleann.service.state.checksums import keep_checksums
+        from gleann.service.state.damage.checksums import keep_checksums
 
         keep_checksums(connection)
         connection.execute("UPDATE indexes SET columns = '[]'")
@@ -218,7 +218,7 @@ def test_a_sealed_version_of_other_columns_is_not_served(
     manifest = json.loads(file.read_text("utf-8"))
     assert json.loads(manifest["seal"]["columns"]) == SCHEMA.to_values()
     with closing(sqlite3.connect(data / "gleann.sqlite3")) as connection:
-        from gleann.service.state.checksums import keep_checksums
+        from gleann.service.state.damage.checksums import keep_checksums
 
         keep_checksums(connection)
         connection.execute("UPDATE indexes SET sealed_columns = '[]'")

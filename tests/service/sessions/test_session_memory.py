@@ -111,7 +111,7 @@ def test_without_its_sums_a_session_scans_again(
             for _ in range(2):
                 answer(client, one)
     connection = sqlite3.connect(folder / "gleann.sqlite3")
-    from gleann.service.state.checksums import keep_checksums
+    from gleann.service.state.damage.checksums import keep_checksums
 
     keep_checksums(connection)
     kept = {

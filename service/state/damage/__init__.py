@@ -1,0 +1,1 @@
+"""What is known of damaged state: row checksums, and indexes that are not served."""
