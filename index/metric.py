@@ -95,7 +95,8 @@ def pair_distances(queries: Vectors, rows: Vectors, metric: Metric) -> Distances
         return -np.einsum("qd,qmd->qm", wide, rows.astype(np.float64)).astype(
             np.float32
         )
-    differences = rows.astype(np.float64) - wide[:, None, :]
+    differences = rows.astype(np.float64)
+    differences -= wide[:, None, :]
     distances = np.einsum("qmd,qmd->qm", differences, differences)
     if metric == "cosine":
         distances /= 2

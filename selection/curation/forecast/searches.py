@@ -50,8 +50,8 @@ POOL_ROW_BYTES = 90
 """Memory of a row that may be chosen: its id, its chance, and whether it is open."""
 STORED_CHOICE, STORED_NEGATIVE, STORED_SCORE = 60, 32, 12
 """Bytes on disk of a chosen row, of a negative and of a row's score."""
-MEASURED_BYTES = 10
-"""Memory for a number of a pair that is measured again, in float64."""
+MEASURED_BYTES = 12
+"""Memory for a number of a pair that is measured again: in float32 and in float64."""
 OVERLAP = 2
 """Targets find the same rows: so many times as deep as without."""
 

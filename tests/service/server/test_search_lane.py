@@ -15,6 +15,7 @@ from gleann.index.filters.condition import Condition
 from gleann.service import search_operations
 from gleann.service.application import Application
 from gleann.service.config import Config
+from gleann.service.config.probe import ProbeSettings
 from gleann.service.search import view_search, weight
 from gleann.service.server.queues import search_lane, waitlist
 from gleann.service.wire.filter_messages import condition_to_wire
@@ -39,7 +40,8 @@ def application(
         client.indexes.create("a", dim=DIM, metric="cosine", columns=kinds)
         client.vectors.upsert("a", np.arange(ROWS), vectors, columns)
         client.indexes.build("a").wait()
-    application = Application(Config(data_dir=data))
+    # Its exact searches would be counted among those of the tests.
+    application = Application(Config(data_dir=data, probe=ProbeSettings(share=0.0)))
     yield application
     application.close()
 

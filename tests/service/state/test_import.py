@@ -165,7 +165,7 @@ def test_a_file_that_changes_between_look_and_read(
         path, ids_path=None, dim=8, place=place, ids_place=place
     )
     np.save(path, np.array([[{}] * 8]), allow_pickle=True)
-    with pytest.raises(errors.CorruptDataError, match="was replaced"):
+    with pytest.raises(errors.CorruptDataError, match="changed while it was read"):
         list(source.blocks())
 
 
