@@ -84,7 +84,6 @@ def command(job: ClusterSearchJob) -> None:
     manifest = read(job.index)
     record.add_index(job.index, hash_of(manifest))
     record.add_file(job.queries)
-    from gleann.service.cluster.search.cluster_shards import Waiting
     from gleann.service.cluster.search.opened import held
     from gleann.service.cluster.search.replicas import Holding
     from gleann.service.cluster.session import joined
@@ -92,10 +91,9 @@ def command(job: ClusterSearchJob) -> None:
     holding = Holding(
         replicas=job.replicas, engine=job.engine, threads=job.threads or None
     )
-    waiting = Waiting(seconds=job.seconds, partial=job.partial)
     with (
         joined(job.address, workers=job.workers) as cluster,
-        held(cluster, job.index, holding=holding, waiting=waiting) as index,
+        held(cluster, job.index, holding=holding, waiting=job.waiting) as index,
     ):
         search_into(job, index, record)
 

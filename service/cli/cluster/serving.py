@@ -33,12 +33,11 @@ def held_shards(
     named = [name_of(text) for text in indexes]
     for _, path in named:
         read(path)  # before a cluster is started for nothing
-    from gleann.service.cluster.search.cluster_shards import Waiting
     from gleann.service.cluster.search.opened import held
     from gleann.service.cluster.search.replicas import Holding
     from gleann.service.cluster.session import joined
 
-    waiting = Waiting(seconds=options.seconds, partial=options.partial)
+    waiting = options.waiting
     holding = Holding(replicas=options.replicas)
     with ExitStack() as stack:
         cluster = stack.enter_context(joined(options.address, workers=options.workers))
