@@ -13,7 +13,7 @@ from gleann.selection.active.in_shards import ItemsInShards
 from gleann.selection.checks import IdMap
 from gleann.service.cli import options, reports
 from gleann.service.cli.cluster.among import among_of
-from gleann.service.cli.cluster.joining import cluster_options
+from gleann.service.cli.cluster.joining import cluster_options, joined_by
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.select.active_job import (
     ActiveItems,
@@ -98,10 +98,9 @@ def _held(job: ClusterActiveJob) -> Iterator[ShardedIndex]:
     """
     read(job.source)
     from gleann.service.cluster.search.opened import held
-    from gleann.service.cluster.session import joined
 
     with (
-        joined(job.address, workers=job.workers) as cluster,
+        joined_by(job) as cluster,
         held(cluster, job.source) as index,
     ):
         yield index

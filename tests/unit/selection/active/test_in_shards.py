@@ -14,6 +14,10 @@ from gleann.selection import ActiveParams, ActiveSession, IndexNeighbours
 from gleann.selection.active import in_shards
 from gleann.selection.active.in_shards import ItemsInShards
 from gleann.selection.active.models import trained
+from gleann.selection.active.models.classifier import (
+    FittedClassifier,
+    make_classifier,
+)
 
 N, DIM = 500, 6
 
@@ -167,19 +171,15 @@ def _refused(vectors):
     raise ZeroDivisionError(len(vectors))
 
 
-def test_a_model_can_be_sent(tmp_path):
-    one = built()
-    truth = truth_of(one)
-    seed = seed_of(truth)
-    session = ActiveSession.start(
-        one.vectors, ActiveParams(pool="global"), rows=seed, labels=truth[seed]
+@pytest.mark.parametrize("classes", [(0, 1), (0, 1, 2)])
+def test_a_trained_classifier_can_be_sent(classes):
+    vectors = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    labels = np.arange(60) % len(classes)
+    model = FittedClassifier(
+        make_classifier(ActiveParams(), None), vectors, labels, classes=classes
     )
-    session.next_batch()
-    (model,) = session._strategy.model._models
     there = pickle.loads(pickle.dumps(model.probabilities))
-    np.testing.assert_array_equal(
-        there(one.vectors[:9]), model.probabilities(one.vectors[:9])
-    )
+    np.testing.assert_array_equal(there(vectors), model.probabilities(vectors))
 
 
 def test_too_many_vectors_at_once_are_refused(tmp_path, monkeypatch):
