@@ -82,13 +82,14 @@ class TrainedModel:
 
     def probabilities(self, rows: Rows, *, question: int) -> Probabilities:
         """Class probabilities (m, c) of `rows` (m,)."""
-        model = self._models[question]
+        model, n = self._models[question], len(self._vectors)
         if self._remote is not None and len(rows) > FETCHED:
             return self._remote.apply(model.probabilities, rows)
-        if self._remote is not None or len(rows) < MOST * len(self._vectors):
+        if len(rows) < MOST * n:
             return model.probabilities(self._vectors[rows])
         # Nearly all: to score them in place saves a copy of the vectors.
-        every: Probabilities = model.probabilities(self._vectors)
+        whole = self._vectors if self._remote is None else self._vectors[np.arange(n)]
+        every: Probabilities = model.probabilities(whole)
         return every[rows]
 
     def probabilities_of_vectors(

@@ -71,8 +71,8 @@ class _Sent:
         open: what is not answered, by its reference: the shard, the actor, and how
             often it was asked.
         answers: by shard.
-        lost: when it was first seen that the actor of a shard is lost, by its number;
-            by `monotonic`.
+        lost: since when a shard is waited for whose actor was lost, by its number; by
+            `monotonic`.
     """
 
     questions: Any
@@ -158,6 +158,7 @@ class ClusterShards:
         """The answers to what was sent, by shard; in the order of the numbers."""
         if self._waiting.seconds is not None:
             sent.deadline = monotonic() + self._waiting.seconds
+        sent.lost = dict.fromkeys(sent.lost, monotonic())
         while sent.open:
             beat()  # whoever asked may have gone
             self._require_back(sent)
