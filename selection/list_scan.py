@@ -41,17 +41,51 @@ class ListScan:
             costs: (nlist,), of the lists.
         """
         lists = self.data.lists
-        near = np.argsort(costs, kind="stable")
         if self.counts is None:
-            near = near[:LISTS]
-            held = lists.mids[near] - lists.offsets[near]
+            near = lists_read(costs, held=lists.mids - lists.offsets[:-1])
         else:
-            near = near[self.counts[near] > 0]
-            held = self.counts[near]
-        near = near[: max(FEWEST_LISTS, int(np.searchsorted(np.cumsum(held), ROWS)))]
-        spans = [lists.rows[lists.offsets[at] : lists.mids[at]] for at in near.tolist()]
-        rows = np.concatenate(spans)
-        return np.sort(rows[self.allowed[rows]]).astype(np.int64)
+            near = lists_read_among(costs, held=self.counts)
+        return rows_of_lists(lists, near, self.allowed)
+
+
+def lists_read(
+    costs: NDArray[np.float32], *, held: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The lists (m,) that are read of an index, from the least cost on.
+
+    Args:
+        costs: (nlist,), of the lists.
+        held: (nlist,) rows of each list, by first copies.
+    """
+    return _filled(np.argsort(costs, kind="stable")[:LISTS], held)
+
+
+def lists_read_among(
+    costs: NDArray[np.float32], *, held: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The lists (m,) that are read for some rows alone, from the least cost on.
+
+    Args:
+        costs: (nlist,), of the lists.
+        held: (nlist,) how many of these rows are in each list, by first copies.
+    """
+    near = np.argsort(costs, kind="stable")
+    return _filled(near[held[near] > 0], held)
+
+
+def _filled(near: NDArray[np.int64], held: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first of `near` that have some `ROWS` rows together."""
+    enough = int(np.searchsorted(np.cumsum(held[near]), ROWS))
+    return near[: max(FEWEST_LISTS, enough)]
+
+
+def rows_of_lists(
+    lists: InvertedLists, list_nos: NDArray[np.int64], allowed: Mask
+) -> Rows:
+    """Allowed rows, ascending, whose first list is among some (m,)."""
+    spans = [lists.rows[lists.offsets[at] : lists.mids[at]] for at in list_nos.tolist()]
+    rows = np.concatenate([np.empty(0, np.int32), *spans])
+    return np.sort(rows[allowed[rows]]).astype(np.int64)
 
 
 def count_primaries(lists: InvertedLists, mask: Mask) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """The nearest neighbours of rows: searched in an index, or read from a graph."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -93,22 +94,22 @@ class IndexNeighbours:
         search of the index. Under l2, where the rows nearest to w are others, and for
         w = 0 it reads the lists whose centroids have the largest w.x.
         """
-        allowed = self._allowed(allowed)
-        searched = np.any(directions, axis=1) & (self._index.metric != "l2")
-        width = min(k, len(self))
-        found = np.full((len(directions), k), -1, np.int64)
-        if searched.any():
+        may = self._allowed(allowed)
+        scan = self._scan(may)
+
+        def search(queries: Vectors, width: int) -> Rows:
             params = SearchParams(
-                k=width, nprobe=min(LISTS, self._index.nlist), allowed=allowed
+                k=width, nprobe=min(LISTS, self._index.nlist), allowed=may
             )
-            queries = _shortened(directions[searched])
-            found[searched, :width] = self._index.search_rows(queries, params)[0]
-        if not searched.all():
-            scan = self._scan(allowed)
-            found[~searched] = padded(
-                [rows_along(scan, one, k=k) for one in directions[~searched]], k=k
-            )
-        return found
+            return self._index.search_rows(queries, params)[0]
+
+        return found_along(
+            directions,
+            k=k,
+            width=min(k, len(self)),
+            search=None if self._index.metric == "l2" else search,
+            read=lambda one: rows_along(scan, one, k=k),
+        )
 
     def near_planes(
         self,
@@ -208,6 +209,34 @@ def neighbours_among(neighbours: Neighbours, among: Among) -> Neighbours:
             f" {type(neighbours).__name__}"
         )
     return neighbours.limited_to(among)
+
+
+def found_along(
+    directions: Vectors,
+    *,
+    k: int,
+    width: int,
+    search: Callable[[Vectors, int], Rows] | None,
+    read: Callable[[Vectors], Rows],
+) -> Rows:
+    """The rows (m, k) with the largest w.x for each w of (m, d); -1 for none.
+
+    Args:
+        directions: (m, d).
+        k: columns of the answer.
+        width: most rows that there are of them.
+        search: the nearest rows (m, width) of queries, where these are those with the
+            largest product; None where they are not.
+        read: the rows of one direction that is not searched, w = 0 among them.
+    """
+    searched = np.any(directions, axis=1) & (search is not None)
+    found = np.full((len(directions), k), -1, np.int64)
+    if search is not None and searched.any():
+        found[searched, :width] = search(_shortened(directions[searched]), width)
+    if not searched.all():
+        rows = [read(one) for one in directions[~searched]]
+        found[~searched] = padded(rows, k=k)
+    return found
 
 
 def _shortened(directions: Vectors) -> Vectors:

@@ -33,6 +33,13 @@ class Shards(Protocol):
     def block(self) -> int:
         """Queries that are best asked at once; more are split."""
 
+    @property
+    def complete(self) -> "Shards":
+        """The same, of which none is left out: one that does not answer is waited for.
+
+        For questions that others cannot answer in its place.
+        """
+
     def ask_each(self, questions: Iterable[Asked]) -> Iterator[Mapping[int, Any]]:
         """The answers to each of `questions`, in order, by the number of the shard.
 
@@ -92,6 +99,11 @@ class LocalShards:
     def block(self) -> int:
         """All queries: engines split them as is best for them."""
         return 1 << 30
+
+    @property
+    def complete(self) -> "LocalShards":
+        """See `Shards.complete`; these all answer."""
+        return self
 
     def ask_each(self, questions: Iterable[Asked]) -> Iterator[Mapping[int, Any]]:
         """See `Shards.ask_each`."""

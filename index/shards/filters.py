@@ -3,11 +3,13 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gleann.index.arrays import Mask
 from gleann.index.errors import InvalidInputError
 from gleann.index.filters.condition import Condition
 from gleann.index.params import RowFilter
@@ -58,11 +60,39 @@ class ByRows:
     @classmethod
     def of(cls, rows: NDArray[np.int32]) -> "ByRows":
         """Rows (m,) of a shard, ascending and distinct."""
-        return cls(rows=rows, key=sha256(np.ascontiguousarray(rows).data).digest())
+        return cls(rows=rows, key=_digest(rows))
 
     def allowed(self, shard: OpenShard) -> AllowedRows:
         """See `ShardFilter.allowed`."""
         return shard.kept(self.key, lambda: shard.index.allow_rows(self.rows))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AllBut:
+    """All rows but some, where these are fewer: they travel with every question.
+
+    Attributes:
+        rows: int32 (m,), of the shard, ascending, that are not allowed.
+        key: of these rows.
+    """
+
+    rows: NDArray[np.int32]
+    key: Hashable
+
+    @classmethod
+    def of(cls, rows: NDArray[np.int32]) -> "AllBut":
+        """Rows (m,) of a shard, ascending and distinct."""
+        return cls(rows=rows, key=("all but", _digest(rows)))
+
+    def allowed(self, shard: OpenShard) -> AllowedRows:
+        """See `ShardFilter.allowed`."""
+
+        def made() -> AllowedRows:
+            mask = np.ones(len(shard.index), np.bool_)
+            mask[self.rows] = False
+            return shard.index.allow(mask)
+
+        return shard.kept(self.key, made)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,6 +132,35 @@ class ShardedFilter(RowFilter):
                 f"a filter of {self.count} rows was made for another index in shards:"
                 " take allow of the one that is searched"
             )
+
+
+def by_mask(
+    mask: Mask, *, offsets: Sequence[int], owner: tuple[str, ...]
+) -> ShardedFilter:
+    """The filter that allows the rows of a mask.
+
+    Args:
+        mask: (n,) of all shards.
+        offsets: as in `by_rows`.
+        owner: as in `by_rows`.
+    """
+    parts = [mask[first:stop] for first, stop in pairwise(offsets)]
+    return ShardedFilter(
+        of_shard=tuple(map(_of_mask, parts)),
+        counts=tuple(int(np.count_nonzero(part)) for part in parts),
+        owner=owner,
+    )
+
+
+def _of_mask(mask: Mask) -> ShardFilter:
+    """Those rows of a shard, or the others, whichever are fewer."""
+    if 2 * np.count_nonzero(mask) > len(mask):
+        return AllBut.of(np.flatnonzero(~mask).astype(np.int32))
+    return ByRows.of(np.flatnonzero(mask).astype(np.int32))
+
+
+def _digest(rows: NDArray[np.int32]) -> bytes:
+    return sha256(np.ascontiguousarray(rows).data).digest()
 
 
 def by_condition(

@@ -14,6 +14,7 @@ It is written last, in one step.
 
 import re
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,14 @@ class ShardsManifest:
         for shard in self.shards:
             offsets.append(offsets[-1] + shard.n)
         return offsets
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the checksums of all shards; another build has another."""
+        digest = sha256()
+        for shard in self.shards:
+            digest.update(shard.manifest.encode())
+        return digest.hexdigest()
 
     def unpacked(self) -> Header:
         """The header of the whole."""

@@ -290,6 +290,15 @@ class TakeIds:
         return take_ids(shard.index.held_ids, self.rows)
 
 
+@dataclass(frozen=True, slots=True)
+class AllIds:
+    """The ids of all rows."""
+
+    def answer(self, shard: OpenShard) -> HeldIds:
+        """Ids (n,), in the order of the rows."""
+        return shard.index.held_ids
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TakeVectors:
     """Some rows as they are searched: of unit length under cosine.

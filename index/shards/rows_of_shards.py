@@ -1,13 +1,13 @@
 """Ids, vectors and payload of the rows of all shards, fetched from where they are."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gleann.index.arrays import HeldIds, Ids, Mask, Rows, Vectors
-from gleann.index.errors import UnavailableError, UnknownIdError
+from gleann.index.errors import InvalidInputError, UnavailableError, UnknownIdError
 from gleann.index.filters.condition import Condition
 from gleann.index.ids.checks import hold_id_array
 from gleann.index.ids.held import (
@@ -26,6 +26,7 @@ from gleann.index.shards.filters import ByCondition
 from gleann.index.shards.manifest import ShardsManifest
 from gleann.index.shards.placing import shards_of
 from gleann.index.shards.questions import (
+    AllIds,
     CountAllowed,
     FindIds,
     TakeIds,
@@ -33,6 +34,8 @@ from gleann.index.shards.questions import (
     TakeVectors,
 )
 from gleann.index.texts import Texts
+
+AnswerOf = TypeVar("AnswerOf")
 
 WHERE = "the index in shards"
 
@@ -126,14 +129,26 @@ class RowsOfShards:
         mask[self.rows_of(ids)] = True
         return mask
 
+    def all_ids(self) -> HeldIds:
+        """The ids (n,) of all rows: 8 bytes a row travel, or the strings.
+
+        Raises:
+            UnavailableError, DeadlineError: a shard does not answer.
+        """
+        return joined_ids(list(self.of_shards(lambda _: AllIds()).values()))
+
     def ids_at(self, rows: Rows) -> Ids:
-        """Ids of `rows`, in their shape; -1 or "" for row -1."""
+        """Ids of `rows`, in their shape; -1 or "" for row -1.
+
+        Raises:
+            InvalidInputError: a row that is neither -1 nor one of the index.
+        """
         held = self.held_ids_at(np.asarray(rows, np.int64).ravel())
         return to_numpy(held).reshape(rows.shape)
 
     def held_ids_at(self, rows: Rows) -> HeldIds:
-        """Ids of `rows` (m,) in their stored form; -1 or "" for row -1."""
-        places, answers = self._of_rows(rows, lambda own: TakeIds(rows=own))
+        """Ids of `rows` (m,) in their stored form; see `ids_at`."""
+        places, answers = self.of_rows(rows, lambda own: TakeIds(rows=own))
         if not places:
             return no_ids(self.id_kind, len(rows))
         return take_ids(joined_ids(list(answers.values())), _order(places, len(rows)))
@@ -143,9 +158,13 @@ class RowsOfShards:
 
         Args:
             rows: (m,), each of the index.
+
+        Raises:
+            InvalidInputError: a row that is not one of the index, such as -1.
         """
+        require_rows(rows, n=len(self), lowest=0)
         vectors = np.empty((len(rows), self.dim), np.float32)
-        places, answers = self._of_rows(rows, lambda own: TakeVectors(rows=own))
+        places, answers = self.of_rows(rows, lambda own: TakeVectors(rows=own))
         for number, some in places.items():
             vectors[some] = answers[number]
         return vectors
@@ -167,12 +186,14 @@ class RowsOfShards:
 
         Raises:
             UnknownColumnError: a column that is not there.
+            InvalidInputError: a row that is neither -1 nor one of the index.
         """
         names = None if columns is None else tuple(columns)
         schema = self._schema if names is None else self._schema.select(names)
         if not len(schema):
+            require_rows(rows, n=len(self), lowest=-1)
             return Payload.nulls(schema, len(rows))
-        places, answers = self._of_rows(
+        places, answers = self.of_rows(
             rows, lambda own: TakePayload(rows=own, columns=names)
         )
         if not places:
@@ -208,10 +229,24 @@ class RowsOfShards:
             self._ask({n: CountAllowed(allowed=wanted) for n in numbers}).values()
         )
 
-    def _of_rows(
+    def of_rows(
         self, rows: Rows, question: Callable[[Rows], Question[Any]]
     ) -> tuple[dict[int, Rows], Mapping[int, Any]]:
-        """The places of each shard's rows among `rows` (m,), and its answers."""
+        """Ask each shard about its own of some rows.
+
+        Args:
+            rows: (m,), in any order; -1 for none.
+            question: makes the one to a shard, of rows of that shard.
+
+        Returns:
+            For each shard that was asked, by number, the places of its rows among
+            `rows`, and its answer.
+
+        Raises:
+            InvalidInputError: a row that is neither -1 nor one of the index.
+            UnavailableError, DeadlineError: a shard does not answer.
+        """
+        require_rows(rows, n=len(self), lowest=-1)
         shard = np.searchsorted(self._offsets, rows, side="right") - 1
         numbers = np.unique(shard[rows >= 0]).tolist()
         places = {number: np.flatnonzero(shard == number) for number in numbers}
@@ -223,19 +258,46 @@ class RowsOfShards:
         )
         return places, {number: answers[number] for number in places}
 
+    def of_shards(
+        self, question: Callable[[int], Question[AnswerOf]]
+    ) -> dict[int, AnswerOf]:
+        """What each shard with rows answers, by number, ascending.
+
+        Args:
+            question: makes the one to a shard, by its number.
+
+        Raises:
+            UnavailableError, DeadlineError: a shard does not answer.
+        """
+        answers = self._ask({n: question(n) for n in numbers_of(self._manifest)})
+        return {number: answers[number] for number in sorted(answers)}
+
     def _ask(self, questions: Mapping[int, Question[Any]]) -> Mapping[int, Any]:
         """The answers of all that are asked: rows have no others to stand for them.
 
+        So a lost shard is waited for, also where searches do without it.
+
         Raises:
-            UnavailableError: a shard does not answer, whatever the caller asked for.
+            UnavailableError, DeadlineError: a shard does not answer.
         """
-        answers = ask(self._shards, questions)
+        answers = ask(self._shards.complete, questions)
         if lost := sorted(set(questions) - set(answers)):
             raise UnavailableError(
                 f"{len(lost)} of {len(questions)} shards do not answer, the first is"
                 f" {self._manifest.shards[lost[0]].directory}"
             )
         return answers
+
+
+def require_rows(rows: Rows, *, n: int, lowest: int) -> None:
+    """Refuse numbers of rows below `lowest`, and those of no row of `n`.
+
+    Raises:
+        InvalidInputError: naming the first.
+    """
+    bad = rows[(rows < lowest) | (rows >= n)]
+    if bad.size:
+        raise InvalidInputError(f"row {bad[0]} is not one of {n} rows")
 
 
 def no_ids(kind: str, count: int) -> HeldIds:

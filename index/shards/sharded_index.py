@@ -9,7 +9,7 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index.arrays import Distances, Mask, Rows
+from gleann.index.arrays import Distances, Mask, Rows, Vectors
 from gleann.index.checks import as_mask, as_matrix
 from gleann.index.errors import InvalidInputError, RecallWarning
 from gleann.index.filters.condition import Condition
@@ -33,6 +33,7 @@ from gleann.index.shards.filters import (
     ByCondition,
     ShardedFilter,
     by_condition,
+    by_mask,
     by_rows,
 )
 from gleann.index.shards.manifest import ShardsManifest, read
@@ -78,14 +79,13 @@ class ShardedIndex(RowsOfShards):
         """
         super().__init__(shards, manifest)
         self._header = manifest.unpacked()
-        facts = self._ask({number: Describe() for number in numbers_of(manifest)})
-        self._describe([facts[number] for number in sorted(facts)])
+        self._describe(list(self.of_shards(lambda _: Describe()).values()))
 
     def _describe(self, facts: Sequence[ShardFacts]) -> None:
         one = facts[0]
         self._schema = one.schema
         self._encoding = one.encoding
-        self._nlist = len(one.centroids)
+        self._centroids = one.centroids
         self._entries = sum(some.entries for some in facts)
         self._engine_name = one.engine
         self._searcher = ShardedSearcher(
@@ -95,7 +95,7 @@ class ShardedIndex(RowsOfShards):
                 header=self._header,
                 ranker=list_ranker(one.centroids, one.encoding),
                 entries=self._entries,
-                nlist=self._nlist,
+                nlist=self.nlist,
                 metric=one.encoding.metric,
             ),
         )
@@ -145,7 +145,12 @@ class ShardedIndex(RowsOfShards):
     @property
     def nlist(self) -> int:
         """Number of inverted lists, the same in every shard."""
-        return self._nlist
+        return len(self._centroids)
+
+    @property
+    def centroids(self) -> Vectors:
+        """(nlist, d), those of the lists."""
+        return self._centroids
 
     @property
     def spilled_share(self) -> float:
@@ -177,10 +182,8 @@ class ShardedIndex(RowsOfShards):
 
         Every shard reads all of its rows the first time.
         """
-        answers = self._ask({n: HashRows() for n in numbers_of(self._manifest)})
-        return tuple(
-            answers.get(number, "") for number in range(len(self._manifest.shards))
-        )
+        answers = self.of_shards(lambda _: HashRows())
+        return tuple(answers.get(n, "") for n in range(len(self._manifest.shards)))
 
     def search(self, queries: ArrayLike, params: SearchParams | None = None) -> Found:
         """Find the nearest rows of each query, as `SoarIndex.search` does.
@@ -317,7 +320,8 @@ class ShardedIndex(RowsOfShards):
         Raises:
             InvalidInputError: not bool (n,).
         """
-        return self.allow_rows(np.flatnonzero(as_mask(mask, n=len(self))))
+        checked = as_mask(mask, n=len(self))
+        return by_mask(checked, offsets=self._manifest.offsets, owner=self._owner)
 
     def allow_rows(self, rows: ArrayLike) -> ShardedFilter:
         """`allow` for rows (m,), counted over all shards.

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gleann.index import as_vectors
 from gleann.index.arrays import Ids, Rows
 from gleann.index.errors import InvalidInputError, InvalidParamsError, NotReadyError
 from gleann.selection.active.coverage import Coverage
@@ -20,15 +19,19 @@ from gleann.selection.active.pools.choice import PoolChoice
 from gleann.selection.active.query.factory import saved_strategy, seeded_strategy
 from gleann.selection.active.query.strategy import QueryStrategy
 from gleann.selection.active.questions import GivenLabels, params_as_json
+from gleann.selection.active.remote import (
+    RemoteVectors,
+    hash_of,
+    session_vectors,
+)
 from gleann.selection.active.scores import ClassScores
 from gleann.selection.active.stopping import StopAdvice, advise
 from gleann.selection.among import Among, AmongLike, origin_of, state_of
-from gleann.selection.checks import IdMap, as_rows, kept, require_count, shown
+from gleann.selection.checks import IdMap, as_rows, require_count, shown
 from gleann.selection.neighbours import Neighbours
 from gleann.selection.provenance import (
     check_format,
     check_origin,
-    fingerprint,
     ids_hash,
     provenance,
     sealed,
@@ -57,13 +60,13 @@ class ActiveSession:
         self._questions = strategy.questions
         self._labels = strategy.labels
         self._pending = PendingBatch(strategy.questions, strategy.labels, names)
-        self._data_hash = fingerprint(strategy.vectors)
+        self._data_hash = hash_of(strategy.vectors)
         self._ids_hash = ids_hash(names.held)
 
     @classmethod
     def start(  # noqa: PLR0913 (all of it is data; how to pick is in `params`)
         cls,
-        vectors: ArrayLike,
+        vectors: ArrayLike | RemoteVectors,
         params: ActiveParams | None = None,
         *,
         ids: ArrayLike | None = None,
@@ -77,7 +80,8 @@ class ActiveSession:
 
         Args:
             vectors: (n, d) what the classifier sees, such as `index.vectors`. An array
-                that can be written to is copied: later writes change nothing.
+                that can be written to is copied: later writes change nothing. Those of
+                an index in shards stay there (`ItemsInShards`).
             params: how; defaults to `ActiveParams()`.
             ids: (n,) names of the rows; None numbers them.
             rows: (m,) the seed, of two classes at least; or a mask (n,) of it, whose
@@ -98,7 +102,7 @@ class ActiveSession:
             InvalidParamsError: no neighbours, or no classifier, where one is needed.
             DimensionMismatchError: lengths differ.
         """
-        points = kept(as_vectors(vectors), vectors)
+        points = session_vectors(vectors)
         names = IdMap(ids, n=len(points))
         named = None if ids is None else names
         strategy = seeded_strategy(
@@ -378,7 +382,7 @@ class ActiveSession:
     def resume(
         cls,
         state: dict[str, Any],
-        vectors: ArrayLike,
+        vectors: ArrayLike | RemoteVectors,
         *,
         ids: ArrayLike | None = None,
         neighbours: Neighbours | None = None,
@@ -402,7 +406,7 @@ class ActiveSession:
             InvalidParamsError: classes are needed, and not given.
         """
         saved = check_format(state, expected=FORMAT, parts=_PARTS)
-        points = kept(as_vectors(vectors), vectors)
+        points = session_vectors(vectors)
         strategy = saved_strategy(
             saved,
             points,

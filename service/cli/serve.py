@@ -19,7 +19,11 @@ import click
 
 from gleann.index.errors import InvalidParamsError
 from gleann.service.cli import options
-from gleann.service.cli.cluster.holding import HoldingOptions, holding_options
+from gleann.service.cli.cluster.holding import (
+    LOST_SECONDS,
+    HoldingOptions,
+    holding_options,
+)
 from gleann.service.cli.cluster.joining import cluster_options
 from gleann.service.cli.say import echo_json, result, say
 from gleann.service.config import Config
@@ -43,7 +47,12 @@ _NOTHING_KEPT = (
 )
 
 _NOBODY = HoldingOptions(
-    workers=None, address=None, replicas=1, partial=False, seconds=None
+    workers=None,
+    address=None,
+    replicas=1,
+    partial=False,
+    seconds=None,
+    lost_seconds=LOST_SECONDS,
 )
 """What is given of who holds shards where nothing is."""
 
@@ -166,7 +175,8 @@ def command(job: ServeJob) -> None:
     Settings come from --config, GLEANN_* variables and these options; later ones win.
     An API key is read from GLEANN_API_KEY or the file, never from the command line.
 
-    --address, --workers, --replicas, --partial and --seconds are for --cluster.
+    --address, --workers, --replicas, --partial, --seconds and --lost-seconds are for
+    --cluster.
     """
     from gleann.service.cli.config_text import config_text, config_values
     from gleann.service.logs.setup import ServerLog
@@ -213,7 +223,8 @@ def _require_cluster(job: ServeJob) -> None:
     """
     for name, value in asdict(job.holding).items():
         if not job.cluster and value != getattr(_NOBODY, name):
-            raise InvalidParamsError(f"--{name} is for --cluster, which is not given")
+            flag = "--" + name.replace("_", "-")
+            raise InvalidParamsError(f"{flag} is for --cluster, which is not given")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 from gleann.index.shards.runner import Result, Task
 from gleann.service.cluster import engine
+from gleann.service.cluster.room import wait_for_workers
 from gleann.service.cluster.session import AHEAD, RETRIES, Cluster
 
 
@@ -19,7 +20,7 @@ class PinnedRunner:
     is made again, as the tasks see to themselves.
 
     Its workers have their CPUs until `close`: tasks of `Cluster.run`, or a second
-    runner, wait for others that are free, without end where there are none.
+    runner, wait for others that are free, as long as their `patience` lets them.
 
     Args:
         cluster: that has the workers.
@@ -27,6 +28,7 @@ class PinnedRunner:
 
     def __init__(self, cluster: Cluster) -> None:
         self._ray = cluster.ray
+        self._patience = cluster.patience
         kind = cluster.ray.remote(
             num_cpus=1, max_restarts=-1, max_task_retries=RETRIES
         )(_Worker)
@@ -57,6 +59,15 @@ class PinnedRunner:
             for one in running:
                 self._ray.cancel(one)
 
+    def wait(self) -> None:
+        """Wait until each worker has its CPU.
+
+        Raises:
+            UnavailableError: one has not in time.
+        """
+        started = [one.process_id.remote() for one in self._workers]
+        wait_for_workers(self._ray, started, self._patience)
+
     def process_ids(self) -> list[int]:
         """The process of each worker, on its machine."""
         with engine.errors_unwrapped("workers do not answer"):
@@ -76,9 +87,14 @@ class PinnedRunner:
 
 @contextmanager
 def pinned(cluster: Cluster) -> Iterator[PinnedRunner]:
-    """A runner with workers of its own, which end with the work."""
+    """A runner with workers of its own, which end with the work.
+
+    Raises:
+        UnavailableError: they have not all started in time.
+    """
     runner = PinnedRunner(cluster)
     try:
+        runner.wait()
         yield runner
     finally:
         runner.close()

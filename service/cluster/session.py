@@ -19,6 +19,7 @@ from gleann.index.errors import (
 )
 from gleann.index.parallel.cores import usable_cores
 from gleann.service.cluster import engine
+from gleann.service.cluster.room import Patience, wait_for_workers
 from gleann.service.cluster.versions import require_same_versions
 
 Task = TypeVar("Task")
@@ -47,11 +48,13 @@ class Cluster:
         ray: the module.
         workers: tasks that run at once.
         address: what was joined; "" for a Ray that was started for this work.
+        patience: with other work that has the CPUs.
     """
 
     ray: Any = field(repr=False)
     workers: int
     address: str = ""
+    patience: Patience = field(default_factory=Patience)
 
     def run(
         self,
@@ -70,11 +73,14 @@ class Cluster:
         when it is run again: a task whose worker is lost is.
 
         Raises:
-            UnavailableError: a task lost its worker `retries` + 1 times.
+            UnavailableError: a task lost its worker `retries` + 1 times, or no CPU was
+                free in time.
             GleannError: what a task raised; tasks that run are stopped then, and where
                 the caller takes no more results.
         """
         ray = self.ray
+        free = ray.remote(num_cpus=1)(_started_one).remote()
+        wait_for_workers(ray, [free], self.patience)
         sent = ray.put(function)
         call = ray.remote(num_cpus=1, max_retries=retries)(_call)
         running: deque[Any] = deque()
@@ -99,7 +105,10 @@ class Cluster:
 
 @contextmanager
 def joined(
-    address: str | None = None, *, workers: int | None = None
+    address: str | None = None,
+    *,
+    workers: int | None = None,
+    patience: Patience | None = None,
 ) -> Iterator[Cluster]:
     """Join the Ray at `address`, or start one on this machine; leave or stop it after.
 
@@ -110,6 +119,7 @@ def joined(
         address: "auto" or "host:port" for a cluster that runs, "ray://host:port" for
             one by Ray's client; None starts Ray on this machine.
         workers: tasks at once; None takes all CPUs there are.
+        patience: with other work that has the CPUs; None waits in silence.
 
     Raises:
         EngineUnavailableError: the package ray is not installed, or workers have
@@ -129,7 +139,10 @@ def joined(
             require_same_versions(ray)
         cpus = max(1, int(ray.cluster_resources().get("CPU", 1)))
         yield Cluster(
-            ray=ray, workers=min(workers or cpus, cpus), address=address or ""
+            ray=ray,
+            workers=min(workers or cpus, cpus),
+            address=address or "",
+            patience=patience or Patience(),
         )
 
 
@@ -193,6 +206,10 @@ def _begin(ray: Any, failed: str, **settings: Any) -> None:
     finally:
         if in_main and handler is not None:
             signal.signal(signal.SIGTERM, handler)
+
+
+def _started_one() -> None:
+    """What a worker does that is to start."""
 
 
 def _call(function: Callable[[Task], Result], task: Task) -> Result:

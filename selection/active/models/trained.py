@@ -15,10 +15,15 @@ from gleann.selection.active.models.base import Probabilities
 from gleann.selection.active.models.classifier import Classifier, FittedClassifier
 from gleann.selection.active.models.hyperplanes import Hyperplanes
 from gleann.selection.active.questions import Questions
+from gleann.selection.active.remote import as_remote
 from gleann.selection.saved import Saved
 
 MOST = 0.9
 """Share of the rows from which on all are scored, and those of the others dropped."""
+
+FETCHED = 1 << 12
+"""Vectors elsewhere that are fetched to be scored; more are scored where they are, with
+the last bits of other blocks of rows."""
 
 
 class TrainedModel:
@@ -30,12 +35,20 @@ class TrainedModel:
         questions: the columns of the labels.
     """
 
-    __slots__ = ("_classifier", "_learnt", "_models", "_questions", "_vectors")
+    __slots__ = (
+        "_classifier",
+        "_learnt",
+        "_models",
+        "_questions",
+        "_remote",
+        "_vectors",
+    )
 
     def __init__(
         self, vectors: Vectors, classifier: Classifier, questions: Questions
     ) -> None:
         self._vectors = vectors
+        self._remote = as_remote(vectors)
         self._classifier = classifier
         self._questions = questions
         self._models: list[FittedClassifier] = []
@@ -69,11 +82,14 @@ class TrainedModel:
 
     def probabilities(self, rows: Rows, *, question: int) -> Probabilities:
         """Class probabilities (m, c) of `rows` (m,)."""
-        model = self._models[question]
-        if len(rows) < MOST * len(self._vectors):
+        model, n = self._models[question], len(self._vectors)
+        if self._remote is not None and len(rows) > FETCHED:
+            return self._remote.apply(model.probabilities, rows)
+        if len(rows) < MOST * n:
             return model.probabilities(self._vectors[rows])
         # Nearly all: to score them in place saves a copy of the vectors.
-        every: Probabilities = model.probabilities(self._vectors)
+        whole = self._vectors if self._remote is None else self._vectors[np.arange(n)]
+        every: Probabilities = model.probabilities(whole)
         return every[rows]
 
     def probabilities_of_vectors(

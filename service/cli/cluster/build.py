@@ -26,7 +26,7 @@ from gleann.index.shards.build.forecast import forecast_shards
 from gleann.index.shards.build.sources import Wanted, list_files
 from gleann.index.shards.runner import Runner
 from gleann.service.cli import build_options, options
-from gleann.service.cli.cluster.joining import cluster_options
+from gleann.service.cli.cluster.joining import cluster_options, joined_by
 from gleann.service.cli.files import inputs, payload
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.planned import plan_lines
@@ -178,10 +178,9 @@ def _saying_how_to_go_on(job: ClusterBuildJob) -> Iterator[None]:
 @contextmanager
 def runner_of(job: ClusterBuildJob, record: JobRecord) -> Iterator[Runner]:
     """Who carries out the tasks; a cluster at an address sees OUT on all machines."""
-    from gleann.service.cluster.session import joined
     from gleann.service.cluster.shared_folder import require_shared
 
-    with joined(job.address, workers=job.workers) as cluster:
+    with joined_by(job) as cluster:
         if job.address is not None:
             with record.timed("check"):
                 require_shared(cluster, job.out)

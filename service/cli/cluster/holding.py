@@ -2,11 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    from gleann.service.cluster.search.cluster_shards import Waiting
+
 Callback = TypeVar("Callback", bound=Callable[..., None])
+
+LOST_SECONDS = 120.0
+"""As that of `service/cluster/search/cluster_shards.py`, which loads more than help
+needs."""
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: jobs have another base with them
@@ -18,10 +25,22 @@ class HoldingOptions:
     replicas: int
     partial: bool
     seconds: float | None
+    lost_seconds: float
+
+    @property
+    def waiting(self) -> "Waiting":
+        """What to do where a shard does not answer."""
+        from gleann.service.cluster.search.cluster_shards import Waiting
+
+        return Waiting(
+            seconds=self.seconds,
+            partial=self.partial,
+            lost_seconds=self.lost_seconds,
+        )
 
 
 def holding_options(function: Callback) -> Callback:
-    """The options --replicas, --partial and --seconds."""
+    """The options --replicas, --partial, --seconds and --lost-seconds."""
     replicas = click.option(
         "--replicas",
         type=click.IntRange(min=1),
@@ -41,4 +60,13 @@ def holding_options(function: Callback) -> Callback:
         metavar="SECONDS",
         help="Most time to wait for an answer; as long as it takes by default.",
     )
-    return replicas(partial(seconds(function)))
+    lost_seconds = click.option(
+        "--lost-seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        default=LOST_SECONDS,
+        show_default=True,
+        help="Most time to wait for a lost shard until it is back, without --partial;"
+        " then it is an error.",
+    )
+    return replicas(partial(seconds(lost_seconds(function))))

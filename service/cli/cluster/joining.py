@@ -1,9 +1,13 @@
-"""The options of all commands that work on a cluster."""
+"""The options of all commands that work on a cluster, and what they join."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from gleann.service.cluster.session import Cluster
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
@@ -24,3 +28,33 @@ def cluster_options(function: Callback) -> Callback:
         " Ray runs on this machine until the command ends.",
     )
     return workers(address(function))
+
+
+class ClusterOptions(Protocol):
+    """Parameters of such a command."""
+
+    @property
+    def workers(self) -> int | None:
+        """Tasks at once; None for all CPUs."""
+
+    @property
+    def address(self) -> str | None:
+        """Of a Ray that runs; None starts one on this machine."""
+
+
+@contextmanager
+def joined_by(job: ClusterOptions) -> Iterator["Cluster"]:
+    """Join or start the Ray of a command; says on stderr when it waits for CPUs.
+
+    Raises:
+        EngineUnavailableError, UnavailableError: no Ray.
+    """
+    from gleann.service.cluster.room import Patience
+    from gleann.service.cluster.session import joined
+
+    def tell(text: str) -> None:
+        click.echo(f"gleann: note: {text}", err=True)
+
+    patience = Patience(tell=tell)
+    with joined(job.address, workers=job.workers, patience=patience) as cluster:
+        yield cluster

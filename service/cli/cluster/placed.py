@@ -13,26 +13,22 @@ from gleann.index.ids.checks import hold_id_array
 from gleann.index.shards.manifest import read
 from gleann.index.shards.places import ShardPlaces
 from gleann.service.cli import options
-from gleann.service.cli.cluster.joining import cluster_options
+from gleann.service.cli.cluster.joining import (
+    ClusterOptions,
+    cluster_options,
+    joined_by,
+)
 from gleann.service.cli.files import columns, inputs
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
 
-class PlacedOptions(Protocol):
+class PlacedOptions(ClusterOptions, Protocol):
     """Parameters of such a command."""
 
     @property
     def shards(self) -> Path:
         """The index in shards."""
-
-    @property
-    def workers(self) -> int | None:
-        """Tasks at once; None for all CPUs."""
-
-    @property
-    def address(self) -> str | None:
-        """Of a Ray that runs; None starts one on this machine."""
 
 
 def placed_options(example: str) -> Callable[[Callback], Callback]:
@@ -66,9 +62,8 @@ def placed(job: PlacedOptions) -> Iterator[ShardPlaces]:
     """
     read(job.shards)
     from gleann.service.cluster.pinned import pinned
-    from gleann.service.cluster.session import joined
 
-    with joined(job.address, workers=job.workers) as cluster, pinned(cluster) as runner:
+    with joined_by(job) as cluster, pinned(cluster) as runner:
         yield ShardPlaces(job.shards, runner=runner)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
 import click
 import numpy as np
@@ -14,11 +13,11 @@ from gleann.index.found import FoundRows, RowsWithin
 from gleann.index.ids.held import joined_ids, take_ids
 from gleann.index.params import RowFilter
 from gleann.index.payload.payload import Payload
-from gleann.index.shards.manifest import ShardsManifest, read
+from gleann.index.shards.manifest import read
 from gleann.index.shards.sharded_index import ShardedIndex
 from gleann.service.cli import options
 from gleann.service.cli.cluster.holding import HoldingOptions, holding_options
-from gleann.service.cli.cluster.joining import cluster_options
+from gleann.service.cli.cluster.joining import cluster_options, joined_by
 from gleann.service.cli.files import inputs, output_paths, outputs, payload
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
@@ -82,20 +81,17 @@ def command(job: ClusterSearchJob) -> None:
     require_where(job)
     record = JobRecord("cluster search", job)
     manifest = read(job.index)
-    record.add_index(job.index, hash_of(manifest))
+    record.add_index(job.index, manifest.checksum)
     record.add_file(job.queries)
-    from gleann.service.cluster.search.cluster_shards import Waiting
     from gleann.service.cluster.search.opened import held
     from gleann.service.cluster.search.replicas import Holding
-    from gleann.service.cluster.session import joined
 
     holding = Holding(
         replicas=job.replicas, engine=job.engine, threads=job.threads or None
     )
-    waiting = Waiting(seconds=job.seconds, partial=job.partial)
     with (
-        joined(job.address, workers=job.workers) as cluster,
-        held(cluster, job.index, holding=holding, waiting=waiting) as index,
+        joined_by(job) as cluster,
+        held(cluster, job.index, holding=holding, waiting=job.waiting) as index,
     ):
         search_into(job, index, record)
 
@@ -126,14 +122,6 @@ def search_into(job: ClusterSearchJob, index: ShardedIndex, record: JobRecord) -
         warn(index.recall_warning(worst, params), hint=" (without --partial)")
     elif job.radius is None:
         warn(index.recall_warning(worst, params))
-
-
-def hash_of(manifest: ShardsManifest) -> str:
-    """SHA-256 of the checksums of all shards, which tells one build from another."""
-    digest = sha256()
-    for shard in manifest.shards:
-        digest.update(shard.manifest.encode())
-    return digest.hexdigest()
 
 
 class _Asking:

@@ -3,6 +3,7 @@
 import click
 
 from gleann.service.cli import options
+from gleann.service.cli.cluster.active import command as active
 from gleann.service.cli.cluster.coresets import (
     farthest_first_command,
     weighted_k_center_command,
@@ -19,6 +20,8 @@ from gleann.service.cli.groups import SuggestingGroup
         "gleann cluster select farthest-first pages.shards --k 500 --out picks.parquet",
         "gleann cluster select weighted-k-center pages.shards --k 500 --costs-column"
         " cost --out picks.parquet --address auto",
+        "gleann cluster select active pages.shards --labels seed.csv --state"
+        " session.json --out batch-1.parquet",
     ),
 )
 @click.pass_context
@@ -27,10 +30,11 @@ def command(context: click.Context) -> None:
 
     farthest-first: coverage alone; the items that one machine chooses.
     weighted-k-center: coverage and uncertainty, with a certificate.
+    active: the most informative items to label next.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-for method in (farthest_first_command, weighted_k_center_command):
+for method in (farthest_first_command, weighted_k_center_command, active):
     command.add_command(method)

@@ -8,6 +8,7 @@ from pathlib import Path
 from gleann.index.errors import InvalidParamsError
 from gleann.index.shards.manifest import MANIFEST, read
 from gleann.service.cli.cluster.holding import HoldingOptions
+from gleann.service.cli.cluster.joining import joined_by
 from gleann.service.state.index_names import NAME
 from gleann.service.views.sharded_view import ShardedView
 
@@ -33,15 +34,13 @@ def held_shards(
     named = [name_of(text) for text in indexes]
     for _, path in named:
         read(path)  # before a cluster is started for nothing
-    from gleann.service.cluster.search.cluster_shards import Waiting
     from gleann.service.cluster.search.opened import held
     from gleann.service.cluster.search.replicas import Holding
-    from gleann.service.cluster.session import joined
 
-    waiting = Waiting(seconds=options.seconds, partial=options.partial)
+    waiting = options.waiting
     holding = Holding(replicas=options.replicas)
     with ExitStack() as stack:
-        cluster = stack.enter_context(joined(options.address, workers=options.workers))
+        cluster = stack.enter_context(joined_by(options))
         yield [
             ShardedView(
                 name=name,

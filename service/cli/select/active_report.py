@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gleann.index.arrays import Distances
 from gleann.selection import ActiveSession, Coverage, Selection
-from gleann.service.cli.files import sources
 from gleann.service.cli.reports import FileItems
 from gleann.service.cli.select.batch_report import (
     about,
-    batch_distances,
     count_labels,
     numbered_within,
 )
@@ -33,17 +32,25 @@ class Batch:
 
 
 def active_page(
-    source: sources.Source,
     batch: Batch,
     items: FileItems,
     asked: Asked,
     *,
     steps: Sequence[Step],
+    distances: Mapping[str, Distances],
 ) -> str:
-    """The page of one batch."""
+    """The page of one batch.
+
+    Args:
+        batch: what it is about.
+        items: what it shows of single items.
+        asked: what was asked for.
+        steps: what to do next.
+        distances: as `batch_distances` has them; empty for a page without them.
+    """
     session = batch.session
     within = about(session.among, session.labelled_rows)
-    n = len(source.ids if session.among is None else session.among)
+    n = len(items.names if session.among is None else session.among)
     choice, advice = session.pool_choice, session.stop_advice()
     looked = f"of the items were looked at ({session.looked_at:,} of {n:,})"
     return batch_page(
@@ -61,13 +68,7 @@ def active_page(
             words=(f"Pool of candidates: {choice.pool} ({choice.reason}).",),
             caveats=(f"{advice.reason}.",) if advice.reason else (),
             compared=batch.compared,
-            distances=batch_distances(
-                source,
-                labelled=session.labelled_rows,
-                picked=batch.picked.rows,
-                seed=session.params.seed,
-                among=session.among,
-            ),
+            distances=distances,
             items=items.limited(within),
             steps=steps,
         )

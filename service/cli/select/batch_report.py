@@ -34,6 +34,8 @@ SESSION_OPTIONS = (
     "image_column",
     "class_column",
     "show_from",
+    "workers",
+    "address",
 )
 """Parameters that a resumed session still takes from the command line."""
 

@@ -3,14 +3,14 @@
 import pickle
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
 
-from gleann.index.errors import DeadlineError, InvalidParamsError
+from gleann.index.errors import DeadlineError, InvalidParamsError, UnavailableError
 from gleann.index.heartbeat import beat
 from gleann.index.shards.asking import Asked
 from gleann.service.cluster import engine
@@ -34,6 +34,9 @@ which all actors of a machine read."""
 BEAT_SECONDS = 0.5
 """So often it is looked whether the answer is still wanted."""
 
+LOST_SECONDS = 120.0
+"""A lost actor is back within seconds, or as long as its shard takes to be read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
@@ -42,15 +45,20 @@ class Waiting:
     Attributes:
         seconds: for an answer; None waits as long as it takes.
         partial: answer without it, and say which share of the rows is covered; else a
-            lost actor is waited for, and too late an answer is an error.
+            lost actor is waited for, and too late an answer is an error. An actor that
+            was too late once is not waited for again until it has answered.
+        lost_seconds: for a shard whose actor was lost, until it answers again.
     """
 
     seconds: float | None = None
     partial: bool = False
+    lost_seconds: float = LOST_SECONDS
 
     def __post_init__(self) -> None:
-        if self.seconds is not None and not self.seconds > 0:
-            raise InvalidParamsError(f"seconds must be above 0, got {self.seconds}")
+        for name in ("seconds", "lost_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InvalidParamsError(f"{name} must be above 0, got {value}")
 
 
 @dataclass(slots=True, eq=False)
@@ -63,12 +71,15 @@ class _Sent:
         open: what is not answered, by its reference: the shard, the actor, and how
             often it was asked.
         answers: by shard.
+        lost: since when a shard is waited for whose actor was lost, by its number; by
+            `monotonic`.
     """
 
     questions: Any
     deadline: float | None = None
     open: dict[Any, tuple[int, Any, int]] = field(default_factory=dict)
     answers: dict[int, Any] = field(default_factory=dict)
+    lost: dict[int, float] = field(default_factory=dict)
 
     def left(self) -> float:
         """Seconds until the deadline; infinitely many without one."""
@@ -97,6 +108,13 @@ class ClusterShards:
     def replicas(self) -> Replicas:
         """The actors."""
         return self._replicas
+
+    @property
+    def complete(self) -> "ClusterShards":
+        """See `Shards.complete`."""
+        if not self._waiting.partial:
+            return self
+        return self.waiting_for(replace(self._waiting, partial=False))
 
     def waiting_for(self, waiting: Waiting) -> "ClusterShards":
         """The same actors, asked by who waits otherwise."""
@@ -133,20 +151,26 @@ class ClusterShards:
         if asked is not None:
             actor, reference = asked
             sent.open[reference] = number, actor, tried
+            if not partial and not self._replicas.is_up(number, actor):
+                sent.lost.setdefault(number, monotonic())
 
     def _answered(self, sent: _Sent) -> Mapping[int, Any]:
         """The answers to what was sent, by shard; in the order of the numbers."""
         if self._waiting.seconds is not None:
             sent.deadline = monotonic() + self._waiting.seconds
+        sent.lost = dict.fromkeys(sent.lost, monotonic())
         while sent.open:
             beat()  # whoever asked may have gone
-            ready, _ = self._ray.wait(
-                list(sent.open), num_returns=1, timeout=min(BEAT_SECONDS, sent.left())
-            )
-            if not ready and sent.left() == 0:
-                self._too_late(sent)
+            self._require_back(sent)
+            late = self._are_late(sent)
+            seconds = 0.0 if late else min(BEAT_SECONDS, sent.left())
+            ready, _ = self._ray.wait(list(sent.open), num_returns=1, timeout=seconds)
             for reference in ready:
                 self._take(sent, reference)
+            if not ready and late:
+                self._pass_over(sent)
+            elif not ready and sent.left() == 0:
+                self._too_late(sent)
         return dict(sorted(sent.answers.items()))
 
     def _take(self, sent: _Sent, reference: Any) -> None:
@@ -155,7 +179,9 @@ class ClusterShards:
         try:
             with engine.errors_unwrapped(f"shard {number} does not answer"):
                 sent.answers[number] = self._replicas.answer_of(reference)
+            sent.lost.pop(number, None)
         except LostError as error:
+            sent.lost.setdefault(number, monotonic())
             self._replicas.lost(number, actor, gone=error.gone)
             self._ask_again(sent, number, tried=tried + 1)
 
@@ -166,6 +192,34 @@ class ClusterShards:
             sleep(PAUSE_SECONDS)
         self._ask(sent, number, tried=tried)
 
+    def _require_back(self, sent: _Sent) -> None:
+        """Refuse to wait any longer for a shard whose actor was lost.
+
+        Raises:
+            UnavailableError: it was, and has not answered since.
+        """
+        most = self._waiting.lost_seconds
+        gone = [n for n, since in sent.lost.items() if monotonic() - since > most]
+        if gone and not self._waiting.partial:
+            raise UnavailableError(
+                f"{len(gone)} of {len(sent.open) + len(sent.answers)} shards were lost"
+                f" and are not back within {most:g} seconds, the first is number"
+                f" {min(gone)}"
+            )
+
+    def _are_late(self, sent: _Sent) -> bool:
+        """Whether all that are still to answer were too late before."""
+        return self._waiting.partial and not any(
+            self._replicas.is_up(number, actor)
+            for number, actor, _ in sent.open.values()
+        )
+
+    def _pass_over(self, sent: _Sent) -> None:
+        """Ask others than actors that were too late before, or leave shards out."""
+        late, sent.open = sent.open, {}
+        for number, _, tried in late.values():
+            self._ask_again(sent, number, tried=tried + 1)
+
     def _too_late(self, sent: _Sent) -> None:
         """Give up what is not answered, or leave it out.
 
@@ -173,6 +227,9 @@ class ClusterShards:
             DeadlineError: it is not to be left out.
         """
         late = sorted(number for number, _, _ in sent.open.values())
+        if self._waiting.partial:
+            for reference, (number, actor, _) in sent.open.items():
+                self._replicas.late(number, actor, reference)
         sent.open.clear()
         if not self._waiting.partial:
             raise DeadlineError(

@@ -88,7 +88,7 @@ class Replicas:
         )
         self._guard = Lock()
         self._turns = count()
-        self._opening_again: dict[tuple[int, int], Any] = {}
+        self._awaited: dict[tuple[int, int], Any] = {}
         self._actors = {
             number: [self._started(number) for _ in range(holding.replicas)]
             for number in numbers
@@ -200,25 +200,48 @@ class Replicas:
         """
         with self._guard:
             actors = self._actors[number]
-            place = next((i for i, one in enumerate(actors) if one is actor), None)
+            place = self._place_of(number, actor)
             if place is None:  # it was replaced when another answer of it was lost
                 return actors[0]
             if gone:
                 actors[place] = self._started(number)
             if gone or self._is_up(number, place):
-                probe = actors[place].process.remote()
-                self._opening_again[number, place] = probe
+                self._awaited[number, place] = actors[place].process.remote()
             return actors[place]
 
+    def late(self, number: int, actor: Any, reference: Any) -> None:
+        """Ask others in an actor's place until it has given an answer that was awaited.
+
+        Args:
+            number: of the shard.
+            actor: which of its actors.
+            reference: of the answer.
+        """
+        with self._guard:
+            place = self._place_of(number, actor)
+            if place is not None and self._is_up(number, place):
+                self._awaited[number, place] = reference
+
+    def is_up(self, number: int, actor: Any) -> bool:
+        """Whether an actor is neither being started again nor late with an answer."""
+        with self._guard:
+            place = self._place_of(number, actor)
+            return place is not None and self._is_up(number, place)
+
+    def _place_of(self, number: int, actor: Any) -> int | None:
+        """Where an actor is among those of its shard; None if it was replaced."""
+        actors = enumerate(self._actors[number])
+        return next((place for place, one in actors if one is actor), None)
+
     def _is_up(self, number: int, place: int) -> bool:
-        """Whether an actor is not known to be started again; under the guard."""
-        probe = self._opening_again.get((number, place))
-        if probe is None:
+        """Whether nothing is awaited of an actor; under the guard."""
+        awaited = self._awaited.get((number, place))
+        if awaited is None:
             return True
-        ready, _ = self._ray.wait([probe], timeout=0)
+        ready, _ = self._ray.wait([awaited], timeout=0)
         if not ready:
             return False
-        del self._opening_again[number, place]
+        del self._awaited[number, place]
         return True
 
     def close(self) -> None:

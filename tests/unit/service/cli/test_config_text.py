@@ -162,7 +162,7 @@ def test_flags_are_options_of_the_command() -> None:
     options = {o for p in command.params for o in p.opts}
     assert set(FLAGS.values()) <= options
     others = {"--config", "--print-config", "--json", "--cluster", "--address"}
-    others |= {"--workers", "--replicas", "--partial", "--seconds"}
+    others |= {"--workers", "--replicas", "--partial", "--seconds", "--lost-seconds"}
     assert options - set(FLAGS.values()) == others
     assert all(other in PAGE for other in others)
     assert isinstance(command, click.Command)

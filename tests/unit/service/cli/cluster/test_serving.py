@@ -61,6 +61,7 @@ def test_what_is_no_index_in_shards(
         ["--replicas", "2"],
         ["--partial"],
         ["--seconds", "3"],
+        ["--lost-seconds", "3"],
     ],
 )
 def test_who_holds_shards_is_not_said_without_shards(

@@ -4,7 +4,6 @@ import csv
 import io
 import random
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +29,7 @@ NAMED = IdMap(["007", "7", "07", "1e3", "True", "NA", "nan", "2020-01-01", "é"]
 
 
 def labels(path, pool, concepts=()):
-    return read_labels(path, SimpleNamespace(names=pool), concepts)
+    return read_labels(path, pool, concepts)
 
 
 READERS = {
