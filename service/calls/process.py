@@ -1,24 +1,67 @@
 """A connection belongs to the process that opened it."""
 
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import getpid, register_at_fork
 
 from gleann.index.errors import ServiceError
 
 
 class _Fork:
-    """How many forks lie between the first process and this one.
+    """How many forks lie between the first process and this one, and at which moment.
 
-    It is counted, since getpid is a system call, and each call of a client asks.
+    They are counted, since getpid is a system call, and each call of a client asks.
+
+    Attributes:
+        count: of the forks.
+        calls: under way in gRPC when the last fork that had any was made.
     """
 
     count = 0
+    calls = 0
+
+    def __init__(self) -> None:
+        # Appending and popping need no lock, which a fork might leave held.
+        self.under_way: deque[None] = deque()
 
     def add(self) -> None:
         self.count += 1
+        self.calls = len(self.under_way) or self.calls
+        self.under_way.clear()
 
 
 _fork = _Fork()
 register_at_fork(after_in_child=_fork.add)
+
+
+@contextmanager
+def call_under_way() -> Iterator[None]:
+    """While gRPC has a call of this process under way."""
+    _fork.under_way.append(None)
+    before = _fork.count
+    try:
+        yield
+    finally:
+        if before == _fork.count:  # a fork has dropped it
+            _fork.under_way.pop()
+
+
+def require_connectable() -> None:
+    """Refuse to connect where gRPC has lost threads by a fork.
+
+    gRPC leaves its state as it is if it is forked within a call: connections of the
+    child then stand still, a few in a hundred.
+
+    Raises:
+        ServiceError: with the number of calls that were under way.
+    """
+    if _fork.calls:
+        raise ServiceError(
+            f"process {getpid()} was forked while {_fork.calls} calls to servers were"
+            " under way in other threads, and gRPC cannot be relied on in it: fork when"
+            " none is, or start processes by the methods 'spawn' or 'forkserver'"
+        )
 
 
 class OwnProcess:

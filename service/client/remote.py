@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2_grpc
 
 from gleann.index.errors import InvalidParamsError
+from gleann.service.calls.process import require_connectable
 from gleann.service.client.link.link import HEALTH, Link, Wire
 from gleann.service.client.link.options import channel_options
 from gleann.service.client.link.repeats import (
@@ -135,7 +136,12 @@ def connect_in(
     retries: int,
     tls: Tls | None,
 ) -> Stubs:
-    """As `connect`, with methods that are awaited, in a mode."""
+    """As `connect`, with methods that are awaited, in a mode.
+
+    Raises:
+        ServiceError: this process was forked while calls were under way.
+    """
+    require_connectable()
     if timeout is not None and not timeout > 0:
         raise InvalidParamsError(f"timeout must be above 0 seconds, got {timeout}")
     require_retries(retries)

@@ -17,6 +17,7 @@ import asyncio, faulthandler, os, sys, threading
 import numpy as np
 import gleann
 from gleann.index.errors import ServiceError
+from gleann.service.calls.process import call_under_way
 
 target, kind = sys.argv[1:]
 rows = np.eye(8, dtype=np.float32)
@@ -39,11 +40,13 @@ def blocking():
     with gleann.Client(target) as client:
         client.create_index("a", dim=8)
         client.upsert("a", range(8), rows)
-        stop = threading.Event()
+        stop, calling = threading.Event(), threading.Event()
 
         def busy():
-            while not stop.is_set():
-                client.search("a", rows)
+            with call_under_way():  # whatever the moment of the fork
+                calling.set()
+                while not stop.is_set():
+                    client.search("a", rows)
 
         threads = [threading.Thread(target=busy) for _ in range(4)]
         for thread in threads:
@@ -55,10 +58,12 @@ def blocking():
 
         for _ in range(3):
             in_child(use)
+        calling.wait()
         in_child(new)
         stop.set()
         for thread in threads:
             thread.join()
+        in_child(new)
         print("parent:", client.search("a", rows[:1]).ids[0, 0])
 
 
@@ -111,6 +116,7 @@ def test_a_fork_is_refused(
     assert last == "parent: 0"
     if place == "server" and kind == "blocking":
         assert refused.pop() == "new: 8"
+        assert "calls to servers were under way in other threads" in refused.pop()
     assert len(refused) == 3
     assert all("refused: this client was opened in process" in line for line in refused)
 

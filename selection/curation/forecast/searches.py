@@ -52,6 +52,8 @@ STORED_CHOICE, STORED_NEGATIVE, STORED_SCORE = 60, 32, 12
 """Bytes on disk of a chosen row, of a negative and of a row's score."""
 MEASURED_BYTES = 12
 """Memory for a number of a pair that is measured again: in float32 and in float64."""
+LEARNED_BYTES = 20
+"""Memory for a number that a probe learns from: in float32, in float64, and squared."""
 OVERLAP = 2
 """Targets find the same rows: so many times as deep as without."""
 
@@ -220,7 +222,7 @@ def forecast_distil(
     ranks = _ranks(searched, targets=targets, takers=targets, rows=positive)
     learned = Forecast(
         serial=sample * dim * PROBE_NUMBER + n * (dim * SCORED_NUMBER + DRAWN_ROW),
-        memory_bytes=BASE_BYTES + 4 * sample * dim + POOL_ROW_BYTES * n,
+        memory_bytes=BASE_BYTES + LEARNED_BYTES * sample * dim + POOL_ROW_BYTES * n,
         stored_bytes=STORED_SCORE * n,
     )
     compared = _compared(searched, targets=targets, budget=budget)

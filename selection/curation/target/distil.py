@@ -230,12 +230,14 @@ def _trained(rows: Vectors, positive: NDArray[np.bool_], *, metric: Metric) -> P
     wide = rows.astype(np.float64)
     # The penalty must not depend on where the rows are, or on their unit.
     center = wide.mean(axis=0)
-    scale = float(np.sqrt(np.mean(np.square(wide - center)))) or 1.0
+    wide -= center
+    scale = float(np.sqrt(np.mean(np.square(wide)))) or 1.0
+    wide /= scale
     model: Any = LogisticRegression(
         C=1 / PENALTY, class_weight="balanced", max_iter=ITERATIONS
     )
     with one_blas_thread():
-        model.fit((wide - center) / scale, positive)
+        model.fit(wide, positive)
     weights = model.coef_[0] / scale
     bias = float(model.intercept_[0]) - float(weights @ center)
     return Probe(weights=weights, bias=bias, metric=metric)

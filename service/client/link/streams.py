@@ -10,6 +10,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from gleann.index.errors import GleannError, UnavailableError
+from gleann.service.calls.process import call_under_way
 
 STREAMS = frozenset({"StreamUpsertVectors"})
 """Methods with messages both ways: calling one without a request opens a `Stream`."""
@@ -86,7 +87,8 @@ class BlockingStream:
     async def read(self) -> Any:
         """As `Stream.read`."""
         try:
-            return next(self._answers, None)
+            with call_under_way():
+                return next(self._answers, None)
         except grpc.RpcError as call:
             if self._error_of is None:
                 raise

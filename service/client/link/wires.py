@@ -13,6 +13,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from gleann.index.errors import DeadlineError, ServiceError
+from gleann.service.calls.process import call_under_way
 from gleann.service.client.link.link import READY_SECONDS, Send
 from gleann.service.client.link.streams import (
     AwaitedStream,
@@ -82,7 +83,8 @@ class BlockingWire:
                     raise _no_place(timeout)
                 timeout = _left(timeout, since=begin)
             try:
-                return call(request, timeout=timeout, metadata=metadata)
+                with call_under_way():
+                    return call(request, timeout=timeout, metadata=metadata)
             except ValueError as error:  # raised by a closed channel
                 raise ServiceError(f"the client is closed: {error}") from error
             finally:
@@ -100,13 +102,14 @@ class BlockingWire:
 
     async def ready(self) -> bool:
         """Whether the connection stands, or does so soon."""
-        state = grpc.channel_ready_future(self._channel)
-        try:
-            state.result(READY_SECONDS)
-        except grpc.FutureTimeoutError:
-            return False
-        finally:
-            state.cancel()  # otherwise a thread of gRPC would watch it on and on
+        with call_under_way():
+            state = grpc.channel_ready_future(self._channel)
+            try:
+                state.result(READY_SECONDS)
+            except grpc.FutureTimeoutError:
+                return False
+            finally:
+                state.cancel()  # otherwise a thread of gRPC would watch it on and on
         return True
 
     async def close(self) -> None:
@@ -152,7 +155,8 @@ class AwaitedWire:
             call = getattr(channel.stubs[service], method)
             timeout = await _awaited_place(channel.places, timeout)
             try:
-                return await call(request, timeout=timeout, metadata=metadata)
+                with call_under_way():
+                    return await call(request, timeout=timeout, metadata=metadata)
             except asyncio.CancelledError:
                 # The task was not cancelled, but the call: `close` does that.
                 task = asyncio.current_task()
