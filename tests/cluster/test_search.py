@@ -216,6 +216,50 @@ def test_too_late_an_answer_is_an_error(cluster: "Cluster", path: Path) -> None:
         assert whole.search(queries(5)).stats.covered == 1
 
 
+def test_a_hung_actor_is_waited_for_once(
+    cluster: "Cluster", path: Path, one: ShardedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of a search after the first do without it, until it answers again."""
+    late: list[object] = []
+    too_late = ClusterShards._too_late  # noqa: SLF001  counted, and called
+
+    def counted(self: ClusterShards, sent: Any) -> None:
+        late.append(sent)
+        too_late(self, sent)
+
+    monkeypatch.setattr(ClusterShards, "_too_late", counted)
+    with held(cluster, path, holding=Holding(threads=1)) as whole:
+        actors, waiting = shards_of(whole).replicas, Waiting(partial=True, seconds=3)
+        shards = ClusterShards(cluster.ray, actors, waiting, block=64)
+        partial = ShardedIndex(shards, whole.manifest)
+        stopped = actors.wait(60)[1][0]
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            for _ in range(2):
+                found, warned = warned_search(partial, queries(600))
+                assert "covers" in warned
+                assert found.stats.covered < 1
+            assert len(late) == 1
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        rows = np.arange(0, N, 7)
+        assert partial.payload_at(rows) == one.payload_at(rows)  # waits for it
+        require_same(one.search(queries(40)), partial.search(queries(40)))
+
+
+def test_rows_are_whole_under_partial_answers(
+    cluster: "Cluster", path: Path, one: ShardedIndex
+) -> None:
+    """Ids, vectors and payload have no others in their place: the shard is awaited."""
+    rows = np.arange(N)
+    waiting = Waiting(partial=True)
+    with held(cluster, path, holding=Holding(threads=1), waiting=waiting) as whole:
+        for ask in ("payload_at", "vectors_at", "ids_at"):
+            kill_one(whole, 1)
+            true, found = (getattr(index, ask)(rows) for index in (one, whole))
+            assert true == found if ask == "payload_at" else (true == found).all()
+
+
 def test_shards_that_cannot_be_opened_are_named(
     cluster: "Cluster", tmp_path: Path
 ) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from gleann.index import BuildParams, SoarIndex
+from gleann.index.shards.cut import cut
 from gleann.service.cli.main import run
 from tests.support.sharded import sharded
 
@@ -117,11 +119,75 @@ def test_an_estimate_in_rounds(world, tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("pool", ["classifier", "anchors"])
+def test_items_to_label(cluster, tmp_path, capsys, pool):
+    """With --resume, and --where, as the same items in one index; its rows by id."""
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(600, 6)).astype(np.float32)
+    one = SoarIndex.build(
+        rows,
+        BuildParams(nlist=9, tune_queries=16, codes="float32"),
+        ids=np.arange(600) * 3,
+        payload={"split": np.arange(600) % 4},
+    )
+    one.save(tmp_path / "one")
+    cut(one, tmp_path / "cut", shards=3)
+    truth = (rows[:, 0] > 0.5).astype(int).tolist()
+    asked = ["--pool", pool, "--batch", "8", "--where", "split > $1", "--param", "0"]
+    for command, name in ((["select"], "one"), (["cluster", "select"], "cut")):
+        labelled = list(range(20))
+        for number in range(3):
+            labels = tmp_path / "labels.csv"
+            lines = [f"{3 * row},{truth[row]}" for row in labelled]
+            labels.write_text("\n".join(["id,label", *lines, ""]))
+            more = asked if not number else ["--resume"]
+            files = ["--labels", str(labels), "--state", str(tmp_path / f"{name}.json")]
+            out = tmp_path / f"{name}-{number}.parquet"
+            words = [*command, "active", str(tmp_path / name), *files, *more]
+            assert run([*words, "--out", str(out)]) == 0
+            labelled += [one // 3 for one in table(out)["id"]]
+        assert "36 are labelled" in capsys.readouterr().out
+    for number in range(3):
+        here, there = (
+            table(tmp_path / f"{name}-{number}.parquet") for name in ("one", "cut")
+        )
+        assert there == here
+        assert all(one // 3 % 4 for one in there["id"])
+    states = [
+        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "cut")
+    ]
+    for state in states:
+        del state["data_hash"]
+    assert states[0] == states[1]
+    record = json.loads((tmp_path / "cut-2.parquet.manifest.json").read_text())
+    assert record["command"] == "cluster select active"
+    assert record["inputs"][0]["data_hash"]
+
+
+def test_a_page_of_items_to_label(world, tmp_path, capsys):
+    labels, page = tmp_path / "labels.csv", tmp_path / "batch.html"
+    named = world.ids[:12].tolist()
+    lines = [f"{name},{number % 2}" for number, name in enumerate(named)]
+    labels.write_text("\n".join(["id,label", *lines, ""]))
+    words = ["cluster", "select", "active", str(tmp_path / "cut"), *ONE]
+    words += ["--labels", str(labels), "--state", str(tmp_path / "s.json")]
+    words += ["--out", str(tmp_path / "batch.parquet"), "--report", str(page)]
+    assert run(words) == 0
+    text = page.read_text()
+    assert all(str(one) in text for one in table(tmp_path / "batch.parquet")["id"][:3])
+    assert "gleann cluster select active" in text
+    capsys.readouterr()
+
+
 def test_what_is_refused(world, tmp_path, capsys):
     cut, out = str(tmp_path / "cut"), ["--out", str(tmp_path / "x.parquet")]
     one = str(tmp_path / "one")
     select = ["cluster", "select", "farthest-first"]
     curate = ["cluster", "curate", "duplicates"]
+    active = ["cluster", "select", "active"]
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"id,label\n{world.ids[0]},0\n{world.ids[1]},1\n")
+    session = ["--labels", str(labels), "--state", str(tmp_path / "s.json")]
     for command, said in (
         ([*select, one, "--k", "3"], "no index in shards"),
         ([*select, cut, "--k", "501", *ONE], "--k must be in 1..500"),
@@ -132,6 +198,9 @@ def test_what_is_refused(world, tmp_path, capsys):
         ),
         ([*curate, cut, "--radius", "1", "--score-column", "score"], "--keep-by"),
         ([*curate, cut, "--radius", "1", "--where", "score > 99", *ONE], "0 of 500"),
+        ([*active, one, *session], "no index in shards"),
+        ([*active, cut, *session, "--show-column", "a"], "--report"),
+        ([*active, cut, *session, "--where", "score > 99", *ONE], "0 of 500"),
     ):
         assert run([*command, *out]) != 0
         assert said in capsys.readouterr().err

@@ -140,6 +140,30 @@ def test_a_task_that_always_loses_its_worker_is_named(travelling: "Cluster") -> 
         list(travelling.run(die, range(3), retries=1))
 
 
+def test_work_for_which_no_cpu_is_free_says_so_and_gives_up(
+    cluster: "Cluster",
+) -> None:
+    from gleann.service.cluster.pinned import pinned
+    from gleann.service.cluster.room import Patience
+
+    said: list[str] = []
+    hasty = replace(cluster, patience=Patience(said=0.1, most=1, tell=said.append))
+    with pinned(cluster) as first:
+        with (
+            pytest.raises(UnavailableError, match=r"2 of 2 workers .* 0 of 2 CPUs"),
+            pinned(hasty),
+        ):
+            pass
+        with pytest.raises(UnavailableError, match=r"1 of 1 workers .* 0 of 2 CPUs"):
+            list(hasty.run(abs, [-1]))
+        assert list(first(abs, [-2])) == [2]
+        assert len(said) == 2
+        assert "given up" not in said[0]
+    assert list(cluster.run(abs, [-1])) == [1]
+    with pinned(cluster) as second:
+        assert list(second(abs, [-2])) == [2]
+
+
 def test_other_versions_are_refused_with_both() -> None:
     pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
     from gleann.service.cluster.versions import compare, versions
