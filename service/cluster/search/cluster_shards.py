@@ -1,12 +1,11 @@
 """Asks the shards that actors hold; the answers of lost actors are asked for again."""
 
-import pickle
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,22 +13,23 @@ from gleann.index.errors import DeadlineError, InvalidParamsError, UnavailableEr
 from gleann.index.heartbeat import beat
 from gleann.index.shards.asking import Asked
 from gleann.service.cluster import engine
+from gleann.service.cluster.search.pieces import (
+    packed,
+    question_pieces,
+    unpacked,
+)
 from gleann.service.cluster.search.replicas import (
     PAUSE_SECONDS,
     LostError,
     Replicas,
 )
 
-BLOCK = 512
+BLOCK = 1024
 """Queries that are sent together: merging one block takes place while shards scan the
-next."""
+next. A call takes as long as the search of some dozen queries."""
 
 AHEAD = 2
 """Blocks that shards have beside the one whose answers are taken."""
-
-INLINE_BYTES = 64 << 10
-"""Questions up to this size travel with the call, larger ones in the object store,
-which all actors of a machine read."""
 
 BEAT_SECONDS = 0.5
 """So often it is looked whether the answer is still wanted."""
@@ -61,23 +61,38 @@ class Waiting:
                 raise InvalidParamsError(f"{name} must be above 0, got {value}")
 
 
+class _Open(NamedTuple):
+    """What a shard was asked.
+
+    Attributes:
+        number: of the shard.
+        actor: that has it.
+        tried: how often it was asked before.
+        pieces: references of the pieces of the answer.
+    """
+
+    number: int
+    actor: Any
+    tried: int
+    pieces: Sequence[Any]
+
+
 @dataclass(slots=True, eq=False)
 class _Sent:
     """Questions that shards have.
 
     Attributes:
-        questions: as they were sent.
+        questions: as they were sent: pieces, or a reference of the whole.
         deadline: by `monotonic`, from when it is waited for; None without one.
-        open: what is not answered, by its reference: the shard, the actor, and how
-            often it was asked.
+        open: what is not answered, by the reference of the answer's first piece.
         answers: by shard.
         lost: since when a shard is waited for whose actor was lost, by its number; by
             `monotonic`.
     """
 
-    questions: Any
+    questions: Sequence[Any]
     deadline: float | None = None
-    open: dict[Any, tuple[int, Any, int]] = field(default_factory=dict)
+    open: dict[Any, _Open] = field(default_factory=dict)
     answers: dict[int, Any] = field(default_factory=dict)
     lost: dict[int, float] = field(default_factory=dict)
 
@@ -136,11 +151,12 @@ class ClusterShards:
             yield self._answered(sent.popleft())
 
     def _send(self, asked: Asked) -> _Sent:
-        # Pickled at once: what several questions have in common is in it once.
-        packed: Any = pickle.dumps(dict(asked), protocol=pickle.HIGHEST_PROTOCOL)
-        if len(packed) > INLINE_BYTES:
-            packed = self._ray.put(np.frombuffer(packed, np.uint8))
-        sent = _Sent(questions=packed)
+        # Packed at once: what several questions have in common is in it once.
+        whole = packed(dict(asked))
+        pieces: Sequence[Any] | None = question_pieces(whole)
+        if pieces is None:
+            pieces = [self._ray.put(np.frombuffer(whole, np.uint8))]
+        sent = _Sent(questions=pieces)
         for number in asked:
             self._ask(sent, number, tried=0)
         return sent
@@ -149,8 +165,8 @@ class ClusterShards:
         partial = self._waiting.partial
         asked = self._replicas.ask(number, sent.questions, tried=tried, up_only=partial)
         if asked is not None:
-            actor, reference = asked
-            sent.open[reference] = number, actor, tried
+            actor, pieces = asked
+            sent.open[pieces[0]] = _Open(number, actor, tried, pieces)
             if not partial and not self._replicas.is_up(number, actor):
                 sent.lost.setdefault(number, monotonic())
 
@@ -175,10 +191,10 @@ class ClusterShards:
 
     def _take(self, sent: _Sent, reference: Any) -> None:
         """Keep an answer, or ask again where the actor was lost."""
-        number, actor, tried = sent.open.pop(reference)
+        number, actor, tried, pieces = sent.open.pop(reference)
         try:
             with engine.errors_unwrapped(f"shard {number} does not answer"):
-                sent.answers[number] = self._replicas.answer_of(reference)
+                sent.answers[number] = unpacked(self._replicas.answer_of(pieces))
             sent.lost.pop(number, None)
         except LostError as error:
             sent.lost.setdefault(number, monotonic())
@@ -210,15 +226,14 @@ class ClusterShards:
     def _are_late(self, sent: _Sent) -> bool:
         """Whether all that are still to answer were too late before."""
         return self._waiting.partial and not any(
-            self._replicas.is_up(number, actor)
-            for number, actor, _ in sent.open.values()
+            self._replicas.is_up(one.number, one.actor) for one in sent.open.values()
         )
 
     def _pass_over(self, sent: _Sent) -> None:
         """Ask others than actors that were too late before, or leave shards out."""
         late, sent.open = sent.open, {}
-        for number, _, tried in late.values():
-            self._ask_again(sent, number, tried=tried + 1)
+        for one in late.values():
+            self._ask_again(sent, one.number, tried=one.tried + 1)
 
     def _too_late(self, sent: _Sent) -> None:
         """Give up what is not answered, or leave it out.
@@ -226,10 +241,10 @@ class ClusterShards:
         Raises:
             DeadlineError: it is not to be left out.
         """
-        late = sorted(number for number, _, _ in sent.open.values())
+        late = sorted(one.number for one in sent.open.values())
         if self._waiting.partial:
-            for reference, (number, actor, _) in sent.open.items():
-                self._replicas.late(number, actor, reference)
+            for reference, one in sent.open.items():
+                self._replicas.late(one.number, one.actor, reference)
         sent.open.clear()
         if not self._waiting.partial:
             raise DeadlineError(

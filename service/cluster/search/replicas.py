@@ -13,6 +13,7 @@ from gleann.index.errors import InvalidParamsError, UnavailableError
 from gleann.index.shards.asking import numbers_of
 from gleann.index.shards.manifest import ShardsManifest
 from gleann.service.cluster import engine
+from gleann.service.cluster.search.pieces import ANSWER_PIECES
 from gleann.service.cluster.search.shard_actor import Opening, ShardActor
 from gleann.service.cluster.session import Cluster
 
@@ -147,7 +148,7 @@ class Replicas:
         """What an actor answered.
 
         Args:
-            reference: of the answer.
+            reference: of the answer, or several of its pieces.
             seconds: to wait for it; None waits.
 
         Raises:
@@ -162,8 +163,13 @@ class Replicas:
             raise LostError(gone=died) from error
 
     def ask(
-        self, number: int, questions: Any, *, tried: int = 0, up_only: bool = False
-    ) -> tuple[Any, Any] | None:
+        self,
+        number: int,
+        questions: Sequence[Any],
+        *,
+        tried: int = 0,
+        up_only: bool = False,
+    ) -> tuple[Any, Sequence[Any]] | None:
         """Send a question to an actor of a shard, one that is up if there is one.
 
         Args:
@@ -173,8 +179,8 @@ class Replicas:
             up_only: send it to none that is being started again, where it would wait.
 
         Returns:
-            The actor, and the reference of the answer; None where all are being started
-            again and `up_only` is set.
+            The actor, and the references of the answer's pieces; None where all are
+            being started again and `up_only` is set.
         """
         with self._guard:
             actors = self._actors[number]
@@ -185,7 +191,8 @@ class Replicas:
                 return None
             places = places or list(range(len(actors)))
             place = places[(next(self._turns) + tried) % len(places)]
-            return actors[place], actors[place].answer.remote(questions)
+            answer = actors[place].answer.options(num_returns=ANSWER_PIECES)
+            return actors[place], answer.remote(*questions)
 
     def lost(self, number: int, actor: Any, *, gone: bool) -> Any:
         """Take an actor for lost until it says that it has its shard.

@@ -1,7 +1,6 @@
 """An actor: one shard, opened on a machine of the cluster."""
 
 import os
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import gleann
 from gleann.index.errors import EngineUnavailableError
 from gleann.index.shards.manifest import ShardsManifest
 from gleann.index.shards.open_shard import OpenShard
+from gleann.service.cluster.search.pieces import answer_pieces, packed, unpacked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,19 +58,19 @@ class ShardActor:
         self._opened()
         return os.getpid()
 
-    def answer(self, questions: Any) -> Any:
-        """The answer to the question for this shard.
+    def answer(self, *questions: Any) -> list[bytes]:
+        """The answer to the question for this shard, in pieces.
 
         Args:
-            questions: pickled, to all shards by number; bytes or an array of them.
+            questions: to all shards by number, in pieces; as `unpacked` takes them.
 
         Raises:
             GleannError, OSError, MemoryError: the shard cannot be opened, or what it
                 raised.
         """
         shard = self._opened()
-        asked = pickle.loads(questions)
-        return asked[self._opening.number].answer(shard)
+        asked = unpacked(questions)
+        return answer_pieces(packed(asked[self._opening.number].answer(shard)))
 
     def _opened(self) -> OpenShard:
         if self._failure is not None:

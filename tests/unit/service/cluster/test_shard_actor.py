@@ -1,6 +1,5 @@
 """What holds a shard on a cluster, in this process."""
 
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,15 @@ from gleann.index.errors import EngineUnavailableError
 from gleann.index.shards.cut import cut
 from gleann.index.shards.questions import Describe
 from gleann.service.cluster.search import shard_actor
+from gleann.service.cluster.search.pieces import (
+    ANSWER_PIECES,
+    PIECE_BYTES,
+    QUESTION_PIECES,
+    answer_pieces,
+    packed,
+    question_pieces,
+    unpacked,
+)
 from gleann.service.cluster.search.shard_actor import Opening, ShardActor
 
 
@@ -31,10 +39,26 @@ def opening(path: Path, version: str = gleann.__version__) -> Opening:
 
 def test_it_answers_the_question_for_its_shard(tmp_path: Path) -> None:
     what = opening(tmp_path / "cut")
-    questions = pickle.dumps({0: None, 1: Describe()})
-    as_array = np.frombuffer(questions, np.uint8)
-    for asked in (questions, as_array):
-        assert ShardActor(what).answer(asked).n == what.manifest.shards[1].n
+    whole = packed({0: None, 1: Describe()})
+    cut = [whole[:7], whole[7:]]
+    for asked in ([whole], cut, [np.frombuffer(whole, np.uint8)]):
+        answer = ShardActor(what).answer(*asked)
+        assert len(answer) == ANSWER_PIECES
+        assert unpacked(answer).n == what.manifest.shards[1].n
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE_BYTES, 3 * PIECE_BYTES + 1, 10**6])
+def test_what_is_cut_into_pieces_is_whole_again(size: int) -> None:
+    value = bytes(size)
+    pieces = answer_pieces(packed(value))
+    assert len(pieces) == ANSWER_PIECES
+    assert unpacked(pieces) == value
+    asked = question_pieces(packed(value))
+    if asked is None:
+        assert size > (QUESTION_PIECES - 1) * PIECE_BYTES
+    else:
+        assert max(map(len, asked)) <= PIECE_BYTES
+        assert unpacked(asked) == value
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from gleann.index.errors import DeadlineError, InvalidParamsError, UnavailableError
+from gleann.service.cluster import engine
 from gleann.service.cluster.search import cluster_shards
 from gleann.service.cluster.search.cluster_shards import ClusterShards, Waiting
+from gleann.service.cluster.search.pieces import answer_pieces, packed
 from gleann.service.cluster.search.replicas import LostError
 
 Reference = tuple[int, str, int]
@@ -43,19 +45,20 @@ class World:
 
     def ask(
         self, number: int, questions: Any, *, tried: int, up_only: bool
-    ) -> tuple[str, Reference] | None:
+    ) -> tuple[str, Sequence[Reference]] | None:
         up = [one for one in self.actors[number] if self.is_up(number, one)]
         if not up and up_only:
             return None
         among = up or self.actors[number]
         actor = among[tried % len(among)]
         self.asked.append(actor)
-        return actor, (number, actor, len(self.asked))
+        return actor, [(number, actor, len(self.asked))]
 
-    def answer_of(self, reference: Reference) -> str:
-        if reference[1] in self.lost_:
+    def answer_of(self, pieces: Sequence[Reference]) -> Sequence[bytes]:
+        [(_, actor, _)] = pieces
+        if actor in self.lost_:
             raise LostError(gone=False)
-        return reference[1]
+        return answer_pieces(packed(actor))
 
     def lost(self, number: int, actor: str, *, gone: bool) -> None:
         self.awaited[actor] = (number, actor, 0)
@@ -81,7 +84,7 @@ def _a_second_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_shards, "monotonic", lambda: float(next(seconds)))
     monkeypatch.setattr(cluster_shards, "sleep", lambda _: None)
     monkeypatch.setattr(
-        cluster_shards.engine, "errors_unwrapped", lambda _: nullcontext()
+        engine, "errors_unwrapped", lambda _: nullcontext()
     )
 
 
@@ -108,10 +111,10 @@ def test_a_shard_that_is_back_is_waited_for_anew() -> None:
     world.lost_ = {"a"}
     back = iter(range(200))
 
-    def answer_of(reference: Reference) -> str:
+    def answer_of(pieces: Sequence[Reference]) -> Sequence[bytes]:
         if next(back) % 10 < 9:
             raise LostError(gone=False)
-        return "a"
+        return answer_pieces(packed("a"))
 
     world.answer_of = answer_of  # type: ignore[method-assign]
     found = asked(world, Waiting(lost_seconds=40), blocks=9)
