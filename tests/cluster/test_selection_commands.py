@@ -77,6 +77,36 @@ def test_duplicates(world, tmp_path, capsys):
     assert lines[0] == lines[1]
 
 
+def test_duplicates_beside_others_and_going_on(world, tmp_path, capsys):
+    """--against shards and vectors, --known of a run on one machine, and a page."""
+    other = sharded(tmp_path / "other", shards=2, n=500, ids="strings")
+    other.index.save(tmp_path / "other-one")
+    rows = world.vectors[::9] + np.float32(0.01)
+    np.save(tmp_path / "rows.npy", rows)
+    known = str(tmp_path / "known.npz")
+    asked = ["curate", "duplicates", str(tmp_path / "one"), "--radius", "2"]
+    asked += ["--state", known, "--out", str(tmp_path / "known.parquet")]
+    assert run(asked) == 0
+    page = tmp_path / "found.html"
+    for here, there in (
+        (["--against", str(tmp_path / "other-one")], ["--against", str(other.folder)]),
+        (["--against", str(tmp_path / "rows.npy")],) * 2,
+        (["--known", known], ["--known", known, "--report", str(page)]),
+    ):
+        tables = []
+        for command, name, more in (
+            (["curate"], "one", here),
+            (["cluster", "curate"], "cut", there),
+        ):
+            words = [*command, "duplicates", str(tmp_path / name), *more, "--overwrite"]
+            words += ["--radius", "1.5", "--out", str(tmp_path / f"{name}.parquet")]
+            assert run(words) == 0
+            tables.append(table(tmp_path / f"{name}.parquet"))
+        assert tables[0] == tables[1]
+    assert "gleann cluster curate duplicates" in page.read_text()
+    capsys.readouterr()
+
+
 def require_recorded(folder, files):
     """The estimate of the cluster says what it was made from."""
     record = json.loads((folder / "cluster.json.manifest.json").read_text())
@@ -191,6 +221,13 @@ def test_what_is_refused(world, tmp_path, capsys):
     for command, said in (
         ([*select, one, "--k", "3"], "no index in shards"),
         ([*select, cut, "--k", "501", *ONE], "--k must be in 1..500"),
+        (
+            [*select, cut, "--k", "3", "--groups", "g.csv"],
+            "--groups is not for an index in shards: give it to `gleann select"
+            " farthest-first` on one machine",
+        ),
+        ([*select, cut, "--k", "3", "--where", "even"], "--where is not for"),
+        ([*curate, cut, "--radius", "1", "--against", one], "not an index in shards"),
         ([*curate, cut], "--radius"),
         (
             [*curate, cut, "--radius", "1", "--keep-by", "newest"],

@@ -107,16 +107,25 @@ class Collector:
                 self.radius,
                 f"{self._count} were found in {at.done} of"
                 f" {number_of(at.total, 'lists')}",
+                instead="join() streams them",
             )
         self._parts.append(pairs)
 
 
-def too_many(most: int, radius: float, found: str) -> LimitError:
-    """The error of more pairs than may be held."""
+def too_many(most: int, radius: float, found: str, *, instead: str = "") -> LimitError:
+    """The error of more pairs than may be held.
+
+    Args:
+        most: pairs.
+        radius: within which they are.
+        found: how many, and where, in words.
+        instead: what else there is to do, in words; "" for nothing.
+    """
+    also = f"; {instead}" if instead else ""
     return LimitError(
         f"more than {number_of(most, 'pairs')} of distinct rows are within"
         f" {radius:g} of each other: {found}. Choose a smaller radius, or raise"
-        f" max_pairs (each takes {PAIR_BYTES} bytes); join() streams them"
+        f" max_pairs (each takes {PAIR_BYTES} bytes){also}"
     )
 
 
@@ -143,21 +152,25 @@ def nearest_outside(collector: Collector, mask: Mask, other: JoinSide) -> Outsid
     there are.
     """
     pool = collector.pool
-    n = len(pool)
-    found = Outside(
-        rows=np.full(n, -1, np.int64), distances=np.full(n, np.inf, np.float32)
-    )
+    found = none_outside(len(pool))
     for start, side in zip(pool.starts, pool.sides(mask), strict=False):
         for block in collector.blocks(side, other, collector.report):
             rows = block.rows.astype(np.int64) + start
-            _lower(found, rows, block.others, block.distances)
+            take_nearer(found, rows, block.others, block.distances)
     return found
 
 
-def _lower(
+def none_outside(n: int) -> Outside:
+    """Of n rows, none of which has a near one elsewhere."""
+    return Outside(
+        rows=np.full(n, -1, np.int64), distances=np.full(n, np.inf, np.float32)
+    )
+
+
+def take_nearer(
     found: Outside,
     rows: NDArray[np.int64],
-    others: NDArray[np.int32],
+    others: NDArray[np.integer],
     distances: Distances,
 ) -> None:
     """Take what is nearer, or as near and lower, than what was found before."""

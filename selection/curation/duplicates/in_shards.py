@@ -1,30 +1,48 @@
 """Near-duplicates among the rows of all shards, which are joined where they are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gleann.index.arrays import HeldIds, Mask, Rows, Vectors
-from gleann.index.checks import require_threads
-from gleann.index.errors import InvalidInputError, InvalidParamsError, LimitError
+from gleann.index.checks import as_vectors, require_threads
+from gleann.index.errors import (
+    DimensionMismatchError,
+    InvalidInputError,
+    InvalidParamsError,
+    LimitError,
+)
 from gleann.index.join.block import JoinWork
 from gleann.index.join.side import require_distance
+from gleann.index.metric import prepare
 from gleann.index.parallel.blocks import block_slices
+from gleann.index.params import Metric
 from gleann.index.progress import Progress, ignore
-from gleann.index.shards.places import ShardPlaces
+from gleann.index.shards.places import ShardPlace, ShardPlaces
+from gleann.index.shards.runner import Result, Task
 from gleann.selection.among import Among, origin_of
-from gleann.selection.checks import require_count
-from gleann.selection.curation.duplicates.collect import joined_pairs, too_many
+from gleann.selection.checks import IdMap, require_count
+from gleann.selection.curation.duplicates.collect import (
+    joined_pairs,
+    none_outside,
+    take_nearer,
+    too_many,
+)
 from gleann.selection.curation.duplicates.equal import first_equal
-from gleann.selection.curation.duplicates.groups import PairTable, choose
+from gleann.selection.curation.duplicates.groups import Outside, PairTable, choose
+from gleann.selection.curation.duplicates.known import known_pairs
 from gleann.selection.curation.duplicates.near import MAX_PAIRS
 from gleann.selection.curation.duplicates.order import KeepBy, ranks_of
 from gleann.selection.curation.duplicates.result import Duplicates
 from gleann.selection.curation.duplicates.shard_tasks import (
+    OutsideAsked,
     PairsAsked,
     SomeRows,
+    nearest_in_shard,
+    nearest_of,
     pairs_of,
     read_shard,
 )
@@ -47,6 +65,8 @@ def near_duplicates_in_shards(  # noqa: PLR0913 (how near, of what, in which ord
     keep_by: KeepBy = "id",
     scores: ArrayLike | None = None,
     among: Mask | Among | None = None,
+    against: ShardPlaces | ArrayLike | None = None,
+    known: Duplicates | None = None,
     max_pairs: int = MAX_PAIRS,
     threads: int = 0,
     progress: ProgressCallback | None = None,
@@ -70,12 +90,16 @@ def near_duplicates_in_shards(  # noqa: PLR0913 (how near, of what, in which ord
             all rows, which is summed in the order of the ids, is for one machine.
         scores: (n,) numbers or times.
         among: the rows that take part, as a mask (n,); None for all.
+        against: as `near_duplicates`: another index in shards, each of which every
+            shard is joined with, or vectors (m, d), which are sent to all workers.
+        known: as `near_duplicates`; of any number of shards, or one index.
         max_pairs: pairs of distinct rows that may be held, at 12 bytes.
         threads: of a task; 0 takes every core of the worker.
         progress: called as the phases "read", "join" and "choose" go on.
 
     Raises:
         InvalidParamsError, InvalidInputError, LimitError: as `near_duplicates`.
+        DimensionMismatchError: `against` has another dimension.
         LimitError: there are more than 2^31 - 1 rows.
     """
     require_distance(places.metric)
@@ -91,13 +115,17 @@ def near_duplicates_in_shards(  # noqa: PLR0913 (how near, of what, in which ord
         raise LimitError(f"{len(places)} rows are more than {MOST_ROWS}")
     report = progress or ignore
     pool = _Placed.of(places, among)
+    beyond = None if against is None else _Beyond.of(places, against)
     ranks = ranks_of(pool, keep_by, scores)
     read = _Read.of(pool, report)
-    pairs, work = _pairs(
-        pool, read, PairLimits(radius=least, most=max_pairs, threads=threads), report
-    )
+    limits = PairLimits(radius=least, most=max_pairs, threads=threads)
+    pairs, work = _pairs(pool, read, known, limits, report)
+    outside = None
+    if beyond is not None:
+        outside, took = beyond.nearest(pool, read.distinct, limits, report)
+        work = work.plus(took)
     report(Progress(phase="choose", done=0, total=1))
-    choice = choose(pairs, read.first, ranks, None)
+    choice = choose(pairs, read.first, ranks, outside)
     params = {"radius": least, "keep_by": keep_by, "max_pairs": max_pairs}
     return Duplicates(
         held_ids=pool.held_ids,
@@ -111,8 +139,8 @@ def near_duplicates_in_shards(  # noqa: PLR0913 (how near, of what, in which ord
         ranks=ranks,
         pairs=pairs,
         hashes=read.hashes,
-        outside=None,
-        outside_held=None,
+        outside=outside,
+        outside_held=None if beyond is None else beyond.ids,
         work=work,
         provenance=provenance(
             "near_duplicates", params=params, seed=None, data_hash=places.data_hash()
@@ -181,6 +209,16 @@ class _Placed:
         return np.ones(len(self), np.bool_) if self.among is None else self.among.mask
 
     @property
+    def names(self) -> IdMap:
+        """The ids of all rows, to look up."""
+        return IdMap(self.held_ids, n=len(self))
+
+    @property
+    def metric(self) -> Metric:
+        """Of all rows."""
+        return self.places.metric
+
+    @property
     def parts(self) -> int:
         """Shards, empty ones included."""
         return len(self.places.manifest.shards)
@@ -240,33 +278,159 @@ class _Read:
 
 
 def _pairs(
-    pool: _Placed, read: _Read, limits: PairLimits, report: ProgressCallback
+    pool: _Placed,
+    read: _Read,
+    known: Duplicates | None,
+    limits: PairLimits,
+    report: ProgressCallback,
 ) -> tuple[PairTable, JoinWork]:
     """All pairs of distinct rows within the radius, and what they took."""
-    distinct = read.distinct
-    sides = [SomeRows.of(place, distinct) for place in pool.places.places]
-    asked = [
+    parts: list[PairTable] = []
+    work = JoinWork()
+    new, old = read.distinct, np.zeros(len(pool), np.bool_)
+    if known is not None:
+        before = known_pairs(known, pool, read.first, read.hashes, radius=limits.radius)
+        parts.append(before.pairs)
+        new, old = new & ~before.joined, before.joined
+    asked = _asked(pool, new, old, limits)
+    count = sum(map(len, parts))
+    _require_few(count, limits, "are known")
+    report(Progress(phase="join", done=0, total=len(asked)))
+    for done, (pairs, took) in enumerate(_all_of(pool, pairs_of, asked), start=1):
+        parts.append(pairs)
+        work, count = work.plus(took), count + len(pairs)
+        _require_few(
+            count, limits, f"were found in {done} of {len(asked)} pairs of shards"
+        )
+        report(Progress(phase="join", done=done, total=len(asked)))
+    return joined_pairs(parts), work
+
+
+def _require_few(count: int, limits: PairLimits, found: str) -> None:
+    """Refuse more pairs than may be held; says how many, and how they were `found`."""
+    if count > limits.most:
+        raise too_many(limits.most, limits.radius, f"{count} {found}")
+
+
+def _asked(pool: _Placed, new: Mask, old: Mask, limits: PairLimits) -> list[PairsAsked]:
+    """The requests for pairs of rows of `new` (n,), and of one of `new` and `old`."""
+    places = pool.places.places
+    sides = [SomeRows.of(place, new) for place in places]
+    others = [SomeRows.of(place, old) for place in places]
+    pairs: list[tuple[SomeRows, SomeRows | None]] = [
+        (x, None if j == i else sides[j])
+        for i, x in enumerate(sides)
+        for j in range(i, len(sides))
+    ]
+    pairs += [(x, y) for x in sides for y in others]
+    return [
         PairsAsked(
             x=x,
-            y=None if j == i else sides[j],
+            y=y,
             radius=limits.radius,
             most=limits.most,
             threads=limits.threads,
         )
-        for i, x in enumerate(sides)
-        for j in range(i, len(sides))
+        for x, y in pairs
+        if x.bits.any() and (y is None or y.bits.any())
     ]
-    parts, work, count = [], JoinWork(), 0
-    report(Progress(phase="join", done=0, total=len(asked)))
-    for pairs, took in pool.places.runner(pairs_of, asked):
-        parts.append(pairs)
-        work, count = work.plus(took), count + len(pairs)
-        if count > limits.most:
-            said = f"{count} were found in {len(parts)} of {len(asked)} pairs of shards"
-            raise too_many(limits.most, limits.radius, said)
-        report(Progress(phase="join", done=len(parts), total=len(asked)))
-    if len(parts) != len(asked):
-        raise InvalidInputError(
-            f"the runner gave {len(parts)} results for {len(asked)} pairs of shards"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Beyond:
+    """Another collection.
+
+    Attributes:
+        function: answers the questions about one of its parts.
+        parts: where its shards are, each with the number of its first row; one that is
+            None where its vectors are in `function`.
+        ids: (m,) of its rows.
+    """
+
+    function: Callable[[OutsideAsked], tuple[Outside, JoinWork]]
+    parts: tuple[ShardPlace | None, ...]
+    ids: HeldIds
+
+    @classmethod
+    def of(cls, places: ShardPlaces, against: ShardPlaces | ArrayLike) -> "_Beyond":
+        """Check what a caller gave.
+
+        Raises:
+            DimensionMismatchError: another dimension.
+            InvalidParamsError: another metric.
+            InvalidInputError, ZeroVectorError: vectors that cannot be used.
+        """
+        dim, metric = places.manifest.dim, places.metric
+        if not isinstance(against, ShardPlaces):
+            vectors = as_vectors(against, name="against", dim=dim)
+            prepare(vectors, metric)  # refuses zero vectors
+            return cls(
+                function=partial(nearest_of, vectors),
+                parts=(None,),
+                ids=np.arange(len(vectors)),
+            )
+        if against.manifest.dim != dim:
+            raise DimensionMismatchError(
+                f"{against.path} has {against.manifest.dim} dimensions,"
+                f" {places.path} {dim}"
+            )
+        if against.metric != metric:
+            raise InvalidParamsError(
+                f"{against.path} has the metric {against.metric}, {places.path}"
+                f" {metric}"
+            )
+        return cls(
+            function=nearest_in_shard, parts=against.places, ids=against.held_ids()
         )
-    return joined_pairs(parts), work
+
+    def nearest(
+        self,
+        pool: _Placed,
+        mask: Mask,
+        limits: PairLimits,
+        report: ProgressCallback,
+    ) -> tuple[Outside, JoinWork]:
+        """Its nearest row to each of `mask` (n,), ties by lower row there."""
+        asked = [
+            OutsideAsked(
+                x=SomeRows.of(place, mask),
+                other=other,
+                radius=limits.radius,
+                threads=limits.threads,
+            )
+            for place in pool.places.places
+            for other in self.parts
+        ]
+        found, work = none_outside(len(pool)), JoinWork()
+        answers = _all_of(pool, self.function, asked)
+        pairs = zip(asked, answers, strict=True)
+        for done, (one, (part, took)) in enumerate(pairs, start=1):
+            rows = np.flatnonzero(part.rows >= 0)
+            first = 0 if one.other is None else one.other.first
+            take_nearer(
+                found,
+                rows + one.x.place.first,
+                part.rows[rows] + first,
+                part.distances[rows],
+            )
+            work = work.plus(took)
+            report(Progress(phase="join", done=done, total=len(asked)))
+        return found, work
+
+
+def _all_of(
+    pool: _Placed, function: Callable[[Task], Result], asked: Sequence[Task]
+) -> Iterator[Result]:
+    """The results of all requests, as they come.
+
+    Raises:
+        InvalidInputError: the runner lost some.
+    """
+    count = 0
+    for result in pool.places.runner(function, asked):
+        count += 1
+        yield result
+    if count != len(asked):
+        raise InvalidInputError(
+            f"the runner gave {count} results for {len(asked)} pairs of shards"
+        )

@@ -1,6 +1,7 @@
 """What an earlier answer knows of the rows of a pool."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +10,8 @@ from gleann.index.arrays import Mask, Rows
 from gleann.index.errors import InvalidParamsError
 from gleann.index.ids.held import take_ids
 from gleann.index.params import Metric
+from gleann.selection.checks import IdMap
 from gleann.selection.curation.duplicates.groups import PairTable
-from gleann.selection.curation.duplicates.pool import Pool
 from gleann.selection.curation.duplicates.result import Duplicates
 
 
@@ -28,9 +29,23 @@ class KnownPairs:
     joined: Mask
 
 
+class NamedRows(Protocol):
+    """Rows that are found by id, such as a `Pool`."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def names(self) -> IdMap:
+        """The ids of all rows."""
+
+    @property
+    def metric(self) -> Metric:
+        """Of all rows."""
+
+
 def known_pairs(
     known: Duplicates,
-    pool: Pool,
+    pool: NamedRows,
     first: Rows,
     hashes: NDArray[np.uint64],
     *,

@@ -5,15 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gleann.index.arrays import Mask, Rows
+from gleann.index.arrays import Mask, Rows, Vectors
 from gleann.index.join.block import JoinWork
 from gleann.index.join.pairs import PairJoin
-from gleann.index.join.side import side_of_index
+from gleann.index.join.side import JoinSide, side_of_index, side_of_rows
 from gleann.index.shards.places import ShardPlace
 from gleann.selection.among import Among
-from gleann.selection.curation.duplicates.collect import joined_pairs, too_many
+from gleann.selection.curation.duplicates.collect import (
+    joined_pairs,
+    none_outside,
+    take_nearer,
+    too_many,
+)
 from gleann.selection.curation.duplicates.equal import first_equal, hashes_of
-from gleann.selection.curation.duplicates.groups import PairTable
+from gleann.selection.curation.duplicates.groups import Outside, PairTable
 from gleann.selection.curation.duplicates.pool import Pool
 
 
@@ -74,6 +79,23 @@ class PairsAsked:
     threads: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OutsideAsked:
+    """The request for the nearest row of another collection to each row of a shard.
+
+    Attributes:
+        x: rows of the shard.
+        other: a shard of the other collection; None where that is sent.
+        radius: the greatest distance.
+        threads: worker threads; 0 takes every core.
+    """
+
+    x: SomeRows
+    other: ShardPlace | None
+    radius: float
+    threads: int
+
+
 def read_shard(some: SomeRows) -> ReadShard:
     """Hash the rows of a shard, and find those that are equal."""
     mask = some.mask
@@ -117,3 +139,31 @@ def pairs_of(asked: PairsAsked) -> tuple[PairTable, JoinWork]:
                 asked.most, asked.radius, f"{count} were found in {where} alone"
             )
     return joined_pairs(parts), join.work
+
+
+def nearest_in_shard(asked: OutsideAsked) -> tuple[Outside, JoinWork]:
+    """For each row of a shard the nearest of a shard of another index."""
+    assert asked.other is not None
+    return _nearest(asked, side_of_index(asked.other.open()))
+
+
+def nearest_of(vectors: Vectors, asked: OutsideAsked) -> tuple[Outside, JoinWork]:
+    """For each row of a shard the nearest of vectors (m, d), which were checked."""
+    like = side_of_index(asked.x.place.open())
+    return _nearest(asked, side_of_rows(vectors, like=like, threads=asked.threads))
+
+
+def _nearest(asked: OutsideAsked, other: JoinSide) -> tuple[Outside, JoinWork]:
+    """The rows of the other side are numbered there, those of the shard here."""
+    place, mask = asked.x.place, asked.x.mask
+    join = PairJoin(
+        side_of_index(place.open(), among=mask),
+        other,
+        radius=asked.radius,
+        threads=asked.threads,
+    )
+    found = none_outside(len(place))
+    for block in join.blocks():
+        rows = block.rows.astype(np.int64)
+        take_nearer(found, rows, block.others, block.distances)
+    return found, join.work

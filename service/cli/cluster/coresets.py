@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
+from gleann.index.errors import InvalidParamsError
 from gleann.index.nouns import counted
 from gleann.index.progress import Progress
 from gleann.index.shards.places import ShardPlaces
@@ -22,6 +24,8 @@ from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.cli.say import say
 from gleann.service.cli.select.coreset_job import picks_table, results_of
 from gleann.service.cli.select.weight_options import weight_options
+
+Callback = TypeVar("Callback", bound=Callable[..., None])
 
 Solve = Callable[[Problem, ShardPlaces, Report], Coreset]
 
@@ -54,6 +58,33 @@ locked_option = click.option(
 )
 
 
+def _refuse(context: click.Context, option: click.Parameter, value: object) -> None:
+    """Say what to use in place of an option that is for one machine.
+
+    Raises:
+        InvalidParamsError: it is given.
+    """
+    if value:
+        raise InvalidParamsError(
+            f"{option.opts[0]} is not for an index in shards: give it to `gleann select"
+            f" {context.command.name}` on one machine, or build shards of these rows"
+            " alone (gleann cluster build)"
+        )
+
+
+def one_machine_options(function: Callback) -> Callback:
+    """The options --groups, --quotas, --where and --param, which are refused."""
+    for name in ("--groups", "--quotas", "--where", "--param"):
+        function = click.option(
+            name,
+            multiple=True,
+            hidden=True,
+            expose_value=False,
+            callback=_refuse,
+        )(function)
+    return function
+
+
 @click.command(
     "farthest-first",
     short_help="Cover the rest (farthest-first traversal).",
@@ -66,6 +97,7 @@ locked_option = click.option(
 @placed_options("picks.parquet")
 @k_option
 @locked_option
+@one_machine_options
 @options.seed_option
 @options.takes(ClusterCoresetJob)
 def farthest_first_command(job: ClusterCoresetJob) -> None:
@@ -98,6 +130,7 @@ def farthest_first_command(job: ClusterCoresetJob) -> None:
     help="Payload column with one cost per item: low where the model is uncertain.",
 )
 @weight_options
+@one_machine_options
 @options.seed_option
 @options.takes(ClusterCoresetJob)
 def weighted_k_center_command(job: ClusterCoresetJob) -> None:

@@ -1,34 +1,40 @@
 """`gleann cluster curate duplicates`: near-duplicates of an index in shards."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from gleann.index.errors import InvalidParamsError
+from gleann.index import SoarIndex
+from gleann.index.arrays import HeldIds, Vectors
+from gleann.index.data.files import is_folder_of_vectors
+from gleann.index.errors import InvalidInputError, InvalidParamsError
 from gleann.index.filters.condition import Condition
 from gleann.index.join.side import require_distance
-from gleann.index.shards.manifest import read
+from gleann.index.shards.manifest import is_sharded, read
 from gleann.index.shards.places import ShardPlaces
 from gleann.selection.among import Among
-from gleann.selection.curation.duplicates import Duplicates, curve
+from gleann.selection.checks import IdMap
+from gleann.selection.curation.duplicates import Duplicates, curve, load_duplicates
 from gleann.selection.curation.duplicates.in_shards import near_duplicates_in_shards
 from gleann.selection.curation.duplicates.near import MAX_PAIRS
 from gleann.selection.curation.radius import radius_of
-from gleann.service.cli import options
+from gleann.service.cli import options, reports
 from gleann.service.cli.cluster.among import among_of
 from gleann.service.cli.cluster.placed import placed, placed_options
 from gleann.service.cli.curate.similar import results
-from gleann.service.cli.curate.similar.inputs import near_options
+from gleann.service.cli.curate.similar.duplicates_report import page_of
+from gleann.service.cli.curate.similar.inputs import near_options, read_other
 from gleann.service.cli.files import output_paths
 from gleann.service.cli.files.among import said_of
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import Report, progress_bars
+from gleann.service.report.asked import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterDuplicatesJob(options.FilterOptions):
+class ClusterDuplicatesJob(options.FilterOptions, options.ReportOptions):
     """Parameters of `gleann cluster curate duplicates`."""
 
     shards: Path
@@ -37,6 +43,8 @@ class ClusterDuplicatesJob(options.FilterOptions):
     similarity: float | None
     keep_by: Literal["id", "score", "newest"]
     score_column: str | None
+    against: Path | None
+    known: Path | None
     pairs: Path | None
     state: Path | None
     max_pairs: int
@@ -54,6 +62,8 @@ class ClusterDuplicatesJob(options.FilterOptions):
         " found.parquet",
         "gleann cluster curate duplicates /mnt/all/pages --similarity 0.9 --keep-by"
         " score --score-column quality --address auto --out found.parquet",
+        "gleann cluster curate duplicates new.shards --against pages.shards --radius"
+        " 0.1 --out found.parquet",
     ),
 )
 @placed_options("found.parquet")
@@ -71,6 +81,17 @@ class ClusterDuplicatesJob(options.FilterOptions):
     metavar="COLUMN",
     help="Payload column with one score or time per row.",
 )
+@click.option(
+    "--against",
+    type=options.PATH,
+    help="Another index in shards, or a file of vectors, all of whose rows stay.",
+)
+@click.option(
+    "--known",
+    type=options.PATH,
+    help="--state of an earlier run, of a radius at least as great: only rows that it"
+    " did not have, or that changed, are joined.",
+)
 @options.filter_options
 @results.result_options
 @click.option(
@@ -79,6 +100,7 @@ class ClusterDuplicatesJob(options.FilterOptions):
     show_default=True,
     help="Pairs that may be held; each takes 12 bytes.",
 )
+@options.report_options
 @options.takes(ClusterDuplicatesJob)
 def command(job: ClusterDuplicatesJob) -> None:
     """Find all rows of INDEX that are near-duplicates, and keep the first of them.
@@ -91,7 +113,8 @@ def command(job: ClusterDuplicatesJob) -> None:
         out,
         output_paths.manifest(out),
         *results.result_paths(job.pairs, job.state),
-        inputs=(job.shards,),
+        *reports.pages_of(job, own=job.shards),
+        inputs=(job.shards, job.against, job.known),
         overwrite=job.overwrite,
     )
     _require_fitting(job)
@@ -99,9 +122,10 @@ def command(job: ClusterDuplicatesJob) -> None:
     with placed(job) as places, progress_bars(wanted=job.progress) as report:
         with record.timed("read"):
             among = among_of(places, Condition.of(job.where, job.parameters))
+            items = _shown(job, places)
         found = _found(job, places, among, record, report)
     points = curve(found)
-    results.write(
+    numbers = results.write(
         found, record, out=job.out, pairs=job.pairs, state=job.state, points=points
     )
     results.say_found(
@@ -111,8 +135,11 @@ def command(job: ClusterDuplicatesJob) -> None:
         room=said_of(among, len(places), what="rows"),
         seconds=record.seconds("find"),
         metric=found.metric,
-        against=None,
+        against=job.against,
     )
+    if items is not None:
+        asked = Asked.of(record.contents(job.out, numbers))
+        reports.write(items, page_of(found, items, asked, state=job.state))
 
 
 def _require_fitting(job: ClusterDuplicatesJob) -> None:
@@ -136,6 +163,14 @@ def _require_fitting(job: ClusterDuplicatesJob) -> None:
         )
 
 
+def _shown(job: ClusterDuplicatesJob, places: ShardPlaces) -> reports.FileItems | None:
+    """What the report shows of single rows; None without one."""
+    if job.report is None:
+        return None
+    names = IdMap(places.held_ids(), n=len(places))
+    return reports.open_items(job, names, own=None)
+
+
 def _found(
     job: ClusterDuplicatesJob,
     places: ShardPlaces,
@@ -144,6 +179,8 @@ def _found(
     report: Report,
 ) -> Duplicates:
     scores = None if job.score_column is None else places.numbers(job.score_column)
+    other = None if job.against is None else _other(job.against, places, record)
+    known = None if job.known is None else load_duplicates(job.known)
     with record.timed("find"):
         found = near_duplicates_in_shards(
             places,
@@ -152,9 +189,48 @@ def _found(
             keep_by=job.keep_by,
             scores=scores,
             among=among,
+            against=None if other is None else other.rows,
+            known=known,
             max_pairs=job.max_pairs,
             threads=1,  # a worker has one CPU
             progress=report,
         )
     record.add_index(job.shards, str(found.provenance["data_hash"]))
-    return found
+    if job.known is not None:
+        record.add_file(job.known)
+    return found if other is None else replace(found, outside_held=other.ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Other:
+    """Another collection.
+
+    Attributes:
+        rows: an index in shards, or vectors (m, d) of a file.
+        ids: (m,) of its rows.
+    """
+
+    rows: ShardPlaces | Vectors
+    ids: HeldIds
+
+
+def _other(path: Path, places: ShardPlaces, record: JobRecord) -> _Other:
+    """Open an index in shards, or read the vectors of a file, to compare with.
+
+    Raises:
+        InvalidInputError: an index that is not in shards.
+        DimensionMismatchError, NonFiniteError: as `read_other`.
+    """
+    if is_sharded(path):
+        other = ShardPlaces(path, runner=places.runner)
+        record.add_index(path, other.manifest.checksum)
+        return _Other(rows=other, ids=other.held_ids())
+    if path.is_dir() and not is_folder_of_vectors(path):
+        raise InvalidInputError(
+            f"{path} is not an index in shards: give the vectors that it was built"
+            " from, or build it with gleann cluster build"
+        )
+    read_ = read_other(path, record, dim=places.manifest.dim)
+    assert read_ is not None
+    assert not isinstance(read_.rows, SoarIndex)
+    return _Other(rows=read_.rows, ids=read_.ids)
