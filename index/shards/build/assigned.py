@@ -9,6 +9,7 @@ import numpy as np
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.build.assign import assign_blocks, blocks_to_assign
 from gleann.index.build.distortion import total_distortion
+from gleann.index.build.shortlist import Chosen
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams
 from gleann.index.shards.build.folder import names_in, whole_file
@@ -137,13 +138,17 @@ class AssignedFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Assigning:
-    """What the assignment of a range needs; see `assign_blocks`."""
+    """What the assignment of a range needs; see `assign_blocks`.
+
+    Shortlists are chosen once, for all ranges: groups of many lists take seconds.
+    """
 
     rows: JoinedRows
     centroids: Vectors
     params: BuildParams
     scale: float
     center: Vectors | None
+    chosen: Chosen
     files: AssignedFiles
 
 
@@ -172,6 +177,7 @@ def assign_range(job: Assigning, span: slice) -> None:
             threads=1,
             center=job.center,
             blocks=blocks,
+            chosen=job.chosen,
         )
     ]
     job.files.write(span, found)
