@@ -13,7 +13,7 @@ from typing import Any
 from gleann.index import BuildParams
 from gleann.index.build.arrange import auto_nlist
 from gleann.index.build.forecast import TRAIN_PASSES, index_bytes
-from gleann.index.build.kmeans import MOST_TRAIN_BYTES, TRAIN_ROWS_PER_LIST
+from gleann.index.build.kmeans import wanted_rows
 from gleann.index.build.sample import DEEP, SHALLOW, sample_size
 from gleann.index.shards.build.assigned import RANGE_ROWS
 from gleann.index.shards.build.forecast import DRIVER_ROW
@@ -121,8 +121,7 @@ def ranked(constants: Constants, nlist: int) -> float:
 
 def trained_rows(n: int, dim: int, nlist: int) -> int:
     """Rows that k-means sees."""
-    most = max(nlist, MOST_TRAIN_BYTES // (4 * dim))
-    return min(n, TRAIN_ROWS_PER_LIST * nlist, most)
+    return min(n, wanted_rows(dim, nlist=nlist))
 
 
 def train_seconds(n: int, dim: int, constants: Constants, nlist: int) -> float:

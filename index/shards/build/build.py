@@ -19,6 +19,7 @@ from gleann.index.build.arrange import (
     require_narrower,
     resolve_nlist,
 )
+from gleann.index.build.kmeans import wanted_rows
 from gleann.index.errors import InvalidParamsError
 from gleann.index.heartbeat import repeating
 from gleann.index.operating.points import SpillReport, best_recall
@@ -70,6 +71,7 @@ class ShardsSummary:
         dim: dimensions of a row.
         shards: rows of each.
         nlist: number of inverted lists, the same in all shards.
+        trained_rows: that k-means saw, at most.
         params: the build parameters, with "auto" resolved.
         spilled_share: share of rows that have a second copy.
         spill_report: as `SoarIndex.spill_report`.
@@ -81,6 +83,7 @@ class ShardsSummary:
     dim: int
     shards: tuple[int, ...]
     nlist: int
+    trained_rows: int
     params: BuildParams
     spilled_share: float
     spill_report: SpillReport | None
@@ -395,6 +398,9 @@ def _summary(
         dim=manifest.dim,
         shards=tuple(shard.n for shard in manifest.shards),
         nlist=len(decided.centroids),
+        trained_rows=min(
+            manifest.n, wanted_rows(manifest.dim, nlist=len(decided.centroids))
+        ),
         params=replace(header.params, memory=None),
         spilled_share=decided.entries / manifest.n - 1,
         spill_report=header.spill_report,
