@@ -42,6 +42,7 @@ from gleann.index.shards.build.gather import (
 from gleann.index.shards.build.kernels import SpreadKernels
 from gleann.index.shards.build.place import Counts, Placing, place_block, placed_counts
 from gleann.index.shards.build.publish import (
+    Finished,
     finish_shards,
     is_finished,
     publish_shards,
@@ -55,7 +56,6 @@ from gleann.index.shards.build.sources import (
     describe_files,
     list_files,
 )
-from gleann.index.shards.manifest import ShardsManifest
 from gleann.index.shards.rows import JoinedRows
 from gleann.index.shards.runner import Runner
 
@@ -223,12 +223,10 @@ def build_shards(
             build.resumed = asked.shards
         else:
             build.run()
-        decided = Decided.read(folder.arranged)
-        assert decided is not None, "it was kept before the shards were finished"
         report(Progress(phase="done", done=asked.data.n, total=asked.data.n))
-        manifest = publish_shards(folder)
+        finished = publish_shards(folder)
         remove_pieces(folder)
-    return _summary(manifest, decided, resumed=build.resumed)
+    return _summary(finished, resumed=build.resumed)
 
 
 class _Build:
@@ -389,20 +387,19 @@ class _Build:
         return AssignedFiles(folder=self._folder.assigned, nlist=nlist)
 
 
-def _summary(
-    manifest: ShardsManifest, decided: Decided, *, resumed: int
-) -> ShardsSummary:
-    header = decided.header
+def _summary(finished: Finished, *, resumed: int) -> ShardsSummary:
+    manifest = finished.manifest
+    header = manifest.unpacked()
+    nlist = resolve_nlist(header.params, manifest.n)
+    trained = min(manifest.n, wanted_rows(manifest.dim, nlist=nlist))
     return ShardsSummary(
         n=manifest.n,
         dim=manifest.dim,
         shards=tuple(shard.n for shard in manifest.shards),
-        nlist=len(decided.centroids),
-        trained_rows=min(
-            manifest.n, wanted_rows(manifest.dim, nlist=len(decided.centroids))
-        ),
+        nlist=nlist,
+        trained_rows=trained,
         params=replace(header.params, memory=None),
-        spilled_share=decided.entries / manifest.n - 1,
+        spilled_share=finished.entries / manifest.n - 1,
         spill_report=header.spill_report,
         best_recall=best_recall(header.points, k=10) if header.points else None,
         resumed=resumed,

@@ -35,6 +35,9 @@ BUILDING = ".building"
 ASKED = "asked.json"
 """What is built of what, in the folder of a build."""
 
+FINISHED = "finished.json"
+"""Beside the pieces of a build: the manifest to be, where all shards are finished."""
+
 LOCK = "lock"
 """What the process that builds has locked: a file, which file systems of several
 machines lock for all of them."""
@@ -120,21 +123,62 @@ def opened_folder(
     with _locked(folder.root):
         # Again: the one that was there may have ended just now.
         require_free(out, overwrite=overwrite)
-        known = _read(folder.root / ASKED)
-        if known is not None and known != asked and not overwrite:
-            raise AlreadyExistsError(
-                f"{folder.root} is left of another build:"
-                f" {differences(known, asked)}; build that, or overwrite it"
-            )
-        if known != asked:
-            with refusing_disk(folder.root):
-                _empty(folder.root)
-            write_json(folder.root / ASKED, asked)
-        _sweep(folder.root)
-        with refusing_disk(folder.root):
-            for one in (folder.assigned, *folder.of_tasks):
-                one.mkdir(parents=True, exist_ok=True)
+        if not is_published(folder):
+            if not overwrite:
+                _require_no_index(out)
+            _begin(folder, asked, overwrite=overwrite)
         yield folder
+
+
+def _begin(folder: BuildFolder, asked: dict[str, Any], *, overwrite: bool) -> None:
+    """Make the folder that of a build, or go on with its pieces.
+
+    Raises:
+        AlreadyExistsError: it has the rest of another build.
+        StorageError: the disk refused.
+    """
+    known = _read(folder.root / ASKED)
+    if known is not None and known != asked and not overwrite:
+        raise AlreadyExistsError(
+            f"{folder.root} is left of another build: {differences(known, asked)};"
+            " build that, or overwrite it"
+        )
+    if known != asked:
+        with refusing_disk(folder.root):
+            _empty(folder.root)
+        write_json(folder.root / ASKED, asked)
+    _sweep(folder.root)
+    with refusing_disk(folder.root):
+        for one in (folder.assigned, *folder.of_tasks):
+            one.mkdir(parents=True, exist_ok=True)
+
+
+def is_published(folder: BuildFolder) -> bool:
+    """Whether the index in place is what this build made.
+
+    So it is where a process was killed after it had published the index, and before it
+    had removed the folder of the build: nothing is left to do but that.
+    """
+    return folder.pieces.name in _published_by(folder.out)
+
+
+def _published_by(out: Path) -> list[str]:
+    """The builds, by their folders, whose finished shards the manifest at `out` names.
+
+    At most one, which was killed before its folder was gone.
+    """
+    finished = list(out.glob(f"{BUILDING}/*/{FINISHED}"))
+    try:
+        manifest = _read(out / MANIFEST) if finished else None
+    except CorruptDataError:
+        manifest = None
+    if manifest is None or "shards" not in manifest:
+        return []
+    return [
+        file.parent.name
+        for file in finished
+        if (_read(file) or {}).get("shards") == manifest["shards"]
+    ]
 
 
 def names_in(folder: Path) -> set[str]:
@@ -149,9 +193,13 @@ def names_in(folder: Path) -> set[str]:
 def remove_pieces(folder: BuildFolder) -> None:
     """Remove the folder of a build that was published.
 
-    What it is of goes first: the rest of a folder without it is not gone on with.
+    What it is of goes before the pieces, as the rest of a folder without it is not gone
+    on with; what says that the build is finished goes last, so that the same build
+    removes the rest of a removal that was killed.
     """
     (folder.root / ASKED).unlink(missing_ok=True)
+    for child in names_in(folder.pieces) - {FINISHED}:
+        shutil.rmtree(folder.pieces / child, ignore_errors=True)
     shutil.rmtree(folder.root, ignore_errors=True)
 
 
@@ -189,6 +237,9 @@ def is_build_folder(path: Path) -> bool:
 def require_free(out: Path, *, overwrite: bool) -> None:
     """Refuse a folder with an index that is not to be replaced, or with other things.
 
+    An index whose build was killed before its folder was removed is let pass: the same
+    build ends that, and `opened_folder` refuses others.
+
     Raises:
         AlreadyExistsError: it is one.
     """
@@ -201,7 +252,12 @@ def require_free(out: Path, *, overwrite: bool) -> None:
         raise AlreadyExistsError(
             f"{out} holds {count} files that are no index in shards; choose another"
         )
-    if (out / MANIFEST).exists() and not overwrite:
+    if not overwrite and not _published_by(out):
+        _require_no_index(out)
+
+
+def _require_no_index(out: Path) -> None:
+    if (out / MANIFEST).exists():
         raise AlreadyExistsError(f"there is an index in shards at {out}")
 
 

@@ -148,7 +148,7 @@ def test_lists_that_are_trained_on_few_rows_are_told(
     found = capsys.readouterr()
     assert found.err == warning
     assert "train 7 lists on 20 rows of all files" in found.out
-    assert run([*words, "--no-progress"]) == 0
+    assert run(words) == 0
     found = capsys.readouterr()
     assert found.err == warning
     assert "7 lists trained on 20 rows, " in found.out
