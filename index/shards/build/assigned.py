@@ -12,8 +12,9 @@ from gleann.index.build.distortion import total_distortion
 from gleann.index.build.shortlist import Chosen
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams
-from gleann.index.shards.build.folder import names_in, whole_file
+from gleann.index.shards.build.folder import names_in
 from gleann.index.shards.rows import JoinedRows
+from gleann.index.shards.whole import whole_file
 
 RANGE_ROWS = 1 << 18
 """Rows of a file, about. It is the same for any number of workers: a build goes on with

@@ -56,6 +56,7 @@ from gleann.index.shards.build.sources import (
     describe_files,
     list_files,
 )
+from gleann.index.shards.manifest import require_shard_count
 from gleann.index.shards.rows import JoinedRows
 from gleann.index.shards.runner import Runner
 
@@ -146,7 +147,7 @@ def ask_for(  # noqa: PLR0913  what a build is given
         inputs: files, folders, globs and URLs, as `gleann.data.open` takes; all
             machines open them by these names.
         params: of the build; `memory` is not for shards.
-        shards: at least 1.
+        shards: from 1 to `MOST_SHARDS`.
         wanted: what is taken of the files.
         queries: (m, d) of the kind that will be asked; None draws rows.
         block_bytes: of the float32 rows of a block, at most, unless a row is longer.
@@ -155,11 +156,10 @@ def ask_for(  # noqa: PLR0913  what a build is given
 
     Raises:
         As `describe_files`; and
-        InvalidParamsError: fewer than one shard, more lists than rows, or a parameter
-            that shards do not have.
+        InvalidParamsError: too few shards or too many, more lists than rows, or a
+            parameter that shards do not have.
     """
-    if shards < 1:
-        raise InvalidParamsError(f"shards must be at least 1, got {shards}")
+    require_shard_count(shards)
     if params.memory is not None:
         raise InvalidParamsError(
             f"memory is {params.memory!r}, and shards are on several machines: give"

@@ -7,7 +7,6 @@ task that runs twice makes the same piece twice, and the second one is dropped.
 import fcntl
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,20 +15,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from gleann.index.errors import (
-    AlreadyExistsError,
-    ConflictError,
-    CorruptDataError,
-    MissingFileError,
-)
+from gleann.index.errors import AlreadyExistsError, ConflictError, CorruptDataError
 from gleann.index.shards.manifest import (
     MANIFEST,
     NEW_MANIFEST,
     is_shard_name,
     shard_name,
 )
+from gleann.index.shards.whole import UNFINISHED, found_json, write_json
 from gleann.index.storage.array_file import refusing_disk
-from gleann.index.storage.manifest import sync_dir
 
 BUILDING = ".building"
 ASKED = "asked.json"
@@ -44,8 +38,6 @@ machines lock for all of them."""
 
 PROBE = ".gleann-"
 """Begins the names of files that show whether machines share a folder."""
-
-_UNFINISHED = "tmp-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +129,7 @@ def _begin(folder: BuildFolder, asked: dict[str, Any], *, overwrite: bool) -> No
         AlreadyExistsError: it has the rest of another build.
         StorageError: the disk refused.
     """
-    known = _read(folder.root / ASKED)
+    known = found_json(folder.root / ASKED)
     if known is not None and known != asked and not overwrite:
         raise AlreadyExistsError(
             f"{folder.root} is left of another build: {differences(known, asked)};"
@@ -169,7 +161,7 @@ def _published_by(out: Path) -> list[str]:
     """
     finished = list(out.glob(f"{BUILDING}/*/{FINISHED}"))
     try:
-        manifest = _read(out / MANIFEST) if finished else None
+        manifest = found_json(out / MANIFEST) if finished else None
     except CorruptDataError:
         manifest = None
     if manifest is None or "shards" not in manifest:
@@ -177,7 +169,7 @@ def _published_by(out: Path) -> list[str]:
     return [
         file.parent.name
         for file in finished
-        if (_read(file) or {}).get("shards") == manifest["shards"]
+        if (found_json(file) or {}).get("shards") == manifest["shards"]
     ]
 
 
@@ -308,90 +300,8 @@ def _empty(root: Path) -> None:
 
 def _sweep(root: Path) -> None:
     """Remove what tasks that were killed left behind."""
-    for child in root.rglob(f"{_UNFINISHED}*"):
+    for child in root.rglob(f"{UNFINISHED}*"):
         if child.is_dir():
             shutil.rmtree(child, ignore_errors=True)
         else:
             child.unlink(missing_ok=True)
-
-
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `path` when the body ends; or nothing does.
-
-    Where `path` is there by then, another try of the same task made it: it stays.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    temporary = path.with_name(f"{_UNFINISHED}{path.name}-{secrets.token_hex(6)}")
-    with refusing_disk(path):
-        temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        with refusing_disk(path):
-            sync_dir(temporary)
-            try:
-                temporary.rename(path)
-            except OSError:
-                if not path.is_dir():
-                    raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A file to write, which becomes `path` when the body ends; or nothing does.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    temporary = path.with_name(f"{_UNFINISHED}{secrets.token_hex(6)}-{path.name}")
-    try:
-        with refusing_disk(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
-            with temporary.open("rb") as handle:
-                os.fsync(handle.fileno())
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write JSON in one step.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    with whole_file(path) as temporary:
-        text = json.dumps(value, indent=1, sort_keys=True)
-        temporary.write_text(text, encoding="utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What `write_json` wrote.
-
-    Raises:
-        MissingFileError: it is not there.
-        CorruptDataError: something changed it.
-    """
-    value = _read(path)
-    if value is None:
-        raise MissingFileError(f"{path} is not there")
-    return value
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise MissingFileError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise CorruptDataError(f"{path} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise CorruptDataError(f"{path} is no JSON object")
-    return value

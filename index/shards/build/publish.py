@@ -10,13 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gleann.index.shards.build.arranged import Decided
-from gleann.index.shards.build.folder import (
-    FINISHED,
-    BuildFolder,
-    is_published,
-    read_json,
-    write_json,
-)
+from gleann.index.shards.build.folder import FINISHED, BuildFolder, is_published
 from gleann.index.shards.build.gather import CONTENT, shard_content
 from gleann.index.shards.build.scan import joined_content, move_files
 from gleann.index.shards.build.sources import IdKind
@@ -31,6 +25,7 @@ from gleann.index.shards.manifest import (
     require_shard,
     shard_name,
 )
+from gleann.index.shards.whole import read_json, write_json
 from gleann.index.storage.array_file import refusing_disk
 from gleann.index.storage.manifest import MANIFEST as SHARD_MANIFEST
 from gleann.index.storage.manifest import publish_empty, publish_manifest, sync_dir

@@ -24,6 +24,7 @@ from gleann.index.shards.build.build import (
 from gleann.index.shards.build.folder import BUILDING, require_free
 from gleann.index.shards.build.forecast import few_trained, forecast_shards
 from gleann.index.shards.build.sources import Wanted, list_files
+from gleann.index.shards.manifest import MOST_SHARDS
 from gleann.index.shards.runner import Runner
 from gleann.service.cli import build_options, options
 from gleann.service.cli.cluster.joining import cluster_options
@@ -100,7 +101,7 @@ class ClusterBuildJob:
 @click.argument("out", type=options.PATH)
 @click.option(
     "--shards",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MOST_SHARDS),
     required=True,
     help="Parts of the index, by the hash of the id; one is searched by one actor.",
 )

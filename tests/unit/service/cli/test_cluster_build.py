@@ -93,6 +93,7 @@ def test_it_builds_and_leaves_a_record(
     ("more", "message", "code"),
     [
         (["--shards", "0"], "--shards", 2),
+        (["--shards", "4097"], "4097 is not in the range 1<=x<=4096", 2),
         (["--shards", "2", "--nlist", "501"], "--nlist is 501, but there are 500", 1),
         (["--shards", "2", "--columns", "nothing"], "no column 'nothing'", 1),
         (["--shards", "2", "--id-column", "vector"], "must hold integers or texts", 1),

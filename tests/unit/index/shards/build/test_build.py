@@ -383,6 +383,8 @@ def test_files_that_do_not_fit_are_refused_with_both_names(tmp_path: Path) -> No
         built(a, tmp_path / "out", BuildParams(nlist=301))
     with pytest.raises(InvalidParamsError, match="shards must be at least 1"):
         built(a, tmp_path / "out", params, shards=0)
+    with pytest.raises(InvalidParamsError, match="at most 4096, got 4097"):
+        built(a, tmp_path / "out", params, shards=4097)
     with pytest.raises(InvalidParamsError, match="memory is '8GB'"):
         built(a, tmp_path / "out", BuildParams(memory="8GB"))
     assert not (tmp_path / "out").exists()
