@@ -7,7 +7,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gleann.index.errors import CorruptDataError, MissingFileError
 from gleann.index.storage.array_file import refusing_disk
@@ -59,6 +62,19 @@ def whole_file(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_array(handle: BinaryIO, array: NDArray[Any]) -> None:
+    """Write an array as a `.npy` file.
+
+    Not by `np.save`, which does not say why a file took less than it was given.
+
+    Raises:
+        OSError: the disk refused; with its reason.
+    """
+    described = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(handle, described)
+    handle.write(np.asarray(array, order="C").reshape(-1).view(np.uint8).data)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

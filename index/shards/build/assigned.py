@@ -14,7 +14,7 @@ from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams
 from gleann.index.shards.build.folder import names_in
 from gleann.index.shards.rows import JoinedRows
-from gleann.index.shards.whole import whole_file
+from gleann.index.shards.whole import whole_file, write_array
 
 RANGE_ROWS = 1 << 18
 """Rows of a file, about. It is the same for any number of workers: a build goes on with
@@ -73,7 +73,7 @@ class AssignedFiles:
             for file in self.folder.iterdir():
                 file.unlink()
         with whole_file(self.folder / CENTROIDS) as file, file.open("wb") as handle:
-            np.save(handle, centroids)
+            write_array(handle, centroids)
 
     def spans(self, n: int) -> list[slice]:
         """The rows of each file."""

@@ -11,7 +11,7 @@ import click
 import gleann
 from gleann.index import BuildParams
 from gleann.index.data.files import source_text
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import InvalidInputError, StorageError, UnavailableError
 from gleann.index.nouns import counted
 from gleann.index.params import CodesChoice, EntryCodes, Keep, Metric, Spill
 from gleann.index.payload.schema import Schema
@@ -166,10 +166,10 @@ def command(job: ClusterBuildJob) -> None:
 
 @contextmanager
 def _saying_how_to_go_on(job: ClusterBuildJob) -> Iterator[None]:
-    """Tell who interrupts a build that it is not lost."""
+    """Tell whose build ends for another reason than its input that it is not lost."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StorageError, UnavailableError):
         if (job.out / BUILDING).exists():
             click.echo(
                 f"gleann: what is done is kept in {job.out / BUILDING}: the same"

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from gleann.index.build import kmeans
+from gleann.index.errors import StorageError, UnavailableError
+from gleann.index.shards.build import build as build_module
 from gleann.index.shards.manifest import read
 from gleann.service.cli.cluster import build
 from gleann.service.cli.main import run
@@ -27,12 +29,12 @@ def pages(tmp_path: Path) -> Path:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tasks run in this process."""
+    monkeypatch.setattr(build, "runner_of", runner_here)
 
-    @contextmanager
-    def runner(*_: Any) -> Iterator[Any]:
-        yield map
 
-    monkeypatch.setattr(build, "runner_of", runner)
+@contextmanager
+def runner_here(*_: Any) -> Iterator[Any]:
+    yield map
 
 
 def test_a_plan_says_what_it_takes(
@@ -130,6 +132,31 @@ def test_one_of_each_is_counted_in_the_singular(
     assert "read 1 file in 1 block, and place their rows in 1 shard\n" in said
     assert "train 1 list on 1 row of all files, and assign 1 row\n" in said
     assert "1 worker, each with about" in said
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("error", [StorageError, UnavailableError])
+def test_a_build_that_a_machine_failed_says_how_to_go_on(
+    pages: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise error("no room")
+
+    out = pages.parent / "out"
+    words = ["cluster", "build", str(pages), str(out), "--shards", "2"]
+    monkeypatch.setattr(build_module, "finish_shards", refuse)
+    assert run(words) == 1
+    assert capsys.readouterr().err == (
+        f"gleann: what is done is kept in {out}/.building: the same command goes on"
+        " from there\ngleann: error: no room\n"
+    )
+    monkeypatch.undo()
+    monkeypatch.setattr(build, "runner_of", runner_here)
+    assert run(words) == 0
+    assert "; done before: " in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("here")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams
+from gleann.index.payload.schema import Schema
 from gleann.index.shards.build.build import ask_for, build_shards
 from gleann.index.shards.build.sources import Wanted
-from gleann.index.payload.schema import Schema
 from tests.support.shard_builds import files_of, write_parquet
 
 N, DIM, BLOCK, SHARDS = 600, 12, 100 * 4 * 12, 3
@@ -31,7 +31,8 @@ from gleann.index.shards.build.build import ask_for, build_shards
 from gleann.index.shards.build.sources import Wanted
 
 assign.PROGRESS_ROWS = assigned.RANGE_ROWS = 200  # three tasks
-source, out, block, phases = sys.argv[1], Path(sys.argv[2]), *map(json.loads, sys.argv[3:])
+source, out = sys.argv[1], Path(sys.argv[2])
+block, phases = map(json.loads, sys.argv[3:])
 wanted = Wanted(schema=Schema.of({"word": "string"}))
 params = BuildParams(nlist=9, tune_queries=30)
 asked = ask_for([source], params, shards=3, wanted=wanted, block_bytes=block)
