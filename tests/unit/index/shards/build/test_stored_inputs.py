@@ -93,15 +93,10 @@ def test_a_store_that_does_not_answer_is_named_and_the_build_goes_on(
     assert len(again) < len(s3.asked)
 
 
-def test_a_store_that_is_not_there_begins_no_build(
-    tmp_path: Path, s3: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("s3")
+def test_a_stored_file_that_is_not_there_is_named() -> None:
     with pytest.raises(MissingFileError, match=r"s3://bucket/gone\.npy"):
         asked_for("s3://bucket/gone.npy")
-    s3.answering.clear()
-    monkeypatch.setattr(stores.stored_files, "__kwdefaults__", {"patience": 0.2})
-    with pytest.raises(MissingFileError, match=r"^s3://bucket/rows\.npy: "):
-        asked_for("s3://bucket/rows.npy")
 
 
 def test_a_stored_file_that_is_replaced_meanwhile_is_refused(
