@@ -52,7 +52,7 @@ class Runs:
         workers: how many.
         seconds: of each round.
         on_disk: of `build_on_disk` in the same round.
-        peaks: bytes of memory of a worker, of the driver and of Ray's services, at most.
+        peaks: most bytes of memory of a worker, of the driver and of Ray's services.
         alone: the same of `build_on_disk`.
         hashes: of all files of each round.
     """

@@ -170,18 +170,10 @@ def measured_steps(
         divided["sample_by_code"] = MANY
         each = cost.each / divided.get(name, 1)
         yield name, {"each": each, "fixed": cost.fixed}
-    del rows
     rows = drawn(sizes.assigned[1], dim)
     for nlist in sizes.nlists:
-        centroids = trained(nlist, dim)
-        for name, task in _list_steps(rows, centroids):
-            cost = between(task, sizes.assigned, sizes.tries)
+        for name, cost in _list_costs(rows, trained(nlist, dim), sizes):
             yield f"{name}_{nlist}", {"each": cost.each, "fixed": cost.fixed}
-        seconds = least_seconds(lambda: _choose(rows, centroids), sizes.tries)
-        yield f"choose_{nlist}", {"each": 0.0, "fixed": seconds}
-        ranking = partial(_rank, coded_lists(centroids, threads=1), rows)
-        cost = between(ranking, sizes.ranked, sizes.tries)
-        yield f"rank_{nlist}", {"each": cost.each, "fixed": 0.0}
     yield from _searches(dim, sizes)
 
 
@@ -234,6 +226,19 @@ def _write(rows: Vectors, folder: Path) -> None:
     with (folder / "written").open("wb") as file:
         file.write(rows.data)
         digest.update(rows.data)
+
+
+def _list_costs(
+    rows: Vectors, centroids: Vectors, sizes: Sizes
+) -> Iterator[tuple[str, Cost]]:
+    """The steps that rows and lists take."""
+    for name, task in _list_steps(rows, centroids):
+        yield name, between(task, sizes.assigned, sizes.tries)
+    seconds = least_seconds(lambda: _choose(rows, centroids), sizes.tries)
+    yield "choose", Cost(each=0.0, fixed=seconds)
+    ranking = partial(_rank, coded_lists(centroids, threads=1), rows)
+    cost = between(ranking, sizes.ranked, sizes.tries)
+    yield "rank", Cost(each=cost.each, fixed=0.0)
 
 
 def _choose(rows: Vectors, centroids: Vectors) -> Chosen:

@@ -29,7 +29,6 @@ def on_each_machine(
     """
     pinned = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     call = ray.remote(num_cpus=0, max_retries=1)(function)
-    seconds = SECONDS
     asked = [
         (
             node["NodeManagerHostname"],

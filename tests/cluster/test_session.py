@@ -181,12 +181,11 @@ def test_a_machine_that_does_not_answer_is_named(
             time.sleep(0.05)
 
     said = r"^the machine \S+ does not say it within 0.5 s$"
-    with (
-        monkeypatch.context() as short,
-        pytest.raises(UnavailableError, match=said),
-    ):
+    asking = nodes.on_each_machine(travelling.ray, hang, tmp_path, doing="say it")
+    with monkeypatch.context() as short:
         short.setattr(nodes, "SECONDS", 0.5)
-        list(nodes.on_each_machine(travelling.ray, hang, tmp_path, doing="say it"))
+        with pytest.raises(UnavailableError, match=said):
+            next(asking)
     gone = [int(file.name) for file in tmp_path.iterdir()]
     assert ray_workers.wait_for(
         lambda: not any(Path(f"/proc/{pid}").exists() for pid in gone), seconds=60

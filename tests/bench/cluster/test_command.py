@@ -61,7 +61,9 @@ def test_builds_take_turns_and_have_medians(tmp_path, monkeypatch):
     monkeypatch.setattr(build_part, "timed", timed)
     monkeypatch.setattr(build_part, "started", lambda: {"start": 10.0})
     monkeypatch.setattr(build_part, "ROWS", 10)
-    result = run_build(argparse.Namespace(quick=False, rows=None, rounds=None, folder=tmp_path))
+    result = run_build(
+        argparse.Namespace(quick=False, rows=None, rounds=None, folder=tmp_path)
+    )
     assert ran[:4] == [(1, True), (1, False), (2, True), (2, False)]
     assert ran[4:8] == ran[3::-1]
     assert ran[8:] == ran[:4]
@@ -99,7 +101,9 @@ def test_steps_of_small_rows(tmp_path):
     named = ("place", "write", "encode", "sample_exact", "scan", "rank_256")
     assert set(named) <= set(found)
     assert all(cost["each"] >= 0 and cost["fixed"] >= 0 for cost in found.values())
-    assert found["place"]["each"] > 0
+    # One of the two may be 0 where the greater task took no longer than the smaller.
+    assert found["place"]["each"] + found["place"]["fixed"] > 0
+    assert found["choose_256"] == {"each": 0.0, "fixed": found["choose_256"]["fixed"]}
 
 
 def test_the_slope_and_what_is_fixed(monkeypatch):

@@ -142,7 +142,7 @@ def test_a_build_that_a_machine_failed_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
     error: type[Exception],
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise error("no room")
 
     out = pages.parent / "out"
@@ -182,7 +182,7 @@ def test_lists_that_are_trained_on_few_rows_are_told(
     assert "7 lists trained on 20 rows, " in found.out
     record = json.loads((pages.parent / "out.manifest.json").read_text())
     assert record["results"]["trained_rows"] == 20
-    assert run([*words, "--nlist", "2", "--dry-run"]) == 0
+    assert run([*words, "--overwrite", "--nlist", "2", "--dry-run"]) == 0
     assert capsys.readouterr().err == ""  # ten a list
 
 

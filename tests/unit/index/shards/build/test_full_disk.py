@@ -57,7 +57,7 @@ for phase in phases:
     except StorageError as error:
         left = sorted(path.name for path in out.rglob("tmp-*"))
         print(phase, (out / "shards.json").exists(), left, error)
-print("resumed", build(""))
+print("resumed", build("none"))
 """
 
 
