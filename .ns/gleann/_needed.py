@@ -30,6 +30,8 @@ PACKAGES = {
     "tqdm": "tqdm",
 }
 """The modules of all dependencies, and the packages that have them."""
+_EXTRAS = {"ray": "ray[data]"}
+"""Those of extras that an import alone tells: they are not among all dependencies."""
 _ALSO = {"google.longrunning": "googleapis-common-protos", "google": "protobuf"}
 """Other modules of these packages."""
 
@@ -46,9 +48,9 @@ def needing(what: str) -> Iterator[None]:
         what: needs the package, in words of the caller.
 
     Raises:
-        MissingPackageError: an import failed, as a dependency of gleann is not
-            installed, or is older than gleann needs it. What fails for another reason,
-            or lacks another module, fails as it did.
+        MissingPackageError: an import failed, as a dependency of gleann, or of one of
+            its extras, is not installed, or is older than gleann needs it. What fails
+            for another reason, or lacks another module, fails as it did.
     """
     try:
         yield
@@ -63,11 +65,12 @@ def needing(what: str) -> Iterator[None]:
 
 
 def package_of(module: str) -> str | None:
-    """The dependency that has a module; None where none has it."""
+    """The dependency that has a module, as it is installed; None where none has it."""
+    known = PACKAGES | _ALSO | _EXTRAS
     parts = module.split(".")
     for count in range(len(parts), 0, -1):
         name = ".".join(parts[:count])
-        if found := PACKAGES.get(name) or _ALSO.get(name):
+        if found := known.get(name):
             return found
     return None
 
@@ -79,13 +82,14 @@ def missing_packages() -> list[str]:
 
 def _why(what: str, package: str) -> str | None:
     """Why an import from a package failed; None where it is there, and new enough."""
-    if package in missing_packages():
+    modules = [one for one, other in (PACKAGES | _EXTRAS).items() if other == package]
+    if not all(map(_is_there, modules)):
         return _said(what, package)
-    found, least = _versions(package)
+    found, least = _versions(_name_of(package))
     if found is None or least is None or _numbers(found) >= _numbers(least):
         return None
     return (
-        f"{what} needs the package {package} {least} or newer, but {found} is"
+        f"{what} needs the package {_name_of(package)} {least} or newer, but {found} is"
         f" installed: pip install '{package}>={least}'"
     )
 
@@ -113,15 +117,23 @@ def _numbers(version: str) -> list[int]:
     return numbers
 
 
+def _name_of(package: str) -> str:
+    """The name of a package without its extras."""
+    return package.partition("[")[0]
+
+
 def _said(what: str, package: str) -> str:
     others = [one for one in missing_packages() if one != package]
+    name = _name_of(package)
+    # Shells take a bracket for a pattern.
+    quoted = package if name == package else f"'{package}'"
     more = ""
     if others:
-        names = " ".join([package, *others])
+        names = " ".join([quoted, *others])
         more = f" (all that is missing here of what gleann uses: pip install {names})"
     return (
-        f"{what} needs the package {package}, which is not installed: pip install"
-        f" {package}{more}"
+        f"{what} needs the package {name}, which is not installed: pip install"
+        f" {quoted}{more}"
     )
 
 

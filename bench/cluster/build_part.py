@@ -1,13 +1,16 @@
 """`python -m bench cluster --part build`: builds with 1 and 2 workers, and without Ray.
 
 Each is a command of its own, on as many cores as it has workers; beside it,
-`SoarIndex.build_on_disk` of the same file on as many cores.
+`SoarIndex.build_on_disk` of the same file on as many cores. They take turns, round by
+round: what else the machine does falls on all of them.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +18,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.cluster.processes import DRIVER, OTHERS, WORKER, watching
 from bench.cluster.ray_steps import started
@@ -22,10 +26,12 @@ from bench.provenance import allowed_cores
 from bench.say import say
 from bench.scale.manifold import Manifold
 from bench.tables import markdown
+from gleann.index.nouns import counted
 
 WORKERS = 1, 2
 SHARDS, ROWS, QUICK_ROWS, DIM = 5, 3_000_000, 20_000, 96
 INTRINSIC = 15
+ROUNDS = 3
 AGREED = 0.25
 """More than `build_on_disk` takes, at most: what was to be reached."""
 
@@ -38,20 +44,66 @@ SoarIndex.build_on_disk(rows, sys.argv[2])
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """The builds with a number of workers.
+
+    Attributes:
+        workers: how many.
+        seconds: of each round.
+        on_disk: of `build_on_disk` in the same round.
+        peaks: most bytes of memory of a worker, of the driver and of Ray's services.
+        alone: the same of `build_on_disk`.
+        hashes: of all files of each round.
+    """
+
+    workers: int
+    seconds: list[float] = field(default_factory=list)
+    on_disk: list[float] = field(default_factory=list)
+    peaks: dict[str, int] = field(default_factory=dict)
+    alone: dict[str, int] = field(default_factory=dict)
+    hashes: list[str] = field(default_factory=list)
+
+    def values(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "workers": self.workers,
+            "seconds": self.seconds,
+            "on_disk": self.on_disk,
+            "peaks": self.peaks,
+            "on_disk_peak": self.alone[DRIVER],
+            "hash": sorted(set(self.hashes)),
+        }
+
+
 def run_build(args: argparse.Namespace) -> dict[str, Any]:
-    """Build with each number of workers."""
+    """Build with each number of workers, in turn."""
     n = QUICK_ROWS if args.quick else args.rows or ROWS
+    rounds = 1 if args.quick else args.rounds or ROUNDS
+    runs = [Runs(workers=workers) for workers in WORKERS]
     with TemporaryDirectory(dir=args.folder) as folder:
         file = Path(folder) / "rows.npy"
         say(f"writing {n:,} x {DIM}")
         write_rows(file, n)
-        runs = [_run(file, workers) for workers in WORKERS]
+        for number in range(rounds):
+            say(f"round {number + 1} of {rounds}")
+            run_round(file, runs, number)
     return {
         "data": {"n": n, "dim": DIM, "shards": SHARDS},
+        "rounds": rounds,
         "ray_start": started()["start"],
-        "runs": runs,
-        "same": len({run["hash"] for run in runs}) == 1,
+        "runs": [one.values() for one in runs],
+        "same": len({one for run in runs for one in run.hashes}) == 1,
     }
+
+
+def run_round(file: Path, runs: Sequence[Runs], number: int) -> None:
+    """One build of each; every other round begins at the other end."""
+    builds = [(build, one) for one in runs for build in (_in_shards, _on_disk)]
+    for build, one in builds if number % 2 == 0 else reversed(builds):
+        out = file.parent / "built"
+        build(file, out, one)
+        shutil.rmtree(out)
 
 
 def write_rows(file: Path, n: int) -> None:
@@ -75,25 +127,17 @@ def gleann(*words: object) -> list[str]:
     return [sys.executable, "-c", GLEANN, *map(str, words)]
 
 
-def _run(file: Path, workers: int) -> dict[str, Any]:
-    out, plain = file.parent / f"shards-{workers}", file.parent / f"plain-{workers}"
-    peaks: dict[str, int] = {}
-    say(f"{workers} workers")
-    seconds = timed(command(file, out, workers=workers), workers, peaks)
-    say(f"{workers} workers: {seconds:.1f} s; without Ray")
-    alone: dict[str, int] = {}
-    without = timed(
-        [sys.executable, "-c", ON_DISK, str(file), str(plain)], workers, alone
-    )
-    say(f"without Ray: {without:.1f} s")
-    return {
-        "workers": workers,
-        "seconds": seconds,
-        "on_disk": without,
-        "peaks": peaks,
-        "on_disk_peak": alone[DRIVER],
-        "hash": hash_of(out),
-    }
+def _in_shards(file: Path, out: Path, runs: Runs) -> None:
+    words = command(file, out, workers=runs.workers)
+    runs.seconds.append(timed(words, runs.workers, runs.peaks))
+    runs.hashes.append(hash_of(out))
+    say(f"{runs.workers} workers: {runs.seconds[-1]:.1f} s")
+
+
+def _on_disk(file: Path, out: Path, runs: Runs) -> None:
+    words = [sys.executable, "-c", ON_DISK, str(file), str(out)]
+    runs.on_disk.append(timed(words, runs.workers, runs.alone))
+    say(f"without Ray on {runs.workers} cores: {runs.on_disk[-1]:.1f} s")
 
 
 def timed(words: Sequence[str], cores: int, peaks: dict[str, int]) -> float:
@@ -129,10 +173,11 @@ def hash_of(folder: Path) -> str:
 
 
 def build_table(result: dict[str, Any]) -> str:
-    """Seconds and memory of each number of workers."""
-    data = result["data"]
+    """Seconds and memory of each number of workers, medians of the rounds."""
+    data, rounds = result["data"], result.get("rounds", 1)
     head = (
-        f"{data['n']:,} x {data['dim']} into {data['shards']} shards; Ray's start,"
+        f"{data['n']:,} x {data['dim']} into {data['shards']} shards, medians of"
+        f" {counted(rounds, 'rounds')} in turn; Ray's start,"
         f" {result['ray_start']:.1f} s, is left out of the share; files"
         f" {'the same' if result['same'] else 'DIFFERENT'} with any number of workers"
     )
@@ -140,15 +185,25 @@ def build_table(result: dict[str, Any]) -> str:
     heads += ["a service of Ray, MiB", "without Ray, MiB"]
     rows = []
     for run in result["runs"]:
-        more = (run["seconds"] - result["ray_start"]) / run["on_disk"] - 1
+        seconds, on_disk = (np.atleast_1d(run[name]) for name in ("seconds", "on_disk"))
+        more = (seconds - result["ray_start"]) / on_disk - 1
         peaks = [run["peaks"].get(name, 0) for name in (WORKER, DRIVER, OTHERS)]
         rows.append(
             [
                 str(run["workers"]),
-                f"{run['seconds']:.1f}",
-                f"{run['on_disk']:.1f}",
-                f"{more:+.0%}",
+                _spread(seconds, ".1f"),
+                _spread(on_disk, ".1f"),
+                _spread(more, "+.0%"),
                 *(f"{peak / 2**20:,.0f}" for peak in [*peaks, run["on_disk_peak"]]),
             ]
         )
     return f"{head}\n\n{markdown(heads, rows)}"
+
+
+def _spread(values: NDArray[Any], form: str) -> str:
+    """The median, and the range of several."""
+    middle = format(float(np.median(values)), form)
+    if len(values) == 1:
+        return middle
+    least, most = (format(float(one), form) for one in (values.min(), values.max()))
+    return f"{middle} ({least} to {most})"

@@ -44,7 +44,9 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rows", type=positive, help="of the build (default: 3,000,000)"
     )
-    parser.add_argument("--rounds", type=positive, help="of the kills (default: 20)")
+    parser.add_argument(
+        "--rounds", type=positive, help="of kills (default: 20), of builds (default: 3)"
+    )
     parser.add_argument("--folder", type=Path, help="with room for four times the rows")
     parser.add_argument(
         "--results", type=Path, help="what `scale` reads (default: bench/results)"

@@ -36,6 +36,7 @@ UNITS = {
     "sample_by_code": "one of many sample queries and a row, by codes",
     "train": "a row of k-means, one round",
     "assign": "assign a row to its lists",
+    "choose": "choose how lists are shortlisted, once",
     "rank": "the lists of a query",
     "scan": "an entry of a list",
     "query": "a query of a shard, whatever it reads",

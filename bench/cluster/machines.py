@@ -13,9 +13,8 @@ from typing import Any
 from gleann.index import BuildParams
 from gleann.index.build.arrange import auto_nlist
 from gleann.index.build.forecast import TRAIN_PASSES, index_bytes
-from gleann.index.build.kmeans import MOST_TRAIN_BYTES, TRAIN_ROWS_PER_LIST
+from gleann.index.build.kmeans import wanted_rows
 from gleann.index.build.sample import DEEP, SHALLOW, sample_size
-from gleann.index.shards.build.assigned import RANGE_ROWS
 from gleann.index.shards.build.forecast import DRIVER_ROW
 
 PARAMS = BuildParams(metric="l2")
@@ -96,18 +95,32 @@ class Phase:
         return max(computed, moved) + self.alone
 
 
-def at_lists(constants: Constants, step: str, nlist: int, what: str = "each") -> float:
-    """Seconds of a step with `nlist` lists: the power law through two that were
-    measured, or the seconds of the greater number where those are the fewer. Lists that
-    are found by groups of them take about their root."""
+def at_lists(constants: Constants, step: str, nlist: int, rows: int) -> float:
+    """Seconds of a piece of work of `rows` rows with `nlist` lists.
+
+    The power law through its seconds with two numbers of lists that were measured, or
+    the seconds of the greater number where those are the fewer. Lists that are found by
+    groups of them take about their root. Of the whole piece: its slope and its fixed
+    part are each uncertain, their sum is not.
+    """
     measured = sorted(
-        (int(name.rpartition("_")[2]), one[what])
+        (int(name.rpartition("_")[2]), one["each"] * rows + one["fixed"])
         for name, one in constants.items()
         if name.rpartition("_")[0] == step
     )
     (few, low), (many, high) = measured
     power = log(high / low) / log(many / few) if low > 0 < high else 0.0
     return high * (nlist / many) ** max(0.0, power)
+
+
+def choosing(constants: Constants, nlist: int) -> float:
+    """Seconds in which the driver chooses how lists are shortlisted.
+
+    None in files of builds whose tasks each did that: it is in their seconds.
+    """
+    if not any(name.startswith("choose_") for name in constants):
+        return 0.0
+    return at_lists(constants, "choose", nlist, rows=0)
 
 
 def ranked(constants: Constants, nlist: int) -> float:
@@ -121,17 +134,14 @@ def ranked(constants: Constants, nlist: int) -> float:
 
 def trained_rows(n: int, dim: int, nlist: int) -> int:
     """Rows that k-means sees."""
-    most = max(nlist, MOST_TRAIN_BYTES // (4 * dim))
-    return min(n, TRAIN_ROWS_PER_LIST * nlist, most)
+    return min(n, wanted_rows(dim, nlist=nlist))
 
 
 def train_seconds(n: int, dim: int, constants: Constants, nlist: int) -> float:
     """Core seconds of k-means on a sample of rows (n, dim)."""
     rounds = PARAMS.kmeans_iterations + TRAIN_PASSES
-    return rounds * (
-        trained_rows(n, dim, nlist) * at_lists(constants, "train", nlist)
-        + at_lists(constants, "train", nlist, "fixed")
-    )
+    rows = trained_rows(n, dim, nlist)
+    return rounds * at_lists(constants, "train", nlist, rows)
 
 
 def sample_row_seconds(n: int, each: Mapping[str, float]) -> float:
@@ -143,14 +153,15 @@ def sample_row_seconds(n: int, each: Mapping[str, float]) -> float:
 
 
 def build_phases(
-    n: int, dim: int, constants: Constants, machine: Machine
+    n: int, dim: int, result: Mapping[str, Any], machine: Machine
 ) -> list[Phase]:
-    """The phases of a build of rows (n, dim)."""
+    """The phases of a build of rows (n, dim), from a result of `--part constants`."""
+    constants = result["dims"][str(dim)]
+    task = result["sizes"]["assigned"][1]
     nlist, rows = auto_nlist(n), 4.0 * n * dim
     each = {name: one["each"] for name, one in constants.items()}
     train = train_seconds(n, dim, constants, nlist)
-    assign = n * at_lists(constants, "assign", nlist)
-    assign += ceil(n / RANGE_ROWS) * at_lists(constants, "assign", nlist, "fixed")
+    assign = n / task * at_lists(constants, "assign", nlist, task)
     written = index_bytes(n, dim, PARAMS, nlist=nlist, id_bytes=ID_BYTES)
     return [
         Phase(
@@ -172,7 +183,13 @@ def build_phases(
             written=0.0,
             alone=train / machine.cores,
         ),
-        Phase(name="assign", core_seconds=assign, read=rows, written=8.0 * n),
+        Phase(
+            name="assign",
+            core_seconds=assign,
+            read=rows,
+            written=8.0 * n,
+            alone=choosing(constants, nlist),
+        ),
         Phase(
             name="sample",
             core_seconds=n * sample_row_seconds(n, each),

@@ -109,7 +109,7 @@ def _cell(
     machine: Machine,
     spread: np.ndarray,
 ) -> dict[str, Any]:
-    phases = build_phases(n, dim, constants["dims"][str(dim)], machine)
+    phases = build_phases(n, dim, constants, machine)
     served = serving(n, dim, constants, growing, machine, k=K)
     return {
         "n": n,

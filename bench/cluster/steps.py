@@ -8,6 +8,7 @@ busy machine changes them little.
 import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from time import process_time
@@ -17,11 +18,16 @@ import numpy as np
 from bench.scale.manifold import Manifold
 from gleann.index import BuildParams, SearchParams, SoarIndex
 from gleann.index.arrays import Vectors
+from gleann.index.build.assign import assign_blocks, choose_for_all
+from gleann.index.build.distortion import total_distortion
 from gleann.index.build.host import HostKernels
 from gleann.index.build.on_disk import read_rows
 from gleann.index.build.rank_by_code import rank_by_code
-from gleann.index.build.shortlist import coded_lists
+from gleann.index.build.shortlist import Chosen, coded_lists
+from gleann.index.build.spill import scale_of
 from gleann.index.codes import Encoding, fit_center
+from gleann.index.engines.native import NativeEngine
+from gleann.index.shards.build.assigned import RANGE_ROWS
 from gleann.index.shards.placing import shards_of
 
 SHARDS = 16
@@ -42,6 +48,12 @@ INTRINSIC = 15
 """Dimensions of the surface that rows are drawn on (`bench/scale/manifold.py`), as in
 the set m15 of `python -m bench growth`, from which the entries of a query are taken."""
 
+ASSIGNED = BuildParams(metric="l2", spill="soar")
+"""Of the rows that are assigned."""
+
+SCALED = 10_000
+"""Rows from which their scale is taken, whose seconds are no part of any step."""
+
 ROWS_PER_LIST = 4
 """Rows of which centroids are the means."""
 
@@ -53,7 +65,7 @@ class Sizes:
     Attributes:
         rows: in the smaller and in the greater piece of work.
         nlists: numbers of lists that rows are assigned to.
-        assigned: rows that are.
+        assigned: rows that are, in the smaller task and in one of a build.
         ranked: queries whose lists are found.
         served: rows of the index that is searched.
         tries: of which the least counts.
@@ -61,7 +73,7 @@ class Sizes:
 
     rows: tuple[int, int] = (20_000, 120_000)
     nlists: tuple[int, int] = (16_384, 65_536)
-    assigned: tuple[int, int] = (20_000, 120_000)
+    assigned: tuple[int, int] = (20_000, RANGE_ROWS)
     ranked: tuple[int, int] = (500, 2500)
     served: int = 100_000
     tries: int = 3
@@ -102,7 +114,7 @@ def trained(nlist: int, dim: int) -> Vectors:
     training = HostKernels(1).training_rows(rows)
     list_nos = training.nearest(rows[:nlist])
     sizes = np.bincount(list_nos, minlength=nlist)[:, None]
-    means: Vectors = training.sums(list_nos, nlist=nlist) / np.maximum(sizes, 1)
+    means = training.sums(list_nos, nlist=nlist) / np.maximum(sizes, 1)
     return np.where(sizes > 0, means, rows[:nlist]).astype(np.float32)
 
 
@@ -126,6 +138,17 @@ def between(work: Callable[[int], object], sizes: tuple[int, int], tries: int) -
     return Cost(each=max(each, 0.0), fixed=max(least[0] - each * sizes[0], 0.0))
 
 
+def least_seconds(work: Callable[[], object], tries: int) -> float:
+    """The least CPU seconds of some tries."""
+    least = float("inf")
+    for _ in range(tries):
+        gc.collect()
+        begun = process_time()
+        work()
+        least = min(least, process_time() - begun)
+    return least
+
+
 def measured_steps(
     dim: int, sizes: Sizes, folder: Path
 ) -> Iterator[tuple[str, dict[str, float]]]:
@@ -147,18 +170,10 @@ def measured_steps(
         divided["sample_by_code"] = MANY
         each = cost.each / divided.get(name, 1)
         yield name, {"each": each, "fixed": cost.fixed}
+    rows = drawn(sizes.assigned[1], dim)
     for nlist in sizes.nlists:
-        centroids = trained(nlist, dim)
-        for name, task in _list_steps(rows, centroids):
-            cost = between(task, sizes.assigned, sizes.tries)
+        for name, cost in _list_costs(rows, trained(nlist, dim), sizes):
             yield f"{name}_{nlist}", {"each": cost.each, "fixed": cost.fixed}
-        ranker = coded_lists(centroids, threads=1)
-        cost = between(
-            lambda n, ranker=ranker: ranker.rank_lists(rows[:n], nprobe=RANKED),
-            sizes.ranked,
-            sizes.tries,
-        )
-        yield f"rank_{nlist}", {"each": cost.each, "fixed": 0.0}
     yield from _searches(dim, sizes)
 
 
@@ -213,15 +228,40 @@ def _write(rows: Vectors, folder: Path) -> None:
         digest.update(rows.data)
 
 
+def _list_costs(
+    rows: Vectors, centroids: Vectors, sizes: Sizes
+) -> Iterator[tuple[str, Cost]]:
+    """The steps that rows and lists take."""
+    for name, task in _list_steps(rows, centroids):
+        yield name, between(task, sizes.assigned, sizes.tries)
+    seconds = least_seconds(lambda: _choose(rows, centroids), sizes.tries)
+    yield "choose", Cost(each=0.0, fixed=seconds)
+    ranking = partial(_rank, coded_lists(centroids, threads=1), rows)
+    cost = between(ranking, sizes.ranked, sizes.tries)
+    yield "rank", Cost(each=cost.each, fixed=0.0)
+
+
+def _choose(rows: Vectors, centroids: Vectors) -> Chosen:
+    """What a build does once, before its tasks assign rows."""
+    scale = scale_of(rows[:SCALED])
+    return choose_for_all(rows, centroids, params=ASSIGNED, scale=scale, threads=1)
+
+
+def _rank(ranker: NativeEngine, rows: Vectors, n: int) -> None:
+    ranker.rank_lists(rows[:n], nprobe=RANKED)
+
+
 def _list_steps(
     rows: Vectors, centroids: Vectors
 ) -> Iterator[tuple[str, Callable[[int], object]]]:
     kernels = HostKernels(1)
-    params = BuildParams(metric="l2", spill="soar")
+    scale, chosen = scale_of(rows[:SCALED]), _choose(rows, centroids)
 
     def assign(n: int) -> None:
-        for _ in kernels.assign_blocks(rows[:n], centroids, params=params):
-            pass
+        for block, first, _ in assign_blocks(
+            rows[:n], centroids, params=ASSIGNED, scale=scale, threads=1, chosen=chosen
+        ):
+            total_distortion(rows[block], centroids, first)
 
     def train(n: int) -> None:
         training = kernels.training_rows(rows[:n])

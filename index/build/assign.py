@@ -12,7 +12,12 @@ from gleann.index.arrays import ListNos, RowMatrix, Vectors
 from gleann.index.build.shortlist import (
     NEAREST_WIDTHS,
     WIDTHS,
+    AllLists,
+    Assign,
+    Chosen,
+    by_chosen,
     by_shortlist,
+    choose_shortlist,
 )
 from gleann.index.build.spill import Spiller, less
 from gleann.index.engines import native
@@ -42,6 +47,7 @@ def assign_blocks(  # noqa: PLR0913  the index so far, and how it is assigned
     threads: int = 0,
     center: Vectors | None = None,
     blocks: Sequence[slice] | None = None,
+    chosen: Chosen | None = None,
 ) -> Iterator[tuple[slice, ListNos, ListNos]]:
     """Assign all rows, block after block.
 
@@ -56,6 +62,8 @@ def assign_blocks(  # noqa: PLR0913  the index so far, and how it is assigned
             subtracts nothing.
         blocks: some of `blocks_to_assign`, which alone are assigned, as they are among
             all; None for all.
+        chosen: by `choose_for_all` for the same rows, centroids and parameters; None
+            chooses here, which takes seconds where lists are very many.
 
     Yields:
         Each block of rows, the first list of each, and its second, -1 for none.
@@ -65,17 +73,18 @@ def assign_blocks(  # noqa: PLR0913  the index so far, and how it is assigned
     if center is not None:
         centroids = centroids - center
     if native.available():
-        assigner = native.NativeAssigner(centroids, threads=threads)
-        assign = by_shortlist(
-            lambda rows, among: assigner.assign(
-                rows, params=params, scale=scale, among=among
-            ),
-            centroids,
-            vectors,
-            center=center,
-            widths=WIDTHS,
-            threads=threads,
-        )
+        lists_of = _native_assign(centroids, params, scale=scale, threads=threads)
+        if chosen is None:
+            assign = by_shortlist(
+                lists_of,
+                centroids,
+                vectors,
+                center=center,
+                widths=WIDTHS,
+                threads=threads,
+            )
+        else:
+            assign = by_chosen(lists_of, centroids, chosen, threads=threads)
         for block in blocks:
             yield block, *assign(np.ascontiguousarray(less(vectors[block], center)))
         return
@@ -85,6 +94,46 @@ def assign_blocks(  # noqa: PLR0913  the index so far, and how it is assigned
     ):
         beat()
         yield block, *lists
+
+
+def choose_for_all(
+    vectors: RowMatrix,
+    centroids: Vectors,
+    *,
+    params: BuildParams,
+    scale: float,
+    threads: int = 0,
+    center: Vectors | None = None,
+) -> Chosen:
+    """How rows are shortlisted, for several calls of `assign_blocks` on parts of them.
+
+    Arguments are those of `assign_blocks`.
+    """
+    if not native.available():
+        return AllLists()
+    if center is not None:
+        centroids = centroids - center
+    chosen, _ = choose_shortlist(
+        _native_assign(centroids, params, scale=scale, threads=threads),
+        centroids,
+        vectors,
+        center=center,
+        widths=WIDTHS,
+        threads=threads,
+    )
+    return chosen
+
+
+def _native_assign(
+    centroids: Vectors, params: BuildParams, *, scale: float, threads: int
+) -> Assign:
+    """The lists of rows by the native kernels; all less the center, if there is one."""
+    assigner = native.NativeAssigner(centroids, threads=threads)
+
+    def assign(rows: Vectors, among: ListNos | None) -> tuple[ListNos, ListNos]:
+        return assigner.assign(rows, params=params, scale=scale, among=among)
+
+    return assign
 
 
 def blocks_to_assign(n: int, nlist: int) -> list[slice]:

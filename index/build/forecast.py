@@ -7,7 +7,7 @@ The constants are nominal: seconds of one core of the machine that they were fit
 from dataclasses import dataclass
 
 from gleann.index.build.arrange import resolve_nlist
-from gleann.index.build.kmeans import MOST_TRAIN_BYTES, TRAIN_ROWS_PER_LIST
+from gleann.index.build.kmeans import wanted_rows
 from gleann.index.build.make_sample import LEAST_DEEP
 from gleann.index.build.near_rows import BLOCK_BYTES as NEAR_BYTES
 from gleann.index.build.on_disk import BLOCK_BYTES
@@ -96,7 +96,7 @@ def forecast_build(
     """
     nlist = resolve_nlist(params, n)
     queries = sample_size(n, params)
-    trained = _trained_rows(n, dim, nlist)
+    trained = min(n, wanted_rows(dim, nlist=nlist))
     passes = params.kmeans_iterations + TRAIN_PASSES
     train = passes * _assigned(trained, nlist, dim, NEAREST_WIDTHS[0], TRAIN_PAIR)
     if nlist in (1, n):
@@ -162,11 +162,6 @@ def _assigned(rows: int, nlist: int, dim: int, width: int, pair: float) -> float
     ranked = min(nlist, LEAST_GROUPED)  # then those of some groups
     by_code = ranked * (CODE_PRODUCT * dim + CODE_PAIR)
     return rows * (by_code + width * CHOSEN_PAIR)
-
-
-def _trained_rows(n: int, dim: int, nlist: int) -> int:
-    most = max(nlist, MOST_TRAIN_BYTES // (4 * dim))
-    return min(n, TRAIN_ROWS_PER_LIST * nlist, most)
 
 
 def _build_memory(n: int, dim: int, nlist: int, *, trained: int, queries: int) -> int:

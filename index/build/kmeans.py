@@ -75,12 +75,20 @@ def train_centroids(  # noqa: PLR0913  each is a setting of k-means
     return split + center
 
 
+def wanted_rows(dim: int, *, nlist: int) -> int:
+    """Rows of `dim` numbers that k-means takes of any number of rows.
+
+    `TRAIN_ROWS_PER_LIST` a list, or as many as `MOST_TRAIN_BYTES` hold; but one a list.
+    """
+    most = MOST_TRAIN_BYTES // (4 * dim)
+    return max(nlist, min(TRAIN_ROWS_PER_LIST * nlist, most))
+
+
 def _training_rows(
     vectors: RowMatrix, *, nlist: int, rng: np.random.Generator, kept_out: Rows | None
 ) -> Vectors:
     n = len(vectors)
-    most = MOST_TRAIN_BYTES // (4 * vectors.shape[1])
-    wanted = max(nlist, min(TRAIN_ROWS_PER_LIST * nlist, most))
+    wanted = wanted_rows(vectors.shape[1], nlist=nlist)
     if kept_out is None:
         if wanted >= n:
             return np.asarray(vectors)

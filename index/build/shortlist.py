@@ -9,6 +9,7 @@ tell lists apart, all lists are compared.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -60,6 +61,71 @@ Shortlist = Callable[[Vectors], ListNos]
 """Lists (m, p) near each row (m, d); a list may be there twice."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Groups:
+    """Lists in groups of near ones.
+
+    Attributes:
+        centres: float32 (g, d).
+        of_list: int32 (nlist,), the group of each list.
+    """
+
+    centres: Vectors
+    of_list: ListNos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllLists:
+    """No shortlist: a row is compared with all lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodedLists:
+    """A shortlist of the lists that are best by their codes among all.
+
+    Attributes:
+        width: lists of it.
+    """
+
+    width: int
+
+    def opened(self, centroids: Vectors, *, threads: int) -> Shortlist:
+        """What makes shortlists of these lists (nlist, d)."""
+        return self.of(coded_lists(centroids, threads=threads))
+
+    def of(self, ranker: NativeEngine) -> Shortlist:
+        """The same by an engine of `coded_lists`."""
+        return partial(ranker.rank_lists, nprobe=self.width)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GroupedLists:
+    """A shortlist of the lists that are nearest among those of near groups.
+
+    Attributes:
+        groups: of all lists.
+        probes: groups that are looked at.
+        width: lists of it.
+    """
+
+    groups: Groups
+    probes: int
+    width: int
+
+    def opened(self, centroids: Vectors, *, threads: int) -> Shortlist:
+        """What makes shortlists of these lists (nlist, d)."""
+        return self.of(grouped_lists(centroids, self.groups, threads=threads))
+
+    def of(self, grouped: NativeEngine) -> Shortlist:
+        """The same by an engine of `grouped_lists`."""
+        return from_groups(grouped, probes=self.probes, width=self.width)
+
+
+Chosen = AllLists | CodedLists | GroupedLists
+"""How shortlists are made, as it was chosen for some rows and lists: small, and the
+same for all parts of the rows, which other processes may assign."""
+
+
 def by_shortlist(
     assign: Assign,
     centroids: Vectors,
@@ -80,18 +146,47 @@ def by_shortlist(
             compared where none suffices.
         threads: of the kernels; 0 takes all cores.
     """
+    _, shortlist = choose_shortlist(
+        assign, centroids, vectors, center=center, widths=widths, threads=threads
+    )
+    return _assigned_by(assign, shortlist)
 
-    def among_all(rows: Vectors) -> Lists:
-        return assign(rows, None)
 
+def choose_shortlist(
+    assign: Assign,
+    centroids: Vectors,
+    vectors: RowMatrix,
+    *,
+    center: Vectors | None,
+    widths: tuple[int, ...],
+    threads: int,
+) -> tuple[Chosen, Shortlist | None]:
+    """The choice of `by_shortlist`, which takes the same, and what makes shortlists."""
     if len(centroids) < LEAST_LISTS or len(vectors) < LEAST_ROWS:
-        return among_all
+        return AllLists(), None
     tried = _tried_rows(vectors, center)
-    wanted = among_all(tried)
-    for shortlist in _shortlists(centroids, widths, threads=threads):
+    wanted = assign(tried, None)
+    for chosen, shortlist in _shortlists(centroids, widths, threads=threads):
         if _agree(assign(tried, shortlist(tried)), wanted):
-            return _in_blocks(assign, shortlist)
-    return among_all
+            return chosen, shortlist
+    return AllLists(), None
+
+
+def by_chosen(
+    assign: Assign, centroids: Vectors, chosen: Chosen, *, threads: int
+) -> Callable[[Vectors], Lists]:
+    """The assignment of rows (m, d) by a shortlist that was chosen before.
+
+    Args:
+        assign: as for `by_shortlist`.
+        centroids: (nlist, d), those of the choice.
+        chosen: by `choose_shortlist`.
+        threads: of the kernels; 0 takes all cores.
+    """
+    shortlist = None
+    if not isinstance(chosen, AllLists):
+        shortlist = chosen.opened(centroids, threads=threads)
+    return _assigned_by(assign, shortlist)
 
 
 def _tried_rows(vectors: RowMatrix, center: Vectors | None) -> Vectors:
@@ -103,18 +198,27 @@ def _tried_rows(vectors: RowMatrix, center: Vectors | None) -> Vectors:
 
 def _shortlists(
     centroids: Vectors, widths: tuple[int, ...], *, threads: int
-) -> Iterator[Shortlist]:
+) -> Iterator[tuple[Chosen, Shortlist]]:
     """From the cheapest to the surest."""
     if len(centroids) >= LEAST_GROUPED:
-        grouped = grouped_lists(centroids, threads=threads)
+        groups = make_groups(centroids, threads=threads)
+        engine = grouped_lists(centroids, groups, threads=threads)
         for probes, width in GROUPED:
-            yield from_groups(grouped, probes=probes, width=width)
+            grouped = GroupedLists(groups=groups, probes=probes, width=width)
+            yield grouped, grouped.of(engine)
     ranker = coded_lists(centroids, threads=threads)
     for width in widths:
-        yield partial(ranker.rank_lists, nprobe=width)
+        coded = CodedLists(width=width)
+        yield coded, coded.of(ranker)
 
 
-def _in_blocks(assign: Assign, shortlist: Shortlist) -> Callable[[Vectors], Lists]:
+def _assigned_by(
+    assign: Assign, shortlist: Shortlist | None
+) -> Callable[[Vectors], Lists]:
+    """The assignment of rows among a shortlist of each, or among all lists."""
+    if shortlist is None:
+        return lambda rows: assign(rows, None)
+
     def assign_rows(rows: Vectors) -> Lists:
         blocks = [rows[block] for block in block_slices(len(rows), BLOCK_ROWS)]
         found = [assign(block, shortlist(block)) for block in blocks]
@@ -141,8 +245,8 @@ def coded_lists(centroids: Vectors, *, threads: int) -> NativeEngine:
     return _engine(row, centroids, in_first, threads=threads)
 
 
-def grouped_lists(centroids: Vectors, *, threads: int) -> NativeEngine:
-    """An index of `centroids` (nlist, d), as rows, in groups of near ones."""
+def make_groups(centroids: Vectors, *, threads: int) -> Groups:
+    """Groups of near ones among `centroids` (nlist, d), the same for any threads."""
     nlist = len(centroids)
     count = min(nlist, round(GROUPS * nlist**0.5))
     rng = np.random.default_rng(nlist)
@@ -155,8 +259,14 @@ def grouped_lists(centroids: Vectors, *, threads: int) -> NativeEngine:
         centres = np.where(sizes > 0, sums / np.maximum(sizes, 1), centres)
         centres = centres.astype(np.float32)
     groups = NativeAssigner(centres, threads=threads).nearest(centroids)
-    lists = invert(groups, np.full(nlist, -1, np.int32), nlist=count)
-    return _engine(centroids, centres, lists, threads=threads)
+    return Groups(centres=centres, of_list=groups)
+
+
+def grouped_lists(centroids: Vectors, groups: Groups, *, threads: int) -> NativeEngine:
+    """An index of `centroids` (nlist, d), as rows, in their groups."""
+    none = np.full(len(centroids), -1, np.int32)
+    lists = invert(groups.of_list, none, nlist=len(groups.centres))
+    return _engine(centroids, groups.centres, lists, threads=threads)
 
 
 def from_groups(grouped: NativeEngine, *, probes: int, width: int) -> Shortlist:

@@ -12,7 +12,7 @@ import numpy as np
 
 from gleann.index.access.saved_parts import SavedParts
 from gleann.index.arrays import ListNos, Rows
-from gleann.index.errors import AlreadyExistsError, InvalidParamsError
+from gleann.index.errors import AlreadyExistsError
 from gleann.index.ids.held import kind_of, take_ids
 from gleann.index.lists import assignment, invert
 from gleann.index.shards.manifest import (
@@ -20,10 +20,14 @@ from gleann.index.shards.manifest import (
     ShardsManifest,
     describe_shard,
     publish,
+    read,
+    require_shard_count,
     shard_name,
 )
 from gleann.index.shards.placing import shards_of
+from gleann.index.shards.whole import whole_folder
 from gleann.index.soar_index import SoarIndex
+from gleann.index.storage.array_file import refusing_disk
 from gleann.index.storage.manifest import publish_empty
 from gleann.index.storage.packing import Header, pack_header
 
@@ -31,33 +35,36 @@ from gleann.index.storage.packing import Header, pack_header
 def cut(index: SoarIndex, path: str | PathLike[str], *, shards: int) -> ShardsManifest:
     """Write `index` to the directory `path` in `shards` parts, by the hash of the id.
 
-    The rows of a shard are in the order of the index. Memory: those of a shard.
+    The directory appears in one step, when all is written. The rows of a shard are in
+    the order of the index. Memory: those of a shard.
 
     Raises:
-        InvalidParamsError: fewer than one shard.
+        InvalidParamsError: too few shards or too many.
         AlreadyExistsError: there is something at `path`.
         StorageError: the disk refused.
     """
-    if shards < 1:
-        raise InvalidParamsError(f"shards must be at least 1, got {shards}")
+    require_shard_count(shards)
     folder = Path(path)
     if folder.exists():
         raise AlreadyExistsError(f"there is something at {folder}")
-    folder.mkdir(parents=True)
     of_row = shards_of(index.held_ids, shards)
     lists = assignment(index.data.lists, n=len(index))
-    written = tuple(
-        _write(index, lists, np.flatnonzero(of_row == number), folder, number)
-        for number in range(shards)
-    )
-    manifest = ShardsManifest(
-        n=len(index),
-        dim=index.dim,
-        id_kind=kind_of(index.held_ids),
-        shards=written,
-        header=pack_header(index.header, index.data.encoding),
-    )
-    publish(folder, manifest)
+    with whole_folder(folder) as whole:
+        written = tuple(
+            _write(index, lists, np.flatnonzero(of_row == number), whole, number)
+            for number in range(shards)
+        )
+        manifest = ShardsManifest(
+            n=len(index),
+            dim=index.dim,
+            id_kind=kind_of(index.held_ids),
+            shards=written,
+            header=pack_header(index.header, index.data.encoding),
+        )
+        with refusing_disk(folder):
+            publish(whole, manifest)
+    if read(folder).shards != manifest.shards:
+        raise AlreadyExistsError(f"{folder} was made by somebody else meanwhile")
     return manifest
 
 
@@ -82,7 +89,8 @@ def _write(
 ) -> Shard:
     directory = shard_name(number)
     if not len(rows):
-        publish_empty(folder / directory)
+        with refusing_disk(folder):
+            publish_empty(folder / directory)
         return describe_shard(folder, directory, n=0)
     data, (primary, secondary) = index.data, lists
     part = replace(

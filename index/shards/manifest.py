@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from gleann.index.errors import CorruptDataError
+from gleann.index.errors import CorruptDataError, InvalidParamsError
 from gleann.index.shards.placing import PLACING
 from gleann.index.storage.manifest import (
     manifest_checksum,
@@ -33,6 +33,10 @@ FORMAT = "gleann-shards"
 VERSION = 1
 MANIFEST = "shards.json"
 NEW_MANIFEST = f"{MANIFEST}.new"
+
+MOST_SHARDS = 4096
+"""Of an index that is made: each has a copy of all centroids, and a process that holds
+it. Manifests of more are read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,18 @@ class ShardsManifest:
     def unpacked(self) -> Header:
         """The header of the whole."""
         return unpack_header(self.header)
+
+
+def require_shard_count(shards: int) -> None:
+    """Refuse a number of shards that no index is made of.
+
+    Raises:
+        InvalidParamsError: fewer than one, or more than `MOST_SHARDS`.
+    """
+    if shards < 1:
+        raise InvalidParamsError(f"shards must be at least 1, got {shards}")
+    if shards > MOST_SHARDS:
+        raise InvalidParamsError(f"shards must be at most {MOST_SHARDS}, got {shards}")
 
 
 def shard_name(number: int) -> str:

@@ -191,11 +191,17 @@ class Draft:
     def _open(self, name: str) -> Iterator[BinaryIO]:
         with refusing_disk(self._path):
             handle = (self._data_dir / name).open("wb")
-        with handle:
+        try:
             yield handle
             with refusing_disk(self._path):
                 handle.flush()
                 os.fsync(handle.fileno())
+        except BaseException:
+            with suppress(OSError):  # what the disk refused is tried again, in vain
+                handle.close()
+            raise
+        with refusing_disk(self._path):
+            handle.close()
 
     def mapped(self, name: str) -> Array:
         """A finished array, memory-mapped, read-only."""

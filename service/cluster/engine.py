@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gleann._needed import needing
 from gleann.index.errors import (
     EngineUnavailableError,
     GleannError,
+    MissingPackageError,
     UnavailableError,
 )
 
@@ -26,14 +28,18 @@ def loaded() -> Any:
     """The module ray.
 
     Raises:
-        EngineUnavailableError: it is not installed.
+        MissingPackageError: it is not installed, or is older than gleann needs it.
+        EngineUnavailableError: it cannot be imported for another reason.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     try:
-        import ray
-        import ray.exceptions
-        import ray.util.scheduling_strategies
+        with needing("work on a cluster"):
+            import ray
+            import ray.exceptions
+            import ray.util.scheduling_strategies
+    except MissingPackageError:
+        raise
     except ImportError as error:
         raise EngineUnavailableError(
             "work on a cluster needs the package ray, which cannot be imported:"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from gleann.index.errors import UnavailableError
 from gleann.service.cluster import engine
 
 Result = TypeVar("Result")
@@ -38,7 +39,15 @@ def on_each_machine(
         for node in ray.nodes()
         if node["Alive"]
     ]
-    for host, answer in asked:
-        with engine.errors_unwrapped(f"the machine {host} does not {doing}"):
-            there = ray.get(answer, timeout=SECONDS)
-        yield host, there
+    try:
+        for host, answer in asked:
+            failed = f"the machine {host} does not {doing}"
+            with engine.errors_unwrapped(failed):
+                ready, _ = ray.wait([answer], timeout=SECONDS)
+                if not ready:
+                    raise UnavailableError(f"{failed} within {SECONDS:g} s")
+                there = ray.get(answer)
+            yield host, there
+    finally:
+        for _, answer in asked:
+            ray.cancel(answer, force=True)  # one that has answered is left as it is

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, Progress
-from gleann.index.errors import DuplicateIdError, NonFiniteError
+from gleann.index.errors import DuplicateIdError, MissingFileError, NonFiniteError
 from gleann.index.payload.schema import Schema
 from gleann.index.shards.build.build import Asked, ask_for, build_shards
 from gleann.index.shards.build.sources import Wanted
@@ -67,6 +67,20 @@ def test_workers_write_what_one_process_writes(
         tmp_path, rows, params, shards=SHARDS, ids=ids, payload={"word": words}
     )
     assert_same_index(tmp_path / "two", there)
+
+
+def test_workers_read_files_of_a_store(cluster: "Cluster", tmp_path: Path) -> None:
+    pytest.importorskip("obstore", reason="needs obstore (extra cloud)")
+    files = write_parquet(tmp_path / "in", rows_of(), groups=700)
+    url = f"file://{files}"
+    asked = ask_for([url], PARAMS, shards=SHARDS, block_bytes=BLOCK, runner=cluster.run)
+    build_shards(asked, tmp_path / "stored", runner=cluster.run)
+    build_shards(asked_for(files), tmp_path / "here")
+    assert_same_index(tmp_path / "stored", tmp_path / "here")
+    (files / "part-2.parquet").unlink()
+    with pytest.raises(MissingFileError, match=r"part-2\.parquet"):
+        build_shards(asked, tmp_path / "out", runner=cluster.run)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".building"]
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))

@@ -191,6 +191,33 @@ def test_machines_are_asked_for_versions_and_folders(
     require_free(tmp_path, overwrite=False)
 
 
+def test_a_machine_that_does_not_answer_is_named(
+    travelling: "Cluster", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what it was asked does not go on there."""
+    import time
+
+    from gleann.service.cluster import nodes
+
+    def hang(folder: Path) -> None:
+        (folder / str(os.getpid())).touch()
+        while True:
+            time.sleep(0.05)
+
+    said = r"^the machine \S+ does not say it within 0.5 s$"
+    asking = nodes.on_each_machine(travelling.ray, hang, tmp_path, doing="say it")
+    with monkeypatch.context() as short:
+        short.setattr(nodes, "SECONDS", 0.5)
+        with pytest.raises(UnavailableError, match=said):
+            next(asking)
+    gone = [int(file.name) for file in tmp_path.iterdir()]
+    assert ray_workers.wait_for(
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in gone), seconds=60
+    )
+    [(_, answer)] = nodes.on_each_machine(travelling.ray, abs, -3, doing="say it")
+    assert answer == 3
+
+
 def test_a_folder_that_a_machine_does_not_see_is_refused(
     cluster: "Cluster", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,10 +1,13 @@
 """A client is installed without most packages: what needs one says what installs it."""
 
+import builtins
 import json
 import os
 import subprocess
 import sys
+import types
 from importlib import metadata
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ import gleann
 from gleann._needed import PACKAGES, missing_packages, needing, package_of
 from gleann.index.errors import EngineUnavailableError, MissingPackageError
 from gleann.service.cli.completion import VARIABLE
+from gleann.service.cluster import engine
 from tests.packaging.test_dependencies import DISTRIBUTION, NEEDED
 
 ABSENT = (
@@ -168,6 +172,7 @@ def test_every_dependency_has_its_module():
     ("module", "package"),
     [
         ("scipy.sparse.csgraph", "scipy"),
+        ("ray.util.scheduling_strategies", "ray[data]"),
         ("google.rpc.status_pb2", "googleapis-common-protos"),
         ("google.longrunning", "googleapis-common-protos"),
         ("google", "protobuf"),
@@ -180,6 +185,39 @@ def test_the_package_of_a_module(module, package):
     assert package_of(module) == package
 
 
+def test_an_extra_that_is_missing_or_too_old_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingPackageError) as raised:
+        engine.loaded()
+    said = "work on a cluster needs the package ray, which is not installed: pip inst"
+    assert str(raised.value) == f"{said}all 'ray[data]'"
+    old = types.ModuleType("ray")
+    old.__spec__ = ModuleSpec("ray", None)
+    monkeypatch.setitem(sys.modules, "ray", old)
+    monkeypatch.setattr(metadata, "requires", lambda _: [RAY])
+    monkeypatch.setattr(metadata, "version", {"ray": "2.9"}.get)
+    with pytest.raises(MissingPackageError) as raised:
+        engine.loaded()
+    said = "work on a cluster needs the package ray 2.60 or newer, but 2.9 is installed"
+    assert str(raised.value) == f"{said}: pip install 'ray[data]>=2.60'"
+
+
+def test_an_extra_that_lacks_a_package_of_its_own_is_told(monkeypatch):
+    def fail(name, *rest):
+        if name == "ray":
+            raise ModuleNotFoundError("No module named 'msgpack'", name="msgpack")
+        return imported(name, *rest)
+
+    imported = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", fail)
+    with pytest.raises(EngineUnavailableError, match="cannot be imported: .*msgpack"):
+        engine.loaded()
+
+
+def test_extras_are_not_among_what_all_lack(said):
+    assert "ray" not in said["gleann.Client(folder)"][1]
+
+
 def test_other_modules_and_other_errors_stay():
     with pytest.raises(ModuleNotFoundError) as raised, needing("it"):
         import gleann.gone  # noqa: F401
@@ -189,6 +227,7 @@ def test_other_modules_and_other_errors_stay():
     assert type(other.value) is ImportError
 
 
+RAY = "ray[data]>=2.60; extra == 'cluster'"
 NEEDS = ["numpy>=1.26", "scipy>=99.1; python_version > '3'", "tqdm>=4.66"]
 
 

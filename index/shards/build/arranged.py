@@ -10,8 +10,9 @@ import numpy as np
 from gleann.index.arrays import Vectors
 from gleann.index.build.arrange import Arranged
 from gleann.index.codes import Encoding
-from gleann.index.shards.build.folder import read_json, whole_folder, write_json
+from gleann.index.shards.whole import read_json, whole_folder, write_json
 from gleann.index.storage import packing
+from gleann.index.storage.array_file import refusing_disk
 from gleann.index.storage.packing import Header
 
 _HEADER, _ARRAYS = "header.json", "arrays.npz"
@@ -56,7 +57,8 @@ class Decided:
         """
         arrays = packing.pack_encoding(self.encoding) | {"centroids": self.centroids}
         with whole_folder(path) as folder:
-            with (folder / _ARRAYS).open("wb") as handle:
+            file = folder / _ARRAYS
+            with refusing_disk(file), file.open("wb") as handle:
                 np.savez(handle, **arrays)  # type: ignore[arg-type]
                 handle.flush()
                 os.fsync(handle.fileno())

@@ -9,10 +9,12 @@ import numpy as np
 from gleann.index.arrays import ListNos, Vectors
 from gleann.index.build.assign import assign_blocks, blocks_to_assign
 from gleann.index.build.distortion import total_distortion
+from gleann.index.build.shortlist import Chosen
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import BuildParams
-from gleann.index.shards.build.folder import names_in, whole_file
+from gleann.index.shards.build.folder import names_in
 from gleann.index.shards.rows import JoinedRows
+from gleann.index.shards.whole import whole_file, write_array
 
 RANGE_ROWS = 1 << 18
 """Rows of a file, about. It is the same for any number of workers: a build goes on with
@@ -71,7 +73,7 @@ class AssignedFiles:
             for file in self.folder.iterdir():
                 file.unlink()
         with whole_file(self.folder / CENTROIDS) as file, file.open("wb") as handle:
-            np.save(handle, centroids)
+            write_array(handle, centroids)
 
     def spans(self, n: int) -> list[slice]:
         """The rows of each file."""
@@ -137,13 +139,17 @@ class AssignedFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Assigning:
-    """What the assignment of a range needs; see `assign_blocks`."""
+    """What the assignment of a range needs; see `assign_blocks`.
+
+    Shortlists are chosen once, for all ranges: groups of many lists take seconds.
+    """
 
     rows: JoinedRows
     centroids: Vectors
     params: BuildParams
     scale: float
     center: Vectors | None
+    chosen: Chosen
     files: AssignedFiles
 
 
@@ -172,6 +178,7 @@ def assign_range(job: Assigning, span: slice) -> None:
             threads=1,
             center=job.center,
             blocks=blocks,
+            chosen=job.chosen,
         )
     ]
     job.files.write(span, found)

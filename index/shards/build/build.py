@@ -19,6 +19,7 @@ from gleann.index.build.arrange import (
     require_narrower,
     resolve_nlist,
 )
+from gleann.index.build.kmeans import wanted_rows
 from gleann.index.errors import InvalidParamsError
 from gleann.index.heartbeat import repeating
 from gleann.index.operating.points import SpillReport, best_recall
@@ -41,6 +42,7 @@ from gleann.index.shards.build.gather import (
 from gleann.index.shards.build.kernels import SpreadKernels
 from gleann.index.shards.build.place import Counts, Placing, place_block, placed_counts
 from gleann.index.shards.build.publish import (
+    Finished,
     finish_shards,
     is_finished,
     publish_shards,
@@ -54,7 +56,7 @@ from gleann.index.shards.build.sources import (
     describe_files,
     list_files,
 )
-from gleann.index.shards.manifest import ShardsManifest
+from gleann.index.shards.manifest import require_shard_count
 from gleann.index.shards.rows import JoinedRows
 from gleann.index.shards.runner import Runner
 
@@ -70,6 +72,7 @@ class ShardsSummary:
         dim: dimensions of a row.
         shards: rows of each.
         nlist: number of inverted lists, the same in all shards.
+        trained_rows: that k-means saw, at most.
         params: the build parameters, with "auto" resolved.
         spilled_share: share of rows that have a second copy.
         spill_report: as `SoarIndex.spill_report`.
@@ -81,6 +84,7 @@ class ShardsSummary:
     dim: int
     shards: tuple[int, ...]
     nlist: int
+    trained_rows: int
     params: BuildParams
     spilled_share: float
     spill_report: SpillReport | None
@@ -143,7 +147,7 @@ def ask_for(  # noqa: PLR0913  what a build is given
         inputs: files, folders, globs and URLs, as `gleann.data.open` takes; all
             machines open them by these names.
         params: of the build; `memory` is not for shards.
-        shards: at least 1.
+        shards: from 1 to `MOST_SHARDS`.
         wanted: what is taken of the files.
         queries: (m, d) of the kind that will be asked; None draws rows.
         block_bytes: of the float32 rows of a block, at most, unless a row is longer.
@@ -152,11 +156,10 @@ def ask_for(  # noqa: PLR0913  what a build is given
 
     Raises:
         As `describe_files`; and
-        InvalidParamsError: fewer than one shard, more lists than rows, or a parameter
-            that shards do not have.
+        InvalidParamsError: too few shards or too many, more lists than rows, or a
+            parameter that shards do not have.
     """
-    if shards < 1:
-        raise InvalidParamsError(f"shards must be at least 1, got {shards}")
+    require_shard_count(shards)
     if params.memory is not None:
         raise InvalidParamsError(
             f"memory is {params.memory!r}, and shards are on several machines: give"
@@ -220,12 +223,10 @@ def build_shards(
             build.resumed = asked.shards
         else:
             build.run()
-        decided = Decided.read(folder.arranged)
-        assert decided is not None, "it was kept before the shards were finished"
         report(Progress(phase="done", done=asked.data.n, total=asked.data.n))
-        manifest = publish_shards(folder)
+        finished = publish_shards(folder)
         remove_pieces(folder)
-    return _summary(manifest, decided, resumed=build.resumed)
+    return _summary(finished, resumed=build.resumed)
 
 
 class _Build:
@@ -386,17 +387,19 @@ class _Build:
         return AssignedFiles(folder=self._folder.assigned, nlist=nlist)
 
 
-def _summary(
-    manifest: ShardsManifest, decided: Decided, *, resumed: int
-) -> ShardsSummary:
-    header = decided.header
+def _summary(finished: Finished, *, resumed: int) -> ShardsSummary:
+    manifest = finished.manifest
+    header = manifest.unpacked()
+    nlist = resolve_nlist(header.params, manifest.n)
+    trained = min(manifest.n, wanted_rows(manifest.dim, nlist=nlist))
     return ShardsSummary(
         n=manifest.n,
         dim=manifest.dim,
         shards=tuple(shard.n for shard in manifest.shards),
-        nlist=len(decided.centroids),
+        nlist=nlist,
+        trained_rows=trained,
         params=replace(header.params, memory=None),
-        spilled_share=decided.entries / manifest.n - 1,
+        spilled_share=finished.entries / manifest.n - 1,
         spill_report=header.spill_report,
         best_recall=best_recall(header.points, k=10) if header.points else None,
         resumed=resumed,

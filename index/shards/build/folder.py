@@ -7,7 +7,6 @@ task that runs twice makes the same piece twice, and the second one is dropped.
 import fcntl
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,24 +15,22 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from gleann.index.errors import (
-    AlreadyExistsError,
-    ConflictError,
-    CorruptDataError,
-    MissingFileError,
-)
+from gleann.index.errors import AlreadyExistsError, ConflictError, CorruptDataError
 from gleann.index.shards.manifest import (
     MANIFEST,
     NEW_MANIFEST,
     is_shard_name,
     shard_name,
 )
+from gleann.index.shards.whole import UNFINISHED, found_json, write_json
 from gleann.index.storage.array_file import refusing_disk
-from gleann.index.storage.manifest import sync_dir
 
 BUILDING = ".building"
 ASKED = "asked.json"
 """What is built of what, in the folder of a build."""
+
+FINISHED = "finished.json"
+"""Beside the pieces of a build: the manifest to be, where all shards are finished."""
 
 LOCK = "lock"
 """What the process that builds has locked: a file, which file systems of several
@@ -41,8 +38,6 @@ machines lock for all of them."""
 
 PROBE = ".gleann-"
 """Begins the names of files that show whether machines share a folder."""
-
-_UNFINISHED = "tmp-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,21 +115,62 @@ def opened_folder(
     with _locked(folder.root):
         # Again: the one that was there may have ended just now.
         require_free(out, overwrite=overwrite)
-        known = _read(folder.root / ASKED)
-        if known is not None and known != asked and not overwrite:
-            raise AlreadyExistsError(
-                f"{folder.root} is left of another build:"
-                f" {differences(known, asked)}; build that, or overwrite it"
-            )
-        if known != asked:
-            with refusing_disk(folder.root):
-                _empty(folder.root)
-            write_json(folder.root / ASKED, asked)
-        _sweep(folder.root)
-        with refusing_disk(folder.root):
-            for one in (folder.assigned, *folder.of_tasks):
-                one.mkdir(parents=True, exist_ok=True)
+        if not is_published(folder):
+            if not overwrite:
+                _require_no_index(out)
+            _begin(folder, asked, overwrite=overwrite)
         yield folder
+
+
+def _begin(folder: BuildFolder, asked: dict[str, Any], *, overwrite: bool) -> None:
+    """Make the folder that of a build, or go on with its pieces.
+
+    Raises:
+        AlreadyExistsError: it has the rest of another build.
+        StorageError: the disk refused.
+    """
+    known = found_json(folder.root / ASKED)
+    if known is not None and known != asked and not overwrite:
+        raise AlreadyExistsError(
+            f"{folder.root} is left of another build: {differences(known, asked)};"
+            " build that, or overwrite it"
+        )
+    if known != asked:
+        with refusing_disk(folder.root):
+            _empty(folder.root)
+        write_json(folder.root / ASKED, asked)
+    _sweep(folder.root)
+    with refusing_disk(folder.root):
+        for one in (folder.assigned, *folder.of_tasks):
+            one.mkdir(parents=True, exist_ok=True)
+
+
+def is_published(folder: BuildFolder) -> bool:
+    """Whether the index in place is what this build made.
+
+    So it is where a process was killed after it had published the index, and before it
+    had removed the folder of the build: nothing is left to do but that.
+    """
+    return folder.pieces.name in _published_by(folder.out)
+
+
+def _published_by(out: Path) -> list[str]:
+    """The builds, by their folders, whose finished shards the manifest at `out` names.
+
+    At most one, which was killed before its folder was gone.
+    """
+    finished = list(out.glob(f"{BUILDING}/*/{FINISHED}"))
+    try:
+        manifest = found_json(out / MANIFEST) if finished else None
+    except CorruptDataError:
+        manifest = None
+    if manifest is None or "shards" not in manifest:
+        return []
+    return [
+        file.parent.name
+        for file in finished
+        if (found_json(file) or {}).get("shards") == manifest["shards"]
+    ]
 
 
 def names_in(folder: Path) -> set[str]:
@@ -149,9 +185,13 @@ def names_in(folder: Path) -> set[str]:
 def remove_pieces(folder: BuildFolder) -> None:
     """Remove the folder of a build that was published.
 
-    What it is of goes first: the rest of a folder without it is not gone on with.
+    What it is of goes before the pieces, as the rest of a folder without it is not gone
+    on with; what says that the build is finished goes last, so that the same build
+    removes the rest of a removal that was killed.
     """
     (folder.root / ASKED).unlink(missing_ok=True)
+    for child in names_in(folder.pieces) - {FINISHED}:
+        shutil.rmtree(folder.pieces / child, ignore_errors=True)
     shutil.rmtree(folder.root, ignore_errors=True)
 
 
@@ -189,6 +229,9 @@ def is_build_folder(path: Path) -> bool:
 def require_free(out: Path, *, overwrite: bool) -> None:
     """Refuse a folder with an index that is not to be replaced, or with other things.
 
+    An index whose build was killed before its folder was removed is let pass: the same
+    build ends that, and `opened_folder` refuses others.
+
     Raises:
         AlreadyExistsError: it is one.
     """
@@ -201,7 +244,12 @@ def require_free(out: Path, *, overwrite: bool) -> None:
         raise AlreadyExistsError(
             f"{out} holds {count} files that are no index in shards; choose another"
         )
-    if (out / MANIFEST).exists() and not overwrite:
+    if not overwrite and not _published_by(out):
+        _require_no_index(out)
+
+
+def _require_no_index(out: Path) -> None:
+    if (out / MANIFEST).exists():
         raise AlreadyExistsError(f"there is an index in shards at {out}")
 
 
@@ -252,90 +300,8 @@ def _empty(root: Path) -> None:
 
 def _sweep(root: Path) -> None:
     """Remove what tasks that were killed left behind."""
-    for child in root.rglob(f"{_UNFINISHED}*"):
+    for child in root.rglob(f"{UNFINISHED}*"):
         if child.is_dir():
             shutil.rmtree(child, ignore_errors=True)
         else:
             child.unlink(missing_ok=True)
-
-
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `path` when the body ends; or nothing does.
-
-    Where `path` is there by then, another try of the same task made it: it stays.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    temporary = path.with_name(f"{_UNFINISHED}{path.name}-{secrets.token_hex(6)}")
-    with refusing_disk(path):
-        temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        with refusing_disk(path):
-            sync_dir(temporary)
-            try:
-                temporary.rename(path)
-            except OSError:
-                if not path.is_dir():
-                    raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A file to write, which becomes `path` when the body ends; or nothing does.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    temporary = path.with_name(f"{_UNFINISHED}{secrets.token_hex(6)}-{path.name}")
-    try:
-        with refusing_disk(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
-            with temporary.open("rb") as handle:
-                os.fsync(handle.fileno())
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write JSON in one step.
-
-    Raises:
-        StorageError: the disk refused.
-    """
-    with whole_file(path) as temporary:
-        text = json.dumps(value, indent=1, sort_keys=True)
-        temporary.write_text(text, encoding="utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What `write_json` wrote.
-
-    Raises:
-        MissingFileError: it is not there.
-        CorruptDataError: something changed it.
-    """
-    value = _read(path)
-    if value is None:
-        raise MissingFileError(f"{path} is not there")
-    return value
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise MissingFileError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise CorruptDataError(f"{path} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise CorruptDataError(f"{path} is no JSON object")
-    return value

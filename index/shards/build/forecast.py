@@ -10,6 +10,11 @@ from gleann.index.build.forecast import (
     forecast_build,
     index_bytes,
 )
+from gleann.index.build.kmeans import (
+    MOST_TRAIN_BYTES,
+    TRAIN_ROWS_PER_LIST,
+    wanted_rows,
+)
 from gleann.index.build.near_rows import BLOCK_BYTES as NEAR_BYTES
 from gleann.index.nouns import counted
 from gleann.index.shards.build.build import Asked
@@ -25,6 +30,10 @@ BLOCK_COPIES = 4
 
 NEAR_COPIES = 7
 """Rows whose codes are compared at once: in float32, coded, and packed in lists."""
+
+FEW_A_LIST = 10
+"""Fewer training rows of a list, where the memory of k-means holds no more, are told:
+centroids are then little better than rows drawn at random."""
 
 TASK = 0.01
 """Seconds that a task takes beside its work."""
@@ -43,6 +52,7 @@ class ShardsForecast:
         worker_bytes: memory of a worker, at most.
         disk_bytes: of OUT at most while it runs.
         file_bytes: of OUT afterwards, without payload.
+        trained_rows: that k-means sees, at most.
         steps: what would be done, one sentence each.
     """
 
@@ -51,6 +61,7 @@ class ShardsForecast:
     worker_bytes: int
     disk_bytes: int
     file_bytes: int
+    trained_rows: int
     steps: tuple[str, ...]
 
 
@@ -86,7 +97,31 @@ def forecast_shards(asked: Asked, *, workers: int) -> ShardsForecast:
         worker_bytes=BASE_BYTES + worker,
         disk_bytes=max(2 * placed, files),
         file_bytes=files,
+        trained_rows=trained_rows(asked),
         steps=_steps(asked, workers, len(blocks), nlist, BASE_BYTES + worker),
+    )
+
+
+def trained_rows(asked: Asked) -> int:
+    """Rows that k-means sees, at most."""
+    n, dim = asked.data.n, asked.data.dim
+    return min(n, wanted_rows(dim, nlist=resolve_nlist(asked.params, n)))
+
+
+def few_trained(asked: Asked) -> str | None:
+    """What to know where k-means sees few of the rows that there are; None elsewhere.
+
+    Its memory is bounded: of wide rows in many lists that is hardly more than one a
+    list.
+    """
+    n, rows = asked.data.n, trained_rows(asked)
+    nlist = resolve_nlist(asked.params, n)
+    if rows >= min(n, FEW_A_LIST * nlist):
+        return None
+    return (
+        f"k-means holds {MOST_TRAIN_BYTES >> 20} MiB of rows at most: it sees {rows:,}"
+        f" of {n:,} rows for {nlist:,} lists, {rows / nlist:.1f} a list in place of"
+        f" {TRAIN_ROWS_PER_LIST}"
     )
 
 
@@ -97,8 +132,8 @@ def _steps(
     return (
         f"read {counted(len(data.sources), 'files')} in {counted(blocks, 'blocks')},"
         f" and place their rows in {shards}",
-        f"train {counted(nlist, 'lists')} on rows of all files, and assign"
-        f" {counted(data.n, 'rows')}",
+        f"train {counted(nlist, 'lists')} on {counted(trained_rows(asked), 'rows')} of"
+        f" all files, and assign {counted(data.n, 'rows')}",
         f"write the lists and codes of {shards}",
         f"{counted(workers, 'workers')}, each with about {worker_bytes:,} bytes of"
         " memory",

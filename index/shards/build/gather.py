@@ -16,15 +16,11 @@ from gleann.index.params import Keep
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.saved import add_payload
 from gleann.index.payload.schema import Schema
-from gleann.index.shards.build.folder import (
-    BuildFolder,
-    read_json,
-    whole_folder,
-    write_json,
-)
+from gleann.index.shards.build.folder import BuildFolder
 from gleann.index.shards.build.place import PAYLOAD, ROWS, Counts
 from gleann.index.shards.build.sources import Block, IdKind
 from gleann.index.shards.rows import FileRows, JoinedRows
+from gleann.index.shards.whole import read_json, whole_folder, write_json
 from gleann.index.storage.files import Draft
 from gleann.index.storage.packing import pack_ids
 from gleann.index.storage.row_files import ROWS as VECTORS

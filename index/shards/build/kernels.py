@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gleann.index.arrays import Distances, ListNos, RowMatrix, Rows, Vectors
+from gleann.index.build.assign import choose_for_all
 from gleann.index.build.contract import Assigned, TrainingRows
 from gleann.index.build.host import HostKernels
 from gleann.index.build.near_rows import QUERIES_HELD, rows_at_once
@@ -49,7 +50,8 @@ class SpreadKernels:
     Args:
         runner: carries out the tasks.
         files: keeps the lists of the rows.
-        threads: of what this process does itself: training.
+        threads: of what this process does itself: training, and the choice of
+            shortlists.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class SpreadKernels:
     ) -> None:
         self._runner = runner
         self._files = files
+        self._threads = threads
         self._here = HostKernels(threads)
         self._distortions: dict[int, float] = {}
 
@@ -76,16 +79,10 @@ class SpreadKernels:
         rows = _joined(vectors)
         self._files.begin(centroids)
         missing = self._files.missing(len(rows))
-        scale = self._scale(rows, center) if missing else 0.0
-        job = Assigning(
-            rows=rows,
-            centroids=centroids,
-            params=params,
-            scale=scale,
-            center=center,
-            files=self._files,
-        )
-        done = iter(self._runner(partial(assign_range, job), missing))
+        done: Iterator[None] = iter(())
+        if missing:
+            job = self._assigning(rows, centroids, params, center)
+            done = iter(self._runner(partial(assign_range, job), missing))
         lacking = {span.start for span in missing}
         for span in self._files.spans(len(rows)):
             if span.start in lacking:
@@ -188,6 +185,33 @@ class SpreadKernels:
     def codes(self, vectors: Vectors, encoding: Encoding) -> Codes:
         """See `BuildKernels.codes`; here."""
         return self._here.codes(vectors, encoding)
+
+    def _assigning(
+        self,
+        rows: JoinedRows,
+        centroids: Vectors,
+        params: BuildParams,
+        center: Vectors | None,
+    ) -> Assigning:
+        """What the tasks need; shortlists are chosen here, by this process."""
+        scale = self._scale(rows, center)
+        chosen = choose_for_all(
+            rows,
+            centroids,
+            params=params,
+            scale=scale,
+            threads=self._threads,
+            center=center,
+        )
+        return Assigning(
+            rows=rows,
+            centroids=centroids,
+            params=params,
+            scale=scale,
+            center=center,
+            chosen=chosen,
+            files=self._files,
+        )
 
     def _scale(self, rows: JoinedRows, center: Vectors | None) -> float:
         """As `scale_of`."""

@@ -26,9 +26,10 @@ from gleann.index.kept.half_rows import narrowed
 from gleann.index.params import BuildParams
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
-from gleann.index.shards.build.folder import BuildFolder, whole_folder
+from gleann.index.shards.build.folder import BuildFolder
 from gleann.index.shards.build.sources import Block, Wanted, columns_of
 from gleann.index.shards.placing import shards_of
+from gleann.index.shards.whole import whole_folder, write_array
 from gleann.index.storage.array_file import refusing_disk
 from gleann.index.storage.packing import pack_ids
 from gleann.index.storage.row_layout import DTYPES, HALVES
@@ -195,6 +196,6 @@ def save_array(path: Path, array: NDArray[Any]) -> None:
         StorageError: the disk refused.
     """
     with refusing_disk(path), path.open("wb") as handle:
-        np.save(handle, array)
+        write_array(handle, array)
         handle.flush()
         os.fsync(handle.fileno())

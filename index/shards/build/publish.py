@@ -5,12 +5,12 @@ on they only move, and a build that is stopped goes on with that.
 """
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from gleann.index.shards.build.arranged import Decided
-from gleann.index.shards.build.folder import BuildFolder, read_json, write_json
+from gleann.index.shards.build.folder import FINISHED, BuildFolder, is_published
 from gleann.index.shards.build.gather import CONTENT, shard_content
 from gleann.index.shards.build.scan import joined_content, move_files
 from gleann.index.shards.build.sources import IdKind
@@ -25,13 +25,41 @@ from gleann.index.shards.manifest import (
     require_shard,
     shard_name,
 )
+from gleann.index.shards.whole import read_json, write_json
 from gleann.index.storage.array_file import refusing_disk
 from gleann.index.storage.manifest import MANIFEST as SHARD_MANIFEST
 from gleann.index.storage.manifest import publish_empty, publish_manifest, sync_dir
 from gleann.index.storage.packing import pack_header
 
-FINISHED = "finished.json"
-"""The manifest to be, where all shards are finished."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What all shards together are to be.
+
+    Attributes:
+        manifest: of the index.
+        entries: of all lists.
+    """
+
+    manifest: ShardsManifest
+    entries: int
+
+    def write(self, folder: BuildFolder) -> None:
+        """Say that all shards are finished.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        values = asdict(self.manifest) | {"entries": self.entries}
+        write_json(folder.pieces / FINISHED, values)
+
+    @classmethod
+    def read(cls, folder: BuildFolder) -> "Finished":
+        """What was finished; errors as of `read_json`."""
+        values = read_json(folder.pieces / FINISHED)
+        entries = values.pop("entries")
+        shards = tuple(Shard(**shard) for shard in values.pop("shards"))
+        return cls(manifest=ShardsManifest(**values, shards=shards), entries=entries)
 
 
 def finish_shards(
@@ -43,17 +71,15 @@ def finish_shards(
         StorageError: the disk refused.
     """
     with refusing_disk(folder.out):
-        finished = [_finish(folder, number, decided) for number in range(shards)]
-    write_json(
-        folder.pieces / FINISHED,
-        {
-            "n": sum(shard.n for shard in finished),
-            "dim": dim,
-            "id_kind": id_kind,
-            "shards": [asdict(shard) for shard in finished],
-            "header": decided.packed,
-        },
+        finished = tuple(_finish(folder, number, decided) for number in range(shards))
+    manifest = ShardsManifest(
+        n=sum(shard.n for shard in finished),
+        dim=dim,
+        id_kind=id_kind,
+        shards=finished,
+        header=decided.packed,
     )
+    Finished(manifest=manifest, entries=decided.entries).write(folder)
 
 
 def is_finished(folder: BuildFolder) -> bool:
@@ -61,8 +87,8 @@ def is_finished(folder: BuildFolder) -> bool:
     return (folder.pieces / FINISHED).exists()
 
 
-def publish_shards(folder: BuildFolder) -> ShardsManifest:
-    """Put finished shards in place, and then the manifest.
+def publish_shards(folder: BuildFolder) -> Finished:
+    """Put finished shards in place, and then the manifest, unless that was done.
 
     An index that was there before goes just before: for that moment there is none.
 
@@ -70,26 +96,25 @@ def publish_shards(folder: BuildFolder) -> ShardsManifest:
         CorruptDataError: a shard is not the one that was finished.
         StorageError: the disk refused.
     """
-    values = read_json(folder.pieces / FINISHED)
-    manifest = _manifest_of(values)
-    with refusing_disk(folder.out):
-        (folder.out / MANIFEST).unlink(missing_ok=True)
-        for number in range(len(manifest.shards)):
-            _put_in_place(folder.shard(number), folder.out / shard_name(number))
-        names = {shard.directory for shard in manifest.shards}
-        for old in folder.out.glob("shard-*"):
-            if is_shard_name(old.name) and old.name not in names:
-                shutil.rmtree(old)
-        sync_dir(folder.out)
-        for shard in manifest.shards:
-            require_shard(folder.out, shard)
-        publish(folder.out, manifest)
-    return manifest
+    finished = Finished.read(folder)
+    if not is_published(folder):
+        with refusing_disk(folder.out):
+            _publish(folder, finished.manifest)
+    return finished
 
 
-def _manifest_of(values: dict[str, Any]) -> ShardsManifest:
-    shards = tuple(Shard(**shard) for shard in values["shards"])
-    return ShardsManifest(**{**values, "shards": shards})
+def _publish(folder: BuildFolder, manifest: ShardsManifest) -> None:
+    (folder.out / MANIFEST).unlink(missing_ok=True)
+    for number in range(len(manifest.shards)):
+        _put_in_place(folder.shard(number), folder.out / shard_name(number))
+    names = {shard.directory for shard in manifest.shards}
+    for old in folder.out.glob("shard-*"):
+        if is_shard_name(old.name) and old.name not in names:
+            shutil.rmtree(old)
+    sync_dir(folder.out)
+    for shard in manifest.shards:
+        require_shard(folder.out, shard)
+    publish(folder.out, manifest)
 
 
 def _put_in_place(made: Path, path: Path) -> None:

@@ -15,9 +15,10 @@ from gleann.index.lists import invert
 from gleann.index.parallel.blocks import block_slices
 from gleann.index.params import Keep
 from gleann.index.shards.build.assigned import AssignedFiles
-from gleann.index.shards.build.folder import BuildFolder, whole_folder, write_json
+from gleann.index.shards.build.folder import BuildFolder
 from gleann.index.shards.build.gather import CONTENT
 from gleann.index.shards.rows import JoinedRows
+from gleann.index.shards.whole import whole_folder, write_json
 from gleann.index.storage import packing
 from gleann.index.storage.encoding_files import add_encoding
 from gleann.index.storage.files import Draft

@@ -11,7 +11,7 @@ import click
 import gleann
 from gleann.index import BuildParams
 from gleann.index.data.files import source_text
-from gleann.index.errors import InvalidInputError
+from gleann.index.errors import InvalidInputError, StorageError, UnavailableError
 from gleann.index.nouns import counted
 from gleann.index.params import CodesChoice, EntryCodes, Keep, Metric, Spill
 from gleann.index.payload.schema import Schema
@@ -22,8 +22,9 @@ from gleann.index.shards.build.build import (
     build_shards,
 )
 from gleann.index.shards.build.folder import BUILDING, require_free
-from gleann.index.shards.build.forecast import forecast_shards
+from gleann.index.shards.build.forecast import few_trained, forecast_shards
 from gleann.index.shards.build.sources import Wanted, list_files
+from gleann.index.shards.manifest import MOST_SHARDS
 from gleann.index.shards.runner import Runner
 from gleann.service.cli import build_options, options
 from gleann.service.cli.cluster.joining import cluster_options, joined_by
@@ -31,7 +32,7 @@ from gleann.service.cli.files import inputs, payload
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.planned import plan_lines
 from gleann.service.cli.progress import progress_bars
-from gleann.service.cli.say import result, say
+from gleann.service.cli.say import result, say, warn
 from gleann.service.plans.machine import nominal_second
 from gleann.service.values import Plan
 
@@ -100,7 +101,7 @@ class ClusterBuildJob:
 @click.argument("out", type=options.PATH)
 @click.option(
     "--shards",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MOST_SHARDS),
     required=True,
     help="Parts of the index, by the hash of the id; one is searched by one actor.",
 )
@@ -143,12 +144,15 @@ def command(job: ClusterBuildJob) -> None:
         )
     require_free(job.out, overwrite=job.overwrite)
     if job.dry_run:
-        _show_plan(job, _asked(job, map))
+        asked = _asked(job, map)
+        _warn_of_few(asked)
+        _show_plan(job, asked)
         return
     record = JobRecord("cluster build", job)
     with _saying_how_to_go_on(job), runner_of(job, record) as runner:
         with record.timed("read"):
             asked = _asked(job, runner)
+        _warn_of_few(asked)
         with record.timed("build"), progress_bars(wanted=job.progress) as report:
             built = build_shards(
                 asked, job.out, runner=runner, overwrite=job.overwrite, progress=report
@@ -162,10 +166,10 @@ def command(job: ClusterBuildJob) -> None:
 
 @contextmanager
 def _saying_how_to_go_on(job: ClusterBuildJob) -> Iterator[None]:
-    """Tell who interrupts a build that it is not lost."""
+    """Tell whose build ends for another reason than its input that it is not lost."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StorageError, UnavailableError):
         if (job.out / BUILDING).exists():
             click.echo(
                 f"gleann: what is done is kept in {job.out / BUILDING}: the same"
@@ -211,6 +215,12 @@ def _asked(job: ClusterBuildJob, runner: Runner) -> Asked:
     )
 
 
+def _warn_of_few(asked: Asked) -> None:
+    """Tell it before hours are spent."""
+    if (said := few_trained(asked)) is not None:
+        warn(f"{said}; --nlist names fewer lists")
+
+
 def _show_plan(job: ClusterBuildJob, asked: Asked) -> None:
     from gleann.index.parallel.cores import usable_cores
 
@@ -226,7 +236,12 @@ def _show_plan(job: ClusterBuildJob, asked: Asked) -> None:
     )
     for line in plan_lines(plan):
         say(line)
-    result(**asdict(plan), worker_bytes=found.worker_bytes, workers=workers)
+    result(
+        **asdict(plan),
+        worker_bytes=found.worker_bytes,
+        workers=workers,
+        trained_rows=found.trained_rows,
+    )
 
 
 def _told(out: Path, built: ShardsSummary) -> str:
@@ -241,6 +256,7 @@ def _told(out: Path, built: ShardsSummary) -> str:
     return (
         f"{out}: {counted(built.n, 'vectors')} of {counted(built.dim, 'dimensions')} in"
         f" {shards} of {least:,} to {most:,}, {built.params.metric},"
-        f" {counted(built.nlist, 'lists')}, {built.spilled_share:.1%} spilled, recall"
-        f" {recall}{resumed}"
+        f" {counted(built.nlist, 'lists')} trained on"
+        f" {counted(built.trained_rows, 'rows')}, {built.spilled_share:.1%} spilled,"
+        f" recall {recall}{resumed}"
     )

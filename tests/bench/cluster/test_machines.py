@@ -12,6 +12,7 @@ from bench.cluster.machines import (
     Phase,
     at_lists,
     build_phases,
+    choosing,
     driver_bytes,
     ranked,
     serving,
@@ -40,6 +41,7 @@ CONSTANTS = {
 }
 MEASURED = {
     "dims": {"128": CONSTANTS, "768": CONSTANTS},
+    "sizes": {"assigned": [20_000, 100_000]},
     "merge": {"each": 1e-8, "fixed": 0.0},
     "ray": {"question": 1e-3, "opened": 10.0},
 }
@@ -48,13 +50,37 @@ MACHINE = Machine(cores=10, memory=64e9, kept_free=0.5, disk=1e9)
 
 
 def test_a_step_grows_with_a_power_of_the_lists():
-    assert at_lists(CONSTANTS, "assign", 10_000) == pytest.approx(1e-5)
-    assert at_lists(CONSTANTS, "assign", 40_000) == pytest.approx(2e-5)
-    assert at_lists(CONSTANTS, "assign", 90_000) == pytest.approx(3e-5)
-    fixed = at_lists(CONSTANTS, "assign", 90_000, "fixed")
-    assert fixed == pytest.approx(3 * 2.25 ** (np.log(3) / np.log(4)))
-    assert at_lists(CONSTANTS, "train", 90_000, "fixed") == 0
-    assert at_lists(CONSTANTS, "train", 90_000) == pytest.approx(1e-6)
+    few, many = 100_000 * 1e-5 + 1, 100_000 * 2e-5 + 3  # seconds of the whole task
+    assert at_lists(CONSTANTS, "assign", 10_000, 100_000) == pytest.approx(few)
+    assert at_lists(CONSTANTS, "assign", 40_000, 100_000) == pytest.approx(many)
+    power = np.log(many / few) / np.log(4)
+    found = at_lists(CONSTANTS, "assign", 90_000, 100_000)
+    assert found == pytest.approx(many * 2.25**power)
+    assert at_lists(CONSTANTS, "train", 90_000, 7) == pytest.approx(7e-6)
+
+
+def test_noise_between_a_slope_and_a_fixed_part_changes_nothing():
+    """Seconds that moved from one to the other are those of the same task."""
+    moved = {
+        "assign_10000": {"each": 1e-5, "fixed": 1.0},
+        "assign_40000": {"each": 0.0, "fixed": 5.0},
+    }
+    for nlist in (20_000, 40_000, 90_000):
+        assert at_lists(moved, "assign", nlist, 100_000) == pytest.approx(
+            at_lists(CONSTANTS, "assign", nlist, 100_000)
+        )
+
+
+def test_what_is_chosen_once_is_told_apart_where_it_was_measured():
+    assert choosing(CONSTANTS, 40_000) == 0
+    apart = CONSTANTS | {
+        "choose_10000": {"each": 0.0, "fixed": 1.0},
+        "choose_40000": {"each": 0.0, "fixed": 4.0},
+    }
+    assert choosing(apart, 20_000) == pytest.approx(2.0)
+    result = MEASURED | {"dims": {"128": apart}}
+    phases = {one.name: one for one in build_phases(10**8, 128, result, MACHINE)}
+    assert phases["assign"].alone == pytest.approx(4.0)
 
 
 def test_ranking_grows_with_the_lists():
@@ -70,7 +96,7 @@ def test_a_phase_lasts_as_long_as_its_slower_part():
 
 def test_the_phases_of_a_build():
     n, dim = 100_000_000, 128
-    phases = {one.name: one for one in build_phases(n, dim, CONSTANTS, MACHINE)}
+    phases = {one.name: one for one in build_phases(n, dim, MEASURED, MACHINE)}
     rows = 4 * n * dim
     assert phases["place"].core_seconds == pytest.approx(n * 1e-6)
     assert phases["place"].read == rows
@@ -80,8 +106,8 @@ def test_the_phases_of_a_build():
         n * 1e-6 * (256 + 256 + 64 + 10_000 + 512)
     )
     assert auto_nlist(n) == 40_000
-    tasks = np.ceil(n / 2**18)
-    assert phases["assign"].core_seconds == pytest.approx(n * 2e-5 + 3 * tasks)
+    assert phases["assign"].core_seconds == pytest.approx(n / 100_000 * 5)
+    assert phases["assign"].alone == 0
     assert phases["train"].alone == pytest.approx(10 * 2**29 / 512 * 1e-6 / 10)
 
 

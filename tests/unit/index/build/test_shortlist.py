@@ -1,17 +1,28 @@
 """Assignment by shortlists: float32 decides among lists that codes choose."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 from gleann.index import BuildParams, SearchParams, SoarIndex, exact_search, recall_at_k
-from gleann.index.build import shortlist
+from gleann.index.build import assign, shortlist
 from gleann.index.build import spill as rules
-from gleann.index.build.assign import assign_blocks, nearest_lists
+from gleann.index.build.assign import (
+    assign_blocks,
+    blocks_to_assign,
+    choose_for_all,
+    nearest_lists,
+)
 from gleann.index.build.shortlist import (
+    AllLists,
+    CodedLists,
+    GroupedLists,
     by_shortlist,
     coded_lists,
     from_groups,
     grouped_lists,
+    make_groups,
 )
 from gleann.index.codes import Encoding, quantise
 from gleann.index.engines import native
@@ -93,11 +104,16 @@ def test_a_shortlist_is_the_best_lists_by_code(clustered):
     np.testing.assert_array_equal(got, want)
 
 
+def grouped(centroids):
+    """An engine of some lists in groups."""
+    return grouped_lists(centroids, make_groups(centroids, threads=1), threads=1)
+
+
 def test_a_shortlist_from_all_groups_is_the_nearest_lists(clustered):
     rows, centroids = clustered(200, 12, seed=5), clustered(90, 12, seed=6)
-    grouped = grouped_lists(centroids, threads=1)
-    assert 15 <= len(grouped.rank_lists(rows[:1], nprobe=19)[0]) <= 19
-    got = from_groups(grouped, probes=19, width=90)(rows)
+    engine = grouped(centroids)
+    assert 15 <= len(engine.rank_lists(rows[:1], nprobe=19)[0]) <= 19
+    got = from_groups(engine, probes=19, width=90)(rows)
     distances = ((rows[:, None] - centroids[None]) ** 2).sum(axis=-1)
     np.testing.assert_array_equal(
         np.sort(got, axis=1), np.tile(np.arange(90), (200, 1))
@@ -108,7 +124,7 @@ def test_a_shortlist_from_all_groups_is_the_nearest_lists(clustered):
 
 def test_a_shortlist_is_filled_up_where_groups_hold_too_few_lists(clustered):
     rows, centroids = clustered(50, 12, seed=5), clustered(90, 12, seed=6)
-    got = from_groups(grouped_lists(centroids, threads=1), probes=1, width=60)(rows)
+    got = from_groups(grouped(centroids), probes=1, width=60)(rows)
     assert got.shape == (50, 60)
     assert got.min() >= 0
     assert (got[:, -1] == got[:, 0]).all()  # the nearest again
@@ -119,7 +135,7 @@ def test_a_shortlist_is_filled_up_where_groups_hold_too_few_lists(clustered):
 def test_groups_of_equal_lists_are_made(clustered):
     centroids = np.repeat(clustered(3, 8, seed=1), 40, axis=0)
     rows = clustered(30, 8, seed=1)
-    got = from_groups(grouped_lists(centroids, threads=1), probes=22, width=10)(rows)
+    got = from_groups(grouped(centroids), probes=22, width=10)(rows)
     assert ((got >= 0) & (got < 120)).all()
 
 
@@ -159,17 +175,54 @@ def test_rows_of_many_lists_keep_nearly_all_their_lists(clustered, many, metric)
     assert (near == want[0]).mean() >= shortlist.SAME_FIRST
 
 
+@pytest.mark.parametrize(
+    ("least_grouped", "widths", "kind"),
+    [
+        (300, shortlist.WIDTHS, GroupedLists),
+        (10**6, shortlist.WIDTHS, CodedLists),
+        (10**6, (1,), AllLists),
+    ],
+)
+def test_parts_of_the_rows_are_assigned_by_the_choice_for_all(
+    clustered, many, monkeypatch, least_grouped, widths, kind
+):
+    """One choice, which travels, in place of one for each part."""
+    monkeypatch.setattr(shortlist, "LEAST_GROUPED", least_grouped)
+    monkeypatch.setattr(assign, "WIDTHS", widths)
+    monkeypatch.setattr(assign, "PROGRESS_ROWS", 1000)
+    rows, centroids = clustered(3000, 16, seed=2), clustered(400, 16, seed=2)[::-1]
+    given = {"params": BuildParams(metric="l2"), "scale": 1.0, "center": rows[0]}
+    want = list(assign_blocks(rows, centroids, **given))
+    chosen = choose_for_all(rows, centroids, **given, threads=2)
+    assert type(chosen) is kind
+    chosen = pickle.loads(pickle.dumps(chosen))
+    monkeypatch.setattr(shortlist, "choose_shortlist", None)  # not asked again
+    monkeypatch.setattr(shortlist, "make_groups", None)
+    for block, theirs in zip(blocks_to_assign(3000, 400), want, strict=True):
+        [mine] = assign_blocks(rows, centroids, **given, blocks=[block], chosen=chosen)
+        assert mine[0] == theirs[0] == block
+        np.testing.assert_array_equal(mine[1:], theirs[1:])
+
+
+def test_few_rows_or_lists_have_no_shortlist(clustered, many):
+    rows, centroids = clustered(999, 16, seed=2), clustered(200, 16, seed=4)
+    params = BuildParams()
+    for some, lists in ((rows, centroids), (np.tile(rows, (2, 1)), centroids[:39])):
+        found = choose_for_all(some, lists, params=params, scale=1.0)
+        assert found == AllLists()
+
+
 def test_the_narrowest_shortlist_that_suffices_is_taken(clustered, many):
     rows, centroids = clustered(2000, 16, seed=2), clustered(200, 16, seed=4)
     assigner = native.NativeAssigner(centroids)
     widths = []
 
-    def assign(some, among):
+    def lists_among(some, among):
         widths.append(None if among is None else among.shape[1])
         return assigner.assign(some, params=BuildParams(), scale=1.0, among=among)
 
     chosen = by_shortlist(
-        assign, centroids, rows, center=None, widths=(1, 150), threads=1
+        lists_among, centroids, rows, center=None, widths=(1, 150), threads=1
     )
     assert widths == [None, 1, 150]  # one list alone cannot be first and second
     chosen(rows)

@@ -1,21 +1,15 @@
-"""Object stores: the same answers as from the disk, by obstore's own stores and by S3.
-
-The server of S3 here answers what obstore asks: HEAD, GET of a range, and a list.
-"""
+"""Object stores: the same answers as from the disk, by obstore's own stores and by S3."""
 
 import os
 import socket
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
+from bucket import serving
 
 from gleann import data
 from gleann.index.data import stores
@@ -50,88 +44,13 @@ def columns_of(name):
     return "all" if ("parquet" in name or "feather" in name or name == "parts") else ()
 
 
-class S3(BaseHTTPRequestHandler):
-    """A bucket of the files of a folder; no signature is checked."""
-
-    root: ClassVar[Any] = None
-    asked: ClassVar[list[str]] = []
-
-    def do_HEAD(self):
-        self._send(with_body=False)
-
-    def do_GET(self):
-        url = urlsplit(self.path)
-        asked = parse_qs(url.query)
-        if "list-type" in asked:
-            self._list(asked.get("prefix", [""])[0])
-        else:
-            self._send(with_body=True)
-
-    def _send(self, *, with_body):
-        key = unquote(urlsplit(self.path).path).removeprefix("/bucket/")
-        file = self.root / key
-        if not file.is_file():
-            self.send_error(404)
-            return
-        body, status = file.read_bytes(), 200
-        whole = len(body)
-        self.asked.append(f"{self.command} {key} {self.headers.get('Range')}")
-        if (ranged := self.headers.get("Range")) is not None:
-            first, last = ranged.removeprefix("bytes=").split("-")
-            body, status = body[int(first) : int(last) + 1], 206
-        self.send_response(status)
-        if status == 206:
-            ends = f"{first}-{int(first) + len(body) - 1}/{whole}"
-            self.send_header("Content-Range", f"bytes {ends}")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", '"1"')
-        self.send_header("Last-Modified", "Mon, 02 Nov 2026 10:00:00 GMT")
-        self.end_headers()
-        if with_body:
-            self.wfile.write(body)
-
-    def _list(self, prefix):
-        files = [f for f in sorted(self.root.rglob("*")) if f.is_file()]
-        keys = [(str(f.relative_to(self.root)), f.stat().st_size) for f in files]
-        body = "".join(
-            f"<Contents><Key>{key}</Key><Size>{size}</Size><ETag>&quot;1&quot;</ETag>"
-            "<LastModified>2026-11-02T10:00:00.000Z</LastModified>"
-            "<StorageClass>STANDARD</StorageClass></Contents>"
-            for key, size in keys
-            if key.startswith(prefix)
-        )
-        text = (
-            '<?xml version="1.0"?><ListBucketResult><Name>bucket</Name>'
-            f"<IsTruncated>false</IsTruncated>{body}</ListBucketResult>"
-        ).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *words):
-        """Nothing is logged."""
-
-
 @pytest.fixture
 def s3(folder, monkeypatch):
     """Opens s3://bucket/..., by the environment that obstore reads."""
-    handler = type("Handler", (S3,), {"root": folder, "asked": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    for name, value in {
-        "AWS_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_SKIP_SIGNATURE": "true",
-        "AWS_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    yield handler
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(folder) as bucket:
+        for name, value in bucket.environment.items():
+            monkeypatch.setenv(name, value)
+        yield bucket
 
 
 NAMES = ["v.npy", "v.fbin", "v.parquet", "v.feather", "parts", "shards", "shards/*.npy"]

@@ -1,6 +1,8 @@
 """Shards cut from an index have its rows and lists; their manifest names them."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,7 +124,65 @@ def test_what_cannot_be_cut(tmp_path: Path, whole: Path) -> None:
         cut(index, whole, shards=2)
     with pytest.raises(InvalidParamsError, match="at least 1, got 0"):
         cut(index, tmp_path / "none", shards=0)
+    with pytest.raises(InvalidParamsError, match="at most 4096, got 4097"):
+        cut(index, tmp_path / "none", shards=4097)
     assert not (tmp_path / "none").exists()
+
+
+def test_what_another_made_meanwhile_stays(
+    tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not taken for what was cut."""
+    index, rename = SoarIndex.load(whole / shard_name(0)), Path.rename
+
+    def late(self: Path, target: Path) -> Path:
+        if target == tmp_path / "cut":
+            rename(whole, target)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with pytest.raises(AlreadyExistsError, match="by somebody else meanwhile"):
+        cut(index, tmp_path / "cut", shards=2)
+    assert read(tmp_path / "cut").n == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["cut"]
+
+
+FULL_DISK = """
+import resource, sys
+import numpy as np
+from gleann.index import BuildParams, SoarIndex
+from gleann.index.errors import StorageError
+from gleann.index.shards.cut import cut
+
+rows = np.random.default_rng(0).standard_normal((900, 12), dtype=np.float32)
+index = SoarIndex.build(rows, BuildParams(nlist=9), payload={"n": range(900)})
+for most in (100, 5000, 12000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+    try:
+        cut(index, sys.argv[1], shards=3)
+    except StorageError as error:
+        print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+cut(index, sys.argv[2], shards=3)
+"""
+
+
+def test_a_full_disk_leaves_nothing_of_a_cut(tmp_path: Path) -> None:
+    """The kernel refuses writes beyond so many bytes a file."""
+    words = [str(tmp_path / "in/cut"), str(tmp_path / "in/whole")]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = done.stdout.splitlines()
+    assert len(said) == 3
+    for line in said:
+        assert line.startswith(f"could not save to {tmp_path}/in/tmp-cut-")
+        assert line.endswith(": File too large")
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["whole"]
+    assert read(tmp_path / "in/whole").n == 900
 
 
 def _edit(

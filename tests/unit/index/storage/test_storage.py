@@ -4,6 +4,8 @@ import errno
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -176,6 +178,36 @@ def test_full_disk_keeps_the_old_version(index, tmp_path, rows, monkeypatch, fai
     monkeypatch.undo()
     assert len(SoarIndex.load(path)) == 200
     assert len(list(path.iterdir())) == 2
+
+
+FULL_DISK = """
+import resource, sys
+from gleann.index import SoarIndex
+from gleann.index.errors import StorageError
+
+index = SoarIndex.load(sys.argv[1])
+for most in (1, 100, 1000, 5000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+    try:
+        index.save(sys.argv[2])
+    except StorageError as error:
+        print(error)
+"""
+
+
+def test_a_disk_that_takes_no_more_bytes_is_told(index, tmp_path):
+    """What is refused stays in a buffer, and is tried again when the file closes."""
+    index.save(tmp_path / "there")
+    words = [str(tmp_path / name) for name in ("there", "new")]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = f"could not save to {tmp_path}/new: File too large"
+    assert done.stdout.splitlines() == [said] * 4
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
 @pytest.mark.parametrize("fail_at", [11, 12, 13])

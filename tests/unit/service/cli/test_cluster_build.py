@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gleann.index.build import kmeans
+from gleann.index.errors import StorageError, UnavailableError
+from gleann.index.shards.build import build as build_module
 from gleann.index.shards.manifest import read
 from gleann.service.cli.cluster import build
 from gleann.service.cli.main import run
@@ -26,12 +29,12 @@ def pages(tmp_path: Path) -> Path:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tasks run in this process."""
+    monkeypatch.setattr(build, "runner_of", runner_here)
 
-    @contextmanager
-    def runner(*_: Any) -> Iterator[Any]:
-        yield map
 
-    monkeypatch.setattr(build, "runner_of", runner)
+@contextmanager
+def runner_here(*_: Any) -> Iterator[Any]:
+    yield map
 
 
 def test_a_plan_says_what_it_takes(
@@ -51,7 +54,7 @@ def test_a_plan_says_what_it_takes(
     assert run([*words, "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "read 3 files in 3 blocks, and place their rows in 3 shards" in said
-    assert "train 7 lists" in said
+    assert "train 7 lists on 448 rows of all files, and assign 500 rows\n" in said
     assert "2 workers, each with about" in said
     assert "rows: 500" in said
     assert not out.exists()
@@ -59,6 +62,7 @@ def test_a_plan_says_what_it_takes(
     plan = json.loads(capsys.readouterr().out)
     assert plan["rows"] == 500
     assert plan["workers"] == 2
+    assert plan["trained_rows"] == 448
     assert plan["memory_bytes"] > 0 < plan["worker_bytes"]
     assert plan["disk_bytes"] >= plan["disk_bytes_after"] > 500 * 8 * 4
 
@@ -91,6 +95,7 @@ def test_it_builds_and_leaves_a_record(
     ("more", "message", "code"),
     [
         (["--shards", "0"], "--shards", 2),
+        (["--shards", "4097"], "4097 is not in the range 1<=x<=4096", 2),
         (["--shards", "2", "--nlist", "501"], "--nlist is 501, but there are 500", 1),
         (["--shards", "2", "--columns", "nothing"], "no column 'nothing'", 1),
         (["--shards", "2", "--id-column", "vector"], "must hold integers or texts", 1),
@@ -125,8 +130,60 @@ def test_one_of_each_is_counted_in_the_singular(
     assert run([*words, "--shards", "1", "--workers", "1", "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "read 1 file in 1 block, and place their rows in 1 shard\n" in said
-    assert "train 1 list on rows of all files, and assign 1 row\n" in said
+    assert "train 1 list on 1 row of all files, and assign 1 row\n" in said
     assert "1 worker, each with about" in said
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("error", [StorageError, UnavailableError])
+def test_a_build_that_a_machine_failed_says_how_to_go_on(
+    pages: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise error("no room")
+
+    out = pages.parent / "out"
+    words = ["cluster", "build", str(pages), str(out), "--shards", "2"]
+    monkeypatch.setattr(build_module, "finish_shards", refuse)
+    assert run(words) == 1
+    assert capsys.readouterr().err == (
+        f"gleann: what is done is kept in {out}/.building: the same command goes on"
+        " from there\ngleann: error: no room\n"
+    )
+    monkeypatch.undo()
+    monkeypatch.setattr(build, "runner_of", runner_here)
+    assert run(words) == 0
+    assert "; done before: " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("here")
+def test_lists_that_are_trained_on_few_rows_are_told(
+    pages: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = pages.parent / "out"
+    words = ["cluster", "build", str(pages), str(out), "--shards", "2"]
+    assert run([*words, "--dry-run"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(kmeans, "MOST_TRAIN_BYTES", 20 * 4 * 8)
+    warning = (
+        "gleann: warning: k-means holds 512 MiB of rows at most: it sees 20 of 500 rows"
+        " for 7 lists, 2.9 a list in place of 64; --nlist names fewer lists\n"
+    )
+    assert run([*words, "--dry-run"]) == 0
+    found = capsys.readouterr()
+    assert found.err == warning
+    assert "train 7 lists on 20 rows of all files" in found.out
+    assert run(words) == 0
+    found = capsys.readouterr()
+    assert found.err == warning
+    assert "7 lists trained on 20 rows, " in found.out
+    record = json.loads((pages.parent / "out.manifest.json").read_text())
+    assert record["results"]["trained_rows"] == 20
+    assert run([*words, "--overwrite", "--nlist", "2", "--dry-run"]) == 0
+    assert capsys.readouterr().err == ""  # ten a list
 
 
 def test_the_index_is_a_directory(

@@ -1,5 +1,6 @@
 """Shards that tasks build are those that one process would cut, byte for byte."""
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, Progress
+from gleann.index.build import shortlist
+from gleann.index.build.shortlist import GroupedLists
 from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
@@ -19,6 +22,8 @@ from gleann.index.errors import (
     ZeroVectorError,
 )
 from gleann.index.payload.schema import Schema
+from gleann.index.shards.build import kernels
+from gleann.index.shards.build.assigned import assign_range
 from gleann.index.shards.build.build import ask_for, build_shards
 from gleann.index.shards.build.folder import BUILDING
 from gleann.index.shards.build.sources import Wanted
@@ -128,6 +133,53 @@ def test_many_lists_are_chosen_by_their_codes(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", rows)
     made = built(tmp_path / "rows.npy", tmp_path / "made", params, shards=2)
     assert_same_index(made, reference(tmp_path, rows, params, shards=2))
+
+
+def test_shortlists_are_chosen_once_for_all_tasks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the process that decides; the tasks have the same bytes by its choice."""
+    monkeypatch.setattr(shortlist, "LEAST_LISTS", 40)
+    monkeypatch.setattr(shortlist, "LEAST_ROWS", 1000)
+    monkeypatch.setattr(shortlist, "LEAST_GROUPED", 60)
+    monkeypatch.setattr(shortlist, "GROUPED", ((12, 24),))
+    rows = clustered()
+    params = BuildParams(nlist=60, tune_queries=60)
+    np.save(tmp_path / "rows.npy", rows)
+    wanted = reference(tmp_path, rows, params, shards=3)
+    chosen: list[object] = []
+    choose = kernels.choose_for_all
+
+    def counted(*rows: Any, **given: Any) -> object:
+        chosen.append(choose(*rows, **given))
+        return chosen[-1]
+
+    monkeypatch.setattr(kernels, "choose_for_all", counted)
+    assigned: list[int] = []
+
+    def elsewhere(function: Any, tasks: Iterable[Any]) -> Iterator[Any]:
+        """Tasks in another process, where nothing is chosen and arrays are fixed."""
+        function = fixed(function)
+        for task in tasks:
+            with monkeypatch.context() as patched:
+                if function.func is assign_range:
+                    assigned.append(task.start)
+                    patched.setattr(shortlist, "choose_shortlist", None)
+                    patched.setattr(shortlist, "make_groups", None)
+                result = function(fixed(task))
+            yield result
+
+    made = built(tmp_path / "rows.npy", tmp_path / "made", params, runner=elsewhere)
+    assert_same_index(made, wanted)
+    assert [type(one) for one in chosen] == [GroupedLists]
+    assert assigned == [0, 600, 1200, 1800]
+
+
+def fixed(value: Any) -> Any:
+    """What arrives elsewhere: a copy whose arrays cannot be written to."""
+    parts: list[pickle.PickleBuffer] = []
+    packed = pickle.dumps(value, protocol=5, buffer_callback=parts.append)
+    return pickle.loads(packed, buffers=[bytes(part) for part in parts])
 
 
 def test_queries_that_are_given_measure(tmp_path: Path) -> None:
@@ -331,6 +383,8 @@ def test_files_that_do_not_fit_are_refused_with_both_names(tmp_path: Path) -> No
         built(a, tmp_path / "out", BuildParams(nlist=301))
     with pytest.raises(InvalidParamsError, match="shards must be at least 1"):
         built(a, tmp_path / "out", params, shards=0)
+    with pytest.raises(InvalidParamsError, match="at most 4096, got 4097"):
+        built(a, tmp_path / "out", params, shards=4097)
     with pytest.raises(InvalidParamsError, match="memory is '8GB'"):
         built(a, tmp_path / "out", BuildParams(memory="8GB"))
     assert not (tmp_path / "out").exists()

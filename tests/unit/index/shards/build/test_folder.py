@@ -2,7 +2,12 @@
 
 import fcntl
 import os
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +17,9 @@ import pytest
 
 from gleann.index import BuildParams, Progress
 from gleann.index.errors import AlreadyExistsError, ConflictError
+from gleann.index.shards.build import build
 from gleann.index.shards.build.build import ask_for, build_shards
-from gleann.index.shards.build.folder import BUILDING, opened_folder
+from gleann.index.shards.build.folder import BUILDING, opened_folder, require_free
 from gleann.index.shards.manifest import read
 from tests.support.shard_builds import files_of
 
@@ -84,6 +90,98 @@ def test_pieces_of_a_build_that_is_not_known_are_not_taken(
     (out / BUILDING / "asked.json").unlink()
     wanted = built(rows, tmp_path / "wanted")
     assert files_of(built(rows, out)) == files_of(wanted)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from gleann.index import BuildParams
+from gleann.index.shards.build import build
+
+def killed(folder):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+build.remove_pieces = killed
+source, out, nlist, queries, block = sys.argv[1:]
+params = BuildParams(nlist=int(nlist), tune_queries=int(queries))
+asked = build.ask_for([source], params, shards=3, block_bytes=int(block))
+build.build_shards(asked, Path(out), threads=1)
+"""
+
+
+def test_a_build_that_was_killed_before_its_folder_was_gone_ends_it(
+    tmp_path: Path, rows: Path
+) -> None:
+    out = tmp_path / "out"
+    numbers = [str(one) for one in (PARAMS.nlist, PARAMS.tune_queries, BLOCK)]
+    words = [sys.executable, "-c", KILLED, str(rows), str(out), *numbers]
+    done = subprocess.run(words, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (out / "shards.json").exists()
+    assert (out / BUILDING / "asked.json").exists()
+    require_free(out, overwrite=False)
+    with pytest.raises(AlreadyExistsError, match="there is an index in shards at"):
+        built(rows, out, shards=2)
+    asked = ask_for([str(rows)], PARAMS, shards=3, block_bytes=BLOCK)
+    summary = build_shards(asked, out, threads=1)
+    assert not (out / BUILDING).exists()
+    calm = build_shards(asked, tmp_path / "calm", threads=1)
+    assert summary == replace(calm, resumed=3)
+    assert files_of(out) == files_of(tmp_path / "calm")
+    with pytest.raises(AlreadyExistsError, match="there is an index in shards at"):
+        require_free(out, overwrite=False)
+
+
+@pytest.mark.parametrize("removed", range(1, 6))
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_removal_that_was_stopped_is_ended(
+    tmp_path: Path,
+    rows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    removed: int,
+    overwrite: bool,
+) -> None:
+    """Pieces go one by one; the index is there, and no task is run again."""
+    out, rmtree, heard = tmp_path / "out", shutil.rmtree, 0
+
+    def stopping(path: Path, **options: Any) -> None:
+        nonlocal heard
+        heard += (out / "shards.json").exists()
+        if heard == removed:
+            raise Stopped
+        rmtree(path, **options)
+
+    def nobody(*_: Any) -> Any:
+        raise AssertionError("a task is run again")
+
+    monkeypatch.setattr(shutil, "rmtree", stopping)
+    with pytest.raises(Stopped):
+        built(rows, out)
+    monkeypatch.undo()
+    before = files_of(out / "shard-00000") | {"": (out / "shards.json").read_bytes()}
+    assert (out / BUILDING).exists()
+    built(rows, out, runner=nobody, overwrite=overwrite)
+    after = files_of(out / "shard-00000") | {"": (out / "shards.json").read_bytes()}
+    assert after == before
+    assert not (out / BUILDING).exists()
+
+
+def test_what_is_left_beside_another_index_is_not_taken_for_its_build(
+    tmp_path: Path, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where `shards.json` was replaced since, or damaged."""
+    out = tmp_path / "out"
+    asked = ask_for([str(rows)], PARAMS, shards=3, block_bytes=BLOCK)
+    monkeypatch.setattr(build, "remove_pieces", lambda _: None)
+    build_shards(asked, out)
+    monkeypatch.undo()
+    built(rows, tmp_path / "other", shards=2)
+    for text in ((tmp_path / "other/shards.json").read_text(), "{}", "no JSON"):
+        (out / "shards.json").write_text(text)
+        with pytest.raises(AlreadyExistsError, match="there is an index in shards at"):
+            build_shards(asked, out)
+    build_shards(asked, out, overwrite=True)
+    assert files_of(out) == files_of(built(rows, tmp_path / "wanted"))
 
 
 def test_a_task_that_outlives_its_build_does_not_reach_the_next(
