@@ -206,7 +206,7 @@ def test_a_job_on_a_full_disk_fails_with_the_numbers(
     request = index_pb2.BuildIndexRequest(name="words")
     operation = asked("build", index="words", request=request)()
     disk.reason = reason
-    ended = server.application.jobs.wait(operation.name, seconds=20)
+    ended = server.application.jobs.wait(operation.name, seconds=60)
     assert ended.done
     assert "min_free_bytes is 4194304" in ended.error.message
 
