@@ -76,6 +76,7 @@ def test_arrivals_are_poisson_and_repeat_with_their_seed():
     assert gaps.std() == pytest.approx(gaps.mean(), rel=0.05)  # exponential
 
 
+@pytest.mark.alone
 def test_a_server_that_keeps_up_answers_all_in_time():
     found = outcome_summary(offered(0.0005, LOAD), LOAD)
     assert found["codes"] == {OK: found["offered"]}
