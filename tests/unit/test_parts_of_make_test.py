@@ -62,8 +62,9 @@ def parts() -> list[list[str]]:
     """The words after `python` of each command that `make test` runs."""
     ran = made("-n", "test")
     assert ran.returncode == 0, ran.stderr
-    commands = re.findall(r"^\S*/python (-m pytest .*(?:\\\n.*)*)$", ran.stdout, re.M)
-    return [shlex.split(command.replace("\\\n", " ")) for command in commands]
+    said = ran.stdout.replace("\\\n", " ")
+    commands = re.findall(r"^\S*/python (-m pytest .*)$", said, re.M)
+    return [shlex.split(command) for command in commands]
 
 
 @pytest.fixture
