@@ -26,8 +26,8 @@ NATIVE := $(wildcard index/native/*/*.cpp index/native/*/*.hpp)
 INPUTS := pyproject.toml setup.py .ns/gleann/__init__.py $(NATIVE)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' .ns/gleann/__init__.py)
 
-.PHONY: demo docs image wheels protos test-wheels test test-library test-served test-slow \
-  test-kills test-fuzz test-overload test-soak test-sanitizers test-kernels kernels-compiled \
+.PHONY: demo docs image wheels protos test-wheels test test-library test-served test-alone \
+  test-slow test-kills test-fuzz test-overload test-soak test-sanitizers test-kernels kernels-compiled \
   kernels-interpreted test-cluster cluster-demo gpu-pack gpu-run check format clean python
 .DELETE_ON_ERROR:
 
@@ -36,18 +36,27 @@ demo: $(VENV)/.demo
 
 # In two halves side by side, where there are two cores: each starts its own servers on
 # free ports, in folders of its own, and prints its results when it ends. What is in
-# SERVED is left out of the first half, so that every test is in one of them; what is in
-# OTHERS has a lane of its own.
+# SERVED is left out of the first half; what is in OTHERS has a lane of its own. Tests
+# that measure seconds, CPU or memory are marked `alone`: they run when both halves have
+# ended, by themselves. So every test is in one of the three.
 test: $(VENV)/.test
 	@echo "Testing in two halves; each prints its results when it ends (minutes)..."
-	@$(MAKE) --no-print-directory --jobs $(HALVES) --output-sync --keep-going \
-	  test-library test-served
+	@failed=0; \
+	$(MAKE) --no-print-directory --jobs $(HALVES) --output-sync --keep-going \
+	  test-library test-served || failed=1; \
+	echo "Testing what must run alone (minutes)..."; \
+	$(MAKE) --no-print-directory test-alone || failed=1; \
+	exit $$failed
 
 test-library:
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(SERVED) $(OTHERS))
+	$(BIN)/python -m pytest -m 'not alone' $(addprefix --ignore=,$(SERVED) $(OTHERS))
 
 test-served:
-	$(BIN)/python -m pytest -o cache_dir=.pytest_cache/served $(SERVED)
+	$(BIN)/python -m pytest -m 'not alone' -o cache_dir=.pytest_cache/served $(SERVED)
+
+test-alone:
+	$(BIN)/python -m pytest -m alone -o cache_dir=.pytest_cache/alone \
+	  $(addprefix --ignore=,$(OTHERS))
 
 test-slow: test-kills test-fuzz test-overload test-soak test-sanitizers
 

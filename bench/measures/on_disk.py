@@ -111,6 +111,8 @@ def measure(file: Path, path: Path, params: BuildParams) -> dict[str, Any]:
 
     def hear(progress: Progress) -> None:
         phases.append(progress.phase)
+        # A phase may end before the next sample.
+        peaks.setdefault(progress.phase, status_bytes("RssAnon"))
 
     with watching(phases, peaks):
         source = np.load(file, mmap_mode="r")

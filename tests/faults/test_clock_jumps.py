@@ -128,12 +128,13 @@ def test_nothing_expires_by_a_jump(
 
 @pytest.mark.parametrize("off", [YEAR, -YEAR])
 def test_rates_and_estimates_go_by_elapsed_time(wall: Wall, off: float) -> None:
-    live, calls = Live(), Distribution()
+    live, calls, began = Live(), Distribution(), time.monotonic()
     live.take(Progress(phase="train", done=0, total=100))
     time.sleep(0.2)
     wall.off = off
     live.take(Progress(phase="train", done=50, total=100))
-    assert 50 < live.rate() < 260
+    rate = live.rate()
+    assert 50 / (time.monotonic() - began) <= rate <= 50 / 0.2
     calls.add(0.01)
     assert calls.recent().rate > 0
 
@@ -144,19 +145,19 @@ def test_calls_and_waits_go_by_elapsed_time(
 ) -> None:
     with (
         serve(Config(data_dir=tmp_path, listen="127.0.0.1:0")) as server,
-        gleann.Client(server.target, timeout=20.0) as client,
+        gleann.Client(server.target, timeout=60.0) as client,
     ):
         client.create_index("words", dim=8, metric="l2")
         client.upsert("words", range(300), ROWS)
         operation = client.build("words", PARAMS)
         wall.off = off
         began = time.monotonic()
-        assert operation.wait(timeout=30.0).count == 300
+        assert operation.wait(timeout=60.0).count == 300
         assert client.search("words", ROWS[:1], SearchParams(k=1)).ids[0, 0] == 0
         status = client.server_status()
         assert 0 < status.uptime_seconds < 120
         assert all(0 <= one.p99_seconds < 60 for one in status.methods)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 120
 
 
 def test_compaction_goes_on_after_a_time_to_come(
@@ -178,7 +179,7 @@ def test_compaction_goes_on_after_a_time_to_come(
     client.update_index("words", optimizer=params)
     client.upsert("words", range(300, 400), ROWS[:100])
     now[0] += 15.0
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     kinds: list[str] = []
     while kinds.count("optimize") < 2 and time.monotonic() < ends:
         application.optimizer.look()

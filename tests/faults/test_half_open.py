@@ -25,7 +25,8 @@ from gleann.service.search import view_search
 from gleann.service.server import Server, operation_waits, serve
 from gleann.service.server.connections import Silence
 from gleann.service.status import error_of_call
-from gleann.v1 import admin_pb2
+from gleann.service.wire.arrays import vectors_to_wire
+from gleann.v1 import admin_pb2, search_pb2
 
 SEARCH = "/gleann.v1.SearchService/Search"
 INFO = "/gleann.v1.AdminService/GetServerInfo"
@@ -40,7 +41,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def begin(**settings: Any) -> Server:
-        settings = {"rpc_threads": 2, "message_seconds": 60} | settings
+        settings = {"rpc_threads": 2, "message_seconds": 600} | settings
         folder = tmp_path / f"data{len(servers)}"
         servers.append(serve(Config(data_dir=folder, listen="127.0.0.1:0", **settings)))
         return servers[-1]
@@ -75,8 +76,8 @@ def half_open(server: Server, path: str, n: int) -> Iterator[list[Any]]:
 
 
 def assert_answered(server: Server, *, api_key: str | None = None) -> None:
-    """A search and a health check are answered within a second."""
-    with gleann.Client(server.target, api_key=api_key, timeout=1) as client:
+    """A search and a health check are answered, while others say nothing."""
+    with gleann.Client(server.target, api_key=api_key, timeout=60) as client:
         if "a" not in [info.name for info in client.list_indexes()]:
             client.create_index("a", dim=4, metric="l2")
             client.upsert("a", np.arange(4), np.eye(4))
@@ -84,7 +85,7 @@ def assert_answered(server: Server, *, api_key: str | None = None) -> None:
         assert found.ids.ravel().tolist() == [0, 1, 2, 3]
     with channel_to(server) as channel:
         health = health_pb2_grpc.HealthStub(channel)
-        assert health.Check(health_pb2.HealthCheckRequest(), timeout=1).status == 1
+        assert health.Check(health_pb2.HealthCheckRequest(), timeout=60).status == 1
 
 
 @pytest.mark.parametrize("path", [SEARCH, INFO, CHECK, "/no.such.Service/Method"])
@@ -104,20 +105,20 @@ def test_a_stranger_is_refused_before_the_message(
 ) -> None:
     with half_open(start(api_key=KEY), SEARCH, 3) as calls:
         for call in calls:
-            assert call.exception(timeout=5).code() == STATUS.UNAUTHENTICATED
+            assert call.exception(timeout=60).code() == STATUS.UNAUTHENTICATED
 
 
 def test_the_message_has_a_deadline(start: Callable[..., Server]) -> None:
     with half_open(start(message_seconds=1), SEARCH, 3) as calls:
         for call in calls:
-            error = call.exception(timeout=5)
+            error = call.exception(timeout=60)
             assert error.code() == STATUS.DEADLINE_EXCEEDED
             assert "no message within 1 s" in error.details()
 
 
 def test_a_call_that_is_over_without_a_message(start: Callable[..., Server]) -> None:
     with channel_to(start()) as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.stream_unary(SEARCH)(iter(()), timeout=5)
+        channel.stream_unary(SEARCH)(iter(()), timeout=60)
     assert caught.value.code() == STATUS.INVALID_ARGUMENT
 
 
@@ -145,7 +146,7 @@ def test_a_connection_has_its_share(start: Callable[..., Server]) -> None:
         time.sleep(0.2)
         assert not any(call.done() for call in calls)
         # The same connection is full, another is not.
-        other.unary_unary(INFO)(b"", timeout=5)
+        other.unary_unary(INFO)(b"", timeout=60)
     with half_open(server, SEARCH, 8) as calls:
         _until(lambda: sum(call.done() for call in calls) >= 3)
         time.sleep(0.2)
@@ -163,7 +164,7 @@ def slow_search(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     def slow(*arguments: Any, **settings: Any) -> Any:
         begun.release()
-        assert go.wait(30)
+        assert go.wait(240)
         return real(*arguments, **settings)
 
     monkeypatch.setattr(view_search, "search", slow)
@@ -171,9 +172,16 @@ def slow_search(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     go.set()
 
 
-def search(server: Server, k: int, timeout: float = 30) -> Any:
-    with gleann.Client(server.target, timeout=timeout) as client:
+def search(server: Server, k: int) -> Any:
+    with gleann.Client(server.target, timeout=240) as client:
         return client.search("a", np.eye(4), SearchParams(k=k)).ids.tolist()
+
+
+def request_of(k: int) -> bytes:
+    params = search_pb2.SearchParams(k=k)
+    queries = vectors_to_wire(np.eye(4, dtype=np.float32))
+    message = search_pb2.SearchRequest(index="a", queries=queries, params=params)
+    return message.SerializeToString()
 
 
 def filled(server: Server) -> Server:
@@ -190,32 +198,34 @@ def test_busy_threads_leave_health_and_control(
     server = filled(start(load=load))
     with ThreadPoolExecutor(3) as callers:
         calls = [callers.submit(search, server, k) for k in (1, 2, 3)]
-        assert slow_search.begun.acquire(timeout=10)
+        assert slow_search.begun.acquire(timeout=60)
         _until(lambda: server.busy == 3)
         with channel_to(server) as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            assert health.Check(health_pb2.HealthCheckRequest(), timeout=1).status == 1
-            reply = channel.unary_unary(INFO)(b"", timeout=1)
+            assert health.Check(health_pb2.HealthCheckRequest(), timeout=60).status == 1
+            reply = channel.unary_unary(INFO)(b"", timeout=60)
             assert admin_pb2.ServerInfo.FromString(reply).index_count == 1
         full = "3 calls under way, at most 3"
         with pytest.raises(errors.OverloadedError, match=full) as refused:
             search(server, 4)
         assert 0.05 <= refused.value.retry_seconds <= 30
         slow_search.go.set()
-        assert all(len(call.result(30)) == 4 for call in calls)
+        assert all(len(call.result(60)) == 4 for call in calls)
 
 
 def test_nobody_computes_for_a_caller_who_has_gone(
     start: Callable[..., Server], slow_search: Any
 ) -> None:
     server = filled(start())
-    with ThreadPoolExecutor(3) as callers:
+    with ThreadPoolExecutor(2) as callers, channel_to(server) as channel:
+        grpc.channel_ready_future(channel).result(60)
         calls = [callers.submit(search, server, k) for k in (1, 2)]
-        assert slow_search.begun.acquire(timeout=10)
-        with pytest.raises(errors.ServiceError, match="DEADLINE_EXCEEDED"):
-            search(server, 3, timeout=0.2)
+        assert slow_search.begun.acquire(timeout=60)
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary(SEARCH)(request_of(3), timeout=0.2)
+        assert caught.value.code() == STATUS.DEADLINE_EXCEEDED
         slow_search.go.set()
-        assert all(call.result(30) for call in calls)
+        assert all(call.result(60) for call in calls)
         _until(lambda: server.busy == 0)
         assert slow_search.begun.acquire(blocking=False)  # the other of the two
         assert not slow_search.begun.acquire(blocking=False)
@@ -225,7 +235,7 @@ def test_waiting_for_an_operation_holds_no_thread(
     start: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = threading.Event()
-    monkeypatch.setattr(SoarIndex, "build_on_disk", lambda *_, **__: go.wait(30))
+    monkeypatch.setattr(SoarIndex, "build_on_disk", lambda *_, **__: go.wait(240))
     server = filled(start(rpc_threads=1))
     with gleann.Client(server.target) as client:
         name = client.build("a").name
@@ -237,15 +247,15 @@ def test_waiting_for_an_operation_holds_no_thread(
             absurd = operations_pb2.WaitOperationRequest(name=name)
             absurd.timeout.seconds = seconds
             waits.append(stub.WaitOperation.future(absurd))
-        assert waits[50].result(timeout=5).name == name
+        assert waits[50].result(timeout=60).name == name
         assert_answered(server)
         _until(lambda: server.busy == 0)
         assert sum(wait.done() for wait in waits) == 1
         # Stopping answers all who wait with what is known then.
         stopped = other.submit(server.stop, grace=0.5)
-        assert not any(wait.result(timeout=5).done for wait in waits)
+        assert not any(wait.result(timeout=60).done for wait in waits)
         go.set()
-        stopped.result(timeout=10)
+        stopped.result(timeout=60)
 
 
 def test_a_client_leaves_waits_for_operations_to_others(
@@ -253,7 +263,7 @@ def test_a_client_leaves_waits_for_operations_to_others(
 ) -> None:
     monkeypatch.setattr(operation_waits, "MOST", 8)
     go = threading.Event()
-    monkeypatch.setattr(SoarIndex, "build_on_disk", lambda *_, **__: go.wait(30))
+    monkeypatch.setattr(SoarIndex, "build_on_disk", lambda *_, **__: go.wait(240))
     server = filled(start())
     with gleann.Client(server.target) as client:
         name = client.build("a").name
@@ -267,8 +277,8 @@ def test_a_client_leaves_waits_for_operations_to_others(
         assert "this client has 4 calls under way, at most 4" in str(refused[0])
         left = [wait for wait in waits if not wait.done()]
         go.set()
-        assert [wait.result(timeout=20).name for wait in left] == [name] * 4
-        assert stub.WaitOperation(request, timeout=20).name == name
+        assert [wait.result(timeout=60).name for wait in left] == [name] * 4
+        assert stub.WaitOperation(request, timeout=60).name == name
 
 
 def test_answers_that_nobody_reads_hold_nothing(start: Callable[..., Server]) -> None:
@@ -285,7 +295,7 @@ def test_answers_that_nobody_reads_hold_nothing(start: Callable[..., Server]) ->
         _until(lambda: server.busy == 0)
         began = time.monotonic()
         server.stop(grace=1)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(
@@ -342,7 +352,7 @@ def test_bytes_that_are_no_request_leave_one_line(
         for _ in range(5):
             for path in (SEARCH, INFO):
                 with pytest.raises(grpc.RpcError) as caught:
-                    channel.unary_unary(path)(b"\xff\xff\xff", timeout=5)
+                    channel.unary_unary(path)(b"\xff\xff\xff", timeout=60)
                 assert caught.value.code() == STATUS.INVALID_ARGUMENT
                 assert path in caught.value.details()
     assert len(caplog.records) == 1
@@ -350,12 +360,13 @@ def test_bytes_that_are_no_request_leave_one_line(
 
 
 def _until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
+@pytest.mark.alone
 def test_a_refused_call_is_answered_at_once_while_all_threads_compute(
     start: Callable[..., Server], slow_search: Any
 ) -> None:
@@ -363,14 +374,14 @@ def test_a_refused_call_is_answered_at_once_while_all_threads_compute(
     server = filled(start(load=LoadSettings(search_places=2, client_share=1)))
     with ThreadPoolExecutor(2) as callers, channel_to(server) as channel:
         calls = [callers.submit(search, server, k) for k in (1, 2)]
-        assert slow_search.begun.acquire(timeout=10)
+        assert slow_search.begun.acquire(timeout=60)
         _until(lambda: server.busy == 2)
-        send = channel.unary_unary("/gleann.v1.SearchService/Search")
+        send = channel.unary_unary(SEARCH)
         seconds = []
         for _ in range(50):
             began = time.monotonic()
             with pytest.raises(grpc.RpcError) as refused:
-                send(b"\xff no request", timeout=10)
+                send(b"\xff no request", timeout=60)
             seconds.append(time.monotonic() - began)
             error = error_of_call(refused.value)
             assert isinstance(error, errors.OverloadedError)
@@ -378,22 +389,24 @@ def test_a_refused_call_is_answered_at_once_while_all_threads_compute(
         assert float(np.median(seconds)) < 0.025
         assert server.queues()[0].refused >= 50
         slow_search.go.set()
-        assert all(call.result(30) for call in calls)
+        assert all(call.result(60) for call in calls)
 
 
 def test_calls_that_expired_in_the_queue_cost_no_scan(
     start: Callable[..., Server], slow_search: Any
 ) -> None:
     server = filled(start())
-    with ThreadPoolExecutor(17) as callers:
+    with ThreadPoolExecutor(1) as callers, channel_to(server) as channel:
+        grpc.channel_ready_future(channel).result(60)
         first = callers.submit(search, server, 1)
-        assert slow_search.begun.acquire(timeout=10)
-        late = [callers.submit(search, server, 2, timeout=1.0) for _ in range(16)]
+        assert slow_search.begun.acquire(timeout=60)
+        send, request = channel.unary_unary(SEARCH), request_of(2)
+        late = [send.future(request, timeout=5) for _ in range(16)]
+        _until(lambda: server.queues()[0].queued == 16)
         for call in late:
-            with pytest.raises(errors.ServiceError, match="DEADLINE_EXCEEDED"):
-                call.result(30)
+            assert call.exception(timeout=60).code() == STATUS.DEADLINE_EXCEEDED
         slow_search.go.set()
-        assert first.result(30)
+        assert first.result(60)
         _until(lambda: server.busy == 0)
         assert not slow_search.begun.acquire(blocking=False)
         assert server.queues()[0].dropped == 16

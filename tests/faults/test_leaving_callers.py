@@ -16,6 +16,8 @@ from gleann.index import SearchParams
 from gleann.service.wire.arrays import vectors_to_wire
 from gleann.v1 import search_pb2
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 SEARCH = "/gleann.v1.SearchService/Search"
 N, DIM, QUERIES = 40_000, 64, 2000
 CALLS = 60
@@ -91,7 +93,6 @@ def assert_at_rest(server: ServerProcess, target: str) -> None:
         assert time.monotonic() - begin < 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.001, 0.05])
 def test_late_calls_are_dropped(
     server: ServerProcess, target: str, seconds: float
@@ -109,11 +110,10 @@ def test_late_calls_are_dropped(
     assert_leaves_nothing(server, target, load)
 
 
-@pytest.mark.slow
 def test_cancelled_calls_are_dropped(server: ServerProcess, target: str) -> None:
     request = heavy()
     with connection(target) as channel:
-        grpc.channel_ready_future(channel).result(20)
+        grpc.channel_ready_future(channel).result(60)
 
         def load() -> None:
             send = channel.unary_unary(SEARCH)
@@ -125,7 +125,6 @@ def test_cancelled_calls_are_dropped(server: ServerProcess, target: str) -> None
         assert_leaves_nothing(server, target, load)
 
 
-@pytest.mark.slow
 def test_calls_of_closed_connections_are_dropped(
     server: ServerProcess, target: str
 ) -> None:
@@ -134,7 +133,7 @@ def test_calls_of_closed_connections_are_dropped(
     def load() -> None:
         for _ in range(5):
             with connection(target) as channel:
-                grpc.channel_ready_future(channel).result(20)
+                grpc.channel_ready_future(channel).result(60)
                 send = channel.unary_unary(SEARCH)
                 calls = [send.future(request) for _ in range(CALLS // 5)]
                 time.sleep(0.1)

@@ -18,6 +18,7 @@ COLLAPSED = 0.25
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_short_overload_leaves_most_of_the_peak(tmp_path: Path) -> None:
     job = OverloadJob(
         shape=Shape(rows=30_000, dim=64),

@@ -58,7 +58,7 @@ class Served:
         """Send SIGHUP; return the line of the log that says so."""
         seen = sum(says in line["message"] for line in self.log())
         self.process.send_signal(signal.SIGHUP)
-        for _ in range(200):
+        for _ in range(1200):
             found = [line for line in self.log() if says in line["message"]]
             if len(found) > seen:
                 return found[-1]
@@ -71,7 +71,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     one = Served(tmp_path)
     yield one
     one.process.terminate()
-    one.process.communicate(timeout=20)
+    one.process.communicate(timeout=60)
     assert one.process.returncode == 0
 
 

@@ -29,6 +29,7 @@ def soaked(job: SoakJob, folder: Path) -> dict:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_short_soak_leaves_no_file_and_no_thread(tmp_path: Path) -> None:
     first, last = ends(soaked(SoakJob(minutes=0.25, warm_seconds=8), tmp_path))
     assert last["files"] <= first["files"] + 3

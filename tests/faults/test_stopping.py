@@ -70,16 +70,17 @@ def searched(
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     yield ended
-    caller.join(30)
+    caller.join(60)
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_long_call_does_not_keep_the_server(tmp_path: Path) -> None:
     with serving(tmp_path / "d") as (process, target):
         with searched(process, target) as ended:
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
             assert time.monotonic() - began < 6
         assert len(ended) == 1
         assert process.stderr is not None
@@ -89,6 +90,7 @@ def test_a_long_call_does_not_keep_the_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     with (
         serving(tmp_path / "d") as (process, target),
@@ -99,7 +101,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         assert process.poll() is None
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 128 + signal.SIGTERM
+        assert process.wait(60) == 128 + signal.SIGTERM
         assert time.monotonic() - began < 1
     with gleann.Client(tmp_path / "d") as client:
         assert client.get_index("a").count == 4

@@ -94,11 +94,12 @@ def watched(target: str) -> Iterator[list[tuple[float, int]]]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     yield told
-    watcher.join(20)
+    watcher.join(60)
     assert not watcher.is_alive()
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_calls_under_way_end_well_and_the_build_goes_on(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "d")
     try:

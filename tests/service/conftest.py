@@ -13,6 +13,7 @@ from gleann.service.client.remote import connect
 from gleann.service.client.target import REMOTE_SCHEME
 from gleann.service.config import Config
 from gleann.service.local import open_directory
+from gleann.service.monitoring.probe import RecallProbe
 from gleann.service.optimizer.optimizer import Optimizer
 from gleann.service.server import Server, serve
 from gleann.service.stubs import Stubs
@@ -23,8 +24,13 @@ QUICK = BuildParams(metric="l2", nlist=8, tune_queries=0)
 
 @pytest.fixture(autouse=True)
 def nothing_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No compaction starts by itself, however slow the machine is."""
+    """No compaction and no look at recall starts by itself, however slow the machine.
+
+    The first search of an index is always a sample of its recall: the exact search of
+    a thread of its own, which a test that listens to searches would hear too.
+    """
     monkeypatch.setattr(Optimizer, "open", lambda _: None)
+    monkeypatch.setattr(RecallProbe, "offer", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="session")

@@ -270,7 +270,7 @@ def test_serve_and_call(shell: Shell, world: World) -> None:
         assert found.ids[:, 0].tolist() == world.ids[:3]
     finally:
         server.terminate()
-        assert server.wait(timeout=30) == 0
+        assert server.wait(timeout=60) == 0
         server.stdout.close()
     seconds = time.monotonic() - start
     shell.entries.append(Entry("serve (and six calls)", 0, seconds, "", ""))

@@ -51,7 +51,7 @@ def test_a_server_with_tls_and_a_key_has_the_vectors(tmp_path: Path) -> None:
             start_new_session=True,
         )
         try:
-            code = shell.wait(timeout=120)
+            code = shell.wait(timeout=240)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)

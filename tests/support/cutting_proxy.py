@@ -39,7 +39,7 @@ class CuttingProxy:
         """Take no further connections; those that there are must have ended."""
         self._listening.shutdown(socket.SHUT_RDWR)
         for thread in list(self._threads):
-            thread.join(20)
+            thread.join(60)
         self._listening.close()
 
     def _accept(self) -> None:

@@ -38,8 +38,8 @@ class Keys:
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Wait until a condition holds, for ten seconds at most."""
-    end = time.monotonic() + 10
+    """Wait until a condition holds, for 60 seconds at most."""
+    end = time.monotonic() + 60
     while not true():
-        assert time.monotonic() < end, "not within 10 s"
+        assert time.monotonic() < end, "not within 60 s"
         time.sleep(0.02)

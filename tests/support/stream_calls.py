@@ -106,7 +106,7 @@ class RawStream:
         self._channel.close()
 
 
-def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until something holds."""
     last = time.monotonic() + seconds
     while not holds():

@@ -89,6 +89,7 @@ def test_searches_beside_a_build(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_upserts_are_counted_by_the_server_too(tmp_path: Path) -> None:
     result = run("ingest", tmp_path)
     assert result["dim"] == 384

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+import stream_calls
 from full_disk import MIB, fill, mounted, until
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -157,7 +158,7 @@ def test_a_stream_stops_while_the_server_is_read_only_and_goes_on_then(
         send_on(stream, range(45, 50))
     stream.cancel()
     assert client.count("words") == 450
-    assert server.upserts.streams() == []
+    stream_calls.until(lambda: not server.upserts.streams())
     refused = client.server_status().methods
     ballast.unlink()
     until("serving", client)
@@ -206,7 +207,7 @@ def test_a_job_on_a_full_disk_fails_with_the_numbers(
     request = index_pb2.BuildIndexRequest(name="words")
     operation = asked("build", index="words", request=request)()
     disk.reason = reason
-    ended = server.application.jobs.wait(operation.name, seconds=20)
+    ended = server.application.jobs.wait(operation.name, seconds=60)
     assert ended.done
     assert "min_free_bytes is 4194304" in ended.error.message
 

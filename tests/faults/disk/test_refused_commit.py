@@ -129,7 +129,7 @@ def test_an_import_in_doubt_is_carried_out_once_or_never(
     run(IMPORT, mode="then writes")
     with gleann.Client(tmp_path / "d") as client:
         (operation,) = client.operations.list()
-        assert operation.wait(timeout=30).count == len(ROWS)
+        assert operation.wait(timeout=60).count == len(ROWS)
         again = client.import_vectors("a", tmp_path / "v.npy", request_id="i")
         assert again.name == operation.name
 
@@ -151,19 +151,19 @@ def test_a_version_in_doubt_stays_on_disk(
     with gleann.Client(tmp_path) as client:
         client.create_index("a", dim=8, metric="l2")
         client.upsert("a", np.arange(200), ROWS[:200])
-        client.build("a", PARAMS).wait(timeout=30)
+        client.build("a", PARAMS).wait(timeout=60)
         client.upsert("a", np.arange(200, 300), ROWS[200:])
         with monkeypatch.context() as patched:
             patched.setattr(store, "commit", doubtful)
             with pytest.raises(errors.OutcomeUnknownError):
-                client.build("a", PARAMS).wait(timeout=30)
+                client.build("a", PARAMS).wait(timeout=60)
         assert {path.name for path in versions.iterdir()} == {"1", "2"}
         info = client.get_index("a")
         assert (info.version, info.count, info.pending) == (1, 300, 100)
     # It was not published, so a start removes it; nothing is lost.
     with gleann.Client(tmp_path) as client:
         assert {path.name for path in versions.iterdir()} == {"1"}
-        assert client.build("a", PARAMS).wait(timeout=30).version == 2
+        assert client.build("a", PARAMS).wait(timeout=60).version == 2
         assert client.get_index("a").count == 300
 
 
@@ -183,19 +183,19 @@ def test_a_restored_index_in_doubt_stays_on_disk(
     with gleann.Client(tmp_path) as client:
         client.create_index("a", dim=8, metric="l2")
         client.upsert("a", np.arange(200), ROWS[:200])
-        client.build("a", PARAMS).wait(timeout=30)
-        snapshot = client.snapshots.create("a").wait(timeout=30)
+        client.build("a", PARAMS).wait(timeout=60)
+        snapshot = client.snapshots.create("a").wait(timeout=60)
         with monkeypatch.context() as patched:
             patched.setattr(store, "commit", doubtful)
             operation = client.snapshots.restore(snapshot.name, "again")
             with pytest.raises(errors.OutcomeUnknownError):
-                operation.wait(timeout=30)
+                operation.wait(timeout=60)
         assert (directory / "versions" / "1" / "manifest.json").exists()
         assert [info.name for info in client.list_indexes()] == ["a"]
     # It was not published, so a start removes it.
     with gleann.Client(tmp_path) as client:
         assert not directory.exists()
-        restored = client.snapshots.restore(snapshot.name, "again").wait(timeout=30)
+        restored = client.snapshots.restore(snapshot.name, "again").wait(timeout=60)
         assert restored.count == 200
 
 

@@ -71,7 +71,7 @@ def run_and_kill(directory: Path, start: int, rng: np.random.Generator) -> list[
     )
     assert process.stdout is not None
     lines = [process.stdout.readline()]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not list(directory.glob("indexes/1/versions/.new-*")):
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -92,7 +92,7 @@ def test_a_killed_estimate_goes_on_to_the_same_answer(folder, kind):
     (folder / "state.json").unlink()
     (folder / "estimate.json").unlink()
     with subprocess.Popen(
-        command(folder, kind, pause=0.01), stdout=subprocess.PIPE, text=True
+        command(folder, kind, pause=0.1), stdout=subprocess.PIPE, text=True
     ) as killed:
         assert killed.stdout is not None
         lines = killed.stdout.readline()

@@ -89,7 +89,7 @@ def test_a_killed_labeller_goes_on_with_the_same_sequence(tmp_path, kind):
     assert len(expected) == 9
     make(tmp_path / "killed")
     with subprocess.Popen(
-        command(tmp_path / "killed", kind, pause=0.05),
+        command(tmp_path / "killed", kind, pause=0.3),
         stdout=subprocess.PIPE,
         text=True,
     ) as killed:

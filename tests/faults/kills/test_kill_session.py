@@ -90,7 +90,7 @@ def test_a_killed_session_goes_on_with_the_same_sequence(folder, pool):
     expected = dict(asked)
     (folder / "state.json").unlink()
     with subprocess.Popen(
-        command(folder, pool, pause=0.02), stdout=subprocess.PIPE, text=True
+        command(folder, pool, pause=0.1), stdout=subprocess.PIPE, text=True
     ) as killed:
         assert killed.stdout is not None
         lines = killed.stdout.readline()

@@ -147,7 +147,7 @@ def batches():
     for number in range(1, 401):
         if number % 7:
             yield batch_of(number)
-            time.sleep(0.005)
+            time.sleep(float(sys.argv[2]))
 with gleann.Client(sys.argv[1], timeout=60) as client:
     print(client.upload("w", batches(), stream_id="nightly"), flush=True)
 """
@@ -167,7 +167,7 @@ def test_an_upload_goes_on_after_its_client_was_killed(
         killed_amidst = 0
         for _ in range(4):
             begin = client.get_index("w").sequence
-            process = subprocess.Popen(command, env=environment)
+            process = subprocess.Popen([*command, "0.03"], env=environment)
             last = time.monotonic() + 60
             while client.get_index("w").sequence < begin + int(rng.integers(5, 50)):
                 assert time.monotonic() < last
@@ -177,7 +177,11 @@ def test_an_upload_goes_on_after_its_client_was_killed(
             killed_amidst += client.get_index("w").sequence < 343
         assert killed_amidst == 4
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=True
+            [*command, "0"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert int(done.stdout) == 5 * 343
         assert held_by(client) == model_of(400)

@@ -140,7 +140,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Event, Event, list[b
 
     def slow(self: VectorServicer, request: Any, context: Any) -> Any:
         entered.set()
-        leave.wait(20)
+        leave.wait(120)
         awaited.append(current_call().is_active())
         return count(self, request, context)
 
@@ -168,7 +168,7 @@ def test_cancelling_a_task(
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert (await client.search("a", rows[:1])).ids[0, 0] == 0
-            assert time.monotonic() - begin < 5
+            assert time.monotonic() - begin < 60
             leave.set()
             assert await client.count("a") == 5
             while len(awaited) < 2:  # the first ends by itself
@@ -284,16 +284,16 @@ def test_waiting_until_a_server_is_ready(start_server: Callable[..., Server]) ->
     begin = time.monotonic()
     with pytest.raises(UnavailableError, match=r"no server is ready at .* after 0.3 s"):
         blocking.wait_ready(0.3)
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 60
     timer = threading.Timer(0.3, lambda: start_server(listen=f"127.0.0.1:{first.port}"))
     timer.start()
-    blocking.wait_ready(30)
+    blocking.wait_ready(60)
     assert blocking.list_indexes() == []
     timer.join()
 
     async def script() -> None:
         async with gleann.AsyncClient(target) as client:
-            await client.wait_ready(10)
+            await client.wait_ready(60)
             assert await client.list_indexes() == []
 
     finished(script())
@@ -304,7 +304,7 @@ def test_a_server_that_stops_is_not_ready(
 ) -> None:
     server = start_server()
     with gleann.Client(server.target) as client:
-        client.wait_ready(5)
+        client.wait_ready(60)
         server.stop(grace=0)
         with pytest.raises(UnavailableError, match="no server is ready"):
             client.wait_ready(0.2)

@@ -152,7 +152,11 @@ def test_a_busy_server_is_given_time(opened: Open) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "pause", "most"),
-    [({"retries": 2}, 0.01, 3), ({"timeout": 1.0}, 0.6, 2), ({"timeout": 5.0}, 60, 1)],
+    [
+        ({"retries": 2}, 0.01, 3),
+        ({"timeout": 5.0}, 3.0, 2),
+        ({"timeout": 60.0}, 600, 1),
+    ],
 )
 def test_a_busy_server_is_left_in_the_end(
     opened: Open, settings: dict[str, Any], pause: float, most: int
@@ -166,14 +170,14 @@ def test_a_busy_server_is_left_in_the_end(
         with pytest.raises(OverloadedError, match="full") as caught:
             client.count("a")
         assert caught.value.retry_seconds == pytest.approx(pause)
-        assert monotonic() - begin < 3
+        assert monotonic() - begin < 60
     assert len(script.seen) in (most, most - 1)
 
 
 def test_a_server_that_comes_back(opened: Open, start_server: Any) -> None:
     """Calls made while it is away are answered when it is there again."""
     first = start_server()
-    client = opened(first.target, timeout=30)
+    client = opened(first.target, timeout=60)
     client.create_index("a", dim=8)
     first.stop(grace=0)
     back: list[Any] = []

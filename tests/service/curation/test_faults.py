@@ -158,7 +158,7 @@ def test_a_job_that_is_done_again_takes_its_own_place(
     application.create_index("a", dim=8, metric="l2")
     application.upsert("a", np.arange(300), twins)
     name = application.asked_to_curate(asked())().name
-    assert application.jobs.wait(name, seconds=30).done
+    assert application.jobs.wait(name, seconds=60).done
     short = name.removeprefix("operations/")
     folder = tmp_path / "d" / "curations" / short
     rows = application.curations.table(f"curations/{short}", "rows")
@@ -167,7 +167,7 @@ def test_a_job_that_is_done_again_takes_its_own_place(
         (folder / "curation.binpb").write_bytes(b"\xff")
     done_again(application)
     application = open_directory()
-    ended = application.jobs.wait(name, seconds=30)
+    ended = application.jobs.wait(name, seconds=60)
     made = curation_pb2.Curation()
     assert ended.response.Unpack(made)
     assert made.name == f"curations/{short}"

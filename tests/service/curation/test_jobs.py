@@ -57,12 +57,12 @@ def test_progress_pause_and_resume(
 ) -> None:
     filled(client, twins)
     running = client.curation.near_duplicates("a", radius=RADIUS)
-    assert held.begun.wait(30)
+    assert held.begun.wait(60)
     assert running.refresh().phase == "held"
     assert (running.kind, running.index) == ("curate", "a")
     running.pause()
     assert running.refresh().state == "paused"
-    assert stopped.wait(30)
+    assert stopped.wait(60)
     client.upsert("a", [777], twins[:1])  # seen by the next start
     held.go.set()
     made = running.resume().wait(timeout=60)
@@ -76,7 +76,7 @@ def test_cancelled(
 ) -> None:
     filled(client, twins)
     running = client.curation.near_duplicates("a", radius=RADIUS)
-    assert held.begun.wait(30)
+    assert held.begun.wait(60)
     running.cancel()
     with pytest.raises(errors.CancelledError):
         running.wait(timeout=60)
@@ -94,7 +94,7 @@ def test_interrupted_work_is_done_after_a_restart(
     with gleann.Client(tmp_path) as client:
         filled(client, twins)
         running = client.curation.near_duplicates("a", radius=RADIUS)
-        assert held.begun.wait(30)
+        assert held.begun.wait(60)
     held.go.set()
     with gleann.Client(tmp_path) as client:
         made = client.operations.get(running.name).wait(timeout=60)

@@ -248,14 +248,14 @@ def test_work_that_runs_tells_its_rate_and_the_time_left(
         time.sleep(0.2)
         progress(Progress(phase="assign", done=300, total=1000))
         some.set()
-        assert go.wait(30)
+        assert go.wait(60)
         return real(*arguments, progress=progress, **settings)
 
     monkeypatch.setattr(SoarIndex, "build_on_disk", build)
     filled(client, rows)
     operation = client.build("p", quick)
     try:
-        assert some.wait(30)
+        assert some.wait(60)
         operation.refresh()
         seconds = time.monotonic() - began[0]
     finally:
@@ -310,7 +310,7 @@ def test_pause_and_resume_by_the_client(
 ) -> None:
     filled(client, rows)
     operation = client.build("p", quick)
-    assert held_builds.begun.wait(30)
+    assert held_builds.begun.wait(60)
     assert operation.pause().state == "paused"
     assert not operation.done
     assert [one.name for one in client.jobs.list("state = 'paused'")] == [

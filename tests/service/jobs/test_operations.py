@@ -28,7 +28,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Any:
     def build(*arguments: Any, progress: Any, **settings: Any) -> SoarIndex:
         progress(Progress(phase="held", done=1, total=4))
         begun.set()
-        assert go.wait(30)
+        assert go.wait(60)
         progress(Progress(phase="held", done=2, total=4))
         return real(*arguments, progress=progress, **settings)
 
@@ -44,7 +44,7 @@ def test_progress_and_result(
     client.upsert("p", np.arange(len(rows)), rows)
     operation = client.build("p", quick)
     assert not operation.done
-    assert held.begun.wait(30)
+    assert held.begun.wait(60)
     operation.refresh()
     assert (operation.kind, operation.index) == ("build", "p")
     assert (operation.phase, operation.done_units, operation.total) == ("held", 1, 4)
@@ -87,7 +87,7 @@ def test_cancel_while_running(
     client.create_index("p", dim=8, metric="l2")
     client.upsert("p", np.arange(len(rows)), rows)
     operation = client.build("p", quick)
-    assert held.begun.wait(30)
+    assert held.begun.wait(60)
     with pytest.raises(errors.NotReadyError, match="not done"):
         client.operations.delete(operation.name)
     with pytest.raises(errors.NotReadyError, match=operation.name):
@@ -109,7 +109,7 @@ def test_cancel_in_the_queue(
     client.create_index("p", dim=8, metric="l2")
     client.upsert("p", np.arange(len(rows)), rows)
     first, second = client.build("p", quick), client.build("p", quick)
-    assert held.begun.wait(30)
+    assert held.begun.wait(60)
     second.cancel()
     assert second.refresh().done
     with pytest.raises(errors.CancelledError):
@@ -130,7 +130,7 @@ def test_cancel_an_import(
     client.create_index("p", dim=8, metric="l2")
     client.upsert("p", [0], rows[:1])
     build = client.build("p")
-    assert held.begun.wait(30)
+    assert held.begun.wait(60)
     operation = client.import_vectors("p", tmp_path / "more.npy")
     operation.cancel()
     held.go.set()
@@ -169,7 +169,7 @@ def test_work_that_was_cut_off_runs_again(
         client.create_index("p", dim=8, metric="l2")
         client.upsert("p", np.arange(len(rows)), rows)
         running, waiting = client.build("p", quick), client.build("p", quick)
-        assert held.begun.wait(30)
+        assert held.begun.wait(60)
         threading.Timer(0.2, held.go.set).start()
     with gleann.Client(tmp_path / "d") as client:
         assert client.operations.get(running.name).wait(timeout=60).version == 1
@@ -224,7 +224,7 @@ def test_work_that_stops_the_server_is_given_up(tmp_path: Path) -> None:
         )
     jobs = Jobs(store)
     jobs.open({"build": never})
-    operation = jobs.wait(name, seconds=30)
+    operation = jobs.wait(name, seconds=60)
     assert operation.done
     assert f"{MAX_ATTEMPTS} times" in operation.error.message
     jobs.close(seconds=30)

@@ -23,6 +23,12 @@ from gleann.service.telemetry.telemetry import Telemetry
 N, DIM, K = 4000, 16, 10
 EAGER = ProbeSettings(share=0.5, one_in=1)
 ROUGH = SearchParams(k=K, nprobe=1)
+OFFER = RecallProbe.offer
+
+
+@pytest.fixture(autouse=True)
+def sampling(nothing_by_itself: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RecallProbe, "offer", OFFER)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +55,7 @@ def application(tmp_path: Path, vectors: np.ndarray) -> Application:
     return application
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     ends = time.monotonic() + seconds
     while not condition() and time.monotonic() < ends:
         time.sleep(0.01)
@@ -155,7 +161,7 @@ def test_it_waits_while_searches_run(
     probe.offer(view, vectors[:1], None, np.zeros((1, K), np.float32))
     began = time.monotonic()
     probe.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     application.close()
 
 
@@ -176,12 +182,13 @@ def test_its_share_of_the_time_is_kept(
     probe = RecallProbe(settings, telemetry, is_busy=lambda: False)
     probe.open()
     view = application.registry.view("words")
-    ends = time.monotonic() + 1.5
-    while time.monotonic() < ends:
+    began = time.monotonic()
+    while time.monotonic() < began + 1.5:
         probe.offer(view, vectors[:1], None, np.zeros((1, K), np.float32))
         time.sleep(0.001)
     probe.close()
-    assert 1 <= telemetry.index_counts("words").probed <= 5
+    took = time.monotonic() - began
+    assert 1 <= telemetry.index_counts("words").probed <= 2 + took / 0.4
     application.close()
 
 

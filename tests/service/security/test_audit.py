@@ -199,7 +199,7 @@ def test_the_id_of_a_call_is_that_of_the_client(
             metadata = [("authorization", f"Bearer {token}"), ("x-request-id", call_id)]
             with pytest.raises(grpc.RpcError):
                 channel.unary_unary("/gleann.v1.IndexService/DeleteIndex")(
-                    b"", metadata=metadata, timeout=10
+                    b"", metadata=metadata, timeout=60
                 )
     server.stop()
     first, second = (line["call_id"] for line in lines(log))

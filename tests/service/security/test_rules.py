@@ -114,7 +114,7 @@ class World:
         metadata = [] if token is None else [("authorization", f"Bearer {token}")]
         with grpc.insecure_channel(f"127.0.0.1:{self.server.port}") as channel:
             call = channel.stream_stream(path)(
-                iter([request]), metadata=metadata, timeout=20
+                iter([request]), metadata=metadata, timeout=60
             )
             try:
                 next(call, None)
@@ -263,7 +263,7 @@ def test_the_health_of_an_index_is_for_its_readers(world: World) -> None:
             watch = channel.unary_stream(
                 "/grpc.health.v1.Health/Watch",
                 response_deserializer=health_pb2.HealthCheckResponse.FromString,
-            )(request, metadata=[("authorization", f"Bearer {token}")], timeout=10)
+            )(request, metadata=[("authorization", f"Bearer {token}")], timeout=60)
             unknown = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
             assert next(watch).status == unknown
             watch.cancel()

@@ -43,7 +43,7 @@ def served(
         line = process.stdout.readline()
         yield process, line.split()[2].rstrip(","), token
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(60)
 
 
 def test_a_server_never_writes_a_key(

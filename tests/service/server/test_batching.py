@@ -40,7 +40,7 @@ class Engine:
         self.sizes.append(len(queries))
         if len(self.sizes) == 1:
             self.begun.set()
-            assert self.go.wait(30)
+            assert self.go.wait(60)
         return self.real(view, queries, *rest, **named)
 
 
@@ -66,7 +66,7 @@ class Crowd:
         job = self.threads.submit(self.batcher.search, task(self.view, queries, params))
         self.futures.append(job)
         if len(self.futures) == 1:
-            assert self.engine.begun.wait(30)
+            assert self.engine.begun.wait(60)
             return
         while self.waiting() == waiting and not job.done():
             pass
@@ -103,7 +103,7 @@ def test_other_parameters_do_not_wait(
     crowd = Crowd(engine, view)
     crowd.search(rows[:2], SearchParams(k=4))
     crowd.search(rows[:2], SearchParams(k=5))
-    crowd.futures[1].result(30)  # while the first is still held
+    crowd.futures[1].result(60)  # while the first is still held
     first, second = crowd.finish()
     assert first.rows.shape == (2, 4)
     assert second.rows.shape == (2, 5)

@@ -225,7 +225,7 @@ def test_a_version_that_is_not_published(room, index, rows, quick):
 
 
 def wait_until(happened):
-    deadline = monotonic() + 30
+    deadline = monotonic() + 60
     while not happened():
         assert monotonic() < deadline
 
@@ -238,7 +238,7 @@ def test_a_search_under_way_is_waited_for(monkeypatch, index, rows):
 
     def slow(engine, queries, **asked):
         begun.set()
-        assert go_on.wait(30)
+        assert go_on.wait(60)
         return scan(engine, queries, **asked)
 
     monkeypatch.setattr(FakeEngine, "search", slow)
@@ -246,7 +246,7 @@ def test_a_search_under_way_is_waited_for(monkeypatch, index, rows):
     try:
         asking = Thread(target=lambda: found.append(search(placed, rows)))
         asking.start()
-        assert begun.wait(30)
+        assert begun.wait(60)
         leaving = Thread(target=placed.engine.leave)
         leaving.start()
         leaving.join(0.05)
@@ -256,8 +256,8 @@ def test_a_search_under_way_is_waited_for(monkeypatch, index, rows):
         wait_until(lambda: placed.engine_name != "fake-gpu")
         search(placed, rows)
         go_on.set()
-        asking.join(30)
-        leaving.join(30)
+        asking.join(60)
+        leaving.join(60)
     finally:
         go_on.set()
     assert gpu.rows == 0

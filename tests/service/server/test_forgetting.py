@@ -62,9 +62,9 @@ def test_turns_are_taken_one_at_a_time() -> None:
         with keeper.turn("s"):
             with keeper.turn("s"):  # whoever has it may take it again
                 job = other.submit(second)
-            assert waits.wait(30)
+            assert waits.wait(60)
             assert not entered.wait(0.1)
             assert keeper.in_turn() == ["s"]
-        job.result(30)
+        job.result(60)
     assert entered.is_set()
     assert keeper.in_turn() == []

@@ -56,7 +56,7 @@ def test_a_change_during_the_first_answer_is_heard_after_it() -> None:
 
     watcher: Any = Watcher(meanwhile)
     health.watch(watcher, REQUEST)
-    change.join(30)
+    change.join(60)
     assert watcher.heard == [STATES.SERVING, STATES.NOT_SERVING]
 
 

@@ -130,7 +130,7 @@ def slow_search(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def slow(*arguments: Any, **settings: Any) -> Any:
         begun.set()
-        assert go.wait(30)
+        assert go.wait(60)
         return real(*arguments, **settings)
 
     monkeypatch.setattr(view_search, "search", slow)
@@ -154,14 +154,14 @@ def test_stopping_finishes_calls_and_reports_not_serving(
         watch = health_pb2_grpc.HealthStub(channel).Watch(request)
         heard = [next(watch).status]
         found = others.submit(client.search, "a", rows[:2], SearchParams(k=1))
-        assert slow_search.begun.wait(30)
+        assert slow_search.begun.wait(60)
         stop = others.submit(server.stop, grace=20)
         heard.append(next(watch).status)
         assert not found.done()
         watch.cancel()
         slow_search.go.set()
-        assert found.result(30).ids.tolist() == [[0], [1]]
-        stop.result(30)
+        assert found.result(60).ids.tolist() == [[0], [1]]
+        stop.result(60)
         states = health_pb2.HealthCheckResponse
         assert heard == [states.SERVING, states.NOT_SERVING]
         with pytest.raises(errors.ServiceError, match="UNAVAILABLE"):
@@ -192,17 +192,19 @@ def test_a_call_that_takes_too_long(
 ) -> None:
     from gleann.service.application import Application
 
-    monkeypatch.setattr(Application, "server_info", lambda _: time.sleep(1))
+    over = threading.Event()
+    monkeypatch.setattr(Application, "server_info", lambda _: over.wait(60))
     with (
-        gleann.Client(start_server().target, timeout=0.1) as client,
+        gleann.Client(start_server().target, timeout=3) as client,
         pytest.raises(errors.ServiceError, match="DEADLINE_EXCEEDED"),
     ):
         client.server_info()
+    over.set()
 
 
 def test_nobody_there() -> None:
     with (
-        gleann.Client("grpc://127.0.0.1:1", timeout=5, retries=0) as client,
+        gleann.Client("grpc://127.0.0.1:1", timeout=60, retries=0) as client,
         pytest.raises(errors.UnavailableError, match=r"at 127\.0\.0\.1:1: UNAVAILABLE"),
     ):
         client.list_indexes()
@@ -219,7 +221,7 @@ def test_a_host_that_takes_connections_and_says_nothing() -> None:
             pytest.raises(errors.UnavailableError, match=r"within 0\.5 s"),
         ):
             client.list_indexes()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 60
 
 
 def test_a_key_that_cannot_be_sent() -> None:

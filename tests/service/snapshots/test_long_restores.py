@@ -58,7 +58,7 @@ def test_others_write_between_the_parts(
             target=lambda: client.upsert("other", [number], rows[:1]), daemon=True
         )
         writer.start()
-        writer.join(5)
+        writer.join(60)
         written.append(not writer.is_alive())
         with pytest.raises(errors.UnknownIndexError):  # nobody sees a part
             client.get_index("again")
@@ -112,7 +112,7 @@ def test_what_fails_leaves_nothing(
     def fail(number: int) -> None:
         if number == 3:
             assert left(tmp_path) != before
-            started.wait(10)
+            started.wait(60)
             if how == "damaged":
                 raise errors.CorruptDataError("block 3 is damaged")
             operations[0].cancel()

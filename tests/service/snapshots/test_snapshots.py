@@ -315,12 +315,12 @@ def test_a_deletion_while_it_is_in_use(
 
     def verify(*arguments: Any, **named: Any) -> None:
         reading.set()
-        assert go.wait(30)
+        assert go.wait(60)
         real(*arguments, **named)
 
     monkeypatch.setattr(transferring, "verify_directory", verify)
     operation = client.snapshots.verify(snapshot.name)
-    assert reading.wait(30)
+    assert reading.wait(60)
     with pytest.raises(errors.NotReadyError, match=operation.name):
         client.snapshots.delete(snapshot.name)
     go.set()

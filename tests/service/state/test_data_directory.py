@@ -206,7 +206,7 @@ def test_a_look_that_fails_inside_is_not_the_last(
     store = Store(tmp_path)
     expiry = Expiry(store, keep_days=7, keep_operations=1000)
     expiry.open()
-    assert again.wait(20)
+    assert again.wait(60)
     expiry.close()
     store.close()
     assert "a bug" in caplog.text
@@ -236,7 +236,7 @@ def test_a_directory_that_is_open_is_swept(
     store_with(tmp_path, time.time() - 365 * DAY).close()
     application = Application(Config(data_dir=tmp_path))
     try:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         with closing(sqlite3.connect(tmp_path / "gleann.sqlite3")) as connection:
             while connection.execute("SELECT * FROM requests").fetchall():
                 assert time.monotonic() < end

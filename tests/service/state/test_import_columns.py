@@ -132,7 +132,7 @@ def test_columns_of_an_import_that_fails_are_not_added(
     real = payload_files.PayloadFile.blocks
 
     def blocks(*arguments: Any, **named: Any) -> Iterator[Payload]:
-        started.wait(10)
+        started.wait(60)
         seen.append(columns_of(client))
         if how == "cancelled":
             operations[0].cancel()

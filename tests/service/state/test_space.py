@@ -22,7 +22,7 @@ def bytes_in(directory: Path) -> int:
 
 def settled(directory: Path, *, below: int) -> int:
     """Bytes in a directory, once they are fewer or after a while."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (size := bytes_in(directory)) >= below and time.monotonic() < deadline:
         time.sleep(0.02)
     return size
@@ -71,7 +71,7 @@ def database_bytes(directory: Path) -> int:
 
 def database_settled(directory: Path, *, below: int) -> int:
     """Bytes of the database and its log, once they are fewer or after a while."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (size := database_bytes(directory)) >= below and time.monotonic() < deadline:
         time.sleep(0.02)
     return size
@@ -123,6 +123,7 @@ def test_the_database_of_an_older_gleann_shrinks_too(tmp_path: Path) -> None:
     assert file.stat().st_size < 200_000
 
 
+@pytest.mark.alone
 def test_others_write_while_space_is_given_back(tmp_path: Path) -> None:
     """No step keeps a writer waiting for long."""
     store = Store(tmp_path)

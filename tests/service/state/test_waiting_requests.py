@@ -47,7 +47,7 @@ class Held:
         def held(*arguments: Any, **settings: Any) -> Any:
             self.calls += 1
             self.begun.set()
-            assert self.go.wait(30)
+            assert self.go.wait(60)
             return plain(*arguments, **settings)
 
         wrapped = classmethod(held) if function is not plain else held
@@ -99,14 +99,14 @@ def test_others_write_while_a_session_starts(
     held = Held(monkeypatch, target)
     with ThreadPoolExecutor(2) as pool:
         started = pool.submit(start, world)
-        assert held.begun.wait(20)
+        assert held.begun.wait(60)
         upserted = pool.submit(world.upsert, "b", [1], rows[:1], request_id="other")
         try:
-            assert upserted.result(timeout=5) == 1
+            assert upserted.result(timeout=60) == 1
             assert not started.done()
         finally:
             held.go.set()
-        session = started.result(timeout=30)
+        session = started.result(timeout=60)
     assert start(world) == session
     assert [info.name for info in world.sessions.list()] == [session.name]
 
@@ -125,13 +125,13 @@ def test_others_write_while_labels_are_taken(
             np.zeros(len(batch), int),
             request_id="s",
         )
-        assert held.begun.wait(20)
+        assert held.begun.wait(60)
         upserted = pool.submit(world.upsert, "b", [1], rows[:1])
         try:
-            assert upserted.result(timeout=5) == 1
+            assert upserted.result(timeout=60) == 1
         finally:
             held.go.set()
-        assert submitted.result(timeout=30).labelled == 30 + len(batch)
+        assert submitted.result(timeout=60).labelled == 30 + len(batch)
 
 
 def test_equal_requests_that_come_meanwhile_get_the_one_answer(
@@ -140,12 +140,12 @@ def test_equal_requests_that_come_meanwhile_get_the_one_answer(
     held = Held(monkeypatch, "gleann.selection.estimate.TastiSession.start")
     with ThreadPoolExecutor(4) as pool:
         started = [pool.submit(start_tasti, world) for _ in range(4)]
-        assert held.begun.wait(20)
+        assert held.begun.wait(60)
         # One with the same id that asks for something else is told so at once.
         with pytest.raises(errors.AlreadyExistsError, match="different request"):
             start_active(world)
         held.go.set()
-        names = {one.result(timeout=30).name for one in started}
+        names = {one.result(timeout=60).name for one in started}
     assert held.calls == 1
     assert names == {info.name for info in world.sessions.list()}
     assert len(names) == 1
@@ -158,7 +158,7 @@ def test_who_waits_for_long_is_told(
     held = Held(monkeypatch, "gleann.selection.estimate.TastiSession.start")
     with ThreadPoolExecutor(1) as pool:
         started = pool.submit(start_tasti, world)
-        assert held.begun.wait(20)
+        assert held.begun.wait(60)
         try:
             with pytest.raises(
                 errors.NotReadyError, match="'r' is still being answered"
@@ -167,7 +167,7 @@ def test_who_waits_for_long_is_told(
         finally:
             held.go.set()
         # First what it waits for: 0.1 seconds are little on a busy machine.
-        name = started.result(timeout=30).name
+        name = started.result(timeout=60).name
         assert start_tasti(world).name == name
 
 

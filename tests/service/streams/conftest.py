@@ -59,14 +59,24 @@ def vectors() -> np.ndarray:
     return np.random.default_rng(5).standard_normal((10, DIM), np.float32)
 
 
+class SlowStore(threading.Event):
+    """Set, commits go on; `begun` is set once one waits for that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = threading.Event()
+
+
 @pytest.fixture
-def slow_store(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+def slow_store(monkeypatch: pytest.MonkeyPatch) -> SlowStore:
     """A disk that takes no commit of vectors until the event is set."""
-    goes_on = threading.Event()
+    goes_on = SlowStore()
     commit = store_module.commit
 
     def waiting(connection: sqlite3.Connection, *, file: Path) -> None:
-        goes_on.wait(30)
+        if not goes_on.is_set():
+            goes_on.begun.set()
+        goes_on.wait(60)
         commit(connection, file=file)
 
     monkeypatch.setattr(store_module, "commit", waiting)

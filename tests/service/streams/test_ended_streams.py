@@ -30,11 +30,12 @@ def test_a_stopping_server_ends_streams_with_unavailable(
     stream.started()
     stream.read_to(1)
     begin = time.monotonic()
-    stopping = threading.Thread(target=server.stop, args=(10.0,))
+    stopping = threading.Thread(target=server.stop, args=(240.0,))
     stopping.start()
     assert stream.failure()[0] == CODE.UNAVAILABLE
-    stopping.join(20)
-    assert time.monotonic() - begin < 8
+    stopping.join(60)
+    assert not stopping.is_alive()
+    assert time.monotonic() - begin < 60
 
 
 def test_a_full_disk_ends_the_stream_after_what_is_stored(
@@ -102,7 +103,7 @@ def test_a_stream_that_is_left_during_its_turn_is_logged_with_what_it_changed(
     serve_index: Any,
     open_stream: Any,
     vectors: np.ndarray,
-    slow_store: threading.Event,
+    slow_store: Any,
     tmp_path: Path,
 ) -> None:
     log = tmp_path / "audit"
@@ -110,8 +111,7 @@ def test_a_stream_that_is_left_during_its_turn_is_logged_with_what_it_changed(
     slow_store.clear()
     stream: RawStream = open_stream(server, "a")
     stream.send(batch(1, vectors), END)
-    until(lambda: server.busy > 0)
-    time.sleep(0.3)  # the commit waits
+    assert slow_store.begun.wait(60)
     stream.call.cancel()
     until(lambda: not server.upserts.streams())
     slow_store.set()

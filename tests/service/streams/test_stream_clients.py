@@ -58,7 +58,7 @@ def test_patience_ends(serve_index: Any) -> None:
     with pytest.raises(ServiceError, match="the stream has failed"):
         stream.send([3], np.ones((1, 8)))
     stream.cancel()
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 60
 
 
 def test_a_lost_position_is_an_error(serve_index: Any) -> None:
@@ -117,7 +117,7 @@ def test_an_error_in_the_block_is_not_hidden(serve_index: Any) -> None:
 
     with pytest.raises(KeyError):
         fail()
-    last = time.monotonic() + 20
+    last = time.monotonic() + 60
     while server.upserts.streams():
         assert time.monotonic() < last
         time.sleep(0.02)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from google.longrunning import operations_pb2
 from google.protobuf.message_factory import GetMessageClass
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gleann
@@ -84,6 +84,7 @@ def test_bad_pages_are_refused(stubs: Stubs, name: str) -> None:
             assert "page_token" in str(caught.value)
 
 
+@settings(deadline=None)
 @given(name=st.text(max_size=40))
 def test_tokens_of_names(name: str) -> None:
     try:

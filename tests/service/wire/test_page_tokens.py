@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from google.protobuf.message import Message
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gleann.index.errors import InvalidInputError, InvalidParamsError
@@ -28,6 +28,7 @@ IDS = st.integers(0, 2**63 - 1) | st.text(min_size=1, max_size=40)
 DISTANCES = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
+@settings(deadline=None)
 @given(last=IDS)
 def test_ids(last: int | str) -> None:
     token = id_token(last, LISTING)
@@ -36,6 +37,7 @@ def test_ids(last: int | str) -> None:
     assert token.isascii()
 
 
+@settings(deadline=None)
 @given(query=st.integers(0, 2**31), distance=DISTANCES, last=IDS)
 def test_hits(query: int, distance: float, last: int | str) -> None:
     position = HitPosition(query=query, distance=distance, id=last)
@@ -53,6 +55,7 @@ def test_the_first_page() -> None:
     assert page_position(page_token(10**17)) == 10**17
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=30) | st.binary(max_size=30).map(lambda b: b.hex()))
 def test_other_texts_are_refused(text: str) -> None:
     reads: list[Callable[[str], object]] = [

@@ -293,6 +293,7 @@ def test_many_columns_are_refused_before_they_are_read() -> None:
         payload_of(message, SCHEMA, 0)
 
 
+@pytest.mark.alone
 def test_a_thousand_rows_of_five_columns_take_less_than_a_millisecond() -> None:
     rng = np.random.default_rng(0)
     schema = Schema(

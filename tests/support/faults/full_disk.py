@@ -38,9 +38,9 @@ def fill(folder: Path, *, leaving: int) -> Path:
 
 
 def until(state: str, client: gleann.Client) -> None:
-    """Wait until the server says so, at most 10 s."""
-    for _ in range(100):
+    """Wait until the server says so, at most 60 s."""
+    for _ in range(600):
         if client.server_status(["state"]).state == state:
             return
         time.sleep(0.1)
-    pytest.fail(f"the server is not {state} within 10 s")
+    pytest.fail(f"the server is not {state} within 60 s")

@@ -16,7 +16,7 @@ def connection(port: int, *, window: int | None = None) -> Iterator[socket.socke
     settings = b""
     if window is not None:
         settings = struct.pack(">HI", _INITIAL_WINDOW_SIZE, window)
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as link:
         link.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         link.sendall(_frame(_SETTINGS, 0, 0, settings))
         yield link

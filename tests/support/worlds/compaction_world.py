@@ -19,7 +19,7 @@ from gleann.v1 import index_pb2
 
 DIM, SEALED = 8, 400
 PARAMS = OptimizerParams(min_rows=10, pending_share=0.1, removed_share=0.2)
-HANGS = "import sys, time; sys.stdin; time.sleep(60)"
+HANGS = "import sys, time; sys.stdin; time.sleep(600)"
 
 
 class Clock:
@@ -111,7 +111,7 @@ BASE = dict.fromkeys(range(SEALED), 0)
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -51,7 +51,7 @@ class FakeRpc:
             self._end()
 
     def reply(self) -> search_pb2.SearchResponse:
-        assert self.ended.wait(30)
+        assert self.ended.wait(60)
         if self.error is not None:
             raise self.error
         assert self.message is not None
@@ -78,7 +78,7 @@ class Scans:
         self.sizes.append(len(queries))
         self.begun.set()
         if self.holds(len(queries), params):
-            assert self.go.wait(30)
+            assert self.go.wait(60)
         return self.real(view, queries, params, **named)
 
 

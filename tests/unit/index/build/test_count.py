@@ -34,6 +34,7 @@ def test_no_row():
     assert pool_ends(ranked, none, none, rerank=2, nlist=9).size == 0
 
 
+@pytest.mark.alone
 def test_many_equal_rows_take_little():
     """Where rows have hundreds of copies, all of them are hits of a query."""
     rng = np.random.default_rng(0)

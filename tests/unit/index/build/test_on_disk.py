@@ -105,6 +105,7 @@ print(peak - before)
 """
 
 
+@pytest.mark.alone
 def test_memory_does_not_grow_with_the_vectors(tmp_path):
     n, dim = 40_000, 768
     file = tmp_path / "v.npy"

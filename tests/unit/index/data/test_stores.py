@@ -181,7 +181,7 @@ def test_a_store_that_is_away_is_an_error_within_seconds(name, dead_port, monkey
         data.open(f"s3://bucket/{name}")
     assert f"127.0.0.1:{dead_port}" in str(raised.value)
     assert "\n" not in str(raised.value)
-    assert time.monotonic() - begun < 2 * stores.PATIENCE
+    assert time.monotonic() - begun < 60
     url = f"http://127.0.0.1:{dead_port}/v.npy"
     with pytest.raises(MissingFileError, match=f"^{url}: "):
         data.open(url)
@@ -192,7 +192,7 @@ def test_a_store_that_does_not_answer(silent_port, monkeypatch):
     begun = time.monotonic()
     with pytest.raises(MissingFileError, match=r"^s3://bucket/v\.npy: "):
         stored_files("s3://bucket/v.npy", patience=0.5).place.byte_file("v.npy")
-    assert 0.4 < time.monotonic() - begun < 5
+    assert 0.4 < time.monotonic() - begun < stores.PATIENCE  # by default
 
 
 def test_the_environment_may_allow_more_seconds(silent_port, monkeypatch):

@@ -29,12 +29,12 @@ def another_inside() -> Iterator[None]:
     def second() -> None:
         with one_blas_thread():
             inside.set()
-            assert leave.wait(20)
+            assert leave.wait(60)
 
     with one_blas_thread():
         thread = threading.Thread(target=second)
         thread.start()
-        assert inside.wait(20)
+        assert inside.wait(60)
     yield
     leave.set()
     thread.join()

@@ -113,6 +113,7 @@ def threads_now():
     return len(list(Path("/proc/self/task").iterdir()))
 
 
+@pytest.mark.alone
 @needs_kernels
 def test_calls_share_one_budget_of_threads(index):
     """Each brings its own thread; together they start no more than the cores need."""
@@ -142,6 +143,7 @@ def test_calls_share_one_budget_of_threads(index):
         np.testing.assert_array_equal(rows, want)
 
 
+@pytest.mark.alone
 @needs_kernels
 def test_a_call_alone_gets_the_threads_it_asks_for(index):
     asked = index.with_engine("native", threads=7)

@@ -55,6 +55,7 @@ def longest_pause(work):
     return took, max(pauses)
 
 
+@pytest.mark.alone
 def test_the_lock_is_not_held_while_things_are_made():
     rows = gaussian(40_000, 256)
     params = BuildParams(metric="ip", nlist=64, tune_queries=0, kmeans_iterations=1)
@@ -91,6 +92,7 @@ class Cancelled(Exception):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_cancel_is_noticed_within_a_pass_of_kmeans(slow_training):
     asked = threading.Event()
     threading.Timer(1.0, asked.set).start()
@@ -121,6 +123,7 @@ SoarIndex.build(rows, BuildParams(metric="l2", nlist=20_000))
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_ctrl_c_is_noticed_within_a_build():
     child = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED],
@@ -197,6 +200,7 @@ def leave():
     raise LeftError
 
 
+@pytest.mark.alone
 def test_a_search_of_lists_is_stopped_while_the_kernels_run():
     rows = gaussian(20_000, 128)
     params = BuildParams(metric="l2", nlist=16, tune_queries=0, kmeans_iterations=1)

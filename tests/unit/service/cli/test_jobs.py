@@ -133,7 +133,7 @@ def test_a_wait_that_is_too_long(
             client.create_index("docs", dim=8, metric="l2")
             client.upsert("docs", np.arange(300), ROWS)
             name = client.build("docs").name
-        assert held.begun.wait(30)
+        assert held.begun.wait(60)
         (running,) = run_json("jobs", "list", *place)["operations"]
         assert (running["phase"], running["done"], running["total"]) == ("held", 1, 9)
         error = run_json("jobs", "wait", name, "--timeout", "0", *place, code=1)

@@ -30,7 +30,7 @@ def test_signals_that_another_thread_takes_arrive(last: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
     numbers = [signal.SIGHUP, signal.SIGHUP, getattr(signal, last)]
     assert run.stdout.split() == [str(int(number)) for number in numbers]
@@ -53,7 +53,7 @@ def test_settings_are_read_before_a_stop_that_waits_too() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
     assert run.stdout.split() == [str(int(signal.SIGHUP)), str(int(signal.SIGTERM))]
 
@@ -67,7 +67,7 @@ def test_a_second_signal_to_stop_ends_the_process() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=60,
     )
     assert run.returncode == 128 + signal.SIGTERM
     assert "still here" not in run.stdout

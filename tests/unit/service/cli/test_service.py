@@ -45,7 +45,7 @@ def test_serve_ends_with_0_when_told_to(number, tmp_path):
     assert process.stdout is not None
     assert process.stdout.readline().startswith("listening on grpc://127.0.0.1:")
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert errors == ""
 

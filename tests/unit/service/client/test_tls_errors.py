@@ -47,7 +47,7 @@ def answering(answer: Answer, listener: socket.socket, calls: int) -> Iterator[N
     thread = threading.Thread(target=serve)
     thread.start()
     yield
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -5,7 +5,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gleann.service.report.bars import Bars, Counts, bar_chart, histogram_chart
@@ -39,6 +39,7 @@ def dots(chart):
     ]
 
 
+@settings(deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.sampled_from(["linear", "log"]))
 def test_ticks_are_round_ascending_and_inside(low, span, scale):
     if scale == "log":
@@ -66,6 +67,7 @@ def test_positions():
     assert log.position(10) == pytest.approx(0.5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e9, 1e9), max_size=8), st.booleans())
 def test_axis_over_holds_its_values(values, zero):
     axis = axis_over("", [*values, math.nan, math.inf], zero=zero)

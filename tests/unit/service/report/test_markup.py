@@ -32,7 +32,7 @@ def test_markup_that_is_put_together_by_hand_is_escaped():
     assert element("p", {}, Html("<b>") + NASTY).count("<") == 2
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.text())
 def test_no_text_can_open_a_tag_or_leave_an_attribute(text):
     made = element("p", {"title": text}, text)
@@ -152,6 +152,7 @@ def test_dollars_in_text_are_only_text():
     assert "$title costs $$5" in page("x", "$title costs $$5", [])
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_clipped_text_is_one_line_and_counts_what_it_leaves_out(text):
     clipped = clip(text, most=50)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -65,6 +65,7 @@ def test_groups_have_readable_names(values, names):
     assert counts.share_after(counts.shown[0]) == 0
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 9)),
     st.integers(1, 12),
@@ -80,6 +81,7 @@ def test_groups_add_up_to_the_whole(groups, most, data):
     assert counts.empty_count == len(set(groups)) - len(set(groups[sorted(rows)]))
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.float32, st.integers(1, 50), elements=st.floats(0, 9, width=32)))
 def test_a_coverage_curve_rises_from_the_selected_to_all_rows(distances):
     grid = curve_grid(distances)
@@ -120,6 +122,7 @@ def test_whole_numbers_have_bins_of_whole_width():
     assert sum(wide.counts) == 100
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(
         np.float64,

@@ -49,7 +49,7 @@ def test_calls_are_answered_once_there_is_a_thread_again(
         lane.submit(first)
     lane.submit(second)
     for one in (first, second):
-        assert cast("Any", one.rpc).ended.wait(20)
+        assert cast("Any", one.rpc).ended.wait(60)
     lane.close()
 
 
@@ -76,7 +76,7 @@ def test_no_call_is_lost_while_a_thread_ends(monkeypatch: pytest.MonkeyPatch) ->
     waitlist.late = partial(lane.submit, late)
     lane.submit(first)
     for one in (first, late):
-        assert cast("Any", one.rpc).ended.wait(20)
+        assert cast("Any", one.rpc).ended.wait(60)
     lane.close()
 
 
@@ -89,12 +89,12 @@ def test_idle_threads_end_and_come_again(
     for turn in range(2_000):
         one = call()
         lane.submit(one)
-        assert cast("Any", one.rpc).ended.wait(20), turn
-    until = time.monotonic() + 20
+        assert cast("Any", one.rpc).ended.wait(60), turn
+    until = time.monotonic() + 60
     while any("ending" in one.name for one in threading.enumerate()):
         assert time.monotonic() < until
         time.sleep(0.01)
     last = call()
     lane.submit(last)
-    assert cast("Any", last.rpc).ended.wait(20)
+    assert cast("Any", last.rpc).ended.wait(60)
     lane.close()

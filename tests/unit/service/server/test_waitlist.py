@@ -300,7 +300,7 @@ def test_nothing_is_taken_from_a_closed_list(waitlist: Callable[..., Waitlist]) 
     thread = Thread(target=lambda: taken.__setitem__(slice(None), held.take()))
     thread.start()
     held.close()
-    thread.join(5)
+    thread.join(60)
     assert taken == []
     with pytest.raises(UnavailableError, match="stopping"):
         held.require_place("a")

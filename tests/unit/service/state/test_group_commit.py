@@ -103,6 +103,7 @@ def test_writers_that_wait_share_a_commit(app: Application, commits: Commits) ->
     assert stored(app) == expected
 
 
+@pytest.mark.alone
 def test_a_lone_writer_waits_for_nobody(app: Application, commits: Commits) -> None:
     began = time.monotonic()
     for first in range(10):
@@ -212,11 +213,11 @@ def test_reads_see_nothing_that_is_not_committed(
             transaction.run("INSERT INTO requests VALUES ('x', 'y', x'', 1, NULL)")
             assert app.store.row("SELECT digest FROM requests")["digest"] == "y"
             begun.set()
-            go_on.wait(5)
+            go_on.wait(60)
 
     thread = threading.Thread(target=write)
     thread.start()
-    assert begun.wait(5)
+    assert begun.wait(60)
     assert app.store.row("SELECT * FROM requests") is None  # and does not wait
     go_on.set()
     thread.join()
@@ -230,10 +231,10 @@ def test_nobody_waits_for_a_long_transaction(
     begun, go_on = threading.Event(), threading.Event()
 
     def publish() -> None:
-        assert begun.wait(5)
+        assert begun.wait(60)
         with app.store.long_transaction() as transaction:
             transaction.run("INSERT INTO requests VALUES ('x', 'y', x'', 1, NULL)")
-            assert go_on.wait(5)
+            assert go_on.wait(60)
 
     thread = threading.Thread(target=publish)
     thread.start()
@@ -313,7 +314,7 @@ def test_a_read_shows_no_commit_before_the_state_in_memory_does(
     rows = np.zeros((3, DIM), np.float32)
     writer = threading.Thread(target=lambda: app.upsert("a", np.arange(3), rows))
     writer.start()
-    assert committed.wait(20)
+    assert committed.wait(60)
     # What tells of the change, such as a request that is answered already.
     app.store.rows("SELECT * FROM indexes")
     assert shown.is_set()

@@ -111,7 +111,7 @@ def test_the_thread_looks_by_itself(
     try:
         assert not disk.reason
         disk.left = 1
-        for _ in range(500):
+        for _ in range(6000):
             if disk.reason:
                 break
             time.sleep(0.01)

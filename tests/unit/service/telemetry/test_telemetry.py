@@ -14,6 +14,7 @@ STATS = SearchStats("native/avx2", 8, 100, 8, 1000, 60, 50, 0, 0.95, False)
 MOST_SECONDS = 3e-6
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("what", ["call_ended", "searched", "scanned", "committed"])
 def test_counting_is_cheap(what: str) -> None:
     """The best of many runs: others share the machine."""
