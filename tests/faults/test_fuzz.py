@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from server_process import ServerProcess
 
 import gleann
 from gleann.index import SearchParams
+from gleann.index.errors import GleannError
 from gleann.service.config import Config
 from gleann.service.server import serve
 from gleann.v1 import curation_pb2
@@ -62,6 +63,7 @@ def test_wrong_requests(
             for begin in range(0, messages, A_ROUND):
                 count = min(A_ROUND, messages - begin)
                 run.send(seeds, seed=begin, count=count)
+                run.end_work()
                 seeds = run.recorded(monkeypatch)
             grown = (server.status("VmRSS") - before) >> 20
             peak = (server.status("VmHWM") - before) >> 20
@@ -157,6 +159,16 @@ class Run:
             codes = callers.map(partial(self._send, channel), every, keys)
             self.heard.update(codes)
         self.untouched -= {path for path, _ in every}
+
+    def end_work(self) -> None:
+        """Let the work end that was asked for, and note what failed inside."""
+        with self.client() as client:
+            for operation in client.jobs.list("NOT state = 'paused'"):
+                with suppress(GleannError, TimeoutError):
+                    operation.wait(timeout=60)
+                if str(operation.error) == "internal error":
+                    fault = f"{operation.command}: {operation.error}"
+                    self.wrong.append((operation.kind, STATUS.INTERNAL, fault))
 
     def check(self, messages: int) -> None:
         """All answers were of documented kinds, and every method was tried."""

@@ -128,6 +128,8 @@ def _control(client: gleann.Client) -> None:
         with suppress(GleannError):  # it has ended well
             change(name)
     client.operations.delete(client.operations.list()[0].name)
+    client.create_index("spare", dim=3)
+    client.delete_index("spare")
 
 
 def _payload(count: int) -> dict[str, Any]:
@@ -158,6 +160,8 @@ def _change_payload(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) ->
     client.delete_vectors(NAME, where="whole = 59 AND NOT flag")
     client.upsert(NAME, ids[-1:], rows[-1:], _payload(1))
     client.vectors.upload(NAME, [(ids[:3], rows[:3]), (ids[3:9], rows[3:9])])
+    with suppress(GleannError):  # there are no roots
+        client.import_vectors(NAME, "/tmp/x.npy")
     client.optimize(NAME).wait()
 
 
@@ -229,6 +233,7 @@ def _learn(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
     client.active.stop_advice(session)
     client.active.score_items(session, ids[:5])
     client.sessions.close(client.sessions.get(session))
+    assert session.name not in [one.name for one in client.sessions.list(NAME)]
     given = client.active.start(
         NAME,
         ids=ids[:2],
