@@ -42,7 +42,9 @@ def _taken_in() -> Iterator[Distribution]:
     while waiting:
         wanted = waiting.pop()
         name = re.sub(r"[-_.]+", "-", wanted.name).lower()
-        if name in seen or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
+        if name in seen or (
+            wanted.marker and not wanted.marker.evaluate({"extra": ""})
+        ):
             continue
         seen.add(name)
         try:

@@ -117,6 +117,20 @@ def start(client: gleann.Client) -> str:
     return client.active.start("words", ids=ids, labels=[0, 1] * 3, params=params).name
 
 
+def require_told(server: Server, client: gleann.Client, *, refused: int) -> None:
+    """Status, metrics and health tell that changes are refused, and the numbers."""
+    status = client.server_status()
+    assert "min_free_bytes is 4194304" in status.reason
+    assert status.disk_free_bytes <= 4 * MIB
+    assert metric_of(server, "gleann_read_only") == 1
+    assert metric_of(server, "gleann_changes_refused_total") >= refused
+    assert metric_of(server, "gleann_disk_free_bytes") <= 4 * MIB
+    assert health_of(server, "gleann.v1.VectorService") == 2  # NOT_SERVING
+    assert health_of(server, "gleann.v1.SearchService") == 1
+    assert health_of(server, "") == 1
+    assert health_of(server, "indexes/words") == 1
+
+
 @pytest.mark.slow
 def test_a_full_disk_makes_the_server_read_only(
     server: Server, client: gleann.Client, small_disk: Path
@@ -134,16 +148,7 @@ def test_a_full_disk_makes_the_server_read_only(
         with pytest.raises(errors.StorageError, match=r"\d+ bytes free.* 4194304") as e:
             change()
         assert "read-only" in str(e.value), name
-    status = client.server_status()
-    assert "min_free_bytes is 4194304" in status.reason
-    assert status.disk_free_bytes <= 4 * MIB
-    assert metric_of(server, "gleann_read_only") == 1
-    assert metric_of(server, "gleann_changes_refused_total") >= len(every)
-    assert metric_of(server, "gleann_disk_free_bytes") <= 4 * MIB
-    assert health_of(server, "gleann.v1.VectorService") == 2  # NOT_SERVING
-    assert health_of(server, "gleann.v1.SearchService") == 1
-    assert health_of(server, "") == 1
-    assert health_of(server, "indexes/words") == 1
+    require_told(server, client, refused=len(every))
     # Reads, and what makes room.
     after = client.search("words", ROWS[:5], SearchParams(k=3))
     assert after.ids.tolist() == before.ids.tolist()

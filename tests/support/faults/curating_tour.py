@@ -137,9 +137,7 @@ def promise(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
     statistics = (Statistic(name="size"), Statistic(name="right", kind="share"))
     counted = means.start(
         NAME,
-        params=MeansParams(
-            statistics=statistics, budget=30, stratify_by="x", strata=2
-        ),
+        params=MeansParams(statistics=statistics, budget=30, stratify_by="x", strata=2),
         controls={"x": scores},
         groups={"half": (ids, ids % 2)},
         by_list=True,

@@ -83,16 +83,7 @@ def _bytes_of(request: Message | SearchMessage) -> bytes:
 def tour(client: gleann.Client) -> None:
     """Call what a client can; the index "fuzz" is made anew."""
     rows = np.random.default_rng(3).normal(size=(N, DIM)).astype(np.float32)
-    if NAME in [info.name for info in client.list_indexes()]:
-        for operation in client.operations.list():
-            if not operation.done:
-                client.operations.cancel(operation.name)
-                with suppress(GleannError):
-                    operation.wait(timeout=60)
-        for session in client.sessions.list(NAME):
-            client.sessions.close(session)
-        client.delete_index(NAME)
-    forget_curations(client)
+    _forget(client)
     client.create_index(NAME, dim=DIM, metric="l2", columns=COLUMNS, request_id="")
     ids = np.arange(N)
     client.upsert(NAME, ids, rows, _payload(N))
@@ -115,6 +106,20 @@ def tour(client: gleann.Client) -> None:
     _control(client)
     client.upsert(NAME, ids[:2], rows[:2], request_id="once")
     client.delete_vectors(NAME, [N - 1], request_id="")
+
+
+def _forget(client: gleann.Client) -> None:
+    """Remove what an earlier tour left."""
+    if NAME in [info.name for info in client.list_indexes()]:
+        for operation in client.operations.list():
+            if not operation.done:
+                client.operations.cancel(operation.name)
+                with suppress(GleannError):
+                    operation.wait(timeout=60)
+        for session in client.sessions.list(NAME):
+            client.sessions.close(session)
+        client.delete_index(NAME)
+    forget_curations(client)
 
 
 def _control(client: gleann.Client) -> None:
