@@ -8,18 +8,23 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from fuzzing import NAME
+from fuzzing import DIM, NAME
 
 import gleann
 from gleann.selection.estimate.means import MeansParams, Statistic
 from gleann.selection.promises import AuditParams, PromiseParams
+
+OTHER = "fuzz-other"
+"""A second index, for methods that compare two."""
 
 WITH_PAYLOAD = "whole >= 9"
 SECONDS = 60.0
 
 
 def forget_curations(client: gleann.Client) -> None:
-    """Delete what earlier tours stored; they outlive their index."""
+    """Delete what earlier tours stored; it outlives its index."""
+    if OTHER in [info.name for info in client.list_indexes()]:
+        client.delete_index(OTHER)
     for one in client.curation.list():
         client.curation.delete(one.name)
     for one in client.coresets.list():
@@ -28,6 +33,8 @@ def forget_curations(client: gleann.Client) -> None:
 
 def curate(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
     """Start a job of every method of curation, and read what they stored."""
+    client.create_index(OTHER, dim=DIM, metric="l2")
+    client.upsert(OTHER, ids[:6], rows[:6] + np.float32(0.1))
     curation = client.curation
     made = curation.near_duplicates(NAME, radius=0.5, curve=True).wait(timeout=SECONDS)
     spread = curation.propagate(
@@ -53,6 +60,8 @@ def _of_stored(curation: Any, duplicates: str, spread: str) -> list[Any]:
     """Jobs that read near-duplicates and labels that are stored."""
     return [
         curation.rethreshold(NAME, duplicates, radius=0.2),
+        curation.near_duplicates(NAME, radius=0.4, against=OTHER),
+        curation.leakage(NAME, OTHER, radius=0.5),
         curation.near_duplicates(NAME, radius=0.4, known=duplicates),
         curation.similarity_split(NAME, folds=2, together_curation=duplicates),
         curation.audit(NAME, duplicates, table="rows", flag="kept"),
@@ -69,7 +78,7 @@ def _of_vectors(curation: Any, ids: np.ndarray, rows: np.ndarray) -> list[Any]:
             NAME, radius=0.4, keep_by="score", scores=(ids, rows[:, 1]), against=near
         ),
         curation.join(NAME, near, radius=0.5, max_pairs=1000),
-        curation.join(NAME, near, k=2, target_recall=0.9),
+        curation.join(NAME, OTHER, k=2, target_recall=0.9),
         curation.propagate(
             NAME, ids=ids[:10], probabilities=probabilities, classes=[0, 1], k=4
         ),
@@ -158,4 +167,4 @@ def plan(client: gleann.Client, rows: np.ndarray) -> None:
     plans.optimize(NAME, "rebuild")
     plans.coresets.farthest_first(NAME, k=3)
     plans.curation.near_duplicates(NAME, radius=0.5)
-    plans.curation.join(NAME, rows[:3], k=2)
+    plans.curation.join(NAME, rows[:3], radius=0.5)
