@@ -4,6 +4,7 @@ Rows from 9 on have payload whatever the tour changed before; the last one is as
 first.
 """
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -17,14 +18,15 @@ from gleann.selection.promises import AuditParams, PromiseParams
 OTHER = "fuzz-other"
 """A second index, for methods that compare two."""
 
+PLANNED = "fuzz-planned"
+"""An index that is planned and not made."""
+
 WITH_PAYLOAD = "whole >= 9"
 SECONDS = 60.0
 
 
-def forget_curations(client: gleann.Client) -> None:
-    """Delete what earlier tours stored; it outlives its index."""
-    if OTHER in [info.name for info in client.list_indexes()]:
-        client.delete_index(OTHER)
+def forget_stored(client: gleann.Client) -> None:
+    """Delete the answers that earlier tours stored: they outlive their index."""
     for one in client.curation.list():
         client.curation.delete(one.name)
     for one in client.coresets.list():
@@ -32,7 +34,7 @@ def forget_curations(client: gleann.Client) -> None:
 
 
 def curate(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
-    """Start a job of every method of curation, and read what they stored."""
+    """Run a job of every method of curation, in turn, and read what they stored."""
     client.create_index(OTHER, dim=DIM, metric="l2")
     client.upsert(OTHER, ids[:6], rows[:6] + np.float32(0.1))
     curation = client.curation
@@ -56,75 +58,69 @@ def curate(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
     curation.delete(spare.name)
 
 
-def _of_stored(curation: Any, duplicates: str, spread: str) -> list[Any]:
+def _of_stored(curation: Any, duplicates: str, spread: str) -> Iterator[Any]:
     """Jobs that read near-duplicates and labels that are stored."""
-    return [
-        curation.rethreshold(NAME, duplicates, radius=0.2),
-        curation.near_duplicates(NAME, radius=0.4, against=OTHER),
-        curation.leakage(NAME, OTHER, radius=0.5),
-        curation.near_duplicates(NAME, radius=0.4, known=duplicates),
-        curation.similarity_split(NAME, folds=2, together_curation=duplicates),
-        curation.audit(NAME, duplicates, table="rows", flag="kept"),
-        curation.allocate_labels(NAME, spread, upper_bounds={"up": 1.0, "down": 1.0}),
-    ]
+    yield curation.rethreshold(NAME, duplicates, radius=0.2)
+    yield curation.near_duplicates(NAME, radius=0.4, against=OTHER)
+    yield curation.leakage(NAME, OTHER, radius=0.5)
+    yield curation.near_duplicates(NAME, radius=0.4, known=duplicates)
+    yield curation.similarity_split(NAME, folds=2, together_curation=duplicates)
+    yield curation.audit(NAME, duplicates, table="rows", flag="kept")
+    yield curation.allocate_labels(NAME, spread, upper_bounds={"up": 1.0, "down": 1.0})
 
 
-def _of_vectors(curation: Any, ids: np.ndarray, rows: np.ndarray) -> list[Any]:
+def _of_vectors(curation: Any, ids: np.ndarray, rows: np.ndarray) -> Iterator[Any]:
     """Jobs that are given vectors, numbers or ids."""
     near = rows[:3] + np.float32(0.1)
     probabilities = np.full((10, 2), 0.5)
-    return [
-        curation.near_duplicates(
-            NAME, radius=0.4, keep_by="score", scores=(ids, rows[:, 1]), against=near
-        ),
-        curation.join(NAME, near, radius=0.5, max_pairs=1000),
-        curation.join(NAME, OTHER, k=2, target_recall=0.9),
-        curation.propagate(
-            NAME, ids=ids[:10], probabilities=probabilities, classes=[0, 1], k=4
-        ),
-        curation.allocate_labels(
-            NAME, (ids[:10], probabilities, ["a", "b"]), counts={"a": 3, "b": 7}
-        ),
-        curation.audit(NAME, ids[10:20], orders=[1.0, np.inf], shares=[0.5]),
-        curation.for_target(NAME, near, budget=4, tasks=["a", "b", "a"]),
-        curation.for_target(
-            NAME, budget=4, target_ids=ids[:3], mode="best_rank", excluded_ids=ids[:2]
-        ),
-        curation.for_target(NAME, near, budget=4, mode="resample", smoothing=1.0),
-        curation.for_target(NAME, near, budget=4, mode="distil", sample_size=30),
-        curation.mine_negatives(NAME, near, positives=[[1], [], [2, 3]], per_query=2),
-        curation.mine_negatives(
-            NAME, query_ids=ids[:2], positives=[[1], [2]], per_query=2, window=(1, 9)
-        ),
-        curation.epoch_plan(NAME, fraction=0.2, epochs=2, by_lists=True),
-    ]
+    yield curation.near_duplicates(
+        NAME, radius=0.4, keep_by="score", scores=(ids, rows[:, 1]), against=near
+    )
+    yield curation.join(NAME, near, radius=0.5, max_pairs=1000)
+    yield curation.join(NAME, OTHER, k=2, target_recall=0.9)
+    yield curation.propagate(
+        NAME, ids=ids[:10], probabilities=probabilities, classes=[0, 1], k=4
+    )
+    yield curation.allocate_labels(
+        NAME, (ids[:10], probabilities, ["a", "b"]), counts={"a": 3, "b": 7}
+    )
+    yield curation.audit(NAME, ids[10:20], orders=[1.0, np.inf], shares=[0.5])
+    yield curation.for_target(NAME, near, budget=4, tasks=["a", "b", "a"])
+    yield curation.for_target(
+        NAME, budget=4, target_ids=ids[:3], mode="best_rank", excluded_ids=ids[:2]
+    )
+    yield curation.for_target(NAME, near, budget=4, mode="resample", smoothing=1.0)
+    yield curation.for_target(NAME, near, budget=4, mode="distil", sample_size=30)
+    yield curation.mine_negatives(NAME, near, positives=[[1], [], [2, 3]], per_query=2)
+    yield curation.mine_negatives(
+        NAME, query_ids=ids[:2], positives=[[1], [2]], per_query=2, window=(1, 9)
+    )
+    yield curation.epoch_plan(NAME, fraction=0.2, epochs=2, by_lists=True)
 
 
-def _of_columns(curation: Any, ids: np.ndarray, rows: np.ndarray) -> list[Any]:
+def _of_columns(curation: Any, ids: np.ndarray, rows: np.ndarray) -> Iterator[Any]:
     """Jobs that read payload, of the vectors that have it."""
-    return [
-        curation.leakage(
-            NAME,
-            split_column="whole",
-            trained_on=[str(number) for number in ids[10:30]],
-            radius=0.5,
-            group_column="flag",
-            bins=5,
-            where=WITH_PAYLOAD,
-        ),
-        curation.similarity_split(
-            NAME, folds=2, together_column="flag", where=WITH_PAYLOAD
-        ),
-        curation.audit(
-            NAME, ids[10:20], group_columns=["flag"], where=WITH_PAYLOAD, seed=2
-        ),
-        curation.epoch_plan(
-            NAME, fraction=0.2, stratum_column="flag", where=WITH_PAYLOAD
-        ),
-        curation.for_target(
-            NAME, rows[:2], budget=4, group_column="flag", caps=3, where=WITH_PAYLOAD
-        ),
-    ]
+    yield curation.leakage(
+        NAME,
+        split_column="whole",
+        trained_on=[str(number) for number in ids[10:30]],
+        radius=0.5,
+        group_column="flag",
+        bins=5,
+        where=WITH_PAYLOAD,
+    )
+    yield curation.similarity_split(
+        NAME, folds=2, together_column="flag", where=WITH_PAYLOAD
+    )
+    yield curation.audit(
+        NAME, ids[10:20], group_columns=["flag"], where=WITH_PAYLOAD, seed=2
+    )
+    yield curation.epoch_plan(
+        NAME, fraction=0.2, stratum_column="flag", where=WITH_PAYLOAD
+    )
+    yield curation.for_target(
+        NAME, rows[:2], budget=4, group_column="flag", caps=3, where=WITH_PAYLOAD
+    )
 
 
 def promise(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
@@ -162,7 +158,7 @@ def promise(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
 def plan(client: gleann.Client, rows: np.ndarray) -> None:
     """Ask what work would take, of each kind that has a plan."""
     plans = client.plans
-    plans.create_index("planned", dim=3, metric="l2")
+    plans.create_index(PLANNED, dim=3, metric="l2")
     plans.build(NAME, gleann.BuildParams(metric="l2", nlist=3))
     plans.optimize(NAME, "rebuild")
     plans.coresets.farthest_first(NAME, k=3)

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from curating_tour import curate, forget_curations, plan, promise
+from curating_tour import OTHER, PLANNED, curate, forget_stored, plan, promise
 from fuzzing import COPY, DIM, NAME, N, Seed
 from google.protobuf.message import Message
 
@@ -19,6 +19,8 @@ from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
 from gleann.selection.rounds import RoundsParams
 from gleann.service.wire.packed.search_message import SearchMessage
+
+SPARE = "fuzz-spare"
 
 COLUMNS: dict[str, str] = {
     "text": "string",
@@ -109,17 +111,18 @@ def tour(client: gleann.Client) -> None:
 
 
 def _forget(client: gleann.Client) -> None:
-    """Remove what an earlier tour left."""
-    if NAME in [info.name for info in client.list_indexes()]:
-        for operation in client.operations.list():
-            if not operation.done:
-                client.operations.cancel(operation.name)
-                with suppress(GleannError):
-                    operation.wait(timeout=60)
-        for session in client.sessions.list(NAME):
-            client.sessions.close(session)
-        client.delete_index(NAME)
-    forget_curations(client)
+    """Remove what an earlier tour left, and what requests with its names made."""
+    for operation in client.operations.list():
+        if not operation.done:
+            client.operations.cancel(operation.name)
+            with suppress(GleannError):
+                operation.wait(timeout=60)
+    for info in client.list_indexes():
+        if info.name in (NAME, OTHER, PLANNED, SPARE):
+            for session in client.sessions.list(info.name):
+                client.sessions.close(session)
+            client.delete_index(info.name)
+    forget_stored(client)
 
 
 def _control(client: gleann.Client) -> None:
@@ -133,8 +136,8 @@ def _control(client: gleann.Client) -> None:
         with suppress(GleannError):  # it has ended well
             change(name)
     client.operations.delete(client.operations.list()[0].name)
-    client.create_index("spare", dim=3)
-    client.delete_index("spare")
+    client.create_index(SPARE, dim=3)
+    client.delete_index(SPARE)
 
 
 def _payload(count: int) -> dict[str, Any]:
