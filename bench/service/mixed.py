@@ -169,13 +169,24 @@ def _session(client: Client, rng: Rng) -> None:
 
 
 def _job(client: Client, rng: Rng) -> None:
-    kind = rng.integers(3)
+    kind = rng.integers(4)
     if kind == 0:
         client.build(POOL, QUICK_BUILD).wait(timeout=JOB_SECONDS)
     elif kind == 1:
+        _curate(client)
+    elif kind == 2:
         client.coresets.uniform(POOL, k=20, seed=1).wait(timeout=JOB_SECONDS)
     else:
         client.optimize(MAIN).wait(timeout=JOB_SECONDS)
+
+
+def _curate(client: Client) -> None:
+    made = client.curation.near_duplicates(POOL, radius=DIM / 2)
+    stored = made.wait(timeout=JOB_SECONDS)
+    try:
+        assert len(stored.table("rows")) == POOL_ROWS
+    finally:
+        client.curation.delete(stored.name)
 
 
 def _snapshot(client: Client, _rng: Rng) -> None:

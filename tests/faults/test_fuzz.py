@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ from server_process import ServerProcess
 
 import gleann
 from gleann.index import SearchParams
+from gleann.index.errors import GleannError
+from gleann.service.config import Config
+from gleann.service.server import serve
+from gleann.v1 import curation_pb2
 
 MESSAGES = int(os.environ.get("GLEANN_FUZZ_MESSAGES", "5000"))
 A_ROUND = 2500
@@ -59,6 +63,7 @@ def test_wrong_requests(
             for begin in range(0, messages, A_ROUND):
                 count = min(A_ROUND, messages - begin)
                 run.send(seeds, seed=begin, count=count)
+                run.end_work()
                 seeds = run.recorded(monkeypatch)
             grown = (server.status("VmRSS") - before) >> 20
             peak = (server.status("VmHWM") - before) >> 20
@@ -82,6 +87,38 @@ def test_every_method_is_tried() -> None:
     assert "/grpc.health.v1.Health/Watch" in sent
 
 
+NOT_TOURED = {
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/List",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+}
+"""No client of gleann calls them."""
+
+
+def test_a_right_request_of_every_method_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with random fields alone is refused before most of the work."""
+    recorder = fuzz_tour.Recorder()
+    with (
+        serve(Config(data_dir=tmp_path, listen="127.0.0.1:0")) as server,
+        fuzz_tour.intercepted(monkeypatch, recorder),
+        gleann.Client(server.target, timeout=60) as client,
+    ):
+        fuzz_tour.tour(client)
+    assert {path for path, _ in recorder.seeds} == set(fuzzing.METHODS) - NOT_TOURED
+    made = [
+        curation_pb2.CreateCurationJobRequest.FromString(message)
+        for path, (message, *_) in recorder.seeds
+        if path.endswith("/CreateCurationJob")
+    ]
+    kinds = curation_pb2.CreateCurationJobRequest.DESCRIPTOR.oneofs_by_name["method"]
+    assert {one.WhichOneof("method") for one in made} == {
+        field.name for field in kinds.fields
+    }
+
+
 SEEDS: list[fuzzing.Seed] = [("/gleann.v1.AdminService/GetServerInfo", (b"",))]
 
 
@@ -102,15 +139,8 @@ class Run:
     def recorded(self, monkeypatch: pytest.MonkeyPatch) -> list[fuzzing.Seed]:
         """The requests of a client that does a bit of everything."""
         recorder = fuzz_tour.Recorder()
-        plain = grpc.insecure_channel
-
-        def channel(*arguments: object, **settings: object) -> grpc.Channel:
-            return grpc.intercept_channel(plain(*arguments, **settings), recorder)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(grpc, "insecure_channel", channel)
-            with self.client() as client:
-                fuzz_tour.tour(client)
+        with fuzz_tour.intercepted(monkeypatch, recorder), self.client() as client:
+            fuzz_tour.tour(client)
         return [
             (path, messages)
             for path, messages in recorder.seeds
@@ -129,6 +159,16 @@ class Run:
             codes = callers.map(partial(self._send, channel), every, keys)
             self.heard.update(codes)
         self.untouched -= {path for path, _ in every}
+
+    def end_work(self) -> None:
+        """Let the work end that was asked for, and note what failed inside."""
+        with self.client() as client:
+            for operation in client.jobs.list("NOT state = 'paused'"):
+                with suppress(GleannError, TimeoutError):
+                    operation.wait(timeout=60)
+                if str(operation.error) == "internal error":
+                    fault = f"{operation.command}: {operation.error}"
+                    self.wrong.append((operation.kind, STATUS.INTERNAL, fault))
 
     def check(self, messages: int) -> None:
         """All answers were of documented kinds, and every method was tried."""

@@ -134,12 +134,12 @@ class DrawnValues:
         labelled = saved.integers("labelled", low=0, high=1, length=len(rows)) == 1
         lines = saved.items("values", length=len(rows))
         try:
+            # The shape is said: before its first batch a session has no line.
+            whole = np.array([_line(line) for line in lines]).reshape(
+                len(rows), len(self._statistics)
+            )
             table = as_values(
-                np.array([_line(line) for line in lines]).reshape(len(rows), -1)[
-                    labelled
-                ],
-                n=int(labelled.sum()),
-                statistics=self._statistics,
+                whole[labelled], n=int(labelled.sum()), statistics=self._statistics
             )
         except (InvalidInputError, TypeError, ValueError) as error:
             saved.refuse("values", f"do not fit: {error}")

@@ -64,11 +64,12 @@ def positive_ids_of(message: negatives_pb2.MineNegatives) -> HeldIds:
     held: HeldIds = np.empty(0, np.int64)
     if message.HasField("positive_ids"):
         held = ids_of(message.positive_ids, name="positive_ids")
-    counts = np.array(message.positive_counts, np.int64)
-    if (counts < 0).any() or counts.sum() != len(held):
+    # Python's integers: a sum of 64 bits could wrap to the right one.
+    counts = list(message.positive_counts)
+    if min(counts, default=0) < 0 or sum(counts) != len(held):
         raise InvalidInputError(
-            f"positive_counts sum to {counts.sum()}, the least is"
-            f" {counts.min(initial=0)}, and positive_ids has"
+            f"positive_counts sum to {sum(counts)}, the least is"
+            f" {min(counts, default=0)}, and positive_ids has"
             f" {number_of(len(held), 'ids')}"
         )
     return held

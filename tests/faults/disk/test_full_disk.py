@@ -4,6 +4,8 @@ On a real file system of a few megabytes, where this process may mount one.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +66,21 @@ def health_of(server: Server, service: str) -> int:
         return stub.Check(health_pb2.HealthCheckRequest(service=service)).status
 
 
+def metric_of(server: Server, name: str) -> float:
+    """A metric without labels, as Prometheus fetches it."""
+    assert server.metrics is not None
+    address = ("127.0.0.1", server.metrics.port)
+    with closing(HTTPConnection(*address, timeout=60)) as connection:
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+    [line] = [line for line in lines if line.startswith(f"{name} ")]
+    return float(line.split()[-1])
+
+
 def changes(
     client: gleann.Client, session: str, asked: list[int], file: Path
 ) -> dict[str, Callable[[], object]]:
-    """Every kind of change that takes space."""
+    """Changes of most kinds; `test_read_only_methods.py` has every method."""
     return {
         "create": lambda: client.create_index("more", dim=4),
         "update": lambda: client.update_index("words", add_columns={"m": "int64"}),
@@ -105,6 +118,20 @@ def start(client: gleann.Client) -> str:
     return client.active.start("words", ids=ids, labels=[0, 1] * 3, params=params).name
 
 
+def require_told(server: Server, client: gleann.Client, *, refused: int) -> None:
+    """Status, metrics and health tell that changes are refused, and the numbers."""
+    status = client.server_status()
+    assert "min_free_bytes is 4194304" in status.reason
+    assert status.disk_free_bytes <= 4 * MIB
+    assert metric_of(server, "gleann_read_only") == 1
+    assert metric_of(server, "gleann_changes_refused_total") >= refused
+    assert metric_of(server, "gleann_disk_free_bytes") <= 4 * MIB
+    assert health_of(server, "gleann.v1.VectorService") == 2  # NOT_SERVING
+    assert health_of(server, "gleann.v1.SearchService") == 1
+    assert health_of(server, "") == 1
+    assert health_of(server, "indexes/words") == 1
+
+
 @pytest.mark.slow
 def test_a_full_disk_makes_the_server_read_only(
     server: Server, client: gleann.Client, small_disk: Path
@@ -117,19 +144,12 @@ def test_a_full_disk_makes_the_server_read_only(
     before = client.search("words", ROWS[:5], SearchParams(k=3))
     ballast = fill(small_disk, leaving=3 * MIB)
     until("read-only", client)
-    for name, change in changes(
-        client, session, asked, small_disk / "more.npy"
-    ).items():
+    every = changes(client, session, asked, small_disk / "more.npy")
+    for name, change in every.items():
         with pytest.raises(errors.StorageError, match=r"\d+ bytes free.* 4194304") as e:
             change()
         assert "read-only" in str(e.value), name
-    status = client.server_status()
-    assert "min_free_bytes is 4194304" in status.reason
-    assert status.disk_free_bytes <= 4 * MIB
-    assert health_of(server, "gleann.v1.VectorService") == 2  # NOT_SERVING
-    assert health_of(server, "gleann.v1.SearchService") == 1
-    assert health_of(server, "") == 1
-    assert health_of(server, "indexes/words") == 1
+    require_told(server, client, refused=len(every))
     # Reads, and what makes room.
     after = client.search("words", ROWS[:5], SearchParams(k=3))
     assert after.ids.tolist() == before.ids.tolist()
@@ -141,6 +161,7 @@ def test_a_full_disk_makes_the_server_read_only(
     until("serving", client)
     assert client.server_status().reason == ""
     assert health_of(server, "gleann.v1.VectorService") == 1
+    assert metric_of(server, "gleann_read_only") == 0
     client.upsert("words", [1], ROWS[:1])
     client.build("words", PARAMS).wait()
 

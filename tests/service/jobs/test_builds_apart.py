@@ -1,6 +1,7 @@
 """Long builds run in a process of low priority, and write what a thread would write."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 import gleann
-from gleann.index import BuildParams, errors
+from gleann.index import BuildParams, SoarIndex, errors
+from gleann.index.parallel.priority import LEAST_PRIORITY, NICENESS
 from gleann.service.jobs import building
 from gleann.service.optimizer import process, writing
 
@@ -86,6 +88,23 @@ def test_only_long_builds_take_a_process(
         monkeypatch.setattr(building, "SHORT", 593 * 12)
         client.indexes.build("a", BuildParams(nlist=6)).wait()
         assert len(processes) == 1
+
+
+def test_short_builds_give_way_to_searches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: list[Path]
+) -> None:
+    """Their thread has a lower priority, and so have the kernels that it starts."""
+    real, found = SoarIndex.build_on_disk, []
+
+    def build(*arguments: Any, **named: Any) -> Any:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(SoarIndex, "build_on_disk", build)
+    with collection(tmp_path, lambda numbers: numbers):
+        own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert processes == []
+    assert found == [min(own + NICENESS, LEAST_PRIORITY)]
 
 
 def test_a_process_that_is_killed_fails_the_build_and_leaves_nothing(

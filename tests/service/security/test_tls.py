@@ -134,8 +134,9 @@ def test_mutual_tls_wants_a_certificate_of_the_authority(
     clients = Authority(tmp_path, "clients")
     target = tls_server(client_ca=clients.file).target
     good, stranger = clients.issue("me"), authority.issue("stranger")
+    expired = clients.issue("expired", days=-1)
     call(target, gleann.Tls(ca=authority.file, cert=good.cert, key=good.key))
-    for pair in (None, stranger):
+    for pair in (None, stranger, expired):
         tls = gleann.Tls(
             ca=authority.file,
             cert=pair and pair.cert,
@@ -143,7 +144,7 @@ def test_mutual_tls_wants_a_certificate_of_the_authority(
         )
         said = refusal(target, tls)
         assert "it may want a certificate of an authority" in said
-        assert ("none is set" if pair is None else str(stranger.cert)) in said
+        assert ("none is set" if pair is None else str(pair.cert)) in said
     tls = gleann.Tls(ca=authority.file, cert=good.cert, key=stranger.key)
     assert "do not fit each other" in refusal(target, tls)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fuzzing
 import grpc
 import numpy as np
 import pytest
-from google.longrunning import operations_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -25,37 +25,9 @@ from gleann.service.config import Config
 from gleann.service.config.security import SecuritySettings
 from gleann.service.search import view_search
 from gleann.service.server.grpc_server import SERVICES, Server, serve
-from gleann.v1 import (
-    active_pb2,
-    admin_pb2,
-    admin_pb2_grpc,
-    coreset_pb2,
-    estimate_pb2,
-    index_pb2,
-    rounds_pb2,
-    search_pb2,
-    session_pb2,
-    vector_pb2,
-)
+from gleann.v1 import admin_pb2, admin_pb2_grpc
 
-FILES = (
-    index_pb2,
-    vector_pb2,
-    search_pb2,
-    coreset_pb2,
-    active_pb2,
-    rounds_pb2,
-    estimate_pb2,
-    session_pb2,
-    admin_pb2,
-    operations_pb2,
-)
-METHODS = [
-    f"/{service.full_name}/{method.name}"
-    for file in FILES
-    for service in file.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-]
+METHODS = [path for path in fuzzing.METHODS if not path.startswith("/grpc.")]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import gleann
 from gleann.index import SearchParams, errors
 from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
+from gleann.selection.estimate.means import MeansParams, Statistic
+from gleann.selection.promises import AuditParams, PromiseParams
 
 
 def test_vectors_versions_and_deletions(
@@ -68,6 +70,55 @@ def test_sessions_ask_for_the_same(
         assert np.array_equal(client.next_batch(estimate).ids, left.ids)
         assert len(wanted) == 4
         assert len(left) == len(drawn) - 5
+
+
+def started(client: gleann.Client, ids: np.ndarray, labels: np.ndarray) -> list[str]:
+    """A session of each kind, by its name."""
+    proxy = (ids, np.linspace(0, 1, len(ids)))
+    few = {"ids": ids[:30], "labels": labels[:30]}
+    params = EstimateParams(budget=40, strata=2)
+    statistics = (Statistic(name="size"), Statistic(name="right", kind="share"))
+    means = MeansParams(statistics=statistics, budget=40, stratify_by="x", strata=2)
+    made = [
+        client.active.start("a", params=ActiveParams(batch=7), **few),
+        client.rounds.start("a", **few),
+        client.estimates.start("a", params=params, proxy=proxy),
+        client.promises.start("a", params=PromiseParams(budget=40), proxy=proxy),
+        client.promises.start_audit("a", ids[:50], params=AuditParams(size=9)),
+        client.means.start("a", params=means, controls={"x": proxy}, by_list=True),
+    ]
+    return [session.name for session in made]
+
+
+def test_sessions_that_have_asked_for_nothing_yet(
+    tmp_path: Path, rows: np.ndarray, quick: Any, labels_of: Any
+) -> None:
+    ids = np.arange(len(rows)) * 10
+    proxies = {name: (ids, np.abs(rows[:, n])) for n, name in enumerate("xy")}
+    with gleann.Client(tmp_path) as client:
+        client.create_index("a", dim=8, metric="l2")
+        client.upsert("a", ids, rows)
+        client.build("a", quick).wait(timeout=60)
+        fresh, asked = (started(client, ids, labels_of(ids)) for _ in range(2))
+        groups = [
+            client.groups.start(
+                "a", params=EstimateParams(budget=40, strata=2), proxies=proxies
+            ).name
+            for _ in range(2)
+        ]
+        wanted = [client.next_batch(name).ids.tolist() for name in asked]
+        batches = client.groups.next_batches(groups[0])
+    with gleann.Client(tmp_path) as client:
+        assert {info.kind for info in client.sessions.list()} == {
+            "active", "rounds", "estimate", "groups", "promise", "audit", "means",
+        }  # fmt: skip
+        for names in (fresh, asked):
+            assert [client.next_batch(name).ids.tolist() for name in names] == wanted
+        for name in groups:
+            again = client.groups.next_batches(name)
+            assert {group: one.ids.tolist() for group, one in again.items()} == {
+                group: one.ids.tolist() for group, one in batches.items()
+            }
 
 
 @pytest.mark.parametrize("labelled", [0, 5, 12, 20])

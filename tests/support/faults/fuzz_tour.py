@@ -1,12 +1,14 @@
 """A client that does a bit of everything, and a recorder of what it sends."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import grpc
 import numpy as np
+import pytest
+from curating_tour import OTHER, PLANNED, curate, forget_stored, plan, promise
 from fuzzing import COPY, DIM, NAME, N, Seed
 from google.protobuf.message import Message
 
@@ -17,6 +19,8 @@ from gleann.selection.active import ActiveParams
 from gleann.selection.estimate import EstimateParams
 from gleann.selection.rounds import RoundsParams
 from gleann.service.wire.packed.search_message import SearchMessage
+
+SPARE = "fuzz-spare"
 
 COLUMNS: dict[str, str] = {
     "text": "string",
@@ -59,6 +63,19 @@ class Recorder(
         return continuation(details, noted())
 
 
+@contextmanager
+def intercepted(monkeypatch: pytest.MonkeyPatch, by: Any) -> Iterator[None]:
+    """Clients that are opened meanwhile have `by`, an interceptor of grpc."""
+    plain = grpc.insecure_channel
+
+    def channel(*arguments: object, **settings: object) -> grpc.Channel:
+        return grpc.intercept_channel(plain(*arguments, **settings), by)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(grpc, "insecure_channel", channel)
+        yield
+
+
 def _bytes_of(request: Message | SearchMessage) -> bytes:
     if isinstance(request, SearchMessage):
         return request.packed()
@@ -68,15 +85,7 @@ def _bytes_of(request: Message | SearchMessage) -> bytes:
 def tour(client: gleann.Client) -> None:
     """Call what a client can; the index "fuzz" is made anew."""
     rows = np.random.default_rng(3).normal(size=(N, DIM)).astype(np.float32)
-    if NAME in [info.name for info in client.list_indexes()]:
-        for operation in client.operations.list():
-            if not operation.done:
-                client.operations.cancel(operation.name)
-                with suppress(GleannError):
-                    operation.wait(timeout=60)
-        for session in client.sessions.list(NAME):
-            client.sessions.close(session)
-        client.delete_index(NAME)
+    _forget(client)
     client.create_index(NAME, dim=DIM, metric="l2", columns=COLUMNS, request_id="")
     ids = np.arange(N)
     client.upsert(NAME, ids, rows, _payload(N))
@@ -92,10 +101,28 @@ def tour(client: gleann.Client) -> None:
     _learn(client, ids, rows)
     _pick_rounds(client, ids, rows)
     _estimate(client, ids, rows)
+    curate(client, ids, rows)
+    promise(client, ids, rows)
+    plan(client, rows)
     _keep(client)
     _control(client)
     client.upsert(NAME, ids[:2], rows[:2], request_id="once")
     client.delete_vectors(NAME, [N - 1], request_id="")
+
+
+def _forget(client: gleann.Client) -> None:
+    """Remove what an earlier tour left, and what requests with its names made."""
+    for operation in client.operations.list():
+        if not operation.done:
+            client.operations.cancel(operation.name)
+            with suppress(GleannError):
+                operation.wait(timeout=60)
+    for info in client.list_indexes():
+        if info.name in (NAME, OTHER, PLANNED, SPARE):
+            for session in client.sessions.list(info.name):
+                client.sessions.close(session)
+            client.delete_index(info.name)
+    forget_stored(client)
 
 
 def _control(client: gleann.Client) -> None:
@@ -108,6 +135,9 @@ def _control(client: gleann.Client) -> None:
     for change in (client.jobs.pause, client.jobs.resume, client.jobs.retry):
         with suppress(GleannError):  # it has ended well
             change(name)
+    client.operations.delete(client.operations.list()[0].name)
+    client.create_index(SPARE, dim=3)
+    client.delete_index(SPARE)
 
 
 def _payload(count: int) -> dict[str, Any]:
@@ -138,6 +168,8 @@ def _change_payload(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) ->
     client.delete_vectors(NAME, where="whole = 59 AND NOT flag")
     client.upsert(NAME, ids[-1:], rows[-1:], _payload(1))
     client.vectors.upload(NAME, [(ids[:3], rows[:3]), (ids[3:9], rows[3:9])])
+    with suppress(GleannError):  # there are no roots
+        client.import_vectors(NAME, "/tmp/x.npy")
     client.optimize(NAME).wait()
 
 
@@ -192,7 +224,9 @@ def _select(client: gleann.Client, ids: np.ndarray) -> None:
     client.coresets.margin(NAME, k=3, costs=costs).wait()
     client.coresets.gist(NAME, k=3, costs=costs, locked_ids=ids[:1]).wait()
     client.coresets.ccs(NAME, k=3, costs=costs, allowed_ids=ids[:40]).wait()
-    client.coresets.uniform(NAME, k=3, seed=1).wait()
+    name = client.coresets.uniform(NAME, k=3, seed=1).wait().name
+    client.coresets.delete(client.coresets.get(name))
+    assert client.coresets.list(NAME)
 
 
 def _learn(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
@@ -206,7 +240,18 @@ def _learn(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
     client.active.ignore(session, [int(client.next_batch(session).ids[0])])
     client.active.stop_advice(session)
     client.active.score_items(session, ids[:5])
-    client.sessions.get(session)
+    client.sessions.close(client.sessions.get(session))
+    assert session.name not in [one.name for one in client.sessions.list(NAME)]
+    given = client.active.start(
+        NAME,
+        ids=ids[:2],
+        labels=[1, 1],
+        params=ActiveParams(batch=4, neighbours=9, model="given", classes=(0, 1)),
+    )
+    wanted = client.active.wanted_ids(given)
+    p = (wanted % 7) / 7
+    client.active.submit_probabilities(given, wanted, np.stack([1 - p, p], axis=1))
+    client.next_batch(given)
 
 
 def _pick_rounds(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
@@ -232,4 +277,9 @@ def _estimate(client: gleann.Client, ids: np.ndarray, rows: np.ndarray) -> None:
         params=EstimateParams(budget=40, strata=2),
         proxies={"a": (ids, proxy), "b": (ids, 1 - proxy)},
     )
-    client.groups.next_batches(groups)
+    while batches := client.groups.next_batches(groups):
+        for group, batch in batches.items():
+            client.groups.submit_labels(
+                groups, batch.ids, rows[batch.ids, 1] > 0, group=group or None
+            )
+    client.groups.get(groups)

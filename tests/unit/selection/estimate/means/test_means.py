@@ -231,6 +231,21 @@ def test_a_session_goes_on_from_its_state_at_any_label():
     assert session.estimates().to_dict() == whole.to_dict()
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_session_is_saved_before_its_first_batch(count):
+    values, controls, _ = population(200)
+    few = MeansParams(statistics=STATISTICS[:count], budget=40)
+    one = MeansSession.start(few, controls=controls)
+    state = json.loads(json.dumps(one.state()))
+    again = MeansSession.resume(state, controls=controls)
+    assert again.next_batch().ids.tolist() == one.next_batch().ids.tolist()
+    state = json.loads(json.dumps(one.state()))
+    again = MeansSession.resume(state, controls=controls)
+    batch = again.next_batch().ids
+    assert batch.tolist() == one.next_batch().ids.tolist()
+    assert again.submit(batch, values[batch, :count]) == len(batch)
+
+
 def test_shuffled_rows_draw_the_same_ids():
     values, controls, groups = population(500)
     order = np.random.default_rng(1).permutation(500)
