@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,13 @@ def rows_of(ids: range | list[int], generation: int) -> np.ndarray:
     return np.sin(numbers + np.arange(4)).astype(np.float32)
 
 
-def steps(client: gleann.Client) -> Iterator[None]:
-    """Changes of all kinds; each is acknowledged when the next begins."""
+def steps(client: gleann.Client, out: Path) -> Iterator[None]:
+    """Changes of all kinds; each is acknowledged when the next begins.
+
+    Args:
+        client: of an empty data directory.
+        out: an empty folder, for what is exported.
+    """
     client.indexes.create("c", dim=4, metric="l2", columns={"n": "int64"})
     yield
     first = {"n": list(range(40))}
@@ -43,14 +50,34 @@ def steps(client: gleann.Client) -> Iterator[None]:
     yield
     made = client.snapshots.create("c").wait(timeout=WAIT)
     yield
+    client.snapshots.export_to(made.name, out / "c.tar").wait(timeout=WAIT)
+    yield
+    client.snapshots.delete(made.name)
+    yield
+    made = client.snapshots.import_from(out / "c.tar").wait(timeout=WAIT)
+    yield
     client.snapshots.restore(made.name, "copy").wait(timeout=WAIT)
     yield
     client.vectors.upsert("copy", [7], rows_of([7], 2), payload={"word": ["seven"]})
     yield
+    yield from _imports(client)
     client.curation.near_duplicates("copy", radius=0.05).wait(timeout=WAIT)
     yield
     client.indexes.delete("c")
     yield
+
+
+def _imports(client: gleann.Client) -> Iterator[None]:
+    """A file into an index with rows, by the log; and into an empty one, at once."""
+    with TemporaryDirectory() as folder:  # of a disk that does not fail
+        file = Path(folder) / "rows.npy"
+        np.save(file, rows_of(range(25), 3))
+        client.import_vectors("copy", file).wait(timeout=WAIT)
+        yield
+        client.indexes.create("brought", dim=4, metric="l2")
+        yield
+        client.import_vectors("brought", file).wait(timeout=WAIT)
+        yield
 
 
 def state_of(client: gleann.Client) -> State:
