@@ -1,4 +1,4 @@
-"""Makes tests/golden/snapshots-v1 and its expected answers; run once.
+"""Makes tests/golden/snapshots-v1 and its expected answers; run once, with d11b21f9.
 
 Two archives as `client.snapshots.export_to` wrote them when their format had version 1:
 of an index with a sealed version and every kind of change since, and of one that was

@@ -40,7 +40,9 @@ def test_all_long_tests_run_in_a_slow_lane() -> None:
     marked = [
         file.relative_to(ROOT).as_posix()
         for file in sorted((ROOT / "tests").rglob("test_*.py"))
-        if re.search(r"^@pytest\.mark\.long|marks=.*\bmark\.long", file.read_text(), re.M)
+        if re.search(
+            r"^@pytest\.mark\.long|marks=.*\bmark\.long", file.read_text(), re.M
+        )
     ]
     assert len(marked) >= 5
     left = [f for f in marked if not any((f + "/").startswith(x + "/") for x in lanes)]

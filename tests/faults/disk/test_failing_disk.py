@@ -100,7 +100,7 @@ def run_failing(
 
 
 def out_of(directory: Path) -> Path:
-    """Where exports go; its path begins as that of `directory`, so that they fail too."""
+    """Where exports go; its path begins as that of `directory`: they fail too."""
     return directory.parent / f"{directory.name}-out"
 
 

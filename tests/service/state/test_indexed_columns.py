@@ -55,7 +55,7 @@ def test_an_indexed_column_that_the_sealed_rows_lack(
             client.update_index("a", drop_columns="tenant")
         client.update_index("a", add_columns=[INDEXED])
         assert ids_of(client, "tenant = 't0'") == []
-        client.update_payload("a", {"tenant": "t0"}, ids=[3, 7])
+        client.update_payload("a", {"tenant": ["t0", "t0"]}, ids=[3, 7])
         client.upsert("a", [N], VECTORS[:1], {"tenant": ["t0"]})
         client.delete_vectors("a", [7])
     for _ in range(2):

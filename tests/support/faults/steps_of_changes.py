@@ -48,22 +48,27 @@ def steps(client: gleann.Client, out: Path) -> Iterator[None]:
     yield
     client.indexes.optimize("c", kind="fold").wait(timeout=WAIT)
     yield
-    made = client.snapshots.create("c").wait(timeout=WAIT)
-    yield
-    client.snapshots.export_to(made.name, out / "c.tar").wait(timeout=WAIT)
-    yield
-    client.snapshots.delete(made.name)
-    yield
-    made = client.snapshots.import_from(out / "c.tar").wait(timeout=WAIT)
-    yield
-    client.snapshots.restore(made.name, "copy").wait(timeout=WAIT)
-    yield
+    yield from _copies(client, out / "c.tar")
     client.vectors.upsert("copy", [7], rows_of([7], 2), payload={"word": ["seven"]})
     yield
     yield from _imports(client)
     client.curation.near_duplicates("copy", radius=0.05).wait(timeout=WAIT)
     yield
     client.indexes.delete("c")
+    yield
+
+
+def _copies(client: gleann.Client, archive: Path) -> Iterator[None]:
+    """A snapshot, out of the directory and back, and an index made of it."""
+    made = client.snapshots.create("c").wait(timeout=WAIT)
+    yield
+    client.snapshots.export_to(made.name, archive).wait(timeout=WAIT)
+    yield
+    client.snapshots.delete(made.name)
+    yield
+    made = client.snapshots.import_from(archive).wait(timeout=WAIT)
+    yield
+    client.snapshots.restore(made.name, "copy").wait(timeout=WAIT)
     yield
 
 

@@ -374,7 +374,7 @@ def test_a_column_that_is_given_again_is_indexed_in_its_place() -> None:
     assert not following.lacks(indexed)
     assert not following.lacks(whole)
     for taken in (whole, Column("rank", "string", indexed=True)):
-        with pytest.raises(errors.InvalidInputError, match="'rank' .* same name"):
+        with pytest.raises(errors.InvalidInputError, match=r"'rank' .* same name"):
             schema.with_columns([taken])
     with pytest.raises(errors.InvalidInputError, match="same name"):
         following.with_columns([indexed])
