@@ -26,7 +26,7 @@ import json, shutil, sys
 from contextlib import suppress
 from pathlib import Path
 import gleann
-from steps_of_changes import state_of, steps
+from steps_of_changes import source_in, state_of, steps
 
 def copy(source, target):
     with suppress(FileNotFoundError):  # what is removed meanwhile
@@ -45,7 +45,7 @@ def take(number):
 
 data, images, log, out = map(Path, sys.argv[1:])
 with gleann.Client(data) as client:
-    for number, _ in enumerate(steps(client, out)):
+    for number, _ in enumerate(steps(client, out, source_in(out))):
         take(str(number))
         state = json.dumps(state_of(client), sort_keys=True)
         (images / f"{number}.json").write_text(state)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from steps_of_changes import State, rows_of, state_of, steps
+from steps_of_changes import State, rows_of, source_in, state_of, steps
 
 import gleann
 from gleann.index import errors
@@ -35,7 +35,7 @@ def run_here(directory: Path) -> None:
     """What the process with the failing disk does: say what came of each step."""
     try:
         with gleann.Client(directory) as client:
-            changes = steps(client, out_of(directory))
+            changes = steps(client, out_of(directory), source_in(directory.parent))
             while took_step(changes):
                 say("acknowledged")
             say(READS + text_of(state_of(client)))  # it goes on reading
@@ -134,7 +134,7 @@ def expected_states() -> list[State]:
             gleann.Client(Path(scratch) / "data") as client,
         ):
             _STATES.append(state_of(client))
-            changes = steps(client, Path(scratch))
+            changes = steps(client, Path(scratch), source_in(Path(scratch)))
             _STATES.extend(state_of(client) for _ in changes)
     return _STATES
 
