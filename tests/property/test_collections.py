@@ -255,7 +255,10 @@ class Collection(RuleBasedStateMachine):
         assert count == len(passing)
         self._forget(passing)
 
-    @rule(name=st.sampled_from(sorted(COLUMNS)), indexed=st.booleans())
+    @rule(
+        name=st.sampled_from(INDEXABLE) | st.sampled_from(sorted(COLUMNS)),
+        indexed=st.booleans(),
+    )
     def drop_and_add(self, name: str, indexed: bool) -> None:
         """A column that comes back has no values."""
         self.client.indexes.update("c", drop_columns=[name])
@@ -266,6 +269,9 @@ class Collection(RuleBasedStateMachine):
         self.client.indexes.update("c", add_columns=[column])
         for row in self.rows.values():
             row[name] = None
+        if name in INDEXABLE:
+            where, value = f"{name} = $1", {"rank": 7, "split": "train"}[name]
+            assert self.client.vectors.count("c", where, [value]) == 0
 
     @rule(name=st.sampled_from(INDEXABLE))
     def index_values(self, name: str) -> None:
@@ -273,6 +279,9 @@ class Collection(RuleBasedStateMachine):
         column = Column(name, COLUMNS[name], indexed=True)
         info = self.client.indexes.update("c", add_columns=[column])
         assert column in info.columns
+        where, value = f"{name} = $1", {"rank": 7, "split": "train"}[name]
+        count = self.client.vectors.count("c", where, [value])
+        assert count == sum(row[name] == value for row in self.rows.values())
 
     @rule()
     def refuse(self) -> None:
@@ -330,6 +339,13 @@ class Collection(RuleBasedStateMachine):
         assert [one["id"] for one in seen] == passing
         for one in seen:
             assert {key: one[key] for key in COLUMNS} == self.rows[one["id"]]
+
+    @rule(name=st.sampled_from(INDEXABLE), data=st.data())
+    def count_equal(self, name: str, data: st.DataObject) -> None:
+        """One value of a column that may be indexed."""
+        value = data.draw(VALUES[name])
+        count = self.client.vectors.count("c", f"{name} = $1", [value])
+        assert count == sum(row[name] == value for row in self.rows.values())
 
     @precondition(lambda self: self.rows)
     @rule(condition=CONDITIONS, k=st.integers(1, 6), exact=st.booleans())
