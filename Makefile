@@ -1,6 +1,7 @@
 # make demo   sets everything up and runs the main job; writes demo-report/report.html
 # make test   sets everything up and runs the tests
-# make test-slow  kills, fuzzed messages, overload, soak, sanitizers: minutes each
+# make test-slow  kills, models, fuzzed messages, overload, soak, sanitizers: minutes each;
+#            failing disks: an hour or two
 # make image  the container of the server; needs docker
 # make wheels  dist/: the source, a wheel for Linux, and one of Python alone
 # make protos  dist/gleann-protos.zip, for clients in other languages
@@ -27,8 +28,9 @@ INPUTS := pyproject.toml setup.py .ns/gleann/__init__.py $(NATIVE)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' .ns/gleann/__init__.py)
 
 .PHONY: demo docs image wheels protos test-wheels test test-library test-served test-alone \
-  test-slow test-kills test-fuzz test-overload test-soak test-sanitizers test-kernels kernels-compiled \
-  kernels-interpreted test-cluster cluster-demo gpu-pack gpu-run check format clean python
+  test-slow test-kills test-models test-disk test-fuzz test-overload test-soak \
+  test-sanitizers test-kernels kernels-compiled kernels-interpreted test-cluster \
+  cluster-demo gpu-pack gpu-run check format clean python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -58,12 +60,20 @@ test-alone:
 	$(BIN)/python -m pytest -m alone -o cache_dir=.pytest_cache/alone \
 	  $(addprefix --ignore=,$(OTHERS))
 
-test-slow: test-kills test-fuzz test-overload test-soak test-sanitizers
+test-slow: test-kills test-models test-disk test-fuzz test-overload test-soak test-sanitizers
 
 # A served directory is killed 200 times at random, and 100 times under clients that go
 # on over the kills; GLEANN_KILLS and GLEANN_SEED change how often and when.
 test-kills: $(VENV)/.test
 	$(BIN)/python -m pytest -m long -s tests/faults/kills
+
+# Collections against a model: 300 times 50 changes, answers, snapshots and restarts.
+test-models: $(VENV)/.test
+	$(BIN)/python -m pytest -m long -s tests/property
+
+# Each write, sync and rename of many changes fails in turn, in six ways: an hour or two.
+test-disk: $(VENV)/.test
+	$(BIN)/python -m pytest -m long -s tests/faults/disk
 
 # 100,000 wrong requests of every method; GLEANN_FUZZ_MESSAGES changes how many.
 test-fuzz: $(VENV)/.test

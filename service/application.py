@@ -364,7 +364,8 @@ class Application(RowOperations, SearchOperations, JobRequests):
         """Drop columns, then add columns, and set fields of the optimizer.
 
         A column that is dropped and added again has no values. A column to add that is
-        there with the same type is left as it is.
+        there with the same type keeps its values, and is indexed from now on if it is
+        given as that.
 
         Raises:
             UnknownIndexError: no index has this name.

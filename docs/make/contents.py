@@ -48,6 +48,7 @@ ADAPTERS = ("in_langchain", "in_vicinity", "in_scikit_activeml", "in_label_studi
 
 HOWTOS = (
     "filters",
+    "collections",
     "labelling",
     "radius",
     "gpu",

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 from gleann.index.errors import InvalidInputError, UnknownColumnError
@@ -209,13 +209,27 @@ class Schema:
         """
         return Schema(map(self.column, names))
 
+    def lacks(self, column: Column) -> bool:
+        """Whether there is no column of this name, or one that is yet to be indexed."""
+        return column.name not in self or self._is_unindexed(column)
+
+    def _is_unindexed(self, column: Column) -> bool:
+        """Whether an indexed column is there, with its type, but not indexed."""
+        return column.indexed and replace(column, indexed=False) in self.columns
+
     def with_columns(self, columns: Iterable[Column]) -> "Schema":
         """The schema with further columns behind its own.
+
+        One that is there with the same type, and is not indexed, may be given as
+        indexed: then it is.
 
         Raises:
             InvalidInputError: a name that is taken.
         """
-        return Schema((*self.columns, *columns))
+        added = tuple(columns)
+        named = {column.name for column in added if self._is_unindexed(column)}
+        own = (replace(c, indexed=True) if c.name in named else c for c in self.columns)
+        return Schema((*own, *(c for c in added if c.name not in named)))
 
     def without(self, names: Iterable[str]) -> "Schema":
         """The schema without the columns of these names.

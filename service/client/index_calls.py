@@ -88,7 +88,8 @@ class IndexCalls(Calls[M]):
         Args:
             name: the index.
             add_columns: as `columns` of `create`; the vectors that are there have no
-                value in them. One that is there with the same type is left as it is.
+                value in them. One that is there with the same type keeps its values;
+                `Column(name, type, indexed=True)` indexes it.
             drop_columns: names of columns to remove, with their values.
             optimizer: parameters that are not None replace those of the index.
             etag: `IndexInfo.etag` as it was read; "" changes the index as it is.

@@ -313,7 +313,9 @@ class SealedFilters:
         if found is not None:
             return found
         # Outside of the lock: it sorts all rows. Two threads may do it.
-        made = ValueRows(sealed.payload.column(name))
+        # The sealed version may lack a column that was added since.
+        column = view.schema.select([name])
+        made = ValueRows(sealed.payload.with_schema(column).column(name))
         with self._guard:
             # Columns that were dropped or replaced since have another token.
             self._values = {

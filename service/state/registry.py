@@ -152,8 +152,9 @@ class Registry:
     ) -> View:
         """Drop columns with their values, then add columns, and set the optimizer.
 
-        A column to add that is there with the same type is left as it is. Fields of
-        `optimizer` that are None keep their values.
+        A column to add that is there with the same type keeps its values, and is
+        indexed from now on if it is given as that. Fields of `optimizer` that are None
+        keep their values.
 
         Raises:
             UnknownIndexError: no index has this name.

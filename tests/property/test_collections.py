@@ -24,10 +24,11 @@ from hypothesis.stateful import (
 
 import gleann
 from gleann.index import BuildParams, SearchParams, errors
+from gleann.index.payload.schema import Column, ColumnType
 
 DIM = 4
 BUILD = BuildParams(metric="l2", nlist=3, tune_queries=0)
-COLUMNS = {
+COLUMNS: dict[str, ColumnType] = {
     "split": "string",
     "score": "float64",
     "rank": "int64",
@@ -36,6 +37,7 @@ COLUMNS = {
     "tags": "strings",
     "note": "json",
 }
+INDEXABLE = ["rank", "split"]
 FIRST = 16
 """Rows that a collection begins with."""
 FEW = 6
@@ -94,6 +96,7 @@ TESTS = [
     ),
     Case("rank >= $1", (2**63 - 1,), known("rank", lambda v: v >= 2**63 - 1)),
     Case("rank < 0", (), known("rank", lambda v: v < 0)),
+    Case("rank = $1", (7,), known("rank", lambda v: v == 7)),
     Case("good", (), known("good", bool)),
     Case(
         "seen <= TIMESTAMP '2026-01-02T00:00:00Z'",
@@ -252,15 +255,33 @@ class Collection(RuleBasedStateMachine):
         assert count == len(passing)
         self._forget(passing)
 
-    @rule(name=st.sampled_from(sorted(COLUMNS)))
-    def drop_and_add(self, name: str) -> None:
+    @rule(
+        name=st.sampled_from(INDEXABLE) | st.sampled_from(sorted(COLUMNS)),
+        indexed=st.booleans(),
+    )
+    def drop_and_add(self, name: str, indexed: bool) -> None:
         """A column that comes back has no values."""
         self.client.indexes.update("c", drop_columns=[name])
         with pytest.raises(errors.InvalidInputError, match=name):
             self.client.vectors.count("c", where=f"{name} IS NULL")
-        self.client.indexes.update("c", add_columns={name: COLUMNS[name]})
+        indexed = indexed and name in INDEXABLE
+        column = Column(name, COLUMNS[name], indexed=indexed)
+        self.client.indexes.update("c", add_columns=[column])
         for row in self.rows.values():
             row[name] = None
+        if name in INDEXABLE:
+            where, value = f"{name} = $1", {"rank": 7, "split": "train"}[name]
+            assert self.client.vectors.count("c", where, [value]) == 0
+
+    @rule(name=st.sampled_from(INDEXABLE))
+    def index_values(self, name: str) -> None:
+        """A column that is there may be indexed; it keeps its values."""
+        column = Column(name, COLUMNS[name], indexed=True)
+        info = self.client.indexes.update("c", add_columns=[column])
+        assert column in info.columns
+        where, value = f"{name} = $1", {"rank": 7, "split": "train"}[name]
+        count = self.client.vectors.count("c", where, [value])
+        assert count == sum(row[name] == value for row in self.rows.values())
 
     @rule()
     def refuse(self) -> None:
@@ -318,6 +339,13 @@ class Collection(RuleBasedStateMachine):
         assert [one["id"] for one in seen] == passing
         for one in seen:
             assert {key: one[key] for key in COLUMNS} == self.rows[one["id"]]
+
+    @rule(name=st.sampled_from(INDEXABLE), data=st.data())
+    def count_equal(self, name: str, data: st.DataObject) -> None:
+        """One value of a column that may be indexed."""
+        value = data.draw(VALUES[name])
+        count = self.client.vectors.count("c", f"{name} = $1", [value])
+        assert count == sum(row[name] == value for row in self.rows.values())
 
     @precondition(lambda self: self.rows)
     @rule(condition=CONDITIONS, k=st.integers(1, 6), exact=st.booleans())

@@ -53,7 +53,8 @@ END
   -k 'not without_threads and not scratch_follows and not lock_is_not_held' \
   tests/unit/index/native tests/unit/index/join tests/unit/index/build/test_shortlist.py \
   tests/unit/selection/curation/duplicates \
-  tests/unit/index/newer/test_newer_lists.py \
+  tests/unit/index/newer tests/unit/index/search/test_allowed.py \
+  tests/unit/index/search/test_filtered.py tests/unit/index/search/test_radius.py \
   tests/unit/index/build/test_rows.py tests/unit/index/build/test_spill.py \
   tests/unit/index/graph/test_mutual.py tests/unit/index/test_magnitudes.py \
   tests/unit/index/parallel/test_cores.py tests/unit/index/parallel/test_heartbeat.py \

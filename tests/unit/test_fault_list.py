@@ -26,6 +26,29 @@ def names_of_tests(file: Path) -> set[str]:
     }
 
 
+def test_all_long_tests_run_in_a_slow_lane() -> None:
+    """As the list says of them; `test-slow` needs each lane with `-m long`."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    (slow,) = re.findall(r"^test-slow: (.+)$", makefile, re.M)
+    lanes = {
+        folder
+        for name in slow.split()
+        for folder in re.findall(
+            rf"^{name}: .*\n(?:\t.*\\\n)*\t.*-m long.* (tests/\S+)$", makefile, re.M
+        )
+    }
+    marked = [
+        file.relative_to(ROOT).as_posix()
+        for file in sorted((ROOT / "tests").rglob("test_*.py"))
+        if re.search(
+            r"^@pytest\.mark\.long|marks=.*\bmark\.long", file.read_text(), re.M
+        )
+    ]
+    assert len(marked) >= 5
+    left = [f for f in marked if not any((f + "/").startswith(x + "/") for x in lanes)]
+    assert not left
+
+
 def test_all_rows_are_there() -> None:
     assert [int(row["number"]) for row in FOUND] == list(range(1, ROWS + 1))
 

@@ -236,6 +236,7 @@ class ColumnsJob(Place):
     epilog=options.examples(
         "gleann index columns docs --data library",
         "gleann index columns docs --add licence:string --drop score --data library",
+        "gleann index columns docs --add tenant:string:indexed --data library",
     ),
 )
 @NAME
@@ -243,7 +244,8 @@ class ColumnsJob(Place):
     "--add",
     multiple=True,
     metavar="NAME:TYPE",
-    help="Column to add, as in `gleann index create`; repeat for more.",
+    help="Column to add, as in `gleann index create`; one that is there with this type"
+    " keeps its values, and NAME:TYPE:indexed indexes it. Repeat for more.",
 )
 @click.option(
     "--drop",

@@ -102,7 +102,7 @@ class Change:
         """The columns that a change of the schema drops and adds."""
         drop = [name for name in self.dropped if name in schema]
         kept = schema.without(drop)
-        return drop, [column for column in self.added if column.name not in kept]
+        return drop, [column for column in self.added if kept.lacks(column)]
 
     def new_values(self, schema: Schema) -> Payload:
         """What a payload update or deletion sets: a row for each id, or one for all."""

@@ -11,7 +11,7 @@ from gleann.service.views.live_index import View
 
 
 def missing_columns(schema: Schema, wanted: Sequence[Column]) -> tuple[Column, ...]:
-    """The wanted columns that a schema does not have.
+    """The wanted columns that a schema does not have, or has without their index.
 
     Raises:
         InvalidInputError: one is there with another type, or cannot be added.
@@ -19,9 +19,9 @@ def missing_columns(schema: Schema, wanted: Sequence[Column]) -> tuple[Column, .
     missing = []
     for column in Schema(wanted).columns:
         there = schema.get(column.name)
-        if there is None:
+        if schema.lacks(column):
             missing.append(column)
-        elif there.type != column.type:
+        elif there is not None and there.type != column.type:
             raise InvalidInputError(
                 f"there is a column {column.name!r} of type {there.type} already, so"
                 f" none of type {column.type} can be added"

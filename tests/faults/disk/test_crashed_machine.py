@@ -26,7 +26,7 @@ import json, shutil, sys
 from contextlib import suppress
 from pathlib import Path
 import gleann
-from steps_of_changes import state_of, steps
+from steps_of_changes import source_in, state_of, steps
 
 def copy(source, target):
     with suppress(FileNotFoundError):  # what is removed meanwhile
@@ -43,9 +43,9 @@ def take(number):
             return
         shutil.rmtree(images / number)
 
-data, images, log = map(Path, sys.argv[1:])
+data, images, log, out = map(Path, sys.argv[1:])
 with gleann.Client(data) as client:
-    for number, _ in enumerate(steps(client)):
+    for number, _ in enumerate(steps(client, out, source_in(out))):
         take(str(number))
         state = json.dumps(state_of(client), sort_keys=True)
         (images / f"{number}.json").write_text(state)
@@ -123,7 +123,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library = folder / "logged_disk.so"
     command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE)]
     subprocess.run([*command, "-ldl"], check=True)
-    for name in ("data", "images", "saved"):
+    for name in ("data", "images", "saved", "out"):
         (folder / name).mkdir()
     environment = os.environ | {
         "LD_PRELOAD": str(library),
@@ -132,7 +132,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "LOG_SAVED": str(folder / "saved"),
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
-    words = [str(folder / name) for name in ("data", "images", "log")]
+    words = [str(folder / name) for name in ("data", "images", "log", "out")]
     subprocess.run(
         [sys.executable, "-c", SCRIPT, *words], env=environment, check=True, timeout=120
     )
@@ -173,8 +173,9 @@ def test_what_was_synced_holds_what_was_acknowledged(recorded: Path) -> None:
                 )
         assert found == expected, f"after step {number}"
         seen += 1
-    assert seen == 13
-    assert verified == 5  # the snapshot, after each step from its own
+    assert seen == 19
+    # The snapshot, after each step from its own but the one that deletes it.
+    assert verified == 10
 
 
 @pytest.mark.slow

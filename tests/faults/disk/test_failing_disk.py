@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from steps_of_changes import State, rows_of, state_of, steps
+from steps_of_changes import State, rows_of, source_in, state_of, steps
 
 import gleann
 from gleann.index import errors
@@ -35,7 +35,7 @@ def run_here(directory: Path) -> None:
     """What the process with the failing disk does: say what came of each step."""
     try:
         with gleann.Client(directory) as client:
-            changes = steps(client)
+            changes = steps(client, out_of(directory), source_in(directory.parent))
             while took_step(changes):
                 say("acknowledged")
             say(READS + text_of(state_of(client)))  # it goes on reading
@@ -75,6 +75,7 @@ def run_failing(
 ) -> tuple[int, str]:
     """Run the steps; the number that was acknowledged, and what was said."""
     directory.mkdir()
+    out_of(directory).mkdir()
     environment = os.environ | {
         "LD_PRELOAD": str(library),
         "FAIL_UNDER": str(directory),
@@ -96,6 +97,11 @@ def run_failing(
     assert done.returncode == 0, (at, how, done.stdout, done.stderr)
     lines = done.stdout.splitlines()
     return lines.count("acknowledged"), done.stdout
+
+
+def out_of(directory: Path) -> Path:
+    """Where exports go; its path begins as that of `directory`: they fail too."""
+    return directory.parent / f"{directory.name}-out"
 
 
 def count_of(directory: Path) -> Path:
@@ -128,7 +134,8 @@ def expected_states() -> list[State]:
             gleann.Client(Path(scratch) / "data") as client,
         ):
             _STATES.append(state_of(client))
-            _STATES.extend(state_of(client) for _ in steps(client))
+            changes = steps(client, Path(scratch), source_in(Path(scratch)))
+            _STATES.extend(state_of(client) for _ in changes)
     return _STATES
 
 
@@ -143,6 +150,9 @@ def check(library: Path, scratch: Path, *, at: int, how: str, stays: bool) -> bo
             except errors.StorageError:
                 assert stays or "refused" in said
         state = state_of(client)
+        for file in out_of(directory).iterdir():
+            assert file.name == "c.tar"
+            client.snapshots.import_from(file).wait(timeout=60)  # it is whole
         # It is as good as new.
         client.indexes.create("after", dim=4, metric="l2")
         client.vectors.upsert("after", [1], rows_of([1], 0))
@@ -153,6 +163,7 @@ def check(library: Path, scratch: Path, *, at: int, how: str, stays: bool) -> bo
         assert line.removeprefix(READS) in map(text_of, states), (at, how, stays, said)
     assert reads or "refused at open or close" in said
     shutil.rmtree(directory)
+    shutil.rmtree(out_of(directory))
     return int(count_of(directory).read_text()) > at
 
 

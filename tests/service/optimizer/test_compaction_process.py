@@ -11,7 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compaction_world import BASE, SEALED, World, assert_holds, inputs_of, until
+from compaction_world import (
+    BASE,
+    DIM,
+    SEALED,
+    World,
+    assert_holds,
+    inputs_of,
+    rows_of,
+    until,
+)
 
 from gleann.service.optimizer import process
 from gleann.service.optimizer.worker import NICENESS, Inputs
@@ -66,6 +75,30 @@ def test_a_compaction_gives_way_to_a_build(
     assert not world.ended(name).HasField("error")
     assert world.view().version == 2
     assert world.view().sealed.index.params.nlist == 8
+
+
+def test_indexes_are_compacted_one_after_the_other(
+    world: World, hanging: Callable[[], None]
+) -> None:
+    world.app.create_index("j", dim=DIM, metric="l2")
+    for index in ("i", "j"):
+        ids = np.arange(SEALED, SEALED + 60)
+        world.app.upsert(index, ids, rows_of(ids))
+    first = world.app.optimizer.look()
+    assert first in ("i", "j")
+    until(lambda: bool(inputs_of(world)))
+    assert world.app.optimizer.look() is None
+    name = world.app.jobs.under_way("optimize")
+    assert name is not None
+    hanging()
+    world.app.jobs.cancel(name)
+    world.ended(name)
+    second = world.looked()
+    assert second is not None
+    assert not world.ended(second).HasField("error")
+    compacted = {"i": "j", "j": "i"}[first]
+    assert not world.app.registry.view(compacted).has_changes
+    assert world.app.registry.view(first).has_changes
 
 
 @pytest.mark.usefixtures("hanging")

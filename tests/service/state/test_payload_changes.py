@@ -324,7 +324,7 @@ def test_a_change_that_applies_to_nothing_is_no_change(app: Application) -> None
 
 def test_columns_that_are_added_dropped_or_there(app: Application) -> None:
     sequence = app.registry.view("a").sequence
-    there = app.update_index("a", add_columns=[Column("score", "int64", indexed=True)])
+    there = app.update_index("a", add_columns=[Column("score", "int64")])
     assert there.columns == SCHEMA.columns
     assert there.sequence == sequence
     with pytest.raises(errors.InvalidInputError, match="'score' of type int64 already"):

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,22 @@ def rows_of(ids: range | list[int], generation: int) -> np.ndarray:
     return np.sin(numbers + np.arange(4)).astype(np.float32)
 
 
-def steps(client: gleann.Client) -> Iterator[None]:
-    """Changes of all kinds; each is acknowledged when the next begins."""
+def source_in(folder: Path) -> Path:
+    """A file to import, of 25 rows under the ids 0 to 24."""
+    file = folder / "rows.npy"
+    if not file.exists():
+        np.save(file, rows_of(range(25), 3))
+    return file
+
+
+def steps(client: gleann.Client, out: Path, source: Path) -> Iterator[None]:
+    """Changes of all kinds; each is acknowledged when the next begins.
+
+    Args:
+        client: of an empty data directory.
+        out: an empty folder, for what is exported.
+        source: of `source_in`; it stays, as an import may run again.
+    """
     client.indexes.create("c", dim=4, metric="l2", columns={"n": "int64"})
     yield
     first = {"n": list(range(40))}
@@ -41,15 +56,37 @@ def steps(client: gleann.Client) -> Iterator[None]:
     yield
     client.indexes.optimize("c", kind="fold").wait(timeout=WAIT)
     yield
-    made = client.snapshots.create("c").wait(timeout=WAIT)
-    yield
-    client.snapshots.restore(made.name, "copy").wait(timeout=WAIT)
-    yield
+    yield from _copies(client, out / "c.tar")
     client.vectors.upsert("copy", [7], rows_of([7], 2), payload={"word": ["seven"]})
     yield
+    yield from _imports(client, source)
     client.curation.near_duplicates("copy", radius=0.05).wait(timeout=WAIT)
     yield
     client.indexes.delete("c")
+    yield
+
+
+def _copies(client: gleann.Client, archive: Path) -> Iterator[None]:
+    """A snapshot, out of the directory and back, and an index made of it."""
+    made = client.snapshots.create("c").wait(timeout=WAIT)
+    yield
+    client.snapshots.export_to(made.name, archive).wait(timeout=WAIT)
+    yield
+    client.snapshots.delete(made.name)
+    yield
+    made = client.snapshots.import_from(archive).wait(timeout=WAIT)
+    yield
+    client.snapshots.restore(made.name, "copy").wait(timeout=WAIT)
+    yield
+
+
+def _imports(client: gleann.Client, source: Path) -> Iterator[None]:
+    """A file into an index with rows, by the log; and into an empty one, at once."""
+    client.import_vectors("copy", source).wait(timeout=WAIT)
+    yield
+    client.indexes.create("brought", dim=4, metric="l2")
+    yield
+    client.import_vectors("brought", source).wait(timeout=WAIT)
     yield
 
 

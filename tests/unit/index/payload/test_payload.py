@@ -360,6 +360,26 @@ def test_only_strings_and_integers_can_be_indexed() -> None:
         Column("a", "float64", indexed=True)
 
 
+def test_a_column_that_is_given_again_is_indexed_in_its_place() -> None:
+    whole = Column("rank", "int64")
+    schema = Schema([Column("a", "string"), whole, Column("b", "float64")])
+    indexed = Column("rank", "int64", indexed=True)
+    assert schema.lacks(indexed)
+    assert not schema.lacks(whole)
+    assert not schema.lacks(Column("rank", "string", indexed=True))
+    assert schema.lacks(Column("c", "string"))
+    new = Column("c", "string", indexed=True)
+    following = schema.with_columns([new, indexed])
+    assert following.columns == (schema.columns[0], indexed, schema.columns[2], new)
+    assert not following.lacks(indexed)
+    assert not following.lacks(whole)
+    for taken in (whole, Column("rank", "string", indexed=True)):
+        with pytest.raises(errors.InvalidInputError, match=r"'rank' .* same name"):
+            schema.with_columns([taken])
+    with pytest.raises(errors.InvalidInputError, match="same name"):
+        following.with_columns([indexed])
+
+
 def test_schemas_are_values(payload: Payload) -> None:
     schema = SCHEMA.with_columns([Column("tenant", "string", indexed=True)])
     assert Schema.from_json(schema.to_json()) == schema

@@ -284,6 +284,8 @@ def test_columns(docs: Gleann) -> None:
     assert listed[0] == {"name": "split", "type": "string", "indexed": True}
     changed = docs("index", "columns", "docs", "--add", "x:int64", "--drop", "score")
     names = [column["name"] for column in changed["columns"]]
+    again = docs("index", "columns", "docs", "--add", "x:int64:indexed")["columns"]
+    assert again[-1] == {"name": "x", "type": "int64", "indexed": True}
     assert "score" not in names
     assert names[-1] == "x"
     assert "'score'" in docs("index", "columns", "docs", "--drop", "score", code=1)
