@@ -83,9 +83,7 @@ def _a_second_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = count()
     monkeypatch.setattr(cluster_shards, "monotonic", lambda: float(next(seconds)))
     monkeypatch.setattr(cluster_shards, "sleep", lambda _: None)
-    monkeypatch.setattr(
-        engine, "errors_unwrapped", lambda _: nullcontext()
-    )
+    monkeypatch.setattr(engine, "errors_unwrapped", lambda _: nullcontext())
 
 
 def asked(world: Any, waiting: Waiting, blocks: int = 1) -> list[Mapping[int, Any]]:
