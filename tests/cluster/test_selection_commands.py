@@ -54,7 +54,10 @@ def test_weighted_k_center(world, tmp_path, capsys):
     out = tmp_path / "picks.parquet"
     asked = ["--k", "20", "--costs-column", "cost", "--cost-weight", "0.1"]
     command = ["cluster", "select", "weighted-k-center", str(tmp_path / "cut")]
-    assert run([*command, *asked, *ONE, "--out", str(out)]) == 0
+    page = tmp_path / "picks.html"
+    paths = ["--out", str(out), "--report", str(page)]
+    assert run([*command, *asked, *ONE, *paths]) == 0
+    assert "chosen by weighted-k-center" in " ".join(page.read_text().split())
     said = capsys.readouterr().out
     assert "times the best possible objective" in said
     assert "20 of 500 items in 3 shards" in said
