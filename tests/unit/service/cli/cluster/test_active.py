@@ -1,4 +1,4 @@
-"""`gleann cluster select active` picks what `gleann select active` does; without Ray."""
+"""`gleann cluster select active` picks what one machine does; without Ray."""
 
 import json
 from collections.abc import Iterator
