@@ -1,7 +1,7 @@
 """The option --report of a job: checked before the work, written after it."""
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from gleann.index.arrays import Rows
+from gleann.index.arrays import HeldIds, Rows
 from gleann.index.data.vector_columns import require_columns
 from gleann.index.errors import EngineUnavailableError, InvalidInputError
 from gleann.selection.among import Among
@@ -171,6 +171,19 @@ def open_items(
     if named.label is not None:
         classes = Classes(name=named.label, values=table.classes())
     return FileItems(page=job.report, names=names, table=table, classes=classes)
+
+
+def shown_in_shards(job: ReportOptions, ids: Callable[[], HeldIds]) -> FileItems | None:
+    """`open_items` of an index in shards; None without a report.
+
+    Args:
+        job: its options.
+        ids: reads the ids of all rows, which only a report needs.
+    """
+    if job.report is None:
+        return None
+    held = ids()
+    return open_items(job, IdMap(held, n=len(held)), own=None)
 
 
 def write(items: FileItems, page: str) -> None:

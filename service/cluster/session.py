@@ -1,5 +1,6 @@
 """Ray on this machine, or one that runs, for the time of a piece of work."""
 
+import os
 import signal
 import tempfile
 from collections import deque
@@ -34,6 +35,15 @@ answers that wait for an earlier one stay few."""
 
 CONNECT_SECONDS = 10.0
 """That the head of a cluster may take to accept a connection."""
+
+CLIENT = "ray://"
+"""Begins the address of a Ray that is joined by Ray's client, from elsewhere."""
+
+AUTH_MODE = "RAY_AUTH_MODE"
+"""The variable that says whether a Ray asks for a token, and its client shows it."""
+
+TOKEN_FILE = Path("~/.ray/auth_token")
+"""Where Ray keeps the token that it asks for."""
 
 STORE_BYTES = 1 << 30
 """Of the object store of a Ray that is started here: what tasks are given and answer.
@@ -129,6 +139,8 @@ def joined(
     """
     if workers is not None and workers < 1:
         raise InvalidParamsError(f"workers must be at least 1, got {workers}")
+    if address is not None and address.startswith(CLIENT):
+        show_token()  # before ray is loaded, which reads this once
     ray = engine.loaded()
     with ExitStack() as stack:
         if not ray.is_initialized():
@@ -171,6 +183,9 @@ def _started(ray: Any, workers: int | None) -> Iterator[None]:
 def _member(ray: Any, address: str) -> Iterator[None]:
     failed = f"no Ray can be joined at {address!r}"
     _require_listener(address, failed)
+    if address.startswith(CLIENT):
+        mode = os.environ.get(AUTH_MODE, "not set")
+        failed = f"{failed} ({AUTH_MODE} is {mode}; token for one that asks for it)"
     _begin(ray, failed, address=address)
     try:
         yield
@@ -178,9 +193,19 @@ def _member(ray: Any, address: str) -> Iterator[None]:
         ray.shutdown()
 
 
+def show_token() -> None:
+    """Let Ray's client show the token that there is, where nothing else is set.
+
+    A Ray that asks for one refuses the client without it, which then waits in vain; a
+    process that joins otherwise shows it by itself.
+    """
+    if TOKEN_FILE.expanduser().exists() or "RAY_AUTH_TOKEN" in os.environ:
+        os.environ.setdefault(AUTH_MODE, "token")
+
+
 def _require_listener(address: str, failed: str) -> None:
     """Refuse a host and port that nobody listens at: Ray tries it for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
     if not host or not port.isdigit():
         return
     try:

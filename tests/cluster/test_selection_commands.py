@@ -54,7 +54,10 @@ def test_weighted_k_center(world, tmp_path, capsys):
     out = tmp_path / "picks.parquet"
     asked = ["--k", "20", "--costs-column", "cost", "--cost-weight", "0.1"]
     command = ["cluster", "select", "weighted-k-center", str(tmp_path / "cut")]
-    assert run([*command, *asked, *ONE, "--out", str(out)]) == 0
+    page = tmp_path / "picks.html"
+    paths = ["--out", str(out), "--report", str(page)]
+    assert run([*command, *asked, *ONE, *paths]) == 0
+    assert "chosen by weighted-k-center" in " ".join(page.read_text().split())
     said = capsys.readouterr().out
     assert "times the best possible objective" in said
     assert "20 of 500 items in 3 shards" in said
@@ -149,8 +152,7 @@ def test_an_estimate_in_rounds(world, tmp_path, capsys):
     capsys.readouterr()
 
 
-@pytest.mark.parametrize("pool", ["classifier", "anchors"])
-def test_items_to_label(cluster, tmp_path, capsys, pool):
+def test_items_to_label(cluster, tmp_path, capsys):
     """With --resume, and --where, as the same items in one index; its rows by id."""
     rng = np.random.default_rng(2)
     rows = rng.normal(size=(600, 6)).astype(np.float32)
@@ -163,7 +165,7 @@ def test_items_to_label(cluster, tmp_path, capsys, pool):
     one.save(tmp_path / "one")
     cut(one, tmp_path / "cut", shards=3)
     truth = (rows[:, 0] > 0.5).astype(int).tolist()
-    asked = ["--pool", pool, "--batch", "8", "--where", "split > $1", "--param", "0"]
+    asked = ["--pool", "classifier", "--batch", "8", "--where", "split > 0"]
     for command, name in ((["select"], "one"), (["cluster", "select"], "cut")):
         labelled = list(range(20))
         for number in range(3):
@@ -192,21 +194,6 @@ def test_items_to_label(cluster, tmp_path, capsys, pool):
     record = json.loads((tmp_path / "cut-2.parquet.manifest.json").read_text())
     assert record["command"] == "cluster select active"
     assert record["inputs"][0]["data_hash"]
-
-
-def test_a_page_of_items_to_label(world, tmp_path, capsys):
-    labels, page = tmp_path / "labels.csv", tmp_path / "batch.html"
-    named = world.ids[:12].tolist()
-    lines = [f"{name},{number % 2}" for number, name in enumerate(named)]
-    labels.write_text("\n".join(["id,label", *lines, ""]))
-    words = ["cluster", "select", "active", str(tmp_path / "cut"), *ONE]
-    words += ["--labels", str(labels), "--state", str(tmp_path / "s.json")]
-    words += ["--out", str(tmp_path / "batch.parquet"), "--report", str(page)]
-    assert run(words) == 0
-    text = page.read_text()
-    assert all(str(one) in text for one in table(tmp_path / "batch.parquet")["id"][:3])
-    assert "gleann cluster select active" in text
-    capsys.readouterr()
 
 
 def test_what_is_refused(world, tmp_path, capsys):

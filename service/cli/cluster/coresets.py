@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
+import numpy as np
 
 from gleann.index.errors import InvalidParamsError
 from gleann.index.nouns import counted
@@ -16,7 +17,7 @@ from gleann.selection.coreset.parallel.method import weighted_k_center_in_shards
 from gleann.selection.coreset.parallel.points import problem_in_shards
 from gleann.selection.coreset.problem import CostOn, Problem
 from gleann.selection.coreset.result import Coreset
-from gleann.service.cli import options
+from gleann.service.cli import options, reports
 from gleann.service.cli.cluster.placed import placed, placed_options, rows_in_file
 from gleann.service.cli.files import output_paths, outputs
 from gleann.service.cli.files.manifest import JobRecord
@@ -24,6 +25,8 @@ from gleann.service.cli.progress import Report, progress_bars
 from gleann.service.cli.say import say
 from gleann.service.cli.select.coreset_job import picks_table, results_of
 from gleann.service.cli.select.weight_options import weight_options
+from gleann.service.report.asked import Asked, Step
+from gleann.service.report.pages.coreset import CoresetReport, coreset_page
 
 Callback = TypeVar("Callback", bound=Callable[..., None])
 
@@ -31,7 +34,7 @@ Solve = Callable[[Problem, ShardPlaces, Report], Coreset]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterCoresetJob:
+class ClusterCoresetJob(options.ReportOptions):
     """Parameters of a command that chooses a coreset of an index in shards."""
 
     shards: Path
@@ -99,6 +102,7 @@ def one_machine_options(function: Callback) -> Callback:
 @locked_option
 @one_machine_options
 @options.seed_option
+@options.report_options
 @options.takes(ClusterCoresetJob)
 def farthest_first_command(job: ClusterCoresetJob) -> None:
     """Choose K times the item of INDEX farthest from the chosen items.
@@ -132,6 +136,7 @@ def farthest_first_command(job: ClusterCoresetJob) -> None:
 @weight_options
 @one_machine_options
 @options.seed_option
+@options.report_options
 @options.takes(ClusterCoresetJob)
 def weighted_k_center_command(job: ClusterCoresetJob) -> None:
     """Choose K items of INDEX with a small radius + COST_WEIGHT * cost.
@@ -155,6 +160,7 @@ def _run(name: str, job: ClusterCoresetJob, solve: Solve) -> None:
     output_paths.require_writable(
         out,
         output_paths.manifest(out),
+        *reports.pages_of(job, own=job.shards),
         inputs=(job.shards, job.locked),
         overwrite=job.overwrite,
     )
@@ -162,6 +168,7 @@ def _run(name: str, job: ClusterCoresetJob, solve: Solve) -> None:
     with placed(job) as places, progress_bars(wanted=job.progress) as report:
         with record.timed("read"):
             problem = _problem(job, places, record)
+            shown = reports.shown_in_shards(job, places.held_ids)
         with record.timed("select"):
             chosen = solve(problem, places, report)
         report(Progress(phase="compare", done=0, total=1))
@@ -178,6 +185,9 @@ def _run(name: str, job: ClusterCoresetJob, solve: Solve) -> None:
         files.add_table(job.out, picks_table(selection))
         record.add_to(files, job.out, results)
     _say(job, places, chosen, drawn, seconds=record.seconds("select"))
+    if shown is not None:
+        asked = Asked.of(record.contents(job.out, results))
+        reports.write(shown, _page(job, problem, chosen, shown, asked))
 
 
 def _problem(job: ClusterCoresetJob, places: ShardPlaces, record: JobRecord) -> Problem:
@@ -219,3 +229,45 @@ def _say(
         say(f"at most {chosen.ratio:.2f} times the best possible objective")
     if chosen.note:
         say(chosen.note)
+
+
+def _page(
+    job: ClusterCoresetJob,
+    problem: Problem,
+    chosen: Coreset,
+    shown: reports.FileItems,
+    asked: Asked,
+) -> str:
+    """The page of a choice, of all items; without baselines."""
+    read_ = f"import pyarrow.parquet as pq; print(pq.read_table({str(job.out)!r}))"
+    more = {
+        "locked": job.out,
+        "out": reports.sibling(job.out, "more"),
+        "report": reports.sibling(job.report, "more"),
+    }
+    steps = [
+        Step(
+            what="Read the chosen ids, in the order of their choice:",
+            command=reports.in_python(read_),
+        )
+    ]
+    if job.locked is None:
+        steps.append(
+            Step(
+                what="Choose as many more, with these as locked:",
+                command=reports.command_with(more),
+            )
+        )
+    return coreset_page(
+        CoresetReport(
+            asked=asked,
+            chosen=chosen,
+            baselines=None,
+            ids=np.asarray(shown.names.held.tolist(), object),
+            locked=problem.locked,
+            priced=job.costs_column is not None,
+            groups=None,
+            items=shown,
+            steps=steps,
+        )
+    )

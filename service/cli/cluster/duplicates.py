@@ -15,7 +15,6 @@ from gleann.index.join.side import require_distance
 from gleann.index.shards.manifest import is_sharded, read
 from gleann.index.shards.places import ShardPlaces
 from gleann.selection.among import Among
-from gleann.selection.checks import IdMap
 from gleann.selection.curation.duplicates import Duplicates, curve, load_duplicates
 from gleann.selection.curation.duplicates.in_shards import near_duplicates_in_shards
 from gleann.selection.curation.duplicates.near import MAX_PAIRS
@@ -122,7 +121,7 @@ def command(job: ClusterDuplicatesJob) -> None:
     with placed(job) as places, progress_bars(wanted=job.progress) as report:
         with record.timed("read"):
             among = among_of(places, Condition.of(job.where, job.parameters))
-            items = _shown(job, places)
+            items = reports.shown_in_shards(job, places.held_ids)
         found = _found(job, places, among, record, report)
     points = curve(found)
     numbers = results.write(
@@ -161,14 +160,6 @@ def _require_fitting(job: ClusterDuplicatesJob) -> None:
             f"--score-column is {job.score_column}, but --keep-by id does not read it:"
             " take score or newest"
         )
-
-
-def _shown(job: ClusterDuplicatesJob, places: ShardPlaces) -> reports.FileItems | None:
-    """What the report shows of single rows; None without one."""
-    if job.report is None:
-        return None
-    names = IdMap(places.held_ids(), n=len(places))
-    return reports.open_items(job, names, own=None)
 
 
 def _found(

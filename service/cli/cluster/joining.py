@@ -46,6 +46,8 @@ class ClusterOptions(Protocol):
 def joined_by(job: ClusterOptions) -> Iterator["Cluster"]:
     """Join or start the Ray of a command; says on stderr when it waits for CPUs.
 
+    Of a Ray of its own no other command has any: that one may take some seconds.
+
     Raises:
         EngineUnavailableError, UnavailableError: no Ray.
     """
@@ -55,6 +57,6 @@ def joined_by(job: ClusterOptions) -> Iterator["Cluster"]:
     def tell(text: str) -> None:
         click.echo(f"gleann: note: {text}", err=True)
 
-    patience = Patience(tell=tell)
+    patience = Patience() if job.address is None else Patience(tell=tell)
     with joined(job.address, workers=job.workers, patience=patience) as cluster:
         yield cluster

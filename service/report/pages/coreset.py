@@ -78,7 +78,7 @@ def coreset_page(report: CoresetReport) -> str:
     chosen, n = report.chosen, len(report.ids)
     lead = (
         f"{len(chosen.rows):,} of {counted(n, 'items')} of {report.asked.data}, chosen"
-        f" by {report.asked.command.removeprefix('select ')} in"
+        f" by {report.asked.command.rpartition('select ')[2]} in"
         f" {report.asked.total:.1f} s."
     )
     sections = [

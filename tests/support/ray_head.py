@@ -1,0 +1,60 @@
+"""A Ray that runs by itself, for processes that join it from elsewhere."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SECONDS = 60.0
+"""For it to start, and to end."""
+
+
+@contextmanager
+def head(folder: Path, *, mode: str) -> Iterator[str]:
+    """Start one; yields the address for Ray's client.
+
+    Args:
+        folder: for its log.
+        mode: RAY_AUTH_MODE, "token" or "disabled".
+    """
+    port = _free_port()
+    settings = ["--head", "--block", f"--port={_free_port()}", "--num-cpus=2"]
+    settings += [f"--ray-client-server-port={port}", "--include-dashboard=false"]
+    settings += [f"--object-store-memory={100 << 20}"]
+    ray = str(Path(sys.executable).with_name("ray"))
+    with (folder / "head.log").open("w") as log:
+        process = subprocess.Popen(
+            [ray, "start", *settings],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "RAY_AUTH_MODE": mode},
+            start_new_session=True,
+        )
+    try:
+        _wait_for(port, process, folder / "head.log")
+        yield f"ray://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(SECONDS)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    ends = time.monotonic() + SECONDS
+    while time.monotonic() < ends and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(f"no Ray: {log.read_text()[-2000:]}")
