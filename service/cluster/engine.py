@@ -48,7 +48,7 @@ def loaded() -> Any:
     return ray
 
 
-def stop(ray: Any, tasks: Iterable[Any]) -> None:
+def stop(ray: Any, tasks: Iterable[Any], *, force: bool) -> None:
     """End tasks whose answers nobody takes; those that have answered are left alone.
 
     Ray ends this process where it is told to cancel a task whose answer it is putting
@@ -58,13 +58,14 @@ def stop(ray: Any, tasks: Iterable[Any]) -> None:
     Args:
         ray: the module.
         tasks: the references of their answers.
+        force: whether their workers end with them, which Ray refuses of actors.
     """
     given = list(tasks)
     if not given:
         return
     _, going = ray.wait(given, num_returns=len(given), timeout=0)
     for one in going:
-        ray.cancel(one, force=True)
+        ray.cancel(one, force=force)
 
 
 @contextmanager

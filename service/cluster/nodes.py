@@ -44,7 +44,7 @@ def on_each_machine(
         with engine.errors_unwrapped(failed):
             ready, _ = ray.wait([answer], timeout=SECONDS)
             if not ready:
-                engine.stop(ray, [one for _, one in asked])
+                engine.stop(ray, [one for _, one in asked], force=True)
                 raise UnavailableError(f"{failed} within {SECONDS:g} s")
             there = ray.get(answer)
         yield host, there

@@ -87,7 +87,7 @@ class Cluster:
             while running:
                 yield self._first(running, next(numbers))
         finally:
-            engine.stop(ray, running)
+            engine.stop(ray, running, force=True)
 
     def _first(self, running: deque[Any], number: int) -> Any:
         first = running.popleft()

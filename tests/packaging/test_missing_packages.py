@@ -210,7 +210,7 @@ def test_an_extra_that_lacks_a_package_of_its_own_is_told(monkeypatch):
 
     imported = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", fail)
-    with pytest.raises(EngineUnavailableError, match="cannot be imported: .*msgpack"):
+    with pytest.raises(EngineUnavailableError, match=r"cannot be imported: .*msgpack"):
         engine.loaded()
 
 

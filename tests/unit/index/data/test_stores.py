@@ -1,4 +1,4 @@
-"""Object stores: the same answers as from the disk, by obstore's own stores and by S3."""
+"""Object stores: the same answers as from the disk, by stores of obstore and by S3."""
 
 import os
 import socket

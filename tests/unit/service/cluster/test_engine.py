@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from gleann.service.cluster import engine
 
 
@@ -20,13 +22,14 @@ class Tasks:
         self.cancelled.append((task, force))
 
 
-def test_tasks_that_have_answered_are_left_alone() -> None:
+@pytest.mark.parametrize("force", [True, False])
+def test_tasks_that_have_answered_are_left_alone(force: bool) -> None:
     ray = Tasks()
-    engine.stop(ray, range(5))
-    assert ray.cancelled == [(0, True), (2, True), (4, True)]
+    engine.stop(ray, range(5), force=force)
+    assert ray.cancelled == [(0, force), (2, force), (4, force)]
 
 
 def test_no_tasks_are_stopped() -> None:
     ray = Tasks()
-    engine.stop(ray, [])
+    engine.stop(ray, [], force=True)
     assert ray.cancelled == []

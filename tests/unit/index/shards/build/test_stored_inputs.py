@@ -105,6 +105,6 @@ def test_a_stored_file_that_is_replaced_meanwhile_is_refused(
     """By its size, which has another number of rows."""
     asked = asked_for(f"file://{folder}/rows.npy")
     np.save(folder / "rows.npy", np.ones((N + 1, DIM), np.float32))
-    with pytest.raises(CorruptDataError, match="had 600 vectors .* has 601"):
+    with pytest.raises(CorruptDataError, match=r"had 600 vectors .* has 601"):
         build_shards(asked, tmp_path / "out", threads=1)
     assert not (tmp_path / "out/shards.json").exists()
