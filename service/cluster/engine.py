@@ -1,7 +1,7 @@
 """The package ray, loaded where work on a cluster begins."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,6 +46,26 @@ def loaded() -> Any:
             f" {error}; pip install 'ray[data]'"
         ) from error
     return ray
+
+
+def stop(ray: Any, tasks: Iterable[Any], *, force: bool) -> None:
+    """End tasks whose answers nobody takes; those that have answered are left alone.
+
+    Ray ends this process where it is told to cancel a task whose answer it is putting
+    in place just then (github.com/ray-project/ray/pull/54798), as is a task that
+    was waited for and has failed. So the caller leaves that one out.
+
+    Args:
+        ray: the module.
+        tasks: the references of their answers.
+        force: whether their workers end with them, which Ray refuses of actors.
+    """
+    given = list(tasks)
+    if not given:
+        return
+    _, going = ray.wait(given, num_returns=len(given), timeout=0)
+    for one in going:
+        ray.cancel(one, force=force)
 
 
 @contextmanager

@@ -39,15 +39,12 @@ def on_each_machine(
         for node in ray.nodes()
         if node["Alive"]
     ]
-    try:
-        for host, answer in asked:
-            failed = f"the machine {host} does not {doing}"
-            with engine.errors_unwrapped(failed):
-                ready, _ = ray.wait([answer], timeout=SECONDS)
-                if not ready:
-                    raise UnavailableError(f"{failed} within {SECONDS:g} s")
-                there = ray.get(answer)
-            yield host, there
-    finally:
-        for _, answer in asked:
-            ray.cancel(answer, force=True)  # one that has answered is left as it is
+    for host, answer in asked:
+        failed = f"the machine {host} does not {doing}"
+        with engine.errors_unwrapped(failed):
+            ready, _ = ray.wait([answer], timeout=SECONDS)
+            if not ready:
+                engine.stop(ray, [one for _, one in asked], force=True)
+                raise UnavailableError(f"{failed} within {SECONDS:g} s")
+            there = ray.get(answer)
+        yield host, there

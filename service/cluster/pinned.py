@@ -56,8 +56,7 @@ class PinnedRunner:
                 yield self._first(running, taken)
                 taken += 1
         finally:
-            for one in running:
-                self._ray.cancel(one)
+            engine.stop(self._ray, running, force=False)
 
     def wait(self) -> None:
         """Wait until each worker has its CPU.
@@ -79,10 +78,10 @@ class PinnedRunner:
             self._ray.kill(one)
 
     def _first(self, running: deque[Any], number: int) -> Any:
+        # Once it has answered, it must not be stopped; workers end with this runner.
+        first = running.popleft()
         with engine.errors_unwrapped(f"task {number} was lost"):
-            result = self._ray.get(running[0])
-        running.popleft()
-        return result
+            return self._ray.get(first)
 
 
 @contextmanager

@@ -103,14 +103,16 @@ class Cluster:
             while running:
                 yield self._first(running, next(numbers))
         finally:
-            for one in running:
-                ray.cancel(one, force=True)
+            engine.stop(ray, running, force=True)
 
     def _first(self, running: deque[Any], number: int) -> Any:
-        with engine.errors_unwrapped(f"task {number} was lost"):
-            result = self.ray.get(running[0])
-        running.popleft()
-        return result
+        first = running.popleft()
+        try:
+            with engine.errors_unwrapped(f"task {number} was lost"):
+                return self.ray.get(first)
+        except KeyboardInterrupt:
+            running.appendleft(first)  # it has not answered, and is stopped
+            raise
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, Progress
+from gleann.index.build import shortlist
 from gleann.index.errors import DuplicateIdError, MissingFileError, NonFiniteError
 from gleann.index.payload.schema import Schema
 from gleann.index.shards.build.build import Asked, ask_for, build_shards
@@ -67,6 +68,26 @@ def test_workers_write_what_one_process_writes(
         tmp_path, rows, params, shards=SHARDS, ids=ids, payload={"word": words}
     )
     assert_same_index(tmp_path / "two", there)
+
+
+def test_workers_assign_by_the_choice_of_the_driver(
+    cluster: "Cluster", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad one, which is made here alone: workers by themselves compare all lists."""
+    files = write_parquet(tmp_path / "in", rows_of(), groups=700)
+    build_shards(asked_for(files), tmp_path / "all-lists")
+    for least in ("LEAST_LISTS", "LEAST_ROWS", "LEAST_GROUPED"):
+        monkeypatch.setattr(shortlist, least, 10)
+    for share in ("SAME_FIRST", "SAME_SECOND"):
+        monkeypatch.setattr(shortlist, share, 0.0)
+    monkeypatch.setattr(shortlist, "GROUPED", ((1, 2),))
+    build_shards(asked_for(files), tmp_path / "here")
+    build_shards(asked_for(files), tmp_path / "two", runner=cluster.run)
+    one = replace(cluster, workers=1)
+    build_shards(asked_for(files), tmp_path / "one", runner=one.run)
+    found = [files_of(tmp_path / name) for name in ("here", "two", "one", "all-lists")]
+    assert found[0] == found[1] == found[2]
+    assert found[0] != found[3]
 
 
 def test_workers_read_files_of_a_store(cluster: "Cluster", tmp_path: Path) -> None:

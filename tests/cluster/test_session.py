@@ -25,6 +25,9 @@ from gleann.index.shards.rows import FileRows
 from gleann.index.storage.manifest import read_manifest
 from tests.support import ray_workers
 
+AHEAD = 2
+"""Tasks a worker that are given out before the results of earlier ones are taken."""
+
 if TYPE_CHECKING:
     from gleann.service.cluster.session import Cluster
 
@@ -83,6 +86,32 @@ def test_errors_of_a_task_are_its_own(cluster: "Cluster") -> None:
     assert type(caught.value) is MissingFileError
     with pytest.raises(TypeError, match="bad operand type"):
         list(cluster.run(abs, ["text"]))
+
+
+def test_the_task_that_failed_is_not_stopped_but_those_that_run(
+    travelling: "Cluster", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray may end the driver that cancels a task whose answer has just come."""
+    import time
+
+    def fail_first(number: int) -> None:
+        if number == 0:
+            raise ValueError("the first")
+        while True:
+            time.sleep(0.05)
+
+    cancel, wait, stopped = travelling.ray.cancel, travelling.ray.wait, []
+
+    def stop(one: object, **how: object) -> None:
+        assert wait([one], timeout=0) == ([], [one])
+        stopped.append(one)
+        cancel(one, **how)
+
+    monkeypatch.setattr(travelling.ray, "cancel", stop)
+    with pytest.raises(ValueError, match="the first"):
+        list(travelling.run(fail_first, range(9)))
+    assert len(stopped) == AHEAD * travelling.workers - 1
+    assert list(travelling.run(abs, [-2])) == [2]
 
 
 FAILING = """
@@ -199,6 +228,9 @@ def test_a_machine_that_does_not_answer_is_named(
 
     from gleann.service.cluster import nodes
 
+    def back(number: int) -> int:
+        return number
+
     def hang(folder: Path) -> None:
         (folder / str(os.getpid())).touch()
         while True:
@@ -214,7 +246,7 @@ def test_a_machine_that_does_not_answer_is_named(
     assert ray_workers.wait_for(
         lambda: not any(Path(f"/proc/{pid}").exists() for pid in gone), seconds=60
     )
-    [(_, answer)] = nodes.on_each_machine(travelling.ray, abs, -3, doing="say it")
+    [(_, answer)] = nodes.on_each_machine(travelling.ray, back, 3, doing="say it")
     assert answer == 3
 
 

@@ -131,6 +131,9 @@ def command(job: ClusterBuildJob) -> None:
     trained once, on rows of all inputs; every shard has its rows, and is an index of
     its own. The files do not depend on the number of workers.
 
+    This process holds 30 bytes of memory a row, and the rows that k-means sees, 512
+    MiB at most; --dry-run says how much that is, and what a worker holds.
+
     What is done is kept in OUT/.building. After Ctrl-C, a full disk or a lost machine
     the same command goes on from there; finished blocks and shards are not done again.
 

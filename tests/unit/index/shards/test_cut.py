@@ -1,5 +1,6 @@
 """Shards cut from an index have its rows and lists; their manifest names them."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from gleann.index.errors import (
     CorruptDataError,
     InvalidParamsError,
     MissingFileError,
+    StorageError,
 )
 from gleann.index.lists import assignment
 from gleann.index.shards.cut import cut
@@ -145,6 +147,22 @@ def test_what_another_made_meanwhile_stays(
         cut(index, tmp_path / "cut", shards=2)
     assert read(tmp_path / "cut").n == 8
     assert [path.name for path in tmp_path.iterdir()] == ["cut"]
+
+
+@pytest.mark.parametrize("name", ["publish", "publish_empty"])
+def test_a_disk_that_is_full_at_the_end_of_a_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    index = SoarIndex.build(np.eye(8, dtype=np.float32), BuildParams(nlist=1))
+    monkeypatch.setattr(f"gleann.index.shards.cut.{name}", full)
+    with pytest.raises(StorageError, match="No space left"):
+        cut(index, tmp_path / "cut", shards=40)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    assert cut(index, tmp_path / "cut", shards=40).n == 8
 
 
 FULL_DISK = """
