@@ -1,8 +1,8 @@
 """Makes tests/golden/snapshots-v1 and its expected answers; run once, with d11b21f9.
 
-Two archives as `client.snapshots.export_to` wrote them when their format had version 1:
-of an index with a sealed version and every kind of change since, and of one that was
-never built, by a condition. They are never made again.
+Two archives as `export_to` of `client.snapshots` wrote them when their format had
+version 1: of an index with a sealed version and every kind of change since, and of one
+that was never built, by a condition. They are never made again.
 `python tests/golden/make_snapshots_v1.py FOLDER`
 """
 
