@@ -167,8 +167,8 @@ class Run:
                 with suppress(GleannError, TimeoutError):
                     operation.wait(timeout=60)
                 if str(operation.error) == "internal error":
-                    fault = f"{operation.command}: {operation.error}"
-                    self.wrong.append((operation.kind, STATUS.INTERNAL, fault))
+                    asked, fault = operation.command, "its work failed inside"
+                    self.wrong.append((operation.kind, asked, STATUS.INTERNAL, fault))
 
     def check(self, messages: int) -> None:
         """All answers were of documented kinds, and every method was tried."""
