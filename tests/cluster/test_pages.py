@@ -21,6 +21,8 @@ N, DIM, QUERIES = 3000, 16, 20
 def folder(tmp_path: Path, clustered, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(tmp_path / "vectors.npy", clustered(N, DIM, seed=1))
     np.save(tmp_path / "queries.npy", clustered(QUERIES, DIM, seed=2))
+    labels = "\n".join(f"{row},{row % 2}" for row in range(20))
+    (tmp_path / "seed.csv").write_text(f"id,label\n{labels}\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

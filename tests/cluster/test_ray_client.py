@@ -45,7 +45,7 @@ def test_it_is_joined_from_elsewhere(tmp_path: Path) -> None:
     """It asks for the token that the client finds by itself."""
     client = {**os.environ}
     client.pop("RAY_AUTH_MODE", None)
-    with head(tmp_path, mode="token") as address:
+    with head(mode="token") as address:
         done = subprocess.run(
             [sys.executable, "-c", JOINING, address, str(tmp_path / "cut")],
             capture_output=True,

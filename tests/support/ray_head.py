@@ -9,23 +9,29 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 SECONDS = 60.0
 """For it to start, and to end."""
 
 
 @contextmanager
-def head(folder: Path, *, mode: str) -> Iterator[str]:
+def head(*, mode: str) -> Iterator[str]:
     """Start one; yields the address for Ray's client.
 
     Args:
-        folder: for its log.
         mode: RAY_AUTH_MODE, "token" or "disabled".
     """
+    # Not in the folder of a test, as the paths of sockets may have 107 bytes.
+    with TemporaryDirectory(prefix="gleann-", ignore_cleanup_errors=True) as folder:
+        yield from _running(Path(folder).resolve(), mode)
+
+
+def _running(folder: Path, mode: str) -> Iterator[str]:
     port = _free_port()
     settings = ["--head", "--block", f"--port={_free_port()}", "--num-cpus=2"]
     settings += [f"--ray-client-server-port={port}", "--include-dashboard=false"]
-    settings += [f"--object-store-memory={100 << 20}"]
+    settings += [f"--object-store-memory={100 << 20}", f"--temp-dir={folder}"]
     ray = str(Path(sys.executable).with_name("ray"))
     with (folder / "head.log").open("w") as log:
         process = subprocess.Popen(
