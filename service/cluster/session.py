@@ -173,6 +173,8 @@ def _started(ray: Any, workers: int | None) -> Iterator[None]:
             num_cpus=workers or usable_cores(),
             include_dashboard=False,
             object_store_memory=STORE_BYTES,
+            # Else a worker that is lost while Ray starts is waited for without end.
+            _system_config={"prestart_worker_first_driver": False},
             _temp_dir=str(Path(folder).resolve()),
         )
         try:
@@ -225,7 +227,7 @@ def _begin(ray: Any, failed: str, **settings: Any) -> None:
     handler = signal.getsignal(signal.SIGTERM) if in_main else None
     try:
         ray.init(logging_level="error", log_to_driver=False, **settings)
-    except (ConnectionError, OSError, RuntimeError, TimeoutError, ValueError) as error:
+    except Exception as error:  # Ray raises it as such where its node is late
         if "version mismatch" in str(error).lower():
             # Ray says both: of the cluster, and of this process.
             raise EngineUnavailableError(" ".join(str(error).split())) from error
