@@ -21,7 +21,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 KERNELS := .venv-kernels
 KERNEL_TESTS := PYTHONPATH=.ns OMP_NUM_THREADS=1 $(KERNELS)/bin/python -m pytest -q
 HALVES := $(if $(filter 1,$(shell nproc 2>/dev/null)),1,2)
-SERVED := tests/service tests/session tests/faults tests/bench
+SERVED := tests/service tests/session tests/faults
 OTHERS := tests/cluster
 NATIVE := $(wildcard index/native/*/*.cpp index/native/*/*.hpp)
 INPUTS := pyproject.toml setup.py .ns/gleann/__init__.py $(NATIVE)

@@ -80,6 +80,7 @@ def ran(code: str, *arguments: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_parts_add_up_to_the_memory_of_the_process(tmp_path: Path) -> None:
     """What the process took before it opened the index is no part of it."""
     ran(BUILD, tmp_path / "data")
