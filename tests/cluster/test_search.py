@@ -224,7 +224,7 @@ def test_a_hung_actor_is_waited_for_once(
     too_late = ClusterShards._too_late  # noqa: SLF001  counted, and called
 
     def counted(self: ClusterShards, sent: Any) -> None:
-        late.extend(number for number, _, _ in sent.open.values())
+        late.extend(one.number for one in sent.open.values())
         too_late(self, sent)
 
     monkeypatch.setattr(ClusterShards, "_too_late", counted)

@@ -155,12 +155,14 @@ def require_alike(found: dict[str, Any], *, after: float) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize(("n", "dim"), [(30_000, 64), (15_000, 200), (70_000, 64)])
 def test_work_takes_what_its_plan_says(tmp_path: Path, n: int, dim: int) -> None:
     require_alike(found_by("builds", n, dim, tmp_path), after=0.1 * 4 * n * dim)
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize(("n", "dim"), [(8_000, 200), (40_000, 32)])
 def test_curations_take_what_their_plans_say(tmp_path: Path, n: int, dim: int) -> None:
     found = found_by("curations", n, dim, tmp_path)
