@@ -22,7 +22,7 @@ REFUSED_MS = 25
 KEPT, KEPT_BESIDE_WRITES = 0.8, 0.7
 HELD = 8
 """Bytes that a written byte may take until the next compaction, which waits for a share
-of the cores; `service/DECISIONS.md` X has the measured figures."""
+of the cores; `service/DECISIONS.md` 87 has the measured figures."""
 
 COLLAPSED = 0.25
 """A server that computes what nobody waits for any more keeps a hundredth."""
