@@ -224,9 +224,9 @@ class Schema:
         indexed: then it is.
 
         Raises:
-            InvalidInputError: a name that is taken.
+            InvalidInputError: a name that is taken, or given twice.
         """
-        added = tuple(columns)
+        added = Schema(columns).columns
         named = {column.name for column in added if self._is_unindexed(column)}
         own = (replace(c, indexed=True) if c.name in named else c for c in self.columns)
         return Schema((*own, *(c for c in added if c.name not in named)))

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from os import getpid, register_at_fork
 
 from gleann.index.errors import ServiceError
+from gleann.index.nouns import number_of
 
 
 class _Fork:
@@ -51,16 +52,17 @@ def require_connectable() -> None:
     """Refuse to connect where gRPC has lost threads by a fork.
 
     gRPC leaves its state as it is if it is forked within a call: connections of the
-    child then stand still, a few in a hundred.
+    child then stand still, a few in a hundred. A child of a process with calls of
+    `grpc.aio` may end by SIGSEGV before this, whatever it does.
 
     Raises:
         ServiceError: with the number of calls that were under way.
     """
     if _fork.calls:
         raise ServiceError(
-            f"process {getpid()} was forked while {_fork.calls} calls to servers were"
-            " under way in other threads, and gRPC cannot be relied on in it: fork when"
-            " none is, or start processes by the methods 'spawn' or 'forkserver'"
+            f"process {getpid()} was forked with {number_of(_fork.calls, 'calls')} to"
+            " servers under way, and gRPC cannot be relied on in it: fork when none is,"
+            " or start processes by the methods 'spawn' or 'forkserver'"
         )
 
 

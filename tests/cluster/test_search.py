@@ -221,13 +221,13 @@ def test_a_hung_actor_is_waited_for_once(
 ) -> None:
     """Blocks of a search after the first do without it, until it answers again."""
     late: list[int] = []
-    too_late = ClusterShards._too_late  # noqa: SLF001  counted, and called
+    too_late = replicas.Replicas.late
 
-    def counted(self: ClusterShards, sent: Any) -> None:
-        late.extend(one.number for one in sent.open.values())
-        too_late(self, sent)
+    def counted(self: replicas.Replicas, number: int, *which: Any) -> None:
+        late.append(number)
+        too_late(self, number, *which)
 
-    monkeypatch.setattr(ClusterShards, "_too_late", counted)
+    monkeypatch.setattr(replicas.Replicas, "late", counted)
     with held(cluster, path, holding=Holding(threads=1)) as whole:
         actors, waiting = shards_of(whole).replicas, Waiting(partial=True, seconds=3)
         shards = ClusterShards(cluster.ray, actors, waiting, block=64)

@@ -21,7 +21,7 @@ from gleann.service.calls.process import call_under_way
 
 target, kind = sys.argv[1:]
 rows = np.eye(8, dtype=np.float32)
-faulthandler.dump_traceback_later(20, exit=True)
+faulthandler.dump_traceback_later(200, exit=True)
 
 
 def in_child(work):
@@ -69,7 +69,7 @@ def blocking():
 
 def new():
     if target.startswith("grpc"):
-        with gleann.Client(target, timeout=10) as client:
+        with gleann.Client(target, timeout=60) as client:
             print("new:", client.count("a"), flush=True)
 
 
@@ -109,14 +109,14 @@ def test_a_fork_is_refused(
     target = server.target if place == "server" else str(tmp_path / "local")
     command = [sys.executable, "-c", PROGRAM, target, kind]
     ran = subprocess.run(
-        command, capture_output=True, text=True, timeout=50, check=False
+        command, capture_output=True, text=True, timeout=240, check=False
     )
     assert ran.returncode == 0, ran.stderr
     *refused, last = ran.stdout.splitlines()
     assert last == "parent: 0"
     if place == "server" and kind == "blocking":
         assert refused.pop() == "new: 8"
-        assert "calls to servers were under way in other threads" in refused.pop()
+        assert "to servers under way, and gRPC cannot be relied on" in refused.pop()
     assert len(refused) == 3
     assert all("refused: this client was opened in process" in line for line in refused)
 
@@ -127,7 +127,7 @@ import numpy as np
 import gleann
 from gleann.index.errors import ServiceError
 
-faulthandler.dump_traceback_later(20, exit=True)
+faulthandler.dump_traceback_later(200, exit=True)
 with gleann.Client(sys.argv[1]) as client:
     client.create_index("a", dim=8)
     with client.vectors.stream("a") as stream:
@@ -156,7 +156,7 @@ def test_an_open_stream_is_refused_in_a_fork(
         [sys.executable, "-c", STREAM, target],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=240,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

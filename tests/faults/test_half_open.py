@@ -401,7 +401,7 @@ def test_calls_that_expired_in_the_queue_cost_no_scan(
         first = callers.submit(search, server, 1)
         assert slow_search.begun.acquire(timeout=60)
         send, request = channel.unary_unary(SEARCH), request_of(2)
-        late = [send.future(request, timeout=5) for _ in range(16)]
+        late = [send.future(request, timeout=15) for _ in range(16)]
         _until(lambda: server.queues()[0].queued == 16)
         for call in late:
             assert call.exception(timeout=60).code() == STATUS.DEADLINE_EXCEEDED

@@ -129,7 +129,7 @@ def test_a_job_that_waits_for_the_disk_can_be_cancelled(
         name = application.build(asked("a")).name
         application.jobs.cancel(name)
         assert application.jobs.get(name).error.message == f"{name} was cancelled"
-    assert application.jobs.wait(application.build(asked("a")).name, seconds=30).done
+    assert application.jobs.wait(application.build(asked("a")).name, seconds=60).done
     assert application.get_index("a").version == 1
 
 
@@ -272,4 +272,4 @@ def test_a_request_that_cannot_be_read_fails_alone(
             )
         application = open_directory()
         assert application.jobs.wait(name, seconds=60).HasField("error")
-    assert application.jobs.wait(application.build(asked("a")).name, seconds=30).done
+    assert application.jobs.wait(application.build(asked("a")).name, seconds=60).done

@@ -74,7 +74,7 @@ class BlockingStream:
 
         Args:
             answer: the method.
-            error_of: the exception of a failed call of gRPC.
+            error_of: the exception of a failed call of gRPC; None in process.
         """
         self._feed = _Feed()
         self._error_of = error_of
@@ -86,12 +86,12 @@ class BlockingStream:
 
     async def read(self) -> Any:
         """As `Stream.read`."""
+        if self._error_of is None:  # in process
+            return next(self._answers, None)
         try:
             with call_under_way():
                 return next(self._answers, None)
         except grpc.RpcError as call:
-            if self._error_of is None:
-                raise
             raise await self._error_of(call) from call
 
     async def half_close(self) -> None:

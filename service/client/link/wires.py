@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Semaphore
@@ -170,14 +171,21 @@ class AwaitedWire:
 
     async def stream(self, service: str, method: str, error_of: ErrorOf) -> Stream:
         """Open a call of a method with messages both ways."""
-        call = getattr(self._current().stubs[service], method)
-        return AwaitedStream(call(metadata=self._channel.metadata), error_of)
+        opened = getattr(self._current().stubs[service], method)(
+            metadata=self._channel.metadata
+        )
+        # gRPC does not survive a fork while it is open, whether it is read or not.
+        until_done = ExitStack()
+        until_done.enter_context(call_under_way())
+        opened.add_done_callback(lambda _: until_done.close())
+        return AwaitedStream(opened, error_of)
 
     async def ready(self) -> bool:
         """Whether the connection of this event loop stands, or does so soon."""
         try:
             async with asyncio.timeout(READY_SECONDS):
-                await self._current().channel.channel_ready()
+                with call_under_way():
+                    await self._current().channel.channel_ready()
         except TimeoutError:
             return False
         return True

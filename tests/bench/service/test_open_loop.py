@@ -97,6 +97,7 @@ def test_a_queue_at_the_server_shows_in_the_latencies():
     assert found["answered"]["p50_ms"] > 100
 
 
+@pytest.mark.alone
 def test_calls_past_their_deadline_are_no_goodput():
     load = OpenLoop(call=EMPTY_CALL, rate=100.0, seconds=0.5, deadline=1.0)
     found = outcome_summary(offered(0.1, load), load)

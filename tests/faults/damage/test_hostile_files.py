@@ -258,6 +258,7 @@ def outcome(read: Callable[[Path], None], path: Path) -> str:
     return "read"
 
 
+@pytest.mark.alone
 def test_a_bomb_of_ids(client: gleann.Client, tmp_path: Path) -> None:
     """One text of 1 MB, named 100,000 times, in a file of a few kB: 100 GB of ids."""
     n = 100_000
@@ -274,6 +275,7 @@ def test_a_bomb_of_ids(client: gleann.Client, tmp_path: Path) -> None:
     assert peak_mb() - before < 300
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()], ids=str)
 def test_a_bomb_of_one_id_of_an_allowed_length(
     client: gleann.Client, tmp_path: Path, kind: pa.DataType
@@ -326,6 +328,7 @@ def test_npy_ids_that_are_refused_before_they_are_read(
     assert "names.npy" in refusal(client, tmp_path / "v.npy", ids_path=path)
 
 
+@pytest.mark.alone
 def test_a_bomb_of_one_long_row(client: gleann.Client, tmp_path: Path) -> None:
     """Five million numbers in one row."""
     values = pa.array(np.zeros(5_000_000, np.float32))

@@ -99,13 +99,13 @@ def test_a_socket_file(
 ) -> None:
     target = start_server(listen=f"unix:{tmp_path / 's'}").target
     with gleann.Client(target) as client:
-        client.wait_ready(5)
+        client.wait_ready(60)
         client.create_index("a", dim=8)
         assert client.upsert("a", range(8), np.eye(8)) == 8
 
     async def script() -> None:
         async with gleann.AsyncClient(target) as client:
-            await client.wait_ready(5)
+            await client.wait_ready(60)
             assert await client.count("a") == 8
 
     if awaited:

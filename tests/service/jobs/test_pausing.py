@@ -270,7 +270,7 @@ def test_a_started_import_holds_back_what_changes_its_index(
     more = import_of(tmp_path / "w.npy", ROWS[:3] + 9)
     later = application.import_vectors(more).name
     assert application.jobs.wait(
-        application.build(build_of("other")).name, seconds=20
+        application.build(build_of("other")).name, seconds=60
     ).done
     assert not application.jobs.wait(build, seconds=0.3).done
     assert not application.jobs.get(later).done

@@ -33,7 +33,7 @@ def client_of(keyed_server: Server) -> Iterator[Callable[[str | None], gleann.Cl
     clients: list[gleann.Client] = []
 
     def open_client(key: str | None) -> gleann.Client:
-        clients.append(gleann.Client(keyed_server.target, api_key=key, timeout=30))
+        clients.append(gleann.Client(keyed_server.target, api_key=key, timeout=60))
         return clients[-1]
 
     yield open_client

@@ -43,7 +43,7 @@ def client_of(
     security = SecuritySettings(keys_file=keys.file, audit_log=tmp_path / "audit")
     server = start_server(security=security)
     clients = {
-        name: gleann.Client(server.target, api_key=token, timeout=30)
+        name: gleann.Client(server.target, api_key=token, timeout=60)
         for name, token in tokens.items()
     }
     clients["boss"].create_index("words", dim=4)

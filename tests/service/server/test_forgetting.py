@@ -20,7 +20,7 @@ def has_health(server: Server, service: str) -> bool:
     request = health_pb2.HealthCheckRequest(service=service)
     with grpc.insecure_channel(server.target.removeprefix("grpc://")) as channel:
         try:
-            health_pb2_grpc.HealthStub(channel).Check(request, timeout=30)
+            health_pb2_grpc.HealthStub(channel).Check(request, timeout=60)
         except grpc.RpcError as error:
             return error.code() != grpc.StatusCode.NOT_FOUND
     return True

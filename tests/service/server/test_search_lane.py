@@ -74,7 +74,7 @@ def serve(
 def held(served: Served, scans: Scans, queries: np.ndarray) -> FakeRpc:
     """The first search, which is held in its scan."""
     first = served.search(queries[:1])
-    assert scans.begun.wait(30)
+    assert scans.begun.wait(60)
     return first
 
 
@@ -176,6 +176,7 @@ def test_one_client_delays_another_by_one_batch(
     assert max(scans.sizes) <= 32
 
 
+@pytest.mark.alone
 def test_refusals_need_no_thread(
     serve: Callable[..., Served], scans: Scans, vectors: np.ndarray
 ) -> None:
@@ -270,12 +271,12 @@ def test_a_search_that_turns_out_large_keeps_its_place(
         served.search(vectors[n : n + 1], SearchParams(k=n + 1, exact=True))
         for n in range(3)
     ]
-    assert scans.begun.wait(30)
+    assert scans.begun.wait(60)
     with pytest.raises(errors.OverloadedError, match="3 calls under way, at most 3"):
         served.lane.require_place("c")
     scans.go.set()
     assert [rpc.reply().k for rpc in large] == [1, 2, 3]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while served.places.held and time.monotonic() < deadline:
         time.sleep(0.01)
     assert served.places.held == 0

@@ -158,7 +158,7 @@ def test_bytes_that_are_no_message_and_unknown_fields(
         with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             call = channel.stream_stream(
                 "/gleann.v1.VectorService/StreamUpsertVectors"
-            )(iter([*good, bad]), timeout=30)
+            )(iter([*good, bad]), timeout=60)
             answers = []
             with pytest.raises(grpc.RpcError, match=said) as raised:
                 answers.extend(call)

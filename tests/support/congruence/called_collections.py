@@ -168,7 +168,7 @@ def filtering(client: gleann.Client, rows: np.ndarray, labels_of: Any) -> Iterat
 
 def keeping(client: gleann.Client, rows: np.ndarray, folder: Path) -> Iterator[Any]:
     """Files, operations and jobs, with an index "k"."""
-    client.wait_ready(5)
+    client.wait_ready(60)
     yield client.server_info()
     client.create_index("k", dim=8, metric="l2")
     folder.mkdir()

@@ -193,6 +193,7 @@ def test_without_threads_to_be_had_fewer_do_the_work():
     assert ran.stdout == "the same\n"
 
 
+@pytest.mark.alone
 @needs_kernels
 def test_scratch_follows_the_pool(index):
     """64 queries at once would take 64 pools, whatever their size."""

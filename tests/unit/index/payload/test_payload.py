@@ -378,6 +378,9 @@ def test_a_column_that_is_given_again_is_indexed_in_its_place() -> None:
             schema.with_columns([taken])
     with pytest.raises(errors.InvalidInputError, match="same name"):
         following.with_columns([indexed])
+    for twice in (whole, indexed, Column("rank", "string")):
+        with pytest.raises(errors.InvalidInputError, match="same name"):
+            schema.with_columns([indexed, twice])
 
 
 def test_schemas_are_values(payload: Payload) -> None:

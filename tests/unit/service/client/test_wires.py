@@ -2,15 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from gleann.index.errors import DeadlineError
-from gleann.service.client.link import wires
+from gleann.service.client.link import streams, wires
 from gleann.service.client.link.wires import AwaitedWire, BlockingWire, Channel
 from gleann.service.client.modes import run
 
@@ -75,5 +77,78 @@ def test_tasks_wait_for_a_place_within_their_timeout() -> None:
         assert 5 < timeouts[1] <= 29.9
         await first
         await wire.close()
+
+    asyncio.run(script())
+
+
+@pytest.fixture
+def under_way(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """As many as calls that are said to be under way: forks meanwhile are told."""
+    calls: list[None] = []
+
+    @contextmanager
+    def counted() -> Iterator[None]:
+        calls.append(None)
+        try:
+            yield
+        finally:
+            calls.pop()
+
+    for module in (wires, streams):
+        monkeypatch.setattr(module, "call_under_way", counted)
+    return calls
+
+
+def test_blocking_calls_are_counted_while_they_are_under_way(
+    under_way: list[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def answer(*_: Any, **__: Any) -> None:
+        seen.append(len(under_way))
+
+    def answers(*_: Any, **__: Any) -> Iterator[int]:
+        yield len(under_way)
+
+    state = SimpleNamespace(result=answer, cancel=answer)
+    monkeypatch.setattr(grpc, "channel_ready_future", lambda _: state)
+    wire = BlockingWire(NOBODY, making(answer))
+    run(wire.sender("service", "Method")(Empty(), 60.0))
+    assert run(wire.ready())
+    assert seen == [1, 1, 1]
+    streaming = BlockingWire(NOBODY, making(answers))
+    stream = run(streaming.stream("service", "Method", Exception))
+    assert under_way == []
+    assert run(stream.read()) == 1
+    assert run(stream.read()) is None
+    # In process there is no call of gRPC.
+    assert run(streams.BlockingStream(answers).read()) == 0
+    assert under_way == []
+    for one in (wire, streaming):
+        run(one.close())
+
+
+def test_awaited_calls_are_counted_and_streams_while_they_are_open(
+    under_way: list[None],
+) -> None:
+    seen: list[int] = []
+    ended: list[Callable[[Any], None]] = []
+
+    async def answer(_: Empty, **__: Any) -> None:
+        seen.append(len(under_way))
+
+    async def script() -> None:
+        wire = AwaitedWire(NOBODY, making(answer))
+        await wire.sender("service", "Method")(Empty(), 60.0)
+        assert seen == [1]
+        assert under_way == []
+        await wire.close()
+        call = SimpleNamespace(add_done_callback=ended.append)
+        streaming = AwaitedWire(NOBODY, making(lambda **_: call))
+        await streaming.stream("service", "Method", Exception)
+        assert len(under_way) == 1
+        ended[0](call)
+        assert under_way == []
+        await streaming.close()
 
     asyncio.run(script())
