@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,7 +29,7 @@ def head(*, mode: str) -> Iterator[str]:
 
 def _running(folder: Path, mode: str) -> Iterator[str]:
     port = _free_port()
-    settings = ["--head", "--block", f"--port={_free_port()}", "--num-cpus=2"]
+    settings = ["--head", "--block", "--port=0", "--num-cpus=2"]
     settings += [f"--ray-client-server-port={port}", "--include-dashboard=false"]
     settings += [f"--object-store-memory={100 << 20}", f"--temp-dir={folder}"]
     ray = str(Path(sys.executable).with_name("ray"))
@@ -46,6 +46,10 @@ def _running(folder: Path, mode: str) -> Iterator[str]:
         yield f"ray://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS)
+        with suppress(ProcessLookupError):  # nothing of it is left, as it should be
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(SECONDS)
 
 
