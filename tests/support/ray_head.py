@@ -14,6 +14,10 @@ from tempfile import TemporaryDirectory
 SECONDS = 60.0
 """For it to start, and to end."""
 
+ENVIRONMENT = {"GRPC_ENABLE_FORK_SUPPORT": "0"}
+"""Ray forks a server for each client while threads call into gRPC, whose handlers of
+forks end the fork now and then: one start in three, on a busy machine."""
+
 
 @contextmanager
 def head(*, mode: str) -> Iterator[str]:
@@ -38,7 +42,7 @@ def _running(folder: Path, mode: str) -> Iterator[str]:
             [ray, "start", *settings],
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "RAY_AUTH_MODE": mode},
+            env={**os.environ, **ENVIRONMENT, "RAY_AUTH_MODE": mode},
             start_new_session=True,
         )
     try:
