@@ -65,16 +65,17 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_array(handle: BinaryIO, array: NDArray[Any]) -> None:
-    """Write an array as a `.npy` file.
+    """Write an array as a `.npy` file, in the order of C.
 
     Not by `np.save`, which does not say why a file took less than it was given.
 
     Raises:
         OSError: the disk refused; with its reason.
     """
-    described = np.lib.format.header_data_from_array_1_0(array)
+    rows = np.asarray(array, order="C")
+    described = np.lib.format.header_data_from_array_1_0(rows)
     np.lib.format.write_array_header_1_0(handle, described)
-    handle.write(np.asarray(array, order="C").reshape(-1).view(np.uint8).data)
+    handle.write(rows.reshape(-1).view(np.uint8).data)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -13,15 +13,17 @@ from gleann.index.errors import (
     UnavailableError,
 )
 
-QUIET = {
+SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+    "RAY_prestart_worker_first_driver": "0",
 }
-"""Settings that Ray reads from the environment alone: it sends no statistics of its
-use, leaves the variables of devices as they are, and does not write to stderr how tasks
-failed whose results nobody takes, as the first error is raised. What a user has set
-stays."""
+"""Settings that Ray reads from the environment: it sends no statistics of its use,
+leaves the variables of devices as they are, does not write to stderr how tasks failed
+whose results nobody takes, as the first error is raised, and does not wait for workers
+while it starts: without end, where one is lost. A setting that a Ray does not know is
+ignored here, where `_system_config` would stop it. What a user has set stays."""
 
 
 def loaded() -> Any:
@@ -31,7 +33,7 @@ def loaded() -> Any:
         MissingPackageError: it is not installed, or is older than gleann needs it.
         EngineUnavailableError: it cannot be imported for another reason.
     """
-    for name, value in QUIET.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
         with needing("work on a cluster"):

@@ -43,7 +43,10 @@ AUTH_MODE = "RAY_AUTH_MODE"
 """The variable that says whether a Ray asks for a token, and its client shows it."""
 
 TOKEN_FILE = Path("~/.ray/auth_token")
-"""Where Ray keeps the token that it asks for."""
+"""Where Ray keeps the token that it asks for, unless a variable says otherwise."""
+
+TOKEN_VARIABLES = "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
+"""The variables that have the token, or say in which file it is."""
 
 STORE_BYTES = 1 << 30
 """Of the object store of a Ray that is started here: what tasks are given and answer.
@@ -166,21 +169,19 @@ def _started(ray: Any, workers: int | None) -> Iterator[None]:
     with tempfile.TemporaryDirectory(
         prefix="gleann-", ignore_cleanup_errors=True
     ) as folder:
-        _begin(
-            ray,
-            "Ray does not start on this machine",
-            address="local",  # not what RAY_ADDRESS names
-            num_cpus=workers or usable_cores(),
-            include_dashboard=False,
-            object_store_memory=STORE_BYTES,
-            # Else a worker that is lost while Ray starts is waited for without end.
-            _system_config={"prestart_worker_first_driver": False},
-            _temp_dir=str(Path(folder).resolve()),
-        )
         try:
+            _begin(
+                ray,
+                "Ray does not start on this machine",
+                address="local",  # not what RAY_ADDRESS names
+                num_cpus=workers or usable_cores(),
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES,
+                _temp_dir=str(Path(folder).resolve()),
+            )
             yield
         finally:
-            ray.shutdown()
+            ray.shutdown()  # what has started, where not all of it has
 
 
 @contextmanager
@@ -203,7 +204,8 @@ def show_token() -> None:
     A Ray that asks for one refuses the client without it, which then waits in vain; a
     process that joins otherwise shows it by itself.
     """
-    if TOKEN_FILE.expanduser().exists() or "RAY_AUTH_TOKEN" in os.environ:
+    told = any(name in os.environ for name in TOKEN_VARIABLES)
+    if told or TOKEN_FILE.expanduser().exists():
         os.environ.setdefault(AUTH_MODE, "token")
 
 

@@ -45,7 +45,7 @@ def test_an_interrupted_command_is_gone_on_with(
     assert f"what is done is kept in {out}/.building: the same command" in said
     assert said.endswith("gleann: interrupted\n")
     assert below  # Ray, which goes with the command
-    assert wait_for(lambda: not any(map(_is_there, below)), seconds=30)
+    assert wait_for(lambda: not any(map(_is_there, below)), seconds=60)
     assert not (out / "shards.json").exists()
     assert run([*words, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

@@ -177,7 +177,7 @@ def test_workers_killed_at_random_moments(runner, tmp_path):
     joined = near_duplicates(world.index, radius=3.0)
     alone = ShardPlaces(world.folder)
     cover = weighted_k_center_in_shards(problem_in_shards(alone, k=30), alone)
-    killed, ends = 0, time.monotonic() + 30 * ROUNDS
+    killed, ends = 0, time.monotonic() + 60 * ROUNDS
     places = ShardPlaces(world.folder, runner=runner)
     for round_ in range(ROUNDS):
         with Killing(runner, seed=round_) as killing:

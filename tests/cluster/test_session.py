@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,14 +171,22 @@ def test_a_task_that_always_loses_its_worker_is_named(travelling: "Cluster") -> 
 
 
 def test_work_for_which_no_cpu_is_free_says_so_and_gives_up(
-    cluster: "Cluster",
+    cluster: "Cluster", monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from gleann.service.cluster import room
     from gleann.service.cluster.pinned import pinned
-    from gleann.service.cluster.room import Patience
+
+    def free() -> float:
+        return float(cluster.ray.available_resources().get("CPU", 0))
 
     said: list[str] = []
-    hasty = replace(cluster, patience=Patience(said=0.1, most=1, tell=said.append))
+    patience = room.Patience(said=1, most=3, tell=said.append)
+    hasty, seconds = replace(cluster, patience=patience), count()
+    # A second a look: on a busy machine a look may take longer than it says.
+    monkeypatch.setattr(room, "monotonic", lambda: float(next(seconds)))
     with pinned(cluster) as first:
+        # Ray says a while later what is taken.
+        assert ray_workers.wait_for(lambda: free() == 0, seconds=60)
         with (
             pytest.raises(UnavailableError, match=r"2 of 2 workers .* 0 of 2 CPUs"),
             pinned(hasty),

@@ -13,7 +13,7 @@ def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where it would be."""
     monkeypatch.setattr(session, "TOKEN_FILE", tmp_path / "token")
     # Set first, so that what it was before is there again afterwards.
-    for name in (session.AUTH_MODE, "RAY_AUTH_TOKEN"):
+    for name in (session.AUTH_MODE, *session.TOKEN_VARIABLES):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     return tmp_path / "token"
@@ -24,14 +24,14 @@ def test_without_a_token_nothing_is_set(token: Path) -> None:
     assert session.AUTH_MODE not in os.environ
 
 
-@pytest.mark.parametrize("where", ["file", "variable"])
+@pytest.mark.parametrize("where", ["file", *session.TOKEN_VARIABLES])
 def test_a_token_is_shown(
     token: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     if where == "file":
         token.write_text("secret")
     else:
-        monkeypatch.setenv("RAY_AUTH_TOKEN", "secret")
+        monkeypatch.setenv(where, "secret")
     session.show_token()
     assert os.environ[session.AUTH_MODE] == "token"
 

@@ -14,9 +14,10 @@ import pytest
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.errors import InvalidParamsError
 from gleann.index.shards.cut import cut
-from gleann.service.cli.cluster import serving
+from gleann.service.cli.cluster import holding, serving
 from gleann.service.cli.cluster.serving import name_of
 from gleann.service.cli.main import run
+from gleann.service.cluster.search import cluster_shards
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,10 @@ def test_the_name_is_given_or_that_of_the_folder(
     given: str, name: str, path: str
 ) -> None:
     assert name_of(given) == (name, Path(path))
+
+
+def test_lost_shards_are_waited_for_as_long_as_by_the_library() -> None:
+    assert holding.LOST_SECONDS == cluster_shards.LOST_SECONDS
 
 
 def test_a_folder_with_another_name_needs_one() -> None:

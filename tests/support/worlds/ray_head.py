@@ -7,12 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 SECONDS = 60.0
 """For it to start, and to end."""
+
+ENVIRONMENT = {"GRPC_ENABLE_FORK_SUPPORT": "0"}
+"""Ray forks a server for each client while threads call into gRPC, whose handlers of
+forks end the fork now and then: one start in three, on a busy machine."""
 
 
 @contextmanager
@@ -29,7 +33,7 @@ def head(*, mode: str) -> Iterator[str]:
 
 def _running(folder: Path, mode: str) -> Iterator[str]:
     port = _free_port()
-    settings = ["--head", "--block", f"--port={_free_port()}", "--num-cpus=2"]
+    settings = ["--head", "--block", "--port=0", "--num-cpus=2"]
     settings += [f"--ray-client-server-port={port}", "--include-dashboard=false"]
     settings += [f"--object-store-memory={100 << 20}", f"--temp-dir={folder}"]
     ray = str(Path(sys.executable).with_name("ray"))
@@ -38,7 +42,7 @@ def _running(folder: Path, mode: str) -> Iterator[str]:
             [ray, "start", *settings],
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "RAY_AUTH_MODE": mode},
+            env={**os.environ, **ENVIRONMENT, "RAY_AUTH_MODE": mode},
             start_new_session=True,
         )
     try:
@@ -46,6 +50,10 @@ def _running(folder: Path, mode: str) -> Iterator[str]:
         yield f"ray://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS)
+        with suppress(ProcessLookupError):  # nothing of it is left, as it should be
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(SECONDS)
 
 
