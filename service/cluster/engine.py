@@ -25,6 +25,12 @@ whose results nobody takes, as the first error is raised, and does not wait for 
 while it starts: without end, where one is lost. A setting that a Ray does not know is
 ignored here, where `_system_config` would stop it. What a user has set stays."""
 
+CANCELS = 5
+"""Of one task, at most."""
+
+END_SECONDS = 2.0
+"""For a worker to end whose task is cancelled; it takes some hundredths."""
+
 
 def loaded() -> Any:
     """The module ray.
@@ -55,7 +61,9 @@ def stop(ray: Any, tasks: Iterable[Any], *, force: bool) -> None:
 
     Ray ends this process where it is told to cancel a task whose answer it is putting
     in place just then (github.com/ray-project/ray/pull/54798), as is a task that
-    was waited for and has failed. So the caller leaves that one out.
+    was waited for and has failed. So the caller leaves that one out. Ray may also take
+    a worker that ends by `force` for one that was lost, and run its task again, which
+    would have a CPU without end: so it is looked, and such a task is cancelled again.
 
     Args:
         ray: the module.
@@ -63,11 +71,21 @@ def stop(ray: Any, tasks: Iterable[Any], *, force: bool) -> None:
         force: whether their workers end with them, which Ray refuses of actors.
     """
     given = list(tasks)
-    if not given:
-        return
-    _, going = ray.wait(given, num_returns=len(given), timeout=0)
-    for one in going:
-        ray.cancel(one, force=force)
+    going = _not_answered(ray, given, seconds=0)
+    for _ in range(CANCELS if force else 1):
+        for one in going:
+            ray.cancel(one, force=force)
+        if not force or not (going := _not_answered(ray, going, seconds=END_SECONDS)):
+            return
+
+
+def _not_answered(ray: Any, tasks: list[Any], *, seconds: float) -> list[Any]:
+    """Those of some tasks that go on after so many seconds; less, if none does."""
+    if not tasks:
+        return []
+    going: list[Any]
+    _, going = ray.wait(tasks, num_returns=len(tasks), timeout=seconds)
+    return going
 
 
 @contextmanager
