@@ -199,7 +199,7 @@ def test_busy_threads_leave_health_and_control(
     with ThreadPoolExecutor(3) as callers:
         calls = [callers.submit(search, server, k) for k in (1, 2, 3)]
         assert slow_search.begun.acquire(timeout=60)
-        _until(lambda: server.busy == 3)
+        _until(lambda: _searches(server) == 3)
         with channel_to(server) as channel:
             health = health_pb2_grpc.HealthStub(channel)
             assert health.Check(health_pb2.HealthCheckRequest(), timeout=60).status == 1
@@ -359,6 +359,12 @@ def test_bytes_that_are_no_request_leave_one_line(
     assert not caplog.records[0].exc_info
 
 
+def _searches(server: Server) -> int:
+    """Those that run or wait, without the calls by which a client asks for limits."""
+    [queue] = [one for one in server.queues() if one.kind == "search"]
+    return queue.running + queue.queued
+
+
 def _until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + 60
     while not holds():
@@ -375,7 +381,7 @@ def test_a_refused_call_is_answered_at_once_while_all_threads_compute(
     with ThreadPoolExecutor(2) as callers, channel_to(server) as channel:
         calls = [callers.submit(search, server, k) for k in (1, 2)]
         assert slow_search.begun.acquire(timeout=60)
-        _until(lambda: server.busy == 2)
+        _until(lambda: _searches(server) == 2)
         send = channel.unary_unary(SEARCH)
         seconds = []
         for _ in range(50):
