@@ -170,12 +170,7 @@ def build_phases(
             read=rows,
             written=rows + ID_BYTES * n,
         ),
-        Phase(
-            name="gather",
-            core_seconds=n * each["write"],
-            read=rows,
-            written=rows,
-        ),
+        Phase(name="gather", core_seconds=n * each["write"], read=rows, written=rows),
         Phase(
             name="train",
             core_seconds=0.0,

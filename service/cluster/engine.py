@@ -72,11 +72,15 @@ def stop(ray: Any, tasks: Iterable[Any], *, force: bool) -> None:
     """
     given = list(tasks)
     going = _not_answered(ray, given, seconds=0)
-    for _ in range(CANCELS if force else 1):
-        for one in going:
-            ray.cancel(one, force=force)
-        if not force or not (going := _not_answered(ray, going, seconds=END_SECONDS)):
-            return
+    _cancel(ray, going, force=force)
+    for _ in range(CANCELS - 1 if force else 0):
+        going = _not_answered(ray, going, seconds=END_SECONDS)
+        _cancel(ray, going, force=True)
+
+
+def _cancel(ray: Any, tasks: list[Any], *, force: bool) -> None:
+    for one in tasks:
+        ray.cancel(one, force=force)
 
 
 def _not_answered(ray: Any, tasks: list[Any], *, seconds: float) -> list[Any]:
