@@ -2,10 +2,11 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,20 @@ def make_clustered(
     centres = rng.normal(size=(clusters, d))
     rows = centres[rng.integers(clusters, size=n)]
     return (rows + spread * rng.normal(size=(n, d))).astype(np.float32)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_goes_on() -> Iterator[None]:
+    """Threads of servers and open directories end with the module that began them.
+
+    Else they would go on beside the tests of other modules, and be seen there.
+    """
+    yield
+    begun = [one for one in enumerate_threads() if one.name.startswith("gleann-")]
+    for thread in begun:
+        thread.join(10)
+    left = [thread.name for thread in begun if thread.is_alive()]
+    assert not left, f"threads that this module began and did not end: {left}"
 
 
 @pytest.fixture(scope="module")

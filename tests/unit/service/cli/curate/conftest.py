@@ -20,7 +20,7 @@ def curated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def place(curated_folder: Path) -> Iterator[list[str]]:
     """The options of the server."""
     with served_curation.served(curated_folder / "library") as address:
