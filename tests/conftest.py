@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from threading import enumerate as enumerate_threads
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -49,20 +51,25 @@ def make_clustered(
     return (rows + spread * rng.normal(size=(n, d))).astype(np.float32)
 
 
+def _at_work() -> set[Thread]:
+    """Threads of gleann, but for the one of the process that assigns newer rows."""
+    ours = {one for one in enumerate_threads() if one.name.startswith("gleann-")}
+    return {one for one in ours if not one.name.startswith("gleann-assign")}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def nothing_goes_on() -> Iterator[None]:
     """Threads of servers and open directories end with the module that began them.
 
-    Else they would go on beside the tests of other modules, and be seen there. The
-    thread that assigns newer rows is one for the whole process, and stays.
+    Else they would go on beside the tests of other modules, and be seen there.
     """
+    before = _at_work()
     yield
-    begun = [one for one in enumerate_threads() if one.name.startswith("gleann-")]
-    begun = [one for one in begun if not one.name.startswith("gleann-assign")]
-    for thread in begun:
-        thread.join(10)
-    left = [thread.name for thread in begun if thread.is_alive()]
-    assert not left, f"threads that this module began and did not end: {left}"
+    ends = monotonic() + 10
+    while (left := _at_work() - before) and monotonic() < ends:
+        sleep(0.05)
+    names = sorted(thread.name for thread in left)
+    assert not names, f"threads that this module began and did not end: {names}"
 
 
 @pytest.fixture(scope="module")
