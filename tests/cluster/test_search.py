@@ -198,15 +198,15 @@ def test_an_actor_that_is_gone_for_good_is_replaced(
 def test_too_late_an_answer_is_an_error(cluster: "Cluster", path: Path) -> None:
     with held(cluster, path, holding=Holding(threads=1)) as whole:
         shards, manifest = shards_of(whole), whole.manifest
-        # Long enough for the others: which are late is shown without a Ray.
-        strict = Waiting(seconds=5)
+        # Which are late is shown without a Ray: others may be, on a busy machine.
+        strict = Waiting(seconds=2)
         late = ShardedIndex(shards.waiting_for(strict), manifest)
         lax = replace(strict, partial=True)
         partial = ShardedIndex(shards.waiting_for(lax), manifest)
         stopped = shards.replicas.wait(60)[2][0]
         os.kill(stopped, signal.SIGSTOP)
         try:
-            said = r"\d of 3 shards do not answer within 5 seconds"
+            said = r"\d of 3 shards do not answer within 2 seconds"
             with pytest.raises(DeadlineError, match=said):
                 late.search(queries(5))
             with pytest.warns(match="covers"):

@@ -40,7 +40,8 @@ def test_farthest_first(world, tmp_path, capsys):
         out = ["--out", str(tmp_path / f"{name}.parquet"), "--locked", str(locked)]
         source = str(tmp_path / name)
         more = ["--k", "60", "--seed", "3"]
-        assert run([*command, "farthest-first", source, *more, *out]) == 0
+        page = ["--report", str(tmp_path / f"{name}.html")]
+        assert run([*command, "farthest-first", source, *more, *out, *page]) == 0
     assert table(tmp_path / "cut.parquet") == table(tmp_path / "one.parquet")
     said = capsys.readouterr().out
     assert "60 of 500 items in 3 shards" in said
@@ -48,6 +49,8 @@ def test_farthest_first(world, tmp_path, capsys):
     one = json.loads((tmp_path / "one.parquet.manifest.json").read_text())
     assert record["results"]["radius"] == one["results"]["radius"]
     assert record["results"]["random_radius"] == one["results"]["random_radius"]
+    page = " ".join((tmp_path / "cut.html").read_text().split())
+    assert "chosen by farthest-first" in page
 
 
 def test_weighted_k_center(world, tmp_path, capsys):

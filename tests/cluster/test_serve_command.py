@@ -12,8 +12,9 @@ from server_process import ServerProcess
 
 import gleann
 from gleann.index import BuildParams, SearchParams, SoarIndex
-from gleann.index.errors import NotReadyError
+from gleann.index.errors import NotReadyError, UnavailableError
 from gleann.index.shards.cut import cut
+from gleann.service.cluster.search.shard_actor import REOPEN_SECONDS
 
 pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
 
@@ -118,6 +119,30 @@ def test_answers_stay_right_while_actors_are_killed(
                 found = client.search("pages", queries, exact)
                 np.testing.assert_array_equal(found.ids, true.ids)
                 assert found.stats.covered == 1
+
+
+def test_a_shard_whose_files_are_away_is_an_error_until_they_are_back(
+    server: ServerProcess, one: tuple[SoarIndex, Path]
+) -> None:
+    index, path = one
+    exact = SearchParams(k=4, exact=True)
+    queries = index.vectors[:20]
+    away = path.with_name("away")
+    with gleann.Client(server.target()) as client:
+        path.rename(away)
+        try:
+            for process in holders(server.process.pid):
+                os.kill(process, signal.SIGKILL)
+            with pytest.raises(
+                UnavailableError,
+                match=r"shard [01] cannot be opened again: no index at",
+            ):
+                client.search("pages", queries, exact)
+        finally:
+            away.rename(path)
+        time.sleep(REOPEN_SECONDS)
+        found = client.search("pages", queries, exact)
+    np.testing.assert_array_equal(found.ids, index.search(queries, exact).ids)
 
 
 def test_it_ends_with_all_that_it_started(server: ServerProcess) -> None:

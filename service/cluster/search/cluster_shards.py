@@ -23,6 +23,7 @@ from gleann.service.cluster.search.replicas import (
     LostError,
     Replicas,
 )
+from gleann.service.cluster.search.shard_actor import UnopenedError
 
 BLOCK = 1024
 """Queries that are sent together: merging one block takes place while shards scan the
@@ -67,13 +68,13 @@ class _Open(NamedTuple):
     Attributes:
         number: of the shard.
         actor: that has it.
-        tried: how often it was asked before.
+        tried: actors that were asked before.
         pieces: references of the pieces of the answer.
     """
 
     number: int
     actor: Any
-    tried: int
+    tried: tuple[Any, ...]
     pieces: Sequence[Any]
 
 
@@ -158,10 +159,10 @@ class ClusterShards:
             pieces = [self._ray.put(np.frombuffer(whole, np.uint8))]
         sent = _Sent(questions=pieces)
         for number in asked:
-            self._ask(sent, number, tried=0)
+            self._ask(sent, number, tried=())
         return sent
 
-    def _ask(self, sent: _Sent, number: int, *, tried: int) -> None:
+    def _ask(self, sent: _Sent, number: int, *, tried: tuple[Any, ...]) -> None:
         partial = self._waiting.partial
         asked = self._replicas.ask(number, sent.questions, tried=tried, up_only=partial)
         if asked is not None:
@@ -199,10 +200,27 @@ class ClusterShards:
         except LostError as error:
             sent.lost.setdefault(number, monotonic())
             self._replicas.lost(number, actor, gone=error.gone)
-            self._ask_again(sent, number, tried=tried + 1)
+            self._ask_again(sent, number, tried=(*tried, actor))
+        except UnopenedError as error:
+            self._ask_others(sent, number, tried=(*tried, actor), said=error)
 
-    def _ask_again(self, sent: _Sent, number: int, *, tried: int) -> None:
-        if self._waiting.partial and tried >= self._replicas.count(number):
+    def _ask_others(
+        self, sent: _Sent, number: int, *, tried: tuple[Any, ...], said: UnopenedError
+    ) -> None:
+        """Ask actors that may have opened the shard; there is nothing to wait for.
+
+        Raises:
+            UnavailableError: none has, and the shard is not to be left out.
+        """
+        if len(tried) < self._replicas.count(number):
+            self._ask(sent, number, tried=tried)
+        elif not self._waiting.partial:
+            raise UnavailableError(
+                f"shard {number} cannot be opened again: {said}"
+            ) from said
+
+    def _ask_again(self, sent: _Sent, number: int, *, tried: tuple[Any, ...]) -> None:
+        if self._waiting.partial and len(tried) >= self._replicas.count(number):
             return
         if not self._waiting.partial:
             sleep(PAUSE_SECONDS)
@@ -233,7 +251,7 @@ class ClusterShards:
         """Ask others than actors that were too late before, or leave shards out."""
         late, sent.open = sent.open, {}
         for one in late.values():
-            self._ask_again(sent, one.number, tried=one.tried + 1)
+            self._ask_again(sent, one.number, tried=(*one.tried, one.actor))
 
     def _too_late(self, sent: _Sent) -> None:
         """Give up what is not answered, or leave it out.

@@ -167,15 +167,17 @@ class Replicas:
         number: int,
         questions: Sequence[Any],
         *,
-        tried: int = 0,
+        tried: Sequence[Any] = (),
         up_only: bool = False,
     ) -> tuple[Any, Sequence[Any]] | None:
-        """Send a question to an actor of a shard, one that is up if there is one.
+        """Send a question to an actor of a shard.
+
+        It is one that is up if there is one, and among these one that was not tried.
 
         Args:
             number: of the shard.
             questions: as `ShardActor.answer` takes them.
-            tried: how often it was asked and lost.
+            tried: its actors that have not answered this question.
             up_only: send it to none that is being started again, where it would wait.
 
         Returns:
@@ -190,7 +192,13 @@ class Replicas:
             if not places and up_only:
                 return None
             places = places or list(range(len(actors)))
-            place = places[(next(self._turns) + tried) % len(places)]
+            untried = [
+                place
+                for place in places
+                if not any(actors[place] is actor for actor in tried)
+            ]
+            places = untried or places
+            place = places[next(self._turns) % len(places)]
             answer = actors[place].answer.options(num_returns=ANSWER_PIECES)
             return actors[place], answer.remote(*questions)
 

@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from time import monotonic
 from typing import Any
 
 import gleann
@@ -10,6 +12,9 @@ from gleann.index.errors import EngineUnavailableError
 from gleann.index.shards.manifest import ShardsManifest
 from gleann.index.shards.open_shard import OpenShard
 from gleann.service.cluster.search.pieces import answer_pieces, packed, unpacked
+
+REOPEN_SECONDS = 1.0
+"""Before a shard that cannot be opened is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +38,25 @@ class Opening:
     version: str
 
 
+class UnopenedError(Exception):
+    """The actor has no shard, as it cannot open it; the message says why."""
+
+
 class ShardActor:
     """Answers questions about one shard.
 
     A shard that cannot be opened does not end the actor, which would be started again
-    and again: whoever asks is told why.
+    and again: whoever asks is told why, and it is tried once more with the questions
+    that come later, as a store may be back by then.
     """
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
+        self._guard = Lock()
         self._shard: OpenShard | None = None
         self._failure: Exception | None = None
-        try:
-            self._shard = opened(opening)
-        except Exception as error:  # noqa: BLE001  such as MemoryError: said by `process`
-            self._failure = error
+        self._try_from = 0.0
+        self._try_to_open()
 
     def process(self) -> int:
         """The process that has the shard; asked when it is to be there.
@@ -55,7 +64,9 @@ class ShardActor:
         Raises:
             GleannError, OSError, MemoryError: the shard cannot be opened.
         """
-        self._opened()
+        self._try_to_open()
+        if self._failure is not None:
+            raise self._failure
         return os.getpid()
 
     def answer(self, *questions: Any) -> list[bytes]:
@@ -65,18 +76,26 @@ class ShardActor:
             questions: to all shards by number, in pieces; as `unpacked` takes them.
 
         Raises:
-            GleannError, OSError, MemoryError: the shard cannot be opened, or what it
-                raised.
+            UnopenedError: the shard cannot be opened.
+            GleannError, OSError, MemoryError: what it raised.
         """
-        shard = self._opened()
+        self._try_to_open()
+        shard, failure = self._shard, self._failure
+        if shard is None:
+            raise UnopenedError(str(failure) or type(failure).__name__) from failure
         asked = unpacked(questions)
         return answer_pieces(packed(asked[self._opening.number].answer(shard)))
 
-    def _opened(self) -> OpenShard:
-        if self._failure is not None:
-            raise self._failure
-        assert self._shard is not None
-        return self._shard
+    def _try_to_open(self) -> None:
+        """Open the shard, unless it is open or was tried a moment ago."""
+        with self._guard:
+            if self._shard is not None or monotonic() < self._try_from:
+                return
+            try:
+                self._shard, self._failure = opened(self._opening), None
+            except Exception as error:  # noqa: BLE001  such as MemoryError: is said
+                self._failure = error
+                self._try_from = monotonic() + REOPEN_SECONDS
 
 
 def opened(opening: Opening) -> OpenShard:

@@ -1,5 +1,6 @@
 """What holds a shard on a cluster, in this process."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from gleann.service.cluster.search.pieces import (
     question_pieces,
     unpacked,
 )
-from gleann.service.cluster.search.shard_actor import Opening, ShardActor
+from gleann.service.cluster.search.shard_actor import Opening, ShardActor, UnopenedError
 
 
 def opening(path: Path, version: str = gleann.__version__) -> Opening:
@@ -62,20 +63,34 @@ def test_what_is_cut_into_pieces_is_whole_again(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError("no room"), PermissionError(13, "Permission denied", "rows")]
+    ("error", "words"),
+    [
+        (MemoryError(), "MemoryError"),
+        (PermissionError(13, "Permission denied", "rows"), "Permission denied: 'rows'"),
+    ],
 )
-def test_it_says_why_it_has_no_shard_and_does_not_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+def test_it_says_why_it_has_no_shard_and_opens_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
 ) -> None:
     def fail(_: Opening) -> None:
         raise error
 
-    monkeypatch.setattr(shard_actor, "opened", fail)
-    actor = ShardActor(opening(tmp_path / "cut"))
-    for call in (actor.process, lambda: actor.answer(b"")):
+    seconds = [50.0]
+    monkeypatch.setattr(shard_actor, "monotonic", lambda: seconds[0])
+    whole = packed({1: Describe()})
+    with monkeypatch.context() as failing:
+        failing.setattr(shard_actor, "opened", fail)
+        actor = ShardActor(opening(tmp_path / "cut"))
         with pytest.raises(type(error)) as said:
-            call()
+            actor.process()
         assert said.value is error
+        with pytest.raises(UnopenedError, match=words):
+            actor.answer(whole)
+    with pytest.raises(UnopenedError, match=words):  # so soon it is not tried again
+        actor.answer(whole)
+    seconds[0] += shard_actor.REOPEN_SECONDS
+    assert unpacked(actor.answer(whole)).n > 0
+    assert actor.process() == os.getpid()
 
 
 def test_another_gleann_is_told_from_its_own(tmp_path: Path) -> None:

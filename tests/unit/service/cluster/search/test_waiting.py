@@ -13,13 +13,15 @@ from gleann.service.cluster.search import cluster_shards
 from gleann.service.cluster.search.cluster_shards import ClusterShards, Waiting
 from gleann.service.cluster.search.pieces import answer_pieces, packed
 from gleann.service.cluster.search.replicas import LostError
+from gleann.service.cluster.search.shard_actor import UnopenedError
 
 Reference = tuple[int, str, int]
 """A shard, its actor, and how many questions went before."""
 
 
 class World:
-    """Actors by shard; those `lost` never answer again, those `hung` not in time.
+    """Actors by shard; those `lost` never answer again, those `hung` not in time, and
+    those `unopened` say why they have no shard.
 
     It is its own Ray and its own `Replicas`.
     """
@@ -28,6 +30,7 @@ class World:
         self.actors = actors
         self.lost_: set[str] = set()
         self.hung: set[str] = set()
+        self.unopened: set[str] = set()
         self.awaited: dict[str, Reference] = {}
         self.asked: list[str] = []
 
@@ -44,13 +47,13 @@ class World:
         return len(self.actors[number])
 
     def ask(
-        self, number: int, questions: Any, *, tried: int, up_only: bool
+        self, number: int, questions: Any, *, tried: Sequence[str], up_only: bool
     ) -> tuple[str, Sequence[Reference]] | None:
         up = [one for one in self.actors[number] if self.is_up(number, one)]
         if not up and up_only:
             return None
         among = up or self.actors[number]
-        actor = among[tried % len(among)]
+        actor = next((one for one in among if one not in tried), among[0])
         self.asked.append(actor)
         return actor, [(number, actor, len(self.asked))]
 
@@ -58,6 +61,8 @@ class World:
         [(_, actor, _)] = pieces
         if actor in self.lost_:
             raise LostError(gone=False)
+        if actor in self.unopened:
+            raise UnopenedError("no index there")
         return answer_pieces(packed(actor))
 
     def lost(self, number: int, actor: str, *, gone: bool) -> None:
@@ -160,6 +165,19 @@ def test_too_late_is_an_error_of_who_wants_all() -> None:
     said = "1 of 2 shards do not answer within 50 seconds, the first is number 1"
     with pytest.raises(DeadlineError, match=said):
         asked(world, Waiting(seconds=50))
+
+
+def test_a_shard_that_cannot_be_opened_again_is_named_at_once() -> None:
+    world = World({0: ["a"], 1: ["b", "c", "d"]})
+    world.unopened = {"b", "c"}
+    assert asked(world, Waiting(), blocks=2) == [{0: "a", 1: "d"}] * 2
+    world.unopened = {"b", "c", "d"}
+    said = "shard 1 cannot be opened again: no index there"
+    with pytest.raises(UnavailableError, match=said):
+        asked(world, Waiting())
+    assert asked(world, Waiting(partial=True)) == [{0: "a"}]
+    world.unopened = set()
+    assert asked(world, Waiting()) == [{0: "a", 1: "b"}]
 
 
 def test_questions_without_a_substitute_wait_for_all() -> None:
