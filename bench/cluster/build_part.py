@@ -32,8 +32,6 @@ WORKERS = 1, 2
 SHARDS, ROWS, QUICK_ROWS, DIM = 5, 3_000_000, 20_000, 96
 INTRINSIC = 15
 ROUNDS = 3
-AGREED = 0.25
-"""More than `build_on_disk` takes, at most: what was to be reached."""
 
 GLEANN = "from gleann.service.cli.main import main; main()"
 ON_DISK = """

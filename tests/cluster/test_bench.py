@@ -18,6 +18,10 @@ def test_messages_and_merge_are_measured(
 ) -> None:
     monkeypatch.setattr(transport_part, "QUICK_ROWS", 300)
     monkeypatch.setattr(transport_part, "TUNED", 50)
+    monkeypatch.setattr(transport_part, "RECALLS", (0.9, 0.95))
     result = run_transport(Namespace(quick=True, folder=tmp_path))
-    assert min(result[name] for name in ("one_core", "cluster", "besides")) > 0
+    measured = result["recalls"]
+    assert [one["recall"] for one in measured] == [0.9, 0.95]
+    for name in ("one_core", "cluster", "besides"):
+        assert all(one[name] > 0 for one in measured)
     assert "1,000 queries of 5 shards of 300 x 96" in transport_table(result)

@@ -32,7 +32,7 @@ from gleann.service.cluster.search import replicas
 from gleann.service.cluster.search.cluster_shards import ClusterShards, Waiting
 from gleann.service.cluster.search.opened import held
 from gleann.service.cluster.search.replicas import Holding
-from gleann.service.cluster.search.shard_actor import Opening, ShardActor
+from gleann.service.cluster.search.shard_actor import Opening, ShardActor, UnopenedError
 
 if TYPE_CHECKING:
     from gleann.service.cluster.session import Cluster
@@ -313,8 +313,9 @@ def test_an_actor_says_of_another_build(path: Path, one: ShardedIndex) -> None:
     )
     with pytest.raises(CorruptDataError, match="another build"):
         actor.process()
-    with pytest.raises(CorruptDataError, match="another build"):
+    with pytest.raises(UnopenedError, match="another build") as unopened:
         actor.answer(b"")
+    assert isinstance(unopened.value.failure, CorruptDataError)
 
 
 def test_what_cannot_be_asked_for() -> None:

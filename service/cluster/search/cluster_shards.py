@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gleann.index.errors import DeadlineError, InvalidParamsError, UnavailableError
+from gleann.index.errors import (
+    CorruptDataError,
+    DeadlineError,
+    EngineUnavailableError,
+    InvalidParamsError,
+    UnavailableError,
+)
 from gleann.index.heartbeat import beat
 from gleann.index.shards.asking import Asked
 from gleann.service.cluster import engine
@@ -202,22 +208,27 @@ class ClusterShards:
             self._replicas.lost(number, actor, gone=error.gone)
             self._ask_again(sent, number, tried=(*tried, actor))
         except UnopenedError as error:
-            self._ask_others(sent, number, tried=(*tried, actor), said=error)
+            self._ask_others(sent, number, (*tried, actor), error.failure)
 
     def _ask_others(
-        self, sent: _Sent, number: int, *, tried: tuple[Any, ...], said: UnopenedError
+        self, sent: _Sent, number: int, tried: tuple[Any, ...], failure: Exception
     ) -> None:
         """Ask actors that may have opened the shard; there is nothing to wait for.
 
         Raises:
-            UnavailableError: none has, and the shard is not to be left out.
+            CorruptDataError, EngineUnavailableError: `failure` of the last, if it is
+                one of these, which do not pass.
+            UnavailableError: none has it, and the shard is not to be left out.
         """
         if len(tried) < self._replicas.count(number):
             self._ask(sent, number, tried=tried)
+        elif isinstance(failure, CorruptDataError | EngineUnavailableError):
+            raise failure
         elif not self._waiting.partial:
+            why = str(failure) or type(failure).__name__
             raise UnavailableError(
-                f"shard {number} cannot be opened again: {said}"
-            ) from said
+                f"shard {number} cannot be opened again: {why}"
+            ) from failure
 
     def _ask_again(self, sent: _Sent, number: int, *, tried: tuple[Any, ...]) -> None:
         if self._waiting.partial and len(tried) >= self._replicas.count(number):

@@ -39,7 +39,15 @@ class Opening:
 
 
 class UnopenedError(Exception):
-    """The actor has no shard, as it cannot open it; the message says why."""
+    """The actor has no shard, as it cannot open it.
+
+    Attributes:
+        failure: why.
+    """
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 class ShardActor:
@@ -82,7 +90,8 @@ class ShardActor:
         self._try_to_open()
         shard, failure = self._shard, self._failure
         if shard is None:
-            raise UnopenedError(str(failure) or type(failure).__name__) from failure
+            assert failure is not None
+            raise UnopenedError(failure)
         asked = unpacked(questions)
         return answer_pieces(packed(asked[self._opening.number].answer(shard)))
 

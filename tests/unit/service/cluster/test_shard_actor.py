@@ -1,6 +1,7 @@
 """What holds a shard on a cluster, in this process."""
 
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -63,14 +64,10 @@ def test_what_is_cut_into_pieces_is_whole_again(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (MemoryError(), "MemoryError"),
-        (PermissionError(13, "Permission denied", "rows"), "Permission denied: 'rows'"),
-    ],
+    "error", [MemoryError("no room"), PermissionError(13, "Permission denied", "rows")]
 )
 def test_it_says_why_it_has_no_shard_and_opens_it_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fail(_: Opening) -> None:
         raise error
@@ -84,10 +81,11 @@ def test_it_says_why_it_has_no_shard_and_opens_it_later(
         with pytest.raises(type(error)) as said:
             actor.process()
         assert said.value is error
-        with pytest.raises(UnopenedError, match=words):
+    for _ in range(2):  # so soon it is not tried again
+        with pytest.raises(UnopenedError) as unopened:
             actor.answer(whole)
-    with pytest.raises(UnopenedError, match=words):  # so soon it is not tried again
-        actor.answer(whole)
+        assert unopened.value.failure is error
+    assert pickle.loads(pickle.dumps(unopened.value)).failure.args == error.args
     seconds[0] += shard_actor.REOPEN_SECONDS
     assert unpacked(actor.answer(whole)).n > 0
     assert actor.process() == os.getpid()

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from gleann.index.errors import DeadlineError, InvalidParamsError, UnavailableError
+from gleann.index.errors import (
+    CorruptDataError,
+    DeadlineError,
+    InvalidParamsError,
+    MissingFileError,
+    UnavailableError,
+)
 from gleann.service.cluster import engine
 from gleann.service.cluster.search import cluster_shards
 from gleann.service.cluster.search.cluster_shards import ClusterShards, Waiting
@@ -31,6 +37,7 @@ class World:
         self.lost_: set[str] = set()
         self.hung: set[str] = set()
         self.unopened: set[str] = set()
+        self.failure: Exception = MissingFileError("no index there")
         self.awaited: dict[str, Reference] = {}
         self.asked: list[str] = []
 
@@ -62,7 +69,7 @@ class World:
         if actor in self.lost_:
             raise LostError(gone=False)
         if actor in self.unopened:
-            raise UnopenedError("no index there")
+            raise UnopenedError(self.failure)
         return answer_pieces(packed(actor))
 
     def lost(self, number: int, actor: str, *, gone: bool) -> None:
@@ -176,6 +183,13 @@ def test_a_shard_that_cannot_be_opened_again_is_named_at_once() -> None:
     with pytest.raises(UnavailableError, match=said):
         asked(world, Waiting())
     assert asked(world, Waiting(partial=True)) == [{0: "a"}]
+    world.failure = MemoryError()
+    with pytest.raises(UnavailableError, match="opened again: MemoryError"):
+        asked(world, Waiting())
+    world.failure = CorruptDataError("of another build")
+    for waiting in (Waiting(), Waiting(partial=True)):
+        with pytest.raises(CorruptDataError, match="of another build"):
+            asked(world, waiting)
     world.unopened = set()
     assert asked(world, Waiting()) == [{0: "a", 1: "b"}]
 
