@@ -28,6 +28,11 @@ from gleann.service.cluster.search.opened import held
 from gleann.service.cluster.session import joined
 
 ROUNDS, QUICK_ROUNDS = 20, 2
+"""With a kill."""
+
+MOST_TRIES = 10
+"""Rounds for each that is wanted."""
+
 SHARDS, ROWS, DIM = 3, 60_000, 96
 BUILD_ROWS, PICKS = 60_000, 500
 QUERIES, SEARCHES = 500, 4
@@ -81,7 +86,6 @@ def _searches(
     index = SoarIndex.build(drawn(ROWS, DIM), BuildParams(tune_queries=500))
     cut(index, path, shards=SHARDS)
     queries = drawn(QUERIES, DIM, stream="queries")
-    done = []
     with joined() as cluster, held(cluster, path) as shards:
 
         def search() -> list[Found]:
@@ -91,7 +95,8 @@ def _searches(
         begun = perf_counter()
         wanted = search()[0]
         undisturbed = perf_counter() - begun
-        for number in range(rounds):
+
+        def one_round(_: int) -> Round:
             after = rng.uniform(0, undisturbed)
             killing = Killing(os.getpid(), "ShardActor", after, rng)
             begun = perf_counter()
@@ -99,9 +104,22 @@ def _searches(
                 found = search()
             seconds = perf_counter() - begun
             same = all(_equal(one, wanted) for one in found)
-            done.append(Round(killed=killing.killed, same=same, seconds=seconds))
-            say(f"search {number}: {done[-1]}")
-    return undisturbed, done
+            return Round(killed=killing.killed, same=same, seconds=seconds)
+
+        return undisturbed, rounds_with_kills("search", one_round, rounds)
+
+
+def rounds_with_kills(
+    name: str, one_round: Callable[[int], Round], with_kill: int
+) -> list[Round]:
+    """Rounds until so many had a kill: some work ends before its moment comes."""
+    done: list[Round] = []
+    while sum(one.killed for one in done) < with_kill:
+        if len(done) == MOST_TRIES * with_kill:
+            raise RuntimeError(f"{name}: {len(done)} rounds, {with_kill} kills wanted")
+        done.append(one_round(len(done)))
+        say(f"{name} {len(done)}: {done[-1]}")
+    return done
 
 
 def _equal(found: Found, wanted: Found) -> bool:
@@ -149,7 +167,7 @@ def _commands(
     Args:
         folder: of what it writes, which is compared.
         words_of: the command that writes to a path.
-        rounds: how often, besides an undisturbed run.
+        rounds: with a kill; besides an undisturbed run.
         rng: draws the moments.
     """
     folder.mkdir()
@@ -157,26 +175,22 @@ def _commands(
     subprocess.run(words_of(folder / "whole"), stdout=subprocess.DEVNULL, check=True)
     undisturbed = perf_counter() - begun
     [wanted] = {hash_of(path) for path in folder.glob("whole*") if _is_answer(path)}
-    done = []
-    for number in range(rounds):
+
+    def one_round(number: int) -> Round:
         words = words_of(folder / f"round-{number}")
         begun = perf_counter()
         with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
             killing = Killing(process.pid, "", rng.uniform(0, undisturbed), rng)
             with killing:
                 code = process.wait()
+        seconds = perf_counter() - begun
         if code:
             raise subprocess.CalledProcessError(code, words)
-        found = {
-            hash_of(path)
-            for path in folder.glob(f"round-{number}*")
-            if _is_answer(path)
-        }
-        seconds = perf_counter() - begun
-        same = found == {wanted}
-        done.append(Round(killed=killing.killed, same=same, seconds=seconds))
-        say(f"{folder.name} {number}: {done[-1]}")
-    return undisturbed, done
+        written = folder.glob(f"round-{number}*")
+        found = {hash_of(path) for path in written if _is_answer(path)}
+        return Round(killed=killing.killed, same=found == {wanted}, seconds=seconds)
+
+    return undisturbed, rounds_with_kills(folder.name, one_round, rounds)
 
 
 def _is_answer(path: Path) -> bool:

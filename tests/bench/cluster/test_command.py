@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from bench.__main__ import make_parser
-from bench.cluster import answers_part, build_part
+from bench.cluster import answers_part, build_part, kills_part
 from bench.cluster.answers_part import same
 from bench.cluster.build_part import build_table, run_build
 from bench.cluster.command import PARTS, cluster_table
 from bench.cluster.demo import QUERIES, README, commands, write_inputs
-from bench.cluster.kills_part import Killing
+from bench.cluster.kills_part import Killing, Round, rounds_with_kills
 from bench.cluster.processes import DRIVER, descendants, is_worker, watching
 from bench.cluster.steps import QUICK, between, measured_steps
 from bench.recorded import TABLES
@@ -152,6 +152,19 @@ def test_nothing_is_killed_where_there_is_no_worker():
     with killing:
         pass
     assert not killing.killed
+
+
+def test_rounds_without_a_kill_do_not_count(monkeypatch):
+    monkeypatch.setattr(kills_part, "MOST_TRIES", 3)
+    killed = [False, True, False, False, True, True]
+
+    def one_round(number: int) -> Round:
+        return Round(killed=killed[number], same=True, seconds=0.1)
+
+    assert [one.killed for one in rounds_with_kills("a", one_round, 2)] == killed[:5]
+    killed = [True] + [False] * 5
+    with pytest.raises(RuntimeError, match="6 rounds, 2 kills wanted"):
+        rounds_with_kills("a", one_round, 2)
 
 
 def test_the_demo_runs_the_commands_of_the_page(tmp_path: Path) -> None:
