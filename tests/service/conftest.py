@@ -70,12 +70,15 @@ def stubs(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     start_server: Callable[..., Server],
-) -> Stubs:
+) -> Iterator[Stubs]:
     """What `client` calls, for requests that it never makes."""
     if request.param == "local":
-        return open_directory(tmp_path / "local")
-    address = start_server().target.removeprefix(REMOTE_SCHEME)
-    return connect(address, api_key=None, timeout=None)
+        opened = open_directory(tmp_path / "local")
+    else:
+        address = start_server().target.removeprefix(REMOTE_SCHEME)
+        opened = connect(address, api_key=None, timeout=None)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
