@@ -17,7 +17,7 @@ import gleann
 from gleann.index import errors
 from gleann.service.calls.caller import Right
 from gleann.service.config.security import SecuritySettings
-from gleann.service.server import Server
+from gleann.service.server import Server, rate_limited_log
 from gleann.service.server import audit as audit_module
 
 READ, WRITE, ADMIN = Right.READ, Right.WRITE, Right.ADMIN
@@ -86,8 +86,11 @@ def test_changes_leave_a_line_each_and_reads_none(
 
 
 def test_refused_calls_leave_a_line(
-    audited: tuple[Server, gleann.Client, gleann.Client], log: Path
+    audited: tuple[Server, gleann.Client, gleann.Client],
+    log: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(rate_limited_log, "SECONDS_BETWEEN", 3600.0)
     server, boss, reader = audited
     boss.create_index("words", dim=4)
     boss.create_index("other", dim=4)
