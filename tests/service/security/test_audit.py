@@ -30,9 +30,13 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def audited(
-    start_server: Callable[..., Server], keys: Keys, log: Path
+    start_server: Callable[..., Server],
+    keys: Keys,
+    log: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[tuple[Server, gleann.Client, gleann.Client]]:
     """A server with an audit log, a client of an admin and one of a reader."""
+    monkeypatch.setattr(audit_module, "CLOSE_SECONDS", 60.0)  # for its last lines
     tokens = keys.add("boss", (ADMIN, "*")), keys.add("reader", (READ, "words"))
     server = start_server(security=SecuritySettings(keys_file=keys.file, audit_log=log))
     with (
