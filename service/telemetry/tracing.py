@@ -60,8 +60,14 @@ class SpanTracing:
             parent: W3C traceparent of the caller; what is none is not looked at.
         """
         context = self._parents.extract({PARENT_HEADER: parent}) if parent else None
-        span = self._tracer.start_span(name, context=context, kind=_KINDS[kind])
-        return SpanTrace(self._tracer, span) if span.is_recording() else None
+        zero = time.time_ns() - _nanoseconds(time.monotonic())
+        span = self._tracer.start_span(
+            name,
+            context=context,
+            kind=_KINDS[kind],
+            start_time=zero + _nanoseconds(time.monotonic()),
+        )
+        return SpanTrace(self._tracer, span, zero) if span.is_recording() else None
 
     def flush(self) -> None:
         """Send what has ended."""
@@ -75,11 +81,24 @@ class SpanTracing:
 
 
 class SpanTrace:
-    """The span of a call or a job."""
+    """The span of a call or a job.
 
-    def __init__(self, tracer: api.Tracer, span: api.Span) -> None:
+    All its times, and those of its parts, are by `time.monotonic` from one moment on.
+    The time of day for each would be read beside that clock, and where the thread waits
+    between the two, a part would end before it begins, or begin before its call.
+    """
+
+    def __init__(self, tracer: api.Tracer, span: api.Span, zero: int) -> None:
+        """Take a span that has begun.
+
+        Args:
+            tracer: of the span.
+            span: of the call or the job.
+            zero: nanoseconds since 1970 at which `time.monotonic` is 0.
+        """
         self._tracer = tracer
         self._span = span
+        self._zero = zero
         self._context = api.set_span_in_context(span)
 
     def add(
@@ -89,10 +108,10 @@ class SpanTrace:
         part = self._tracer.start_span(
             name,
             context=self._context,
-            start_time=_nanoseconds(began),
+            start_time=self._zero + _nanoseconds(began),
             attributes=attributes,
         )
-        part.end(end_time=_nanoseconds(ended))
+        part.end(end_time=self._zero + _nanoseconds(ended))
 
     def end(self, status: str, **attributes: str | int | float) -> None:
         """End the span; a status other than "OK" and "done" is an error of it."""
@@ -101,9 +120,8 @@ class SpanTrace:
         self._span.set_attribute("gleann.status", status)
         if status not in ("OK", "done"):
             self._span.set_status(api.StatusCode.ERROR, status)
-        self._span.end()
+        self._span.end(end_time=self._zero + _nanoseconds(time.monotonic()))
 
 
-def _nanoseconds(moment: float) -> int:
-    """Nanoseconds since 1970 of a time by `time.monotonic`."""
-    return time.time_ns() - int((time.monotonic() - moment) * 1e9)
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * 1e9)

@@ -1,7 +1,6 @@
 """Equal requests of long work: one job, whoever cancels and whatever crashes."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from long_work import ROWS, asked, done_within, filled
+from stream_calls import until
 
 from gleann.index import Progress, SoarIndex
 from gleann.service.application import Application
@@ -62,8 +62,7 @@ def behind_others(application: Application, held: Any, *, count: int) -> list[st
     for name in ("b", "c"):
         filled(application, name, 200)
         application.build(asked(name))
-    while len(held.builds) < 2:
-        time.sleep(0.02)
+    until(lambda: len(held.builds) >= 2)
     return [application.build(asked("a")).name for _ in range(count)]
 
 
@@ -71,8 +70,7 @@ def let_begin(application: Application, held: Any) -> None:
     """Cancel the other work, and return when "a" is being built."""
     for operation in application.jobs.list(after=0, limit=2):
         application.jobs.cancel(operation[1].name)
-    while len(held.builds) < 3:
-        time.sleep(0.02)
+    until(lambda: len(held.builds) >= 3)
 
 
 def version_of(application: Application, name: str) -> int:
@@ -168,6 +166,6 @@ def test_a_build_behind_an_import_waits_for_its_rows(
     request.npy.path = str(tmp_path / "v.npy")
     application.import_vectors(request)
     second = application.build(asked("a")).name
-    assert done_within(application, [first, second], 30)
+    assert done_within(application, [first, second], 60)
     assert (version_of(application, first), version_of(application, second)) == (1, 2)
     assert application.get_index("a").count == 100

@@ -22,7 +22,7 @@ from gleann.index.errors import DeadlineError, ServiceError, UnavailableError
 from gleann.service.config import Config
 from gleann.service.config.queues import LoadSettings
 from gleann.service.search import view_search
-from gleann.service.server import Server, operation_waits, serve
+from gleann.service.server import Server, operation_waits, rate_limited_log, serve
 from gleann.service.server.connections import Silence
 from gleann.service.status import error_of_call
 from gleann.service.wire.arrays import vectors_to_wire
@@ -86,6 +86,12 @@ def assert_answered(server: Server, *, api_key: str | None = None) -> None:
     with channel_to(server) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         assert health.Check(health_pb2.HealthCheckRequest(), timeout=60).status == 1
+
+
+@pytest.fixture
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that says the same once in ten seconds says it once in this test."""
+    monkeypatch.setattr(rate_limited_log, "SECONDS_BETWEEN", 3600.0)
 
 
 @pytest.mark.parametrize("path", [SEARCH, INFO, CHECK, "/no.such.Service/Method"])
@@ -311,6 +317,7 @@ def test_bytes_that_are_no_text(
     start: Callable[..., Server],
     path: bytes,
     headers: tuple[tuple[bytes, bytes], ...],
+    once: None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     server = start(api_key=KEY)
@@ -323,7 +330,7 @@ def test_bytes_that_are_no_text(
 
 
 def test_refused_keys_leave_one_line(
-    start: Callable[..., Server], caplog: pytest.LogCaptureFixture
+    start: Callable[..., Server], once: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     target = start(api_key=KEY).target
     with caplog.at_level(logging.WARNING):
@@ -342,7 +349,7 @@ def test_refused_keys_leave_one_line(
 
 
 def test_bytes_that_are_no_request_leave_one_line(
-    start: Callable[..., Server], caplog: pytest.LogCaptureFixture
+    start: Callable[..., Server], once: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
         channel_to(start()) as channel,

@@ -28,6 +28,7 @@ import gleann
 from gleann.index import Progress
 from gleann.service.files import vector_files
 from gleann.service.jobs import sealed_import
+from gleann.service.jobs.schedule import Schedule
 from gleann.service.jobs.sealed_import import SealedImport
 from gleann.service.state.registry import Registry
 
@@ -39,7 +40,7 @@ def hold():
     running.set()
     assert go.wait(60)
 
-real_write, real_stage = SealedImport.write, Registry.stage
+real_write, real_stage, real_stop = SealedImport.write, Registry.stage, Schedule.stop
 
 def write(self, *arguments):
     hold()
@@ -50,7 +51,11 @@ def stage(self, *arguments, **named):
     real_stage(self, *arguments, **named)
     hold()
 
-SealedImport.write, Registry.stage = write, stage
+def stop(self):
+    real_stop(self)
+    go.set()  # now that the work is to stop
+
+SealedImport.write, Registry.stage, Schedule.stop = write, stage, stop
 if path == "sealed":
     sealed_import.SEALED_BYTES = sealed_import.SEALED_SHARE = 0
 
@@ -66,7 +71,6 @@ client.update_payload("n", {"v": [5, 6]}, ids=[4, 5])
 client.delete_vectors("n", [5, 6])
 client.delete_payload("n", ["v"], ids=[7])
 if end == "closed":
-    threading.Timer(0.5, go.set).start()
     client.close()
     sys.exit()
 if end == "killed":

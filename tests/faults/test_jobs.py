@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from long_work import ROWS, asked, done_within, filled
+from stream_calls import until
 
 from gleann.index import errors
 from gleann.service.application import Application
@@ -23,20 +24,18 @@ BEGIN = "UPDATE operations SET state = 'running', started"
 OUTCOME = "UPDATE operations SET state = ?, ended"
 
 
-def refuse(
-    patched: pytest.MonkeyPatch, write: str, left: list[int] | None = None
-) -> None:
-    """Refuse statements that begin so: always, or as often as `left` has entries."""
-    run = Transaction.run
+def refuse(patched: pytest.MonkeyPatch, write: str) -> list[str]:
+    """Refuse statements that begin so; the list gets those that were refused."""
+    run, refused = Transaction.run, list[str]()
 
     def refusing(transaction: Transaction, sql: str, *values: object) -> Any:
-        if sql.startswith(write) and (left is None or left):
-            if left:
-                left.pop()
+        if sql.startswith(write):
+            refused.append(sql)
             raise errors.StorageError("the database refused: disk is full")
         return run(transaction, sql, *values)
 
     patched.setattr(Transaction, "run", refusing)
+    return refused
 
 
 @pytest.mark.alone
@@ -50,12 +49,13 @@ def test_a_write_that_is_refused_is_tried_again(
     monkeypatch.setattr(workers, "FIRST_PAUSE", 0.5)
     application = open_directory()
     filled(application, "a", 9)
-    refusals = [1, 2]
-    refuse(monkeypatch, write, refusals)
-    names = [application.build(asked("a")).name for _ in range(2)]
-    used = time.process_time()
-    assert not application.jobs.wait(names[0], seconds=0.3).done
-    assert time.process_time() - used < 0.25
+    with monkeypatch.context() as patched:
+        refused = refuse(patched, write)
+        names = [application.build(asked("a")).name for _ in range(2)]
+        until(lambda: bool(refused))
+        used = time.process_time()
+        assert not application.jobs.wait(names[0], seconds=0.3).done
+        assert time.process_time() - used < 0.25
     assert done_within(application, names, 60)
     assert [application.jobs.get(name).WhichOneof("result") for name in names] == [
         "response",

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stream_calls import until
 
 import gleann
 from gleann.index import SearchParams, errors
@@ -73,6 +75,12 @@ def searched(
     caller.join(60)
 
 
+def listens(target: str) -> bool:
+    host, _, port = target.removeprefix("grpc://").rpartition(":")
+    with socket.socket() as caller:
+        return caller.connect_ex((host, int(port))) == 0
+
+
 @pytest.mark.slow
 @pytest.mark.alone
 def test_a_long_call_does_not_keep_the_server(tmp_path: Path) -> None:
@@ -97,7 +105,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         searched(process, target),
     ):
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        until(lambda: not listens(target))  # it has heard the first
         assert process.poll() is None
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)

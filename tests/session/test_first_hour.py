@@ -282,11 +282,17 @@ def k_of(k: int) -> gleann.SearchParams:
 
 def on_terminal(line: str, folder: Path) -> tuple[int, str]:
     """Run a command whose output goes to a terminal, and what the screen got."""
-    child, screen = pty.fork()
-    if child == 0:
-        os.chdir(folder)
-        os.execv(PROGRAM[0], [*PROGRAM, *line.split()])
+    screen, terminal = pty.openpty()
     fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    child = subprocess.Popen(
+        [*PROGRAM, *line.split()],
+        cwd=folder,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
     parts = []
     while True:
         try:
@@ -297,8 +303,7 @@ def on_terminal(line: str, folder: Path) -> tuple[int, str]:
             break
         parts.append(part)
     os.close(screen)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), b"".join(parts).decode(errors="replace")
+    return child.wait(), b"".join(parts).decode(errors="replace")
 
 
 def test_a_terminal_shows_progress_and_the_result(shell: Shell) -> None:

@@ -4,13 +4,13 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from kept_port import kept_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -31,9 +31,7 @@ wait $!
 
 def test_a_server_with_tls_and_a_key_has_the_vectors(tmp_path: Path) -> None:
     (block,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        port = place.getsockname()[1]
+    port = kept_port()
     program = tmp_path / "bin" / "gleann"
     program.parent.mkdir()
     program.write_text(PROGRAM)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 pytest.importorskip("trustme", reason="needs trustme (pip install trustme)")
 from certificates import Authority
+from kept_port import kept_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -33,16 +33,9 @@ def _lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def _free_port() -> int:
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        port: int = place.getsockname()[1]
-    return port
-
-
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_the_section_runs(tmp_path: Path) -> None:
-    grpc, metrics = _free_port(), _free_port()
+    grpc, metrics = kept_port(), kept_port()
 
     def with_ports(text: str) -> str:
         text = text.replace("0.0.0.0:", "127.0.0.1:")

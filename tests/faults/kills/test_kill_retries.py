@@ -7,7 +7,6 @@ fail, or count double, if it were carried out again.
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kept_port import kept_port
 
 import gleann
 from gleann.index.errors import UnavailableError
@@ -33,8 +33,7 @@ ROW = np.ones((1, 8), np.float32)
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts a server of the same data at the same address again and again."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = kept_port()
     running: list[subprocess.Popen[str]] = []
 
     def start_one() -> subprocess.Popen[str]:

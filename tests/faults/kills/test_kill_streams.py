@@ -6,7 +6,6 @@ a batch that is lost, stored twice out of its turn, or stored in part shows in t
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kept_port import kept_port
 from server_process import ServerProcess
 
 import gleann
@@ -61,8 +61,7 @@ def held_by(client: gleann.Client) -> dict[int, int]:
 @pytest.fixture
 def address() -> str:
     """A free address, for servers that follow each other."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return f"127.0.0.1:{found.getsockname()[1]}"
+    return f"127.0.0.1:{kept_port()}"
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ failure: no row is lost, doubled or half written, and no job or session ends.
 """
 
 import os
-import socket
 import threading
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from kept_port import kept_port
 from kill_records import POOL_ROWS, Rows, Slow, begin, vectors_of
 from server_process import ServerProcess
 
@@ -186,7 +186,7 @@ def test_clients_go_on_over_kills(
     world = World(
         data=tmp_path / "data",
         root=root,
-        port=free_port(),
+        port=kept_port(),
         records={
             "numbers": Rows("numbers", int),
             "words": Rows("words", lambda number: f"wörd {number}"),
@@ -224,11 +224,3 @@ def test_clients_go_on_over_kills(
         server.kill()
     assert run(["doctor", "--data", str(world.data)]) == 0
     print(f"{kills} kills, {dict(world.turns)} turns")  # noqa: T201  for the lane
-
-
-def free_port() -> int:
-    """A port that was free a moment ago; servers come back to it."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

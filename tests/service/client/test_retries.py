@@ -13,6 +13,7 @@ from driven_client import Driven
 from failing_server import answering_as
 from google.protobuf import empty_pb2
 from google.protobuf.message import Message
+from kept_port import kept_port
 
 import gleann
 from gleann.index.errors import (
@@ -176,14 +177,13 @@ def test_a_busy_server_is_left_in_the_end(
 
 def test_a_server_that_comes_back(opened: Open, start_server: Any) -> None:
     """Calls made while it is away are answered when it is there again."""
-    first = start_server()
+    listen = f"127.0.0.1:{kept_port()}"
+    first = start_server(listen=listen)
     client = opened(first.target, timeout=60)
     client.create_index("a", dim=8)
     first.stop(grace=0)
     back: list[Any] = []
-    timer = threading.Timer(
-        0.7, lambda: back.append(start_server(listen=f"127.0.0.1:{first.port}"))
-    )
+    timer = threading.Timer(0.7, lambda: back.append(start_server(listen=listen)))
     timer.start()
     assert client.upsert("a", range(3), [[1.0] * 8] * 3) == 3
     timer.join()

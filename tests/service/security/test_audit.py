@@ -17,7 +17,7 @@ import gleann
 from gleann.index import errors
 from gleann.service.calls.caller import Right
 from gleann.service.config.security import SecuritySettings
-from gleann.service.server import Server
+from gleann.service.server import Server, rate_limited_log
 from gleann.service.server import audit as audit_module
 
 READ, WRITE, ADMIN = Right.READ, Right.WRITE, Right.ADMIN
@@ -30,9 +30,13 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def audited(
-    start_server: Callable[..., Server], keys: Keys, log: Path
+    start_server: Callable[..., Server],
+    keys: Keys,
+    log: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[tuple[Server, gleann.Client, gleann.Client]]:
     """A server with an audit log, a client of an admin and one of a reader."""
+    monkeypatch.setattr(audit_module, "CLOSE_SECONDS", 60.0)  # for its last lines
     tokens = keys.add("boss", (ADMIN, "*")), keys.add("reader", (READ, "words"))
     server = start_server(security=SecuritySettings(keys_file=keys.file, audit_log=log))
     with (
@@ -86,8 +90,11 @@ def test_changes_leave_a_line_each_and_reads_none(
 
 
 def test_refused_calls_leave_a_line(
-    audited: tuple[Server, gleann.Client, gleann.Client], log: Path
+    audited: tuple[Server, gleann.Client, gleann.Client],
+    log: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(rate_limited_log, "SECONDS_BETWEEN", 3600.0)
     server, boss, reader = audited
     boss.create_index("words", dim=4)
     boss.create_index("other", dim=4)

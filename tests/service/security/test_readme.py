@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("trustme", reason="needs trustme (pip install trustme)")
 from certificates import Authority
+from kept_port import kept_port
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
 SECTION = README.partition("\n## Security\n")[2].partition("\n## ")[0]
@@ -22,9 +23,7 @@ GLEANN = f'{sys.executable} -c "from gleann.service.cli.main import main; main()
 def test_the_section_runs(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     authority.issue("server")
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        port = place.getsockname()[1]
+    port = kept_port()
     block = re.search(r"```sh\n(.*?)```", SECTION, re.DOTALL)
     assert block is not None
     script = block[1].replace("\\\n", " ").replace("\ngleann ", f"\n{GLEANN}")

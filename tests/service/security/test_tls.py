@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import ssl
-import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from gleann.service.config import Config
 from gleann.service.config.security import SecuritySettings
 from gleann.service.security import watching
 from gleann.service.server import Server, serve
+from gleann.service.server import tls as tls_module
 
 pytest.importorskip("trustme", reason="needs trustme (pip install trustme)")
 from certificates import Authority, Pair
@@ -107,11 +108,21 @@ def test_a_certificate_for_another_host(
 
 
 def test_a_certificate_that_expires_while_it_is_served(
-    tls_server: Callable[..., Server], authority: Authority
+    tls_server: Callable[..., Server],
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pair = authority.issue("brief", days=5 / 86400)
-    target = tls_server(pair).target
-    time.sleep(5.2)
+    """The server has started two days ago; it has been expired for one."""
+
+    class Before(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) - timedelta(days=2)
+
+    pair = authority.issue("brief", days=-1, began=3)
+    with monkeypatch.context() as patched:
+        patched.setattr(tls_module, "datetime", Before)
+        target = tls_server(pair).target
     said = refusal(target, gleann.Tls(ca=authority.file))
     assert "is not good now: certificate has expired" in said
 

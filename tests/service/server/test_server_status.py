@@ -107,7 +107,9 @@ def test_every_field_of_the_message_is_filled(
         client.create_index("words", dim=rows.shape[1], metric="l2")
         client.upsert("words", range(len(rows)), rows)
         client.build("words").wait()
-        monkeypatch.setattr(server.application.store.disk, "reason", "it is full")
+        disk = server.application.store.disk
+        disk.close()  # it would look, once a second, and find room
+        monkeypatch.setattr(disk, "reason", "it is full")
         client.search("words", rows[:1])
         channel = grpc.insecure_channel(server.target.removeprefix("grpc://"))
         status = admin_pb2_grpc.AdminServiceStub(channel).GetServerStatus(

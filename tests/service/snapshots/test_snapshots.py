@@ -209,7 +209,7 @@ def test_a_moment_while_writes_go_on(
 
         def write() -> None:
             step = 0
-            while not stop.is_set():
+            while not stop.is_set() and step < 1000:
                 ids = step * 5 + np.arange(5)
                 client.upsert("words", ids, rows[:5] + step)
                 if step % 3 == 2:

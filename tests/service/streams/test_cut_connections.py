@@ -56,7 +56,7 @@ def test_nothing_is_lost_or_stored_twice(serve_index: Any, seed: int) -> None:
                 writers.submit(work, target, writer)
                 for writer, work in enumerate(works)
             ]
-            stored = [end.result(60) for end in ends]
+            stored = [end.result(240) for end in ends]
         assert proxy.cuts >= 5
     assert stored == [ROWS * BATCHES] * len(works)
     # Each batch is one change: none was made twice.

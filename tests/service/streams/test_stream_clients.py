@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from driven_client import finished
+from kept_port import kept_port
 
 import gleann
 from gleann.index import Progress
@@ -31,8 +32,8 @@ def numbered(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def test_a_stream_goes_on_when_the_server_is_started_again(
     serve_index: Any, start_server: Any
 ) -> None:
-    server, client = serve_index()
-    address = f"127.0.0.1:{server.port}"
+    address = f"127.0.0.1:{kept_port()}"
+    server, client = serve_index(listen=address)
     with client.vectors.stream("w") as stream:
         for number, (ids, rows) in enumerate(numbered(60)):
             if number == 30:
@@ -41,6 +42,7 @@ def test_a_stream_goes_on_when_the_server_is_started_again(
                 later.start()
             stream.send(ids, rows)
         assert stream.flush() == 600
+    later.join()
     assert client.count("w") == 600
     assert client.get_index("w").sequence == 60
 

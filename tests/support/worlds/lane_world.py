@@ -34,8 +34,8 @@ class FakeRpc:
 
     peer = "ipv4:127.0.0.1:1"
 
-    def __init__(self, order: list["FakeRpc"], ends: float | None = None) -> None:
-        self.context = CallContext(ends=ends, is_active=lambda: self.active)
+    def __init__(self, order: list["FakeRpc"]) -> None:
+        self.context = CallContext(is_active=lambda: self.active)
         self.order, self.active = order, True
         self.message: bytes | None = None
         self.error: Exception | None = None
@@ -108,7 +108,6 @@ class Served:
         params: SearchParams | None = None,
         *,
         client: str = "c",
-        ends: float | None = None,
         rpc: FakeRpc | None = None,
         **request: Any,
     ) -> FakeRpc:
@@ -118,7 +117,7 @@ class Served:
             params=search_params_to_wire(params or SearchParams()),
             **request,
         ).SerializeToString()
-        rpc = rpc or FakeRpc(self.order, ends)
+        rpc = rpc or FakeRpc(self.order)
         call = Call(cast("Any", rpc), self.method, message, RARE, client)
         self.lane.submit(call)
         return rpc

@@ -1,0 +1,33 @@
+"""A port for a server that is to listen on it later, or again."""
+
+import random
+import socket
+from pathlib import Path
+
+RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""Ports that the system gives to whoever asks for any, and to each outgoing call."""
+LEAST = 10_000
+TRIES = 1000
+
+
+def kept_port() -> int:
+    """A port that is free, and that the system gives to nobody else meanwhile.
+
+    One that the system had chosen could be given to another process before the server
+    listens there.
+    """
+    first = int(RANGE.read_text().split()[0]) if RANGE.exists() else 32_768
+    assert first > LEAST, f"the system gives ports from {first} on"
+    for port in random.SystemRandom().choices(range(LEAST, first), k=TRIES):
+        if _is_free(port):
+            return port
+    raise AssertionError(f"no port is free from {LEAST} to {first}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as place:
+        try:
+            place.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
