@@ -305,15 +305,19 @@ def latencies(
     seconds: float | None = None,
     until: Callable[[], bool] | None = None,
 ) -> list[float]:
-    """Seconds of each search, one query after another, for a time or until an end."""
+    """Seconds of each search, one query after another, for a time or until an end.
+
+    There is one at least, however soon the end comes.
+    """
     params, times = SearchParams(k=K, target_recall=0.95), []
     begun = perf_counter()
     with ended(until) as has_ended:
-        while not has_ended.is_set():
+        while True:
             start = perf_counter()
             client.search(NAME, queries[len(times) % len(queries)], params)
             times.append(perf_counter() - start)
-            if seconds is not None and perf_counter() - begun >= seconds:
+            late = seconds is not None and perf_counter() - begun >= seconds
+            if late or has_ended.is_set():
                 break
     return times
 

@@ -211,7 +211,7 @@ def address(installed: Environment) -> Iterator[str]:
         yield server.stdout.readline().split()[2].rstrip(",")
     finally:
         server.terminate()
-        server.communicate(timeout=30)
+        server.communicate(timeout=60)
 
 
 def test_a_client_without_the_engine_uses_a_server(

@@ -1,16 +1,25 @@
 """A fresh process: its result, its memory, and its end."""
 
 import os
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.comparison.process import PeerFailedError
+from bench.scale import fresh
 from bench.scale.fresh import in_fresh_process
 
 
-def hold(size: int) -> int:
-    return int(np.ones(size, np.uint8)[::4096].sum()) and os.getpid()
+def hold(size: int, seen: Path) -> int:
+    """Hold memory until it was seen, which is when there is a file."""
+    held = np.ones(size, np.uint8)
+    late = time.monotonic() + 60
+    while not seen.exists():
+        assert time.monotonic() < late, "nobody has looked at the memory"
+        time.sleep(0.001)
+    return int(held[::4096].sum()) and os.getpid()
 
 
 def die() -> None:
@@ -18,9 +27,18 @@ def die() -> None:
 
 
 @pytest.mark.slow
-def test_memory_is_that_of_the_work(monkeypatch) -> None:
-    monkeypatch.setattr("bench.scale.fresh.SAMPLE_SECONDS", 1e-4)
-    (pid, small), (_, large) = (in_fresh_process(hold, n) for n in (1, 300_000_000))
+def test_memory_is_that_of_the_work(monkeypatch, tmp_path) -> None:
+    seen, anonymous_bytes = tmp_path / "seen", fresh.anonymous_bytes
+
+    def look(pid: int) -> int:
+        found = anonymous_bytes(pid)
+        if found > 300_000_000:
+            seen.touch()
+        return found
+
+    monkeypatch.setattr(fresh, "anonymous_bytes", look)
+    _, large = in_fresh_process(hold, 300_000_000, seen)
+    pid, small = in_fresh_process(hold, 1, seen)
     assert pid != os.getpid()
     assert 250e6 < large - small < 400e6
 

@@ -30,6 +30,7 @@ def test_processes_get_equal_shares_of_the_clients(clients, expected):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_every_case_is_measured_and_compared(tmp_path: Path, capsys) -> None:
     words = ["--scenarios", "clients", "--quick", "--rows", "500", "--dim", "8"]
     words += ["--clients", "1", "3", "--out", str(tmp_path)]

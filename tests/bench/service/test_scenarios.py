@@ -2,17 +2,22 @@
 
 import json
 from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bench.__main__ import make_parser
 from bench.recorded import tables
+from bench.service import build_beside
 from bench.service.build_beside import due_before
 from bench.service.calls import SEARCH
 from bench.service.memory import MIB, Samples
 from bench.service.open_loop import Outcome
 from bench.service.server_clock import buckets_of, p99_bound_ms
+from gleann import Client
 
 
 def run(scenario: str, folder: Path) -> dict:
@@ -57,6 +62,7 @@ def test_only_calls_due_during_a_build_are_beside_it():
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_overload_is_compared_with_the_peak(tmp_path: Path) -> None:
     result = run("overload", tmp_path)
     assert [case["write_rate"] for case in result["cases"]] == [0, 2]
@@ -77,7 +83,26 @@ def test_overload_is_compared_with_the_peak(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_searches_beside_a_build(tmp_path: Path) -> None:
+def test_searches_beside_a_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Builds of little data end before a search is due: this one is held up."""
+    beside, ended = Event(), build_beside.build_once
+    offer = build_beside.offer
+
+    def offered(*given: Any, seed: int, **load: Any) -> Any:
+        outcome = offer(*given, seed=seed, **load)
+        if seed > 0:  # it is not to warm up, and not of searches alone
+            beside.set()
+        return outcome
+
+    def lasting(client: Client, number: int) -> float:
+        ended(client, number)
+        assert beside.wait(60)
+        return monotonic()
+
+    monkeypatch.setattr(build_beside, "offer", offered)
+    monkeypatch.setattr(build_beside, "build_once", lasting)
     result = run("build-beside", tmp_path)
     (one,) = result["rounds"]
     assert one["build_seconds"] > 0

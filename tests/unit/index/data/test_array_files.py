@@ -1,5 +1,6 @@
 """Files that hold arrays alone: every format against what NumPy wrote."""
 
+import gc
 import resource
 import struct
 from pathlib import Path
@@ -336,6 +337,7 @@ def test_more_files_than_may_be_open(tmp_path):
     for part in range(40):
         np.save(tmp_path / f"{part}.npy", np.ones((2, 3), np.float32))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    gc.collect()  # else files that other tests forgot are closed meanwhile
     taken = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
     free = [number for number in range(1000) if number not in taken]
     resource.setrlimit(resource.RLIMIT_NOFILE, (free[8], hard))

@@ -76,6 +76,11 @@ def test_damage_is_an_error(folder):
     assert run(["verify", "i"]) == FAILED
 
 
+def hear_interrupts():
+    """Undo that a shell makes its background jobs, and what they start, ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_a_command(folder):
     asking = [
         *(sys.executable, "-c"),
@@ -84,7 +89,13 @@ def test_ctrl_c_ends_a_command(folder):
         "inputs.read_vectors = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT);"
         "m.sys.argv = ['gleann', 'build', 'v.npy', 'o']; m.main()",
     ]
-    done = subprocess.run(asking, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        asking,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=hear_interrupts,
+    )
     assert done.returncode == INTERRUPTED == 128 + signal.SIGINT
     assert done.stderr == "gleann: interrupted\n"
 

@@ -12,10 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from gleann.service.client.link import tls_errors
 from gleann.service.client.link.tls_errors import why_not_connected
 
 CLOSED = "Stream removed (Socket closed)"
 Answer = Callable[[socket.socket], None]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for an answer longer than a busy machine keeps this server from one."""
+    monkeypatch.setattr(tls_errors, "PROBE_SECONDS", 60.0)
 
 
 def reset(caller: socket.socket) -> None:
@@ -77,11 +84,13 @@ def test_a_reset_before_the_hello_leaves_no_socket(
         return connected
 
     monkeypatch.setattr(socket, "create_connection", slowly)
+    gc.collect()  # what other tests left does not count
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         assert why(reset) is None
         gc.collect()
-    assert [str(warning.message) for warning in warned] == []
+    said = [str(warning.message) for warning in warned]
+    assert [one for one in said if "socket" in one] == []
 
 
 def test_a_socket_of_the_file_system(tmp_path: Path) -> None:

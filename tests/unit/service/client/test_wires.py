@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,8 +30,26 @@ def making(call: Callable[..., Any]) -> dict[str, Callable[[Any], Any]]:
     return {"service": lambda _: SimpleNamespace(Method=call)}
 
 
-def test_threads_wait_for_a_place_within_their_timeout() -> None:
+def clock(monkeypatch: pytest.MonkeyPatch, *waits: Callable[[], None]) -> None:
+    """What a wire goes by: each wait begins with a call, and takes 1.5 seconds."""
+    seconds, begins = count(step=1.5), iter(waits)
+
+    def monotonic() -> float:
+        next(begins, no_more)()
+        return next(seconds)
+
+    monkeypatch.setattr(wires, "monotonic", monotonic)
+
+
+def no_more() -> None:
+    """As the end of a wait: nothing is to be done."""
+
+
+def test_threads_wait_for_a_place_within_their_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     entered, leave = threading.Event(), threading.Event()
+    clock(monkeypatch, no_more, leave.set)
     timeouts: list[float] = []
 
     def answer(_: Empty, *, timeout: float, metadata: Any) -> None:
@@ -45,18 +64,18 @@ def test_threads_wait_for_a_place_within_their_timeout() -> None:
     assert entered.wait(60)
     with pytest.raises(DeadlineError, match=r"1 calls .* ended within 0\.1 s"):
         run(send(Empty(), 0.1))
-    later = threading.Timer(1.0, leave.set)
-    later.start()
     run(send(Empty(), 30.0))
-    assert timeouts[0] == 60.0
-    assert 5 < timeouts[1] <= 29.9
+    assert timeouts == [60.0, 28.5]
     first.join()
     run(wire.close())
 
 
-def test_tasks_wait_for_a_place_within_their_timeout() -> None:
+def test_tasks_wait_for_a_place_within_their_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def script() -> None:
         leave, timeouts = asyncio.Event(), []
+        clock(monkeypatch, no_more, no_more, leave.set)
 
         async def answer(_: Empty, *, timeout: float, metadata: Any) -> None:
             timeouts.append(timeout)
@@ -71,10 +90,8 @@ def test_tasks_wait_for_a_place_within_their_timeout() -> None:
         cancelled = asyncio.create_task(send(Empty(), 60.0))
         await asyncio.sleep(0.05)
         cancelled.cancel()
-        asyncio.get_running_loop().call_later(1.0, leave.set)
         await send(Empty(), 30.0)
-        assert timeouts[0] == 60.0
-        assert 5 < timeouts[1] <= 29.9
+        assert timeouts == [60.0, 28.5]
         await first
         await wire.close()
 

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gleann.index import errors
 from gleann.service.application import Application
 from gleann.service.config import Config
 from gleann.service.state import store as store_module
+from gleann.service.state.commits import group
 from gleann.service.state.served import Served
 
 DIM = 4
@@ -35,9 +37,14 @@ class Commits:
         self.count = 0
         self.fails = False
         self.real = store_module.commit
+        self.are_all_there: Callable[[], bool] = lambda: True
 
     def __call__(self, connection: sqlite3.Connection, *, file: Path) -> None:
         self.count += 1
+        late = time.monotonic() + 60
+        while not self.are_all_there():
+            assert time.monotonic() < late, "writers have not come"
+            time.sleep(0.001)
         time.sleep(0.02)
         if self.fails:
             connection.execute("ROLLBACK")
@@ -86,13 +93,25 @@ def stored(app: Application) -> list[int]:
         again.close()
 
 
-def test_writers_that_wait_share_a_commit(app: Application, commits: Commits) -> None:
-    found = together(
-        *(
-            lambda first=100 * writer: [upsert(app, first + at) for at in range(5)]
-            for writer in range(WRITERS)
-        )
-    )
+def test_writers_that_wait_share_a_commit(
+    app: Application, commits: Commits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow they are: a commit ends when all others have come."""
+    monkeypatch.setattr(group, "MOST_SECONDS", 60.0)
+    inside: set[int] = set()
+    writing = set(range(WRITERS))
+    commits.are_all_there = lambda: inside >= writing
+
+    def write(writer: int) -> list[Any]:
+        versions = []
+        for at in range(5):
+            inside.add(writer)
+            versions.append(upsert(app, 100 * writer + at))
+            inside.discard(writer)
+        writing.discard(writer)
+        return versions
+
+    found = together(*(partial(write, writer) for writer in range(WRITERS)))
     versions = [version for listed in found for version in listed]
     assert sorted(version.sequence for version in versions) == list(range(1, 81))
     for listed in found:

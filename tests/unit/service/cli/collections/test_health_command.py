@@ -17,7 +17,8 @@ def test_a_server_that_serves(
         data_dir=tmp_path / "data", listen="127.0.0.1:0", api_key="not-needed-here"
     )
     with serve(config) as server:
-        assert run(["health", "--server", server.target, "--json"]) == 0
+        asked = ["health", "--server", server.target, "--seconds", "60"]
+        assert run([*asked, "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
         assert (found["server"], found["serving"]) == (server.target, True)
         target = server.target
