@@ -114,12 +114,7 @@ def at_lists(constants: Constants, step: str, nlist: int, rows: int) -> float:
 
 
 def choosing(constants: Constants, nlist: int) -> float:
-    """Seconds in which the driver chooses how lists are shortlisted.
-
-    None in files of builds whose tasks each did that: it is in their seconds.
-    """
-    if not any(name.startswith("choose_") for name in constants):
-        return 0.0
+    """Seconds in which the driver chooses how lists are shortlisted."""
     return at_lists(constants, "choose", nlist, rows=0)
 
 
