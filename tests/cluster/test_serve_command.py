@@ -135,7 +135,7 @@ def test_a_shard_whose_files_are_away_is_an_error_until_they_are_back(
                 os.kill(process, signal.SIGKILL)
             with pytest.raises(
                 UnavailableError,
-                match=r"shard [01] cannot be opened again: no index at",
+                match=r"^shard [01] cannot be opened again: no index at",
             ):
                 client.search("pages", queries, exact)
         finally:

@@ -167,7 +167,7 @@ class Link:
     async def error_of(self, call: grpc.RpcError) -> GleannError:
         """The exception of a failed call; a server that is not there is named."""
         error = error_of_call(call)
-        if isinstance(error, UnavailableError):
+        if isinstance(error, UnavailableError) and not error.call_id:
             why = await self.mode.aside(
                 partial(why_not_connected, str(error), self.address, self.tls)
             )

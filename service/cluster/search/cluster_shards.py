@@ -213,7 +213,7 @@ class ClusterShards:
     def _ask_others(
         self, sent: _Sent, number: int, tried: tuple[Any, ...], failure: Exception
     ) -> None:
-        """Ask actors that may have opened the shard; there is nothing to wait for.
+        """Ask actors that may have the shard; those being started again are waited for.
 
         Raises:
             CorruptDataError, EngineUnavailableError: `failure` of the last, if it is
@@ -224,7 +224,12 @@ class ClusterShards:
             self._ask(sent, number, tried=tried)
         elif isinstance(failure, CorruptDataError | EngineUnavailableError):
             raise failure
-        elif not self._waiting.partial:
+        elif self._waiting.partial:
+            return
+        elif not self._replicas.were_asked(number, tried):
+            sent.lost.setdefault(number, monotonic())
+            self._ask_again(sent, number, tried=tried)
+        else:
             why = str(failure) or type(failure).__name__
             raise UnavailableError(
                 f"shard {number} cannot be opened again: {why}"

@@ -172,12 +172,12 @@ class Replicas:
     ) -> tuple[Any, Sequence[Any]] | None:
         """Send a question to an actor of a shard.
 
-        It is one that is up if there is one, and among these one that was not tried.
+        It is one that is up if there is one, and among these one that was tried least.
 
         Args:
             number: of the shard.
             questions: as `ShardActor.answer` takes them.
-            tried: its actors that have not answered this question.
+            tried: its actors that have not answered this question, once a time.
             up_only: send it to none that is being started again, where it would wait.
 
         Returns:
@@ -192,13 +192,11 @@ class Replicas:
             if not places and up_only:
                 return None
             places = places or list(range(len(actors)))
-            untried = [
-                place
-                for place in places
-                if not any(actors[place] is actor for actor in tried)
-            ]
-            places = untried or places
-            place = places[next(self._turns) % len(places)]
+            times = {
+                place: sum(one is actors[place] for one in tried) for place in places
+            }
+            least = [one for one in places if times[one] == min(times.values())]
+            place = least[next(self._turns) % len(least)]
             answer = actors[place].answer.options(num_returns=ANSWER_PIECES)
             return actors[place], answer.remote(*questions)
 
@@ -242,6 +240,14 @@ class Replicas:
         with self._guard:
             place = self._place_of(number, actor)
             return place is not None and self._is_up(number, place)
+
+    def were_asked(self, number: int, tried: Sequence[Any]) -> bool:
+        """Whether all actors of a shard are up, and among those that were tried."""
+        with self._guard:
+            return all(
+                self._is_up(number, place) and any(one is actor for one in tried)
+                for place, actor in enumerate(self._actors[number])
+            )
 
     def _place_of(self, number: int, actor: Any) -> int | None:
         """Where an actor is among those of its shard; None if it was replaced."""

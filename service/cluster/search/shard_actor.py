@@ -64,7 +64,7 @@ class ShardActor:
         self._shard: OpenShard | None = None
         self._failure: Exception | None = None
         self._try_from = 0.0
-        self._try_to_open()
+        self._why_not_open()
 
     def process(self) -> int:
         """The process that has the shard; asked when it is to be there.
@@ -72,9 +72,8 @@ class ShardActor:
         Raises:
             GleannError, OSError, MemoryError: the shard cannot be opened.
         """
-        self._try_to_open()
-        if self._failure is not None:
-            raise self._failure
+        if (failure := self._why_not_open()) is not None:
+            raise failure
         return os.getpid()
 
     def answer(self, *questions: Any) -> list[bytes]:
@@ -87,24 +86,23 @@ class ShardActor:
             UnopenedError: the shard cannot be opened.
             GleannError, OSError, MemoryError: what it raised.
         """
-        self._try_to_open()
-        shard, failure = self._shard, self._failure
-        if shard is None:
-            assert failure is not None
+        if (failure := self._why_not_open()) is not None:
             raise UnopenedError(failure)
-        asked = unpacked(questions)
-        return answer_pieces(packed(asked[self._opening.number].answer(shard)))
+        assert self._shard is not None
+        asked = unpacked(questions)[self._opening.number]
+        return answer_pieces(packed(asked.answer(self._shard)))
 
-    def _try_to_open(self) -> None:
-        """Open the shard, unless it is open or was tried a moment ago."""
+    def _why_not_open(self) -> Exception | None:
+        """Open the shard, unless it was tried a moment ago; None once it is open."""
         with self._guard:
             if self._shard is not None or monotonic() < self._try_from:
-                return
+                return self._failure
             try:
                 self._shard, self._failure = opened(self._opening), None
             except Exception as error:  # noqa: BLE001  such as MemoryError: is said
                 self._failure = error
                 self._try_from = monotonic() + REOPEN_SECONDS
+            return self._failure
 
 
 def opened(opening: Opening) -> OpenShard:

@@ -175,6 +175,21 @@ def test_a_busy_server_is_left_in_the_end(
     assert len(script.seen) in (most, most - 1)
 
 
+def test_a_server_that_says_it_cannot_is_no_absent_one(
+    opened: Open, start_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_server()
+
+    def fail(name: str) -> None:
+        raise UnavailableError(f"a shard of {name} is lost")
+
+    monkeypatch.setattr(server.application, "get_index", fail)
+    client = opened(server.target, retries=0)
+    with pytest.raises(UnavailableError, match=r"^a shard of a is lost") as raised:
+        client.get_index("a")
+    assert raised.value.call_id
+
+
 def test_a_server_that_comes_back(opened: Open, start_server: Any) -> None:
     """Calls made while it is away are answered when it is there again."""
     listen = f"127.0.0.1:{kept_port()}"

@@ -76,15 +76,13 @@ def test_damage_is_an_error(folder):
     assert run(["verify", "i"]) == FAILED
 
 
-def hear_interrupts():
-    """Undo that a shell makes its background jobs, and what they start, ignore them."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_ctrl_c_ends_a_command(folder):
     asking = [
         *(sys.executable, "-c"),
-        "import os, signal, gleann.service.cli.main as m;"
+        "import os, signal;"
+        # A shell lets its background jobs, and what they start, ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "import gleann.service.cli.main as m;"
         "from gleann.service.cli.files import inputs;"
         "inputs.read_vectors = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT);"
         "m.sys.argv = ['gleann', 'build', 'v.npy', 'o']; m.main()",
@@ -94,7 +92,6 @@ def test_ctrl_c_ends_a_command(folder):
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=hear_interrupts,
     )
     assert done.returncode == INTERRUPTED == 128 + signal.SIGINT
     assert done.stderr == "gleann: interrupted\n"

@@ -59,8 +59,7 @@ class World:
         up = [one for one in self.actors[number] if self.is_up(number, one)]
         if not up and up_only:
             return None
-        among = up or self.actors[number]
-        actor = next((one for one in among if one not in tried), among[0])
+        actor = min(up or self.actors[number], key=tried.count)
         self.asked.append(actor)
         return actor, [(number, actor, len(self.asked))]
 
@@ -82,6 +81,10 @@ class World:
         if actor not in self.lost_ | self.hung:
             self.awaited.pop(actor, None)
         return actor not in self.awaited
+
+    def were_asked(self, number: int, tried: Sequence[str]) -> bool:
+        actors = self.actors[number]
+        return all(self.is_up(number, one) and one in tried for one in actors)
 
 
 class Asking:
@@ -192,6 +195,26 @@ def test_a_shard_that_cannot_be_opened_again_is_named_at_once() -> None:
             asked(world, waiting)
     world.unopened = set()
     assert asked(world, Waiting()) == [{0: "a", 1: "b"}]
+
+
+def test_a_replica_that_is_started_again_may_have_what_another_cannot_open() -> None:
+    world = World({0: ["a", "b"]})
+    world.unopened, world.lost_ = {"a"}, {"b"}
+    world.lost(0, "b", gone=False)
+    assert asked(world, Waiting(partial=True)) == [{}]
+    with pytest.raises(UnavailableError, match="not back within 9 seconds"):
+        asked(world, Waiting(lost_seconds=9))
+    ask = world.ask
+    world.asked.clear()
+
+    def ask_later(*given: Any, **named: Any) -> Any:
+        if len(world.asked) == 9:
+            world.lost_.clear()
+        return ask(*given, **named)
+
+    world.ask = ask_later  # type: ignore[method-assign]
+    assert asked(world, Waiting()) == [{0: "b"}]
+    assert world.asked == ["a"] * 9 + ["b"]
 
 
 def test_questions_without_a_substitute_wait_for_all() -> None:
