@@ -19,10 +19,16 @@ from gleann.index.engines import native
 
 ROOT = Path(__file__).resolve().parent.parent
 
-HERE = "127.0.0.1,localhost"
-for name in ("no_proxy", "NO_PROXY"):
-    # Servers of tests are on this machine, wherever a proxy leads.
-    os.environ[name] = ",".join(filter(None, (os.environ.get(name), HERE)))
+
+def _reach_this_machine_without_a_proxy() -> None:
+    """Servers of tests are on this machine, wherever a proxy leads."""
+    for name in ("no_proxy", "NO_PROXY"):
+        others = os.environ.get(name)
+        here = "127.0.0.1,localhost,::1"
+        os.environ[name] = f"{others},{here}" if others else here
+
+
+_reach_this_machine_without_a_proxy()
 
 ENGINES: list[Any] = ["reference", "faiss"]
 ENGINES += [f"native/{tier}" for tier in native.tiers()]

@@ -1,7 +1,8 @@
 """`python -m bench cluster --part kills`: kill -9 of workers at random moments.
 
-A round is a piece of work of which one worker is killed at a random moment; its answer
-is compared with that of an undisturbed run. The moments are drawn from the seed.
+A round is a piece of work of which one worker is killed at a random moment, unless it
+ends before; its answer is compared with that of an undisturbed run. The moments are
+drawn from the seed.
 """
 
 import argparse

@@ -28,6 +28,7 @@ from gleann.service.cluster.search.replicas import (
     PAUSE_SECONDS,
     LostError,
     Replicas,
+    is_among,
 )
 from gleann.service.cluster.search.shard_actor import UnopenedError
 
@@ -40,6 +41,9 @@ AHEAD = 2
 
 BEAT_SECONDS = 0.5
 """So often it is looked whether the answer is still wanted."""
+
+LASTING = CorruptDataError, EngineUnavailableError
+"""Reasons why a shard is not open that do not pass by themselves."""
 
 LOST_SECONDS = 120.0
 """A lost actor is back within seconds, or as long as its shard takes to be read."""
@@ -83,6 +87,11 @@ class _Open(NamedTuple):
     tried: tuple[Any, ...]
     pieces: Sequence[Any]
 
+    def with_actor(self) -> tuple[Any, ...]:
+        """All that were asked."""
+        known = is_among(self.actor, self.tried)
+        return self.tried if known else (*self.tried, self.actor)
+
 
 @dataclass(slots=True, eq=False)
 class _Sent:
@@ -93,6 +102,7 @@ class _Sent:
         deadline: by `monotonic`, from when it is waited for; None without one.
         open: what is not answered, by the reference of the answer's first piece.
         answers: by shard.
+        failures: why a shard is not open, by its number; what lasts, if one said so.
         lost: since when a shard is waited for whose actor was lost, by its number; by
             `monotonic`.
     """
@@ -101,6 +111,7 @@ class _Sent:
     deadline: float | None = None
     open: dict[Any, _Open] = field(default_factory=dict)
     answers: dict[int, Any] = field(default_factory=dict)
+    failures: dict[int, Exception] = field(default_factory=dict)
     lost: dict[int, float] = field(default_factory=dict)
 
     def left(self) -> float:
@@ -168,14 +179,17 @@ class ClusterShards:
             self._ask(sent, number, tried=())
         return sent
 
-    def _ask(self, sent: _Sent, number: int, *, tried: tuple[Any, ...]) -> None:
+    def _ask(self, sent: _Sent, number: int, *, tried: tuple[Any, ...]) -> bool:
+        """Ask an actor of a shard; whether there is one to ask."""
         partial = self._waiting.partial
         asked = self._replicas.ask(number, sent.questions, tried=tried, up_only=partial)
-        if asked is not None:
-            actor, pieces = asked
-            sent.open[pieces[0]] = _Open(number, actor, tried, pieces)
-            if not partial and not self._replicas.is_up(number, actor):
-                sent.lost.setdefault(number, monotonic())
+        if asked is None:
+            return False
+        actor, pieces = asked
+        sent.open[pieces[0]] = _Open(number, actor, tried, pieces)
+        if not partial and not self._replicas.is_up(number, actor):
+            sent.lost.setdefault(number, monotonic())
+        return True
 
     def _answered(self, sent: _Sent) -> Mapping[int, Any]:
         """The answers to what was sent, by shard; in the order of the numbers."""
@@ -197,8 +211,8 @@ class ClusterShards:
         return dict(sorted(sent.answers.items()))
 
     def _take(self, sent: _Sent, reference: Any) -> None:
-        """Keep an answer, or ask again where the actor was lost."""
-        number, actor, tried, pieces = sent.open.pop(reference)
+        """Keep an answer, or ask again where the actor was lost or has no shard."""
+        number, actor, _, pieces = one = sent.open.pop(reference)
         try:
             with engine.errors_unwrapped(f"shard {number} does not answer"):
                 sent.answers[number] = unpacked(self._replicas.answer_of(pieces))
@@ -206,30 +220,29 @@ class ClusterShards:
         except LostError as error:
             sent.lost.setdefault(number, monotonic())
             self._replicas.lost(number, actor, gone=error.gone)
-            self._ask_again(sent, number, tried=(*tried, actor))
+            self._ask_again(sent, number, tried=one.with_actor())
         except UnopenedError as error:
-            self._ask_others(sent, number, (*tried, actor), error.failure)
+            self._replicas.unopened(number, actor)
+            if not isinstance(sent.failures.get(number), LASTING):
+                sent.failures[number] = error.failure
+            self._ask_others(sent, number, tried=one.with_actor())
 
-    def _ask_others(
-        self, sent: _Sent, number: int, tried: tuple[Any, ...], failure: Exception
-    ) -> None:
+    def _ask_others(self, sent: _Sent, number: int, *, tried: tuple[Any, ...]) -> None:
         """Ask actors that may have the shard; those being started again are waited for.
 
         Raises:
-            CorruptDataError, EngineUnavailableError: `failure` of the last, if it is
-                one of these, which do not pass.
+            CorruptDataError, EngineUnavailableError: one of the actors says that, and
+                none has the shard.
             UnavailableError: none has it, and the shard is not to be left out.
         """
-        if len(tried) < self._replicas.count(number):
-            self._ask(sent, number, tried=tried)
-        elif isinstance(failure, CorruptDataError | EngineUnavailableError):
-            raise failure
-        elif self._waiting.partial:
+        if not self._replicas.were_asked(number, tried) and self._ask(
+            sent, number, tried=tried
+        ):
             return
-        elif not self._replicas.were_asked(number, tried):
-            sent.lost.setdefault(number, monotonic())
-            self._ask_again(sent, number, tried=tried)
-        else:
+        failure = sent.failures[number]
+        if isinstance(failure, LASTING):
+            raise failure
+        if not self._waiting.partial:
             why = str(failure) or type(failure).__name__
             raise UnavailableError(
                 f"shard {number} cannot be opened again: {why}"
@@ -267,7 +280,7 @@ class ClusterShards:
         """Ask others than actors that were too late before, or leave shards out."""
         late, sent.open = sent.open, {}
         for one in late.values():
-            self._ask_again(sent, one.number, tried=(*one.tried, one.actor))
+            self._ask_again(sent, one.number, tried=one.with_actor())
 
     def _too_late(self, sent: _Sent) -> None:
         """Give up what is not answered, or leave it out.

@@ -58,6 +58,11 @@ class Holding:
             )
 
 
+def is_among(actor: Any, tried: Sequence[Any]) -> bool:
+    """Whether an actor was tried."""
+    return any(one is actor for one in tried)
+
+
 class Replicas:
     """Actors that hold the shards of an index, spread over the machines.
 
@@ -90,6 +95,7 @@ class Replicas:
         self._guard = Lock()
         self._turns = count()
         self._awaited: dict[tuple[int, int], Any] = {}
+        self._reopening: set[tuple[int, int]] = set()
         self._actors = {
             number: [self._started(number) for _ in range(holding.replicas)]
             for number in numbers
@@ -172,12 +178,13 @@ class Replicas:
     ) -> tuple[Any, Sequence[Any]] | None:
         """Send a question to an actor of a shard.
 
-        It is one that is up if there is one, and among these one that was tried least.
+        It is one that is up if there is one, and among these one that was not tried; an
+        actor that has no shard is the last to be asked.
 
         Args:
             number: of the shard.
             questions: as `ShardActor.answer` takes them.
-            tried: its actors that have not answered this question, once a time.
+            tried: its actors that have not answered this question.
             up_only: send it to none that is being started again, where it would wait.
 
         Returns:
@@ -192,11 +199,10 @@ class Replicas:
             if not places and up_only:
                 return None
             places = places or list(range(len(actors)))
-            times = {
-                place: sum(one is actors[place] for one in tried) for place in places
-            }
-            least = [one for one in places if times[one] == min(times.values())]
-            place = least[next(self._turns) % len(least)]
+            untried = [place for place in places if not is_among(actors[place], tried)]
+            starting = [one for one in places if (number, one) not in self._reopening]
+            places = untried or starting or places
+            place = places[next(self._turns) % len(places)]
             answer = actors[place].answer.options(num_returns=ANSWER_PIECES)
             return actors[place], answer.remote(*questions)
 
@@ -235,17 +241,31 @@ class Replicas:
             if place is not None and self._is_up(number, place):
                 self._awaited[number, place] = reference
 
+    def unopened(self, number: int, actor: Any) -> None:
+        """Ask others in an actor's place while it tries again to open its shard.
+
+        Args:
+            number: of the shard.
+            actor: which of its actors.
+        """
+        with self._guard:
+            place = self._place_of(number, actor)
+            if place is not None and self._is_up(number, place):
+                self._awaited[number, place] = actor.process.remote()
+                self._reopening.add((number, place))
+
     def is_up(self, number: int, actor: Any) -> bool:
-        """Whether an actor is neither being started again nor late with an answer."""
+        """Whether nothing is awaited of an actor: its start, its shard, an answer."""
         with self._guard:
             place = self._place_of(number, actor)
             return place is not None and self._is_up(number, place)
 
     def were_asked(self, number: int, tried: Sequence[Any]) -> bool:
-        """Whether all actors of a shard are up, and among those that were tried."""
+        """Whether all actors of a shard were tried, and none is being started again."""
         with self._guard:
             return all(
-                self._is_up(number, place) and any(one is actor for one in tried)
+                is_among(actor, tried)
+                and (self._is_up(number, place) or (number, place) in self._reopening)
                 for place, actor in enumerate(self._actors[number])
             )
 
@@ -263,6 +283,7 @@ class Replicas:
         if not ready:
             return False
         del self._awaited[number, place]
+        self._reopening.discard((number, place))
         return True
 
     def close(self) -> None:

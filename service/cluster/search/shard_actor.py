@@ -14,7 +14,11 @@ from gleann.index.shards.open_shard import OpenShard
 from gleann.service.cluster.search.pieces import answer_pieces, packed, unpacked
 
 REOPEN_SECONDS = 1.0
-"""Before a shard that cannot be opened is tried again."""
+"""At least, before a shard that cannot be opened is tried again."""
+
+REOPEN_TIMES = 9
+"""Before that, as many times the seconds that the last try took: files of a damaged
+shard are read whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +58,15 @@ class ShardActor:
     """Answers questions about one shard.
 
     A shard that cannot be opened does not end the actor, which would be started again
-    and again: whoever asks is told why, and it is tried once more with the questions
-    that come later, as a store may be back by then.
+    and again: whoever asks is told why. It is tried again when `process` is asked, as a
+    store may be back by then; questions do not wait for that.
     """
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
         self._guard = Lock()
-        self._shard: OpenShard | None = None
-        self._failure: Exception | None = None
-        self._try_from = 0.0
-        self._why_not_open()
+        self._held: OpenShard | Exception
+        self._try_to_open()
 
     def process(self) -> int:
         """The process that has the shard; asked when it is to be there.
@@ -72,8 +74,12 @@ class ShardActor:
         Raises:
             GleannError, OSError, MemoryError: the shard cannot be opened.
         """
-        if (failure := self._why_not_open()) is not None:
-            raise failure
+        with self._guard:
+            if isinstance(self._held, Exception) and monotonic() >= self._try_from:
+                self._try_to_open()
+            held = self._held
+        if isinstance(held, Exception):
+            raise held
         return os.getpid()
 
     def answer(self, *questions: Any) -> list[bytes]:
@@ -83,26 +89,23 @@ class ShardActor:
             questions: to all shards by number, in pieces; as `unpacked` takes them.
 
         Raises:
-            UnopenedError: the shard cannot be opened.
+            UnopenedError: the shard could not be opened.
             GleannError, OSError, MemoryError: what it raised.
         """
-        if (failure := self._why_not_open()) is not None:
-            raise UnopenedError(failure)
-        assert self._shard is not None
+        held = self._held
+        if isinstance(held, Exception):
+            raise UnopenedError(held)
         asked = unpacked(questions)[self._opening.number]
-        return answer_pieces(packed(asked.answer(self._shard)))
+        return answer_pieces(packed(asked.answer(held)))
 
-    def _why_not_open(self) -> Exception | None:
-        """Open the shard, unless it was tried a moment ago; None once it is open."""
-        with self._guard:
-            if self._shard is not None or monotonic() < self._try_from:
-                return self._failure
-            try:
-                self._shard, self._failure = opened(self._opening), None
-            except Exception as error:  # noqa: BLE001  such as MemoryError: is said
-                self._failure = error
-                self._try_from = monotonic() + REOPEN_SECONDS
-            return self._failure
+    def _try_to_open(self) -> None:
+        begun = monotonic()
+        try:
+            self._held = opened(self._opening)
+        except Exception as error:  # noqa: BLE001  such as MemoryError: is said
+            self._held = error
+        took = monotonic() - begun
+        self._try_from = monotonic() + max(REOPEN_SECONDS, REOPEN_TIMES * took)
 
 
 def opened(opening: Opening) -> OpenShard:

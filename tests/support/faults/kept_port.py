@@ -9,6 +9,8 @@ RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 LEAST, FEWEST = 20_000, 5000
 """Below are those that the workers of a Ray may take, 10,002 to 19,999."""
 TRIES = 1000
+_given: set[int] = set()
+"""In this process, which may start two servers one after the other."""
 
 
 def kept_port() -> int:
@@ -21,7 +23,8 @@ def kept_port() -> int:
     first = int(RANGE.read_text().split()[0]) if RANGE.exists() else 32_768
     last = max(first, LEAST + FEWEST)
     for port in random.SystemRandom().choices(range(LEAST, last), k=TRIES):
-        if _is_free(port):
+        if port not in _given and _is_free(port):
+            _given.add(port)
             return port
     raise AssertionError(f"no port is free from {LEAST} to {last}")
 

@@ -9,7 +9,7 @@ import pytest
 
 import gleann
 from gleann.index import BuildParams, SoarIndex
-from gleann.index.errors import EngineUnavailableError
+from gleann.index.errors import CorruptDataError, EngineUnavailableError
 from gleann.index.shards.cut import cut
 from gleann.index.shards.questions import Describe
 from gleann.service.cluster.search import shard_actor
@@ -81,14 +81,37 @@ def test_it_says_why_it_has_no_shard_and_opens_it_later(
         with pytest.raises(type(error)) as said:
             actor.process()
         assert said.value is error
-    for _ in range(2):  # so soon it is not tried again
-        with pytest.raises(UnopenedError) as unopened:
-            actor.answer(whole)
-        assert unopened.value.failure is error
+    with pytest.raises(UnopenedError) as unopened:
+        actor.answer(whole)
+    assert unopened.value.failure is error
     assert pickle.loads(pickle.dumps(unopened.value)).failure.args == error.args
+    with pytest.raises(type(error)):  # so soon it is not tried again
+        actor.process()
     seconds[0] += shard_actor.REOPEN_SECONDS
-    assert unpacked(actor.answer(whole)).n > 0
+    with pytest.raises(UnopenedError):  # nor for a question
+        actor.answer(whole)
     assert actor.process() == os.getpid()
+    assert unpacked(actor.answer(whole)).n > 0
+
+
+def test_a_shard_that_took_long_is_tried_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [50.0]
+
+    def fail(_: Opening) -> None:
+        seconds[0] += 60
+        raise CorruptDataError("damaged")
+
+    monkeypatch.setattr(shard_actor, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr(shard_actor, "opened", fail)
+    actor = ShardActor(opening(tmp_path / "cut"))
+    for pause, tries in ((539, 0), (1, 1), (539, 0)):
+        seconds[0] += pause
+        before = seconds[0]
+        with pytest.raises(CorruptDataError):
+            actor.process()
+        assert seconds[0] == before + 60 * tries
 
 
 def test_another_gleann_is_told_from_its_own(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ Reference = tuple[int, str, int]
 
 class World:
     """Actors by shard; those `lost` never answer again, those `hung` not in time, and
-    those `unopened` say why they have no shard.
+    those `closed` say why they have no shard.
 
     It is its own Ray and its own `Replicas`.
     """
@@ -36,7 +36,8 @@ class World:
         self.actors = actors
         self.lost_: set[str] = set()
         self.hung: set[str] = set()
-        self.unopened: set[str] = set()
+        self.closed: set[str] = set()
+        self.reopening: set[str] = set()
         self.failure: Exception = MissingFileError("no index there")
         self.awaited: dict[str, Reference] = {}
         self.asked: list[str] = []
@@ -59,7 +60,10 @@ class World:
         up = [one for one in self.actors[number] if self.is_up(number, one)]
         if not up and up_only:
             return None
-        actor = min(up or self.actors[number], key=tried.count)
+        among = up or self.actors[number]
+        untried = [one for one in among if one not in tried]
+        starting = [one for one in among if one not in self.reopening]
+        actor = [*untried, *starting, *among][0]
         self.asked.append(actor)
         return actor, [(number, actor, len(self.asked))]
 
@@ -67,7 +71,7 @@ class World:
         [(_, actor, _)] = pieces
         if actor in self.lost_:
             raise LostError(gone=False)
-        if actor in self.unopened:
+        if actor in self.closed:
             raise UnopenedError(self.failure)
         return answer_pieces(packed(actor))
 
@@ -80,11 +84,16 @@ class World:
     def is_up(self, number: int, actor: str) -> bool:
         if actor not in self.lost_ | self.hung:
             self.awaited.pop(actor, None)
-        return actor not in self.awaited
+        return actor not in self.awaited and actor not in self.reopening
+
+    def unopened(self, number: int, actor: str) -> None:
+        self.reopening.add(actor)
 
     def were_asked(self, number: int, tried: Sequence[str]) -> bool:
-        actors = self.actors[number]
-        return all(self.is_up(number, one) and one in tried for one in actors)
+        return all(
+            one in tried and (self.is_up(number, one) or one in self.reopening)
+            for one in self.actors[number]
+        )
 
 
 class Asking:
@@ -102,6 +111,7 @@ def _a_second_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(world: Any, waiting: Waiting, blocks: int = 1) -> list[Mapping[int, Any]]:
+    world.reopening.clear()  # they have tried again meanwhile
     shards = ClusterShards(world, world, waiting)
     questions = {number: Asking() for number in world.actors}
     return list(shards.ask_each([questions] * blocks))
@@ -179,9 +189,9 @@ def test_too_late_is_an_error_of_who_wants_all() -> None:
 
 def test_a_shard_that_cannot_be_opened_again_is_named_at_once() -> None:
     world = World({0: ["a"], 1: ["b", "c", "d"]})
-    world.unopened = {"b", "c"}
+    world.closed = {"b", "c"}
     assert asked(world, Waiting(), blocks=2) == [{0: "a", 1: "d"}] * 2
-    world.unopened = {"b", "c", "d"}
+    world.closed = {"b", "c", "d"}
     said = "shard 1 cannot be opened again: no index there"
     with pytest.raises(UnavailableError, match=said):
         asked(world, Waiting())
@@ -193,13 +203,13 @@ def test_a_shard_that_cannot_be_opened_again_is_named_at_once() -> None:
     for waiting in (Waiting(), Waiting(partial=True)):
         with pytest.raises(CorruptDataError, match="of another build"):
             asked(world, waiting)
-    world.unopened = set()
+    world.closed = set()
     assert asked(world, Waiting()) == [{0: "a", 1: "b"}]
 
 
 def test_a_replica_that_is_started_again_may_have_what_another_cannot_open() -> None:
     world = World({0: ["a", "b"]})
-    world.unopened, world.lost_ = {"a"}, {"b"}
+    world.closed, world.lost_ = {"a"}, {"b"}
     world.lost(0, "b", gone=False)
     assert asked(world, Waiting(partial=True)) == [{}]
     with pytest.raises(UnavailableError, match="not back within 9 seconds"):
@@ -214,7 +224,7 @@ def test_a_replica_that_is_started_again_may_have_what_another_cannot_open() -> 
 
     world.ask = ask_later  # type: ignore[method-assign]
     assert asked(world, Waiting()) == [{0: "b"}]
-    assert world.asked == ["a"] * 9 + ["b"]
+    assert world.asked == ["a"] + ["b"] * 9
 
 
 def test_questions_without_a_substitute_wait_for_all() -> None:
