@@ -178,8 +178,8 @@ class Replicas:
     ) -> tuple[Any, Sequence[Any]] | None:
         """Send a question to an actor of a shard.
 
-        It is one that is up if there is one, and among these one that was not tried; an
-        actor that has no shard is the last to be asked.
+        It is one that is up if there is one, and among these one that was not tried.
+        Where all were, it is rather one that is being started than one without a shard.
 
         Args:
             number: of the shard.
@@ -226,6 +226,7 @@ class Replicas:
                 actors[place] = self._started(number)
             if gone or self._is_up(number, place):
                 self._awaited[number, place] = actors[place].process.remote()
+                self._reopening.discard((number, place))
             return actors[place]
 
     def late(self, number: int, actor: Any, reference: Any) -> None:
