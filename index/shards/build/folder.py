@@ -7,9 +7,10 @@ task that runs twice makes the same piece twice, and the second one is dropped.
 import fcntl
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -299,9 +300,28 @@ def _empty(root: Path) -> None:
 
 
 def _sweep(root: Path) -> None:
-    """Remove what tasks that were killed left behind."""
-    for child in root.rglob(f"{UNFINISHED}*"):
-        if child.is_dir():
-            shutil.rmtree(child, ignore_errors=True)
-        else:
-            child.unlink(missing_ok=True)
+    """Remove what tasks that were killed left behind.
+
+    A task may outlive its driver for a while, and end just now: what was there may be
+    gone, or be whole under another name.
+    """
+    for path, folders, files in os.walk(root):
+        left = [name for name in folders if name.startswith(UNFINISHED)]
+        folders[:] = set(folders) - set(left)
+        for name in left:
+            _remove_unfinished(Path(path) / name)
+        for name in files:
+            if name.startswith(UNFINISHED):
+                (Path(path) / name).unlink(missing_ok=True)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove a folder that is not whole.
+
+    Under another name, so that its task does not make it a piece without the files that
+    are removed by then.
+    """
+    gone = folder.with_name(f"{UNFINISHED}{secrets.token_hex(6)}")
+    with suppress(OSError):
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)

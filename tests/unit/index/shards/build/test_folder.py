@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,12 @@ import numpy as np
 import pytest
 
 from gleann.index import BuildParams, Progress
-from gleann.index.errors import AlreadyExistsError, ConflictError
+from gleann.index.errors import AlreadyExistsError, ConflictError, StorageError
 from gleann.index.shards.build import build
 from gleann.index.shards.build.build import ask_for, build_shards
 from gleann.index.shards.build.folder import BUILDING, opened_folder, require_free
 from gleann.index.shards.manifest import read
+from gleann.index.shards.whole import whole_folder
 from tests.support.shard_builds import files_of
 
 N, DIM = 600, 12
@@ -205,6 +207,33 @@ def test_a_task_that_outlives_its_build_does_not_reach_the_next(
     made = built(rows, out, runner=beside_late_ones, overwrite=True)
     assert not late
     assert files_of(made) == files_of(built(rows, tmp_path / "wanted"))
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_task_that_ends_while_its_rest_is_removed_makes_no_broken_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, removed: bool
+) -> None:
+    """It is whole where the task was first, or is not there."""
+    asked, remove = {"build": "the same"}, shutil.rmtree
+
+    def end(path: Path, **_: Any) -> None:
+        if removed:
+            next(Path(path).iterdir()).unlink()
+        with suppress(FileNotFoundError):
+            temporary.rename(placed)
+        remove(path, ignore_errors=True)
+
+    with opened_folder(tmp_path / "out", asked, overwrite=False) as folder:
+        placed = folder.placed(0)
+    with suppress(StorageError), whole_folder(placed) as temporary:
+        for name in ("rows", "counts"):
+            (temporary / name).touch()
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(shutil, "rmtree", end)
+            with opened_folder(tmp_path / "out", asked, overwrite=False):
+                assert not temporary.exists()
+    assert not placed.exists() or len(list(placed.iterdir())) == 2
+    assert not list((tmp_path / "out").rglob("tmp-*"))
 
 
 def test_a_build_that_ended_meanwhile_is_not_replaced(
