@@ -40,7 +40,7 @@ from gleann.index.shards.build.gather import (
     shard_content,
 )
 from gleann.index.shards.build.kernels import SpreadKernels
-from gleann.index.shards.build.place import Counts, Placing, place_block, placed_counts
+from gleann.index.shards.build.place import Counts, Placing, place_blocks, placed_counts
 from gleann.index.shards.build.publish import (
     Finished,
     finish_shards,
@@ -55,6 +55,7 @@ from gleann.index.shards.build.sources import (
     Wanted,
     describe_files,
     list_files,
+    runs_of,
 )
 from gleann.index.shards.manifest import require_shard_count
 from gleann.index.shards.rows import JoinedRows
@@ -283,10 +284,11 @@ class _Build:
             else:
                 missing.append(block)
         self.resumed += len(self._blocks) - len(missing)
-        done = self._runner(partial(place_block, job), missing)
-        heard = self._heard("place", done, [len(block) for block in missing])
-        for block, found in zip(missing, heard, strict=True):
-            counts[block.number] = found
+        runs = runs_of(missing)
+        done = self._runner(partial(place_blocks, job), runs)
+        heard = self._heard("place", done, [sum(map(len, run)) for run in runs])
+        for run, found in zip(runs, heard, strict=True):
+            counts[[block.number for block in run]] = found
         return counts
 
     def gather(self, counts: Counts | None) -> tuple[int, ...]:

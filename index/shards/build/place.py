@@ -1,7 +1,7 @@
 """The first pass: a block of a file, checked, prepared, and ordered by shard."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from gleann.index.arrays import HeldIds, Rows, Vectors
 from gleann.index.build.host import HostKernels
 from gleann.index.build.on_disk import read_rows
 from gleann.index.data.columns import Columns
+from gleann.index.data.dataset import Dataset
 from gleann.index.data.id_column import ID_ROWS, ids_of_part
 from gleann.index.data.npy_file import NpyFile
 from gleann.index.data.payload_reader import PayloadReader
@@ -27,7 +28,7 @@ from gleann.index.params import BuildParams
 from gleann.index.payload.payload import Payload
 from gleann.index.payload.schema import Schema
 from gleann.index.shards.build.folder import BuildFolder
-from gleann.index.shards.build.sources import Block, Wanted, columns_of
+from gleann.index.shards.build.sources import Block, SourceFile, Wanted, columns_of
 from gleann.index.shards.placing import shards_of
 from gleann.index.shards.whole import whole_folder, write_array
 from gleann.index.storage.array_file import refusing_disk
@@ -72,8 +73,15 @@ class Part:
     payload: Payload | None
 
 
-def place_block(job: Placing, block: Block) -> Counts:
-    """Write the rows of a block by shard, in one step, and count those of each shard.
+def place_blocks(job: Placing, blocks: Sequence[Block]) -> list[Counts]:
+    """Write the rows of blocks by shard, and count those of each shard.
+
+    Each block is written in one step. The file is read front to back: what several
+    blocks of a row group have before them is decoded once.
+
+    Args:
+        job: where they go.
+        blocks: of one file, ascending; those that are placed are not placed again.
 
     Raises:
         InvalidInputError: rows, ids or values of payload that cannot be; names the
@@ -81,10 +89,21 @@ def place_block(job: Placing, block: Block) -> Counts:
         CorruptDataError: the file was changed since it was described.
         StorageError: the disk refused.
     """
-    path = job.folder.placed(block.number)
-    if path.is_dir():
-        return placed_counts(path)
-    part = read_block(job, block)
+    source = blocks[0].source
+    data: Dataset | None = None
+    found = []
+    for block in blocks:
+        path = job.folder.placed(block.number)
+        if path.is_dir():
+            found.append(placed_counts(path))
+            continue
+        if data is None:
+            data = opened(source, job.wanted)
+        found.append(_place(path, read_block(job, block, data), job, block))
+    return found
+
+
+def _place(path: Path, part: Part, job: Placing, block: Block) -> Counts:
     of_shard = shards_of(part.ids, job.shards)
     order = np.argsort(of_shard, kind="stable")
     counts = np.bincount(of_shard, minlength=job.shards).astype(np.int64)
@@ -100,15 +119,24 @@ def placed_counts(path: Path) -> Counts:
     return counts
 
 
-def read_block(job: Placing, block: Block) -> Part:
-    """The rows of a block, checked and prepared; errors as of `place_block`."""
-    source = block.source
-    data = source.file.opened(job.wanted.vectors)
+def opened(source: SourceFile, wanted: Wanted) -> Dataset:
+    """The file, as it was described.
+
+    Raises:
+        CorruptDataError: it has another shape.
+    """
+    data = source.file.opened(wanted.vectors)
     if (len(data), data.dim) != (source.n, source.dim):
         raise CorruptDataError(
             f"{source.file.name} was changed since the build began: it had {source.n}"
             f" vectors of {source.dim} dimensions, and has {len(data)} of {data.dim}"
         )
+    return data
+
+
+def read_block(job: Placing, block: Block, data: Dataset) -> Part:
+    """The rows of a block, checked and prepared; errors as of `place_blocks`."""
+    source = block.source
     with naming(source.file.name):
         rows = read_rows(
             data.vectors,
@@ -117,11 +145,13 @@ def read_block(job: Placing, block: Block) -> Part:
             HostKernels(1),
         )
         table = columns_of(data)
-        return Part(
+        part = Part(
             ids=_ids(block, table, job.wanted),
             rows=rows,
             payload=_payload(block, table, job.wanted.schema),
         )
+    source.require_unchanged()
+    return part
 
 
 @contextmanager

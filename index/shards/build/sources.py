@@ -1,8 +1,10 @@
 """The files of a build of shards, described one by one, and cut into blocks."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +17,12 @@ from gleann.index.data.open import ID_COLUMN, ROW_NUMBERS, open_files
 from gleann.index.data.pieces import KeyedPiece, ParquetPiece, Piece
 from gleann.index.data.row_files import ids_of_npz
 from gleann.index.data.tables import stored_columns
-from gleann.index.errors import DimensionMismatchError, InvalidInputError
+from gleann.index.errors import (
+    CorruptDataError,
+    DimensionMismatchError,
+    InvalidInputError,
+    MissingFileError,
+)
 from gleann.index.payload.kinds import is_text
 from gleann.index.payload.schema import Schema
 from gleann.index.shards.runner import Runner
@@ -86,6 +93,17 @@ class NamedFile:
         """
         return open_files(self.files(), vectors=vectors, ids=ROW_NUMBERS)
 
+    def stamp(self) -> str:
+        """What differs when the file was written to, as text.
+
+        Raises:
+            OSError, MissingFileError: it is not there.
+        """
+        if self.is_url:
+            place = self.files().place
+            return str(getattr(place.byte_file(self.name), "version", ""))
+        return _described(Path(self.name))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
@@ -109,6 +127,22 @@ class SourceFile:
     id_kind: IdKind
     ends: tuple[int, ...] = ()
 
+    def require_unchanged(self) -> None:
+        """Refuse a file that is not the one that was described.
+
+        Raises:
+            CorruptDataError: it is another one, or gone.
+        """
+        try:
+            stamp = self.file.stamp()
+        except (OSError, MissingFileError):
+            stamp = None
+        if stamp != self.stamp:
+            raise CorruptDataError(
+                f"{self.file.name} was changed since the build began, or is not the"
+                " same file on all machines"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
@@ -130,6 +164,16 @@ class Block:
 
     def __len__(self) -> int:
         return self.stop - self.start
+
+    @property
+    def begins_in(self) -> tuple[int, int]:
+        """The first row of its file, and which row group the block begins in.
+
+        In files without row groups every block begins in one of its own.
+        """
+        source = self.source
+        group = bisect_right(source.ends, self.start) if source.ends else self.start
+        return self.first - self.start, group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +230,15 @@ class Input:
         }
         files = [[s.file.name, s.stamp, s.n, s.dim] for s in self.sources]
         return {"files": files, "wanted": wanted}
+
+
+def runs_of(blocks: Sequence[Block]) -> list[tuple[Block, ...]]:
+    """Blocks, those of one row group together.
+
+    A row group is decoded from its beginning, so the last of its blocks takes as long
+    as all of them one after the other.
+    """
+    return [tuple(run) for _, run in groupby(blocks, key=lambda one: one.begins_in)]
 
 
 def list_files(sources: Sequence[str]) -> list[NamedFile]:
@@ -277,7 +330,7 @@ def describe_file(wanted: Wanted, file: NamedFile) -> SourceFile:
     column, kind = _id_column(file, table, wanted, n=len(data))
     return SourceFile(
         file=file,
-        stamp=_stamp(file),
+        stamp=file.stamp(),
         n=len(data),
         dim=data.dim,
         id_column=column,
@@ -406,12 +459,6 @@ def _files_of_url(source: str) -> Files:
     from gleann.index.data.stores import stored_files
 
     return stored_files(source)
-
-
-def _stamp(file: NamedFile) -> str:
-    if file.is_url:
-        return str(getattr(file.files().place.byte_file(file.name), "version", ""))
-    return _described(Path(file.name))
 
 
 def _described(path: Path) -> str:

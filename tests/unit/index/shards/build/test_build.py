@@ -11,6 +11,7 @@ import pytest
 from gleann.index import BuildParams, Progress
 from gleann.index.build import shortlist
 from gleann.index.build.shortlist import GroupedLists
+from gleann.index.data.vector_rows import VectorColumn
 from gleann.index.errors import (
     AlreadyExistsError,
     CorruptDataError,
@@ -403,6 +404,39 @@ def test_files_without_as_many_ids_or_without_dimensions_are_refused(
     with pytest.raises(InvalidInputError, match="the input has no files"):
         built([], tmp_path / "out", params)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_row_group_of_many_blocks_is_decoded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    matrices = VectorColumn.matrices
+
+    def counted(self: VectorColumn, *, first: int = 0, **more: Any) -> Iterator[Any]:
+        begun.append(first)
+        return matrices(self, first=first, **more)
+
+    rows, ids = clustered(), [f"p{number}" for number in range(N)]
+    params = BuildParams(nlist=9, tune_queries=0)
+    given = {"ids": ids, "files": 1, "word": [f"w{n % 9}" for n in range(N)]}
+    wanted = Wanted(schema=Schema.of({"word": "string"}))
+    large = write_parquet(tmp_path / "large", rows, groups=N, **given)
+    small = write_parquet(tmp_path / "small", rows, groups=100, **given)
+    monkeypatch.setattr(VectorColumn, "matrices", counted)
+    one = built(large, tmp_path / "one", params, wanted=wanted)
+    assert begun == [0]
+    assert_same_index(one, built(small, tmp_path / "many", params, wanted=wanted))
+
+
+def test_a_file_with_other_rows_meanwhile_is_refused(tmp_path: Path) -> None:
+    """As many as before; the build that was asked for was of those."""
+    np.save(tmp_path / "rows.npy", clustered(600))
+    asked = ask_for([str(tmp_path / "rows.npy")], BuildParams(nlist=9), shards=2)
+    np.save(tmp_path / "rows.npy", clustered(600, seed=1))
+    with pytest.raises(CorruptDataError, match=r"rows\.npy was changed since"):
+        build_shards(asked, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [BUILDING]
+    assert not list((tmp_path / "out").rglob("block-*"))
 
 
 def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from gleann.index.shards.build.sources import (
     Wanted,
     describe_files,
     list_files,
+    runs_of,
 )
 from tests.support.shard_builds import write_parquet
 
@@ -46,6 +47,25 @@ def test_blocks_are_whole_row_groups_or_parts_of_one(
     assert [(b.start, b.stop) for b in blocks] == [(0, 3), *wanted]
     assert [b.first for b in blocks] == [0, *(3 + start for start, _ in wanted)]
     assert [b.number for b in blocks] == list(range(len(blocks)))
+
+
+def test_blocks_of_one_row_group_go_together() -> None:
+    files = source(25), source(31, 7, 30, 31), source(24, 12, 24)
+    blocks = Input(sources=files, wanted=Wanted()).blocks(block_bytes=40)
+    runs = [[(b.start, b.stop) for b in run] for run in runs_of(blocks)]
+    assert runs == [
+        [(0, 10)],
+        [(10, 20)],
+        [(20, 25)],
+        [(0, 7)],
+        [(7, 17), (17, 27), (27, 30)],
+        [(30, 31)],
+        [(0, 10), (10, 12)],
+        [(12, 22), (22, 24)],
+    ]
+    missing = [block for block in blocks if block.start not in (17, 22)]
+    left = [[block.start for block in run] for run in runs_of(missing)]
+    assert left[4:] == [[7, 27], [30], [0, 10], [12]]
 
 
 def test_row_groups_of_files_are_known(tmp_path: Path) -> None:

@@ -102,8 +102,11 @@ def test_a_stored_file_that_is_not_there_is_named() -> None:
 def test_a_stored_file_that_is_replaced_meanwhile_is_refused(
     tmp_path: Path, folder: Path
 ) -> None:
-    """By its size, which has another number of rows."""
+    """By its size, which has another number of rows; or by what the store tells."""
     asked = asked_for(f"file://{folder}/rows.npy")
+    np.save(folder / "rows.npy", np.ones((N, DIM), np.float32))
+    with pytest.raises(CorruptDataError, match=r"rows\.npy was changed since"):
+        build_shards(asked, tmp_path / "out", threads=1)
     np.save(folder / "rows.npy", np.ones((N + 1, DIM), np.float32))
     with pytest.raises(CorruptDataError, match=r"had 600 vectors .* has 601"):
         build_shards(asked, tmp_path / "out", threads=1)
