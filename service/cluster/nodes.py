@@ -1,4 +1,4 @@
-"""One task on each machine of a cluster."""
+"""The machines of a cluster, and one task on each."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -10,6 +10,17 @@ Result = TypeVar("Result")
 
 SECONDS = 60.0
 """That a machine may take to answer, its first import of gleann among them."""
+
+
+def machines_for_work(ray: Any) -> list[str]:
+    """The ids of the machines with CPUs, ascending; of all, where none has any.
+
+    A head is often started without: it coordinates, and nothing else is to run there.
+    Ray places what asks for no CPU on it all the same.
+    """
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    working = [node for node in alive if node["Resources"].get("CPU")]
+    return sorted(node["NodeID"] for node in working or alive)
 
 
 def on_each_machine(

@@ -20,6 +20,7 @@ from gleann.index.errors import (
     EngineUnavailableError,
     InvalidParamsError,
     MissingFileError,
+    UnavailableError,
     UnknownColumnError,
 )
 from gleann.index.shards.cut import cut
@@ -28,7 +29,7 @@ from gleann.index.shards.sharded_index import ShardedIndex
 
 pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
 
-from gleann.service.cluster.search import replicas
+from gleann.service.cluster.search import opened, replicas
 from gleann.service.cluster.search.cluster_shards import ClusterShards, Waiting
 from gleann.service.cluster.search.opened import held
 from gleann.service.cluster.search.replicas import Holding
@@ -282,6 +283,23 @@ def test_shards_that_cannot_be_opened_are_named(
         held(cluster, tmp_path / "cut"),
     ):
         pass
+
+
+def test_shards_that_are_not_opened_in_time_are_named(
+    cluster: "Cluster", path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened, "opening_seconds", lambda size: size / 1e12)
+    with (
+        pytest.raises(UnavailableError, match=r"^shard 0 is not open within 0 seconds"),
+        held(cluster, path),
+    ):
+        pass
+
+
+def test_large_shards_have_longer_to_be_opened() -> None:
+    """387 GB are those of 10^8 rows of 768 numbers."""
+    assert opened.opening_seconds(1 << 30) == opened.OPENING_SECONDS
+    assert opened.opening_seconds(387 * 10**9) == 7740
 
 
 def test_an_actor_of_another_gleann_is_refused(

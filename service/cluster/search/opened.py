@@ -5,14 +5,18 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
-from gleann.index.shards.manifest import read, require_shard
+from gleann.index.shards.manifest import ShardsManifest, read, require_shard
 from gleann.index.shards.sharded_index import ShardedIndex
 from gleann.service.cluster.search.cluster_shards import ClusterShards, Waiting
 from gleann.service.cluster.search.replicas import Holding, Replicas
 from gleann.service.cluster.session import Cluster
 
 OPENING_SECONDS = 600.0
-"""For all actors to open their shards: all of their files are read and checked."""
+"""For all actors to open their shards, at least: all files are read and checked."""
+
+OPENING_BYTES = 50_000_000
+"""A second that all actors together read at least, where that takes longer: what a slow
+folder gives that all machines see."""
 
 
 @contextmanager
@@ -35,16 +39,33 @@ def held(
         MissingFileError: no index in shards at `path`, or a shard is not there.
         CorruptDataError: one is damaged, or of another build.
         EngineUnavailableError: a machine has another version of gleann.
-        UnavailableError: actors cannot be started.
+        UnavailableError: actors cannot be started, or do not open their shards within
+            `opening_seconds`.
     """
-    folder = Path(path)
+    folder, how = Path(path), holding or Holding()
     manifest = read(folder)
     for shard in manifest.shards:
         require_shard(folder, shard)
-    replicas = Replicas(cluster, folder, manifest, holding or Holding())
+    seconds = opening_seconds(how.replicas * _size_of(folder, manifest))
+    replicas = Replicas(cluster, folder, manifest, how)
     try:
-        replicas.wait(OPENING_SECONDS)
+        replicas.wait(seconds)
         shards = ClusterShards(cluster.ray, replicas, waiting or Waiting())
         yield ShardedIndex(shards, manifest)
     finally:
         replicas.close()
+
+
+def opening_seconds(size: int) -> float:
+    """How long actors may take to open files of so many bytes together."""
+    return max(OPENING_SECONDS, size / OPENING_BYTES)
+
+
+def _size_of(folder: Path, manifest: ShardsManifest) -> int:
+    """Bytes of the files of all shards."""
+    return sum(
+        file.stat().st_size
+        for shard in manifest.shards
+        for file in (folder / shard.directory).rglob("*")
+        if file.is_file()
+    )

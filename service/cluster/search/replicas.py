@@ -13,6 +13,7 @@ from gleann.index.errors import InvalidParamsError, UnavailableError
 from gleann.index.shards.asking import numbers_of
 from gleann.index.shards.manifest import ShardsManifest
 from gleann.service.cluster import engine
+from gleann.service.cluster.nodes import machines_for_work
 from gleann.service.cluster.search.pieces import ANSWER_PIECES
 from gleann.service.cluster.search.shard_actor import Opening, ShardActor
 from gleann.service.cluster.session import Cluster
@@ -20,6 +21,9 @@ from gleann.service.cluster.session import Cluster
 AT_ONCE = 4
 """Questions that an actor answers at once: while one waits for a file, others run."""
 
+PLACED_BYTES = 1
+"""Memory that an actor asks Ray for: one that asks for nothing at all is put on a
+machine drawn at random, whatever its strategy says."""
 
 PAUSE_SECONDS = 0.05
 """Before a lost actor is asked again: it takes seconds to start."""
@@ -64,10 +68,10 @@ def is_among(actor: Any, tried: Sequence[Any]) -> bool:
 
 
 class Replicas:
-    """Actors that hold the shards of an index, spread over the machines.
+    """Actors that hold the shards of an index, in turn on the machines that have CPUs.
 
-    An actor that ends is started again by Ray, on another machine if need be, and opens
-    its shard anew.
+    So replicas of a shard are on several of them. An actor that ends is started again
+    by Ray, on another machine if its own is gone, and opens its shard anew.
 
     Args:
         cluster: that is joined.
@@ -94,6 +98,7 @@ class Replicas:
         )
         self._guard = Lock()
         self._turns = count()
+        self._places = count()
         self._awaited: dict[tuple[int, int], Any] = {}
         self._reopening: set[tuple[int, int]] = set()
         self._actors = {
@@ -126,20 +131,25 @@ class Replicas:
         }
         return {
             number: [
-                self._opened(number, actor, reference, ends=ends)
+                self._opened(number, actor, reference, seconds=seconds, ends=ends)
                 for actor, reference in pairs
             ]
             for number, pairs in asked.items()
         }
 
-    def _opened(self, number: int, actor: Any, reference: Any, *, ends: float) -> int:
-        """The process of an actor, once it has its shard."""
+    def _opened(
+        self, number: int, actor: Any, reference: Any, *, seconds: float, ends: float
+    ) -> int:
+        """The process of an actor, once it has its shard; of `seconds`, some are left.
+
+        Raises:
+            As `wait`.
+        """
         while True:
             left = max(0.0, ends - monotonic())
             try:
                 with engine.errors_unwrapped(f"shard {number} is not open"):
-                    process: int = self.answer_of(reference, seconds=left)
-                    return process
+                    return self._process_of(number, reference, left, of=seconds)
             except LostError as error:
                 actor = self.lost(number, actor, gone=error.gone)
                 if not left:
@@ -149,6 +159,18 @@ class Replicas:
                     ) from error
             sleep(PAUSE_SECONDS)
             reference = actor.process.remote()
+
+    def _process_of(
+        self, number: int, reference: Any, left: float, *, of: float
+    ) -> int:
+        try:
+            process: int = self.answer_of(reference, seconds=left)
+        except self._ray.exceptions.GetTimeoutError as error:
+            raise UnavailableError(
+                f"shard {number} is not open within {of:,.0f} seconds: all of its files"
+                " are read and checked first"
+            ) from error
+        return process
 
     def answer_of(self, reference: Any, *, seconds: float | None = None) -> Any:
         """What an actor answered.
@@ -296,11 +318,16 @@ class Replicas:
             self._actors = {}
 
     def _started(self, number: int) -> Any:
-        """An actor; it takes no CPU from tasks, and may be on any machine."""
+        """An actor; it takes no CPU from tasks, and is on the next of the machines."""
+        there = machines_for_work(self._ray)
+        near = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
         made = self._ray.remote(
             num_cpus=0,
+            memory=PLACED_BYTES,
             max_restarts=-1,
             max_concurrency=AT_ONCE,
-            scheduling_strategy="SPREAD",
+            scheduling_strategy=near(
+                node_id=there[next(self._places) % len(there)], soft=True
+            ),
         )(ShardActor)
         return made.remote(replace(self._opening, number=number))

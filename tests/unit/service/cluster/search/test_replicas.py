@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gleann.service.cluster.nodes import machines_for_work
 from gleann.service.cluster.search.replicas import Holding, Replicas
 
 
@@ -29,12 +30,29 @@ class Actor:
 
 
 class Ray:
-    """Starts actors, and looks whether references are done."""
+    """Starts actors, and looks whether references are done.
+
+    Of its machines the head has no CPU, and one is gone.
+    """
 
     def __init__(self) -> None:
         self.started: list[Actor] = []
+        self.on: list[str] = []
+        strategies = SimpleNamespace(NodeAffinitySchedulingStrategy=SimpleNamespace)
+        self.util = SimpleNamespace(scheduling_strategies=strategies)
 
-    def remote(self, **_: Any) -> Any:
+    def nodes(self) -> list[dict[str, Any]]:
+        return [
+            {"NodeID": "b", "Alive": True, "Resources": {"CPU": 2.0}},
+            {"NodeID": "gone", "Alive": False, "Resources": {"CPU": 2.0}},
+            {"NodeID": "head", "Alive": True, "Resources": {"memory": 1.0}},
+            {"NodeID": "a", "Alive": True, "Resources": {"CPU": 2.0}},
+        ]
+
+    def remote(self, *, scheduling_strategy: Any, memory: int, **_: Any) -> Any:
+        assert memory > 0  # else Ray does not look at the strategy
+        assert scheduling_strategy.soft  # its machine may be gone when it starts again
+        self.on.append(scheduling_strategy.node_id)
         return lambda _: SimpleNamespace(remote=self._start)
 
     def _start(self, _: Any) -> Actor:
@@ -54,6 +72,22 @@ def replicas() -> Replicas:
     manifest: Any = SimpleNamespace(shards=[SimpleNamespace(n=1)])
     holding = Holding(replicas=3, threads=1)
     return Replicas(cluster, Path("/cut"), manifest, holding)
+
+
+def test_they_are_on_the_machines_with_cpus_in_turn() -> None:
+    ray = Ray()
+    cluster: Any = SimpleNamespace(ray=ray, workers=1)
+    manifest: Any = SimpleNamespace(shards=[SimpleNamespace(n=n) for n in (1, 0, 3)])
+    replicas = Replicas(cluster, Path("/cut"), manifest, Holding(replicas=2))
+    assert list(replicas.actors) == [0, 2]
+    assert ray.on == ["a", "b", "a", "b"]
+    replicas.lost(2, replicas.actors[2][1], gone=True)
+    assert ray.on[4:] == ["a"]
+
+
+def test_machines_without_cpus_work_where_there_are_no_others() -> None:
+    head = {"NodeID": "h", "Alive": True, "Resources": {}}
+    assert machines_for_work(SimpleNamespace(nodes=lambda: [head])) == ["h"]
 
 
 def asked(replicas: Replicas, *tried: Any, up_only: bool = False) -> Any:
