@@ -13,7 +13,8 @@ class Progress:
             "done"; "copy", "assign", "encode" and "done" where newer rows are folded
             in; "plan" and "join" for a neighbour graph; "read", "join", "search" and
             "choose" for near-duplicates and leakage. A build of shards has "place" and
-            "gather" before "train", and "write" after "tune".
+            "gather" before "train", and "write" after "tune". "open" where a cluster
+            opens shards.
         done: units of this phase finished.
         total: units of this phase in all.
     """

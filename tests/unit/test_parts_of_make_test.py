@@ -97,7 +97,7 @@ def collected(project: Path, words: list[str]) -> list[str]:
 def test_every_test_is_in_one_part(project: Path) -> None:
     """But for the long ones, and those of a lane of their own."""
     library, served, alone = (collected(project, words) for words in parts())
-    every = [one for one in (project / "tests").iterdir() if one.is_dir()]
+    every = [file.parent for file in project.glob("tests/*/test_marked.py")]
     expected = {
         f"tests/{folder.name}/test_marked.py::test_{kind}"
         for folder in every

@@ -13,7 +13,7 @@ from gleann.selection.active.in_shards import ItemsInShards
 from gleann.selection.checks import IdMap
 from gleann.service.cli import options, reports
 from gleann.service.cli.cluster.among import among_of
-from gleann.service.cli.cluster.joining import cluster_options, joined_by
+from gleann.service.cli.cluster.joining import cluster_options, held_by
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.select.active_job import (
     ActiveItems,
@@ -97,10 +97,5 @@ def _held(job: ClusterActiveJob) -> Iterator[ShardedIndex]:
         EngineUnavailableError, UnavailableError: no Ray.
     """
     read(job.source)
-    from gleann.service.cluster.search.opened import held
-
-    with (
-        joined_by(job) as cluster,
-        held(cluster, job.source) as index,
-    ):
+    with held_by(job, job.source) as index:
         yield index

@@ -17,7 +17,7 @@ from gleann.index.shards.manifest import read
 from gleann.index.shards.sharded_index import ShardedIndex
 from gleann.service.cli import options
 from gleann.service.cli.cluster.holding import HoldingOptions, holding_options
-from gleann.service.cli.cluster.joining import cluster_options, joined_by
+from gleann.service.cli.cluster.joining import cluster_options, held_by
 from gleann.service.cli.files import inputs, output_paths, outputs, payload
 from gleann.service.cli.files.manifest import JobRecord
 from gleann.service.cli.progress import progress_bars
@@ -83,16 +83,14 @@ def command(job: ClusterSearchJob) -> None:
     manifest = read(job.index)
     record.add_index(job.index, manifest.checksum)
     record.add_file(job.queries)
-    from gleann.service.cluster.search.opened import held
     from gleann.service.cluster.search.replicas import Holding
 
     holding = Holding(
         replicas=job.replicas, engine=job.engine, threads=job.threads or None
     )
-    with (
-        joined_by(job) as cluster,
-        held(cluster, job.index, holding=holding, waiting=job.waiting) as index,
-    ):
+    with held_by(
+        job, job.index, holding=holding, waiting=job.waiting, bars=job.progress
+    ) as index:
         search_into(job, index, record)
 
 

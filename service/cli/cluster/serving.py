@@ -1,16 +1,22 @@
 """What `gleann serve --cluster` serves: indexes in shards that a cluster holds."""
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from gleann.index.errors import InvalidParamsError
+from gleann.index.progress import Progress
 from gleann.index.shards.manifest import MANIFEST, read
+from gleann.index.shards.sharded_index import ShardedIndex
 from gleann.service.cli.cluster.holding import HoldingOptions
 from gleann.service.cli.cluster.joining import joined_by
 from gleann.service.state.index_names import NAME
 from gleann.service.views.sharded_view import ShardedView
+
+_log = logging.getLogger(__name__)
 
 NAMED = re.compile(rf"({NAME.pattern})=(.+)", re.DOTALL)
 """NAME=PATH, of an index whose folder has another name."""
@@ -37,20 +43,37 @@ def held_shards(
     from gleann.service.cluster.search.opened import held
     from gleann.service.cluster.search.replicas import Holding
 
-    waiting = options.waiting
     holding = Holding(replicas=options.replicas)
     with ExitStack() as stack:
         cluster = stack.enter_context(joined_by(options))
+
+        def opened(name: str, path: Path) -> ShardedIndex:
+            there = held(
+                cluster,
+                path,
+                holding=holding,
+                waiting=options.waiting,
+                progress=partial(_tell, name),
+            )
+            return stack.enter_context(there)
+
         yield [
             ShardedView(
                 name=name,
-                index=stack.enter_context(
-                    held(cluster, path, holding=holding, waiting=waiting)
-                ),
+                index=opened(name, path),
                 created=(path / MANIFEST).stat().st_mtime,
             )
             for name, path in named
         ]
+
+
+def _tell(name: str, progress: Progress) -> None:
+    """Log how many shards are open, at each tenth of them."""
+    tenths = [
+        10 * done // progress.total for done in (progress.done - 1, progress.done)
+    ]
+    if progress.done == 0 or tenths[0] < tenths[1]:
+        _log.info("%s: %d of %d shards open", name, progress.done, progress.total)
 
 
 def name_of(text: str) -> tuple[str, Path]:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
+from gleann.index.progress import Report, ignore
 from gleann.index.shards.manifest import ShardsManifest, read, require_shard
 from gleann.index.shards.sharded_index import ShardedIndex
 from gleann.service.cluster.search.cluster_shards import ClusterShards, Waiting
@@ -26,6 +27,7 @@ def held(
     *,
     holding: Holding | None = None,
     waiting: Waiting | None = None,
+    progress: Report = ignore,
 ) -> Iterator[ShardedIndex]:
     """Have a cluster hold the index in shards at `path`, until the end of the block.
 
@@ -34,6 +36,7 @@ def held(
         path: of the index, seen by all machines under this name.
         holding: how many actors a shard has, and how they open it.
         waiting: what to do where one does not answer; None waits.
+        progress: told how many actors have opened their shards.
 
     Raises:
         MissingFileError: no index in shards at `path`, or a shard is not there.
@@ -49,7 +52,7 @@ def held(
     seconds = opening_seconds(how.replicas * _size_of(folder, manifest))
     replicas = Replicas(cluster, folder, manifest, how)
     try:
-        replicas.wait(seconds)
+        replicas.wait(seconds, progress)
         shards = ClusterShards(cluster.ray, replicas, waiting or Waiting())
         yield ShardedIndex(shards, manifest)
     finally:

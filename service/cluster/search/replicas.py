@@ -10,6 +10,7 @@ from typing import Any
 
 import gleann
 from gleann.index.errors import InvalidParamsError, UnavailableError
+from gleann.index.progress import Progress, Report, ignore
 from gleann.index.shards.asking import numbers_of
 from gleann.index.shards.manifest import ShardsManifest
 from gleann.service.cluster import engine
@@ -115,10 +116,16 @@ class Replicas:
         """How many actors a shard has."""
         return len(self._actors[number])
 
-    def wait(self, seconds: float) -> Mapping[int, list[int]]:
+    def wait(
+        self, seconds: float, progress: Report = ignore
+    ) -> Mapping[int, list[int]]:
         """Wait until every actor has opened its shard; the processes, by shard.
 
         An actor that is lost meanwhile is waited for again.
+
+        Args:
+            seconds: for all of them.
+            progress: told how many have, in the phase "open".
 
         Raises:
             GleannError: why one cannot.
@@ -129,13 +136,18 @@ class Replicas:
             number: [(actor, actor.process.remote()) for actor in actors]
             for number, actors in self._actors.items()
         }
-        return {
-            number: [
-                self._opened(number, actor, reference, seconds=seconds, ends=ends)
-                for actor, reference in pairs
-            ]
-            for number, pairs in asked.items()
-        }
+        done, total = 0, sum(map(len, asked.values()))
+        found: dict[int, list[int]] = {number: [] for number in asked}
+        progress(Progress(phase="open", done=done, total=total))
+        for number, pairs in asked.items():
+            for actor, reference in pairs:
+                process = self._opened(
+                    number, actor, reference, seconds=seconds, ends=ends
+                )
+                found[number].append(process)
+                done += 1
+                progress(Progress(phase="open", done=done, total=total))
+        return found
 
     def _opened(
         self, number: int, actor: Any, reference: Any, *, seconds: float, ends: float

@@ -1,11 +1,14 @@
 """Which actor of a shard is asked; without a Ray."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gleann.index.progress import Progress
+from gleann.service.cluster import engine
 from gleann.service.cluster.nodes import machines_for_work
 from gleann.service.cluster.search.replicas import Holding, Replicas
 
@@ -152,3 +155,15 @@ def test_another_in_the_place_of_one_that_is_gone_was_not_asked(
         replicas.lost(0, actor, gone=False)
     assert all_asked(replicas, *tried) == {0}
     assert replicas.actors[0][0] is not tried[0]
+
+
+def test_who_waits_hears_how_many_shards_are_open(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "errors_unwrapped", lambda _: nullcontext())
+    monkeypatch.setattr(Replicas, "answer_of", lambda *_, **__: 7)
+    heard: list[Progress] = []
+    assert replicas.wait(5, heard.append) == {0: [7, 7, 7]}
+    assert [(one.phase, one.done, one.total) for one in heard] == [
+        ("open", done, 3) for done in range(4)
+    ]
