@@ -53,7 +53,7 @@ def held_shards(
                 path,
                 holding=holding,
                 waiting=options.waiting,
-                progress=partial(_tell, name),
+                progress=partial(tell_opened, name),
             )
             return stack.enter_context(there)
 
@@ -67,7 +67,7 @@ def held_shards(
         ]
 
 
-def _tell(name: str, progress: Progress) -> None:
+def tell_opened(name: str, progress: Progress) -> None:
     """Log how many shards are open, at each tenth of them."""
     tenths = [
         10 * done // progress.total for done in (progress.done - 1, progress.done)

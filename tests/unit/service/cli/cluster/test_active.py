@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(tmp_path / "truth.npy", rows[:, 0] > 0.5)
 
     @contextmanager
-    def held(_: object, path: Path) -> Iterator[ShardedIndex]:
+    def held(_: object, path: Path, **__: object) -> Iterator[ShardedIndex]:
         yield ShardedIndex.load(path)
 
     monkeypatch.setattr(opened, "held", held)

@@ -13,6 +13,7 @@ import pytest
 
 from gleann.index import BuildParams, SoarIndex
 from gleann.index.errors import InvalidParamsError
+from gleann.index.progress import Progress
 from gleann.index.shards.cut import cut
 from gleann.service.cli.cluster import holding, serving
 from gleann.service.cli.cluster.serving import name_of
@@ -105,3 +106,12 @@ def test_a_server_that_is_stopped_while_shards_are_opened_cleans_up(
     assert left.value.code == 128 + signal.SIGTERM
     assert len(ended[0]) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_each_tenth_of_the_shards_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger=serving.__name__):
+        for done in range(26):
+            serving.tell_opened("pages", Progress(phase="open", done=done, total=25))
+    said = [one.getMessage() for one in caplog.records if one.name == serving.__name__]
+    tenths = (0, 3, 5, 8, 10, 13, 15, 18, 20, 23, 25)
+    assert said == [f"pages: {done} of 25 shards open" for done in tenths]
