@@ -139,7 +139,7 @@ def test_a_shard_whose_files_are_away_is_an_error_until_they_are_back(
     exact = SearchParams(k=4, exact=True)
     queries = index.vectors[:20]
     away = path.with_name("away")
-    with gleann.Client(server.target()) as client:
+    with gleann.Client(server.target(), retries=0) as client:
         path.rename(away)
         try:
             for process in holders(server.process.pid):

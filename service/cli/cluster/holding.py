@@ -67,6 +67,7 @@ def holding_options(function: Callback) -> Callback:
         default=LOST_SECONDS,
         show_default=True,
         help="Most time to wait for a lost shard until it is back, without --partial;"
-        " then it is an error.",
+        " then it is an error. All of its files are read again: give more where that"
+        " takes longer.",
     )
     return replicas(partial(seconds(lost_seconds(function))))
