@@ -18,6 +18,7 @@ from gleann.index.shards.cut import cut
 pytest.importorskip("ray", reason="needs ray: pip install 'ray[data]'")
 
 N, DIM = 900, 8
+EXACT = SearchParams(k=4, exact=True)
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +79,10 @@ def holders(process: int) -> list[int]:
 def test_a_client_reads_it(server: ServerProcess, one: tuple[SoarIndex, Path]) -> None:
     index, _ = one
     queries = index.vectors[:20]
-    exact = SearchParams(k=4, exact=True)
     with gleann.Client(server.target()) as client:
         found, true = (
-            client.search("pages", queries, exact),
-            index.search(queries, exact),
+            client.search("pages", queries, EXACT),
+            index.search(queries, EXACT),
         )
         np.testing.assert_array_equal(found.ids, true.ids)
         np.testing.assert_array_equal(found.distances, true.distances)
@@ -105,9 +105,8 @@ def test_answers_stay_right_while_actors_are_killed(
     server: ServerProcess, one: tuple[SoarIndex, Path]
 ) -> None:
     index, _ = one
-    exact = SearchParams(k=4, exact=True)
     queries = index.vectors[:20]
-    true = index.search(queries, exact)
+    true = index.search(queries, EXACT)
     with gleann.Client(server.target()) as client:
         for _ in range(2):
             held = holders(server.process.pid)
@@ -115,28 +114,26 @@ def test_answers_stay_right_while_actors_are_killed(
             os.kill(held[0], signal.SIGKILL)
             ends = time.monotonic() + 1
             while time.monotonic() < ends:
-                found = client.search("pages", queries, exact)
+                found = client.search("pages", queries, EXACT)
                 np.testing.assert_array_equal(found.ids, true.ids)
                 assert found.stats.covered == 1
 
 
-def searched_in_the_end(
-    client: gleann.Client, queries: np.ndarray, params: SearchParams
-) -> gleann.Found:
+def searched_in_the_end(client: gleann.Client, queries: np.ndarray) -> gleann.Found:
     """What is found once all shards are open."""
     ends = time.monotonic() + 60
     while True:
         try:
-            return client.search("pages", queries, params)
+            return client.search("pages", queries, EXACT)
         except UnavailableError:
             assert time.monotonic() < ends
+            time.sleep(0.1)
 
 
 def test_a_shard_whose_files_are_away_is_an_error_until_they_are_back(
     server: ServerProcess, one: tuple[SoarIndex, Path]
 ) -> None:
     index, path = one
-    exact = SearchParams(k=4, exact=True)
     queries = index.vectors[:20]
     away = path.with_name("away")
     with gleann.Client(server.target(), retries=0) as client:
@@ -148,11 +145,11 @@ def test_a_shard_whose_files_are_away_is_an_error_until_they_are_back(
                 UnavailableError,
                 match=r"^shard [01] cannot be opened again: no index at",
             ):
-                client.search("pages", queries, exact)
+                client.search("pages", queries, EXACT)
         finally:
             away.rename(path)
-        found = searched_in_the_end(client, queries, exact)
-    np.testing.assert_array_equal(found.ids, index.search(queries, exact).ids)
+        found = searched_in_the_end(client, queries)
+    np.testing.assert_array_equal(found.ids, index.search(queries, EXACT).ids)
 
 
 def test_it_ends_with_all_that_it_started(server: ServerProcess) -> None:

@@ -40,6 +40,7 @@ from gleann.index.shards.build.gather import (
     shard_content,
 )
 from gleann.index.shards.build.kernels import SpreadKernels
+from gleann.index.shards.build.named_files import list_files
 from gleann.index.shards.build.place import Counts, Placing, place_blocks, placed_counts
 from gleann.index.shards.build.publish import (
     Finished,
@@ -54,7 +55,6 @@ from gleann.index.shards.build.sources import (
     Input,
     Wanted,
     describe_files,
-    list_files,
     runs_of,
 )
 from gleann.index.shards.manifest import require_shard_count

@@ -10,13 +10,11 @@ from typing import Any, Literal
 
 from gleann.index.data.columns import Columns
 from gleann.index.data.dataset import Dataset
-from gleann.index.data.files import Files, Kind, ThisMachine, is_folder, local_files
 from gleann.index.data.id_column import holds_ids, require_ids
 from gleann.index.data.npy_file import NpyFile
-from gleann.index.data.open import ID_COLUMN, ROW_NUMBERS, open_files
+from gleann.index.data.open import ID_COLUMN, ROW_NUMBERS
 from gleann.index.data.pieces import KeyedPiece, ParquetPiece, Piece
 from gleann.index.data.row_files import ids_of_npz
-from gleann.index.data.tables import stored_columns
 from gleann.index.errors import (
     CorruptDataError,
     DimensionMismatchError,
@@ -25,6 +23,7 @@ from gleann.index.errors import (
 )
 from gleann.index.payload.kinds import is_text
 from gleann.index.payload.schema import Schema
+from gleann.index.shards.build.named_files import NamedFile, file_stamp
 from gleann.index.shards.runner import Runner
 
 IdKind = Literal["integers", "strings"]
@@ -50,59 +49,6 @@ class Wanted:
     id_column: str | None = None
     ids: Path | None = None
     schema: Schema = field(default_factory=Schema)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedFile:
-    """One file of the input, which any machine opens.
-
-    Attributes:
-        source: the path, glob or URL that named it.
-        name: of the file at its place.
-        kind: of the file.
-        root: the folder below which folders such as `lang=en` are columns.
-        is_url: whether it is in an object store.
-    """
-
-    source: str
-    name: str
-    kind: Kind
-    root: str | None
-    is_url: bool
-
-    def files(self) -> Files:
-        """The file alone, as what reads files takes it."""
-        place: Any = ThisMachine()
-        if self.is_url:
-            from gleann.index.data.stores import place_of_url
-
-            place = place_of_url(self.source)
-        return Files(
-            shown=self.name,
-            names=(self.name,),
-            kind=self.kind,
-            place=place,
-            root=self.root,
-        )
-
-    def opened(self, vectors: str | None) -> Dataset:
-        """Its vectors and its columns; ids are not looked at.
-
-        Raises:
-            As `gleann.data.open`.
-        """
-        return open_files(self.files(), vectors=vectors, ids=ROW_NUMBERS)
-
-    def stamp(self) -> str:
-        """What differs when the file was written to, as text.
-
-        Raises:
-            OSError, MissingFileError: it is not there.
-        """
-        if self.is_url:
-            place = self.files().place
-            return str(getattr(place.byte_file(self.name), "version", ""))
-        return _described(Path(self.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +171,7 @@ class Input:
     def described(self) -> dict[str, Any]:
         """The files as JSON: others, or changed ones, are described otherwise."""
         wanted = asdict(self.wanted) | {
-            "ids": None if self.wanted.ids is None else _described(self.wanted.ids),
+            "ids": None if self.wanted.ids is None else file_stamp(self.wanted.ids),
             "schema": self.wanted.schema.to_values(),
         }
         files = [[s.file.name, s.stamp, s.n, s.dim] for s in self.sources]
@@ -239,40 +185,6 @@ def runs_of(blocks: Sequence[Block]) -> list[tuple[Block, ...]]:
     as all of them one after the other.
     """
     return [tuple(run) for _, run in groupby(blocks, key=lambda one: one.begins_in)]
-
-
-def list_files(sources: Sequence[str]) -> list[NamedFile]:
-    """The files that paths, folders, globs and URLs name, in this order.
-
-    Raises:
-        MissingFileError: one names none.
-        InvalidInputError: no names; files of no kind that is read, or of several; a
-            folder of the package datasets with splits or chosen rows; a file twice.
-    """
-    found: list[NamedFile] = []
-    for given in sources:
-        is_url = "://" in given
-        source = given if is_url else _absolute(given)
-        files = _files_of_url(source) if is_url else _files_here(source)
-        found += [
-            NamedFile(
-                source=source,
-                name=name,
-                kind=files.kind,
-                root=files.root,
-                is_url=is_url,
-            )
-            for name in files.names
-        ]
-    if not found:
-        raise InvalidInputError("the input has no files: name at least one")
-    names: set[tuple[str | Literal[False], str]] = set()
-    for one in found:
-        name = one.is_url and one.source, one.name
-        if name in names:
-            raise InvalidInputError(f"the input has {one.name} twice")
-        names.add(name)
-    return found
 
 
 def describe_files(
@@ -440,27 +352,3 @@ def _stops(source: SourceFile, rows: int) -> Iterable[int]:
             start = last
         last = end
     yield source.n
-
-
-def _absolute(source: str) -> str:
-    """A path that workers find, which may be in other folders."""
-    if not source or "\0" in source:
-        raise InvalidInputError("a path of the input is empty, or has a null character")
-    return str(Path(source).absolute())
-
-
-def _files_here(source: str) -> Files:
-    if is_folder(Path(source)):
-        stored_columns(Path(source), None)  # refuses splits and chosen rows
-    return local_files(source)
-
-
-def _files_of_url(source: str) -> Files:
-    from gleann.index.data.stores import stored_files
-
-    return stored_files(source)
-
-
-def _described(path: Path) -> str:
-    found = path.stat()
-    return f"{path.name} {found.st_size} {found.st_mtime_ns}"

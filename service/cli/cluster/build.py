@@ -23,7 +23,8 @@ from gleann.index.shards.build.build import (
 )
 from gleann.index.shards.build.folder import BUILDING, require_free
 from gleann.index.shards.build.forecast import few_trained, forecast_shards
-from gleann.index.shards.build.sources import Wanted, list_files
+from gleann.index.shards.build.named_files import list_files
+from gleann.index.shards.build.sources import Wanted
 from gleann.index.shards.manifest import MOST_SHARDS
 from gleann.index.shards.runner import Runner
 from gleann.service.cli import build_options, options

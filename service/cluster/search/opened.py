@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from gleann.index.progress import Report, ignore
-from gleann.index.shards.manifest import ShardsManifest, read, require_shard
+from gleann.index.shards.manifest import read, require_shard
 from gleann.index.shards.sharded_index import ShardedIndex
 from gleann.service.cluster.search.cluster_shards import ClusterShards, Waiting
 from gleann.service.cluster.search.replicas import Holding, Replicas
@@ -49,7 +49,8 @@ def held(
     manifest = read(folder)
     for shard in manifest.shards:
         require_shard(folder, shard)
-    seconds = opening_seconds(how.replicas * _size_of(folder, manifest))
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    seconds = opening_seconds(how.replicas * size)
     replicas = Replicas(cluster, folder, manifest, how)
     try:
         replicas.wait(seconds, progress)
@@ -62,13 +63,3 @@ def held(
 def opening_seconds(size: int) -> float:
     """How long actors may take to open files of so many bytes together."""
     return max(OPENING_SECONDS, size / OPENING_BYTES)
-
-
-def _size_of(folder: Path, manifest: ShardsManifest) -> int:
-    """Bytes of the files of all shards."""
-    return sum(
-        file.stat().st_size
-        for shard in manifest.shards
-        for file in (folder / shard.directory).rglob("*")
-        if file.is_file()
-    )

@@ -8,13 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from gleann.index.errors import InvalidInputError, MissingFileError
+from gleann.index.shards.build.named_files import NamedFile, list_files
 from gleann.index.shards.build.sources import (
     Input,
-    NamedFile,
     SourceFile,
     Wanted,
     describe_files,
-    list_files,
     runs_of,
 )
 from tests.support.shard_builds import write_parquet
